@@ -1,0 +1,1 @@
+//! Kernels: the CPU's arithmetic, each with a plain twin as its oracle.

@@ -1,0 +1,9 @@
+//! Says which of the labels you give fits a photo, with Long-CLIP: CLIP whose text encoder reads 248 tokens.
+
+pub mod error;
+pub mod kernels;
+pub mod preprocess;
+pub mod text;
+pub mod weights;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,1 @@
+//! Text: cleaning, byte-pair encoding, and the cut at the context length.

@@ -1,0 +1,27 @@
+//! Maps weight files into memory: the one place outside `kernels` with `unsafe`.
+//!
+//! Called by the readers of `.safetensors` and `.pt`; a mapped file costs no memory until a tensor of it is read.
+
+use std::fs::File;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
+
+/// Maps the whole of a file, read only. An empty file gives an empty map.
+///
+/// # Errors
+/// [`Error::Read`] if the file can't be opened or mapped.
+#[allow(unsafe_code, reason = "mapping a file is unsafe by nature; see SAFETY")]
+pub(super) fn map(path: &Path) -> Result<Mmap> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    // SAFETY: the map is private and read only. Bytes that another process changes meanwhile can make a number wrong,
+    // never a reference invalid: readers copy plain numbers out of it and check every offset against its length. A file
+    // cut short under us raises SIGBUS, as with every program that maps; docs/ARCHITECTURE.md says so.
+    unsafe { Mmap::map(&file) }.map_err(failed)
+}

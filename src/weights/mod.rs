@@ -1,0 +1,1 @@
+//! Weights: names, hub and cache, files and key layouts, to checked tensors under one naming.

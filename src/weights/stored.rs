@@ -1,0 +1,258 @@
+//! Tensors as a file holds them: names, types, shapes and where their bytes lie in a mapped file.
+//!
+//! The readers (`safetensors.rs`, `torch.rs`) make a [`TensorFile`]; `layouts` decides which of its tensors is which, and
+//! [`TensorFile::read_f32`] copies one out, row-major, as f32.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use half::{bf16, f16};
+use memmap2::Mmap;
+
+use crate::error::{Error, Result};
+
+/// The number type of a stored tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+#[non_exhaustive]
+pub enum StoredType {
+    F64,
+    F32,
+    F16,
+    BF16,
+    I64,
+    I32,
+    I16,
+    I8,
+    U8,
+    Bool,
+}
+
+impl StoredType {
+    /// Bytes of one element.
+    pub fn size_bytes(self) -> usize {
+        match self {
+            StoredType::F64 | StoredType::I64 => 8,
+            StoredType::F32 | StoredType::I32 => 4,
+            StoredType::F16 | StoredType::BF16 | StoredType::I16 => 2,
+            StoredType::I8 | StoredType::U8 | StoredType::Bool => 1,
+        }
+    }
+}
+
+impl fmt::Display for StoredType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            StoredType::F64 => "f64",
+            StoredType::F32 => "f32",
+            StoredType::F16 => "f16",
+            StoredType::BF16 => "bf16",
+            StoredType::I64 => "i64",
+            StoredType::I32 => "i32",
+            StoredType::I16 => "i16",
+            StoredType::I8 => "i8",
+            StoredType::U8 => "u8",
+            StoredType::Bool => "bool",
+        })
+    }
+}
+
+/// One tensor of a file. The reader that made it has checked that every element lies inside the file.
+#[derive(Debug, Clone)]
+pub struct StoredTensor {
+    pub(super) stored_type: StoredType,
+    pub(super) shape: Vec<usize>,
+    /// Elements from one index of each axis to the next; row-major unless a `.pt` says otherwise.
+    pub(super) strides: Vec<usize>,
+    /// Which of the file's blobs.
+    pub(super) blob: usize,
+    /// The first element's byte in that blob.
+    pub(super) start_byte: usize,
+}
+
+impl StoredTensor {
+    /// A tensor whose elements lie one behind the other, the last axis fastest.
+    pub(super) fn row_major(
+        stored_type: StoredType,
+        shape: Vec<usize>,
+        blob: usize,
+        start_byte: usize,
+    ) -> Self {
+        let strides = row_major_strides(&shape);
+        StoredTensor {
+            stored_type,
+            shape,
+            strides,
+            blob,
+            start_byte,
+        }
+    }
+
+    /// Its number type.
+    pub fn stored_type(&self) -> StoredType {
+        self.stored_type
+    }
+
+    /// Its shape, as stored.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// How many elements it has.
+    pub fn n_elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    fn is_row_major(&self) -> bool {
+        self.strides == row_major_strides(&self.shape)
+    }
+}
+
+/// Strides of a dense tensor whose last axis is the fastest, in elements.
+pub(super) fn row_major_strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis].max(1);
+    }
+    strides
+}
+
+/// Bytes that tensors point into.
+pub(super) enum Blob {
+    /// A file mapped into memory.
+    Mapped(Mmap),
+    /// Bytes of this process: the built-in model.
+    Owned(Vec<u8>),
+}
+
+impl Blob {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Blob::Mapped(map) => map,
+            Blob::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// How a weights file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileFormat {
+    /// `.safetensors`, one file or shards with an index.
+    Safetensors,
+    /// A zip archive of `torch.save`.
+    TorchPickle,
+    /// A TorchScript archive, as OpenAI distributes CLIP.
+    TorchScript,
+}
+
+impl fmt::Display for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FileFormat::Safetensors => "safetensors",
+            FileFormat::TorchPickle => "PyTorch state dict",
+            FileFormat::TorchScript => "TorchScript archive",
+        })
+    }
+}
+
+/// All tensors of one model, by the names that the file gives them.
+pub struct TensorFile {
+    /// What messages call it.
+    pub(super) path: PathBuf,
+    pub(super) format: FileFormat,
+    pub(super) blobs: Vec<Blob>,
+    pub(super) tensors: BTreeMap<String, StoredTensor>,
+}
+
+/// Prefixes that trainers and wrappers put in front of every name.
+const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "clip_model."];
+
+impl TensorFile {
+    /// Drops prefixes that every tensor carries, so that layouts see a model's own names.
+    pub(super) fn without_wrappers(mut self) -> Self {
+        while let Some(prefix) = WRAPPERS
+            .iter()
+            .find(|p| !self.tensors.is_empty() && self.tensors.keys().all(|name| name.starts_with(**p)))
+        {
+            self.tensors = std::mem::take(&mut self.tensors)
+                .into_iter()
+                .map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor))
+                .collect();
+        }
+        self
+    }
+
+    /// Copies a tensor out, row-major, as f32; f16, bf16 and small integers are exact.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableTensor`] if the tensor isn't of a number type that weights have.
+    pub(super) fn read_f32(&self, name: &str, tensor: &StoredTensor) -> Result<Vec<f32>> {
+        let bytes = &self.blobs[tensor.blob].bytes()[tensor.start_byte..];
+        Ok(match tensor.stored_type {
+            StoredType::F32 => gather(bytes, tensor, f32::from_le_bytes),
+            StoredType::F16 => gather(bytes, tensor, |b| f16::from_le_bytes(b).to_f32()),
+            StoredType::BF16 => gather(bytes, tensor, |b| bf16::from_le_bytes(b).to_f32()),
+            StoredType::F64 => gather(bytes, tensor, |b| f64::from_le_bytes(b) as f32),
+            StoredType::I8 => gather(bytes, tensor, |b| f32::from(i8::from_le_bytes(b))),
+            other => {
+                return Err(Error::UnreadableTensor {
+                    path: self.path.clone(),
+                    tensor: name.to_owned(),
+                    found: other.to_string(),
+                });
+            }
+        })
+    }
+}
+
+/// The elements of `tensor` in row-major order; `bytes` begin at its first element.
+fn gather<const N: usize>(bytes: &[u8], tensor: &StoredTensor, read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+    let n_elements = tensor.n_elements();
+    let (elements, _) = bytes.as_chunks::<N>();
+    if n_elements == 0 {
+        return Vec::new();
+    }
+    if tensor.is_row_major() {
+        return elements[..n_elements].iter().map(|b| read(*b)).collect();
+    }
+    let mut out = Vec::with_capacity(n_elements);
+    let mut index = vec![0; tensor.shape.len()];
+    for _ in 0..n_elements {
+        let at: usize = index.iter().zip(&tensor.strides).map(|(i, s)| i * s).sum();
+        out.push(read(elements[at]));
+        for axis in (0..index.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < tensor.shape[axis] {
+                break;
+            }
+            index[axis] = 0;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transposed_view_is_read_in_its_own_order() {
+        let stored: Vec<u8> = [1f32, 2.0, 3.0, 4.0, 5.0, 6.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let view = StoredTensor {
+            stored_type: StoredType::F32,
+            shape: vec![3, 2],
+            strides: vec![1, 3],
+            blob: 0,
+            start_byte: 0,
+        };
+        assert_eq!(gather(&stored, &view, f32::from_le_bytes), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+    }
+
+    #[test]
+    fn a_scalar_is_one_element() {
+        let tensor = StoredTensor::row_major(StoredType::F32, vec![], 0, 0);
+        assert_eq!(gather(&4.6052f32.to_le_bytes(), &tensor, f32::from_le_bytes), [4.6052]);
+    }
+}
