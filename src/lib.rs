@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod kernels;
+pub mod nano;
 pub mod preprocess;
 pub mod text;
 pub mod weights;

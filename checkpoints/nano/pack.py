@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Packs trained weights of nano into the file that is compiled into the binary.
+
+    python3 -m venv venv && venv/bin/pip install numpy safetensors
+    venv/bin/python checkpoints/nano/pack.py base-77.safetensors checkpoints/nano.safetensors
+
+Input: the tensors of a CLIP under upstream's names, whose token table is factorised: `token_embedding.A` (49408, 64)
+times `token_embedding.B` (64, 192). `train/train_base.py` writes such a file.
+Output: the same names in f16, but `token_embedding.A` as int8 rows with one f16 `token_embedding.scale` each (row =
+int8 row * scale), and `logit_scale` in f32. The result is read back and compared with the input before it gets its name.
+
+The output is plain safetensors, not compressed further, on purpose: `zstd -b19 checkpoints/nano.safetensors` shows what
+that would gain (little: half of the bytes are the low bytes of f16 numbers) and what it would cost at each start.
+"""
+import argparse
+import os
+import sys
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+LIMIT = 16_000_000  # bytes of the packed file, at most
+TABLE, SCALE = "token_embedding.A", "token_embedding.scale"
+
+
+def quantised(table):
+    """(rows, columns) of floats -> int8 of the same shape, and the f16 scale of each row, (rows,)."""
+    largest = np.abs(table).max(axis=1)
+    scale = (largest / 127).astype(np.float16)
+    # a row of (nearly) nothing would have a scale of 0: the smallest f16 keeps its zeros zero and divides well
+    scale = np.maximum(scale, np.finfo(np.float16).smallest_subnormal)
+    rows = np.rint(table / scale.astype(np.float32)[:, None])
+    return np.clip(rows, -127, 127).astype(np.int8), scale
+
+
+def packed(tensors):
+    """The tensors to store, by name."""
+    out = {}
+    for name, tensor in tensors.items():
+        tensor = tensor.astype(np.float32)
+        if not np.isfinite(tensor).all():
+            sys.exit(f"{name} holds numbers that are not finite: the training went wrong")
+        if name == TABLE:
+            out[TABLE], out[SCALE] = quantised(tensor)
+        else:
+            out[name] = tensor if name == "logit_scale" else tensor.astype(np.float16)
+    return out
+
+
+def check(path, tensors):
+    """Compares a packed file with what it was made of: within half a step of its number type, nothing lost or added."""
+    stored = load_file(path)
+    if stored.keys() - {SCALE} != tensors.keys():
+        sys.exit(f"{path} does not hold the tensors of the input: {sorted(stored.keys() ^ tensors.keys())}")
+    for name, tensor in tensors.items():
+        tensor, found = tensor.astype(np.float32), stored[name].astype(np.float32)
+        allowed = np.abs(tensor) * 2**-11 + 2**-24
+        if name == TABLE:
+            scale = stored[SCALE].astype(np.float32)[:, None]
+            # half a step, and for the largest numbers of a row what the rounding of its scale cuts off
+            found, allowed = found * scale, 0.5 * scale + 127 * scale * 2**-10
+        worst = np.abs(found - tensor) - allowed
+        if worst.max() > 0:
+            sys.exit(f"{name}: a number is off by {worst.max():.2e} more than rounding explains")
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("weights", help="a base-77.safetensors as train_base.py writes it")
+    arguments.add_argument("packed", help="the file to write, such as checkpoints/nano.safetensors")
+    arguments = arguments.parse_args()
+
+    tensors = load_file(arguments.weights)
+    unfinished = arguments.packed + ".part"
+    save_file(packed(tensors), unfinished, metadata={"format": "longclip-nano"})
+    check(unfinished, tensors)
+    size = os.path.getsize(unfinished)
+    if size > LIMIT:
+        sys.exit(f"{unfinished} has {size:,} bytes; {LIMIT:,} are allowed")
+    os.replace(unfinished, arguments.packed)
+    print(f"{arguments.packed}: {len(tensors) + 1} tensors, {size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+//! The built-in model: a small CLIP, trained from scratch, whose weights are part of the binary so that the main job
+//! runs at once and offline.
+//!
+//! Called where a model's name becomes weights. The file is ordinary safetensors under upstream's names, f16, with one
+//! peculiarity: the token table is factorised. Row `w` of it is `scale[w] * A[w] · B`, with `token_embedding.A`
+//! (49408, 64) int8, `token_embedding.scale` (49408,) f16 and `token_embedding.B` (64, 192) f16. Its position table has
+//! CLIP's 77 rows and is stretched at load as any other CLIP's is. `checkpoints/nano/README.md` is its card: data,
+//! recipe, accuracy, known failures; `checkpoints/nano/pack.py` makes the file.
+
+/// What a person calls it: `--model nano`.
+pub const NAME: &str = "nano";
+
+/// What messages call its file.
+pub const FILE_NAME: &str = "nano.safetensors (built in)";
+
+/// Its weights, as a safetensors file in memory.
+///
+/// Stored as they are: zstd would take 8 % off and cost more at each start than all the rest of the loading
+/// (`zstd -b19 checkpoints/nano.safetensors`).
+///
+/// ```
+/// let weights = longclip::nano::safetensors();
+/// assert!(weights.len() < 16_000_000);
+/// ```
+pub fn safetensors() -> &'static [u8] {
+    include_bytes!("../checkpoints/nano.safetensors")
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+    use super::*;
+
+    const LONGEST_FILE_BYTES: usize = 16_000_000;
+
+    fn tensors() -> SafeTensors<'static> {
+        SafeTensors::deserialize(safetensors()).unwrap()
+    }
+
+    fn f16s(view: &TensorView<'_>) -> Vec<f32> {
+        assert_eq!(view.dtype(), Dtype::F16);
+        let halves = view.data().chunks_exact(2);
+        halves
+            .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
+            .collect()
+    }
+
+    #[test]
+    fn takes_at_most_16_megabytes_of_the_binary() {
+        assert!(
+            safetensors().len() <= LONGEST_FILE_BYTES,
+            "{} bytes",
+            safetensors().len()
+        );
+    }
+
+    #[test]
+    fn has_the_shapes_of_a_77_token_clip_with_a_factorised_token_table() {
+        #[track_caller]
+        fn check(name: &str, dtype: Dtype, shape: &[usize]) {
+            let file = tensors();
+            let view = file.tensor(name).unwrap();
+            assert_eq!((view.dtype(), view.shape()), (dtype, shape), "{name}");
+        }
+        check("token_embedding.A", Dtype::I8, &[49408, 64]);
+        check("token_embedding.scale", Dtype::F16, &[49408]);
+        check("token_embedding.B", Dtype::F16, &[64, 192]);
+        check("positional_embedding", Dtype::F16, &[77, 192]);
+        check("text_projection", Dtype::F16, &[192, 256]);
+        check("logit_scale", Dtype::F32, &[]);
+        check("visual.conv1.weight", Dtype::F16, &[192, 3, 8, 8]);
+        check("visual.positional_embedding", Dtype::F16, &[65, 192]);
+        check("visual.proj", Dtype::F16, &[192, 256]);
+    }
+
+    #[test]
+    fn holds_only_finite_numbers() {
+        for (name, view) in tensors().tensors() {
+            if view.dtype() == Dtype::F16 {
+                assert!(f16s(&view).iter().all(|x| x.is_finite()), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn uses_the_whole_int8_range_of_each_token_row() {
+        let file = tensors();
+        let scale = f16s(&file.tensor("token_embedding.scale").unwrap());
+        let rows = file.tensor("token_embedding.A").unwrap();
+        for (token, row) in rows.data().chunks_exact(64).enumerate() {
+            let largest = row.iter().map(|&byte| (byte as i8).unsigned_abs()).max().unwrap();
+            assert!(
+                (126..=127).contains(&largest) && scale[token] > 0.0,
+                "row {token}: {largest}"
+            );
+        }
+    }
+}
