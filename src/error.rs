@@ -169,7 +169,7 @@ impl Error {
     }
 
     /// A request that can't be carried out, with what to do instead.
-    pub(crate) fn usage(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn usage(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Error::Usage {
             problem: problem.into(),
             hint: Some(hint.into()),
@@ -177,7 +177,7 @@ impl Error {
     }
 
     /// Wraps what candle said with what was being done.
-    pub(crate) fn compute(doing: impl Into<String>) -> impl FnOnce(candle_core::Error) -> Self {
+    pub fn compute(doing: impl Into<String>) -> impl FnOnce(candle_core::Error) -> Self {
         let doing = doing.into();
         move |source| Error::Compute { doing, source }
     }
