@@ -1,0 +1,111 @@
+//! Repairs of single characters: control characters, ligatures, widths, quotes, line breaks.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::charsets::Charset;
+
+/// Applies them all, in ftfy's order. In plain ASCII there is only something to take away.
+pub(super) fn fix(text: String) -> String {
+    let quiet = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    if text.bytes().all(quiet) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut after_return = false;
+    for c in text.chars() {
+        let c = c1_control(c);
+        // The line feed of `\r\n` is already written.
+        if !(after_return && c == '\n') {
+            push_plain(c, &mut out);
+        }
+        after_return = c == '\r';
+    }
+    let mut out = without_terminal_escapes(out);
+    out.retain(|c| !is_control(c));
+    out
+}
+
+/// A C1 control character as what Windows-1252 has in its place.
+pub(super) fn c1_control(c: char) -> char {
+    match c {
+        '\u{80}'..='\u{9f}' => Charset::windows_1252().decode(c as u8),
+        _ => c,
+    }
+}
+
+/// Writes a character without ligature, in its ordinary width, with straight quotes and with `\n` for line breaks.
+fn push_plain(c: char, out: &mut String) {
+    let text = match c {
+        ..='\u{7f}' => {
+            out.push(if c == '\r' { '\n' } else { c });
+            return;
+        }
+        'Ĳ' => "IJ",
+        'ĳ' => "ij",
+        // The letter apostrophe of `ŉ` is a curled quote to the next step.
+        'ŉ' => "'n",
+        'Ǳ' => "DZ",
+        'ǲ' => "Dz",
+        'ǳ' => "dz",
+        'Ǆ' => "DŽ",
+        'ǅ' => "Dž",
+        'ǆ' => "dž",
+        'Ǉ' => "LJ",
+        'ǈ' => "Lj",
+        'ǉ' => "lj",
+        'Ǌ' => "NJ",
+        'ǋ' => "Nj",
+        'ǌ' => "nj",
+        'ﬀ' => "ff",
+        'ﬁ' => "fi",
+        'ﬂ' => "fl",
+        'ﬃ' => "ffi",
+        'ﬄ' => "ffl",
+        'ﬅ' => "ſt",
+        'ﬆ' => "st",
+        '\u{3000}' => " ",
+        '\u{2bc}' | '‘'..='\u{201b}' => "'",
+        '“'..='\u{201f}' => "\"",
+        '\u{2028}' | '\u{2029}' | '\u{85}' => "\n",
+        '\u{ff01}'..='\u{ffef}' => return out.extend(std::iter::once(c).nfkc()),
+        _ => return out.push(c),
+    };
+    out.push_str(text);
+}
+
+/// Takes out sequences such as `ESC [ 1 ; 31 m`, which colour text on a terminal.
+fn without_terminal_escapes(text: String) -> String {
+    const START: &str = "\u{1b}[";
+    if !text.contains(START) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(START) {
+        out.push_str(&rest[..at]);
+        let body = &rest[at + START.len()..];
+        let letter = body.find(|c: char| !(is_decimal(c) || c == ';'));
+        match letter.filter(|&at| body.as_bytes()[at].is_ascii_alphabetic()) {
+            Some(letter) => rest = &body[letter + 1..],
+            None => {
+                out.push_str(START);
+                rest = body;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Python's `\d`: ftfy's pattern takes the digits of every script.
+fn is_decimal(c: char) -> bool {
+    c.is_ascii_digit() || (c.is_numeric() && super::classes::is_decimal_digit(c))
+}
+
+/// Characters without a visible effect that nobody means to write: ASCII's but for white space, and those that
+/// Unicode's TR 20 calls unsuitable for use with markup.
+fn is_control(c: char) -> bool {
+    matches!(c,
+        '\0'..='\u{8}' | '\u{b}' | '\u{e}'..='\u{1f}' | '\u{7f}' | '\u{206a}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffc}')
+}

@@ -1,0 +1,142 @@
+//! The single-byte code pages that text is wrongly read in.
+//!
+//! In the Windows ones a byte without meaning is the control character of the same number, and the replacement
+//! character is written as byte 1A, so that what was lost in reading can be seen in the bytes (ftfy's "sloppy" codecs).
+
+use std::sync::LazyLock;
+
+/// How U+FFFD and the byte 1A are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Substitute {
+    /// Byte 1A is U+FFFD.
+    Replacement,
+    /// Byte 1A is U+001A.
+    Control,
+}
+
+/// One code page. The bytes below 80 are ASCII in all of them.
+pub(super) struct Charset {
+    name: &'static str,
+    /// The characters of the bytes 80 to FF.
+    upper: Vec<char>,
+    /// The same with their bytes, sorted.
+    bytes: Vec<(char, u8)>,
+    substitute: Substitute,
+}
+
+/// Latin-1, then the file's, in the order in which ftfy tries them.
+static CHARSETS: LazyLock<Vec<Charset>> = LazyLock::new(|| {
+    let latin_1 = Charset::new("latin-1", ('\u{80}'..='\u{ff}').collect());
+    let others = include_str!("../data/charsets.txt").lines().map(|line| {
+        let (name, codes) = line.split_once(' ').expect("a line is a name and 128 code points");
+        let upper = codes
+            .split(' ')
+            .filter_map(|hex| char::from_u32(u32::from_str_radix(hex, 16).ok()?));
+        Charset::new(name, upper.collect())
+    });
+    std::iter::once(latin_1).chain(others).collect()
+});
+
+impl Charset {
+    fn new(name: &'static str, upper: Vec<char>) -> Self {
+        assert_eq!(
+            upper.len(),
+            128,
+            "data/charsets.txt has {} upper characters for `{name}`, not 128",
+            upper.len()
+        );
+        let mut bytes: Vec<(char, u8)> = upper.iter().copied().zip(0x80..=0xff).collect();
+        bytes.sort_unstable();
+        let substitute = if name.starts_with("sloppy") {
+            Substitute::Replacement
+        } else {
+            Substitute::Control
+        };
+        Self {
+            name,
+            upper,
+            bytes,
+            substitute,
+        }
+    }
+
+    /// All of them, in the order in which they are tried.
+    pub(super) fn all() -> &'static [Charset] {
+        &CHARSETS
+    }
+
+    /// Windows-1252 with its holes filled.
+    pub(super) fn windows_1252() -> &'static Charset {
+        &CHARSETS[1]
+    }
+
+    pub(super) fn is_latin_1(&self) -> bool {
+        self.name == "latin-1"
+    }
+
+    pub(super) fn is_macroman(&self) -> bool {
+        self.name == "macroman"
+    }
+
+    /// Whether byte 1A stands for a character that was lost.
+    pub(super) fn marks_losses(&self) -> bool {
+        self.substitute == Substitute::Replacement
+    }
+
+    /// The character of a byte; U+001A for 1A.
+    pub(super) fn decode(&self, byte: u8) -> char {
+        match byte.checked_sub(0x80) {
+            Some(upper) => self.upper[usize::from(upper)],
+            None => byte.into(),
+        }
+    }
+
+    /// The text in this code page, if it has all of its characters.
+    pub(super) fn encode(&self, text: &str) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(text.len());
+        for c in text.chars() {
+            bytes.push(self.byte(c)?);
+        }
+        Some(bytes)
+    }
+
+    fn byte(&self, c: char) -> Option<u8> {
+        match c {
+            '\u{1a}' if self.marks_losses() => None,
+            '\0'..='\u{7f}' => Some(c as u8),
+            char::REPLACEMENT_CHARACTER if self.marks_losses() => Some(0x1a),
+            _ => self
+                .bytes
+                .binary_search_by_key(&c, |entry| entry.0)
+                .ok()
+                .map(|found| self.bytes[found].1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_page_reads_back_what_it_writes() {
+        for charset in Charset::all() {
+            for byte in 0x80..=0xff {
+                let c = charset.decode(byte);
+                assert_eq!(
+                    charset.encode(&c.to_string()),
+                    Some(vec![byte]),
+                    "{} {byte:x}",
+                    charset.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn windows_code_pages_write_a_lost_character_as_1a() {
+        assert_eq!(Charset::windows_1252().encode("\u{fffd}"), Some(vec![0x1a]));
+        assert_eq!(Charset::windows_1252().encode("\u{1a}"), None);
+        assert_eq!(Charset::all()[0].encode("\u{1a}"), Some(vec![0x1a]));
+    }
+}

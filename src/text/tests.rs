@@ -1,0 +1,144 @@
+//! Ids against upstream's tokenizer.
+
+use std::path::Path;
+
+use super::*;
+
+/// What upstream makes of one text at 248 tokens.
+#[derive(serde::Deserialize)]
+struct Case {
+    text: String,
+    ids: Vec<u32>,
+    count: usize,
+    truncated: bool,
+}
+
+#[derive(serde::Deserialize)]
+struct Golden {
+    cases: Vec<Case>,
+}
+
+fn read(path: &Path) -> Vec<Case> {
+    let text = std::fs::read_to_string(path).unwrap();
+    serde_json::from_str::<Golden>(&text).unwrap().cases
+}
+
+fn differences(cases: &[Case]) -> Vec<String> {
+    let differs = |case: &&Case| {
+        let tokens = Tokenizer::clip().encode(&case.text, ContextLength::LONG);
+        (tokens.ids(), tokens.count(), tokens.truncated()) != (&case.ids[..], case.count, case.truncated)
+    };
+    let shown = |case: &Case| {
+        let tokens = Tokenizer::clip().encode(&case.text, ContextLength::LONG);
+        format!(
+            "{:?}\n  {:?}\n  expected {} {:?}\n  found    {} {:?}",
+            case.text,
+            clean(&case.text),
+            case.count,
+            case.ids,
+            tokens.count(),
+            tokens.ids()
+        )
+    };
+    cases.iter().filter(differs).map(shown).collect()
+}
+
+#[track_caller]
+fn check(cases: &[Case]) {
+    let differences = differences(cases);
+    let few = differences
+        .iter()
+        .take(20)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        differences.is_empty(),
+        "{} of {} texts differ:\n{few}",
+        differences.len(),
+        cases.len()
+    );
+}
+
+fn data(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/text").join(name)
+}
+
+#[test]
+fn ids_and_counts_are_the_references() {
+    let cases = read(&data("tokenizer.json"));
+    check(&cases);
+    assert_eq!(cases.len(), 215);
+}
+
+#[test]
+#[ignore = "set LONGCLIP_TEXT_CASES to a file made by tests/data/text/make_cases.py"]
+fn ids_and_counts_are_upstreams_on_many_texts() {
+    check(&read(Path::new(&std::env::var("LONGCLIP_TEXT_CASES").unwrap())));
+}
+
+#[test]
+fn a_cut_keeps_the_start_and_says_what_is_lost() {
+    let tokens = Tokenizer::clip().encode("A cat sleeping on a keyboard.", ContextLength::new(5).unwrap());
+    assert_eq!(
+        tokens.pieces(),
+        ["<|startoftext|>", "a</w>", "cat</w>", "sleeping</w>", "<|endoftext|>"]
+    );
+    assert_eq!(
+        (tokens.count(), tokens.lost_count(), tokens.lost().trim()),
+        (9, 4, "on a keyboard.")
+    );
+    assert!(tokens.truncated());
+}
+
+#[test]
+fn a_text_that_just_fits_loses_nothing() {
+    let tokens = Tokenizer::clip().encode("a cat", ContextLength::new(4).unwrap());
+    assert_eq!((tokens.count(), tokens.lost_count(), tokens.lost()), (4, 0, ""));
+    let none = Tokenizer::clip().encode("a cat", ContextLength::new(2).unwrap());
+    assert_eq!((none.ids(), none.lost()), (&[49406, 49407][..], "a cat"));
+}
+
+#[test]
+fn pieces_show_bytes_that_are_no_character() {
+    let pieces = Tokenizer::clip().encode("𓀀", ContextLength::LONG).pieces();
+    assert!(pieces[1].starts_with("<0xf0>"), "{pieces:?}");
+}
+
+#[test]
+fn pieces_joined_are_the_cleaned_text() {
+    for case in read(&data("tokenizer.json"))
+        .iter()
+        .filter(|case| !case.truncated && !case.text.contains("<|"))
+    {
+        let tokens = Tokenizer::clip().encode(&case.text, ContextLength::LONG);
+        let pieces = tokens.pieces();
+        let joined = pieces[1..pieces.len() - 1].concat().replace("</w>", "");
+        if !joined.contains("<0x") {
+            assert_eq!(joined, clean(&case.text).replace([' ', '\u{345}'], ""));
+        }
+    }
+}
+
+#[test]
+fn a_hostile_text_ends_in_time() {
+    for part in [
+        "a",
+        "ab",
+        "é",
+        "&",
+        "&amp;",
+        "Ã",
+        "â€",
+        "\u{301}",
+        "<|",
+        "'",
+        "ﬃ",
+        "&#38;#38;",
+        "Â©",
+    ] {
+        let text = part.repeat(200_000 / part.len());
+        let tokens = Tokenizer::clip().encode(&text, ContextLength::LONG);
+        assert!(tokens.count() > 2 && tokens.ids().len() <= 248, "{part}");
+    }
+}

@@ -1,0 +1,135 @@
+//! The tokenizer, and what it makes of one text.
+
+use std::sync::LazyLock;
+
+use super::bpe::{self, Merges};
+use super::{ContextLength, clean, words};
+
+/// CLIP's tokenizer. All of its models share it.
+pub struct Tokenizer {
+    merges: Merges,
+}
+
+impl Tokenizer {
+    /// The one tokenizer, built on first use from the table in the binary.
+    pub fn clip() -> &'static Tokenizer {
+        static CLIP: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer { merges: Merges::new() });
+        &CLIP
+    }
+
+    /// Cleans a text and turns it into ids, cut as upstream cuts it: the first `context - 1` tokens and the end token.
+    ///
+    /// Any text will do: what isn't language becomes its bytes. Time grows with the text as n log n.
+    ///
+    /// ```
+    /// use longclip::text::{ContextLength, Tokenizer};
+    ///
+    /// let tokens = Tokenizer::clip().encode("A cat sleeping.", ContextLength::LONG);
+    /// assert_eq!(tokens.ids(), [49406, 320, 2368, 6982, 269, 49407]);
+    /// assert_eq!(tokens.pieces()[1..3], ["a</w>", "cat</w>"]);
+    /// assert!(!tokens.truncated());
+    /// ```
+    pub fn encode(&self, text: &str, context: ContextLength) -> Tokens {
+        let cleaned = clean(text);
+        let room = context.get() - 2;
+        let mut content = Vec::new();
+        let mut cut = cleaned.len();
+        let mut count = 0;
+        let mut word_ids = Vec::new();
+        for range in words::words(&cleaned) {
+            word_ids.clear();
+            match &cleaned[range.clone()] {
+                words::START => word_ids.push(bpe::START as u16),
+                words::END => word_ids.push(bpe::END as u16),
+                word => self.merges.encode(word, &mut word_ids),
+            }
+            let kept = word_ids.len().min(room - content.len());
+            if kept < word_ids.len() && cut == cleaned.len() {
+                let bytes: usize = word_ids[..kept]
+                    .iter()
+                    .map(|&id| bpe::symbol(id.into()).bytes.len())
+                    .sum();
+                cut = start_of_char(&cleaned, range.start + bytes);
+            }
+            content.extend(word_ids[..kept].iter().map(|&id| u32::from(id)));
+            count += word_ids.len();
+        }
+        let mut ids = Vec::with_capacity(content.len() + 2);
+        ids.push(bpe::START);
+        ids.append(&mut content);
+        ids.push(bpe::END);
+        Tokens {
+            ids,
+            count: count + 2,
+            lost: cleaned[cut..].to_owned(),
+        }
+    }
+}
+
+/// Where the character starts that the byte at `at` belongs to.
+fn start_of_char(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// The ids of one text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    ids: Vec<u32>,
+    count: usize,
+    lost: String,
+}
+
+impl Tokens {
+    /// The ids, from the start token to the end token, not padded: at most the context length.
+    pub fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// How many tokens the whole text has, with the start and the end token, before the cut.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether the text was longer than the context.
+    pub fn truncated(&self) -> bool {
+        self.lost_count() > 0
+    }
+
+    /// How many of the text's tokens were cut off.
+    pub fn lost_count(&self) -> usize {
+        self.count - self.ids.len()
+    }
+
+    /// What was cut off, of the cleaned text; empty where nothing was.
+    pub fn lost(&self) -> &str {
+        &self.lost
+    }
+
+    /// The ids as a person reads them: `</w>` marks the end of a word, and bytes that make no character on their own
+    /// stand as `<0xf0>`. Joined, with `</w>` as a space, they are the cleaned text.
+    pub fn pieces(&self) -> Vec<String> {
+        self.ids.iter().map(|&id| piece(id)).collect()
+    }
+}
+
+/// One id as a person reads it.
+fn piece(id: u32) -> String {
+    match id {
+        bpe::START => return words::START.into(),
+        bpe::END => return words::END.into(),
+        _ => {}
+    }
+    let symbol = bpe::symbol(id);
+    let mut text = String::new();
+    for chunk in symbol.bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("<{byte:#04x}>")));
+    }
+    if symbol.ends_word {
+        text.push_str("</w>");
+    }
+    text
+}
