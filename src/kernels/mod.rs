@@ -1,1 +1,24 @@
-//! Kernels: the CPU's arithmetic, each with a plain twin as its oracle.
+//! The CPU's arithmetic: linear layers, layer norm and attention on slices, each kernel with a plain twin as its oracle.
+//!
+//! Called by `model` for the f32, bf16 and int8 types on a CPU; knows slices, never tensors. [`Threads`] carries the
+//! workers and the instruction set, picked once by CPU ([`cpu`]); [`Activations`] are what a [`Linear`] reads, written
+//! by whoever makes them. No result depends on the batch a row is in or on the number of threads.
+
+#![allow(unsafe_code, reason = "vector loads and stores, and threads that share a slice")]
+
+mod activations;
+mod attention;
+mod buffer;
+pub mod cpu;
+mod linear;
+mod norm;
+mod simd;
+#[cfg(test)]
+mod testing;
+mod threads;
+
+pub use activations::{Activations, Precision};
+pub use attention::{Heads, Mask, Projected, Rows, Sequence, attention};
+pub use linear::{Activation, Linear, Weights};
+pub use norm::LayerNorm;
+pub use threads::Threads;

@@ -1,0 +1,477 @@
+//! What a linear layer reads: rows of activations in its number type, laid out for the register tile.
+//!
+//! Whoever makes activations (layer norm, attention, the layer before) writes them here directly, rounded once, so that
+//! no pass only repacks. Rows are grouped into tiles of nearly equal height; within a tile the depth is cut into cache
+//! lines of 16 words: `[tile][line][row of the tile][64 bytes]`. A tile is one ascending stream of memory, which the
+//! prefetcher follows, and rows a power of two apart don't fight for one cache set, as they would row-major.
+//! A word is one f32, two bf16 or four bytes; bytes are `round(127 x / largest |x| of the row) + 128`, the scale beside.
+
+use super::buffer::{Buffer, LINE, Shared};
+use super::cpu::Isa;
+use super::simd::{Kernel, Simd, Vector};
+use super::threads::{Threads, share};
+use std::ops::Range;
+
+/// The number type of a linear layer's products; sums are f32 (i32 for bytes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// f32 as stored.
+    F32,
+    /// bf16 weights and activations.
+    Bf16,
+    /// Signed bytes: weights with one scale an output, activations with one scale a row, found at run time.
+    Int8,
+}
+
+impl Precision {
+    /// Values in a cache line.
+    pub(crate) fn line_values(self) -> usize {
+        match self {
+            Precision::F32 => LINE / 4,
+            Precision::Bf16 => LINE / 2,
+            Precision::Int8 => LINE,
+        }
+    }
+}
+
+/// Rows of activations, `(rows, width)`, packed. Its memory is kept for the next use.
+pub struct Activations {
+    precision: Precision,
+    shape: Shape,
+    buffer: Buffer,
+    /// One a row, `largest |x| / 127`; bytes only.
+    scales: Vec<f32>,
+    /// Rows in f32 until their scales are known; bytes only.
+    staging: Vec<f32>,
+}
+
+/// How rows and columns lie in the buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) rows: usize,
+    pub(crate) width: usize,
+    /// Cache lines a row.
+    pub(crate) lines: usize,
+    /// Tiles, whose heights differ by at most one.
+    pub(crate) tiles: usize,
+}
+
+impl Shape {
+    fn new(rows: usize, width: usize, precision: Precision, isa: Isa) -> Self {
+        Shape {
+            rows,
+            width,
+            lines: width.div_ceil(precision.line_values()),
+            tiles: rows.div_ceil(isa.tile_rows()),
+        }
+    }
+
+    /// The rows of tile `t`.
+    pub(crate) fn tile(&self, t: usize) -> Range<usize> {
+        share(self.rows, self.tiles, t)
+    }
+
+    /// Where `row` begins, in bytes, and how far its lines are apart.
+    fn row(&self, row: usize) -> (usize, usize) {
+        let tile = self.tile(((row + 1) * self.tiles - 1) / self.rows);
+        let start = tile.start * self.lines + (row - tile.start);
+        (start * LINE, tile.len() * LINE)
+    }
+}
+
+impl Activations {
+    /// No rows yet.
+    pub fn new(precision: Precision) -> Self {
+        Activations {
+            precision,
+            shape: Shape {
+                rows: 0,
+                width: 0,
+                lines: 0,
+                tiles: 0,
+            },
+            buffer: Buffer::default(),
+            scales: Vec::new(),
+            staging: Vec::new(),
+        }
+    }
+
+    /// Its number type.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Rows it holds.
+    pub fn rows(&self) -> usize {
+        self.shape.rows
+    }
+
+    /// Values a row.
+    pub fn width(&self) -> usize {
+        self.shape.width
+    }
+
+    /// Takes the rows `x`, row-major `(rows, width)`, rounding them to its number type.
+    pub fn fill(&mut self, x: &[f32], width: usize, threads: &Threads) {
+        assert!(
+            width > 0 && x.len().is_multiple_of(width),
+            "{} values in rows of {width}",
+            x.len()
+        );
+        let writer = self.reset(x.len() / width, width, threads);
+        threads.split(x.len() / width, |rows| threads.isa().run(Fill { x, rows, writer }));
+    }
+
+    /// Makes room for `rows` of `width`; what they hold is unspecified, but for zeroes past `width` in the last line.
+    pub(crate) fn reset(&mut self, rows: usize, width: usize, threads: &Threads) -> Writer {
+        let shape = Shape::new(rows, width, self.precision, threads.isa());
+        self.shape = shape;
+        self.buffer.reserve(rows * shape.lines * LINE);
+        self.scales.resize(rows, 1.0);
+        let bytes = self.buffer.bytes_mut();
+        if !width.is_multiple_of(self.precision.line_values()) {
+            for row in 0..rows {
+                let (start, stride) = shape.row(row);
+                bytes[start + (shape.lines - 1) * stride..][..LINE].fill(0);
+            }
+        }
+        Writer {
+            precision: self.precision,
+            shape,
+            base: Shared::new(bytes),
+            scales: Shared::new(&mut self.scales),
+        }
+    }
+
+    /// Room for `len` values that will be filled in by [`Activations::fill`]; to be given back after.
+    pub(crate) fn take_staging(&mut self, len: usize) -> Vec<f32> {
+        let mut staging = std::mem::take(&mut self.staging);
+        staging.resize(len, 0.0);
+        staging
+    }
+
+    pub(crate) fn give_staging(&mut self, staging: Vec<f32>) {
+        self.staging = staging;
+    }
+
+    /// The rows as they were rounded, row-major.
+    #[cfg(test)]
+    pub(crate) fn decode(&self) -> Vec<f32> {
+        let values = self.precision.line_values();
+        let decode = |i: usize| {
+            let (row, column) = (i / self.shape.width, i % self.shape.width);
+            let (start, stride) = self.shape.row(row);
+            let bytes = &self.buffer.bytes()[start + column / values * stride + column % values * (LINE / values)..];
+            match self.precision {
+                Precision::F32 => f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
+                Precision::Bf16 => half::bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
+                Precision::Int8 => (f32::from(bytes[0]) - 128.0) * self.scales[row],
+            }
+        };
+        (0..self.shape.rows * self.shape.width).map(decode).collect()
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Tile `t`, all of its lines.
+    pub(crate) fn tile_bytes(&self, t: usize) -> &[u8] {
+        let rows = self.shape.tile(t);
+        &self.buffer.bytes()[rows.start * self.shape.lines * LINE..rows.end * self.shape.lines * LINE]
+    }
+
+    pub(crate) fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+}
+
+/// Writes rows of [`Activations`] from several workers at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Writer {
+    pub(crate) precision: Precision,
+    pub(crate) shape: Shape,
+    base: Shared<u8>,
+    scales: Shared<f32>,
+}
+
+impl Writer {
+    /// Stores `x` as the whole of `row`.
+    ///
+    /// # Safety
+    /// The `Activations` are still borrowed, not reset since, and no other worker writes this row.
+    #[inline(always)]
+    pub(crate) unsafe fn put<S: Simd>(self, s: S, row: usize, x: &[f32]) {
+        assert!(
+            row < self.shape.rows && x.len() == self.shape.width,
+            "row {row} of {} values",
+            x.len()
+        );
+        let (start, stride) = self.shape.row(row);
+        // SAFETY: the row lies inside the buffer, all of its lines; the caller's promise for the rest.
+        unsafe {
+            let scale = encode(s, self.precision, x, self.base.get().add(start), stride);
+            if self.precision == Precision::Int8 {
+                offset(s, self.base.get().add(start), stride, self.shape.lines);
+                self.scales.get().add(row).write(scale);
+            }
+        }
+    }
+
+    /// [`Writer::put`] in plain code.
+    ///
+    /// # Safety
+    /// As for [`Writer::put`].
+    pub(crate) unsafe fn put_plain(self, row: usize, x: &[f32]) {
+        assert!(
+            row < self.shape.rows && x.len() == self.shape.width,
+            "row {row} of {} values",
+            x.len()
+        );
+        let (start, stride) = self.shape.row(row);
+        let mut line = [0; LINE];
+        let scale = scale_plain(self.precision, x);
+        for (l, values) in x.chunks(self.precision.line_values()).enumerate() {
+            encode_plain(self.precision, values, scale, &mut line);
+            if self.precision == Precision::Int8 {
+                line.iter_mut().for_each(|byte| *byte ^= 0x80);
+            }
+            // SAFETY: line `l` of the row lies inside the buffer; the caller's promise for the rest.
+            unsafe { self.base.get().add(start + l * stride).copy_from(line.as_ptr(), LINE) };
+        }
+        if self.precision == Precision::Int8 {
+            // SAFETY: one scale a row; the caller's promise for the rest.
+            unsafe { self.scales.get().add(row).write(scale) };
+        }
+    }
+
+    /// The address of a column of a row; the columns up to the next multiple of 16 follow it. Not for bytes.
+    #[inline(always)]
+    pub(crate) fn at(self, row: usize, column: usize) -> *mut u8 {
+        let (start, stride) = self.shape.row(row);
+        let values = self.precision.line_values();
+        let within = column % values * (LINE / values);
+        self.base.get().wrapping_add(start + column / values * stride + within)
+    }
+}
+
+/// Rounds a row to `precision`, a cache line after the other, `stride` bytes apart, zeroes after its end. Returns the
+/// scale of signed bytes, 1 for the other types.
+///
+/// # Safety
+/// `to` is writable for a line of 64 bytes at each of the strides that `x` fills, the last perhaps in part.
+#[inline(always)]
+pub(crate) unsafe fn encode<S: Simd>(s: S, precision: Precision, x: &[f32], to: *mut u8, stride: usize) -> f32 {
+    let (scale, inverse) = match precision {
+        Precision::Int8 => {
+            let scale = largest(s, x) / 127.0;
+            (scale, if scale > 0.0 { 1.0 / scale } else { 0.0 })
+        }
+        Precision::F32 | Precision::Bf16 => (1.0, 1.0),
+    };
+    let values = precision.line_values();
+    let mut lines = x.chunks_exact(values);
+    let mut to = to;
+    for line in &mut lines {
+        // SAFETY: the caller's promise for this line.
+        unsafe { encode_line(s, precision, line, inverse, to) };
+        to = to.wrapping_add(stride);
+    }
+    let rest = lines.remainder();
+    if !rest.is_empty() {
+        let mut line = [0.0; LINE];
+        line[..rest.len()].copy_from_slice(rest);
+        // SAFETY: the caller's promise for the last line.
+        unsafe { encode_line(s, precision, &line[..values], inverse, to) };
+    }
+    scale
+}
+
+/// # Safety
+/// 64 bytes are writable at `to`.
+#[inline(always)]
+unsafe fn encode_line<S: Simd>(s: S, precision: Precision, line: &[f32], inverse: f32, to: *mut u8) {
+    assert_eq!(line.len(), precision.line_values());
+    for i in (0..line.len()).step_by(S::LANES) {
+        // SAFETY: `i + LANES` values fit the line in either form, since both are multiples of the lanes.
+        unsafe {
+            let x = s.load(line.as_ptr().add(i));
+            match precision {
+                Precision::F32 => s.store(to.add(i * 4).cast(), x),
+                Precision::Bf16 => s.store_bf16(to.add(i * 2), x),
+                Precision::Int8 => s.store_i8(to.add(i), s.mul(x, s.splat(inverse))),
+            }
+        }
+    }
+}
+
+/// Turns signed bytes into unsigned ones by adding 128.
+///
+/// # Safety
+/// `lines` lines of 64 bytes, `stride` apart, are readable and writable.
+#[inline(always)]
+unsafe fn offset<S: Simd>(s: S, at: *mut u8, stride: usize, lines: usize) {
+    for line in 0..lines {
+        for word in (0..LINE / 4).step_by(S::LANES) {
+            // SAFETY: the caller's promise for this line.
+            unsafe {
+                let at = at.add(line * stride + word * 4);
+                s.store_words(at, s.xor(s.load_words(at), s.splat_word(0x8080_8080)));
+            }
+        }
+    }
+}
+
+/// The largest |x| of a row; NaN or ∞ where the row holds one, so that nothing hides it.
+#[inline(always)]
+fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
+    let mut top = s.splat(0.0);
+    // `max` forgets a NaN at the next value; 0 · x remembers.
+    let mut taint = s.splat(0.0);
+    let mut vectors = x.chunks_exact(S::LANES);
+    for vector in &mut vectors {
+        // SAFETY: the chunk holds `LANES` values.
+        let v = unsafe { s.load(vector.as_ptr()) };
+        top = s.max(top, s.abs(v));
+        taint = s.mul_add(v, s.splat(0.0), taint);
+    }
+    let rest = vectors.remainder();
+    let (rest_top, rest_taint) = rest
+        .iter()
+        .fold((0.0_f32, 0.0), |(top, taint), v| (top.max(v.abs()), taint + 0.0 * v));
+    s.largest(top).max(rest_top) + s.sum(taint) + rest_taint
+}
+
+/// The scale of a row of bytes, largest |x| / 127, or 1 for the other types.
+pub(crate) fn scale_plain(precision: Precision, x: &[f32]) -> f32 {
+    match precision {
+        Precision::F32 | Precision::Bf16 => 1.0,
+        Precision::Int8 => x.iter().fold(0.0, |top: f32, v| top.max(v.abs()) + 0.0 * v) / 127.0,
+    }
+}
+
+/// One line of a row in plain code: each value rounded to nearest even, zeroes after the last.
+pub(crate) fn encode_plain(precision: Precision, values: &[f32], scale: f32, line: &mut [u8; LINE]) {
+    line.fill(0);
+    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    let size = LINE / precision.line_values();
+    for (x, bytes) in values.iter().zip(line.chunks_exact_mut(size)) {
+        match precision {
+            Precision::F32 => bytes.copy_from_slice(&x.to_le_bytes()),
+            Precision::Bf16 => bytes.copy_from_slice(&half::bf16::from_f32(*x).to_le_bytes()),
+            Precision::Int8 => bytes[0] = ((x * inverse).round_ties_even().clamp(-127.0, 127.0) as i8).cast_unsigned(),
+        }
+    }
+}
+
+struct Fill<'a> {
+    x: &'a [f32],
+    rows: Range<usize>,
+    writer: Writer,
+}
+
+impl Fill<'_> {
+    fn row(&self, row: usize) -> &[f32] {
+        let width = self.writer.shape.width;
+        &self.x[row * width..][..width]
+    }
+}
+
+impl Vector for Fill<'_> {
+    #[inline(always)]
+    fn vector<S: Simd>(self, s: S) {
+        for row in self.rows.clone() {
+            // SAFETY: `Activations::fill` holds the buffer and gives each row to one worker.
+            unsafe { self.writer.put(s, row, self.row(row)) };
+        }
+    }
+}
+
+impl Kernel for Fill<'_> {
+    fn plain(self) {
+        for row in self.rows.clone() {
+            // SAFETY: as above.
+            unsafe { self.writer.put_plain(row, self.row(row)) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::testing::{each_level, noise};
+
+    /// Filled rows come back within half a unit: exact in f32, 8 bits in bf16, a step of the row in bytes.
+    #[track_caller]
+    fn check(rows: usize, width: usize) {
+        let x = noise(width as u64, rows * width);
+        for (precision, bound) in [
+            (Precision::F32, 0.0),
+            (Precision::Bf16, 1.0 / 512.0),
+            (Precision::Int8, 0.501 / 127.0),
+        ] {
+            each_level(|threads| {
+                let mut packed = Activations::new(precision);
+                packed.fill(&x, width, threads);
+                assert_eq!((packed.rows(), packed.width()), (rows, width));
+                for (found, x) in packed.decode().iter().zip(&x) {
+                    assert!(
+                        (found - x).abs() <= bound,
+                        "{found} for {x}: {rows} rows of {width} {precision:?}"
+                    );
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn rows_come_back_as_they_were_rounded() {
+        for width in [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 200] {
+            for rows in [0, 1, 5, 14, 15, 29] {
+                check(rows, width);
+            }
+        }
+    }
+
+    #[test]
+    fn all_levels_round_alike() {
+        let x = noise(1, 20 * 77);
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+            let plain = Threads::with_level(1, crate::kernels::cpu::Level::Portable);
+            let mut expected = Activations::new(precision);
+            expected.fill(&x, 77, &plain);
+            each_level(|threads| {
+                let mut found = Activations::new(precision);
+                found.fill(&x, 77, threads);
+                assert_eq!(found.decode(), expected.decode(), "{precision:?} {:?}", threads.level());
+            });
+        }
+    }
+
+    #[test]
+    fn memory_used_before_leaves_no_trace() {
+        each_level(|threads| {
+            for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
+                let mut packed = Activations::new(precision);
+                packed.fill(&noise(1, 30 * 90), 90, threads);
+                let x = noise(2, 7 * 33);
+                packed.fill(&x, 33, threads);
+                let mut fresh = Activations::new(precision);
+                fresh.fill(&x, 33, threads);
+                let bytes = 7 * packed.shape.lines * LINE;
+                assert_eq!(packed.buffer.bytes()[..bytes], fresh.buffer.bytes()[..bytes]);
+            }
+        });
+    }
+
+    #[test]
+    fn a_row_of_bytes_reaches_both_ends() {
+        each_level(|threads| {
+            let mut packed = Activations::new(Precision::Int8);
+            packed.fill(&[-2.0, 2.0, 0.0, 1.0], 4, threads);
+            let found = packed.decode();
+            assert_eq!(found[..3], [-2.0, 2.0, 0.0]);
+            assert!((found[3] - 1.0).abs() <= 1.0 / 127.0);
+        });
+    }
+}

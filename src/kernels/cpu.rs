@@ -1,0 +1,126 @@
+//! Which instruction sets this CPU has: the one place that looks and the one place that picks.
+//!
+//! `Threads` holds the pick; tests and `LONGCLIP_CPU` (read by the command line) choose a lower one by name.
+
+use super::simd::Kernel;
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Avx2, Avx512, Simd};
+
+/// A family of kernels, from what runs everywhere to what needs most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Plain code: the oracle, and all there is on other architectures.
+    Portable,
+    /// AVX2 with FMA.
+    Avx2,
+    /// AVX-512 with VNNI and BF16.
+    Avx512,
+}
+
+impl Level {
+    /// All levels, lowest first.
+    pub const ALL: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
+
+    /// The highest that this CPU can run.
+    pub fn best() -> Level {
+        Isa::detect(Level::Avx512).level()
+    }
+
+    /// Its name: `portable`, `avx2`, `avx512`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Portable => "portable",
+            Level::Avx2 => "avx2",
+            Level::Avx512 => "avx512",
+        }
+    }
+
+    /// The level of that name.
+    pub fn from_name(name: &str) -> Option<Level> {
+        Level::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
+/// A level with the proof that this CPU has it.
+#[derive(Clone, Copy)]
+pub(crate) enum Isa {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+impl Isa {
+    /// The best that this CPU has, no higher than `limit`.
+    pub(crate) fn detect(limit: Level) -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if limit >= Level::Avx512
+                && let Some(proof) = Avx512::detect()
+            {
+                return Isa::Avx512(proof);
+            }
+            if limit >= Level::Avx2
+                && let Some(proof) = Avx2::detect()
+            {
+                return Isa::Avx2(proof);
+            }
+        }
+        let _ = limit;
+        Isa::Portable
+    }
+
+    pub(crate) fn level(self) -> Level {
+        match self {
+            Isa::Portable => Level::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => Level::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => Level::Avx512,
+        }
+    }
+
+    /// Rows of a register tile at this level; what packs activations groups rows by it.
+    pub(crate) fn tile_rows(self) -> usize {
+        match self {
+            // Any number would do; an odd one, so that tests on the oracle see uneven groups.
+            Isa::Portable => 5,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => Avx2::TILE_ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => Avx512::TILE_ROWS,
+        }
+    }
+
+    pub(crate) fn run<K: Kernel>(self, kernel: K) {
+        match self {
+            Isa::Portable => kernel.plain(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(simd) => simd.call(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(simd) => simd.call(kernel),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_never_exceeded() {
+        for level in Level::ALL {
+            assert!(Isa::detect(level).level() <= level);
+        }
+        assert_eq!(Isa::detect(Level::Portable).level(), Level::Portable);
+    }
+
+    #[test]
+    fn levels_are_known_by_their_names() {
+        for level in Level::ALL {
+            assert_eq!(Level::from_name(level.name()), Some(level));
+        }
+        assert_eq!(Level::from_name("sse9"), None);
+    }
+}

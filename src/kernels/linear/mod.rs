@@ -1,0 +1,273 @@
+//! A linear layer, `out = f(x · Wᵀ + b)`: weights packed once at load, everything that follows the product fused into it.
+//!
+//! Called by the model for patches, q/k/v, the attention's projection, both layers of the MLP and the last projection.
+//! Row-major `(n_out, n_in)` weights become panels of 32 outputs (see `tile.rs`); [`Activations`] are read as they lie.
+//! A row's result is the same to the bit in any batch and on any number of threads.
+
+mod finish;
+mod pack;
+mod portable;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tile;
+
+use super::activations::{Activations, Precision};
+use super::buffer::{Buffer, LINE, Shared};
+use super::simd::{Kernel, Simd, Vector};
+use super::threads::{Threads, share};
+use finish::Finish;
+pub(crate) use finish::Output;
+pub use pack::Weights;
+use std::ops::Range;
+use tile::{Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, STEP, TILE_ROWS_MAX, tile};
+
+/// Bytes of activations that stay in a core's second cache while all panels of weights pass over them: half of Zen 4's
+/// 1 MiB, since the panel in use and the next one want the other half.
+const BLOCK_BYTES: usize = 512 << 10;
+
+/// What is done to each output after its bias was added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    Identity,
+    /// `x · σ(1.702 x)`, CLIP's own.
+    QuickGelu,
+    /// `x · Φ(x)`, with erf.
+    Gelu,
+}
+
+/// Weights and bias of a layer from `n_in` to `n_out`, packed.
+pub struct Linear {
+    n_out: usize,
+    n_in: usize,
+    precision: Precision,
+    /// Cache lines of an activation row, and steps of a panel by the 16.
+    lines: usize,
+    panels: Buffer,
+    /// One an output, as those below, with zeroes up to whole panels.
+    bias: Vec<f32>,
+    /// `largest |w| / 127` of signed bytes; 1 otherwise.
+    scales: Vec<f32>,
+    /// −128 · Σ w of signed bytes: takes back what the offset of the activations' bytes added.
+    offsets: Vec<i32>,
+}
+
+impl Linear {
+    /// Packs `weights`, row-major `(n_out, n_in)`, and `bias`, `n_out` values or none.
+    pub fn pack(
+        weights: Weights<'_>,
+        bias: Option<&[f32]>,
+        (n_out, n_in): (usize, usize),
+        precision: Precision,
+        threads: &Threads,
+    ) -> Self {
+        assert_eq!(weights.len(), n_out * n_in, "weights of a layer from {n_in} to {n_out}");
+        let mut linear = Linear::empty((n_out, n_in), precision);
+        if let Some(bias) = bias {
+            assert_eq!(bias.len(), n_out, "a bias for {n_out} outputs");
+            linear.bias[..n_out].copy_from_slice(bias);
+        }
+        pack::pack(&mut linear, weights, threads);
+        linear
+    }
+
+    fn empty((n_out, n_in): (usize, usize), precision: Precision) -> Self {
+        let lines = n_in.div_ceil(precision.line_values());
+        let n_panels = n_out.div_ceil(PANEL);
+        Linear {
+            n_out,
+            n_in,
+            precision,
+            lines,
+            panels: Buffer::zeroed(n_panels * lines * LINE_STEPS * STEP),
+            bias: vec![0.0; n_panels * PANEL],
+            scales: vec![1.0; n_panels * PANEL],
+            offsets: vec![0; n_panels * PANEL],
+        }
+    }
+
+    /// Outputs.
+    pub fn n_out(&self) -> usize {
+        self.n_out
+    }
+
+    /// Inputs.
+    pub fn n_in(&self) -> usize {
+        self.n_in
+    }
+
+    /// The number type of its products; [`Activations`] given to it must have the same.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// `out = f(x · Wᵀ + b)`, `out` row-major `(rows, n_out)`.
+    pub fn run(&self, x: &Activations, activation: Activation, out: &mut [f32], threads: &Threads) {
+        assert_eq!(
+            out.len(),
+            x.rows() * self.n_out,
+            "{} rows of {} outputs",
+            x.rows(),
+            self.n_out
+        );
+        self.product(x, activation, Output::Store(Shared::new(out)), threads);
+    }
+
+    /// `out += x · Wᵀ + b`, the residual connection; `out` row-major `(rows, n_out)`.
+    pub fn run_add(&self, x: &Activations, out: &mut [f32], threads: &Threads) {
+        assert_eq!(
+            out.len(),
+            x.rows() * self.n_out,
+            "{} rows of {} outputs",
+            x.rows(),
+            self.n_out
+        );
+        self.product(x, Activation::Identity, Output::Add(Shared::new(out)), threads);
+    }
+
+    /// `out = f(x · Wᵀ + b)` as what the next layer reads.
+    pub fn run_into(&self, x: &Activations, activation: Activation, out: &mut Activations, threads: &Threads) {
+        if out.precision() == Precision::Int8 {
+            // The scale of a row is known once all of its outputs are.
+            let mut staging = out.take_staging(x.rows() * self.n_out);
+            self.run(x, activation, &mut staging, threads);
+            out.fill(&staging, self.n_out, threads);
+            out.give_staging(staging);
+        } else {
+            let writer = out.reset(x.rows(), self.n_out, threads);
+            self.product(x, activation, Output::Pack(writer), threads);
+        }
+    }
+
+    fn product(&self, x: &Activations, activation: Activation, output: Output, threads: &Threads) {
+        let (precision, width) = (x.precision(), x.width());
+        assert!(
+            precision == self.precision && (width == self.n_in || x.rows() == 0),
+            "{precision:?} activations of width {width} for a {:?} layer from {}",
+            self.precision,
+            self.n_in
+        );
+        let order = Order::new(x.shape().tiles, self.n_panels(), x.shape().rows * self.lines * LINE);
+        threads.run(|worker, _| {
+            threads.isa().run(Product {
+                linear: self,
+                x,
+                order,
+                part: share(order.len(), threads.count(), worker),
+                activation,
+                output,
+            });
+        });
+    }
+
+    fn n_panels(&self) -> usize {
+        self.n_out.div_ceil(PANEL)
+    }
+
+    /// Panel `p`, all of its steps.
+    fn panel(&self, p: usize) -> &[u8] {
+        let bytes = self.lines * LINE_STEPS * STEP;
+        &self.panels.bytes()[p * bytes..][..bytes]
+    }
+}
+
+/// The order in which tiles of rows meet panels: blocks of tiles that fit a cache, in a block panel by panel, for a panel
+/// all tiles of the block. Workers take equal stretches of it: one row block is cut by outputs, many blocks by rows.
+#[derive(Clone, Copy)]
+struct Order {
+    tiles: usize,
+    panels: usize,
+    block: usize,
+}
+
+impl Order {
+    /// For `tiles` of activations that have `bytes` together.
+    fn new(tiles: usize, panels: usize, bytes: usize) -> Self {
+        let blocks = bytes.div_ceil(BLOCK_BYTES).max(1);
+        Order {
+            tiles,
+            panels,
+            block: tiles.div_ceil(blocks).max(1),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.tiles * self.panels
+    }
+
+    /// The tile and the panel at place `i`.
+    fn at(&self, i: usize) -> (usize, usize) {
+        let first = i / (self.block * self.panels) * self.block;
+        let block = self.block.min(self.tiles - first);
+        let i = i - first * self.panels;
+        (first + i % block, i / block)
+    }
+}
+
+/// One worker's part of a product.
+struct Product<'a> {
+    linear: &'a Linear,
+    x: &'a Activations,
+    order: Order,
+    part: Range<usize>,
+    activation: Activation,
+    output: Output,
+}
+
+impl<'a> Product<'a> {
+    fn finish(&self, tile: usize, panel: usize) -> Finish<'a> {
+        Finish {
+            linear: self.linear,
+            row_scales: self.x.scales(),
+            rows: self.x.shape().tile(tile),
+            panel,
+            activation: self.activation,
+            output: self.output,
+        }
+    }
+
+    #[inline(always)]
+    fn run<S: Simd, D: Dot>(&self, s: S, dot: D) {
+        let mut sums = [0_u32; TILE_ROWS_MAX * PANEL];
+        for i in self.part.clone() {
+            let (t, p) = self.order.at(i);
+            let (a, b) = (self.x.tile_bytes(t), self.linear.panel(p));
+            let rows = self.x.shape().tile(t).len();
+            let lines = self.linear.lines;
+            assert!(rows <= S::TILE_ROWS && a.len() == rows * lines * LINE && b.len() == lines * LINE_STEPS * STEP);
+            let operands = Operands {
+                a: a.as_ptr(),
+                rows,
+                b: b.as_ptr(),
+                lines,
+                to: sums.as_mut_ptr().cast(),
+                to_stride: STEP,
+            };
+            // SAFETY: the assertion above; `sums` has 32 words for each row of the tallest tile.
+            unsafe { tile(s, dot, operands) };
+            self.finish(t, p).vector(s, &sums);
+        }
+    }
+}
+
+impl Vector for Product<'_> {
+    #[inline(always)]
+    fn vector<S: Simd>(self, s: S) {
+        match self.linear.precision {
+            Precision::F32 => self.run(s, DotF32),
+            Precision::Bf16 => self.run(s, DotBf16),
+            Precision::Int8 => self.run(s, DotInt8),
+        }
+    }
+}
+
+impl Kernel for Product<'_> {
+    fn plain(self) {
+        for i in self.part.clone() {
+            let (t, p) = self.order.at(i);
+            let rows = self.x.shape().tile(t).len();
+            let sums = portable::sums(self.linear.precision, self.x.tile_bytes(t), self.linear.panel(p), rows);
+            self.finish(t, p).plain(&sums);
+        }
+    }
+}

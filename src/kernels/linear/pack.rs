@@ -1,0 +1,160 @@
+//! Packs a layer's weights into panels: `(n_out, n_in)` row-major to `[panel][step][32 outputs][word]`, all workers at once.
+//!
+//! A panel's 32 rows are rounded to cache lines as activations are, then transposed word by word. Reads each weight once
+//! in the type it is stored in; the packed form is the only copy that is kept.
+
+use super::Linear;
+use super::tile::{LINE_STEPS, PANEL, STEP};
+use crate::kernels::activations::{Precision, encode, encode_plain, scale_plain};
+use crate::kernels::buffer::{LINE, Shared};
+use crate::kernels::simd::{Kernel, Simd, Vector};
+use crate::kernels::threads::{Threads, share};
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+use std::ops::Range;
+
+/// Weights in the type they are stored in.
+#[derive(Clone, Copy)]
+pub enum Weights<'a> {
+    /// Four bytes each.
+    F32(&'a [f32]),
+    /// IEEE half precision.
+    F16(&'a [f16]),
+    /// The upper half of an f32.
+    Bf16(&'a [bf16]),
+}
+
+impl<'a> Weights<'a> {
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Weights::F32(w) => w.len(),
+            Weights::F16(w) => w.len(),
+            Weights::Bf16(w) => w.len(),
+        }
+    }
+
+    /// Those of `range` as f32, in `room` where they have to be converted.
+    fn row<'b>(&self, range: Range<usize>, room: &'b mut [f32]) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        match self {
+            Weights::F32(w) => return &w[range],
+            Weights::F16(w) => w[range].convert_to_f32_slice(room),
+            Weights::Bf16(w) => w[range].convert_to_f32_slice(room),
+        }
+        room
+    }
+}
+
+/// Fills in the panels of `linear`, and its scales and offsets where it has bytes.
+pub(super) fn pack(linear: &mut Linear, weights: Weights<'_>, threads: &Threads) {
+    let (n_panels, shape) = (linear.n_panels(), (linear.n_out, linear.n_in));
+    let (precision, lines) = (linear.precision, linear.lines);
+    let panels = Shared::new(linear.panels.bytes_mut());
+    let scales = Shared::new(&mut linear.scales);
+    let offsets = Shared::new(&mut linear.offsets);
+    threads.run(|worker, scratch| {
+        scratch.reserve(PANEL * lines * LINE);
+        threads.isa().run(Pack {
+            weights,
+            shape,
+            precision,
+            lines,
+            part: share(n_panels, threads.count(), worker),
+            rows: &mut scratch.bytes_mut()[..PANEL * lines * LINE],
+            panels,
+            scales,
+            offsets,
+        });
+    });
+}
+
+/// One worker's part.
+struct Pack<'a> {
+    weights: Weights<'a>,
+    shape: (usize, usize),
+    precision: Precision,
+    lines: usize,
+    part: Range<usize>,
+    /// The 32 rows of a panel, rounded: `[row][line][64 bytes]`.
+    rows: &'a mut [u8],
+    panels: Shared<u8>,
+    scales: Shared<f32>,
+    offsets: Shared<i32>,
+}
+
+impl Pack<'_> {
+    /// Rounds the rows of panel `p` by `round(row, its place, its scale)`, and notes scales and offsets.
+    #[inline(always)]
+    fn round_rows(&mut self, p: usize, round: impl Fn(&[f32], &mut [u8]) -> f32) {
+        let (n_out, n_in) = self.shape;
+        let mut room = vec![0.0; n_in];
+        self.rows.fill(0);
+        for (i, to) in self.rows.chunks_exact_mut(self.lines * LINE).enumerate() {
+            let output = p * PANEL + i;
+            if output >= n_out {
+                return;
+            }
+            let scale = round(self.weights.row(output * n_in..(output + 1) * n_in, &mut room), to);
+            if self.precision == Precision::Int8 {
+                let sum: i32 = to.iter().map(|byte| i32::from(byte.cast_signed())).sum();
+                // SAFETY: `output` is below `n_out`, and panel `p` belongs to this worker alone.
+                unsafe {
+                    self.scales.get().add(output).write(scale);
+                    self.offsets.get().add(output).write(-128 * sum);
+                }
+            }
+        }
+    }
+
+    /// The bytes of panel `p`.
+    fn panel(&self, p: usize) -> *mut u8 {
+        self.panels.get().wrapping_add(p * self.lines * LINE_STEPS * STEP)
+    }
+}
+
+impl Vector for Pack<'_> {
+    #[inline(always)]
+    fn vector<S: Simd>(mut self, s: S) {
+        for p in self.part.clone() {
+            let precision = self.precision;
+            // SAFETY: `to` has all lines of a row.
+            self.round_rows(p, |row, to| unsafe { encode(s, precision, row, to.as_mut_ptr(), LINE) });
+            let row_bytes = self.lines * LINE;
+            for step in (0..self.lines * LINE_STEPS).step_by(S::LANES) {
+                for output in (0..PANEL).step_by(S::LANES) {
+                    // SAFETY: `LANES` divides 16 and 32, so that the block lies inside 32 rows of `row_bytes` and
+                    // inside the panel, which belongs to this worker alone.
+                    unsafe {
+                        let from = self.rows.as_ptr().add(output * row_bytes + step * 4);
+                        s.transpose(from, row_bytes, self.panel(p).add(step * STEP + output * 4), STEP);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for Pack<'_> {
+    fn plain(mut self) {
+        for p in self.part.clone() {
+            let precision = self.precision;
+            self.round_rows(p, |row, to| {
+                let scale = scale_plain(precision, row);
+                let (lines, _) = to.as_chunks_mut::<LINE>();
+                for (values, line) in row.chunks(precision.line_values()).zip(lines) {
+                    encode_plain(precision, values, scale, line);
+                }
+                scale
+            });
+            let steps = self.lines * LINE_STEPS;
+            for (i, word) in self.rows.chunks_exact(4).enumerate() {
+                let (output, step) = (i / steps, i % steps);
+                // SAFETY: the word lies inside the panel, which belongs to this worker alone.
+                unsafe { self.panel(p).add(step * STEP + output * 4).copy_from(word.as_ptr(), 4) };
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The register tile: a few rows of activations times 32 outputs, over the whole depth.
+//!
+//! Used by linear layers and, for scores and weighted values, by attention. Each output is one chain of products in the
+//! order of the depth, whatever the height of the tile, so that a row's result does not depend on its neighbours.
+//! Weights lie in panels of 32 outputs, `[step][32 outputs][word]`; a step is one word of depth.
+
+use crate::kernels::buffer::LINE;
+use crate::kernels::simd::{Simd, Vector};
+
+/// Outputs of a panel: two AVX-512 registers, four of AVX2. Two registers wide, 14 rows high, a tile loads
+/// 16 words for 28 products, so that neither loads nor the 4 cycles of a product's latency hold it up.
+pub(crate) const PANEL: usize = 32;
+/// Bytes of a panel for one step.
+pub(crate) const STEP: usize = PANEL * 4;
+/// Steps of a cache line of activations.
+pub(crate) const LINE_STEPS: usize = LINE / 4;
+/// The tallest tile of any instruction set.
+pub(crate) const TILE_ROWS_MAX: usize = 14;
+
+/// How a word of activations meets a word of weights.
+pub(crate) trait Dot: Copy {
+    /// A register of sums.
+    type Sum<S: Simd>: Copy;
+    fn zero<S: Simd>(s: S) -> Self::Sum<S>;
+    fn step<S: Simd>(s: S, sum: Self::Sum<S>, a: S::I, b: S::I) -> Self::Sum<S>;
+    fn words<S: Simd>(s: S, sum: Self::Sum<S>) -> S::I;
+}
+
+/// f32 times f32, one product a step.
+#[derive(Clone, Copy)]
+pub(crate) struct DotF32;
+/// bf16 pairs, summed in f32.
+#[derive(Clone, Copy)]
+pub(crate) struct DotBf16;
+/// Four unsigned bytes of activations times four signed ones of weights, summed in i32.
+#[derive(Clone, Copy)]
+pub(crate) struct DotInt8;
+
+impl Dot for DotF32 {
+    type Sum<S: Simd> = S::F;
+    #[inline(always)]
+    fn zero<S: Simd>(s: S) -> S::F {
+        s.splat(0.0)
+    }
+    #[inline(always)]
+    fn step<S: Simd>(s: S, sum: S::F, a: S::I, b: S::I) -> S::F {
+        s.dot_f32(sum, a, b)
+    }
+    #[inline(always)]
+    fn words<S: Simd>(s: S, sum: S::F) -> S::I {
+        s.as_words(sum)
+    }
+}
+
+impl Dot for DotBf16 {
+    type Sum<S: Simd> = S::F;
+    #[inline(always)]
+    fn zero<S: Simd>(s: S) -> S::F {
+        s.splat(0.0)
+    }
+    #[inline(always)]
+    fn step<S: Simd>(s: S, sum: S::F, a: S::I, b: S::I) -> S::F {
+        s.dot_bf16(sum, a, b)
+    }
+    #[inline(always)]
+    fn words<S: Simd>(s: S, sum: S::F) -> S::I {
+        s.as_words(sum)
+    }
+}
+
+impl Dot for DotInt8 {
+    type Sum<S: Simd> = S::I;
+    #[inline(always)]
+    fn zero<S: Simd>(s: S) -> S::I {
+        s.splat_word(0)
+    }
+    #[inline(always)]
+    fn step<S: Simd>(s: S, sum: S::I, a: S::I, b: S::I) -> S::I {
+        s.dot_u8i8(sum, a, b)
+    }
+    #[inline(always)]
+    fn words<S: Simd>(_: S, sum: S::I) -> S::I {
+        sum
+    }
+}
+
+/// The operands of a tile and where its sums go.
+#[derive(Clone, Copy)]
+pub(crate) struct Operands {
+    /// `[line][row][64 bytes]`, `rows` rows.
+    pub(crate) a: *const u8,
+    pub(crate) rows: usize,
+    /// One panel, `[step][32][word]`.
+    pub(crate) b: *const u8,
+    /// Lines of the depth.
+    pub(crate) lines: usize,
+    /// 32 words a row go here, rows `to_stride` bytes apart.
+    pub(crate) to: *mut u8,
+    pub(crate) to_stride: usize,
+}
+
+/// Computes one tile of up to [`Simd::TILE_ROWS`] rows and 32 outputs.
+///
+/// # Safety
+/// The pointers of `operands` are good for `lines`, `rows` and 32 words a row, as their comments say.
+#[inline(always)]
+pub(crate) unsafe fn tile<S: Simd, D: Dot>(s: S, dot: D, operands: Operands) {
+    macro_rules! by_height {
+        ($($rows:literal)*) => {
+            match operands.rows {
+                $($rows if $rows <= S::TILE_ROWS => s.call(Tile::<D, $rows> { dot, operands }),)*
+                rows => unreachable!("a tile of {rows} rows"),
+            }
+        };
+    }
+    by_height!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+}
+
+struct Tile<D, const ROWS: usize> {
+    dot: D,
+    operands: Operands,
+}
+
+impl<D: Dot, const ROWS: usize> Vector for Tile<D, ROWS> {
+    #[inline(always)]
+    fn vector<S: Simd>(self, s: S) {
+        let _ = self.dot;
+        if ROWS > S::TILE_ROWS {
+            return; // never called; spares compiling what the registers can't hold
+        }
+        let wide = 2 * S::LANES * 4;
+        for part in (0..STEP).step_by(wide) {
+            let mut a = self.operands.a;
+            let mut b = self.operands.b.wrapping_add(part);
+            let mut sums = [[D::zero(s); 2]; ROWS];
+            for _ in 0..self.operands.lines {
+                for step in 0..LINE_STEPS {
+                    // SAFETY: `tile`'s promise: this line of `a` has `ROWS` times 64 bytes, this step of `b` 128.
+                    unsafe {
+                        let b = b.add(step * STEP);
+                        let weights = [s.load_words(b), s.load_words(b.add(S::LANES * 4))];
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            let word = s.splat_word(a.add(row * LINE + step * 4).cast::<u32>().read_unaligned());
+                            sums[0] = D::step(s, sums[0], word, weights[0]);
+                            sums[1] = D::step(s, sums[1], word, weights[1]);
+                        }
+                    }
+                }
+                a = a.wrapping_add(ROWS * LINE);
+                b = b.wrapping_add(LINE_STEPS * STEP);
+            }
+            for (row, sums) in sums.iter().enumerate() {
+                // SAFETY: `tile`'s promise: 32 words are writable at each of the rows.
+                unsafe {
+                    let to = self.operands.to.add(row * self.operands.to_stride + part);
+                    s.store_words(to, D::words(s, sums[0]));
+                    s.store_words(to.add(S::LANES * 4), D::words(s, sums[1]));
+                }
+            }
+        }
+    }
+}

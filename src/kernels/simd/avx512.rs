@@ -1,0 +1,228 @@
+//! AVX-512 with VNNI and BF16: Zen 4 and later, Sapphire Rapids and later. Sixteen lanes, 32 registers.
+
+use super::{Simd, Vector};
+use std::arch::x86_64::*;
+
+/// Proof that this CPU has AVX-512 F, BW, DQ, VL, VNNI and BF16.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    /// Looks at the CPU.
+    pub(crate) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni")
+            && is_x86_feature_detected!("avx512bf16"))
+        .then_some(Avx512(()))
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16")]
+fn switched_on<K: Vector>(simd: Avx512, kernel: K) {
+    kernel.vector(simd);
+}
+
+/// Wraps intrinsics that read and write registers only.
+macro_rules! registers {
+    ($($e:tt)*) => {
+        // SAFETY: `self` proves that the CPU has the instruction set, and nothing but registers is touched.
+        unsafe { $($e)* }
+    };
+}
+
+impl Simd for Avx512 {
+    const LANES: usize = 16;
+    // 14 × 2 accumulators, 2 registers of weights and 1 of activations: 31 of 32.
+    const TILE_ROWS: usize = 14;
+    type F = __m512;
+    type I = __m512i;
+
+    #[inline(always)]
+    fn call<K: Vector>(self, kernel: K) {
+        // SAFETY: `self` proves that the CPU has the instruction set.
+        unsafe { switched_on(self, kernel) }
+    }
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        registers!(_mm512_set1_ps(x))
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        registers!(_mm512_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        registers!(_mm512_sub_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        registers!(_mm512_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        registers!(_mm512_div_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        registers!(_mm512_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        registers!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
+    fn min(self, a: __m512, b: __m512) -> __m512 {
+        registers!(_mm512_min_ps(a, b))
+    }
+    #[inline(always)]
+    fn abs(self, a: __m512) -> __m512 {
+        registers!(_mm512_abs_ps(a))
+    }
+    #[inline(always)]
+    fn round(self, a: __m512) -> __m512 {
+        registers!(_mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a))
+    }
+    #[inline(always)]
+    fn scale(self, a: __m512, n: __m512) -> __m512 {
+        registers!(_mm512_scalef_ps(a, n))
+    }
+    #[inline(always)]
+    fn sum(self, a: __m512) -> f32 {
+        registers!(_mm512_reduce_add_ps(a))
+    }
+    #[inline(always)]
+    fn largest(self, a: __m512) -> f32 {
+        registers!(_mm512_reduce_max_ps(a))
+    }
+    #[inline(always)]
+    fn splat_word(self, word: u32) -> __m512i {
+        registers!(_mm512_set1_epi32(word.cast_signed()))
+    }
+    #[inline(always)]
+    fn xor(self, a: __m512i, b: __m512i) -> __m512i {
+        registers!(_mm512_xor_si512(a, b))
+    }
+    #[inline(always)]
+    fn add_words(self, a: __m512i, b: __m512i) -> __m512i {
+        registers!(_mm512_add_epi32(a, b))
+    }
+    #[inline(always)]
+    fn as_f32(self, words: __m512i) -> __m512 {
+        registers!(_mm512_castsi512_ps(words))
+    }
+    #[inline(always)]
+    fn as_words(self, a: __m512) -> __m512i {
+        registers!(_mm512_castps_si512(a))
+    }
+    #[inline(always)]
+    fn to_f32(self, words: __m512i) -> __m512 {
+        registers!(_mm512_cvtepi32_ps(words))
+    }
+    #[inline(always)]
+    fn pair_bf16(self, low: __m512, high: __m512) -> __m512i {
+        registers!({
+            let low: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(low));
+            let high: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(high));
+            let high = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(high));
+            _mm512_or_si512(_mm512_cvtepu16_epi32(low), high)
+        })
+    }
+    #[inline(always)]
+    fn dot_bf16(self, acc: __m512, a: __m512i, b: __m512i) -> __m512 {
+        registers!({
+            let (a, b): (__m512bh, __m512bh) = (
+                std::mem::transmute::<__m512i, __m512bh>(a),
+                std::mem::transmute::<__m512i, __m512bh>(b),
+            );
+            _mm512_dpbf16_ps(acc, a, b)
+        })
+    }
+    #[inline(always)]
+    fn dot_u8i8(self, acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        registers!(_mm512_dpbusd_epi32(acc, a, b))
+    }
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> __m512 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, a: __m512) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_storeu_ps(to, a) }
+    }
+    #[inline(always)]
+    unsafe fn load_words(self, from: *const u8) -> __m512i {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store_words(self, to: *mut u8, words: __m512i) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_storeu_si512(to.cast(), words) }
+    }
+    #[inline(always)]
+    unsafe fn store_bf16(self, to: *mut u8, a: __m512) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            _mm256_storeu_si256(
+                to.cast(),
+                std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(a)),
+            )
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_i8(self, to: *mut u8, a: __m512) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let integers = _mm512_max_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(-127));
+            _mm_storeu_si128(to.cast(), _mm512_cvtsepi32_epi8(integers));
+        }
+    }
+    #[inline(always)]
+    unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize) {
+        // SAFETY: the caller's promise: sixteen rows of 64 bytes, a stride apart, on both sides.
+        unsafe {
+            let mut rows = [_mm512_setzero_si512(); 16];
+            for (r, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_si512(from.add(r * from_stride).cast());
+            }
+            let columns = transposed(rows);
+            for (c, column) in columns.iter().enumerate() {
+                _mm512_storeu_si512(to.add(c * to_stride).cast(), *column);
+            }
+        }
+    }
+}
+
+/// A 16 × 16 block of words on its diagonal: words, then pairs within 128 bits, then the four 128-bit quarters.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transposed(rows: [__m512i; 16]) -> [__m512i; 16] {
+    let mut quads = rows;
+    for i in 0..4 {
+        let [r0, r1, r2, r3] = [rows[4 * i], rows[4 * i + 1], rows[4 * i + 2], rows[4 * i + 3]];
+        let (low01, high01) = (_mm512_unpacklo_epi32(r0, r1), _mm512_unpackhi_epi32(r0, r1));
+        let (low23, high23) = (_mm512_unpacklo_epi32(r2, r3), _mm512_unpackhi_epi32(r2, r3));
+        quads[4 * i] = _mm512_unpacklo_epi64(low01, low23);
+        quads[4 * i + 1] = _mm512_unpackhi_epi64(low01, low23);
+        quads[4 * i + 2] = _mm512_unpacklo_epi64(high01, high23);
+        quads[4 * i + 3] = _mm512_unpackhi_epi64(high01, high23);
+    }
+    // quads[4 i + j] holds, in quarter q, column 4 q + j of rows 4 i .. 4 i + 4.
+    let mut columns = rows;
+    for j in 0..4 {
+        let even01 = _mm512_shuffle_i32x4::<0b10_00_10_00>(quads[j], quads[4 + j]);
+        let odd01 = _mm512_shuffle_i32x4::<0b11_01_11_01>(quads[j], quads[4 + j]);
+        let even23 = _mm512_shuffle_i32x4::<0b10_00_10_00>(quads[8 + j], quads[12 + j]);
+        let odd23 = _mm512_shuffle_i32x4::<0b11_01_11_01>(quads[8 + j], quads[12 + j]);
+        columns[j] = _mm512_shuffle_i32x4::<0b10_00_10_00>(even01, even23);
+        columns[8 + j] = _mm512_shuffle_i32x4::<0b11_01_11_01>(even01, even23);
+        columns[4 + j] = _mm512_shuffle_i32x4::<0b10_00_10_00>(odd01, odd23);
+        columns[12 + j] = _mm512_shuffle_i32x4::<0b11_01_11_01>(odd01, odd23);
+    }
+    columns
+}

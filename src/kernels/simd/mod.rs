@@ -1,0 +1,113 @@
+//! One vector register as the kernels see it: a file an instruction set behind one trait.
+//!
+//! A value of `Avx2` or `Avx512` can only be had from `detect`, so holding one proves that this CPU runs its
+//! instructions; that is why arithmetic here is safe and only loads and stores are not. Kernels are written once over
+//! [`Simd`]; every function on their way is `#[inline(always)]`, so that it is compiled inside [`Simd::call`] with the
+//! instruction set switched on.
+//!
+//! A *word* is 4 bytes along the depth of a dot product: one f32, two bf16 or four 8-bit integers.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub(crate) mod math;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use {avx2::Avx2, avx512::Avx512};
+
+/// A computation written once for all instruction sets.
+pub(crate) trait Vector {
+    /// Implementations are `#[inline(always)]`.
+    fn vector<S: Simd>(self, simd: S);
+}
+
+/// One that has a plain twin, its oracle: the shortest correct code, compiled everywhere.
+pub(crate) trait Kernel: Vector {
+    /// The same on plain numbers.
+    fn plain(self);
+}
+
+/// The operations of one instruction set.
+pub(crate) trait Simd: Copy + Send + Sync {
+    /// f32 values in a register.
+    const LANES: usize;
+    /// Rows of a register tile, two registers wide: accumulators, two of weights and one of activations fill the file.
+    const TILE_ROWS: usize;
+    /// `LANES` f32.
+    type F: Copy;
+    /// `LANES` words.
+    type I: Copy;
+
+    /// Runs `kernel` in a function for which this instruction set is switched on.
+    fn call<K: Vector>(self, kernel: K);
+
+    fn splat(self, x: f32) -> Self::F;
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a * b + c`, rounded once.
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The larger; `b` where either is NaN.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The smaller; `b` where either is NaN.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    fn abs(self, a: Self::F) -> Self::F;
+    /// To the nearest integer, ties to even.
+    fn round(self, a: Self::F) -> Self::F;
+    /// `a * 2^n` for an integral `n` in -160..=130.
+    fn scale(self, a: Self::F, n: Self::F) -> Self::F;
+    /// The sum of all lanes, in a fixed order.
+    fn sum(self, a: Self::F) -> f32;
+    /// The largest lane.
+    fn largest(self, a: Self::F) -> f32;
+
+    fn splat_word(self, word: u32) -> Self::I;
+    fn xor(self, a: Self::I, b: Self::I) -> Self::I;
+    /// Of signed words, wrapping.
+    fn add_words(self, a: Self::I, b: Self::I) -> Self::I;
+    /// The words as f32.
+    fn as_f32(self, words: Self::I) -> Self::F;
+    /// The f32 as words.
+    fn as_words(self, a: Self::F) -> Self::I;
+    /// Each word, a signed integer, as the nearest f32.
+    fn to_f32(self, words: Self::I) -> Self::F;
+    /// One word a lane of two bf16, rounded to nearest even: `low` first in memory.
+    fn pair_bf16(self, low: Self::F, high: Self::F) -> Self::I;
+
+    /// `acc + a * b` of f32 words.
+    #[inline(always)]
+    fn dot_f32(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F {
+        self.mul_add(self.as_f32(a), self.as_f32(b), acc)
+    }
+    /// `acc + a1 * b1 + a0 * b0` of bf16 pairs, in f32.
+    fn dot_bf16(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F;
+    /// `acc + a0 * b0 + … + a3 * b3` for unsigned bytes `a` and signed bytes `b`, exact in i32.
+    fn dot_u8i8(self, acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
+
+    /// # Safety
+    /// `LANES` f32 are readable at `from`, at any alignment.
+    unsafe fn load(self, from: *const f32) -> Self::F;
+    /// # Safety
+    /// `LANES` f32 are writable at `to`, at any alignment.
+    unsafe fn store(self, to: *mut f32, a: Self::F);
+    /// # Safety
+    /// `LANES` words are readable at `from`, at any alignment.
+    unsafe fn load_words(self, from: *const u8) -> Self::I;
+    /// # Safety
+    /// `LANES` words are writable at `to`, at any alignment.
+    unsafe fn store_words(self, to: *mut u8, words: Self::I);
+    /// Rounds to bf16, nearest even.
+    /// # Safety
+    /// `2 * LANES` bytes are writable at `to`.
+    unsafe fn store_bf16(self, to: *mut u8, a: Self::F);
+    /// Rounds to signed bytes, nearest even, clamped to -127..=127. NaN gives any value.
+    /// # Safety
+    /// `LANES` bytes are writable at `to`.
+    unsafe fn store_i8(self, to: *mut u8, a: Self::F);
+    /// Transposes a `LANES × LANES` block of words; strides in bytes.
+    /// # Safety
+    /// `LANES` rows of `LANES` words are readable from `from` and writable at `to`, a stride apart each.
+    unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize);
+}

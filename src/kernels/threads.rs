@@ -1,0 +1,265 @@
+//! A small pool of threads that stay: each kernel's work is cut into equal parts before it starts, one a worker.
+//!
+//! The caller is worker 0. Workers spin for some microseconds between kernels, since the next one is near, and park
+//! after that. There is no work stealing: with few cores and equal parts it costs more than it brings. Kernels compute
+//! a number in the same way whoever computes it, so a count of threads changes no bit of a result.
+
+use super::buffer::Buffer;
+use super::cpu::{Isa, Level};
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+// Some 20 µs: more than the plain code between two kernels of a block takes, less than a person's battery minds.
+const SPINS: usize = 1500;
+
+/// A pool of worker threads and the instruction set they use.
+pub struct Threads {
+    isa: Isa,
+    count: usize,
+    shared: Arc<State>,
+    /// Held while a kernel runs: a pool runs one at a time. Each worker's scratch memory is behind it.
+    turn: Mutex<()>,
+    scratch: Vec<Mutex<Buffer>>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+/// What the caller and the workers share.
+struct State {
+    /// The number of jobs given out so far; a change wakes the workers.
+    epoch: AtomicUsize,
+    /// Workers still at the current job.
+    busy: AtomicUsize,
+    job: Mutex<Option<Job>>,
+    stop: AtomicBool,
+    panicked: AtomicBool,
+}
+
+/// A borrowed closure, called with the index of the worker. [`Threads::run`] outlives its use.
+#[derive(Clone, Copy)]
+struct Job(&'static (dyn Fn(usize) + Sync));
+
+impl Threads {
+    /// A pool of `count` workers, the caller among them, on the best instruction set of this CPU; 0 counts as 1.
+    pub fn new(count: usize) -> Self {
+        Threads::with_level(count, Level::best())
+    }
+
+    /// A pool with one worker for each physical core that this process may use.
+    pub fn physical() -> Self {
+        Threads::new(physical_cores())
+    }
+
+    /// A pool whose kernels are no higher than `limit`.
+    pub fn with_level(count: usize, limit: Level) -> Self {
+        let count = count.max(1);
+        let shared = Arc::new(State {
+            epoch: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            job: Mutex::new(None),
+            stop: AtomicBool::new(false),
+            panicked: AtomicBool::new(false),
+        });
+        let handles: Vec<_> = (1..count)
+            .map_while(|worker| {
+                let shared = Arc::clone(&shared);
+                let thread = std::thread::Builder::new().name(format!("kernel-{worker}"));
+                thread.spawn(move || shared.serve(worker)).ok()
+            })
+            .collect();
+        // A system that gives fewer threads gets a smaller pool.
+        let count = handles.len() + 1;
+        Threads {
+            isa: Isa::detect(limit),
+            count,
+            shared,
+            turn: Mutex::new(()),
+            scratch: (0..count).map(|_| Mutex::default()).collect(),
+            handles,
+        }
+    }
+
+    /// Workers, the caller among them.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The instruction set in use.
+    pub fn level(&self) -> Level {
+        self.isa.level()
+    }
+
+    /// Cuts `0..n` into equal ranges, in order, and runs `work` on one a worker. Returns when all are done.
+    ///
+    /// A panic of any worker is raised again here. Must not be called from inside `work`.
+    pub fn split(&self, n: usize, work: impl Fn(Range<usize>) + Sync) {
+        self.run(|worker, _| {
+            let part = share(n, self.count, worker);
+            if !part.is_empty() {
+                work(part);
+            }
+        });
+    }
+
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Runs `work(worker, its scratch memory)` once on each worker.
+    pub(crate) fn run(&self, work: impl Fn(usize, &mut Buffer) + Sync) {
+        let _turn = locked(&self.turn);
+        let job = |worker: usize| work(worker, &mut locked(&self.scratch[worker]));
+        if self.handles.is_empty() {
+            return job(0);
+        }
+        let borrowed: &(dyn Fn(usize) + Sync) = &job;
+        // SAFETY: only the lifetime changes. The workers use it until `busy` is 0, and this function returns or
+        // unwinds only after that.
+        let borrowed: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(borrowed) };
+        *locked(&self.shared.job) = Some(Job(borrowed));
+        self.shared.busy.store(self.handles.len(), Ordering::Relaxed);
+        self.shared.epoch.fetch_add(1, Ordering::Release);
+        for handle in &self.handles {
+            handle.thread().unpark();
+        }
+        let own = catch_unwind(AssertUnwindSafe(|| job(0)));
+        wait_until(|| self.shared.busy.load(Ordering::Acquire) == 0, std::thread::yield_now);
+        *locked(&self.shared.job) = None;
+        if let Err(panic) = own {
+            resume_unwind(panic);
+        }
+        assert!(
+            !self.shared.panicked.swap(false, Ordering::Relaxed),
+            "a kernel's worker panicked"
+        );
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.epoch.fetch_add(1, Ordering::Release);
+        for handle in self.handles.drain(..) {
+            handle.thread().unpark();
+            // A worker catches its panics, so that joining can't fail.
+            let _ = handle.join();
+        }
+    }
+}
+
+impl State {
+    /// The life of a worker.
+    fn serve(&self, worker: usize) {
+        let mut seen = 0;
+        loop {
+            wait_until(|| self.epoch.load(Ordering::Acquire) != seen, std::thread::park);
+            seen = self.epoch.load(Ordering::Acquire);
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let job = *locked(&self.job);
+            if let Some(Job(work)) = job {
+                if catch_unwind(AssertUnwindSafe(|| work(worker))).is_err() {
+                    self.panicked.store(true, Ordering::Relaxed);
+                }
+                self.busy.fetch_sub(1, Ordering::Release);
+            }
+        }
+    }
+}
+
+/// Spins for a while, then lets `rest` decide how to wait on.
+fn wait_until(done: impl Fn() -> bool, rest: impl Fn()) {
+    for _ in 0..SPINS {
+        if done() {
+            return;
+        }
+        std::hint::spin_loop();
+    }
+    while !done() {
+        rest();
+    }
+}
+
+/// A lock whose holder panicked is taken all the same: what they guard here holds no half-made state.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Part `worker` of `0..n` cut into `workers` ranges whose lengths differ by at most one.
+pub(crate) fn share(n: usize, workers: usize, worker: usize) -> Range<usize> {
+    n * worker / workers..n * (worker + 1) / workers
+}
+
+/// Physical cores that this process may use: two hyperthreads of one core share its vector units and caches.
+fn physical_cores() -> usize {
+    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
+    let siblings = |cpu: usize| {
+        let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+        std::fs::read_to_string(path).ok()
+    };
+    let cores: std::collections::BTreeSet<String> = (0..).map_while(siblings).collect();
+    if cores.is_empty() {
+        allowed
+    } else {
+        allowed.min(cores.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(sum: &AtomicUsize, n: usize) {
+        sum.fetch_add(n, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn every_index_is_worked_on_once_whatever_the_number_of_threads() {
+        for count in [1, 2, 3, 5] {
+            let threads = Threads::new(count);
+            for n in [0, 1, 2, 7, 1000] {
+                let hits: Vec<AtomicUsize> = (0..n).map(|_| AtomicUsize::new(0)).collect();
+                threads.split(n, |part| {
+                    for i in part {
+                        hits[i].fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+                assert!(
+                    hits.iter().all(|hit| hit.load(Ordering::Relaxed) == 1),
+                    "{n} on {count}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_of_any_worker_reaches_the_caller_and_the_pool_still_works() {
+        let threads = Threads::new(2);
+        for culprit in 0..2 {
+            let run = || threads.run(|worker, _| assert_ne!(worker, culprit, "on purpose"));
+            assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+        }
+        let sum = AtomicUsize::new(0);
+        threads.split(10, |part| add(&sum, part.len()));
+        assert_eq!(sum.load(Ordering::Relaxed), 10);
+    }
+
+    #[test]
+    fn callers_on_several_threads_take_turns() {
+        let threads = Threads::new(2);
+        let sum = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        threads.split(3, |part| add(&sum, part.len()));
+                    }
+                });
+            }
+        });
+        assert_eq!(sum.load(Ordering::Relaxed), 4 * 50 * 3);
+    }
+}
