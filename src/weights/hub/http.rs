@@ -1,0 +1,387 @@
+//! Requests to the hub: which host gets the token, which failures pass, and what each one means to a person.
+//!
+//! Redirects are followed here and not by `ureq`: a file's hash and commit stand in the headers of the first answer, and
+//! the token must stay with the hub when the bytes come from a content network.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::thread;
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, Response, StatusCode, Uri};
+use ureq::{Agent, Body};
+
+use super::HubSettings;
+use crate::error::{Error, Result};
+
+/// As many hops as browsers and `ureq` allow, to the nearest ten.
+const MAX_REDIRECTS: usize = 10;
+/// Pauses before a failed question is asked again. Three tries tell a hiccup from an outage.
+const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// No byte for this long is a broken connection; a slow one is not.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The verb of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Head,
+    Get,
+}
+
+/// One question to the hub.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) url: &'a str,
+    /// The value of a `Range` header.
+    pub(super) range: Option<&'a str>,
+    /// What messages call the thing that is asked for: `owner/repo:file`.
+    pub(super) wanted: &'a str,
+}
+
+/// An answer with a good status, or with 416, which a resumed download can meet.
+pub(super) type Answer = Response<Body>;
+
+/// A failed request.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) error: Box<Error>,
+    pub(super) lasts: Lasts,
+    /// What the hub answered, if it answered.
+    pub(super) status: Option<StatusCode>,
+}
+
+/// Whether the same request may succeed a moment later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lasts {
+    Passing,
+    Lasting,
+}
+
+/// Speaks with one hub.
+pub(super) struct HubClient<'a> {
+    agent: Agent,
+    pub(super) settings: &'a HubSettings,
+}
+
+impl<'a> HubClient<'a> {
+    pub(super) fn new(settings: &'a HubSettings) -> Self {
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .proxy(None)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(SILENCE_TIMEOUT))
+            .timeout_per_read(Some(SILENCE_TIMEOUT))
+            .user_agent(concat!("longclip/", env!("CARGO_PKG_VERSION")))
+            // Sizes and ranges must be those of the file, not of a compressed form of it.
+            .accept_encoding("identity")
+            .build();
+        HubClient {
+            agent: config.new_agent(),
+            settings,
+        }
+    }
+
+    /// Asks up to three times, as long as the failure is a passing one.
+    pub(super) fn patiently<T>(&self, ask: impl Fn(&Self) -> Result<T, Trouble>) -> Result<T> {
+        for pause in PAUSES {
+            match ask(self) {
+                Err(trouble) if trouble.lasts == Lasts::Passing => thread::sleep(pause),
+                other => return other.map_err(|trouble| *trouble.error),
+            }
+        }
+        ask(self).map_err(|trouble| *trouble.error)
+    }
+
+    /// Follows redirects to the last answer.
+    pub(super) fn answer(&self, request: Request<'_>) -> Result<Answer, Trouble> {
+        let end = self.follow(request, |_| ControlFlow::Continue(()))?;
+        end.ok_or_else(|| lasting(network(request.url, "the redirects led nowhere")))
+    }
+
+    /// Follows redirects, showing the headers of each to `on_redirect`; `None` if that had seen enough.
+    pub(super) fn follow(
+        &self,
+        request: Request<'_>,
+        mut on_redirect: impl FnMut(&HeaderMap) -> ControlFlow<()>,
+    ) -> Result<Option<Answer>, Trouble> {
+        let mut url = request.url.to_owned();
+        for _ in 0..=MAX_REDIRECTS {
+            let answer = self.one_hop(request, &url)?;
+            if !answer.status().is_redirection() {
+                return self.judge(request, answer).map(Some);
+            }
+            if on_redirect(answer.headers()).is_break() {
+                return Ok(None);
+            }
+            url = header(answer.headers(), "location")
+                .and_then(|location| join(&url, location))
+                .ok_or_else(|| lasting(network(&url, "it redirects without saying where to")))?;
+        }
+        Err(lasting(network(
+            request.url,
+            &format!("more than {MAX_REDIRECTS} redirects"),
+        )))
+    }
+
+    fn one_hop(&self, request: Request<'_>, url: &str) -> Result<Answer, Trouble> {
+        let mut hop = match request.method {
+            Method::Head => self.agent.head(url),
+            Method::Get => self.agent.get(url),
+        };
+        if let Some(range) = request.range {
+            hop = hop.header("Range", range);
+        }
+        if let Some(token) = self
+            .settings
+            .token
+            .as_ref()
+            .filter(|_| same_origin(url, &self.settings.endpoint))
+        {
+            hop = hop.header("Authorization", token.authorization());
+        }
+        if let Some((scheme, host)) = scheme_and_host(url)
+            && let Some(address) = self.settings.proxies.for_host(&scheme, &host)
+        {
+            let proxy = ureq::Proxy::new(address)
+                .map_err(|_| lasting(network(url, &format!("the proxy `{address}` is not a proxy's address"))))?;
+            hop = hop.config().proxy(Some(proxy)).build();
+        }
+        hop.call().map_err(|source| connection_trouble(url, &source))
+    }
+
+    /// Lets good answers through and says what the others mean.
+    fn judge(&self, request: Request<'_>, answer: Answer) -> Result<Answer, Trouble> {
+        let status = answer.status();
+        if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE {
+            return Ok(answer);
+        }
+        let said = Said::read(&answer);
+        let code = status.as_u16();
+        let error = match code {
+            401 | 403 => self.refusal(request, &said),
+            404 => not_there(request, &said),
+            _ => network(
+                request.url,
+                &format!("the hub answers HTTP {code}{}", said.in_its_words()),
+            ),
+        };
+        Err(Trouble {
+            error: error.into(),
+            lasts: if matches!(code, 429 | 500 | 502 | 503 | 504) {
+                Lasts::Passing
+            } else {
+                Lasts::Lasting
+            },
+            status: Some(status),
+        })
+    }
+
+    fn refusal(&self, request: Request<'_>, said: &Said) -> Error {
+        let problem = match (said.code.as_str(), &self.settings.token) {
+            ("GatedRepo", _) => "it is gated: its owner wants its terms accepted first",
+            (_, Some(_)) => "the hub refuses: it does not exist, or the token in use may not read it",
+            (_, None) => "the hub refuses: it is private or gated, or does not exist",
+        };
+        Error::Network {
+            url: request.url.to_owned(),
+            problem: format!("{problem} (HTTP {}{})", said.status, said.in_its_words()),
+            hint: Some(
+                "check the name; for a gated or private model accept its terms on its page, then set HF_TOKEN to a token of that account"
+                    .to_owned(),
+            ),
+        }
+    }
+}
+
+/// What the hub says about a refusal, in headers of its own.
+struct Said {
+    status: u16,
+    code: String,
+    message: String,
+}
+
+impl Said {
+    fn read(answer: &Answer) -> Self {
+        let text = |name| header(answer.headers(), name).unwrap_or_default();
+        Said {
+            status: answer.status().as_u16(),
+            code: text("x-error-code").to_owned(),
+            message: text("x-error-message")
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(200)
+                .collect(),
+        }
+    }
+
+    fn in_its_words(&self) -> String {
+        match self.message.is_empty() {
+            true => String::new(),
+            false => format!(": {}", self.message.trim_end_matches('.')),
+        }
+    }
+}
+
+fn not_there(request: Request<'_>, said: &Said) -> Error {
+    let problem = match said.code.as_str() {
+        "RepoNotFound" => "the hub has no such repository",
+        "RevisionNotFound" => "the repository has no such revision",
+        "EntryNotFound" => "the repository has no such file",
+        _ => "the hub has no such repository, revision or file",
+    };
+    Error::UnknownModel {
+        name: request.wanted.to_owned(),
+        problem: format!("{problem} (HTTP 404 for `{}`)", request.url),
+        hint: Some("check the spelling; an address is `owner/repo[@revision][:file]`".to_owned()),
+    }
+}
+
+/// A network error without advice; who called knows which model was wanted and adds it.
+pub(super) fn network(url: &str, problem: &str) -> Error {
+    Error::Network {
+        url: url.to_owned(),
+        problem: problem.to_owned(),
+        hint: None,
+    }
+}
+
+pub(super) fn passing(error: Error) -> Trouble {
+    Trouble {
+        error: error.into(),
+        lasts: Lasts::Passing,
+        status: None,
+    }
+}
+
+pub(super) fn lasting(error: Error) -> Trouble {
+    Trouble {
+        error: error.into(),
+        lasts: Lasts::Lasting,
+        status: None,
+    }
+}
+
+fn connection_trouble(url: &str, source: &ureq::Error) -> Trouble {
+    let host = scheme_and_host(url).map_or_else(|| url.to_owned(), |(_, host)| host);
+    let unreachable = match source {
+        ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
+        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
+        ureq::Error::Io(e) => matches!(
+            e.kind(),
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::AddrNotAvailable
+        ),
+        _ => false,
+    };
+    if unreachable {
+        return lasting(network(url, &format!("`{host}` cannot be reached ({source})")));
+    }
+    let problem = network(url, &format!("the connection to `{host}` failed ({source})"));
+    match source {
+        ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => passing(problem),
+        _ => lasting(problem),
+    }
+}
+
+/// A header's text, if it is there and is text.
+pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+fn scheme_and_host(url: &str) -> Option<(String, String)> {
+    let uri: Uri = url.parse().ok()?;
+    Some((uri.scheme_str()?.to_owned(), uri.host()?.to_owned()))
+}
+
+/// Scheme, host and port are the same: only there may the token go.
+fn same_origin(url: &str, endpoint: &str) -> bool {
+    let origin = |text: &str| {
+        let uri: Uri = text.parse().ok()?;
+        let scheme = uri.scheme_str()?.to_lowercase();
+        let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        Some((scheme, uri.host()?.to_lowercase(), port))
+    };
+    matches!((origin(url), origin(endpoint)), (Some(a), Some(b)) if a == b)
+}
+
+/// The URL that a `Location` header means, seen from `base`; `None` if it leads out of HTTP.
+fn join(base: &str, location: &str) -> Option<String> {
+    if location.contains("://") {
+        let (scheme, _) = location.split_once("://")?;
+        return ["http", "https"]
+            .contains(&scheme.to_lowercase().as_str())
+            .then(|| location.to_owned());
+    }
+    let (scheme, rest) = base.split_once("://")?;
+    if let Some(other_host) = location.strip_prefix("//") {
+        return Some(format!("{scheme}://{other_host}"));
+    }
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if let Some(from_root) = location.strip_prefix('/') {
+        return Some(format!("{scheme}://{authority}/{from_root}"));
+    }
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let folder = path
+        .rsplit_once('/')
+        .map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    Some(format!("{scheme}://{authority}/{folder}{location}"))
+}
+
+/// A path for a URL: what has a meaning of its own there is written `%XX`.
+pub(super) fn url_path(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => out.push(byte.into()),
+            b'-' | b'.' | b'_' | b'~' | b'/' | b'@' | b'+' | b'=' | b',' | b'(' | b')' => out.push(byte.into()),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_may_be_relative() {
+        let base = "https://hub/a/b/resolve/main/f.pt?x=1";
+        for (location, expected) in [
+            ("/c/d", "https://hub/c/d"),
+            ("//cdn/x", "https://cdn/x"),
+            ("http://cdn:8/x?y", "http://cdn:8/x?y"),
+            ("g.pt", "https://hub/a/b/resolve/main/g.pt"),
+        ] {
+            assert_eq!(join(base, location).as_deref(), Some(expected));
+        }
+        assert_eq!(join("http://hub", "x").as_deref(), Some("http://hub/x"));
+        assert_eq!(join(base, "file:///etc/passwd"), None);
+    }
+
+    #[test]
+    fn the_token_goes_to_the_hub_itself_and_nowhere_else() {
+        assert!(same_origin("https://hub/x", "https://hub"));
+        assert!(same_origin("https://HUB:443/x", "https://hub"));
+        for other in [
+            "http://hub/x",
+            "https://hub:8443/x",
+            "https://hub.evil/x",
+            "https://hub@evil/x",
+            "x",
+        ] {
+            assert!(!same_origin(other, "https://hub"), "{other}");
+        }
+    }
+
+    #[test]
+    fn odd_file_names_are_escaped() {
+        assert_eq!(url_path("a b/ü#?%.pt"), "a%20b/%C3%BC%23%3F%25.pt");
+        assert_eq!(url_path("longclip-L@336px.pt"), "longclip-L@336px.pt");
+    }
+}

@@ -1,0 +1,75 @@
+//! Which proxy stands between this machine and a host, by the variables that curl reads.
+
+/// Proxies by scheme, and the hosts that are reached without one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    http: Option<String>,
+    https: Option<String>,
+    except: Vec<String>,
+}
+
+impl Proxies {
+    /// Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in small letters too, through `lookup`.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let either = |name: &str| {
+            lookup(&name.to_lowercase())
+                .or_else(|| lookup(name))
+                .filter(|v| !v.is_empty())
+        };
+        let all = either("ALL_PROXY");
+        Proxies {
+            http: either("HTTP_PROXY").or_else(|| all.clone()),
+            https: either("HTTPS_PROXY").or(all),
+            except: either("NO_PROXY").map_or_else(Vec::new, |list| {
+                list.split(',')
+                    .map(|host| host.trim().to_lowercase())
+                    .filter(|host| !host.is_empty())
+                    .collect()
+            }),
+        }
+    }
+
+    /// The proxy for a URL of this scheme and host, as its variable named it.
+    pub fn for_host(&self, scheme: &str, host: &str) -> Option<&str> {
+        let host = host.to_lowercase();
+        let excepted = self.except.iter().any(|rule| {
+            let domain = rule.trim_start_matches('*').trim_start_matches('.');
+            rule == "*" || host == domain || (!domain.is_empty() && host.ends_with(&format!(".{domain}")))
+        });
+        match scheme {
+            _ if excepted => None,
+            "https" => self.https.as_deref(),
+            _ => self.http.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(variables: &[(&str, &str)]) -> Proxies {
+        Proxies::from_lookup(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn each_scheme_has_its_proxy_and_all_proxy_stands_in() {
+        let set = proxies(&[("HTTPS_PROXY", "http://s:1"), ("all_proxy", "http://a:2")]);
+        assert_eq!(set.for_host("https", "huggingface.co"), Some("http://s:1"));
+        assert_eq!(set.for_host("http", "huggingface.co"), Some("http://a:2"));
+        assert_eq!(proxies(&[]).for_host("https", "huggingface.co"), None);
+    }
+
+    #[test]
+    fn no_proxy_names_hosts_and_their_subdomains() {
+        let set = proxies(&[("ALL_PROXY", "http://a"), ("NO_PROXY", "127.0.0.1, .corp.example")]);
+        for direct in ["127.0.0.1", "hub.corp.example", "corp.example"] {
+            assert_eq!(set.for_host("http", direct), None, "{direct}");
+        }
+        assert_eq!(set.for_host("http", "notcorp.example"), Some("http://a"));
+        assert_eq!(
+            proxies(&[("ALL_PROXY", "http://a"), ("NO_PROXY", "*")]).for_host("http", "x"),
+            None
+        );
+    }
+}

@@ -1,0 +1,422 @@
+//! Models by name: what a person calls a model, where it is found, and how it gets here whole.
+#![cfg(feature = "hub")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, and says where")]
+
+mod hub_server;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use hub_server::{COMMIT, Host, HubServer, Seen, Served, Trouble, git_sha1, sha256};
+use longclip::weights::hub::{self, HubAddress, HubSettings, Progress};
+use longclip::weights::names::{Found, ModelSource, Places, Resolved, resolve};
+use longclip::{Error, Result};
+
+/// A cache in a folder of its own and the hub that fills it.
+struct Desk {
+    dir: tempfile::TempDir,
+    server: HubServer,
+}
+
+const B: &str = "BeichenZhang/LongCLIP-B/longclip-B.pt";
+
+/// Bytes that differ from place to place, so that a part put at the wrong place shows.
+fn weights(n: u32) -> Vec<u8> {
+    (0..n).flat_map(u32::to_le_bytes).collect()
+}
+
+impl Desk {
+    fn new(files: &[(&str, Served)]) -> Self {
+        Desk {
+            dir: tempfile::tempdir().unwrap(),
+            server: HubServer::start(files),
+        }
+    }
+
+    fn settings(&self, more: &[(&str, &str)]) -> HubSettings {
+        let endpoint = self.server.endpoint();
+        let home = self.dir.path().to_str().unwrap().to_owned();
+        HubSettings::from_lookup(move |name| {
+            let own = [("HF_HOME", home.as_str()), ("HF_ENDPOINT", endpoint.as_str())];
+            let found = more.iter().chain(&own).find(|(n, _)| *n == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn resolve(&self, name: &str) -> Result<Resolved> {
+        self.resolve_with(name, &[])
+    }
+
+    fn resolve_with(&self, name: &str, more: &[(&str, &str)]) -> Result<Resolved> {
+        resolve(Some(name), &Places::default(), &self.settings(more), &mut |_| ())
+    }
+
+    fn repo(&self, folder: &str) -> PathBuf {
+        self.dir.path().join("hub").join(folder)
+    }
+
+    /// The names in a repository's `blobs`.
+    fn blobs(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.repo(folder).join("blobs")).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn at_cdn(&self) -> Vec<Seen> {
+        self.server
+            .seen()
+            .into_iter()
+            .filter(|seen| seen.host == Host::ContentNetwork)
+            .collect()
+    }
+}
+
+#[track_caller]
+fn path_of(found: &Resolved) -> &Path {
+    match &found.source {
+        ModelSource::Path(path) => path,
+        ModelSource::Nano => panic!("nano was chosen"),
+    }
+}
+
+#[track_caller]
+fn check_error(error: &Error, parts: &[&str]) {
+    let text = format!("{error}\nhint: {}", error.hint().unwrap_or_default());
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn a_known_name_is_downloaded_into_the_standard_cache_and_found_there_without_network() {
+    let bytes = weights(100_000);
+    let desk = Desk::new(&[(B, Served::whole(&bytes))]);
+    let first = desk.resolve("longclip-b").unwrap();
+    assert_eq!(first.found, Found::Downloaded);
+    assert_eq!(fs::read(path_of(&first)).unwrap(), bytes);
+
+    let repo = desk.repo("models--BeichenZhang--LongCLIP-B");
+    assert_eq!(
+        path_of(&first),
+        repo.join("snapshots").join(COMMIT).join("longclip-B.pt")
+    );
+    assert_eq!(fs::read_to_string(repo.join("refs/main")).unwrap(), COMMIT);
+    assert_eq!(
+        fs::canonicalize(path_of(&first)).unwrap(),
+        fs::canonicalize(repo.join("blobs").join(sha256(&bytes))).unwrap()
+    );
+
+    let asked = desk.server.seen().len();
+    let second = desk.resolve_with("longclip-b", &[("HF_HUB_OFFLINE", "1")]).unwrap();
+    assert_eq!((second.found, path_of(&second)), (Found::InCache, path_of(&first)));
+    assert_eq!(desk.resolve("longclip-b").unwrap().found, Found::InCache);
+    let unasked = resolve(None, &Places::default(), &desk.settings(&[]), &mut |_| ()).unwrap();
+    assert_eq!((path_of(&unasked), &unasked.notice), (path_of(&first), &None));
+    assert_eq!(desk.server.seen().len(), asked, "the cache was enough");
+}
+
+#[test]
+fn progress_counts_up_to_the_whole_and_ends() {
+    let desk = Desk::new(&[(B, Served::whole(&weights(300_000)))]);
+    let (mut last, mut finished) = (0, 0);
+    let address = HubAddress::parse("BeichenZhang/LongCLIP-B:longclip-B.pt").unwrap();
+    hub::fetch(&address, &desk.settings(&[]), &mut |progress| match progress {
+        Progress::Downloading {
+            file,
+            bytes_done,
+            bytes_total,
+        } => {
+            assert_eq!((file, bytes_total), ("longclip-B.pt", 1_200_000));
+            assert!(bytes_done >= last, "{bytes_done} after {last}");
+            last = bytes_done;
+        }
+        Progress::Finished { .. } => finished += 1,
+        _ => {}
+    })
+    .unwrap();
+    assert!(last > 0);
+    assert_eq!(finished, 1);
+}
+
+#[test]
+fn a_connection_that_breaks_is_resumed_where_it_stopped() {
+    let bytes = weights(100_000);
+    let desk = Desk::new(&[(B, Served::with(&bytes, Trouble::BreaksOnceAt(123_456)))]);
+    let found = desk.resolve("longclip-b").unwrap();
+    assert_eq!(fs::read(path_of(&found)).unwrap(), bytes);
+    let ranges: Vec<_> = desk.at_cdn().into_iter().map(|seen| seen.range).collect();
+    assert_eq!(ranges, [None, Some("bytes=123456-".to_owned())]);
+}
+
+#[test]
+fn a_download_that_was_given_up_is_not_used_and_the_next_run_continues_it() {
+    let bytes = weights(100_000);
+    let desk = Desk::new(&[(B, Served::with(&bytes, Trouble::BreaksAlwaysAt(200_000)))]);
+    let error = desk.resolve("longclip-b").unwrap_err();
+    check_error(
+        &error,
+        &["after 200000 of 400000 bytes", "the same command continues it"],
+    );
+    let incomplete = format!("{}.incomplete", sha256(&bytes));
+    assert_eq!(desk.blobs("models--BeichenZhang--LongCLIP-B"), [incomplete]);
+    let unasked = resolve(None, &Places::default(), &desk.settings(&[]), &mut |_| ()).unwrap();
+    assert_eq!(unasked.source, ModelSource::Nano, "half a model is no model");
+
+    desk.server.serve(B, Served::whole(&bytes));
+    let found = desk.resolve("longclip-b").unwrap();
+    assert_eq!(fs::read(path_of(&found)).unwrap(), bytes);
+    assert_eq!(desk.at_cdn().last().unwrap().range.as_deref(), Some("bytes=200000-"));
+    assert_eq!(desk.blobs("models--BeichenZhang--LongCLIP-B"), [sha256(&bytes)]);
+}
+
+#[test]
+fn what_an_earlier_run_left_wrong_is_discarded_and_fetched_again() {
+    let bytes = weights(1000);
+    let desk = Desk::new(&[(B, Served::whole(&bytes))]);
+    let blobs = desk.repo("models--BeichenZhang--LongCLIP-B").join("blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    for left in [vec![b'x'; 100], vec![b'x'; 4000], vec![b'x'; 5000]] {
+        fs::write(blobs.join(format!("{}.incomplete", sha256(&bytes))), left).unwrap();
+        let found = desk.resolve("longclip-b").unwrap();
+        assert_eq!(fs::read(path_of(&found)).unwrap(), bytes);
+        fs::remove_file(path_of(&found)).unwrap();
+        fs::remove_file(blobs.join(sha256(&bytes))).unwrap();
+    }
+}
+
+#[test]
+fn bytes_with_another_hash_are_discarded() {
+    let bytes = weights(1000);
+    let desk = Desk::new(&[(B, Served::with(&bytes, Trouble::Corrupt))]);
+    let error = desk.resolve("longclip-b").unwrap_err();
+    check_error(
+        &error,
+        &[
+            "sha256",
+            &sha256(&bytes),
+            &sha256(&[b'?'; 4000]),
+            "discarded",
+            "HF_ENDPOINT",
+        ],
+    );
+    assert!(desk.blobs("models--BeichenZhang--LongCLIP-B").is_empty());
+    assert!(desk.resolve_with("longclip-b", &[("HF_HUB_OFFLINE", "1")]).is_err());
+}
+
+#[test]
+fn a_damaged_file_of_the_cache_is_not_used_and_is_fetched_again() {
+    let bytes = weights(1000);
+    let desk = Desk::new(&[(B, Served::whole(&bytes))]);
+    let path = path_of(&desk.resolve("longclip-b").unwrap()).to_owned();
+    fs::write(fs::canonicalize(&path).unwrap(), weights(999)).unwrap();
+    let error = desk.resolve_with("longclip-b", &[("HF_HUB_OFFLINE", "1")]).unwrap_err();
+    check_error(
+        &error,
+        &["is not the hub's file", &sha256(&bytes), &sha256(&weights(999))],
+    );
+    assert_eq!(desk.resolve("longclip-b").unwrap().found, Found::Downloaded);
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn a_server_without_ranges_or_without_head_serves_too() {
+    let bytes = weights(1000);
+    let small = weights(100);
+    let desk = Desk::new(&[
+        (B, Served::with(&bytes, Trouble::NoRanges)),
+        ("o/r/a.pt", Served::with(&small, Trouble::NoHead)),
+    ]);
+    let blobs = desk.repo("models--BeichenZhang--LongCLIP-B").join("blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    fs::write(blobs.join(format!("{}.incomplete", sha256(&bytes))), &bytes[..1000]).unwrap();
+    assert_eq!(fs::read(path_of(&desk.resolve("longclip-b").unwrap())).unwrap(), bytes);
+    assert_eq!(fs::read(path_of(&desk.resolve("o/r:a.pt").unwrap())).unwrap(), small);
+}
+
+#[test]
+fn the_token_goes_to_the_hub_and_not_to_the_content_network() {
+    let desk = Desk::new(&[(B, Served::whole(&weights(1000)))]);
+    desk.resolve_with("longclip-b", &[("HF_TOKEN", "hf_secret")]).unwrap();
+    for seen in desk.server.seen() {
+        let expected = (seen.host == Host::Hub).then_some("Bearer hf_secret");
+        assert_eq!(seen.authorization.as_deref(), expected, "{seen:?}");
+    }
+    assert_eq!(desk.at_cdn().len(), 1);
+}
+
+#[test]
+fn a_renamed_repository_is_followed_and_odd_revisions_are_asked_for() {
+    let bytes = weights(1000);
+    let desk = Desk::new(&[
+        ("new/r/a.pt", Served::whole(&bytes)),
+        ("o/r/sub/a.pt", Served::whole(&weights(2000))),
+    ]);
+    assert_eq!(fs::read(path_of(&desk.resolve("old/r:a.pt").unwrap())).unwrap(), bytes);
+    let by_commit = desk.resolve(&format!("o/r@{COMMIT}:sub/a.pt")).unwrap();
+    assert!(!desk.repo("models--o--r/refs").exists(), "a commit needs no ref");
+    let by_branch = desk.resolve("o/r@refs/pr/1:sub/a.pt").unwrap();
+    assert_eq!(path_of(&by_commit), path_of(&by_branch));
+    assert_eq!(
+        fs::read_to_string(desk.repo("models--o--r/refs/refs/pr/1")).unwrap(),
+        COMMIT
+    );
+}
+
+#[test]
+fn a_repository_without_a_file_name_gives_its_weights_with_their_config() {
+    let config = br#"{"hidden_act":"gelu"}"#;
+    let desk = Desk::new(&[
+        ("o/one/README.md", Served::whole(b"# hello")),
+        ("o/one/config.json", Served::whole(config)),
+        ("o/one/model.safetensors", Served::whole(&weights(1000))),
+        ("o/two/a.pt", Served::whole(b"a")),
+        ("o/two/b.pt", Served::whole(b"b")),
+    ]);
+    let found = desk.resolve("o/one").unwrap();
+    let beside = path_of(&found).with_file_name("config.json");
+    assert_eq!(fs::read(beside).unwrap(), config);
+    assert!(desk.blobs("models--o--one").contains(&git_sha1(config)));
+    assert!(!path_of(&found).with_file_name("README.md").exists());
+    assert_eq!(
+        desk.resolve_with("o/one", &[("HF_HUB_OFFLINE", "yes")]).unwrap().found,
+        Found::InCache
+    );
+    let named = desk.resolve("o/one:model.safetensors").unwrap();
+    assert_eq!(path_of(&named), path_of(&found));
+
+    check_error(
+        &desk.resolve("o/two").unwrap_err(),
+        &["several weights files: a.pt, b.pt", "o/two:a.pt"],
+    );
+}
+
+#[test]
+fn a_model_in_shards_is_whole_or_not_there() {
+    let index = br#"{"weight_map":{"x":"m-1.safetensors","y":"m-2.safetensors"}}"#;
+    let desk = Desk::new(&[
+        ("o/r/model.safetensors.index.json", Served::whole(index)),
+        ("o/r/m-1.safetensors", Served::whole(&weights(1000))),
+        (
+            "o/r/m-2.safetensors",
+            Served::with(&weights(2000), Trouble::Status(503, "")),
+        ),
+    ]);
+    check_error(
+        &desk.resolve("o/r").unwrap_err(),
+        &["HTTP 503", "longclip model pull o/r", "--model nano"],
+    );
+    assert!(desk.resolve_with("o/r", &[("HF_HUB_OFFLINE", "1")]).is_err());
+    desk.server.serve("o/r/m-2.safetensors", Served::whole(&weights(2000)));
+    let found = desk.resolve("o/r").unwrap();
+    assert!(path_of(&found).join("m-1.safetensors").is_file());
+    assert!(path_of(&found).join("m-2.safetensors").is_file());
+    assert_eq!(
+        desk.resolve_with("o/r", &[("HF_HUB_OFFLINE", "1")]).unwrap().source,
+        found.source
+    );
+}
+
+#[test]
+fn refusals_say_what_is_missing_and_what_to_do() {
+    let small = |code, reason| Served::with(b"x", Trouble::Status(code, reason));
+    let desk = Desk::new(&[
+        ("o/gated/a.pt", small(403, "GatedRepo")),
+        ("o/private/a.pt", small(401, "")),
+        ("o/login/a.pt", Served::with(b"x", Trouble::WebPage)),
+        ("o/r/a.pt", Served::whole(b"x")),
+    ]);
+    for (name, parts) in [
+        ("o/gated:a.pt", ["gated", "HTTP 403", "HF_TOKEN"]),
+        ("o/private:a.pt", ["private or gated", "HTTP 401", "HF_TOKEN"]),
+        ("o/nobody", ["does not exist", "HTTP 401", "HF_TOKEN"]),
+        (
+            "o/nobody:a.pt",
+            ["no such repository", "HTTP 404", "owner/repo[@revision][:file]"],
+        ),
+        ("o/r@v9:a.pt", ["no such revision", "HTTP 404", "o/r@v9"]),
+        ("o/r:b.pt", ["no such file", "HTTP 404", "o/r:b.pt"]),
+        ("o/login:a.pt", ["a web page", "X-Repo-Commit", "HF_ENDPOINT"]),
+    ] {
+        check_error(&desk.resolve(name).unwrap_err(), &parts);
+    }
+    let with_token = desk
+        .resolve_with("o/private:a.pt", &[("HF_TOKEN", "hf_secret")])
+        .unwrap_err();
+    check_error(&with_token, &["the token in use may not read it"]);
+    assert!(!with_token.to_string().contains("hf_secret"));
+}
+
+#[test]
+fn no_network_names_the_command_that_downloads_and_the_model_that_needs_none() {
+    let desk = Desk::new(&[]);
+    // A port that nobody listens on: taken, then given back.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("http://{closed}");
+    let error = desk
+        .resolve_with("longclip-b", &[("HF_ENDPOINT", &closed)])
+        .unwrap_err();
+    check_error(
+        &error,
+        &[
+            "`127.0.0.1` cannot be reached",
+            "`longclip model pull longclip-b`",
+            "`--model nano`",
+        ],
+    );
+    let error = desk
+        .resolve_with("longclip-b", &[("TRANSFORMERS_OFFLINE", "1")])
+        .unwrap_err();
+    check_error(
+        &error,
+        &[
+            "`longclip-b`",
+            "HF_HUB_OFFLINE",
+            "`longclip model pull longclip-b`",
+            "`--model nano`",
+        ],
+    );
+    assert!(desk.server.seen().is_empty());
+}
+
+#[test]
+fn without_a_home_folder_nothing_panics_and_the_error_names_the_variable() {
+    let nothing = HubSettings::from_lookup(|_| None);
+    let error = resolve(Some("longclip-b"), &Places::default(), &nothing, &mut |_| ()).unwrap_err();
+    check_error(&error, &["neither HF_HOME nor HOME is set", "set HF_HOME"]);
+    let unasked = resolve(None, &Places::default(), &nothing, &mut |_| ()).unwrap();
+    assert_eq!(unasked.source, ModelSource::Nano);
+}
+
+#[test]
+fn two_at_once_download_a_file_once() {
+    let bytes = weights(100_000);
+    let desk = Desk::new(&[(B, Served::whole(&bytes))]);
+    let paths: Vec<PathBuf> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| desk.resolve("longclip-b").unwrap()))
+            .collect();
+        runs.into_iter()
+            .map(|run| path_of(&run.join().unwrap()).to_owned())
+            .collect()
+    });
+    assert!(paths.iter().all(|path| fs::read(path).unwrap() == bytes));
+    assert_eq!(desk.at_cdn().len(), 1);
+}
+
+#[test]
+fn a_new_commit_is_fetched_when_the_hub_is_asked_again_and_not_before() {
+    let desk = Desk::new(&[(B, Served::whole(&weights(1000)))]);
+    desk.resolve("longclip-b").unwrap();
+    desk.server.serve(B, Served::whole(&weights(1001)));
+    assert_eq!(
+        fs::read(path_of(&desk.resolve("longclip-b").unwrap())).unwrap(),
+        weights(1000)
+    );
+    let address = HubAddress::parse("BeichenZhang/LongCLIP-B:longclip-B.pt").unwrap();
+    let fresh = hub::refresh(&address, &desk.settings(&[]), &mut |_| ()).unwrap();
+    assert_eq!(fs::read(fresh.path).unwrap(), weights(1001));
+}
