@@ -24,13 +24,18 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Bytes of a value.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Precision::F32 => 4,
+            Precision::Bf16 => 2,
+            Precision::Int8 => 1,
+        }
+    }
+
     /// Values in a cache line.
     pub(crate) fn line_values(self) -> usize {
-        match self {
-            Precision::F32 => LINE / 4,
-            Precision::Bf16 => LINE / 2,
-            Precision::Int8 => LINE,
-        }
+        LINE / self.bytes()
     }
 }
 
@@ -245,13 +250,20 @@ impl Writer {
         }
     }
 
-    /// The address of a column of a row; the columns up to the next multiple of 16 follow it. Not for bytes.
+    /// The address of a column of a row; the columns up to the next multiple of 16 follow it.
     #[inline(always)]
     pub(crate) fn at(self, row: usize, column: usize) -> *mut u8 {
         let (start, stride) = self.shape.row(row);
-        let values = self.precision.line_values();
-        let within = column % values * (LINE / values);
-        self.base.get().wrapping_add(start + column / values * stride + within)
+        let byte = column * self.precision.bytes();
+        self.base.get().wrapping_add(start + byte / LINE * stride + byte % LINE)
+    }
+
+    /// [`Writer::at`] where the tile of the row is known, without a division.
+    #[inline(always)]
+    pub(crate) fn at_in(self, tile: &Range<usize>, row: usize, column: usize) -> *mut u8 {
+        let byte = column * self.precision.bytes();
+        let line = tile.start * self.shape.lines + byte / LINE * tile.len() + row - tile.start;
+        self.base.get().wrapping_add(line * LINE + byte % LINE)
     }
 }
 
@@ -297,10 +309,24 @@ unsafe fn encode_line<S: Simd>(s: S, precision: Precision, line: &[f32], inverse
         unsafe {
             let x = s.load(line.as_ptr().add(i));
             match precision {
-                Precision::F32 => s.store(to.add(i * 4).cast(), x),
-                Precision::Bf16 => s.store_bf16(to.add(i * 2), x),
+                Precision::F32 | Precision::Bf16 => store_float(s, precision, to.add(i * precision.bytes()), x),
                 Precision::Int8 => s.store_i8(to.add(i), s.mul(x, s.splat(inverse))),
             }
+        }
+    }
+}
+
+/// Stores a vector as f32 or, rounded, as bf16.
+///
+/// # Safety
+/// `LANES` values of that type are writable at `to`.
+#[inline(always)]
+pub(crate) unsafe fn store_float<S: Simd>(s: S, precision: Precision, to: *mut u8, x: S::F) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match precision {
+            Precision::F32 => s.store(to.cast(), x),
+            Precision::Bf16 | Precision::Int8 => s.store_bf16(to, x),
         }
     }
 }
@@ -354,8 +380,7 @@ pub(crate) fn scale_plain(precision: Precision, x: &[f32]) -> f32 {
 pub(crate) fn encode_plain(precision: Precision, values: &[f32], scale: f32, line: &mut [u8; LINE]) {
     line.fill(0);
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-    let size = LINE / precision.line_values();
-    for (x, bytes) in values.iter().zip(line.chunks_exact_mut(size)) {
+    for (x, bytes) in values.iter().zip(line.chunks_exact_mut(precision.bytes())) {
         match precision {
             Precision::F32 => bytes.copy_from_slice(&x.to_le_bytes()),
             Precision::Bf16 => bytes.copy_from_slice(&half::bf16::from_f32(*x).to_le_bytes()),

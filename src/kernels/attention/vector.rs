@@ -1,12 +1,15 @@
 //! One head of one sequence on vectors: keys and values packed once, then tiles of queries against them.
 
-use super::{Job, Sequence};
-use crate::kernels::activations::{Precision, encode};
+use super::{Job, Rows, Sequence};
+use crate::kernels::activations::{Precision, encode, store_float};
 use crate::kernels::buffer::{Buffer, LINE};
 use crate::kernels::linear::tile::{Dot, DotBf16, DotF32, LINE_STEPS, Operands, PANEL, STEP, TILE_ROWS_MAX, tile};
 use crate::kernels::simd::{Simd, math};
 use crate::kernels::threads::share;
 use std::ops::Range;
+
+/// How many rows ahead are asked for: memory answers within the time that some eight rows take.
+const ROWS_AHEAD: usize = 8;
 
 /// Sizes of the packed forms, for one head.
 #[derive(Clone, Copy)]
@@ -54,7 +57,7 @@ struct Room<'a> {
     rows: &'a mut [u8],
     /// Weights of a tile, rounded: `[line][row][64 bytes]`.
     weights: &'a mut [u8],
-    /// Scores of a tile, then their exponentials: `[row][row_scores]`.
+    /// Scores of a tile: `[row][row_scores]`.
     scores: &'a mut [f32],
 }
 
@@ -124,15 +127,25 @@ impl Head<'_> {
         self.head * self.sizes.dim..(self.head + 1) * self.sizes.dim
     }
 
-    /// Keys become weights of a layer from `dim` to `n_keys`.
+    /// The head's columns of row `key` of `rows`; asks for a row that follows soon, since rows lie far apart.
+    #[inline(always)]
+    fn key<'a, S: Simd>(&self, s: S, rows: &Rows<'a>, key: usize) -> &'a [f32] {
+        let next = self.sequence.key_row((key + ROWS_AHEAD).min(self.sizes.n_keys - 1));
+        for ahead in rows.get(next, self.columns()).chunks(LINE / 4) {
+            s.prefetch(ahead.as_ptr().cast());
+        }
+        rows.get(self.sequence.key_row(key), self.columns())
+    }
+
+    /// Keys become weights of a layer from `dim` to `n_keys`. Past the last key stays what was there; those scores are
+    /// never looked at.
     #[inline(always)]
     fn pack_keys<S: Simd>(&self, s: S, room: &mut Room<'_>) {
         let row_bytes = self.sizes.dim_lines * LINE;
         for panel in 0..self.sizes.key_panels {
-            room.rows.fill(0);
             let keys = panel * PANEL..self.sizes.n_keys.min((panel + 1) * PANEL);
             for (key, to) in keys.zip(room.rows.chunks_exact_mut(row_bytes)) {
-                let key = self.job.projected.keys.get(self.sequence.key_row(key), self.columns());
+                let key = self.key(s, &self.job.projected.keys, key);
                 // SAFETY: `to` has all lines of a key.
                 unsafe { encode(s, self.sizes.precision, key, to.as_mut_ptr(), LINE) };
             }
@@ -149,35 +162,34 @@ impl Head<'_> {
         }
     }
 
-    /// Values become weights of a layer from `n_keys` to `dim`.
+    /// Values become weights of a layer from `n_keys` to `dim`, zeroes past the last key.
     #[inline(always)]
     fn pack_values<S: Simd>(&self, s: S, values: &mut [u8]) {
         let steps = self.sizes.key_lines * LINE_STEPS;
-        let zeroes = [0.0; 64];
-        let row = |key: usize, column: usize| {
-            if key >= self.sizes.n_keys || column >= self.sizes.dim {
-                return &zeroes[..S::LANES];
-            }
-            let columns = self.columns().start + column..self.columns().start + column + S::LANES;
-            self.job.projected.values.get(self.sequence.key_row(key), columns)
-        };
-        for (i, to) in values.chunks_exact_mut(S::LANES * 4).enumerate() {
-            let (panel, step, part) = (
-                i * S::LANES / (steps * PANEL),
-                i * S::LANES / PANEL % steps,
-                i * S::LANES % PANEL,
-            );
-            let column = panel * PANEL + part;
-            // SAFETY: `row` gives `LANES` values, `to` is `LANES` words.
-            unsafe {
-                let words = match self.sizes.precision {
-                    Precision::F32 => s.as_words(s.load(row(step, column).as_ptr())),
-                    Precision::Bf16 | Precision::Int8 => {
-                        let (even, odd) = (row(2 * step, column), row(2 * step + 1, column));
-                        s.pair_bf16(s.load(even.as_ptr()), s.load(odd.as_ptr()))
-                    }
-                };
-                s.store_words(to.as_mut_ptr(), words);
+        assert!(values.len() == self.sizes.dim_panels * steps * STEP, "room for values");
+        let zeroes = [0.0; LINE];
+        let per_step = self.sizes.key_lines * self.sizes.precision.line_values() / steps;
+        for step in 0..steps {
+            let row = |key| {
+                if key < self.sizes.n_keys {
+                    self.key(s, &self.job.projected.values, key)
+                } else {
+                    &zeroes[..0]
+                }
+            };
+            let (even, odd) = (row(per_step * step), row(per_step * step + per_step - 1));
+            for column in (0..self.sizes.dim).step_by(S::LANES) {
+                let [even, odd] =
+                    [even, odd].map(|row| row.get(column..column + S::LANES).unwrap_or(&zeroes[..S::LANES]));
+                // SAFETY: the slices have `LANES` values, and `LANES` words from an even step of a panel lie inside it.
+                unsafe {
+                    let words = match self.sizes.precision {
+                        Precision::F32 => s.as_words(s.load(even.as_ptr())),
+                        Precision::Bf16 | Precision::Int8 => s.pair_bf16(s.load(even.as_ptr()), s.load(odd.as_ptr())),
+                    };
+                    let at = (column / PANEL * steps + step) * STEP + column % PANEL * 4;
+                    s.store_words(values.as_mut_ptr().add(at), words);
+                }
             }
         }
     }
@@ -208,17 +220,14 @@ impl Head<'_> {
         let mut sums = [0.0; TILE_ROWS_MAX];
         for (i, row) in rows.clone().enumerate() {
             let scores = &mut room.scores[i * row_scores..][..lines * sizes.precision.line_values()];
-            sums[i] = exponentials(s, scores, self.sequence.visible(self.job.mask, row));
-            // SAFETY: row `i` of `lines` lines lies inside the tile's weights.
-            unsafe {
-                encode(
-                    s,
-                    sizes.precision,
-                    scores,
-                    room.weights[i * LINE..].as_mut_ptr(),
-                    height * LINE,
-                )
-            };
+            let weights = &mut room.weights[i * LINE..lines * height * LINE];
+            sums[i] = self.weigh(
+                s,
+                scores,
+                self.sequence.visible(self.job.mask, row),
+                weights,
+                height * LINE,
+            );
         }
         let mut means = [0_f32; TILE_ROWS_MAX * PANEL];
         for panel in 0..sizes.dim_panels {
@@ -237,31 +246,31 @@ impl Head<'_> {
         }
     }
 
-    /// Queries, divided by √dim, as a tile of activations: `[line][row][64 bytes]`.
+    /// Queries, divided by √dim and ln 2 (weights are powers of 2, not of e), as a tile of activations: `[line][row][64 bytes]`.
     #[inline(always)]
     fn round_queries<S: Simd>(&self, s: S, rows: Range<usize>, to: &mut [u8]) {
-        let scale = 1.0 / (self.sizes.dim as f32).sqrt();
+        let scale = std::f32::consts::LOG2_E / (self.sizes.dim as f32).sqrt();
         let height = rows.len();
         assert!(
             to.len() >= height * self.sizes.dim_lines * LINE,
             "room for {height} queries"
         );
-        to[(self.sizes.dim_lines - 1) * height * LINE..].fill(0);
-        let mut scaled = [0.0; 64];
+        let (dim, precision) = (self.sizes.dim, self.sizes.precision);
         for (i, row) in rows.enumerate() {
-            let query = self
-                .job
-                .projected
-                .queries
-                .get(self.sequence.queries.start + row, self.columns());
-            let step = self.sizes.precision.line_values();
-            for (line, values) in query.chunks(step).enumerate() {
-                for (scaled, x) in scaled.iter_mut().zip(values) {
-                    *scaled = x * scale;
+            let queries = &self.job.projected.queries;
+            let query = queries.get(self.sequence.queries.start + row, self.columns());
+            for (column, x) in (0..dim).step_by(S::LANES).zip(query.chunks_exact(S::LANES)) {
+                let byte = column * precision.bytes();
+                // SAFETY: the chunk has `LANES` values; the assertion counted the line in which they fit.
+                unsafe {
+                    let to = to.as_mut_ptr().add((byte / LINE * height + i) * LINE + byte % LINE);
+                    store_float(s, precision, to, s.mul(s.load(x.as_ptr()), s.splat(scale)));
                 }
-                let to = to[(line * height + i) * LINE..][..LINE].as_mut_ptr();
-                // SAFETY: one line has 64 bytes.
-                unsafe { encode(s, self.sizes.precision, &scaled[..values.len()], to, LINE) };
+            }
+            // Half of the last line is left where the dimension is an odd multiple of 16.
+            let end = dim * precision.bytes() % LINE;
+            if end != 0 {
+                to[((self.sizes.dim_lines - 1) * height + i) * LINE..][end..LINE].fill(0);
             }
         }
     }
@@ -280,34 +289,40 @@ impl Head<'_> {
                 // `attention` holds, and this head of it belongs to this worker.
                 unsafe {
                     let mean = s.mul(s.load(means.as_ptr().add(i)), s.splat(1.0 / sum));
-                    match precision {
-                        Precision::F32 => s.store(to.cast(), mean),
-                        Precision::Bf16 | Precision::Int8 => s.store_bf16(to, mean),
-                    }
+                    store_float(s, precision, to, mean);
                 }
             }
         }
     }
-}
 
-/// Replaces the first `visible` scores by e^(score − largest), the others by 0, and returns their sum.
-#[inline(always)]
-fn exponentials<S: Simd>(s: S, scores: &mut [f32], visible: usize) -> f32 {
-    scores[visible..].fill(f32::NEG_INFINITY);
-    let mut top = s.splat(f32::NEG_INFINITY);
-    for vector in scores.chunks_exact(S::LANES) {
-        // SAFETY: the chunk holds `LANES` values.
-        top = s.max(top, unsafe { s.load(vector.as_ptr()) });
-    }
-    let largest = s.splat(s.largest(top));
-    let mut sum = s.splat(0.0);
-    for vector in scores.chunks_exact_mut(S::LANES) {
-        // SAFETY: as above.
-        unsafe {
-            let weight = math::exp(s, s.sub(s.load(vector.as_ptr()), largest));
-            s.store(vector.as_mut_ptr(), weight);
-            sum = s.add(sum, weight);
+    /// Turns a row of `scores` into weights 2^(score − largest) at `to`, a line each `stride` bytes; those past `visible`
+    /// are 0. Returns their sum.
+    #[inline(always)]
+    fn weigh<S: Simd>(&self, s: S, scores: &mut [f32], visible: usize, to: &mut [u8], stride: usize) -> f32 {
+        let bytes = self.sizes.precision.bytes();
+        let lines = scores.len() * bytes / LINE;
+        assert!(
+            (scores.len() * bytes).is_multiple_of(LINE) && to.len() > (lines - 1) * stride + LINE - 1,
+            "room for weights"
+        );
+        scores[visible..].fill(f32::NEG_INFINITY);
+        let mut top = s.splat(f32::NEG_INFINITY);
+        for vector in scores.chunks_exact(S::LANES) {
+            // SAFETY: the chunk holds `LANES` values.
+            top = s.max(top, unsafe { s.load(vector.as_ptr()) });
         }
+        let largest = s.splat(s.largest(top));
+        let mut sum = s.splat(0.0);
+        for (i, vector) in scores.chunks_exact(S::LANES).enumerate() {
+            let byte = i * S::LANES * bytes;
+            // SAFETY: the chunk holds `LANES` values, and they lie in one of the lines that the assertion counted.
+            unsafe {
+                let weight = math::exp2(s, s.sub(s.load(vector.as_ptr()), largest));
+                sum = s.add(sum, weight);
+                let to = to.as_mut_ptr().add(byte / LINE * stride + byte % LINE);
+                store_float(s, self.sizes.precision, to, weight);
+            }
+        }
+        s.sum(sum)
     }
-    s.sum(sum)
 }

@@ -2,7 +2,7 @@
 
 use super::tile::PANEL;
 use super::{Activation, Linear};
-use crate::kernels::activations::{Precision, Writer};
+use crate::kernels::activations::{Precision, Writer, store_float};
 use crate::kernels::buffer::Shared;
 use crate::kernels::simd::{Simd, math};
 use std::ops::Range;
@@ -32,40 +32,47 @@ impl Finish<'_> {
     /// Finishes `sums`, `[rows][32]` words.
     #[inline(always)]
     pub(super) fn vector<S: Simd>(&self, s: S, sums: &[u32]) {
-        let column = self.panel * PANEL;
-        let (bias, scales) = (
-            &self.linear.bias[column..][..PANEL],
-            &self.linear.scales[column..][..PANEL],
-        );
-        let offsets = &self.linear.offsets[column..][..PANEL];
         for (row, sums) in self.rows.clone().zip(sums.chunks_exact(PANEL)) {
-            let mut values = [0.0; PANEL];
-            for i in (0..PANEL).step_by(S::LANES) {
-                // SAFETY: all five slices have 32 values, and `LANES` divides 32.
-                unsafe {
-                    let words = s.load_words(sums.as_ptr().add(i).cast());
-                    let product = match self.linear.precision {
-                        Precision::F32 | Precision::Bf16 => s.as_f32(words),
-                        Precision::Int8 => {
-                            let exact = s.add_words(words, s.load_words(offsets.as_ptr().add(i).cast()));
-                            let scale = s.mul(s.splat(self.row_scales[row]), s.load(scales.as_ptr().add(i)));
-                            s.mul(s.to_f32(exact), scale)
-                        }
-                    };
-                    let x = s.add(product, s.load(bias.as_ptr().add(i)));
-                    let x = match self.activation {
-                        Activation::Identity => x,
-                        Activation::QuickGelu => math::quick_gelu(s, x),
-                        Activation::Gelu => math::gelu(s, x),
-                    };
-                    s.store(values.as_mut_ptr().add(i), x);
-                }
-            }
             if self.columns() == PANEL {
-                self.emit_whole(s, row, &values);
+                for i in (0..PANEL).step_by(S::LANES) {
+                    self.emit_vector(s, row, i, self.value(s, row, i, sums));
+                }
             } else {
+                let mut values = [0.0; PANEL];
+                for (i, to) in (0..PANEL).step_by(S::LANES).zip(values.chunks_exact_mut(S::LANES)) {
+                    // SAFETY: the chunk holds `LANES` values.
+                    unsafe { s.store(to.as_mut_ptr(), self.value(s, row, i, sums)) };
+                }
                 self.emit_part(row, &values);
             }
+        }
+    }
+
+    /// Outputs `i..i + LANES` of this panel for `row`.
+    #[inline(always)]
+    fn value<S: Simd>(&self, s: S, row: usize, i: usize, sums: &[u32]) -> S::F {
+        let column = self.panel * PANEL + i;
+        let linear = self.linear;
+        let columns = column..column + S::LANES;
+        let (bias, scales) = (&linear.bias[columns.clone()], &linear.scales[columns.clone()]);
+        let (sums, offsets) = (&sums[i..i + S::LANES], &linear.offsets[columns]);
+        // SAFETY: all four slices have `LANES` values.
+        let x = unsafe {
+            let words = s.load_words(sums.as_ptr().cast());
+            let product = match linear.precision {
+                Precision::F32 | Precision::Bf16 => s.as_f32(words),
+                Precision::Int8 => {
+                    let exact = s.add_words(words, s.load_words(offsets.as_ptr().cast()));
+                    let scale = s.mul(s.splat(self.row_scales[row]), s.load(scales.as_ptr()));
+                    s.mul(s.to_f32(exact), scale)
+                }
+            };
+            s.add(product, s.load(bias.as_ptr()))
+        };
+        match self.activation {
+            Activation::Identity => x,
+            Activation::QuickGelu => math::quick_gelu(s, x),
+            Activation::Gelu => math::gelu(s, x),
         }
     }
 
@@ -98,24 +105,21 @@ impl Finish<'_> {
         PANEL.min(self.linear.n_out - self.panel * PANEL)
     }
 
+    /// Writes outputs `i..i + LANES` of a whole panel.
     #[inline(always)]
-    fn emit_whole<S: Simd>(&self, s: S, row: usize, values: &[f32; PANEL]) {
-        let column = self.panel * PANEL;
-        for i in (0..PANEL).step_by(S::LANES) {
-            // SAFETY: row and column lie inside the output, whose length `Linear` asserted; no other worker has this
-            // tile and panel.
-            unsafe {
-                let x = s.load(values.as_ptr().add(i));
-                match self.output {
-                    Output::Store(out) => s.store(out.get().add(row * self.linear.n_out + column + i), x),
-                    Output::Add(out) => {
-                        let to = out.get().add(row * self.linear.n_out + column + i);
-                        s.store(to, s.add(s.load(to), x));
-                    }
-                    Output::Pack(writer) if writer.precision == Precision::F32 => {
-                        s.store(writer.at(row, column + i).cast(), x);
-                    }
-                    Output::Pack(writer) => s.store_bf16(writer.at(row, column + i), x),
+    fn emit_vector<S: Simd>(&self, s: S, row: usize, i: usize, x: S::F) {
+        let column = self.panel * PANEL + i;
+        // SAFETY: row and column lie inside the output, whose length `Linear` asserted; no other worker has this tile
+        // and panel.
+        unsafe {
+            match self.output {
+                Output::Store(out) => s.store(out.get().add(row * self.linear.n_out + column), x),
+                Output::Add(out) => {
+                    let to = out.get().add(row * self.linear.n_out + column);
+                    s.store(to, s.add(s.load(to), x));
+                }
+                Output::Pack(writer) => {
+                    store_float(s, writer.precision, writer.at_in(&self.rows, row, column), x);
                 }
             }
         }
@@ -124,13 +128,13 @@ impl Finish<'_> {
     fn emit_part(&self, row: usize, values: &[f32; PANEL]) {
         for (i, x) in values[..self.columns()].iter().enumerate() {
             let column = self.panel * PANEL + i;
-            // SAFETY: as in `emit_whole`.
+            // SAFETY: as in `emit_vector`.
             unsafe {
                 match self.output {
                     Output::Store(out) => out.get().add(row * self.linear.n_out + column).write(*x),
                     Output::Add(out) => *out.get().add(row * self.linear.n_out + column) += x,
                     Output::Pack(writer) if writer.precision == Precision::F32 => {
-                        writer.at(row, column).cast::<f32>().write_unaligned(*x);
+                        writer.at(row, column).cast::<f32>().write(*x);
                     }
                     Output::Pack(writer) => {
                         writer

@@ -71,8 +71,8 @@ impl Simd for Avx2 {
         registers!(_mm256_mul_ps(a, b))
     }
     #[inline(always)]
-    fn div(self, a: __m256, b: __m256) -> __m256 {
-        registers!(_mm256_div_ps(a, b))
+    fn reciprocal(self, a: __m256) -> __m256 {
+        registers!(_mm256_div_ps(_mm256_set1_ps(1.0), a))
     }
     #[inline(always)]
     fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
@@ -213,6 +213,10 @@ impl Simd for Avx2 {
             );
             _mm_storel_epi64(to.cast(), _mm_packs_epi16(halves, halves));
         }
+    }
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        registers!(_mm_prefetch::<_MM_HINT_T0>(at.cast()))
     }
     #[inline(always)]
     unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize) {

@@ -62,8 +62,13 @@ impl Simd for Avx512 {
         registers!(_mm512_mul_ps(a, b))
     }
     #[inline(always)]
-    fn div(self, a: __m512, b: __m512) -> __m512 {
-        registers!(_mm512_div_ps(a, b))
+    fn reciprocal(self, a: __m512) -> __m512 {
+        // An approximation of 14 bits and one step of Newton's: a third of the time of a division.
+        registers!({
+            let guess = _mm512_rcp14_ps(a);
+            let error = _mm512_fnmadd_ps(a, guess, _mm512_set1_ps(1.0));
+            _mm512_fmadd_ps(guess, error, guess)
+        })
     }
     #[inline(always)]
     fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
@@ -181,6 +186,10 @@ impl Simd for Avx512 {
             let integers = _mm512_max_epi32(_mm512_cvtps_epi32(a), _mm512_set1_epi32(-127));
             _mm_storeu_si128(to.cast(), _mm512_cvtsepi32_epi8(integers));
         }
+    }
+    #[inline(always)]
+    fn prefetch(self, at: *const u8) {
+        registers!(_mm_prefetch::<_MM_HINT_T0>(at.cast()))
     }
     #[inline(always)]
     unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize) {

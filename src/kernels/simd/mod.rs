@@ -46,7 +46,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
-    fn div(self, a: Self::F, b: Self::F) -> Self::F;
+    /// 1 / a, within 1 unit in the last place, for `a` in 2^-126..=2^127.
+    fn reciprocal(self, a: Self::F) -> Self::F;
     /// `a * b + c`, rounded once.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// The larger; `b` where either is NaN.
@@ -106,6 +107,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// # Safety
     /// `LANES` bytes are writable at `to`.
     unsafe fn store_i8(self, to: *mut u8, a: Self::F);
+    /// Asks for the cache line at `at`, which may be any address.
+    fn prefetch(self, at: *const u8);
     /// Transposes a `LANES × LANES` block of words; strides in bytes.
     /// # Safety
     /// `LANES` rows of `LANES` words are readable from `from` and writable at `to`, a stride apart each.
