@@ -4,9 +4,14 @@
 
 /// What the bytes look like; `otherwise` where they look like nothing known.
 pub(super) fn what_it_is(bytes: &[u8], otherwise: &str) -> String {
-    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]).trim_start().to_lowercase();
+    let start = String::from_utf8_lossy(&bytes[..bytes.len().min(256)])
+        .trim_start()
+        .to_lowercase();
     let known = [
-        ("version https://git-lfs", "a Git LFS pointer: the weights themselves were not fetched"),
+        (
+            "version https://git-lfs",
+            "a Git LFS pointer: the weights themselves were not fetched",
+        ),
         ("<!doctype html", "a web page: the download failed"),
         ("<html", "a web page: the download failed"),
         ("<?xml", "an XML answer: the download failed"),

@@ -73,12 +73,7 @@ pub struct StoredTensor {
 
 impl StoredTensor {
     /// A tensor whose elements lie one behind the other, the last axis fastest.
-    pub(super) fn row_major(
-        stored_type: StoredType,
-        shape: Vec<usize>,
-        blob: usize,
-        start_byte: usize,
-    ) -> Self {
+    pub(super) fn row_major(stored_type: StoredType, shape: Vec<usize>, blob: usize, start_byte: usize) -> Self {
         let strides = row_major_strides(&shape);
         StoredTensor {
             stored_type,
@@ -239,7 +234,10 @@ mod tests {
 
     #[test]
     fn a_transposed_view_is_read_in_its_own_order() {
-        let stored: Vec<u8> = [1f32, 2.0, 3.0, 4.0, 5.0, 6.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let stored: Vec<u8> = [1f32, 2.0, 3.0, 4.0, 5.0, 6.0]
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
         let view = StoredTensor {
             stored_type: StoredType::F32,
             shape: vec![3, 2],
@@ -247,7 +245,10 @@ mod tests {
             blob: 0,
             start_byte: 0,
         };
-        assert_eq!(gather(&stored, &view, f32::from_le_bytes), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(
+            gather(&stored, &view, f32::from_le_bytes),
+            [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
+        );
     }
 
     #[test]

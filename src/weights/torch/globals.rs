@@ -1,0 +1,89 @@
+//! The functions and classes that a pickle of weights may name. Everything else is refused, and nothing is ever called:
+//! each name here stands for what the interpreter does in its place.
+
+use crate::weights::stored::StoredType;
+
+/// Which program wrote the pickle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// `torch.save`: Python's own pickler.
+    TorchSave,
+    /// `torch.jit.save`: classes under `__torch__` are compiled modules, and plain data here.
+    TorchScript,
+}
+
+/// What an allowed name means.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Global {
+    /// A dictionary class; called, it makes an empty one, which is filled afterwards.
+    DictClass,
+    /// The type of a storage; only named, never called.
+    Storage(StoredType),
+    /// `_rebuild_tensor_v2` and its forerunner: a tensor from storage, offset, shape, strides.
+    RebuildTensor,
+    /// A function that returns its first argument, for all that weights need: a parameter from its tensor.
+    FirstArgument,
+    /// `_rebuild_from_type_v2(function, class, arguments, state)`: a tensor that carried Python attributes.
+    RebuildFromType,
+    /// A module's class in a TorchScript archive.
+    ScriptClass,
+    /// Harmless settings of a training checkpoint, which no weight depends on.
+    Other,
+}
+
+/// What `module.name` means, if it is allowed.
+pub(super) fn find(module: &str, name: &str, dialect: Dialect) -> Option<Global> {
+    Some(match (module, name) {
+        ("collections", "OrderedDict" | "defaultdict" | "Counter") => Global::DictClass,
+        ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Global::RebuildTensor,
+        ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Global::FirstArgument,
+        ("torch.jit._pickle", "restore_type_tag") => Global::FirstArgument,
+        ("torch._tensor", "_rebuild_from_type_v2") => Global::RebuildFromType,
+        ("torch", _) => torch_name(name)?,
+        _ if is_harmless(module, name) => Global::Other,
+        _ if dialect == Dialect::TorchScript && (module == "__torch__" || module.starts_with("__torch__.")) => {
+            Global::ScriptClass
+        }
+        _ => return None,
+    })
+}
+
+/// Classes of the `torch` module itself.
+fn torch_name(name: &str) -> Option<Global> {
+    let stored_type = match name {
+        "DoubleStorage" => StoredType::F64,
+        "FloatStorage" => StoredType::F32,
+        "HalfStorage" => StoredType::F16,
+        "BFloat16Storage" => StoredType::BF16,
+        "LongStorage" => StoredType::I64,
+        "IntStorage" => StoredType::I32,
+        "ShortStorage" => StoredType::I16,
+        "CharStorage" => StoredType::I8,
+        "ByteStorage" => StoredType::U8,
+        "BoolStorage" => StoredType::Bool,
+        "Size" | "device" | "Tensor" | "float64" | "float32" | "float16" | "bfloat16" | "int64" | "int32" | "int16"
+        | "int8" | "uint8" | "bool" => return Some(Global::Other),
+        _ => return None,
+    };
+    Some(Global::Storage(stored_type))
+}
+
+/// Settings, counters and numpy scalars that training scripts save beside the weights.
+fn is_harmless(module: &str, name: &str) -> bool {
+    matches!(
+        (module, name),
+        ("argparse", "Namespace")
+            | (
+                "builtins" | "__builtin__",
+                "set" | "frozenset" | "dict" | "list" | "int" | "float" | "complex" | "bytearray"
+            )
+            | ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar")
+            | ("numpy", "dtype")
+            | ("_codecs", "encode")
+            | ("torch.nn.parameter", "Parameter")
+            | (
+                "torch.jit._pickle",
+                "build_intlist" | "build_doublelist" | "build_boollist" | "build_tensorlist"
+            )
+    )
+}
