@@ -170,7 +170,7 @@ const PRINTED: [Range<u16>; 3] = [0x21..0x7f, 0xa1..0xad, 0xae..0x100];
 const UNPRINTED: [Range<u16>; 3] = [0x00..0x21, 0x7f..0xa1, 0xad..0xae];
 
 /// The id of a byte within a word.
-fn byte_id(byte: u8) -> u16 {
+pub(super) fn byte_id(byte: u8) -> u16 {
     const IDS: [u16; 256] = {
         let mut ids = [0; 256];
         let bytes = byte_order();
@@ -232,6 +232,36 @@ pub(super) fn symbol(id: u32) -> Symbol {
     out
 }
 
+/// A symbol as the published table writes it: bytes as GPT-2's printable characters, `</w>` at a word's end.
+#[cfg(test)]
+pub(super) fn written(id: u32) -> String {
+    let shown = symbol(id);
+    let mut text: String = (shown.bytes.iter())
+        .map(|&byte| {
+            let id = u32::from(byte_id(byte));
+            // The bytes that don't print are written as the characters from U+0100 on.
+            let printed = PRINTED
+                .iter()
+                .map(|range| u32::from(range.end - range.start))
+                .sum::<u32>();
+            let code = if id < printed { byte.into() } else { 256 + id - printed };
+            char::from_u32(code).unwrap()
+        })
+        .collect();
+    if shown.ends_word {
+        text.push_str("</w>");
+    }
+    text
+}
+
+/// The sides of all merges, in the order of rank.
+#[cfg(test)]
+pub(super) fn merges() -> impl Iterator<Item = (usize, usize)> {
+    (0..merge_count())
+        .map(sides)
+        .map(|(left, right)| (left.into(), right.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;
@@ -240,33 +270,11 @@ mod tests {
 
     use super::*;
 
-    /// A symbol as the published table writes it: bytes as GPT-2's printable characters, `</w>` at a word's end.
-    fn written(id: u32) -> String {
-        let shown = symbol(id);
-        let mut text: String = (shown.bytes.iter())
-            .map(|&byte| {
-                let id = u32::from(byte_id(byte));
-                // The bytes that don't print are written as the characters from U+0100 on.
-                let printed = PRINTED
-                    .iter()
-                    .map(|range| u32::from(range.end - range.start))
-                    .sum::<u32>();
-                let code = if id < printed { byte.into() } else { 256 + id - printed };
-                char::from_u32(code).unwrap()
-            })
-            .collect();
-        if shown.ends_word {
-            text.push_str("</w>");
-        }
-        text
-    }
-
     #[test]
     fn the_merges_are_the_published_ones() {
         let mut lines = String::new();
-        for rank in 0..merge_count() {
-            let (left, right) = sides(rank);
-            writeln!(lines, "{} {}", written(left.into()), written(right.into())).unwrap();
+        for (left, right) in merges() {
+            writeln!(lines, "{} {}", written(left as u32), written(right as u32)).unwrap();
         }
         let digest = Sha256::digest(lines.as_bytes())
             .iter()

@@ -71,10 +71,68 @@ fn ids_and_counts_are_the_references() {
     assert_eq!(cases.len(), 215);
 }
 
+/// Texts that are hard on each step of cleaning and splitting: `tests/data/text/make_cases.py few`.
+#[test]
+fn ids_and_counts_are_upstreams_on_hard_texts() {
+    let cases = read(&data("hard.json"));
+    check(&cases);
+    assert!(cases.len() > 300 && cases.iter().any(|case| case.truncated));
+}
+
 #[test]
 #[ignore = "set LONGCLIP_TEXT_CASES to a file made by tests/data/text/make_cases.py"]
 fn ids_and_counts_are_upstreams_on_many_texts() {
     check(&read(Path::new(&std::env::var("LONGCLIP_TEXT_CASES").unwrap())));
+}
+
+/// The `tokenizers` crate with the same table, as the oracle of merging: no cleaning, one word at a time.
+#[test]
+fn merges_as_the_tokenizers_crate_does() {
+    use tokenizers::Model as _;
+
+    let symbols: Vec<String> = (0..bpe::START).map(bpe::written).collect();
+    let vocabulary = symbols
+        .iter()
+        .cloned()
+        .zip(0..)
+        .collect::<tokenizers::models::bpe::Vocab>();
+    let merges = bpe::merges()
+        .map(|(left, right)| (symbols[left].clone(), symbols[right].clone()))
+        .collect();
+    let oracle = tokenizers::models::bpe::BPE::builder()
+        .vocab_and_merges(vocabulary, merges)
+        .end_of_word_suffix("</w>".into())
+        .build()
+        .unwrap();
+    let ours = bpe::Merges::new();
+    let texts = read(&data("tokenizer.json"))
+        .into_iter()
+        .chain(read(&data("hard.json")));
+    for text in texts.map(|case| clean(&case.text)) {
+        for word in words::words(&text)
+            .map(|range| &text[range])
+            .filter(|word| !word.starts_with("<|"))
+        {
+            let mut ids = Vec::new();
+            ours.encode(word, &mut ids);
+            // The oracle takes a word as it is written in the table: a character a byte.
+            let written: String = word
+                .bytes()
+                .map(|byte| symbols[usize::from(bpe::byte_id(byte))].as_str())
+                .collect();
+            let expected: Vec<u32> = oracle
+                .tokenize(&written)
+                .unwrap()
+                .iter()
+                .map(|token| token.id)
+                .collect();
+            assert_eq!(
+                ids.iter().map(|&id| u32::from(id)).collect::<Vec<_>>(),
+                expected,
+                "{word}"
+            );
+        }
+    }
 }
 
 #[test]

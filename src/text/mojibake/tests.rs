@@ -49,6 +49,17 @@ fn leaves_what_ftfy_is_known_not_to_repair() {
     }
 }
 
+/// Texts for each rule, and some that just miss it: `tests/data/text/make_badness.py`.
+#[test]
+fn each_rule_of_the_heuristic_fits_where_ftfys_does() {
+    let text = include_str!("../../../tests/data/text/badness.json");
+    let cases: Vec<(String, bool)> = serde_json::from_str(text).unwrap();
+    for (text, bad) in &cases {
+        assert_eq!(badness::is_bad(text), *bad, "{text:?}");
+    }
+    assert!(cases.iter().any(|case| case.1) && cases.iter().any(|case| !case.1));
+}
+
 #[track_caller]
 fn check(text: &str, expected: &str) {
     assert_eq!(fix_text(text), expected);
