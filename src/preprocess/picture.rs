@@ -1,0 +1,223 @@
+//! A decoded picture of 8-bit pixels, and its colour arithmetic: alpha multiplied in and out, CMYK to RGB, EXIF turns.
+//!
+//! Made by [`super::decode()`], read by [`super::Preprocess`]. The arithmetic is Pillow's (`src/libImaging/Convert.c`,
+//! `ImageOps.exif_transpose`). Bytes are `(height, width, channels)`, row-major.
+
+use crate::error::{Error, Result};
+
+/// What the bytes of a pixel are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// One byte: grey.
+    Grey,
+    /// Two: grey, alpha.
+    GreyAlpha,
+    /// Three: red, green, blue.
+    Rgb,
+    /// Four: red, green, blue, alpha.
+    Rgba,
+    /// Four: cyan, magenta, yellow, key, where 255 is full ink.
+    Cmyk,
+}
+
+impl Mode {
+    /// Bytes a pixel.
+    pub fn channels(self) -> usize {
+        match self {
+            Mode::Grey => 1,
+            Mode::GreyAlpha => 2,
+            Mode::Rgb => 3,
+            Mode::Rgba | Mode::Cmyk => 4,
+        }
+    }
+}
+
+/// A decoded picture: at least one pixel, 8 bits a channel, upright or as stored, as was asked for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    width_px: usize,
+    height_px: usize,
+    mode: Mode,
+    bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            width_px,
+            height_px,
+            mode,
+            ..
+        } = self;
+        write!(f, "Picture({width_px}x{height_px} {mode:?})")
+    }
+}
+
+impl Picture {
+    /// A picture of `(height_px, width_px, channels)` bytes, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a side is zero or the number of bytes is another.
+    pub fn new(mode: Mode, width_px: usize, height_px: usize, bytes: Vec<u8>) -> Result<Self> {
+        let expected = width_px
+            .checked_mul(height_px)
+            .and_then(|n| n.checked_mul(mode.channels()));
+        if expected != Some(bytes.len()) || bytes.is_empty() {
+            return Err(Error::usage(
+                format!(
+                    "{} bytes are not a picture of {width_px}x{height_px} pixels of {} bytes",
+                    bytes.len(),
+                    mode.channels()
+                ),
+                "give `height * width * channels` bytes, at least one pixel",
+            ));
+        }
+        Ok(Self {
+            width_px,
+            height_px,
+            mode,
+            bytes,
+        })
+    }
+
+    /// Width in pixels.
+    pub fn width_px(&self) -> usize {
+        self.width_px
+    }
+
+    /// Height in pixels.
+    pub fn height_px(&self) -> usize {
+        self.height_px
+    }
+
+    /// What the bytes of a pixel are.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// `(height, width, channels)`, row-major.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The colours alone.
+    pub(super) fn without_alpha(self) -> Self {
+        let (mode, kept) = match self.mode {
+            Mode::GreyAlpha => (Mode::Grey, 1),
+            Mode::Rgba => (Mode::Rgb, 3),
+            Mode::Grey | Mode::Rgb | Mode::Cmyk => return self,
+        };
+        let bytes = self
+            .bytes
+            .chunks_exact(kept + 1)
+            .flat_map(|pixel| &pixel[..kept])
+            .copied()
+            .collect();
+        Self { mode, bytes, ..self }
+    }
+
+    /// Turned and mirrored so that it is upright, by EXIF's orientation 1 to 8; others leave it.
+    pub(super) fn upright(self, exif_orientation: u8) -> Self {
+        let (w, h) = (self.width_px, self.height_px);
+        // Where output pixel (x, y) is taken from: (column, row) of the stored picture.
+        match exif_orientation {
+            2 => self.moved(w, h, |x, y| (w - 1 - x, y)),
+            3 => self.moved(w, h, |x, y| (w - 1 - x, h - 1 - y)),
+            4 => self.moved(w, h, |x, y| (x, h - 1 - y)),
+            5 => self.moved(h, w, |x, y| (y, x)),
+            6 => self.moved(h, w, |x, y| (y, h - 1 - x)),
+            7 => self.moved(h, w, |x, y| (w - 1 - y, h - 1 - x)),
+            8 => self.moved(h, w, |x, y| (w - 1 - y, x)),
+            _ => self,
+        }
+    }
+
+    fn moved(self, width: usize, height: usize, from: impl Fn(usize, usize) -> (usize, usize)) -> Self {
+        let bytes = match self.mode.channels() {
+            1 => moved::<1>(&self.bytes, self.width_px, width, height, from),
+            2 => moved::<2>(&self.bytes, self.width_px, width, height, from),
+            3 => moved::<3>(&self.bytes, self.width_px, width, height, from),
+            _ => moved::<4>(&self.bytes, self.width_px, width, height, from),
+        };
+        Self {
+            width_px: width,
+            height_px: height,
+            mode: self.mode,
+            bytes,
+        }
+    }
+}
+
+/// Square tiles, so that a turn by 90 degrees reads and writes within the cache: 64 rows of 64 pixels are 16 KiB at most.
+const TILE: usize = 64;
+
+fn moved<const N: usize>(
+    bytes: &[u8],
+    stored_width: usize,
+    width: usize,
+    height: usize,
+    from: impl Fn(usize, usize) -> (usize, usize),
+) -> Vec<u8> {
+    let (stored, _) = bytes.as_chunks::<N>();
+    let mut out = vec![0; bytes.len()];
+    let (pixels, _) = out.as_chunks_mut::<N>();
+    for top in (0..height).step_by(TILE) {
+        for left in (0..width).step_by(TILE) {
+            for y in top..height.min(top + TILE) {
+                for x in left..width.min(left + TILE) {
+                    let (column, row) = from(x, y);
+                    pixels[y * width + x] = stored[row * stored_width + column];
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Multiplies each pixel's colours by its alpha, the last of its `channels` bytes.
+pub(super) fn premultiply(bytes: &mut [u8], channels: usize) {
+    for pixel in bytes.chunks_exact_mut(channels) {
+        if let Some((alpha, colours)) = pixel.split_last_mut() {
+            for colour in colours {
+                *colour = multiply(*colour, *alpha);
+            }
+        }
+    }
+}
+
+/// The inverse of [`premultiply`], as far as bytes allow; an alpha of 0 or 255 leaves the colours.
+pub(super) fn unpremultiply(bytes: &mut [u8], channels: usize) {
+    for pixel in bytes.chunks_exact_mut(channels) {
+        if let Some((&mut alpha @ 1..=254, colours)) = pixel.split_last_mut() {
+            for colour in colours {
+                *colour = (255 * u32::from(*colour) / u32::from(alpha)).min(255) as u8;
+            }
+        }
+    }
+}
+
+/// Pixels of a mode as `(n, 3)` RGB: grey is repeated, alpha dropped, ink turned into light.
+pub(super) fn to_rgb(mode: Mode, bytes: Vec<u8>) -> Vec<u8> {
+    match mode {
+        Mode::Grey => bytes.iter().flat_map(|&l| [l; 3]).collect(),
+        Mode::GreyAlpha => bytes.chunks_exact(2).flat_map(|p| [p[0]; 3]).collect(),
+        Mode::Rgb => bytes,
+        Mode::Rgba => bytes.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect(),
+        Mode::Cmyk => bytes
+            .chunks_exact(4)
+            .flat_map(|p| cmyk_to_rgb(p[3], [p[0], p[1], p[2]]))
+            .collect(),
+    }
+}
+
+/// Light left by the key, less what the colour takes of it.
+fn cmyk_to_rgb(key: u8, inks: [u8; 3]) -> [u8; 3] {
+    let light = 255 - key;
+    inks.map(|ink| light - multiply(ink, light))
+}
+
+/// `a * b / 255`, rounded: Pillow's `MULDIV255`.
+fn multiply(a: u8, b: u8) -> u8 {
+    let t = u32::from(a) * u32::from(b) + 128;
+    (((t >> 8) + t) >> 8) as u8
+}
