@@ -1,42 +1,80 @@
 //! Makes small archives and pickles for the tests, a part at a time, as `torch.save` would write them.
 
-/// A zip archive of stored records as torch writes it, in the folder `model`; `method` is 0 for records stored as they are.
-pub(super) fn archive_with_method(method: u16, records: &[(&str, &[u8])]) -> Vec<u8> {
-    let (mut zip, mut directory) = (Vec::new(), Vec::new());
-    for (name, bytes) in records {
-        let name = format!("model/{name}");
-        let start = zip.len() as u32;
-        // Version, flags, method, time, date, checksum, both sizes, lengths of the name and of the extra field.
-        let mut common = vec![0; 4];
-        common.extend(method.to_le_bytes());
-        common.extend([0; 8]);
-        common.extend((bytes.len() as u32).to_le_bytes());
-        common.extend((bytes.len() as u32).to_le_bytes());
-        common.extend((name.len() as u16).to_le_bytes());
-        common.extend([0; 2]);
-        zip.extend(b"PK\x03\x04");
-        zip.extend(&common);
-        zip.extend(name.as_bytes());
-        zip.extend(*bytes);
-        directory.extend(b"PK\x01\x02\0\0");
-        directory.extend(&common);
-        directory.extend([0; 10]);
-        directory.extend(start.to_le_bytes());
-        directory.extend(name.as_bytes());
-    }
-    let start = zip.len() as u32;
-    zip.extend(&directory);
-    zip.extend(b"PK\x05\x06\0\0\0\0");
-    zip.extend((records.len() as u16).to_le_bytes());
-    zip.extend((records.len() as u16).to_le_bytes());
-    zip.extend((directory.len() as u32).to_le_bytes());
-    zip.extend(start.to_le_bytes());
-    zip.extend([0; 2]);
-    zip
+/// How an archive is to be written.
+#[derive(Clone, Copy)]
+pub(super) enum Zip {
+    /// Records stored as they are, sizes in 32 bits.
+    Stored,
+    /// Records stored as they are, sizes and offsets in 64 bits, as in a file beyond 4 GiB.
+    Stored64,
+    /// The records claim to be deflated.
+    Deflated,
 }
 
-pub(super) fn archive(records: &[(&str, &[u8])]) -> Vec<u8> {
-    archive_with_method(0, records)
+/// A zip archive with these records in the folder `model`.
+pub(super) fn archive(zip: Zip, records: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
+    for (name, record) in records {
+        let name = format!("model/{name}");
+        let place = [record.len() as u64, record.len() as u64, bytes.len() as u64];
+        let method: [u8; 2] = if matches!(zip, Zip::Deflated) { [8, 0] } else { [0, 0] };
+        // The 32-bit sizes and offset, and the extra field that stands in for them.
+        let (narrow, extra) = match zip {
+            Zip::Stored64 => (
+                [u32::MAX; 3],
+                [&[1, 0, 24, 0][..], &place.map(u64::to_le_bytes).concat()].concat(),
+            ),
+            Zip::Stored | Zip::Deflated => (place.map(|v| v as u32), Vec::new()),
+        };
+        let [packed, unpacked, start] = narrow.map(u32::to_le_bytes);
+        let name_len = (name.len() as u16).to_le_bytes();
+        // Version, flags, method, time, date, checksum, sizes, lengths of name and extra field.
+        let common = [&[0; 4][..], &method, &[0; 8], &packed, &unpacked, &name_len].concat();
+        bytes.extend([b"PK\x03\x04", &common[..], &[0; 2], name.as_bytes(), record].concat());
+        let extra_len = (extra.len() as u16).to_le_bytes();
+        directory.extend(
+            [
+                b"PK\x01\x02\0\0",
+                &common[..],
+                &extra_len,
+                &[0; 10],
+                &start,
+                name.as_bytes(),
+                &extra,
+            ]
+            .concat(),
+        );
+    }
+    let end = end_of(zip, records.len(), directory.len(), bytes.len());
+    [bytes, directory, end].concat()
+}
+
+/// The records behind the directory: where it begins, how long it is.
+fn end_of(zip: Zip, n_records: usize, len: usize, start: usize) -> Vec<u8> {
+    let wide = [n_records, n_records, len, start]
+        .map(|v| (v as u64).to_le_bytes())
+        .concat();
+    match zip {
+        Zip::Stored64 => {
+            let at = ((start + len) as u64).to_le_bytes();
+            let end_64 = [b"PK\x06\x06", &[0; 20][..], &wide].concat();
+            let locator = [b"PK\x06\x07", &[0; 4][..], &at, &[0; 4]].concat();
+            [
+                end_64,
+                locator,
+                b"PK\x05\x06".to_vec(),
+                vec![0; 4],
+                vec![0xff; 12],
+                vec![0; 2],
+            ]
+            .concat()
+        }
+        Zip::Stored | Zip::Deflated => {
+            let count = (n_records as u16).to_le_bytes();
+            let (len, start) = ((len as u32).to_le_bytes(), (start as u32).to_le_bytes());
+            [b"PK\x05\x06", &[0; 4][..], &count, &count, &len, &start, &[0; 2]].concat()
+        }
+    }
 }
 
 pub(super) fn text(text: &str) -> Vec<u8> {

@@ -11,7 +11,10 @@ const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/referenc
 
 /// Reads an archive of this object beside the record of [`six`].
 fn load(object: &[u8]) -> Result<TensorFile> {
-    read_bytes(archive(&[("data.pkl", &pickled(object)), ("data/0", &six())]))
+    read_bytes(archive(
+        Zip::Stored,
+        &[("data.pkl", &pickled(object)), ("data/0", &six())],
+    ))
 }
 
 fn read_bytes(bytes: Vec<u8>) -> Result<TensorFile> {
@@ -157,18 +160,18 @@ fn a_torch_script_module_gives_the_names_of_its_tree() {
         ("constants.pkl", b"\x80\x02)."),
         ("code/__torch__.py", b""),
     ];
-    let file = read_bytes(archive(&script)).unwrap();
+    let file = read_bytes(archive(Zip::Stored, &script)).unwrap();
     assert_eq!(file.format, FileFormat::TorchScript);
     assert_eq!(file.tensors.keys().collect::<Vec<_>>(), ["conv1.weight", "proj"]);
     // Without its code it would be a pickle of whole objects.
-    check_refused(read_bytes(archive(&script[..2])), "`__torch__.net.Tree`");
+    check_refused(read_bytes(archive(Zip::Stored, &script[..2])), "`__torch__.net.Tree`");
 }
 
 #[test]
 fn a_module_that_contains_itself_is_refused() {
     let root = pickled(b"c__torch__\nT\n)\x81q\0}(X\x01\0\0\0ah\0ub");
     let script: [(&str, &[u8]); 3] = [("data.pkl", &root), ("constants.pkl", b""), ("code/a.py", b"")];
-    check_refused(read_bytes(archive(&script)), "a tensor whose name has");
+    check_refused(read_bytes(archive(Zip::Stored, &script)), "a tensor whose name has");
 }
 
 #[test]
@@ -204,13 +207,16 @@ fn each_kind_of_wrong_file_gets_its_own_message() {
         read_bytes(b"PK\x03\x04 and no end".to_vec()),
         "without its end: cut short",
     );
-    check_refused(read_bytes(archive(&[("x", b"")])), "without the `data.pkl`");
     check_refused(
-        read_bytes(archive(&[("data.pkl", &empty), ("byteorder", b"big")])),
+        read_bytes(archive(Zip::Stored, &[("x", b"")])),
+        "without the `data.pkl`",
+    );
+    check_refused(
+        read_bytes(archive(Zip::Stored, &[("data.pkl", &empty), ("byteorder", b"big")])),
         "big-endian",
     );
     check_refused(
-        read_bytes(archive_with_method(8, &[("data.pkl", &empty)])),
+        read_bytes(archive(Zip::Deflated, &[("data.pkl", &empty)])),
         "compressed",
     );
     check_refused(load(b"}"), "a dictionary without tensors (it is empty)");
@@ -221,7 +227,7 @@ fn each_kind_of_wrong_file_gets_its_own_message() {
     check_refused(load(b"K\x01"), "something else than a dictionary");
     let no_record = pickled(&dict(&[("t", view("FloatStorage", 6, 0, &[6], &[1]))]));
     check_refused(
-        read_bytes(archive(&[("data.pkl", &no_record)])),
+        read_bytes(archive(Zip::Stored, &[("data.pkl", &no_record)])),
         "without the record `data/0`",
     );
 }
@@ -249,25 +255,36 @@ fn lengths_that_promise_more_than_there_is_are_refused_at_once() {
     check_refused(load(&vec![b'N'; (1 << 21) + 1]), "steps");
 }
 
-/// A state dict of two tensors, one transposed, and a TorchScript module of the same.
-fn specimens() -> [Vec<u8>; 2] {
+#[test]
+fn sizes_and_offsets_of_64_bits_are_read() {
+    let object = pickled(&dict(&[("t", view("FloatStorage", 6, 0, &[6], &[1]))]));
+    let file = read_bytes(archive(Zip::Stored64, &[("data.pkl", &object), ("data/0", &six())])).unwrap();
+    assert_eq!(values(&file, "t"), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+}
+
+/// A state dict of two tensors, one transposed, in both widths of sizes, and a TorchScript module of the same.
+fn specimens() -> [Vec<u8>; 3] {
     let entries = [
         ("a.weight", view("FloatStorage", 6, 0, &[3, 2], &[1, 3])),
         ("a.bias", view("HalfStorage", 12, 4, &[2, 4], &[4, 1])),
     ];
     let module = [b"c__torch__.net\nTree\n)\x81", &dict(&entries)[..], b"b"].concat();
+    let (state_dict, module, numbers) = (pickled(&dict(&entries)), pickled(&module), six());
+    let plain: [(&str, &[u8]); 3] = [
+        ("data.pkl", &state_dict),
+        ("byteorder", b"little"),
+        ("data/0", &numbers),
+    ];
+    let script: [(&str, &[u8]); 4] = [
+        ("data.pkl", &module),
+        ("data/0", &numbers),
+        ("constants.pkl", b""),
+        ("code/a.py", b""),
+    ];
     [
-        archive(&[
-            ("data.pkl", &pickled(&dict(&entries))),
-            ("byteorder", b"little"),
-            ("data/0", &six()),
-        ]),
-        archive(&[
-            ("data.pkl", &pickled(&module)),
-            ("data/0", &six()),
-            ("constants.pkl", b""),
-            ("code/a.py", b""),
-        ]),
+        archive(Zip::Stored, &plain),
+        archive(Zip::Stored64, &plain),
+        archive(Zip::Stored, &script),
     ]
 }
 
