@@ -3,6 +3,7 @@
 //! Called by the readers of `.safetensors` and `.pt`; a mapped file costs no memory until a tensor of it is read.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 
 use memmap2::Mmap;
@@ -25,3 +26,23 @@ pub(super) fn map(path: &Path) -> Result<Mmap> {
     // cut short under us raises SIGBUS, as with every program that maps; docs/ARCHITECTURE.md says so.
     unsafe { Mmap::map(&file) }.map_err(failed)
 }
+
+/// Lets the system drop mapped bytes from memory; reading them again fetches them from the file. Best effort.
+#[cfg(unix)]
+#[allow(unsafe_code, reason = "advice that drops pages is unsafe by nature; see SAFETY")]
+pub(super) fn release(map: &Mmap, range: Range<usize>) {
+    const PAGE_BYTES: usize = 4096;
+    // Whole pages only: the neighbours' bytes on the first and last page may be in use.
+    let start = range.start.next_multiple_of(PAGE_BYTES);
+    let end = range.end.min(map.len()) / PAGE_BYTES * PAGE_BYTES;
+    if start < end {
+        // SAFETY: the map is shared with its file and read only, so dropped pages come back with the same bytes, and
+        // references into them stay valid.
+        let advised = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
+        advised.ok(); // advice only: nothing depends on it
+    }
+}
+
+/// Nothing to do where there is no such advice.
+#[cfg(not(unix))]
+pub(super) fn release(_: &Mmap, _: Range<usize>) {}

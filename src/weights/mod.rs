@@ -1,12 +1,29 @@
 //! Weights: names, hub and cache, files and key layouts, to checked tensors under one naming.
-#![allow(dead_code, reason = "the readers' caller comes with the key layouts")]
+//!
+//! [`names`] and [`hub`] turn what a person calls a model into a file; the readers turn files into stored tensors;
+//! `layouts` says which of them is which; [`Checkpoint`] checks them all and hands them out under upstream's names.
+//! Files are mapped, not read, and nothing from a file is ever run.
 
+mod checkpoint;
+mod combine;
+mod config;
 pub mod hub;
+mod layouts;
 mod map;
 pub mod names;
+mod positions;
+mod problems;
 mod recognise;
 mod safetensors;
+mod sizes;
 mod stored;
 mod torch;
 
-pub use stored::{FileFormat, StoredTensor, StoredType, TensorFile};
+#[cfg(test)]
+mod tests;
+
+pub use self::checkpoint::{Checkpoint, FIXED_ROWS, LoadOptions, Rounding, Surplus};
+pub use self::config::Activation;
+pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
+pub use self::sizes::Sizes;
+pub use self::stored::FileFormat;

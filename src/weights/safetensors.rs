@@ -3,6 +3,7 @@
 //! The header is checked by the `safetensors` crate (size limit, no holes, no overlaps); a file that isn't one is
 //! described by what it looks like, because that is nearly always a failed download.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
@@ -20,8 +21,8 @@ pub(super) fn open(path: &Path) -> Result<TensorFile> {
 }
 
 /// Opens bytes that are in memory already; `name` is what messages call them.
-pub(super) fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<TensorFile> {
-    collect(Path::new(name), vec![(name.into(), Blob::Owned(bytes))])
+pub(super) fn from_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<TensorFile> {
+    collect(Path::new(name), vec![(name.into(), Blob::InMemory(bytes))])
 }
 
 /// The part of `model.safetensors.index.json` that says which shard holds a tensor.

@@ -3,20 +3,23 @@
 //! The readers (`safetensors.rs`, `torch.rs`) make a [`TensorFile`]; `layouts` decides which of its tensors is which, and
 //! [`TensorFile::read_f32`] copies one out, row-major, as f32.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use half::{bf16, f16};
 use memmap2::Mmap;
 
+use super::map;
 use crate::error::{Error, Result};
 
 /// The number type of a stored tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 #[non_exhaustive]
-pub enum StoredType {
+pub(super) enum StoredType {
     F64,
     F32,
     F16,
@@ -31,7 +34,7 @@ pub enum StoredType {
 
 impl StoredType {
     /// Bytes of one element.
-    pub fn size_bytes(self) -> usize {
+    pub(super) fn size_bytes(self) -> usize {
         match self {
             StoredType::F64 | StoredType::I64 => 8,
             StoredType::F32 | StoredType::I32 => 4,
@@ -60,7 +63,7 @@ impl fmt::Display for StoredType {
 
 /// One tensor of a file. The reader that made it has checked that every element lies inside the file.
 #[derive(Debug, Clone)]
-pub struct StoredTensor {
+pub(super) struct StoredTensor {
     pub(super) stored_type: StoredType,
     pub(super) shape: Vec<usize>,
     /// Elements from one index of each axis to the next; row-major unless a `.pt` says otherwise.
@@ -85,22 +88,39 @@ impl StoredTensor {
     }
 
     /// Its number type.
-    pub fn stored_type(&self) -> StoredType {
+    pub(super) fn stored_type(&self) -> StoredType {
         self.stored_type
     }
 
     /// Its shape, as stored.
-    pub fn shape(&self) -> &[usize] {
+    pub(super) fn shape(&self) -> &[usize] {
         &self.shape
     }
 
     /// How many elements it has.
-    pub fn n_elements(&self) -> usize {
+    pub(super) fn n_elements(&self) -> usize {
         self.shape.iter().product()
     }
 
+    /// The bytes of the blob that its elements lie among.
+    pub(super) fn byte_range(&self) -> Range<usize> {
+        let span: usize = self
+            .shape
+            .iter()
+            .zip(&self.strides)
+            .map(|(n, stride)| n.saturating_sub(1) * stride)
+            .sum();
+        let n_stored = if self.n_elements() == 0 { 0 } else { span + 1 };
+        self.start_byte..self.start_byte + n_stored * self.stored_type.size_bytes()
+    }
+
+    /// Whether the elements lie one behind the other, the last axis fastest. The stride of an axis of one is free.
     fn is_row_major(&self) -> bool {
-        self.strides == row_major_strides(&self.shape)
+        let dense = row_major_strides(&self.shape);
+        self.shape
+            .iter()
+            .zip(self.strides.iter().zip(dense))
+            .all(|(n, (stride, dense))| *n == 1 || *stride == dense)
     }
 }
 
@@ -118,14 +138,22 @@ pub(super) enum Blob {
     /// A file mapped into memory.
     Mapped(Mmap),
     /// Bytes of this process: the built-in model.
-    Owned(Vec<u8>),
+    InMemory(Cow<'static, [u8]>),
 }
 
 impl Blob {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Blob::Mapped(map) => map,
-            Blob::Owned(bytes) => bytes,
+            Blob::InMemory(bytes) => bytes,
+        }
+    }
+
+    /// Lets the system drop these bytes from memory; they are read from the file again when wanted.
+    pub(super) fn release(&self, range: Range<usize>) {
+        match self {
+            Blob::Mapped(map) => map::release(map, range),
+            Blob::InMemory(_) => {}
         }
     }
 }
@@ -153,7 +181,7 @@ impl fmt::Display for FileFormat {
 }
 
 /// All tensors of one model, by the names that the file gives them.
-pub struct TensorFile {
+pub(super) struct TensorFile {
     /// What messages call it.
     pub(super) path: PathBuf,
     pub(super) format: FileFormat,
@@ -179,12 +207,19 @@ impl TensorFile {
         self
     }
 
-    /// Copies a tensor out, row-major, as f32; f16, bf16 and small integers are exact.
+    /// A tensor's values, row-major, as f32; f16, bf16 and small integers are exact. Borrowed where they are stored so.
     ///
     /// # Errors
     /// [`Error::UnreadableTensor`] if the tensor isn't of a number type that weights have.
-    pub(super) fn read_f32(&self, name: &str, tensor: &StoredTensor) -> Result<Vec<f32>> {
-        let bytes = &self.blobs[tensor.blob].bytes()[tensor.start_byte..];
+    pub(super) fn read<'a>(&'a self, name: &str, tensor: &StoredTensor) -> Result<Cow<'a, [f32]>> {
+        let bytes = &self.blobs[tensor.blob].bytes()[tensor.byte_range()];
+        if tensor.stored_type == StoredType::F32
+            && tensor.is_row_major()
+            && cfg!(target_endian = "little")
+            && let Ok(values) = bytemuck::try_cast_slice(bytes)
+        {
+            return Ok(Cow::Borrowed(values));
+        }
         Ok(match tensor.stored_type {
             StoredType::F32 => gather(bytes, tensor, f32::from_le_bytes),
             StoredType::F16 => gather(bytes, tensor, |b| f16::from_le_bytes(b).to_f32()),
@@ -198,7 +233,27 @@ impl TensorFile {
                     found: other.to_string(),
                 });
             }
-        })
+        }
+        .into())
+    }
+
+    /// Some rows of a tensor of two axes, one after the other.
+    ///
+    /// # Errors
+    /// As [`TensorFile::read`].
+    pub(super) fn read_rows(&self, name: &str, tensor: &StoredTensor, rows: &[u32]) -> Result<Vec<f32>> {
+        let (n_rows, width) = (tensor.shape[0], tensor.shape[1]);
+        let mut values = Vec::with_capacity(rows.len() * width);
+        for row in rows.iter().map(|row| *row as usize) {
+            assert!(row < n_rows, "row {row} of {n_rows}");
+            let one = StoredTensor {
+                shape: vec![1, width],
+                start_byte: tensor.start_byte + row * tensor.strides[0] * tensor.stored_type.size_bytes(),
+                ..tensor.clone()
+            };
+            values.extend_from_slice(&self.read(name, &one)?);
+        }
+        Ok(values)
     }
 }
 

@@ -1,0 +1,361 @@
+//! One CLIP's tensors, checked and under upstream's names, whatever file and layout they come from.
+//!
+//! Opening maps the file and checks every name and shape; values are read when they are asked for, and are checked to
+//! be finite then, so that a tower that isn't used costs nothing. Called by `model` and by `longclip model`.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use half::f16;
+
+use super::config::{self, Activation};
+use super::layouts::{self, Layout, Making};
+use super::positions::Stretching;
+use super::sizes::{Shapes, Sizes};
+use super::stored::{FileFormat, TensorFile};
+use super::{combine, problems, safetensors, torch};
+use crate::error::{Error, Result};
+
+/// What to do with tensors that a CLIP doesn't have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Surplus {
+    /// Refuse the file: it is probably another model.
+    #[default]
+    Refuse,
+    /// Leave them alone.
+    Ignore,
+}
+
+/// Whether weights are used as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rounding {
+    /// As stored.
+    #[default]
+    None,
+    /// Linear, convolution and projection weights pass through f16, as upstream's loader has it.
+    Upstream,
+}
+
+/// How to read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// What to do with tensors that a CLIP doesn't have.
+    pub surplus: Surplus,
+    /// How to stretch a 77-row position table; `None` uses it as it is.
+    pub stretching: Option<Stretching>,
+    /// Whether weights are used as stored.
+    pub rounding: Rounding,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions {
+            surplus: Surplus::Refuse,
+            stretching: Some(Stretching::default()),
+            rounding: Rounding::None,
+        }
+    }
+}
+
+/// Checked tensors of one CLIP under upstream's names.
+pub struct Checkpoint {
+    file: TensorFile,
+    layout: &'static Layout,
+    sizes: Sizes,
+    activation: Activation,
+    activation_from: Option<&'static str>,
+    options: LoadOptions,
+}
+
+impl Checkpoint {
+    /// Opens a file (`.safetensors`, `.pt`) or a folder (`model.safetensors`, or an index with shards).
+    ///
+    /// # Errors
+    /// [`Error::Read`] if it can't be read, [`Error::NotWeights`] or [`Error::ForeignPickle`] if it is something else,
+    /// [`Error::BadTensors`] if its tensors are not those of a whole CLIP.
+    pub fn open(path: &Path, options: &LoadOptions) -> Result<Self> {
+        let file = if path.is_dir() {
+            open_folder(path)?
+        } else {
+            open_file(path)?
+        };
+        let folder = if path.is_dir() { Some(path) } else { path.parent() };
+        Self::check(file, folder, options)
+    }
+
+    /// Opens a safetensors file that is in memory already; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn from_bytes(name: &str, bytes: impl Into<Cow<'static, [u8]>>, options: &LoadOptions) -> Result<Self> {
+        Self::check(safetensors::from_bytes(name, bytes.into())?, None, options)
+    }
+
+    fn check(file: TensorFile, folder: Option<&Path>, options: &LoadOptions) -> Result<Self> {
+        let Some(layout) = layouts::recognise(&file) else {
+            return Err(problems::not_a_clip(&file));
+        };
+        let shapes = Shapes { file: &file, layout };
+        let mut sizes = problems::sizes(&shapes, options)?;
+        let config = folder.and_then(|folder| config::read(folder, &sizes));
+        if let Some(config) = &config {
+            sizes.vision_heads = config.vision_heads.unwrap_or(sizes.vision_heads);
+            sizes.text_heads = config.text_heads.unwrap_or(sizes.text_heads);
+        }
+        problems::check(&shapes, &sizes, options)?;
+        let activation = config.as_ref().and_then(|config| config.activation);
+        Ok(Checkpoint {
+            activation: activation.unwrap_or_default(),
+            activation_from: activation.and(config).map(|config| config.file_name),
+            file,
+            layout,
+            sizes,
+            options: *options,
+        })
+    }
+
+    /// Widths, depths and lengths.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// The activation of the MLPs: what a config beside the weights says, else QuickGELU.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// The config file that named the activation, if one did.
+    pub fn activation_from(&self) -> Option<&'static str> {
+        self.activation_from
+    }
+
+    /// The file or folder that was opened.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// How the file is written.
+    pub fn format(&self) -> FileFormat {
+        self.file.format
+    }
+
+    /// What the family of key names is called.
+    pub fn layout(&self) -> &'static str {
+        self.layout.name
+    }
+
+    /// Whether the text positions come from two tables, fixed and trained.
+    pub fn has_residual_positions(&self) -> bool {
+        self.shapes().has_residual_positions()
+    }
+
+    /// Upstream's names of all tensors, with their shapes.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let mut tensors = self.sizes.tensors();
+        if self.has_residual_positions() {
+            tensors.push((
+                "positional_embedding_res".into(),
+                vec![self.sizes.stored_context_length, self.sizes.text_width],
+            ));
+        }
+        tensors
+    }
+
+    /// The number types that tensor is stored in, as words.
+    pub fn stored_type(&self, name: &str) -> Option<String> {
+        let making = self.making(name);
+        let types = making
+            .parts()
+            .into_iter()
+            .map(|part| self.file.tensors.get(part).map(|t| t.stored_type().to_string()));
+        types.collect::<Option<Vec<_>>>().map(|mut types| {
+            types.dedup();
+            types.join(" and ")
+        })
+    }
+
+    /// A tensor's values, row-major f32; borrowed from the mapped file where it holds them so.
+    ///
+    /// # Errors
+    /// [`Error::BadTensors`] if a value isn't finite, [`Error::UnreadableTensor`] if the number type is no weight's.
+    ///
+    /// # Panics
+    /// If a CLIP of these sizes has no tensor of this name.
+    pub fn values(&self, name: &str) -> Result<Cow<'_, [f32]>> {
+        let values = combine::values(&self.file, &self.making(name))?;
+        self.check_finite(name, &values)?;
+        let rounds = self.options.rounding == Rounding::Upstream && upstream_rounds(name);
+        Ok(if rounds {
+            values.iter().map(|v| f16::from_f32(*v).to_f32()).collect()
+        } else {
+            values
+        })
+    }
+
+    /// Some rows of a table, one after the other, `(rows.len(), width)`, without reading the others.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::values`].
+    ///
+    /// # Panics
+    /// If there is no such table or row.
+    pub fn rows(&self, name: &str, rows: &[u32]) -> Result<Vec<f32>> {
+        let values = combine::rows(&self.file, &self.making(name), rows)?;
+        self.check_finite(name, &values)?;
+        Ok(values)
+    }
+
+    /// A tensor on a device.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::values`]; [`Error::Compute`] if the device fails.
+    pub fn tensor(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
+        let shape = self.shape(name);
+        let values = self.values(name)?;
+        Tensor::from_slice(&values, shape, device)
+            .and_then(|tensor| tensor.to_dtype(dtype))
+            .map_err(Error::compute(format!("moving `{name}` to the device")))
+    }
+
+    /// The text tower's positions `(context_length, text_width)`: the first rows of the fixed table and the others of
+    /// the trained one; or the one table, stretched if it is CLIP's.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::values`].
+    pub fn text_positions(&self) -> Result<Vec<f32>> {
+        let width = self.sizes.text_width;
+        let table = self.values("positional_embedding")?;
+        if self.has_residual_positions() {
+            let fixed = FIXED_ROWS.min(self.sizes.stored_context_length) * width;
+            let trained = self.values("positional_embedding_res")?;
+            return Ok([&table[..fixed], &trained[fixed..]].concat());
+        }
+        match self.options.stretching {
+            Some(stretching) if self.sizes.context_length != self.sizes.stored_context_length => {
+                Ok(stretching.stretch(&table, width))
+            }
+            _ => Ok(table.into_owned()),
+        }
+    }
+
+    /// Tells the system that a tensor's mapped pages may go: it has been copied. Reading it again works.
+    pub fn release(&self, name: &str) {
+        for part in self.making(name).parts() {
+            if let Some(tensor) = self.file.tensors.get(part) {
+                self.file.blobs[tensor.blob].release(tensor.byte_range());
+            }
+        }
+    }
+
+    fn shapes(&self) -> Shapes<'_> {
+        Shapes {
+            file: &self.file,
+            layout: self.layout,
+        }
+    }
+
+    fn making(&self, name: &str) -> Making {
+        (self.layout.making)(&self.file, name)
+    }
+
+    fn shape(&self, name: &str) -> Vec<usize> {
+        self.making(name)
+            .shape(&self.file)
+            .unwrap_or_else(|| panic!("a checked CLIP has `{name}`"))
+    }
+
+    fn check_finite(&self, name: &str, values: &[f32]) -> Result<()> {
+        // A sum of zeros stays zero unless a value is infinite or not a number; it vectorises, a search doesn't.
+        let zeros: f32 = values.iter().map(|value| value * 0.0).sum();
+        if zeros == 0.0 {
+            return Ok(());
+        }
+        let place = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
+        Err(Error::BadTensors {
+            path: self.file.path.clone(),
+            layout: self.layout.name.into(),
+            problems: vec![format!(
+                "`{name}` has {} at element {place}, where a finite number is expected",
+                values[place]
+            )],
+            hint: Some("the file is damaged, or its training failed: fetch or save it again".into()),
+        })
+    }
+}
+
+/// Rows of the fixed table that Long-CLIP keeps (upstream `model_longclip.py`, `mask1` and `mask2`).
+pub const FIXED_ROWS: usize = 20;
+
+/// What upstream's loader passes through f16 (`model_longclip.py`, `convert_weights`).
+fn upstream_rounds(name: &str) -> bool {
+    const ENDINGS: [&str; 5] = [
+        "conv1.weight",
+        "in_proj_weight",
+        "in_proj_bias",
+        "proj.weight",
+        "proj.bias",
+    ];
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || name.contains(".mlp.c_fc.")
+        || name == "text_projection"
+        || name == "visual.proj"
+}
+
+fn open_file(path: &Path) -> Result<TensorFile> {
+    // By content where it tells: files are renamed. A torch name matters only for the message of a broken one.
+    let mut magic = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
+    read.map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let torch_name = path
+        .extension()
+        .is_some_and(|e| ["pt", "pth", "bin", "ckpt"].iter().any(|known| e == *known));
+    if magic == *b"PK\x03\x04" || torch_name {
+        torch::open(path)
+    } else {
+        safetensors::open(path)
+    }
+}
+
+/// The weights file of a folder.
+fn open_folder(folder: &Path) -> Result<TensorFile> {
+    const INDEXES: [&str; 2] = ["model.safetensors.index.json", "open_clip_model.safetensors.index.json"];
+    const FILES: [&str; 4] = [
+        "model.safetensors",
+        "open_clip_model.safetensors",
+        "pytorch_model.bin",
+        "open_clip_pytorch_model.bin",
+    ];
+    if let Some(index) = INDEXES.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
+        return safetensors::open_index(&index);
+    }
+    if let Some(file) = FILES.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
+        return open_file(&file);
+    }
+    let listed = std::fs::read_dir(folder).map_err(|source| Error::Read {
+        path: folder.to_owned(),
+        source,
+    })?;
+    let is_weights = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|e| ["safetensors", "pt", "pth", "bin"].iter().any(|known| e == *known))
+    };
+    let mut weights: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).filter(is_weights).collect();
+    weights.sort();
+    match weights.as_slice() {
+        [only] => open_file(only),
+        several => Err(Error::NotWeights {
+            path: folder.to_owned(),
+            expected: "a folder with `model.safetensors`, its index, or one weights file".into(),
+            found: match several.len() {
+                0 => "no weights file".into(),
+                n => format!("{n} weights files; name the one that you mean"),
+            },
+        }),
+    }
+}

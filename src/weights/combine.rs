@@ -1,0 +1,98 @@
+//! Carries out a [`Making`]: reads the stored parts of a tensor and puts them together, row-major f32.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::layouts::Making;
+use super::stored::{StoredTensor, TensorFile};
+use crate::error::Result;
+
+/// All values of what is made. The parts have been checked to be there and to fit.
+pub(super) fn values<'a>(file: &'a TensorFile, making: &Making) -> Result<Cow<'a, [f32]>> {
+    let read = |name: &str| file.read(name, part(file, name));
+    match making {
+        Making::AsStored(name) => read(name),
+        Making::Transposed(name) => {
+            let shape = part(file, name).shape();
+            Ok(transposed(&read(name)?, shape[0], shape[1]).into())
+        }
+        Making::Joined(names) => {
+            let parts: Vec<Cow<'_, [f32]>> = names.iter().map(|name| read(name)).collect::<Result<_>>()?;
+            Ok(parts.concat().into())
+        }
+        Making::Polar { r, theta } => {
+            let width = part(file, theta).shape()[1];
+            let (lengths, directions) = (read(r)?, read(theta)?);
+            let rows = directions.chunks_exact(width).zip(lengths.iter());
+            Ok(rows.flat_map(|(theta, r)| polar(*r, theta)).collect())
+        }
+        Making::LowRank { a, .. } => {
+            let all: Vec<u32> = (0..part(file, a).shape()[0] as u32).collect();
+            Ok(rows(file, making, &all)?.into())
+        }
+    }
+}
+
+/// Some rows of a table.
+pub(super) fn rows(file: &TensorFile, making: &Making, wanted: &[u32]) -> Result<Vec<f32>> {
+    match making {
+        Making::AsStored(name) => file.read_rows(name, part(file, name), wanted),
+        Making::LowRank { a, scale, b } => {
+            let (b_shape, b) = (part(file, b).shape(), file.read(b, part(file, b))?);
+            let thin = file.read_rows(a, part(file, a), wanted)?;
+            let scales = match scale {
+                Some(scale) => {
+                    let all = file.read(scale, part(file, scale))?;
+                    wanted.iter().map(|row| all[*row as usize]).collect()
+                }
+                None => vec![1.0; wanted.len()],
+            };
+            let (rank, width) = (b_shape[0], b_shape[1]);
+            let mut product = vec![0.0; wanted.len() * width];
+            let rows = product
+                .par_chunks_exact_mut(width)
+                .zip(thin.par_chunks_exact(rank))
+                .zip(scales.par_iter());
+            rows.for_each(|((out, a_row), scale)| row_times_matrix(a_row, *scale, &b, out));
+            Ok(product)
+        }
+        Making::Transposed(_) | Making::Joined(_) | Making::Polar { .. } => {
+            let all = values(file, making)?;
+            let width = making.shape(file).and_then(|shape| shape.last().copied()).unwrap_or(1);
+            Ok(wanted
+                .iter()
+                .flat_map(|row| &all[*row as usize * width..][..width])
+                .copied()
+                .collect())
+        }
+    }
+}
+
+fn part<'a>(file: &'a TensorFile, name: &str) -> &'a StoredTensor {
+    file.tensors
+        .get(name)
+        .unwrap_or_else(|| panic!("`{name}` was checked to be there"))
+}
+
+/// `(n_rows, n_columns)` to `(n_columns, n_rows)`.
+fn transposed(values: &[f32], n_rows: usize, n_columns: usize) -> Vec<f32> {
+    (0..n_columns)
+        .flat_map(|column| (0..n_rows).map(move |row| values[row * n_columns + column]))
+        .collect()
+}
+
+/// `r * theta / |theta|`, the norm in f64; a direction of length zero gives zeros.
+fn polar(r: f32, theta: &[f32]) -> impl Iterator<Item = f32> {
+    let norm = theta.iter().map(|t| f64::from(*t) * f64::from(*t)).sum::<f64>().sqrt();
+    let factor = if norm > 0.0 { f64::from(r) / norm } else { 0.0 };
+    theta.iter().map(move |t| (f64::from(*t) * factor) as f32)
+}
+
+/// `out = scale * (a @ b)`; `a (rank,)`, `b (rank, width)`.
+fn row_times_matrix(a: &[f32], scale: f32, b: &[f32], out: &mut [f32]) {
+    for (a, b_row) in a.iter().zip(b.chunks_exact(out.len())) {
+        let factor = a * scale;
+        out.iter_mut().zip(b_row).for_each(|(out, b)| *out += factor * b);
+    }
+}

@@ -1,0 +1,79 @@
+//! Hugging Face transformers' names (`modeling_clip.py`): `text_model.*`, `vision_model.*`, q, k and v apart, projections
+//! as `nn.Linear` weights and so transposed. Some Long-CLIP conversions nest each tower once more
+//! (`text_model.text_model.*`) and keep upstream's second table as `position_embedding_res`.
+
+use super::super::stored::TensorFile;
+use super::{Layout, Making};
+
+pub(super) const LAYOUT: Layout = Layout {
+    name: "Hugging Face",
+    owns: |file| has_tower(file, "text_model.", "vision_model."),
+    making: |file, name| making(file, name, "text_model", "vision_model"),
+};
+
+pub(super) const NESTED: Layout = Layout {
+    name: "Hugging Face, nested",
+    owns: |file| has_tower(file, "text_model.text_model.", "vision_model.vision_model."),
+    making: |file, name| making(file, name, "text_model.text_model", "vision_model.vision_model"),
+};
+
+fn has_tower(file: &TensorFile, text: &str, vision: &str) -> bool {
+    file.tensors
+        .keys()
+        .any(|name| name.starts_with(text) || name.starts_with(vision))
+}
+
+fn making(file: &TensorFile, name: &str, text: &str, vision: &str) -> Making {
+    match name {
+        "visual.proj" => return Making::Transposed("visual_projection.weight".into()),
+        "text_projection" => return Making::Transposed("text_projection.weight".into()),
+        "logit_scale" => return Making::AsStored(name.into()),
+        "positional_embedding_res" => {
+            let bare = format!("{text}.embeddings.position_embedding_res");
+            let module = format!("{bare}.weight");
+            return Making::AsStored(if file.tensors.contains_key(&module) {
+                module
+            } else {
+                bare
+            });
+        }
+        _ => {}
+    }
+    let (tower, inside) = match name.strip_prefix("visual.") {
+        Some(inside) => (vision, inside),
+        None => (text, name),
+    };
+    let stored = |rest: &str| Making::AsStored(format!("{tower}.{rest}"));
+    match inside {
+        "class_embedding" => stored("embeddings.class_embedding"),
+        "conv1.weight" => stored("embeddings.patch_embedding.weight"),
+        "positional_embedding" => stored("embeddings.position_embedding.weight"),
+        "token_embedding.weight" => stored("embeddings.token_embedding.weight"),
+        "ln_pre.weight" => stored("pre_layrnorm.weight"),
+        "ln_pre.bias" => stored("pre_layrnorm.bias"),
+        "ln_post.weight" => stored("post_layernorm.weight"),
+        "ln_post.bias" => stored("post_layernorm.bias"),
+        "ln_final.weight" => stored("final_layer_norm.weight"),
+        "ln_final.bias" => stored("final_layer_norm.bias"),
+        _ => match inside
+            .strip_prefix("transformer.resblocks.")
+            .and_then(|rest| rest.split_once('.'))
+        {
+            Some((layer, rest)) => of_layer(&format!("{tower}.encoder.layers.{layer}"), rest),
+            None => Making::AsStored(name.to_owned()),
+        },
+    }
+}
+
+fn of_layer(layer: &str, rest: &str) -> Making {
+    if let Some(part) = rest.strip_prefix("attn.in_proj_") {
+        return Making::Joined(["q", "k", "v"].map(|which| format!("{layer}.self_attn.{which}_proj.{part}")));
+    }
+    let rest = rest
+        .replace("attn.out_proj", "self_attn.out_proj")
+        .replace("ln_1", "layer_norm1")
+        .replace("ln_2", "layer_norm2")
+        .replace("mlp.c_fc", "mlp.fc1")
+        .replace("mlp.c_proj", "mlp.fc2");
+    Making::AsStored(format!("{layer}.{rest}"))
+}
