@@ -2,8 +2,12 @@
 
 pub mod error;
 pub mod kernels;
+pub mod labels;
+pub mod model;
 pub mod nano;
+pub mod output;
 pub mod preprocess;
+pub mod score;
 pub mod text;
 pub mod weights;
 

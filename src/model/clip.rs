@@ -1,0 +1,318 @@
+//! Long-CLIP: both towers, the temperature between them, and the ways in from pictures and texts.
+//!
+//! Towers are prepared on first use: encoding texts never reads the image tower's weights. Reference: upstream
+//! `model_longclip.py`, class `CLIP`.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use candle_core::{DType, Device};
+
+use super::embeddings::{Embeddings, ImageEmbeddings, LogitScale, TextEmbeddings};
+use super::engine::{CandleEngine, Engine};
+use super::text::{TextTower, TokenBatch};
+use super::vision::VisionTower;
+use crate::error::{Error, Result};
+use crate::preprocess::{Pixels, Preprocess};
+use crate::text::{ContextLength, Tokenizer, Tokens};
+use crate::weights::{Activation, Checkpoint, Sizes};
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum DeviceChoice {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// An NVIDIA card by its ordinal (feature `cuda`).
+    Cuda(usize),
+    /// An Apple GPU by its ordinal (feature `metal`).
+    Metal(usize),
+}
+
+/// The numbers to compute with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum NumberType {
+    /// 32-bit floats: the reference's digits.
+    #[default]
+    F32,
+    /// bfloat16 products, f32 sums.
+    Bf16,
+    /// 16-bit floats; on a GPU only.
+    F16,
+    /// 8-bit integers with scales, measured as they come; on a CPU only.
+    Int8,
+}
+
+/// How to prepare a model for computing.
+#[derive(Debug, Clone, Default)]
+pub struct LongClipOptions {
+    /// Where to compute.
+    pub device: DeviceChoice,
+    /// The numbers to compute with.
+    pub number_type: NumberType,
+    /// Threads of the CPU; one for each physical core if `None`.
+    pub threads: Option<usize>,
+    /// The activation, where the checkpoint's own word is not to be taken.
+    pub activation: Option<Activation>,
+}
+
+/// Pictures at once in one pass of the image tower: enough to keep every core busy, few enough that the activations
+/// of a ViT-L fit in tens of megabytes.
+const PICTURES_A_PASS: usize = 16;
+/// Token rows at once in one pass of the text tower.
+const TOKENS_A_PASS: usize = 2048;
+
+/// A whole Long-CLIP, ready to encode.
+pub struct LongClip {
+    sizes: Sizes,
+    activation: Activation,
+    logit_scale: LogitScale,
+    context_length: ContextLength,
+    preprocess: Preprocess,
+    towers: Towers,
+}
+
+impl LongClip {
+    /// Prepares a checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if the device or number type is not there; [`Error::BadTensors`] for a weight that isn't finite.
+    pub fn from_checkpoint(checkpoint: Checkpoint, options: &LongClipOptions) -> Result<Self> {
+        let sizes = checkpoint.sizes().clone();
+        let activation = options.activation.unwrap_or(checkpoint.activation());
+        let logit_scale = LogitScale::from_ln(checkpoint.values("logit_scale")?[0]);
+        let checkpoint = Arc::new(checkpoint);
+        Ok(LongClip {
+            context_length: ContextLength::new(sizes.context_length)?,
+            preprocess: Preprocess::new(sizes.image_resolution_px),
+            towers: Towers::new(checkpoint, options)?,
+            sizes,
+            activation,
+            logit_scale,
+        })
+    }
+
+    /// Widths, depths and lengths of the towers.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// The activation of the MLPs.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// The temperature between cosines and logits.
+    pub fn logit_scale(&self) -> LogitScale {
+        self.logit_scale
+    }
+
+    /// The preprocessing that this model's pictures need; change its limits or orientation on a clone.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
+    }
+
+    /// A text's tokens, cut to this model's context.
+    pub fn tokenize(&self, text: &str) -> Tokens {
+        Tokenizer::clip().encode(text, self.context_length)
+    }
+
+    /// Encodes a picture: `(1, embed_dim)`, not normalised.
+    ///
+    /// # Errors
+    /// As [`LongClip::encode_images`].
+    pub fn encode_image(&self, picture: &Pixels) -> Result<ImageEmbeddings> {
+        self.encode_images(std::slice::from_ref(picture))
+    }
+
+    /// Encodes pictures: `(n, embed_dim)`, not normalised. A picture's row does not depend on its batch.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if a picture is not of this model's resolution; [`Error::BadTensors`] if the image tower has
+    /// a weight that isn't finite; [`Error::Compute`] if the device fails.
+    pub fn encode_images(&self, pictures: &[Pixels]) -> Result<ImageEmbeddings> {
+        let resolution_px = self.sizes.image_resolution_px;
+        if let Some(other) = pictures.iter().find(|picture| picture.resolution_px() != resolution_px) {
+            return Err(Error::usage(
+                format!(
+                    "a picture of {} px; this model reads {resolution_px} px",
+                    other.resolution_px()
+                ),
+                "prepare pictures with the model's own `preprocess()`",
+            ));
+        }
+        let mut embeddings = Embeddings::new(Vec::new(), self.sizes.embed_dim);
+        for pass in pictures.chunks(PICTURES_A_PASS) {
+            let pictures: Vec<&Pixels> = pass.iter().collect();
+            let values = match &self.towers {
+                Towers::Candle(towers) => towers.encode_images(&self.sizes, self.activation, &pictures)?,
+            };
+            embeddings.append(&Embeddings::new(values, self.sizes.embed_dim));
+        }
+        Ok(ImageEmbeddings(embeddings))
+    }
+
+    /// Encodes a text: `(1, embed_dim)`, not normalised; cut at the context length.
+    ///
+    /// # Errors
+    /// As [`LongClip::encode_texts`].
+    pub fn encode_text(&self, text: &str) -> Result<TextEmbeddings> {
+        self.encode_texts(&[text])
+    }
+
+    /// Encodes texts: `(n, embed_dim)`, not normalised; each is cut at the context length.
+    ///
+    /// # Errors
+    /// [`Error::BadTensors`] if the text tower has a weight that isn't finite; [`Error::Compute`] if the device fails.
+    pub fn encode_texts<S: AsRef<str>>(&self, texts: &[S]) -> Result<TextEmbeddings> {
+        let tokens: Vec<Tokens> = texts.iter().map(|text| self.tokenize(text.as_ref())).collect();
+        let ids: Vec<&[u32]> = tokens.iter().map(Tokens::ids).collect();
+        self.encode_token_ids(&ids)
+    }
+
+    /// Encodes texts given as token ids, padded or not: `(n, embed_dim)`, not normalised. A text's row does not depend
+    /// on its batch.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if a text has no ids, more than the context length, or an id that the model doesn't know; else
+    /// as [`LongClip::encode_texts`].
+    pub fn encode_token_ids(&self, texts: &[&[u32]]) -> Result<TextEmbeddings> {
+        let mut embeddings = Embeddings::new(Vec::new(), self.sizes.embed_dim);
+        let mut rest = texts;
+        while !rest.is_empty() {
+            let mut n_tokens = 0;
+            let fits = rest.iter().take_while(|ids| {
+                n_tokens += ids.len();
+                n_tokens <= TOKENS_A_PASS
+            });
+            let (pass, later) = rest.split_at(fits.count().max(1));
+            let batch = TokenBatch::new(pass.iter().copied())?;
+            let values = match &self.towers {
+                Towers::Candle(towers) => towers.encode_texts(&self.sizes, self.activation, &batch)?,
+            };
+            embeddings.append(&Embeddings::new(values, self.sizes.embed_dim));
+            rest = later;
+        }
+        Ok(TextEmbeddings(embeddings))
+    }
+
+    /// The hidden state of all positions of a text, `(context_length, text_width)`, behind the final norm and before
+    /// any projection; what diffusion pipelines condition on. Positions behind the end token are computed as padding
+    /// (id 0), as upstream's `encode_text_full` does.
+    ///
+    /// # Errors
+    /// As [`LongClip::encode_texts`].
+    pub fn encode_text_hidden(&self, text: &str) -> Result<Embeddings> {
+        let mut ids = self.tokenize(text).ids().to_vec();
+        ids.resize(self.sizes.context_length, 0);
+        self.encode_token_ids_hidden(&ids)
+    }
+
+    /// As [`LongClip::encode_text_hidden`], of token ids: `(ids.len(), text_width)`.
+    ///
+    /// # Errors
+    /// As [`LongClip::encode_token_ids`].
+    pub fn encode_token_ids_hidden(&self, ids: &[u32]) -> Result<Embeddings> {
+        let values = match &self.towers {
+            Towers::Candle(towers) => towers.encode_text_hidden(&self.sizes, self.activation, ids)?,
+        };
+        Ok(Embeddings::new(values, self.sizes.text_width))
+    }
+}
+
+/// The towers on the engine that the options chose.
+enum Towers {
+    Candle(LazyTowers<CandleEngine>),
+}
+
+impl Towers {
+    fn new(checkpoint: Arc<Checkpoint>, options: &LongClipOptions) -> Result<Self> {
+        let device = open_device(options.device)?;
+        let dtype = match options.number_type {
+            NumberType::F32 => DType::F32,
+            NumberType::Bf16 => DType::BF16,
+            NumberType::F16 => DType::F16,
+            NumberType::Int8 => {
+                return Err(Error::usage(
+                    "int8 is computed on a CPU only",
+                    "use `--device cpu`, or f16 or bf16",
+                ));
+            }
+        };
+        Ok(Towers::Candle(LazyTowers::new(
+            CandleEngine::new(device, dtype),
+            checkpoint,
+        )))
+    }
+}
+
+fn open_device(choice: DeviceChoice) -> Result<Device> {
+    let (name, opened) = match choice {
+        DeviceChoice::Cpu => return Ok(Device::Cpu),
+        DeviceChoice::Cuda(ordinal) => (format!("cuda:{ordinal}"), Device::new_cuda(ordinal)),
+        DeviceChoice::Metal(ordinal) => (format!("metal:{ordinal}"), Device::new_metal(ordinal)),
+    };
+    opened.map_err(|source| {
+        let feature = name.split(':').next().unwrap_or_default();
+        Error::usage(
+            format!("device `{name}` can't be used: {source}"),
+            format!("this needs such a card and a build with `--features {feature}`; `--device cpu` works everywhere"),
+        )
+    })
+}
+
+/// An engine and its towers, each prepared when it is first used.
+struct LazyTowers<E: Engine> {
+    engine: E,
+    checkpoint: Arc<E::Source>,
+    vision: OnceLock<VisionTower<E>>,
+    text: OnceLock<TextTower<E>>,
+    /// Held while a tower is prepared, so that two threads don't prepare it twice.
+    preparing: Mutex<()>,
+}
+
+impl<E: Engine> LazyTowers<E> {
+    fn new(engine: E, checkpoint: Arc<E::Source>) -> Self {
+        LazyTowers {
+            engine,
+            checkpoint,
+            vision: OnceLock::new(),
+            text: OnceLock::new(),
+            preparing: Mutex::new(()),
+        }
+    }
+
+    fn prepared<'a, T>(&self, cell: &'a OnceLock<T>, prepare: impl FnOnce() -> Result<T>) -> Result<&'a T> {
+        if let Some(ready) = cell.get() {
+            return Ok(ready);
+        }
+        let _guard = self.preparing.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match cell.get() {
+            Some(ready) => Ok(ready),
+            None => prepare().map(|tower| cell.get_or_init(|| tower)),
+        }
+    }
+
+    fn encode_images(&self, sizes: &Sizes, activation: Activation, pictures: &[&Pixels]) -> Result<Vec<f32>> {
+        let load = || VisionTower::load(&self.engine, &self.checkpoint, sizes, activation);
+        let rows = self.prepared(&self.vision, load)?.forward(&self.engine, pictures)?;
+        self.engine.values(rows)
+    }
+
+    fn text_tower(&self, sizes: &Sizes, activation: Activation) -> Result<&TextTower<E>> {
+        self.prepared(&self.text, || {
+            TextTower::load(&self.engine, &self.checkpoint, sizes, activation)
+        })
+    }
+
+    fn encode_texts(&self, sizes: &Sizes, activation: Activation, batch: &TokenBatch) -> Result<Vec<f32>> {
+        let rows = self.text_tower(sizes, activation)?.forward(&self.engine, batch)?;
+        self.engine.values(rows)
+    }
+
+    fn encode_text_hidden(&self, sizes: &Sizes, activation: Activation, ids: &[u32]) -> Result<Vec<f32>> {
+        let rows = self.text_tower(sizes, activation)?.forward_hidden(&self.engine, ids)?;
+        self.engine.values(rows)
+    }
+}

@@ -1,0 +1,428 @@
+//! The towers' operations on candle tensors: any device, any float type, with gradients where training wants them.
+//!
+//! This is the plain formulation: the oracle of the CPU engine, the path of CUDA and Metal, and what is differentiated.
+//! candle's fused layer norm and softmax have no backward pass, so [`Gradients::On`] composes both from differentiable
+//! operations; they agree to rounding.
+
+use std::ops::Range;
+
+use candle_core::{D, DType, Device, IndexOp, Tensor};
+
+use super::{Engine, LinearNames, Mask, Sequences};
+use crate::error::{Error, Result};
+use crate::weights::{Activation, Checkpoint};
+
+/// Added to a variance before its root; all CLIPs (upstream `LayerNorm`, torch's default).
+const LAYER_NORM_EPSILON: f64 = 1e-5;
+/// QuickGELU: `x * sigmoid(1.702 x)` (OpenAI CLIP, `clip/model.py`).
+const QUICK_GELU_SLOPE: f64 = 1.702;
+
+/// Whether results can be differentiated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gradients {
+    /// Inference: candle's fused operations.
+    Off,
+    /// Training: operations that have a backward pass.
+    On,
+}
+
+/// The engine on candle tensors.
+#[derive(Debug, Clone)]
+pub struct CandleEngine {
+    /// Where tensors live.
+    pub device: Device,
+    /// Their number type.
+    pub dtype: DType,
+    /// Whether results can be differentiated.
+    pub gradients: Gradients,
+}
+
+/// Parameters as candle tensors, by upstream's names: a checkpoint, or the variables of a training run.
+pub trait TensorSource {
+    /// One tensor.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    fn tensor(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor>;
+    /// The text tower's positions.
+    ///
+    /// # Errors
+    /// Those of reading them.
+    fn text_positions(&self, dtype: DType, device: &Device) -> Result<Table>;
+}
+
+impl TensorSource for Checkpoint {
+    fn tensor(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
+        Checkpoint::tensor(self, name, dtype, device)
+    }
+
+    fn text_positions(&self, dtype: DType, device: &Device) -> Result<Table> {
+        let shape = (self.sizes().context_length, self.sizes().text_width);
+        let table = Tensor::from_vec(Checkpoint::text_positions(self)?, shape, device)
+            .and_then(|table| table.to_dtype(dtype))
+            .map_err(Error::compute("moving the text positions to the device"))?;
+        Ok(Table::Whole(table))
+    }
+}
+
+/// `x @ weight.T + bias`.
+pub struct Linear {
+    /// `(n_in, n_out)`: a transposed view of the stored weight, or a projection as stored.
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+/// Gain and bias of a layer norm.
+pub struct Norm {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+/// A table of rows, `(n, width)`.
+pub enum Table {
+    /// One tensor.
+    Whole(Tensor),
+    /// The first `keep` rows of one table and the others of a second one, joined anew at each use, so that training
+    /// one of them shows (Long-CLIP's `positional_embedding` and `positional_embedding_res`).
+    Merged {
+        /// Gives rows `0..keep`.
+        fixed: Tensor,
+        /// Gives rows `keep..`.
+        trained: Tensor,
+        /// How many rows come from `fixed`.
+        keep: usize,
+    },
+}
+
+impl Table {
+    fn tensor(&self) -> candle_core::Result<Tensor> {
+        match self {
+            Table::Whole(tensor) => Ok(tensor.clone()),
+            Table::Merged { fixed, trained, keep } => {
+                let rest = trained.dim(0)? - keep;
+                Tensor::cat(&[&fixed.narrow(0, 0, *keep)?, &trained.narrow(0, *keep, rest)?], 0)
+            }
+        }
+    }
+}
+
+impl CandleEngine {
+    /// An engine for inference.
+    pub fn new(device: Device, dtype: DType) -> Self {
+        CandleEngine {
+            device,
+            dtype,
+            gradients: Gradients::Off,
+        }
+    }
+
+    fn linear_forward(&self, x: &Tensor, linear: &Linear) -> candle_core::Result<Tensor> {
+        let y = x.matmul(&linear.weight)?;
+        match &linear.bias {
+            Some(bias) => y.broadcast_add(bias),
+            None => Ok(y),
+        }
+    }
+
+    fn norm_forward(&self, x: &Tensor, norm: &Norm) -> candle_core::Result<Tensor> {
+        match self.gradients {
+            Gradients::Off => {
+                candle_nn::ops::layer_norm(&x.contiguous()?, &norm.weight, &norm.bias, LAYER_NORM_EPSILON as f32)
+            }
+            Gradients::On => candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON as f32),
+        }
+    }
+
+    fn activate(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
+        match activation {
+            Activation::QuickGelu => x * candle_nn::ops::sigmoid(&(x * QUICK_GELU_SLOPE)?)?,
+            Activation::Gelu => x.gelu_erf(),
+        }
+    }
+
+    fn softmax(&self, x: &Tensor) -> candle_core::Result<Tensor> {
+        match self.gradients {
+            Gradients::Off => candle_nn::ops::softmax_last_dim(x),
+            Gradients::On => candle_nn::ops::softmax(x, D::Minus1),
+        }
+    }
+
+    /// `q (n_heads, m, d)`, `k` and `v (n_heads, n, d)`, possibly with a batch axis in front, to `(.., m, d)`.
+    fn scaled_dot_product(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> candle_core::Result<Tensor> {
+        let head_dim = q.dim(D::Minus1)? as f64;
+        let scores = (q.contiguous()?.matmul(&k.t()?.contiguous()?)? * head_dim.powf(-0.5))?;
+        let scores = match bias {
+            Some(bias) => scores.broadcast_add(bias)?,
+            None => scores,
+        };
+        self.softmax(&scores)?.matmul(&v.contiguous()?)
+    }
+
+    /// `(n, n)`: zero where query row may look at key column, minus infinity elsewhere.
+    fn causal_bias(&self, n: usize) -> candle_core::Result<Tensor> {
+        let values: Vec<f32> = (0..n * n)
+            .map(|i| if i % n > i / n { f32::NEG_INFINITY } else { 0.0 })
+            .collect();
+        Tensor::from_vec(values, (n, n), &self.device)?.to_dtype(self.dtype)
+    }
+
+    /// Attention over sequences padded to one length; padding stands behind and is masked by causality or by `bias`.
+    fn attend_padded(
+        &self,
+        qkv: &Tensor,
+        sequences: &Sequences,
+        heads: usize,
+        mask: Mask,
+    ) -> candle_core::Result<Tensor> {
+        let grid = Padding::of(sequences);
+        let padded = grid.pad(qkv, &self.device)?; // (b, n, 3 * width)
+        let (batch, n, width3) = padded.dims3()?;
+        let head_dim = width3 / 3 / heads;
+        let parts = padded
+            .reshape((batch, n, 3, heads, head_dim))?
+            .permute((2, 0, 3, 1, 4))?; // (3, b, h, n, d)
+        let bias = match mask {
+            Mask::Causal => Some(self.causal_bias(n)?),
+            Mask::None => grid.key_bias(self)?,
+        };
+        let out = self.scaled_dot_product(&parts.i(0)?, &parts.i(1)?, &parts.i(2)?, bias.as_ref())?; // (b, h, n, d)
+        grid.unpad(&out.transpose(1, 2)?.reshape((batch, n, width3 / 3))?, &self.device)
+    }
+
+    fn attend_one_padded(
+        &self,
+        q: &Tensor,
+        kv: &Tensor,
+        sequences: &Sequences,
+        heads: usize,
+    ) -> candle_core::Result<Tensor> {
+        let grid = Padding::of(sequences);
+        let padded = grid.pad(kv, &self.device)?; // (b, n, 2 * width)
+        let (batch, n, width2) = padded.dims3()?;
+        let (width, head_dim) = (width2 / 2, width2 / 2 / heads);
+        let parts = padded
+            .reshape((batch, n, 2, heads, head_dim))?
+            .permute((2, 0, 3, 1, 4))?; // (2, b, h, n, d)
+        let q = q.reshape((batch, heads, 1, head_dim))?;
+        let out = self.scaled_dot_product(&q, &parts.i(0)?, &parts.i(1)?, grid.key_bias(self)?.as_ref())?;
+        out.reshape((batch, width))
+    }
+}
+
+/// Sequences of different lengths as a rectangle, and back.
+struct Padding {
+    ranges: Vec<Range<usize>>,
+    longest: usize,
+}
+
+impl Padding {
+    fn of(sequences: &Sequences) -> Self {
+        let ranges = sequences.ranges().to_vec();
+        let longest = ranges.iter().map(Range::len).max().unwrap_or(0);
+        Padding { ranges, longest }
+    }
+
+    fn is_rectangle(&self) -> bool {
+        self.ranges.iter().all(|range| range.len() == self.longest)
+    }
+
+    /// `(n_rows, width)` to `(n_sequences, longest, width)`; a short sequence repeats its last row.
+    fn pad(&self, rows: &Tensor, device: &Device) -> candle_core::Result<Tensor> {
+        let width = rows.dim(1)?;
+        let shape = (self.ranges.len(), self.longest, width);
+        if self.is_rectangle() {
+            return rows.reshape(shape);
+        }
+        let index: Vec<u32> = self
+            .ranges
+            .iter()
+            .flat_map(|range| (0..self.longest).map(|i| range.start.saturating_add(i).min(range.end - 1) as u32))
+            .collect();
+        let index = Tensor::from_vec(index, self.ranges.len() * self.longest, device)?;
+        rows.index_select(&index, 0)?.reshape(shape)
+    }
+
+    /// `(n_sequences, longest, width)` to `(n_rows, width)`.
+    fn unpad(&self, padded: &Tensor, device: &Device) -> candle_core::Result<Tensor> {
+        let (batch, n, width) = padded.dims3()?;
+        let rows = padded.reshape((batch * n, width))?;
+        if self.is_rectangle() {
+            return Ok(rows);
+        }
+        let index: Vec<u32> = self
+            .ranges
+            .iter()
+            .enumerate()
+            .flat_map(|(i, range)| (0..range.len()).map(move |j| (i * n + j) as u32))
+            .collect();
+        let n_rows = index.len();
+        rows.index_select(&Tensor::from_vec(index, n_rows, device)?, 0)
+    }
+
+    /// `(n_sequences, 1, 1, longest)`: minus infinity on padding; `None` where there is none.
+    fn key_bias(&self, engine: &CandleEngine) -> candle_core::Result<Option<Tensor>> {
+        if self.is_rectangle() {
+            return Ok(None);
+        }
+        let values: Vec<f32> = self
+            .ranges
+            .iter()
+            .flat_map(|range| (0..self.longest).map(|i| if i < range.len() { 0.0 } else { f32::NEG_INFINITY }))
+            .collect();
+        let bias = Tensor::from_vec(values, (self.ranges.len(), 1, 1, self.longest), &engine.device)?;
+        bias.to_dtype(engine.dtype).map(Some)
+    }
+}
+
+impl Engine for CandleEngine {
+    type Source = dyn TensorSource;
+    type Rows = Tensor;
+    type Linear = Linear;
+    type Norm = Norm;
+    type Table = Table;
+
+    fn linear(&self, source: &Self::Source, names: &LinearNames<'_>) -> Result<Linear> {
+        let (weight, bias) = self.read_linear(source, names)?;
+        let part = |tensor: Tensor| match &names.outputs {
+            Some(outputs) => tensor.narrow(0, outputs.start, outputs.len()),
+            None => Ok(tensor),
+        };
+        let made = || -> candle_core::Result<Linear> {
+            Ok(Linear {
+                weight: part(weight.flatten_from(1)?)?.t()?,
+                bias: bias.map(part).transpose()?,
+            })
+        };
+        made().map_err(Error::compute(format!("preparing `{}`", names.weight)))
+    }
+
+    fn projection(&self, source: &Self::Source, name: &str) -> Result<Linear> {
+        let weight = source.tensor(name, self.dtype, &self.device)?;
+        Ok(Linear { weight, bias: None })
+    }
+
+    fn norm(&self, source: &Self::Source, prefix: &str) -> Result<Norm> {
+        Ok(Norm {
+            weight: source.tensor(&format!("{prefix}.weight"), self.dtype, &self.device)?,
+            bias: source.tensor(&format!("{prefix}.bias"), self.dtype, &self.device)?,
+        })
+    }
+
+    fn table(&self, source: &Self::Source, name: &str) -> Result<Table> {
+        let tensor = source.tensor(name, self.dtype, &self.device)?;
+        let tensor = if tensor.rank() == 1 {
+            tensor.unsqueeze(0)
+        } else {
+            Ok(tensor)
+        };
+        tensor
+            .map(Table::Whole)
+            .map_err(Error::compute(format!("preparing `{name}`")))
+    }
+
+    fn text_positions(&self, source: &Self::Source) -> Result<Table> {
+        source.text_positions(self.dtype, &self.device)
+    }
+
+    fn rows(&self, values: Vec<f32>, width: usize) -> Result<Tensor> {
+        Tensor::from_vec(values, ((), width), &self.device)
+            .and_then(|rows| rows.to_dtype(self.dtype))
+            .map_err(Error::compute("moving a batch to the device"))
+    }
+
+    fn values(&self, rows: Tensor) -> Result<Vec<f32>> {
+        rows.to_dtype(DType::F32)
+            .and_then(|rows| rows.flatten_all()?.to_vec1())
+            .map_err(Error::compute("reading a result from the device"))
+    }
+
+    fn embed_tokens(
+        &self,
+        token_table: &Table,
+        ids: &[u32],
+        position_table: &Table,
+        positions: &[u32],
+    ) -> Result<Tensor> {
+        let look_up = |table: &Table, rows: &[u32]| -> candle_core::Result<Tensor> {
+            table.tensor()?.index_select(&Tensor::new(rows, &self.device)?, 0)
+        };
+        look_up(token_table, ids)
+            .and_then(|tokens| tokens + look_up(position_table, positions)?)
+            .map_err(Error::compute("looking up token embeddings"))
+    }
+
+    fn embed_patches(&self, patches: Tensor, class: &Table, positions: &Table) -> Result<Tensor> {
+        let embed = || -> candle_core::Result<Tensor> {
+            let (class, positions) = (class.tensor()?, positions.tensor()?); // (1, width), (n_patches + 1, width)
+            let (n, width) = positions.dims2()?;
+            let n_images = patches.dim(0)? / (n - 1);
+            let class = class.unsqueeze(0)?.broadcast_as((n_images, 1, width))?;
+            let tokens = Tensor::cat(&[&class, &patches.reshape((n_images, n - 1, width))?], 1)?;
+            tokens.broadcast_add(&positions)?.reshape((n_images * n, width))
+        };
+        embed().map_err(Error::compute("embedding patches"))
+    }
+
+    fn apply(&self, x: &Tensor, linear: &Linear) -> Result<Tensor> {
+        self.linear_forward(x, linear).map_err(Error::compute("a linear layer"))
+    }
+
+    fn normalise(&self, x: Tensor, norm: &Norm) -> Result<Tensor> {
+        self.norm_forward(&x, norm).map_err(Error::compute("a layer norm"))
+    }
+
+    fn norm_linear(&self, x: &Tensor, norm: &Norm, linear: &Linear) -> Result<Tensor> {
+        self.norm_forward(x, norm)
+            .and_then(|x| self.linear_forward(&x, linear))
+            .map_err(Error::compute("a linear layer"))
+    }
+
+    fn norm_linear_activate(&self, x: &Tensor, norm: &Norm, linear: &Linear, activation: Activation) -> Result<Tensor> {
+        let x = self.norm_linear(x, norm, linear)?;
+        self.activate(&x, activation).map_err(Error::compute("an activation"))
+    }
+
+    fn add_linear(&self, x: Tensor, a: &Tensor, linear: &Linear) -> Result<Tensor> {
+        self.linear_forward(a, linear)
+            .and_then(|y| x + y)
+            .map_err(Error::compute("a linear layer"))
+    }
+
+    fn select(&self, x: &Tensor, rows: &[usize]) -> Result<Tensor> {
+        let rows: Vec<u32> = rows.iter().map(|row| *row as u32).collect();
+        Tensor::new(rows, &self.device)
+            .and_then(|rows| x.index_select(&rows, 0))
+            .map_err(Error::compute("selecting rows"))
+    }
+
+    fn beside(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+        Tensor::cat(&[a, b], 1).map_err(Error::compute("joining columns"))
+    }
+
+    fn attend(&self, qkv: &Tensor, sequences: &Sequences, heads: usize, mask: Mask) -> Result<Tensor> {
+        self.attend_padded(qkv, sequences, heads, mask)
+            .map_err(Error::compute("attention"))
+    }
+
+    fn attend_one(&self, q: &Tensor, kv: &Tensor, sequences: &Sequences, heads: usize) -> Result<Tensor> {
+        self.attend_one_padded(q, kv, sequences, heads)
+            .map_err(Error::compute("attention"))
+    }
+}
+
+impl CandleEngine {
+    fn read_linear(&self, source: &dyn TensorSource, names: &LinearNames<'_>) -> Result<(Tensor, Option<Tensor>)> {
+        let weight = source.tensor(names.weight, self.dtype, &self.device)?;
+        let bias = names
+            .bias
+            .map(|bias| source.tensor(bias, self.dtype, &self.device))
+            .transpose()?;
+        Ok((weight, bias))
+    }
+}

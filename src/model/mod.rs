@@ -1,0 +1,17 @@
+//! The model: Long-CLIP's two towers as the paper writes them, over an engine that does the arithmetic.
+//!
+//! `block.rs`, `vision.rs` and `text.rs` hold the mathematics once; [`engine`] says what a layer computes on (candle's
+//! tensors on any device, or this crate's kernels on a CPU). [`LongClip`] is what everybody else uses.
+//! Reference: Long-CLIP (arXiv 2403.15378), upstream `model/model_longclip.py`; OpenAI CLIP, `clip/model.py`.
+
+mod block;
+mod clip;
+mod embeddings;
+pub mod engine;
+mod text;
+mod vision;
+
+pub use clip::{DeviceChoice, LongClip, LongClipOptions, NumberType};
+pub use embeddings::{Embeddings, ImageEmbeddings, LogitScale, TextEmbeddings, normalize};
+pub use text::{TextTower, TokenBatch};
+pub use vision::VisionTower;

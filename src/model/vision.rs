@@ -1,0 +1,120 @@
+//! The image tower: a Vision Transformer read at its class token.
+//!
+//! Upstream `model_longclip.py`, `VisionTransformer`. `(n, 3, R, R)` normalised pixels to `(n, embed_dim)`. The patch
+//! convolution has stride = kernel, so it is a linear layer on patches cut out in the order channel, row, column.
+
+use super::block::{Block, BlockShape, LastBlock};
+use super::engine::{Engine, LinearNames, Mask, Sequences};
+use crate::error::Result;
+use crate::preprocess::Pixels;
+use crate::weights::{Activation, Sizes};
+
+/// The image tower on an engine.
+pub struct VisionTower<E: Engine> {
+    resolution_px: usize,
+    patch_px: usize,
+    patch_embedding: E::Linear,
+    class_embedding: E::Table,
+    positional_embedding: E::Table,
+    ln_pre: E::Norm,
+    blocks: Vec<Block<E>>,
+    last_block: LastBlock<E>,
+    ln_post: E::Norm,
+    projection: E::Linear,
+}
+
+impl<E: Engine> VisionTower<E> {
+    /// Takes the tower from its source.
+    ///
+    /// # Errors
+    /// Those of reading its tensors.
+    pub fn load(engine: &E, source: &E::Source, sizes: &Sizes, activation: Activation) -> Result<Self> {
+        let shape = BlockShape {
+            hidden_dim: sizes.vision_width,
+            heads: sizes.vision_heads,
+            mask: Mask::None,
+            activation,
+        };
+        let prefix = |layer: usize| format!("visual.transformer.resblocks.{layer}");
+        let last = sizes.vision_layers - 1;
+        let patch_embedding = LinearNames {
+            weight: "visual.conv1.weight",
+            bias: None,
+            outputs: None,
+        };
+        Ok(VisionTower {
+            resolution_px: sizes.image_resolution_px,
+            patch_px: sizes.patch_px,
+            patch_embedding: engine.linear(source, &patch_embedding)?,
+            class_embedding: engine.table(source, "visual.class_embedding")?,
+            positional_embedding: engine.table(source, "visual.positional_embedding")?,
+            ln_pre: engine.norm(source, "visual.ln_pre")?,
+            blocks: (0..last)
+                .map(|layer| Block::load(engine, source, &prefix(layer), shape))
+                .collect::<Result<_>>()?,
+            last_block: LastBlock::load(engine, source, &prefix(last), shape)?,
+            ln_post: engine.norm(source, "visual.ln_post")?,
+            projection: engine.projection(source, "visual.proj")?,
+        })
+    }
+
+    /// Encodes pictures: `(n, embed_dim)`, not normalised.
+    ///
+    /// # Errors
+    /// Those of the engine's arithmetic.
+    ///
+    /// # Panics
+    /// If there are no pictures, or one is not of the tower's resolution.
+    pub fn forward(&self, engine: &E, pictures: &[&Pixels]) -> Result<E::Rows> {
+        assert!(!pictures.is_empty(), "a batch has at least one picture");
+        let grid = self.resolution_px / self.patch_px;
+        let mut patches = Vec::with_capacity(pictures.len() * 3 * self.resolution_px * self.resolution_px);
+        for picture in pictures {
+            let found_px = picture.resolution_px();
+            assert_eq!(
+                found_px, self.resolution_px,
+                "a picture of {found_px} px for a tower of {} px",
+                self.resolution_px
+            );
+            cut_patches(picture.values(), self.resolution_px, self.patch_px, &mut patches);
+        }
+        let patches = engine.rows(patches, 3 * self.patch_px * self.patch_px)?; // (n * grid², 3 * patch²)
+        let x = engine.apply(&patches, &self.patch_embedding)?; // (n * grid², hidden_dim)
+        let x = engine.embed_patches(x, &self.class_embedding, &self.positional_embedding)?; // (n * (grid² + 1), ..)
+        let mut x = engine.normalise(x, &self.ln_pre)?;
+        let sequences = Sequences::new(std::iter::repeat_n(grid * grid + 1, pictures.len()));
+        for block in &self.blocks {
+            x = block.forward(engine, x, &sequences)?;
+        }
+        let class_tokens = self
+            .last_block
+            .forward(engine, &x, &sequences, &sequences.first_rows())?; // (n, hidden_dim)
+        engine.norm_linear(&class_tokens, &self.ln_post, &self.projection) // (n, embed_dim)
+    }
+}
+
+/// Appends the patches of `(3, resolution, resolution)` pixels, from top left by rows: each `(3, patch, patch)`.
+fn cut_patches(pixels: &[f32], resolution_px: usize, patch_px: usize, patches: &mut Vec<f32>) {
+    let grid = resolution_px / patch_px;
+    for (patch_y, patch_x) in (0..grid).flat_map(|y| (0..grid).map(move |x| (y, x))) {
+        for (channel, row) in (0..3).flat_map(|c| (0..patch_px).map(move |r| (c, r))) {
+            let start = (channel * resolution_px + patch_y * patch_px + row) * resolution_px + patch_x * patch_px;
+            patches.extend_from_slice(&pixels[start..start + patch_px]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut_patches;
+
+    #[test]
+    fn patches_are_cut_by_rows_with_channels_outermost() {
+        let pixels: Vec<f32> = (0..48).map(|i| i as f32).collect(); // (3, 4, 4)
+        let mut patches = Vec::new();
+        cut_patches(&pixels, 4, 2, &mut patches);
+        assert_eq!(patches[..12], [0., 1., 4., 5., 16., 17., 20., 21., 32., 33., 36., 37.]);
+        assert_eq!(patches[12..16], [2., 3., 6., 7.]);
+        assert_eq!(patches.len(), 48);
+    }
+}
