@@ -1,2 +1,9 @@
-//! Placeholder while dependencies build.
-fn main() {}
+//! The `longclip` command: parse, run, exit code.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

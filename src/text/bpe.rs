@@ -1,11 +1,11 @@
 //! Byte-pair encoding with CLIP's merges (Sennrich et al. 2016, on bytes as in GPT-2, with a mark at a word's end).
 //!
 //! Ids, as upstream numbers them: 0-255 the bytes, 256-511 the bytes that end a word, then one id a merge in the order
-//! of rank, then the start and the end token. `data/merges.u16` holds the two ids of each merge. As upstream does it,
-//! the lowest rank is merged first, wherever it fits from left to right, then the next; but each place is looked at only
-//! when it changes, so that a word of megabytes is no danger.
+//! of rank, then the start and the end token. `data/merges.u16` holds the two ids of each merge. Every symbol comes
+//! from one merge only, so that merging the lowest rank first, leftmost first, equals upstream's passes over the word.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ops::Range;
 
 /// The id of `<|startoftext|>`.
@@ -57,7 +57,7 @@ impl Merges {
         Some(pairs[found].1)
     }
 
-    /// The ids of one word, appended to `ids`. O(n log n) in the word's bytes, at most 4 GiB of them.
+    /// The ids of one word, appended to `ids`. O(n log n) in the word's bytes.
     pub(super) fn encode(&self, word: &str, ids: &mut Vec<u16>) {
         let start = ids.len();
         ids.extend(word.bytes().map(byte_id));
@@ -70,28 +70,30 @@ impl Merges {
     /// Merges `symbols` in place, and says how many are left at its front.
     fn merge_all(&self, symbols: &mut [u16]) -> usize {
         let mut chain = Chain::new(symbols.len());
-        let mut found = Found::default();
+        let mut queue = BinaryHeap::new();
+        let offer = |queue: &mut BinaryHeap<_>, symbols: &[u16], at: usize, next: usize| {
+            if let Some(rank) = self.rank(symbols[at], symbols[next]) {
+                queue.push(Reverse((rank, at as u32)));
+            }
+        };
         for at in 1..symbols.len() {
-            found.offer(self.rank(symbols[at - 1], symbols[at]), at - 1);
+            offer(&mut queue, symbols, at - 1, at);
         }
-        // A merge makes a symbol that only later merges take up, so that a rank once done stays done.
-        while let Some((rank, mut places)) = found.pop_first() {
-            places.sort_unstable();
-            for at in places.into_iter().map(|at| at as usize) {
-                let Some(next) = chain.next(at) else { continue };
-                // What was found may have been merged away since.
-                if sides(usize::from(rank)) != (symbols[at], symbols[next]) {
-                    continue;
-                }
-                symbols[at] = FIRST_MERGED + rank;
-                symbols[next] = GONE;
-                chain.remove(next);
-                if let Some(after) = chain.next(at) {
-                    found.offer(self.rank(symbols[at], symbols[after]), at);
-                }
-                if let Some(before) = chain.previous(at) {
-                    found.offer(self.rank(symbols[before], symbols[at]), before);
-                }
+        while let Some(Reverse((rank, at))) = queue.pop() {
+            let at = at as usize;
+            let Some(next) = chain.next(at) else { continue };
+            // What was offered may have been merged away since.
+            if sides(usize::from(rank)) != (symbols[at], symbols[next]) {
+                continue;
+            }
+            symbols[at] = FIRST_MERGED + rank;
+            symbols[next] = GONE;
+            chain.remove(next);
+            if let Some(after) = chain.next(at) {
+                offer(&mut queue, symbols, at, after);
+            }
+            if let Some(before) = chain.previous(at) {
+                offer(&mut queue, symbols, before, at);
             }
         }
         let mut kept = 0;
@@ -102,22 +104,6 @@ impl Merges {
             }
         }
         kept
-    }
-}
-
-/// Where merges fit: for each rank the places of the left sides.
-#[derive(Default)]
-struct Found(BTreeMap<u16, Vec<u32>>);
-
-impl Found {
-    fn offer(&mut self, rank: Option<u16>, at: usize) {
-        if let Some(rank) = rank {
-            self.0.entry(rank).or_default().push(at as u32);
-        }
-    }
-
-    fn pop_first(&mut self) -> Option<(u16, Vec<u32>)> {
-        self.0.pop_first()
     }
 }
 

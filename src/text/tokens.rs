@@ -61,7 +61,7 @@ impl Tokenizer {
         Tokens {
             ids,
             count: count + 2,
-            lost: cleaned[cut..].trim_start().to_owned(),
+            lost: cleaned[cut..].to_owned(),
         }
     }
 }

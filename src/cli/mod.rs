@@ -1,0 +1,63 @@
+//! The command line: a file a command, each in three steps: args (as typed), plan (as checked), run.
+//!
+//! Only here are terminals, flags, the environment and exit codes. Results go to stdout, everything else to stderr.
+
+mod classify;
+mod completions;
+mod embed;
+mod find_model;
+mod model_flags;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::report::{Exit, Report, Verbosity};
+
+/// Says which of the labels you give fits a photo. A label can be a whole paragraph.
+#[derive(Debug, Parser)]
+#[command(name = "longclip", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    verbosity: VerbosityFlags,
+}
+
+/// How much is said on stderr.
+#[derive(Debug, clap::Args)]
+struct VerbosityFlags {
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more on stderr: model, device, times
+    #[arg(short, long, global = true)]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Classify(classify::Args),
+    Embed(embed::Args),
+    Completions(completions::Args),
+}
+
+/// Runs the command line of this process.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let report = Report::new(match cli.verbosity {
+        VerbosityFlags { quiet: true, .. } => Verbosity::Quiet,
+        VerbosityFlags { verbose: true, .. } => Verbosity::Verbose,
+        VerbosityFlags { .. } => Verbosity::Normal,
+    });
+    let outcome = match cli.command {
+        Command::Classify(args) => classify::run(&args, report),
+        Command::Embed(args) => embed::run(&args, report),
+        Command::Completions(args) => completions::run(&args),
+    };
+    outcome.unwrap_or_else(|error| report.failure(&error)).into()
+}
+
+/// What a command comes to; an error is exit code 2.
+type Outcome = anyhow::Result<Exit>;

@@ -1,0 +1,163 @@
+//! The flags that every command with a model has, and the model that they come to.
+
+use clap::ValueEnum;
+use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
+use longclip::weights::names::ModelSource;
+use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
+use longclip::{Error, nano};
+
+use super::find_model::find_model;
+use super::report::Report;
+
+/// Which model, and what it is computed on.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Model")]
+pub(super) struct ModelFlags {
+    /// A known name (`longclip model list`), a file, a folder, or OWNER/REPO[@REV][:FILE] of the hub
+    /// [default: $LONGCLIP_MODEL, else longclip-b if it is here, else nano]
+    #[arg(short, long, value_name = "NAME")]
+    model: Option<String>,
+    /// Where to compute: cpu, cuda[:N] or metal[:N]
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
+    device: DeviceChoice,
+    /// The numbers to compute with; f32 gives the reference's digits
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    dtype: Dtype,
+    /// Threads of the CPU [default: physical cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// The activation of the MLPs, where a checkpoint without a config needs another than quick-gelu
+    #[arg(long, value_name = "NAME")]
+    activation: Option<ActivationName>,
+    /// Use a 77-row position table as it is: 77 tokens, no stretching to 248
+    #[arg(long)]
+    no_stretch: bool,
+    /// Leave tensors alone that a CLIP doesn't have, instead of refusing the file
+    #[arg(long)]
+    ignore_surplus: bool,
+    /// Pass linear, convolution and projection weights through f16, as upstream's loader does
+    #[arg(long)]
+    upstream_rounding: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Dtype {
+    F32,
+    Bf16,
+    F16,
+    Int8,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ActivationName {
+    QuickGelu,
+    Gelu,
+}
+
+impl ModelFlags {
+    /// Finds, opens and checks the model.
+    pub(super) fn load(&self, report: Report) -> longclip::Result<LongClip> {
+        let found = find_model(self.model.as_deref(), report)?;
+        let options = self.load_options();
+        let checkpoint = match &found.source {
+            ModelSource::Nano => Checkpoint::from_bytes(nano::FILE_NAME, nano::safetensors(), &options)?,
+            ModelSource::Path(path) => Checkpoint::open(path, &options)?,
+        };
+        report.detail(format!(
+            "model {}: {} ({}), {} px, {} tokens, {}",
+            found.name,
+            checkpoint.path().display(),
+            checkpoint.layout(),
+            checkpoint.sizes().image_resolution_px,
+            checkpoint.sizes().context_length,
+            checkpoint.activation(),
+        ));
+        LongClip::from_checkpoint(checkpoint, &self.model_options())
+    }
+
+    fn load_options(&self) -> LoadOptions {
+        LoadOptions {
+            surplus: if self.ignore_surplus {
+                Surplus::Ignore
+            } else {
+                Surplus::Refuse
+            },
+            stretching: (!self.no_stretch).then(Stretching::default),
+            rounding: if self.upstream_rounding {
+                Rounding::Upstream
+            } else {
+                Rounding::None
+            },
+        }
+    }
+
+    fn model_options(&self) -> LongClipOptions {
+        LongClipOptions {
+            device: self.device,
+            number_type: match self.dtype {
+                Dtype::F32 => NumberType::F32,
+                Dtype::Bf16 => NumberType::Bf16,
+                Dtype::F16 => NumberType::F16,
+                Dtype::Int8 => NumberType::Int8,
+            },
+            threads: self.threads.map(usize::from),
+            activation: self.activation.map(|name| match name {
+                ActivationName::QuickGelu => Activation::QuickGelu,
+                ActivationName::Gelu => Activation::Gelu,
+            }),
+        }
+    }
+}
+
+fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+    let (kind, ordinal) = text.split_once(':').unwrap_or((text, "0"));
+    let ordinal: usize = ordinal
+        .parse()
+        .map_err(|_| format!("`{ordinal}` is not a card's number, as in `cuda:0`"))?;
+    match kind {
+        "cpu" => Ok(DeviceChoice::Cpu),
+        "cuda" => Ok(DeviceChoice::Cuda(ordinal)),
+        "metal" => Ok(DeviceChoice::Metal(ordinal)),
+        _ => Err("expected `cpu`, `cuda[:N]` or `metal[:N]`".to_owned()),
+    }
+}
+
+/// A line for an over-long text: which, how long, what is lost.
+pub(super) fn warn_of_cut_texts<'a>(
+    model: &LongClip,
+    texts: impl Iterator<Item = &'a str>,
+    what: &str,
+    report: Report,
+) {
+    for text in texts {
+        let tokens = model.tokenize(text);
+        if tokens.truncated() {
+            report.warning(format!(
+                "{what} `{}` has {} tokens; this model reads {}: {} are lost, from `{}`",
+                start_of(text),
+                tokens.count(),
+                model.sizes().context_length,
+                tokens.lost_count(),
+                start_of(tokens.lost()),
+            ));
+        }
+    }
+}
+
+/// The first words of a text, for a message.
+pub(super) fn start_of(text: &str) -> String {
+    const CHARACTERS: usize = 40;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= CHARACTERS {
+        return line;
+    }
+    line.chars().take(CHARACTERS).chain(['…']).collect()
+}
+
+/// An error as one line for a record: what happened, and what to do.
+pub(super) fn reason(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,120 @@
+//! Talks to the person: notes, warnings and errors on stderr, and what they mean for the exit code.
+
+#![allow(clippy::print_stderr, reason = "this is the one place that speaks on stderr")]
+
+use std::io;
+use std::process::ExitCode;
+
+use longclip::Error;
+
+/// What the process says when it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// 0: all that was asked for is done.
+    Done,
+    /// 1: some inputs failed, the others are done.
+    SomeFailed,
+    /// 2: nothing could be done.
+    Refused,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::SomeFailed => 1,
+            Exit::Refused => 2,
+        })
+    }
+}
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// What a person needs to know: warnings, a model that was chosen for them.
+    Normal,
+    /// What a curious person wants to know: devices, sizes, times.
+    Verbose,
+}
+
+/// The voice of the program.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Report {
+    verbosity: Verbosity,
+}
+
+impl Report {
+    pub(super) fn new(verbosity: Verbosity) -> Self {
+        Report { verbosity }
+    }
+
+    pub(super) fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// Something a curious person wants to know.
+    pub(super) fn detail(&self, text: impl std::fmt::Display) {
+        if self.verbosity >= Verbosity::Verbose {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Something that was decided for the person.
+    pub(super) fn note(&self, text: impl std::fmt::Display) {
+        if self.verbosity >= Verbosity::Normal {
+            eprintln!("note: {text}");
+        }
+    }
+
+    /// Something that is probably not what the person wants.
+    pub(super) fn warning(&self, text: impl std::fmt::Display) {
+        if self.verbosity >= Verbosity::Normal {
+            eprintln!("warning: {text}");
+        }
+    }
+
+    /// One input that gave nothing; the run goes on.
+    pub(super) fn failed_input(&self, name: &str, error: &Error) {
+        eprintln!(
+            "error: {}",
+            if error.to_string().contains(name) {
+                error.to_string()
+            } else {
+                format!("`{name}`: {error}")
+            }
+        );
+        if let Some(hint) = error.hint() {
+            eprintln!("hint: {hint}");
+        }
+    }
+
+    /// Says why nothing could be done. A closed pipe is not a failure: whoever read from us has seen enough.
+    pub(super) fn failure(&self, error: &anyhow::Error) -> Exit {
+        if is_closed_pipe(error) {
+            return Exit::Done;
+        }
+        eprintln!("error: {}", one_line(error));
+        if let Some(hint) = error.downcast_ref::<Error>().and_then(Error::hint) {
+            eprintln!("hint: {hint}");
+        }
+        Exit::Refused
+    }
+}
+
+/// An error and what is behind it; thiserror's messages name their source already.
+fn one_line(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Error>() {
+        Some(known) => known.to_string(),
+        None => format!("{error:#}"),
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|io_error| io_error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,118 @@
+//! The table for people: each picture with its labels, the likeliest first, and bars where there is a terminal.
+
+use std::io::{self, Write};
+
+use super::{Format, Labelled, Outcome, Record};
+
+/// Whether a probability is drawn as a bar too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bars {
+    /// A terminal `width_columns` wide: bars, and labels cut to one line.
+    Drawn {
+        /// Columns of the terminal.
+        width_columns: usize,
+    },
+    /// A pipe or a file: numbers and whole labels.
+    None,
+}
+
+/// Columns of a full bar.
+const BAR_COLUMNS: usize = 20;
+
+/// Writes blocks: the picture's name, then a line a label.
+#[derive(Debug)]
+pub struct Table {
+    bars: Bars,
+    n_written: usize,
+}
+
+impl Table {
+    /// A table with or without bars.
+    pub fn new(bars: Bars) -> Self {
+        Table { bars, n_written: 0 }
+    }
+
+    fn line(&self, labelled: &Labelled) -> String {
+        let percent = format!("{:5.1} %", labelled.probability * 100.0);
+        match self.bars {
+            Bars::None => format!("  {percent}  {}", labelled.label),
+            Bars::Drawn { width_columns } => {
+                let start = format!("  {percent}  {}  ", bar(labelled.probability));
+                let room = width_columns.saturating_sub(2 + 7 + 2 + BAR_COLUMNS + 2).max(10);
+                format!("{start}{}", shortened(&labelled.label, room))
+            }
+        }
+    }
+}
+
+impl Format for Table {
+    fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
+        if self.n_written > 0 {
+            writeln!(out)?;
+        }
+        self.n_written += 1;
+        writeln!(out, "{}", record.path)?;
+        match &record.outcome {
+            Outcome::Labels(labels) => labels
+                .iter()
+                .try_for_each(|labelled| writeln!(out, "{}", self.line(labelled))),
+            Outcome::Embedding(values) => writeln!(out, "  {} numbers: {}", values.len(), first_numbers(values)),
+            Outcome::Failed(reason) => writeln!(out, "  failed: {reason}"),
+        }
+    }
+}
+
+/// A bar in eighths of a column.
+fn bar(probability: f64) -> String {
+    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+    let eighths = (probability.clamp(0.0, 1.0) * (BAR_COLUMNS * 8) as f64).round() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    if eighths / 8 < BAR_COLUMNS {
+        bar.push(EIGHTHS[eighths % 8]);
+    }
+    let drawn = bar.chars().count();
+    bar + &" ".repeat(BAR_COLUMNS.saturating_sub(drawn))
+}
+
+/// A label on one line of at most `columns` characters.
+fn shortened(label: &str, columns: usize) -> String {
+    let line = label.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= columns {
+        return line;
+    }
+    line.chars().take(columns - 1).chain(['…']).collect()
+}
+
+fn first_numbers(values: &[f32]) -> String {
+    let numbers: Vec<String> = values.iter().take(4).map(|v| format!("{v:.4}")).collect();
+    let more = if values.len() > 4 { " …" } else { "" };
+    numbers.join(" ") + more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_long_as_its_probability() {
+        assert_eq!(bar(1.0), "█".repeat(20));
+        assert_eq!(bar(0.5), "█".repeat(10) + &" ".repeat(10));
+        assert_eq!(bar(0.0), " ".repeat(20));
+    }
+
+    #[test]
+    fn long_labels_are_cut_for_the_terminal_only() {
+        let labelled = Labelled {
+            label: "word ".repeat(30).trim().into(),
+            probability: 0.5,
+            logit: 0.0,
+            cosine: 0.0,
+        };
+        let on_terminal = Table::new(Bars::Drawn { width_columns: 60 }).line(&labelled);
+        assert!(
+            on_terminal.ends_with('…') && on_terminal.chars().count() <= 60,
+            "{on_terminal}"
+        );
+        assert!(Table::new(Bars::None).line(&labelled).ends_with("word"));
+    }
+}
