@@ -8,6 +8,7 @@ mod embed;
 mod find_model;
 mod model_flags;
 mod report;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ struct VerbosityFlags {
 enum Command {
     Classify(classify::Args),
     Embed(embed::Args),
+    Tokens(tokens::Args),
     Completions(completions::Args),
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Classify(args) => classify::run(&args, report),
         Command::Embed(args) => embed::run(&args, report),
+        Command::Tokens(args) => tokens::run(&args, report),
         Command::Completions(args) => completions::run(&args),
     };
     outcome.unwrap_or_else(|error| report.failure(&error)).into()

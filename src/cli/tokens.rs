@@ -1,0 +1,158 @@
+//! `longclip tokens TEXT...`: what the text tower reads of a text. Needs no model: all CLIPs share the tokenizer.
+
+use std::io::{self, BufWriter, Write};
+
+use clap::ValueEnum;
+use longclip::text::{ContextLength, Tokenizer, Tokens};
+use serde::Serialize;
+
+use super::Outcome;
+use super::model_flags::start_of;
+use super::report::{Exit, Report};
+
+const EXAMPLES: &str = "\
+Examples:
+  longclip tokens \"a photo of a cat\"
+  longclip tokens --format json \"it's\" \"über\"
+  longclip tokens \"$(cat caption.txt)\"";
+
+/// Print the token ids of texts, and how many there are
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// A text
+    #[arg(value_name = "TEXT", required = true)]
+    texts: Vec<String>,
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    format: FormatName,
+    /// Tokens that the model reads, the start and the end token among them
+    #[arg(long, value_name = "N", default_value_t = ContextLength::LONG.get())]
+    context: usize,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatName {
+    /// A line a token, for reading
+    Table,
+    /// One array of records
+    Json,
+}
+
+/// One text in the JSON array.
+#[derive(Serialize)]
+struct Row<'a> {
+    text: &'a str,
+    ids: &'a [u32],
+    pieces: Vec<String>,
+    count: usize,
+    truncated: bool,
+}
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    let context = ContextLength::new(args.context)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    print(args, context, &mut out)?;
+    out.flush()?;
+    for text in &args.texts {
+        warn_if_cut(text, &Tokenizer::clip().encode(text, context), context, report);
+    }
+    Ok(Exit::Done)
+}
+
+fn print(args: &Args, context: ContextLength, out: &mut impl Write) -> io::Result<()> {
+    for (n, text) in args.texts.iter().enumerate() {
+        let tokens = Tokenizer::clip().encode(text, context);
+        match args.format {
+            FormatName::Table => write_table(out, text, &tokens, context)?,
+            FormatName::Json => {
+                out.write_all(if n == 0 { b"[\n" } else { b",\n" })?;
+                serde_json::to_writer(&mut *out, &Row::new(text, &tokens))?;
+            }
+        }
+    }
+    match args.format {
+        FormatName::Table => Ok(()),
+        FormatName::Json => out.write_all(b"\n]\n"),
+    }
+}
+
+impl<'a> Row<'a> {
+    fn new(text: &'a str, tokens: &'a Tokens) -> Self {
+        Self {
+            text,
+            ids: tokens.ids(),
+            pieces: tokens.pieces(),
+            count: tokens.count(),
+            truncated: tokens.truncated(),
+        }
+    }
+}
+
+/// The text, a line a token, the count.
+fn write_table(out: &mut impl Write, text: &str, tokens: &Tokens, context: ContextLength) -> io::Result<()> {
+    writeln!(out, "{}", start_of(text))?;
+    for (id, piece) in tokens.ids().iter().zip(tokens.pieces()) {
+        writeln!(out, "{id:>7}  {piece}")?;
+    }
+    writeln!(out, "{:>7}  tokens of {}", tokens.count(), context.get())
+}
+
+fn warn_if_cut(text: &str, tokens: &Tokens, context: ContextLength, report: Report) {
+    if tokens.truncated() {
+        report.warning(format!(
+            "the text `{}` has {} tokens; {} are read and {} lost, from `{}`",
+            start_of(text),
+            tokens.count(),
+            context.get(),
+            tokens.lost_count(),
+            start_of(tokens.lost()),
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(texts: &[&str], format: FormatName, context: usize) -> String {
+        let args = Args {
+            texts: texts.iter().map(|&text| text.to_owned()).collect(),
+            format,
+            context,
+        };
+        let mut out = Vec::new();
+        print(&args, ContextLength::new(context).unwrap(), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_table_has_a_line_a_token_and_the_count() {
+        insta::assert_snapshot!(printed(&["A photo of a cat"], FormatName::Table, 248), @r"
+        A photo of a cat
+          49406  <|startoftext|>
+            320  a</w>
+           1125  photo</w>
+            539  of</w>
+            320  a</w>
+           2368  cat</w>
+          49407  <|endoftext|>
+              7  tokens of 248
+        ");
+    }
+
+    #[test]
+    fn json_is_one_array_with_the_count_before_the_cut() {
+        insta::assert_snapshot!(printed(&["It's", "a cat sleeping"], FormatName::Json, 4), @r#"
+        [
+        {"text":"It's","ids":[49406,585,568,49407],"pieces":["<|startoftext|>","it</w>","'s</w>","<|endoftext|>"],"count":4,"truncated":false},
+        {"text":"a cat sleeping","ids":[49406,320,2368,49407],"pieces":["<|startoftext|>","a</w>","cat</w>","<|endoftext|>"],"count":5,"truncated":true}
+        ]
+        "#);
+    }
+
+    #[test]
+    fn no_text_at_all_is_no_text_of_the_model() {
+        assert!(printed(&[""], FormatName::Json, 248).contains("\"count\":2"));
+    }
+}
