@@ -1,6 +1,7 @@
 //! The flags that every command with a model has, and the model that they come to.
 
 use clap::ValueEnum;
+use longclip::kernels::cpu::Level;
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::weights::names::ModelSource;
 use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
@@ -72,7 +73,7 @@ impl ModelFlags {
             checkpoint.sizes().context_length,
             checkpoint.activation(),
         ));
-        LongClip::from_checkpoint(checkpoint, &self.model_options())
+        LongClip::from_checkpoint(checkpoint, &self.model_options()?)
     }
 
     fn load_options(&self) -> LoadOptions {
@@ -91,8 +92,8 @@ impl ModelFlags {
         }
     }
 
-    fn model_options(&self) -> LongClipOptions {
-        LongClipOptions {
+    fn model_options(&self) -> longclip::Result<LongClipOptions> {
+        Ok(LongClipOptions {
             device: self.device,
             number_type: match self.dtype {
                 Dtype::F32 => NumberType::F32,
@@ -101,12 +102,28 @@ impl ModelFlags {
                 Dtype::Int8 => NumberType::Int8,
             },
             threads: self.threads.map(usize::from),
+            cpu_level: cpu_level()?,
             activation: self.activation.map(|name| match name {
                 ActivationName::QuickGelu => Activation::QuickGelu,
                 ActivationName::Gelu => Activation::Gelu,
             }),
-        }
+        })
     }
+}
+
+/// `$LONGCLIP_CPU` limits the instruction set: for comparing, and for reports of errors.
+fn cpu_level() -> longclip::Result<Option<Level>> {
+    let Ok(name) = std::env::var("LONGCLIP_CPU") else {
+        return Ok(None);
+    };
+    let level = Level::from_name(&name).ok_or_else(|| {
+        let known = Level::ALL.map(Level::name).join("`, `");
+        Error::usage(
+            format!("`LONGCLIP_CPU` is `{name}`"),
+            format!("it may be `{known}`, or be unset"),
+        )
+    })?;
+    Ok(Some(level))
 }
 
 fn parse_device(text: &str) -> Result<DeviceChoice, String> {

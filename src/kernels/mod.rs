@@ -22,4 +22,4 @@ pub use activations::{Activations, Precision};
 pub use attention::{Heads, Mask, Projected, Rows, Sequence, attention};
 pub use linear::{Activation, Linear, Weights};
 pub use norm::LayerNorm;
-pub use threads::Threads;
+pub use threads::{Threads, physical_cores};

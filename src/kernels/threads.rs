@@ -194,7 +194,7 @@ pub(crate) fn share(n: usize, workers: usize, worker: usize) -> Range<usize> {
 }
 
 /// Physical cores that this process may use: two hyperthreads of one core share its vector units and caches.
-fn physical_cores() -> usize {
+pub fn physical_cores() -> usize {
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
     let siblings = |cpu: usize| {
         let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");

@@ -35,10 +35,10 @@ impl<E: Engine> Ending<E> {
         })
     }
 
-    fn forward(&self, engine: &E, x: E::Rows, attention: &E::Rows, activation: Activation) -> Result<E::Rows> {
+    fn forward(&self, engine: &E, x: E::Rows, attention: E::Operand, activation: Activation) -> Result<E::Rows> {
         let x = engine.add_linear(x, attention, &self.out_proj)?;
         let hidden = engine.norm_linear_activate(&x, &self.ln_2, &self.c_fc, activation)?; // (n_rows, 4 * hidden_dim)
-        engine.add_linear(x, &hidden, &self.c_proj)
+        engine.add_linear(x, hidden, &self.c_proj)
     }
 }
 
@@ -70,7 +70,7 @@ impl<E: Engine> Block<E> {
         let qkv = engine.norm_linear(&x, &self.ln_1, &self.in_proj)?; // (n_rows, 3 * hidden_dim)
         let attention = engine.attend(&qkv, sequences, self.shape.heads, self.shape.mask)?;
         drop(qkv);
-        self.ending.forward(engine, x, &attention, self.shape.activation)
+        self.ending.forward(engine, x, attention, self.shape.activation)
     }
 }
 
@@ -112,7 +112,7 @@ impl<E: Engine> LastBlock<E> {
         let read = engine.select(x, rows)?; // (n_sequences, hidden_dim)
         let query = engine.norm_linear(&read, &self.ln_1, &self.query)?;
         let attention = engine.attend_one(&query, &key_value, sequences, self.shape.heads)?;
-        self.ending.forward(engine, read, &attention, self.shape.activation)
+        self.ending.forward(engine, read, attention, self.shape.activation)
     }
 
     /// `x` `(n_rows, hidden_dim)` to the same, for callers that read every row.
@@ -121,7 +121,7 @@ impl<E: Engine> LastBlock<E> {
         let key_value = engine.norm_linear(&x, &self.ln_1, &self.key_value)?;
         let qkv = engine.beside(&query, &key_value)?; // (n_rows, 3 * hidden_dim)
         let attention = engine.attend(&qkv, sequences, self.shape.heads, self.shape.mask)?;
-        self.ending.forward(engine, x, &attention, self.shape.activation)
+        self.ending.forward(engine, x, attention, self.shape.activation)
     }
 }
 

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use candle_core::{DType, Device};
 
 use super::embeddings::{Embeddings, ImageEmbeddings, LogitScale, TextEmbeddings};
-use super::engine::{CandleEngine, Engine};
+use super::engine::{CandleEngine, CpuEngine, Engine, TensorSource};
 use super::text::{TextTower, TokenBatch};
 use super::vision::VisionTower;
 use crate::error::{Error, Result};
+use crate::kernels::{Precision, cpu::Level};
 use crate::preprocess::{Pixels, Preprocess};
 use crate::text::{ContextLength, Tokenizer, Tokens};
 use crate::weights::{Activation, Checkpoint, Sizes};
@@ -53,6 +54,8 @@ pub struct LongClipOptions {
     pub number_type: NumberType,
     /// Threads of the CPU; one for each physical core if `None`.
     pub threads: Option<usize>,
+    /// The highest instruction set of the CPU to use; the best there is if `None`.
+    pub cpu_level: Option<Level>,
     /// The activation, where the checkpoint's own word is not to be taken.
     pub activation: Option<Activation>,
 }
@@ -147,6 +150,7 @@ impl LongClip {
             let pictures: Vec<&Pixels> = pass.iter().collect();
             let values = match &self.towers {
                 Towers::Candle(towers) => towers.encode_images(&self.sizes, self.activation, &pictures)?,
+                Towers::Cpu(towers) => towers.encode_images(&self.sizes, self.activation, &pictures)?,
             };
             embeddings.append(&Embeddings::new(values, self.sizes.embed_dim));
         }
@@ -190,6 +194,7 @@ impl LongClip {
             let batch = TokenBatch::new(pass.iter().copied())?;
             let values = match &self.towers {
                 Towers::Candle(towers) => towers.encode_texts(&self.sizes, self.activation, &batch)?,
+                Towers::Cpu(towers) => towers.encode_texts(&self.sizes, self.activation, &batch)?,
             };
             embeddings.append(&Embeddings::new(values, self.sizes.embed_dim));
             rest = later;
@@ -216,6 +221,7 @@ impl LongClip {
     pub fn encode_token_ids_hidden(&self, ids: &[u32]) -> Result<Embeddings> {
         let values = match &self.towers {
             Towers::Candle(towers) => towers.encode_text_hidden(&self.sizes, self.activation, ids)?,
+            Towers::Cpu(towers) => towers.encode_text_hidden(&self.sizes, self.activation, ids)?,
         };
         Ok(Embeddings::new(values, self.sizes.text_width))
     }
@@ -223,27 +229,37 @@ impl LongClip {
 
 /// The towers on the engine that the options chose.
 enum Towers {
-    Candle(LazyTowers<CandleEngine>),
+    Candle(Box<LazyTowers<CandleEngine>>),
+    Cpu(Box<LazyTowers<CpuEngine>>),
 }
 
 impl Towers {
     fn new(checkpoint: Arc<Checkpoint>, options: &LongClipOptions) -> Result<Self> {
-        let device = open_device(options.device)?;
-        let dtype = match options.number_type {
-            NumberType::F32 => DType::F32,
-            NumberType::Bf16 => DType::BF16,
-            NumberType::F16 => DType::F16,
-            NumberType::Int8 => {
-                return Err(Error::usage(
-                    "int8 is computed on a CPU only",
-                    "use `--device cpu`, or f16 or bf16",
-                ));
-            }
+        let on_cpu = |precision| {
+            let engine = CpuEngine::new(Arc::clone(&checkpoint), precision, options.threads, options.cpu_level);
+            Ok(Towers::Cpu(Box::new(LazyTowers::new(engine, Arc::clone(&checkpoint)))))
         };
-        Ok(Towers::Candle(LazyTowers::new(
-            CandleEngine::new(device, dtype),
-            checkpoint,
-        )))
+        let on_device = |dtype| {
+            let engine = CandleEngine::new(open_device(options.device)?, dtype);
+            let source: Arc<dyn TensorSource> = checkpoint.clone();
+            Ok(Towers::Candle(Box::new(LazyTowers::new(engine, source))))
+        };
+        match (options.device, options.number_type) {
+            (DeviceChoice::Cpu, NumberType::F32) => on_cpu(Precision::F32),
+            (DeviceChoice::Cpu, NumberType::Bf16) => on_cpu(Precision::Bf16),
+            (DeviceChoice::Cpu, NumberType::Int8) => on_cpu(Precision::Int8),
+            (DeviceChoice::Cpu, NumberType::F16) => Err(Error::usage(
+                "f16 is computed on a GPU only",
+                "use f32, bf16 or int8 on a CPU",
+            )),
+            (_, NumberType::F32) => on_device(DType::F32),
+            (_, NumberType::Bf16) => on_device(DType::BF16),
+            (_, NumberType::F16) => on_device(DType::F16),
+            (_, NumberType::Int8) => Err(Error::usage(
+                "int8 is computed on a CPU only",
+                "use `--device cpu`, or f16 or bf16",
+            )),
+        }
     }
 }
 

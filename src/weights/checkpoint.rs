@@ -261,7 +261,11 @@ impl Checkpoint {
         (self.layout.making)(&self.file, name)
     }
 
-    fn shape(&self, name: &str) -> Vec<usize> {
+    /// The shape of a tensor in upstream's layout.
+    ///
+    /// # Panics
+    /// If a CLIP of these sizes has no tensor of this name.
+    pub fn shape(&self, name: &str) -> Vec<usize> {
         self.making(name)
             .shape(&self.file)
             .unwrap_or_else(|| panic!("a checked CLIP has `{name}`"))

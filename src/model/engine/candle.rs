@@ -38,7 +38,7 @@ pub struct CandleEngine {
 }
 
 /// Parameters as candle tensors, by upstream's names: a checkpoint, or the variables of a training run.
-pub trait TensorSource {
+pub trait TensorSource: Send + Sync {
     /// One tensor.
     ///
     /// # Errors
@@ -283,6 +283,7 @@ impl Padding {
 impl Engine for CandleEngine {
     type Source = dyn TensorSource;
     type Rows = Tensor;
+    type Operand = Tensor;
     type Linear = Linear;
     type Norm = Norm;
     type Table = Table;
@@ -388,8 +389,8 @@ impl Engine for CandleEngine {
         self.activate(&x, activation).map_err(Error::compute("an activation"))
     }
 
-    fn add_linear(&self, x: Tensor, a: &Tensor, linear: &Linear) -> Result<Tensor> {
-        self.linear_forward(a, linear)
+    fn add_linear(&self, x: Tensor, a: Tensor, linear: &Linear) -> Result<Tensor> {
+        self.linear_forward(&a, linear)
             .and_then(|y| x + y)
             .map_err(Error::compute("a linear layer"))
     }

@@ -6,10 +6,13 @@
 //! stand end to end, so a short label never pays for a long one.
 
 mod candle;
+mod cpu;
+mod shelf;
 
 use std::ops::Range;
 
 pub use self::candle::{CandleEngine, Gradients, Table, TensorSource};
+pub use self::cpu::CpuEngine;
 use crate::error::Result;
 use crate::weights::Activation;
 
@@ -90,6 +93,8 @@ pub trait Engine: Sized {
     type Source: ?Sized;
     /// Activations, `(n_rows, width)`.
     type Rows;
+    /// Activations that only the next linear layer reads, in whatever form it likes best.
+    type Operand;
     /// A linear layer, made ready.
     type Linear;
     /// A layer norm's gain and bias.
@@ -137,16 +142,17 @@ pub trait Engine: Sized {
         norm: &Self::Norm,
         linear: &Self::Linear,
         activation: Activation,
-    ) -> Result<Self::Rows>;
+    ) -> Result<Self::Operand>;
     /// `x + linear(a)`.
-    fn add_linear(&self, x: Self::Rows, a: &Self::Rows, linear: &Self::Linear) -> Result<Self::Rows>;
+    fn add_linear(&self, x: Self::Rows, a: Self::Operand, linear: &Self::Linear) -> Result<Self::Rows>;
     /// These rows of `x`, in this order.
     fn select(&self, x: &Self::Rows, rows: &[usize]) -> Result<Self::Rows>;
     /// Columns of `a`, then columns of `b`, row by row.
     fn beside(&self, a: &Self::Rows, b: &Self::Rows) -> Result<Self::Rows>;
     /// Attention of every row: `qkv (n_rows, 3 * width)` to `(n_rows, width)`.
-    fn attend(&self, qkv: &Self::Rows, sequences: &Sequences, heads: usize, mask: Mask) -> Result<Self::Rows>;
+    fn attend(&self, qkv: &Self::Rows, sequences: &Sequences, heads: usize, mask: Mask) -> Result<Self::Operand>;
     /// Attention of one query a sequence over all of its keys: `q (n_sequences, width)`, `kv (n_rows, 2 * width)`
     /// to `(n_sequences, width)`.
-    fn attend_one(&self, q: &Self::Rows, kv: &Self::Rows, sequences: &Sequences, heads: usize) -> Result<Self::Rows>;
+    fn attend_one(&self, q: &Self::Rows, kv: &Self::Rows, sequences: &Sequences, heads: usize)
+    -> Result<Self::Operand>;
 }

@@ -1,0 +1,354 @@
+//! The towers' operations on this crate's kernels: packed weights, fused passes, buffers used again.
+//!
+//! The path of every CPU run, in f32, bf16 and int8. A row's result does not depend on its batch or on the number of
+//! threads. `docs/PERFORMANCE.md` has its numbers.
+
+use std::sync::Arc;
+
+use super::shelf::{Lent, Shelf};
+use super::{Engine, LinearNames, Mask, Sequences};
+use crate::error::Result;
+use crate::kernels::{self, Activations, Heads, LayerNorm, Linear, Precision, Projected, Sequence, Threads, Weights};
+use crate::weights::{Activation, Checkpoint};
+
+/// Added to a variance before its root; all CLIPs (upstream `LayerNorm`, torch's default).
+const LAYER_NORM_EPSILON: f32 = 1e-5;
+
+/// The engine on this crate's kernels.
+pub struct CpuEngine {
+    checkpoint: Arc<Checkpoint>,
+    precision: Precision,
+    threads: Threads,
+    buffers: Arc<Shelf<Vec<f32>>>,
+    operands: Arc<Shelf<Activations>>,
+}
+
+impl CpuEngine {
+    /// An engine for the products of a number type, on so many threads (one a physical core if `None`), with
+    /// instructions up to a level (the best there is if `None`).
+    pub fn new(
+        checkpoint: Arc<Checkpoint>,
+        precision: Precision,
+        threads: Option<usize>,
+        level: Option<kernels::cpu::Level>,
+    ) -> Self {
+        let count = threads.unwrap_or_else(kernels::physical_cores);
+        CpuEngine {
+            checkpoint,
+            precision,
+            threads: Threads::with_level(count, level.unwrap_or_else(kernels::cpu::Level::best)),
+            buffers: Arc::default(),
+            operands: Arc::default(),
+        }
+    }
+
+    /// The number type of a layer. In int8 the layers between pixels or embeddings and the blocks stay bf16: they are
+    /// a percent of the work, and their inputs have outliers that one scale a row serves badly.
+    fn precision_of(&self, name: &str) -> Precision {
+        match self.precision {
+            Precision::Int8 if !name.contains("resblocks.") => Precision::Bf16,
+            precision => precision,
+        }
+    }
+
+    fn new_rows(&self, n_rows: usize, width: usize) -> CpuRows {
+        let len = n_rows * width;
+        let mut values = self.buffers.take(|buffer| buffer.len() >= len).unwrap_or_default();
+        if values.len() < len {
+            values.resize(len, 0.0);
+        }
+        CpuRows {
+            values: Lent::new(values, &self.buffers),
+            len,
+            width,
+        }
+    }
+
+    fn new_operand(&self, precision: Precision) -> Lent<Activations> {
+        let kept = self.operands.take(|operand| operand.precision() == precision);
+        Lent::new(kept.unwrap_or_else(|| Activations::new(precision)), &self.operands)
+    }
+
+    /// The rows as an operand of `linear`, normalised first if there is a norm.
+    fn operand(&self, x: &CpuRows, norm: Option<&LayerNorm>, linear: &Linear) -> Lent<Activations> {
+        let mut operand = self.new_operand(linear.precision());
+        match norm {
+            Some(norm) => norm.run_into(x.values(), &mut operand, &self.threads),
+            None => operand.fill(x.values(), x.width, &self.threads),
+        }
+        operand
+    }
+
+    fn product(&self, operand: &Activations, linear: &Linear) -> CpuRows {
+        let mut out = self.new_rows(operand.rows(), linear.n_out());
+        linear.run(operand, kernels::Activation::Identity, out.values_mut(), &self.threads);
+        out
+    }
+
+    fn attention(
+        &self,
+        projected: Projected<'_>,
+        sequences: &[Sequence],
+        heads: Heads,
+        mask: kernels::Mask,
+    ) -> Lent<Activations> {
+        let mut out = self.new_operand(self.precision);
+        kernels::attention(projected, sequences, heads, mask, &mut out, &self.threads);
+        out
+    }
+}
+
+/// Rows of f32, `(n_rows, width)`, row-major.
+pub struct CpuRows {
+    values: Lent<Vec<f32>>,
+    /// How many of the buffer's values are in use.
+    len: usize,
+    width: usize,
+}
+
+impl CpuRows {
+    fn values(&self) -> &[f32] {
+        &self.values[..self.len]
+    }
+
+    fn values_mut(&mut self) -> &mut [f32] {
+        let len = self.len;
+        &mut self.values[..len]
+    }
+
+    fn n_rows(&self) -> usize {
+        self.len / self.width
+    }
+}
+
+/// A table of rows.
+pub enum CpuTable {
+    /// Its values, row-major.
+    Values {
+        /// `(n, width)`.
+        values: Vec<f32>,
+        /// Columns.
+        width: usize,
+    },
+    /// Looked up in the checkpoint: of a vocabulary only the rows of the labels are ever read.
+    Stored(String),
+}
+
+impl CpuEngine {
+    fn table_rows(&self, table: &CpuTable, rows: &[u32]) -> Result<Vec<f32>> {
+        match table {
+            CpuTable::Stored(name) => self.checkpoint.rows(name, rows),
+            CpuTable::Values { values, width } => Ok(rows
+                .iter()
+                .flat_map(|row| &values[*row as usize * width..][..*width])
+                .copied()
+                .collect()),
+        }
+    }
+}
+
+impl Engine for CpuEngine {
+    type Source = Checkpoint;
+    type Rows = CpuRows;
+    type Operand = Lent<Activations>;
+    type Linear = Linear;
+    type Norm = LayerNorm;
+    type Table = CpuTable;
+
+    fn linear(&self, source: &Checkpoint, names: &LinearNames<'_>) -> Result<Linear> {
+        let weight = source.values(names.weight)?;
+        let n_all = source.shape(names.weight)[0];
+        let n_in = weight.len() / n_all;
+        let outputs = names.outputs.clone().unwrap_or(0..n_all);
+        let bias = names.bias.map(|bias| source.values(bias)).transpose()?;
+        let bias = bias.as_ref().map(|bias| &bias[outputs.clone()]);
+        let rows = Weights::F32(&weight[outputs.start * n_in..outputs.end * n_in]);
+        let precision = self.precision_of(names.weight);
+        let linear = Linear::pack(rows, bias, (outputs.len(), n_in), precision, &self.threads);
+        source.release(names.weight);
+        Ok(linear)
+    }
+
+    fn projection(&self, source: &Checkpoint, name: &str) -> Result<Linear> {
+        let weight = source.values(name)?;
+        let shape = source.shape(name);
+        let (n_in, n_out) = (shape[0], shape[1]);
+        let turned: Vec<f32> = (0..n_out)
+            .flat_map(|out| (0..n_in).map(move |i| i * n_out + out))
+            .map(|i| weight[i])
+            .collect();
+        Ok(Linear::pack(
+            Weights::F32(&turned),
+            None,
+            (n_out, n_in),
+            self.precision_of(name),
+            &self.threads,
+        ))
+    }
+
+    fn norm(&self, source: &Checkpoint, prefix: &str) -> Result<LayerNorm> {
+        let weight = source.values(&format!("{prefix}.weight"))?.into_owned();
+        let bias = source.values(&format!("{prefix}.bias"))?.into_owned();
+        Ok(LayerNorm::new(weight, bias, LAYER_NORM_EPSILON))
+    }
+
+    fn table(&self, source: &Checkpoint, name: &str) -> Result<CpuTable> {
+        if name == "token_embedding.weight" {
+            return Ok(CpuTable::Stored(name.to_owned()));
+        }
+        let width = source.shape(name).last().copied().unwrap_or(1);
+        let values = source.values(name)?.into_owned();
+        Ok(CpuTable::Values { values, width })
+    }
+
+    fn text_positions(&self, source: &Checkpoint) -> Result<CpuTable> {
+        let values = source.text_positions()?;
+        let width = source.sizes().text_width;
+        Ok(CpuTable::Values { values, width })
+    }
+
+    fn rows(&self, values: Vec<f32>, width: usize) -> Result<CpuRows> {
+        let len = values.len();
+        Ok(CpuRows {
+            values: Lent::new(values, &self.buffers),
+            len,
+            width,
+        })
+    }
+
+    fn values(&self, rows: CpuRows) -> Result<Vec<f32>> {
+        Ok(rows.values().to_vec())
+    }
+
+    fn embed_tokens(
+        &self,
+        token_table: &CpuTable,
+        ids: &[u32],
+        position_table: &CpuTable,
+        positions: &[u32],
+    ) -> Result<CpuRows> {
+        let mut values = self.table_rows(token_table, ids)?;
+        let places = self.table_rows(position_table, positions)?;
+        values.iter_mut().zip(places).for_each(|(value, place)| *value += place);
+        let width = values.len() / ids.len();
+        self.rows(values, width)
+    }
+
+    fn embed_patches(&self, patches: CpuRows, class: &CpuTable, positions: &CpuTable) -> Result<CpuRows> {
+        let (
+            CpuTable::Values { values: class, .. },
+            CpuTable::Values {
+                values: positions,
+                width,
+            },
+        ) = (class, positions)
+        else {
+            unreachable!("only the vocabulary is looked up in the checkpoint");
+        };
+        let n_tokens = positions.len() / width;
+        let n_images = patches.n_rows() / (n_tokens - 1);
+        let mut out = self.new_rows(n_images * n_tokens, *width);
+        let images = out.values_mut().chunks_exact_mut(n_tokens * width);
+        for (image, patches) in images.zip(patches.values().chunks_exact((n_tokens - 1) * width)) {
+            let (class_row, patch_rows) = image.split_at_mut(*width);
+            let tokens = [
+                (class_row, &class[..], &positions[..*width]),
+                (patch_rows, patches, &positions[*width..]),
+            ];
+            for (out, token, position) in tokens {
+                out.iter_mut()
+                    .zip(token.iter().zip(position))
+                    .for_each(|(out, (t, p))| *out = t + p);
+            }
+        }
+        Ok(out)
+    }
+
+    fn apply(&self, x: &CpuRows, linear: &Linear) -> Result<CpuRows> {
+        Ok(self.product(&self.operand(x, None, linear), linear))
+    }
+
+    fn normalise(&self, mut x: CpuRows, norm: &LayerNorm) -> Result<CpuRows> {
+        norm.run(x.values_mut(), &self.threads);
+        Ok(x)
+    }
+
+    fn norm_linear(&self, x: &CpuRows, norm: &LayerNorm, linear: &Linear) -> Result<CpuRows> {
+        Ok(self.product(&self.operand(x, Some(norm), linear), linear))
+    }
+
+    fn norm_linear_activate(
+        &self,
+        x: &CpuRows,
+        norm: &LayerNorm,
+        linear: &Linear,
+        activation: Activation,
+    ) -> Result<Lent<Activations>> {
+        let activation = match activation {
+            Activation::QuickGelu => kernels::Activation::QuickGelu,
+            Activation::Gelu => kernels::Activation::Gelu,
+        };
+        let mut hidden = self.new_operand(self.precision);
+        linear.run_into(
+            &self.operand(x, Some(norm), linear),
+            activation,
+            &mut hidden,
+            &self.threads,
+        );
+        Ok(hidden)
+    }
+
+    fn add_linear(&self, mut x: CpuRows, a: Lent<Activations>, linear: &Linear) -> Result<CpuRows> {
+        linear.run_add(&a, x.values_mut(), &self.threads);
+        Ok(x)
+    }
+
+    fn select(&self, x: &CpuRows, rows: &[usize]) -> Result<CpuRows> {
+        let mut out = self.new_rows(rows.len(), x.width);
+        for (out, row) in out.values_mut().chunks_exact_mut(x.width).zip(rows) {
+            out.copy_from_slice(&x.values()[row * x.width..(row + 1) * x.width]);
+        }
+        Ok(out)
+    }
+
+    fn beside(&self, a: &CpuRows, b: &CpuRows) -> Result<CpuRows> {
+        let width = a.width + b.width;
+        let mut out = self.new_rows(a.n_rows(), width);
+        let pairs = a.values().chunks_exact(a.width).zip(b.values().chunks_exact(b.width));
+        for (out, (a, b)) in out.values_mut().chunks_exact_mut(width).zip(pairs) {
+            out[..a.len()].copy_from_slice(a);
+            out[a.len()..].copy_from_slice(b);
+        }
+        Ok(out)
+    }
+
+    fn attend(&self, qkv: &CpuRows, sequences: &Sequences, heads: usize, mask: Mask) -> Result<Lent<Activations>> {
+        let width = qkv.width / 3;
+        let mask = match mask {
+            Mask::None => kernels::Mask::None,
+            Mask::Causal => kernels::Mask::Causal,
+        };
+        let sequences: Vec<Sequence> = sequences.ranges().iter().cloned().map(Sequence::whole).collect();
+        let heads = Heads {
+            count: heads,
+            dim: width / heads,
+        };
+        Ok(self.attention(Projected::fused(qkv.values(), width), &sequences, heads, mask))
+    }
+
+    fn attend_one(&self, q: &CpuRows, kv: &CpuRows, sequences: &Sequences, heads: usize) -> Result<Lent<Activations>> {
+        let sequences: Vec<Sequence> = sequences
+            .ranges()
+            .iter()
+            .cloned()
+            .enumerate()
+            .map(|(i, keys)| Sequence::one(i, keys))
+            .collect();
+        let heads = Heads {
+            count: heads,
+            dim: q.width / heads,
+        };
+        let projected = Projected::apart(q.values(), kv.values(), q.width);
+        Ok(self.attention(projected, &sequences, heads, kernels::Mask::None))
+    }
+}

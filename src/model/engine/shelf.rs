@@ -1,0 +1,62 @@
+//! Buffers lent out and put back, for the CPU engine: the same memory serves every layer of every batch.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Buffers that wait for their next use: fresh memory would cost a page fault every 4 KiB.
+pub(super) struct Shelf<T> {
+    kept: Mutex<Vec<T>>,
+}
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Shelf {
+            kept: Mutex::new(Vec::new()),
+        }
+    }
+}
+
+impl<T> Shelf<T> {
+    /// A kept one that fits.
+    pub(super) fn take(&self, fits: impl Fn(&T) -> bool) -> Option<T> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = kept.iter().position(fits)?;
+        Some(kept.swap_remove(place))
+    }
+}
+
+/// Something from a shelf, put back when it is dropped.
+pub struct Lent<T> {
+    value: Option<T>,
+    shelf: Arc<Shelf<T>>,
+}
+
+impl<T> Lent<T> {
+    pub(super) fn new(value: T, shelf: &Arc<Shelf<T>>) -> Self {
+        Lent {
+            value: Some(value),
+            shelf: Arc::clone(shelf),
+        }
+    }
+}
+
+impl<T> Deref for Lent<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("only dropping takes the value")
+    }
+}
+
+impl<T> DerefMut for Lent<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value.as_mut().expect("only dropping takes the value")
+    }
+}
+
+impl<T> Drop for Lent<T> {
+    fn drop(&mut self) {
+        let mut kept = self.shelf.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend(self.value.take());
+    }
+}
