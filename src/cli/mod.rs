@@ -6,6 +6,7 @@ mod classify;
 mod completions;
 mod embed;
 mod find_model;
+mod model;
 mod model_flags;
 mod report;
 mod tokens;
@@ -42,6 +43,7 @@ enum Command {
     Classify(classify::Args),
     Embed(embed::Args),
     Tokens(tokens::Args),
+    Model(model::Args),
     Completions(completions::Args),
 }
 
@@ -57,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Classify(args) => classify::run(&args, report),
         Command::Embed(args) => embed::run(&args, report),
         Command::Tokens(args) => tokens::run(&args, report),
+        Command::Model(args) => model::run(&args, report),
         Command::Completions(args) => completions::run(&args),
     };
     outcome.unwrap_or_else(|error| report.failure(&error)).into()

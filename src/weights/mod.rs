@@ -7,6 +7,7 @@
 mod checkpoint;
 mod combine;
 mod config;
+mod export;
 pub mod hub;
 mod layouts;
 mod map;
@@ -24,6 +25,7 @@ mod tests;
 
 pub use self::checkpoint::{Checkpoint, FIXED_ROWS, LoadOptions, Rounding, Surplus};
 pub use self::config::Activation;
+pub use self::export::{ExportLayout, export};
 pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 pub use self::sizes::Sizes;
 pub use self::stored::FileFormat;

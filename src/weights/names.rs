@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 
 /// The model that is compiled into the program.
 pub const NANO: &str = "nano";
+
 /// The model that is used without being asked for, where it is on this machine.
 pub const DEFAULT: &str = "longclip-b";
 
@@ -27,6 +28,8 @@ pub struct KnownModel {
     pub file: &'static str,
     /// What it is.
     pub about: &'static str,
+    /// Where its authors announced it.
+    pub announced: &'static str,
     /// Its size, from the shapes of its f32 tensors, in millions of bytes.
     pub size_mb: u32,
 }
@@ -39,6 +42,7 @@ pub const KNOWN: [KnownModel; 4] = [
         repo: "BeichenZhang/LongCLIP-B",
         file: "longclip-B.pt",
         about: "Long-CLIP ViT-B/16, 224 px, 248 tokens",
+        announced: "Long-CLIP's README",
         size_mb: 599,
     },
     KnownModel {
@@ -46,6 +50,7 @@ pub const KNOWN: [KnownModel; 4] = [
         repo: "BeichenZhang/LongCLIP-L",
         file: "longclip-L.pt",
         about: "Long-CLIP ViT-L/14, 224 px, 248 tokens",
+        announced: "Long-CLIP's README",
         size_mb: 1712,
     },
     KnownModel {
@@ -53,6 +58,7 @@ pub const KNOWN: [KnownModel; 4] = [
         repo: "BeichenZhang/LongCLIP-B-32",
         file: "longclip-B-32.pt",
         about: "Long-CLIP ViT-B/32, 224 px, 248 tokens",
+        announced: "Long-CLIP's issue 23",
         size_mb: 606,
     },
     KnownModel {
@@ -60,6 +66,7 @@ pub const KNOWN: [KnownModel; 4] = [
         repo: "BeichenZhang/LongCLIP-L-336px",
         file: "longclip-L@336px.pt",
         about: "Long-CLIP ViT-L/14, 336 px, 248 tokens",
+        announced: "Long-CLIP's issue 73",
         size_mb: 1713,
     },
 ];
@@ -68,6 +75,11 @@ impl KnownModel {
     /// The known model of this name, in capitals or not.
     pub fn by_name(name: &str) -> Option<Self> {
         KNOWN.into_iter().find(|known| known.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The known model whose file is called so.
+    pub fn by_file(file: &str) -> Option<Self> {
+        KNOWN.into_iter().find(|known| known.file == file)
     }
 
     /// Where the hub has it.
@@ -424,6 +436,11 @@ mod tests {
             let error = find(Some(path), &places(&[]).1).unwrap_err();
             assert!(error.to_string().contains("no such file"), "{error}");
         }
+    }
+
+    #[test]
+    fn the_built_in_model_has_one_name() {
+        assert_eq!(NANO, crate::nano::NAME);
     }
 
     #[test]

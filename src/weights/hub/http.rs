@@ -269,6 +269,8 @@ fn connection_trouble(url: &str, source: &ureq::Error) -> Trouble {
     let unreachable = match source {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
+        // The standard library has no kind for a name that isn't found, only this text.
+        ureq::Error::Io(e) if e.to_string().contains("lookup address") => true,
         ureq::Error::Io(e) => matches!(
             e.kind(),
             io::ErrorKind::ConnectionRefused

@@ -5,7 +5,7 @@
 use super::super::stored::TensorFile;
 use super::{Layout, Making};
 
-pub(super) const LAYOUT: Layout = Layout {
+pub(in crate::weights) const LAYOUT: Layout = Layout {
     name: "Hugging Face",
     owns: |file| has_tower(file, "text_model.", "vision_model."),
     making: |file, name| making(file, name, "text_model", "vision_model"),

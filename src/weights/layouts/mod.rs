@@ -9,6 +9,8 @@ mod huggingface;
 mod openai;
 mod openclip;
 
+pub(super) use self::huggingface::LAYOUT as HUGGING_FACE;
+pub(super) use self::openai::LAYOUT as OPENAI;
 use super::stored::TensorFile;
 
 /// How one of upstream's tensors is made from stored ones.

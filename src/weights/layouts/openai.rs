@@ -3,7 +3,7 @@
 use super::super::stored::TensorFile;
 use super::{Layout, Making};
 
-pub(super) const LAYOUT: Layout = Layout {
+pub(in crate::weights) const LAYOUT: Layout = Layout {
     name: "OpenAI / Long-CLIP",
     owns,
     making,

@@ -1,0 +1,254 @@
+//! `longclip model info`: what a model is made of, read off its tensors and the config beside them.
+
+use std::path::{Path, PathBuf};
+
+use longclip::weights::Checkpoint;
+use longclip::weights::hub::{self, Checksum};
+use longclip::weights::names::{ModelSource, Resolved};
+use serde::Serialize;
+
+use super::{Format, columns, open, print};
+use crate::cli::Outcome;
+use crate::cli::find_model::{find_model, size};
+use crate::cli::report::Report;
+
+/// Show what a model is made of: sizes, layout, number types, activation, parameters, hashes
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  longclip model info nano\n  longclip model info ./checkpoints/longclip-B.pt --format json"
+)]
+pub(super) struct Args {
+    /// A name of `longclip model list`, a path, or owner/repo[@revision][:file]
+    model: Option<String>,
+    /// Also list every tensor with its shape and number type
+    #[arg(long)]
+    tensors: bool,
+    /// How to write the result
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Info {
+    name: String,
+    path: Option<String>,
+    files: Vec<FileInfo>,
+    format: String,
+    layout: &'static str,
+    number_types: Vec<String>,
+    image_resolution_px: usize,
+    patch_px: usize,
+    vision_width: usize,
+    vision_layers: usize,
+    vision_heads: usize,
+    text_width: usize,
+    text_layers: usize,
+    text_heads: usize,
+    embed_dim: usize,
+    vocab_size: usize,
+    context_length: usize,
+    positions: Positions,
+    activation: String,
+    /// The config file that names the activation; `null` where it is the default of CLIP.
+    activation_from: Option<&'static str>,
+    parameters: Parameters,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tensors: Option<Vec<TensorInfo>>,
+}
+
+#[derive(Serialize)]
+struct FileInfo {
+    path: String,
+    size_bytes: u64,
+    sha256: String,
+}
+
+/// The table of text positions.
+#[derive(Serialize)]
+struct Positions {
+    stored_rows: usize,
+    /// Whether rows from 20 on come from a table of their own, as in Long-CLIP's releases.
+    residual_table: bool,
+    stretched: bool,
+}
+
+#[derive(Serialize)]
+struct Parameters {
+    image: usize,
+    text: usize,
+    total: usize,
+}
+
+#[derive(Serialize)]
+struct TensorInfo {
+    name: String,
+    shape: Vec<usize>,
+    stored_type: String,
+}
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    let found = find_model(args.model.as_deref(), report)?;
+    let checkpoint = open(&found)?;
+    let info = info(&found, &checkpoint, args)?;
+    match args.format {
+        Format::Json => print(&(serde_json::to_string_pretty(&info)? + "\n")),
+        Format::Table => print(&table(&info)),
+    }
+}
+
+fn info(found: &Resolved, checkpoint: &Checkpoint, args: &Args) -> longclip::Result<Info> {
+    let sizes = checkpoint.sizes();
+    let tensors = tensors(checkpoint);
+    let types = tensors.iter().flat_map(|tensor| tensor.stored_type.split(" and "));
+    let mut number_types: Vec<String> = types.map(str::to_owned).collect();
+    number_types.sort();
+    number_types.dedup();
+    let path = match &found.source {
+        ModelSource::Nano => None,
+        ModelSource::Path(path) => Some(path.as_path()),
+    };
+    Ok(Info {
+        name: found.name.clone(),
+        path: path.map(|path| path.display().to_string()),
+        files: path.map_or(Ok(Vec::new()), files)?,
+        format: checkpoint.format().to_string(),
+        layout: checkpoint.layout(),
+        number_types,
+        image_resolution_px: sizes.image_resolution_px,
+        patch_px: sizes.patch_px,
+        vision_width: sizes.vision_width,
+        vision_layers: sizes.vision_layers,
+        vision_heads: sizes.vision_heads,
+        text_width: sizes.text_width,
+        text_layers: sizes.text_layers,
+        text_heads: sizes.text_heads,
+        embed_dim: sizes.embed_dim,
+        vocab_size: sizes.vocab_size,
+        context_length: sizes.context_length,
+        positions: Positions {
+            stored_rows: sizes.stored_context_length,
+            residual_table: checkpoint.has_residual_positions(),
+            stretched: sizes.context_length != sizes.stored_context_length,
+        },
+        activation: checkpoint.activation().to_string(),
+        activation_from: checkpoint.activation_from(),
+        parameters: parameters(&tensors),
+        tensors: args.tensors.then_some(tensors),
+    })
+}
+
+fn tensors(checkpoint: &Checkpoint) -> Vec<TensorInfo> {
+    let with_type = |(name, shape): (String, Vec<usize>)| TensorInfo {
+        stored_type: checkpoint.stored_type(&name).unwrap_or_else(|| "unknown".into()),
+        name,
+        shape,
+    };
+    checkpoint.tensors().into_iter().map(with_type).collect()
+}
+
+fn parameters(tensors: &[TensorInfo]) -> Parameters {
+    let count = |tensor: &TensorInfo| tensor.shape.iter().product::<usize>();
+    let total = tensors.iter().map(count).sum();
+    let image = tensors
+        .iter()
+        .filter(|tensor| tensor.name.starts_with("visual."))
+        .map(count)
+        .sum();
+    // The temperature belongs to neither tower.
+    let shared: usize = tensors
+        .iter()
+        .filter(|tensor| tensor.name == "logit_scale")
+        .map(count)
+        .sum();
+    Parameters {
+        image,
+        text: total - image - shared,
+        total,
+    }
+}
+
+/// The weights files of a model, with their hashes; those of the cache are known, others are read.
+fn files(path: &Path) -> longclip::Result<Vec<FileInfo>> {
+    let describe = |path: PathBuf| {
+        let sha256 = match hub::recorded_checksum(&path) {
+            Some(Checksum::Sha256(hex)) => hex,
+            _ => hub::file_sha256(&path, |_| ())?.hex().to_owned(),
+        };
+        Ok(FileInfo {
+            size_bytes: std::fs::metadata(&path).map_or(0, |meta| meta.len()),
+            path: path.display().to_string(),
+            sha256,
+        })
+    };
+    super::weights_files(path).into_iter().map(describe).collect()
+}
+
+fn table(info: &Info) -> String {
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let million = |n: usize| format!("{:.1}", n as f64 / 1e6);
+    let types = info.number_types.join(", ");
+    let mut rows = vec![
+        row("model", info.name.clone()),
+        row("where", info.path.clone().unwrap_or_else(|| "built in".into())),
+        row(
+            "format",
+            format!("{}, {types}, under the names of: {}", info.format, info.layout),
+        ),
+        row(
+            "image",
+            format!(
+                "{} px in patches of {}, width {}, {} layers, {} heads",
+                info.image_resolution_px, info.patch_px, info.vision_width, info.vision_layers, info.vision_heads
+            ),
+        ),
+        row(
+            "text",
+            format!(
+                "{} tokens, vocabulary {}, width {}, {} layers, {} heads",
+                info.context_length, info.vocab_size, info.text_width, info.text_layers, info.text_heads
+            ),
+        ),
+        row("positions", positions(&info.positions, info.context_length)),
+        row("embedding", info.embed_dim.to_string()),
+        row(
+            "activation",
+            match info.activation_from {
+                Some(config) => format!("{}, by {config}", info.activation),
+                None => format!("{}, as in CLIP; no config says otherwise", info.activation),
+            },
+        ),
+        row(
+            "parameters",
+            format!(
+                "{} million: image {}, text {}",
+                million(info.parameters.total),
+                million(info.parameters.image),
+                million(info.parameters.text)
+            ),
+        ),
+    ];
+    for file in &info.files {
+        rows.push(row("file", format!("{} ({})", file.path, size(file.size_bytes))));
+        rows.push(row("sha256", file.sha256.clone()));
+    }
+    let tensors = info.tensors.iter().flatten();
+    let tensors: Vec<_> = tensors
+        .map(|tensor| {
+            vec![
+                tensor.name.clone(),
+                format!("{:?}", tensor.shape),
+                tensor.stored_type.clone(),
+            ]
+        })
+        .collect();
+    columns(&rows) + &columns(&tensors)
+}
+
+fn positions(positions: &Positions, context_length: usize) -> String {
+    let rows = positions.stored_rows;
+    match (positions.stretched, positions.residual_table) {
+        (true, _) => format!("{rows} as stored, stretched to {context_length} when loaded"),
+        (false, true) => format!("{rows}, the first 20 fixed, the others from a table of their own"),
+        (false, false) => format!("{rows}, one table"),
+    }
+}

@@ -1,0 +1,124 @@
+//! `longclip model pull`: downloads a model into the Hugging Face cache, or brings what is there up to date.
+
+use std::fs;
+use std::path::Path;
+
+use longclip::weights::hub::{self, Checksum, HubModel, Origin};
+use longclip::weights::names::{self, Found, NANO};
+use longclip::{Error, ErrorKind};
+use serde::Serialize;
+
+use super::{Format, columns, print};
+use crate::cli::Outcome;
+use crate::cli::find_model::{DownloadBar, Machine};
+use crate::cli::report::Report;
+
+/// Download a model; what is here already is not fetched again
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The model goes into the Hugging Face cache (HF_HOME, HF_HUB_CACHE). A download that broke is continued.\n\nExamples:\n  longclip model pull longclip-b\n  longclip model pull openai/clip-vit-base-patch16:model.safetensors"
+)]
+pub(super) struct Args {
+    /// A name of `longclip model list`, or owner/repo[@revision][:file]
+    name: String,
+    /// How to write the result
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Pulled {
+    name: String,
+    path: String,
+    files: Vec<PulledFile>,
+}
+
+#[derive(Serialize)]
+struct PulledFile {
+    path: String,
+    size_bytes: u64,
+    sha256: String,
+}
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    let machine = Machine::from_environment();
+    let address = match names::locate(&args.name, &machine.places, &machine.hub) {
+        Some(here) if here.found == Found::BuiltIn => {
+            report.note(format!("`{NANO}` is built in; there is nothing to download"));
+            return print("");
+        }
+        Some(here) if here.found == Found::AtPath => {
+            return Err(Error::Usage {
+                problem: format!(
+                    "`{}` is a file or folder on this machine, not a name to download",
+                    args.name
+                ),
+                hint: None,
+            }
+            .into());
+        }
+        Some(here) if here.found == Found::InCheckpoints => {
+            let address = names::hub_address(&args.name, &machine.places)?;
+            report.note(format!(
+                "`{}` in `checkpoints` comes first when this name is used",
+                args.name
+            ));
+            address
+        }
+        _ => names::hub_address(&args.name, &machine.places)?,
+    };
+    let mut bar = DownloadBar::new(report);
+    let model = match hub::refresh(&address, &machine.hub, &mut |progress| bar.show(progress)) {
+        Err(error) if machine.hub.offline || error.kind() == ErrorKind::Network => {
+            let cached = hub::cached(&address, &machine.hub, &mut |progress| bar.show(progress))?;
+            let model = cached.ok_or_else(|| names::advise(error, &args.name))?;
+            report.note("the hub was not asked whether there is a newer one");
+            model
+        }
+        other => other.map_err(|error| names::advise(error, &args.name))?,
+    };
+    report.detail(match model.origin {
+        Origin::Hub => "as the hub has it now",
+        Origin::Cache => "as it was",
+    });
+    let pulled = describe(&args.name, &model)?;
+    match args.format {
+        Format::Json => print(&(serde_json::to_string_pretty(&pulled)? + "\n")),
+        Format::Table => print(&table(&pulled)),
+    }
+}
+
+fn describe(name: &str, model: &HubModel) -> longclip::Result<Pulled> {
+    let file = |path: &Path| {
+        // The blob is named by its hash, which was checked; only an odd mirror's file has to be read again.
+        let sha256 = match hub::recorded_checksum(path) {
+            Some(Checksum::Sha256(hex)) => hex,
+            _ => hub::file_sha256(path, |_| ())?.hex().to_owned(),
+        };
+        Ok(PulledFile {
+            path: path.display().to_string(),
+            size_bytes: fs::metadata(path).map_or(0, |meta| meta.len()),
+            sha256,
+        })
+    };
+    Ok(Pulled {
+        name: name.to_owned(),
+        path: model.path.display().to_string(),
+        files: model
+            .weights
+            .iter()
+            .map(|path| file(path))
+            .collect::<longclip::Result<_>>()?,
+    })
+}
+
+fn table(pulled: &Pulled) -> String {
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let mut rows = Vec::new();
+    for file in &pulled.files {
+        rows.push(row("path", file.path.clone()));
+        rows.push(row("size", format!("{} bytes", file.size_bytes)));
+        rows.push(row("sha256", file.sha256.clone()));
+    }
+    columns(&rows)
+}

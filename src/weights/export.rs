@@ -1,0 +1,427 @@
+//! Writes a checkpoint as safetensors under the names that other programs expect.
+//!
+//! Called by `longclip model convert`. A target is a key layout read backwards: where reading transposes or joins, writing
+//! transposes or splits. Tensors go out one at a time, so a model larger than memory can be converted, and each in the
+//! number type that it was stored in (f16 and bf16 stay; everything else becomes f32). transformers wants `format: pt`
+//! in a file's metadata.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use serde_json::{Value, json};
+
+use super::layouts::{self, Layout, Making};
+use super::stored::TensorFile;
+use super::{Activation, Checkpoint, FileFormat};
+use crate::error::{Error, Result};
+
+/// Whose names a written model has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportLayout {
+    /// Upstream's, with both position tables: one file.
+    LongClip,
+    /// Hugging Face transformers' `CLIPModel`: a folder with `model.safetensors` and `config.json`.
+    HuggingFace,
+    /// open_clip's: a folder with `open_clip_model.safetensors` and `open_clip_config.json`.
+    OpenClip,
+}
+
+/// Writes `checkpoint` to `target`, a file or a folder that is not there yet; returns the files.
+///
+/// # Errors
+/// [`Error::Usage`] if `target` exists; [`Error::Write`] if it can't be written; [`Error::BadTensors`] if a number isn't
+/// finite.
+pub fn export(checkpoint: &Checkpoint, layout: ExportLayout, target: &Path) -> Result<Vec<PathBuf>> {
+    if target.exists() {
+        return Err(Error::usage(
+            format!("`{}` exists already", target.display()),
+            "name a file or folder that does not exist; nothing is overwritten",
+        ));
+    }
+    let (weights, config) = match layout {
+        ExportLayout::LongClip => return write_weights(checkpoint, layout, target).map(|()| vec![target.to_owned()]),
+        ExportLayout::HuggingFace => ("model.safetensors", ("config.json", huggingface_config(checkpoint))),
+        ExportLayout::OpenClip => (
+            "open_clip_model.safetensors",
+            ("open_clip_config.json", openclip_config(checkpoint)),
+        ),
+    };
+    fs::create_dir_all(target).map_err(write_error(target))?;
+    let (weights, config_path) = (target.join(weights), target.join(config.0));
+    fs::write(&config_path, format!("{:#}\n", config.1)).map_err(write_error(&config_path))?;
+    write_weights(checkpoint, layout, &weights)?;
+    Ok(vec![weights, config_path])
+}
+
+/// A tensor to be written, under upstream's name.
+struct Outgoing<'a> {
+    name: String,
+    shape: Vec<usize>,
+    number_type: NumberType,
+    making: Making,
+    checkpoint: &'a Checkpoint,
+}
+
+#[derive(Clone, Copy)]
+enum NumberType {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl NumberType {
+    fn of(stored: Option<String>) -> Self {
+        match stored.as_deref() {
+            Some("f16") => NumberType::F16,
+            Some("bf16") => NumberType::Bf16,
+            _ => NumberType::F32,
+        }
+    }
+
+    fn size_bytes(self) -> usize {
+        match self {
+            NumberType::F32 => 4,
+            NumberType::F16 | NumberType::Bf16 => 2,
+        }
+    }
+
+    /// As the safetensors header spells it.
+    fn name(self) -> &'static str {
+        match self {
+            NumberType::F32 => "F32",
+            NumberType::F16 => "F16",
+            NumberType::Bf16 => "BF16",
+        }
+    }
+
+    fn write(self, value: f32, out: &mut impl Write) -> io::Result<()> {
+        match self {
+            NumberType::F32 => out.write_all(&value.to_le_bytes()),
+            NumberType::F16 => out.write_all(&f16::from_f32(value).to_le_bytes()),
+            NumberType::Bf16 => out.write_all(&bf16::from_f32(value).to_le_bytes()),
+        }
+    }
+}
+
+impl Outgoing<'_> {
+    /// Names and shapes in the file.
+    fn parts(&self) -> Vec<(&str, Vec<usize>)> {
+        match &self.making {
+            Making::Transposed(name) => vec![(name, self.shape.iter().rev().copied().collect())],
+            Making::Joined(names) => {
+                let mut shape = self.shape.clone();
+                shape[0] /= names.len();
+                names.iter().map(|name| (name.as_str(), shape.clone())).collect()
+            }
+            Making::AsStored(name) => vec![(name, self.shape.clone())],
+            other => unreachable!("no layout that is written makes a tensor as {other:?}"),
+        }
+    }
+
+    /// The numbers, row-major in the shape of the model.
+    fn values(&self) -> Result<Cow<'_, [f32]>> {
+        match self.name.as_str() {
+            POSITIONS if matches!(self.shape.first(), Some(rows) if *rows != self.stored_rows()) => {
+                self.checkpoint.text_positions().map(Cow::Owned)
+            }
+            MERGED_POSITIONS => self.checkpoint.text_positions().map(Cow::Owned),
+            RESIDUAL_POSITIONS if !self.checkpoint.has_residual_positions() => {
+                self.checkpoint.text_positions().map(Cow::Owned)
+            }
+            name => self.checkpoint.values(name),
+        }
+    }
+
+    fn stored_rows(&self) -> usize {
+        self.checkpoint.sizes().stored_context_length
+    }
+
+    /// Writes the parts one after the other: joined ones lie so already.
+    fn write(&self, values: &[f32], out: &mut impl Write) -> io::Result<()> {
+        match (&self.making, self.shape.as_slice()) {
+            (Making::Transposed(_), [rows, columns]) => {
+                let transposed = (0..*columns).flat_map(|column| (0..*rows).map(move |row| row * columns + column));
+                transposed
+                    .into_iter()
+                    .try_for_each(|at| self.number_type.write(values[at], out))
+            }
+            _ => values.iter().try_for_each(|value| self.number_type.write(*value, out)),
+        }
+    }
+}
+
+const POSITIONS: &str = "positional_embedding";
+const RESIDUAL_POSITIONS: &str = "positional_embedding_res";
+/// Not a name of upstream's: both tables as one, for programs that know one table.
+const MERGED_POSITIONS: &str = "positional_embedding (merged)";
+
+/// All tensors of the target, in the order of the file.
+fn outgoing(checkpoint: &Checkpoint, layout: ExportLayout) -> Vec<Outgoing<'_>> {
+    let names: &Layout = match layout {
+        ExportLayout::HuggingFace => &layouts::HUGGING_FACE,
+        ExportLayout::LongClip | ExportLayout::OpenClip => &layouts::OPENAI,
+    };
+    // Making asks a file which spelling of a name it holds; this one holds none, and gets the usual one.
+    let empty = TensorFile {
+        path: PathBuf::new(),
+        format: FileFormat::Safetensors,
+        blobs: Vec::new(),
+        tensors: BTreeMap::new(),
+    };
+    let positions = vec![checkpoint.sizes().context_length, checkpoint.sizes().text_width];
+    let mut tensors: Vec<_> = checkpoint
+        .tensors()
+        .into_iter()
+        .filter(|(name, _)| name != POSITIONS && name != RESIDUAL_POSITIONS)
+        .collect();
+    match layout {
+        ExportLayout::LongClip => {
+            tensors.push((POSITIONS.into(), positions.clone()));
+            tensors.push((RESIDUAL_POSITIONS.into(), positions));
+        }
+        ExportLayout::HuggingFace | ExportLayout::OpenClip => tensors.push((MERGED_POSITIONS.into(), positions)),
+    }
+    let outgoing = |(name, shape): (String, Vec<usize>)| {
+        let target = if name == MERGED_POSITIONS { POSITIONS } else { &name };
+        let is_table = [POSITIONS, RESIDUAL_POSITIONS, MERGED_POSITIONS].contains(&name.as_str());
+        Outgoing {
+            number_type: match is_table {
+                true => positions_type(checkpoint),
+                false => NumberType::of(checkpoint.stored_type(&name)),
+            },
+            making: (names.making)(&empty, target),
+            name,
+            shape,
+            checkpoint,
+        }
+    };
+    tensors.into_iter().map(outgoing).collect()
+}
+
+/// One type for both tables; rows that were computed here are not rounded.
+fn positions_type(checkpoint: &Checkpoint) -> NumberType {
+    let stored = checkpoint.stored_type(POSITIONS);
+    let stretched = checkpoint.sizes().context_length != checkpoint.sizes().stored_context_length;
+    let mixed = checkpoint.has_residual_positions() && checkpoint.stored_type(RESIDUAL_POSITIONS) != stored;
+    if stretched || mixed {
+        NumberType::F32
+    } else {
+        NumberType::of(stored)
+    }
+}
+
+/// Writes a safetensors file beside its place and moves it there.
+fn write_weights(checkpoint: &Checkpoint, layout: ExportLayout, path: &Path) -> Result<()> {
+    let tensors = outgoing(checkpoint, layout);
+    let header = header(&tensors);
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(format!(".{}.new", std::process::id()));
+    let unfinished = PathBuf::from(unfinished);
+    let written = write_file(&unfinished, path, &header, &tensors);
+    let placed = written.and_then(|()| fs::rename(&unfinished, path).map_err(write_error(path)));
+    if placed.is_err() {
+        // Half a file is of no use; that it can't be removed adds nothing to the error.
+        let _ = fs::remove_file(&unfinished);
+    }
+    placed
+}
+
+fn write_file(unfinished: &Path, path: &Path, header: &str, tensors: &[Outgoing<'_>]) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(unfinished).map_err(write_error(path))?);
+    let header_len = header.len() as u64;
+    out.write_all(&header_len.to_le_bytes()).map_err(write_error(path))?;
+    out.write_all(header.as_bytes()).map_err(write_error(path))?;
+    for tensor in tensors {
+        let values = tensor.values()?;
+        assert_eq!(
+            values.len(),
+            tensor.shape.iter().product::<usize>(),
+            "the size of `{}`",
+            tensor.name
+        );
+        tensor.write(&values, &mut out).map_err(write_error(path))?;
+    }
+    let file = out
+        .into_inner()
+        .map_err(|error| write_error(path)(error.into_error()))?;
+    file.sync_all().map_err(write_error(path))
+}
+
+/// The JSON in front of a safetensors file, padded so that the numbers behind it are aligned.
+fn header(tensors: &[Outgoing<'_>]) -> String {
+    let mut entries = serde_json::Map::new();
+    entries.insert("__metadata__".into(), json!({ "format": "pt" }));
+    let mut begin = 0;
+    for tensor in tensors {
+        for (name, shape) in tensor.parts() {
+            let end = begin + shape.iter().product::<usize>() * tensor.number_type.size_bytes();
+            let entry = json!({ "dtype": tensor.number_type.name(), "shape": shape, "data_offsets": [begin, end] });
+            entries.insert(name.to_owned(), entry);
+            begin = end;
+        }
+    }
+    let text = Value::Object(entries).to_string();
+    let padded = text.len().next_multiple_of(8);
+    format!("{text:padded$}")
+}
+
+fn huggingface_config(checkpoint: &Checkpoint) -> Value {
+    let sizes = checkpoint.sizes();
+    let activation = match checkpoint.activation() {
+        Activation::QuickGelu => "quick_gelu",
+        Activation::Gelu => "gelu",
+    };
+    // The end token is the last of the vocabulary; transformers looks for this id, where CLIP takes the largest.
+    let end_token = sizes.vocab_size.saturating_sub(1);
+    json!({
+        "architectures": ["CLIPModel"],
+        "model_type": "clip",
+        "projection_dim": sizes.embed_dim,
+        "logit_scale_init_value": 2.6592,
+        "text_config": {
+            "model_type": "clip_text_model",
+            "hidden_size": sizes.text_width,
+            "intermediate_size": sizes.text_mlp_dim,
+            "num_hidden_layers": sizes.text_layers,
+            "num_attention_heads": sizes.text_heads,
+            "max_position_embeddings": sizes.context_length,
+            "vocab_size": sizes.vocab_size,
+            "projection_dim": sizes.embed_dim,
+            "hidden_act": activation,
+            "bos_token_id": end_token.saturating_sub(1),
+            "eos_token_id": end_token,
+            "pad_token_id": 0,
+        },
+        "vision_config": {
+            "model_type": "clip_vision_model",
+            "hidden_size": sizes.vision_width,
+            "intermediate_size": sizes.vision_mlp_dim,
+            "num_hidden_layers": sizes.vision_layers,
+            "num_attention_heads": sizes.vision_heads,
+            "image_size": sizes.image_resolution_px,
+            "patch_size": sizes.patch_px,
+            "projection_dim": sizes.embed_dim,
+            "hidden_act": activation,
+        },
+    })
+}
+
+/// What CLIP's pictures are normalised with, as open_clip's configs spell it (`constants.py`).
+const CLIP_MEAN: [f64; 3] = [0.48145466, 0.4578275, 0.40821073];
+const CLIP_STD: [f64; 3] = [0.26862954, 0.26130258, 0.27577711];
+
+fn openclip_config(checkpoint: &Checkpoint) -> Value {
+    let sizes = checkpoint.sizes();
+    let ratio = |mlp_dim: usize, width: usize| mlp_dim as f64 / width.max(1) as f64;
+    json!({
+        "model_cfg": {
+            "embed_dim": sizes.embed_dim,
+            "quick_gelu": checkpoint.activation() == Activation::QuickGelu,
+            "vision_cfg": {
+                "image_size": sizes.image_resolution_px,
+                "layers": sizes.vision_layers,
+                "width": sizes.vision_width,
+                "head_width": sizes.vision_width / sizes.vision_heads.max(1),
+                "mlp_ratio": ratio(sizes.vision_mlp_dim, sizes.vision_width),
+                "patch_size": sizes.patch_px,
+            },
+            "text_cfg": {
+                "context_length": sizes.context_length,
+                "vocab_size": sizes.vocab_size,
+                "width": sizes.text_width,
+                "heads": sizes.text_heads,
+                "layers": sizes.text_layers,
+                "mlp_ratio": ratio(sizes.text_mlp_dim, sizes.text_width),
+            },
+        },
+        "preprocess_cfg": {
+            "mean": CLIP_MEAN,
+            "std": CLIP_STD,
+            "interpolation": "bicubic",
+            "resize_mode": "shortest",
+        },
+    })
+}
+
+fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Write { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::LoadOptions;
+    use super::*;
+
+    fn nano() -> Checkpoint {
+        Checkpoint::from_bytes("nano", crate::nano::safetensors(), &LoadOptions::default()).unwrap()
+    }
+
+    /// Writes `checkpoint`, reads it again and compares every number.
+    #[track_caller]
+    fn check_round_trip(checkpoint: &Checkpoint, layout: ExportLayout, expected_layout: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("written");
+        export(checkpoint, layout, &target).unwrap();
+        let again = Checkpoint::open(&target, &LoadOptions::default()).unwrap();
+        assert_eq!(again.layout(), expected_layout);
+        assert_eq!(again.activation(), checkpoint.activation());
+        assert_eq!(again.sizes().text_heads, checkpoint.sizes().text_heads);
+        assert_eq!(again.sizes().context_length, checkpoint.sizes().context_length);
+        assert_eq!(again.text_positions().unwrap(), checkpoint.text_positions().unwrap());
+        let names = checkpoint.tensors().into_iter().map(|(name, _)| name);
+        for name in names.filter(|name| name != POSITIONS && name != RESIDUAL_POSITIONS) {
+            assert!(
+                again.values(&name).unwrap() == checkpoint.values(&name).unwrap(),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_number_comes_back_from_every_layout() {
+        let upstream = layouts::OPENAI.name;
+        check_round_trip(&nano(), ExportLayout::LongClip, upstream);
+        check_round_trip(&nano(), ExportLayout::OpenClip, upstream);
+        check_round_trip(&nano(), ExportLayout::HuggingFace, layouts::HUGGING_FACE.name);
+    }
+
+    #[test]
+    fn both_position_tables_of_a_long_clip_survive_or_are_merged() {
+        let path = Path::new("../shared/reference/model-tiny/longclip.safetensors");
+        if !path.exists() {
+            return;
+        }
+        let tiny = Checkpoint::open(path, &LoadOptions::default()).unwrap();
+        assert!(tiny.has_residual_positions());
+        check_round_trip(&tiny, ExportLayout::LongClip, layouts::OPENAI.name);
+        check_round_trip(&tiny, ExportLayout::OpenClip, layouts::OPENAI.name);
+        check_round_trip(&tiny, ExportLayout::HuggingFace, layouts::HUGGING_FACE.name);
+    }
+
+    #[test]
+    fn upstreams_file_has_both_tables_and_the_types_of_its_source() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("nano.safetensors");
+        export(&nano(), ExportLayout::LongClip, &target).unwrap();
+        let bytes = fs::read(&target).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(
+            file.tensor(POSITIONS).unwrap().shape(),
+            file.tensor(RESIDUAL_POSITIONS).unwrap().shape()
+        );
+        assert_eq!(file.tensor("visual.proj").unwrap().dtype(), safetensors::Dtype::F16);
+        assert_eq!(file.tensor(POSITIONS).unwrap().dtype(), safetensors::Dtype::F32);
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = export(&nano(), ExportLayout::HuggingFace, dir.path()).unwrap_err();
+        assert!(error.to_string().ends_with("exists already"), "{error}");
+    }
+}
