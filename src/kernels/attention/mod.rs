@@ -12,6 +12,7 @@ mod vector;
 
 use super::activations::{Activations, Precision, Writer};
 use super::buffer::{Buffer, Shared};
+use super::cpu::Isa;
 use super::simd::{Kernel, Simd, Vector};
 use super::threads::Threads;
 use std::ops::Range;
@@ -82,7 +83,7 @@ impl<'a> Projected<'a> {
 pub struct Heads {
     /// Heads side by side.
     pub count: usize,
-    /// Columns of each, a multiple of 16.
+    /// Columns of each; where it is no multiple of 16, plain code does the work.
     pub dim: usize,
 }
 
@@ -194,8 +195,9 @@ pub fn attention(
 fn check(projected: &Projected<'_>, sequences: &[Sequence], heads: Heads) {
     let Projected { queries, keys, values } = projected;
     assert!(
-        heads.count > 0 && heads.dim > 0 && heads.dim.is_multiple_of(16),
-        "heads of {} columns",
+        heads.count > 0 && heads.dim > 0,
+        "{} heads of {} columns",
+        heads.count,
         heads.dim
     );
     for rows in [queries, keys, values] {
@@ -237,7 +239,7 @@ enum Output {
 }
 
 impl Output {
-    /// The address of 16 columns from `column`, and whether they are bf16.
+    /// The address of `column` and those up to the next multiple of 16, and their type.
     #[inline(always)]
     fn at(self, row: usize, column: usize, width: usize) -> (*mut u8, Precision) {
         match self {
@@ -263,6 +265,8 @@ impl Job<'_> {
     fn run(&self, threads: &Threads) {
         let costs = self.sequences.iter().map(|s| s.queries.len() * s.n_keys());
         let total = costs.clone().sum::<usize>() * self.heads.count;
+        let whole_vectors = self.heads.dim.is_multiple_of(16);
+        let isa = if whole_vectors { threads.isa() } else { Isa::Portable };
         threads.run(|worker, scratch| {
             let mine = |done: usize| done * threads.count() / total.max(1) == worker;
             let mut done = 0;
@@ -273,7 +277,7 @@ impl Job<'_> {
                         .take_while(|head| mine(done + head * cost))
                         .count();
                     let heads = first..first + n;
-                    threads.isa().run(Part {
+                    isa.run(Part {
                         job: self,
                         sequence,
                         heads,
