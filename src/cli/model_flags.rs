@@ -3,9 +3,8 @@
 use clap::ValueEnum;
 use longclip::kernels::cpu::Level;
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
-use longclip::weights::names::ModelSource;
 use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
-use longclip::{Error, nano};
+use longclip::Error;
 
 use super::find_model::find_model;
 use super::report::Report;
@@ -60,10 +59,7 @@ impl ModelFlags {
     pub(super) fn load(&self, report: Report) -> longclip::Result<LongClip> {
         let found = find_model(self.model.as_deref(), report)?;
         let options = self.load_options();
-        let checkpoint = match &found.source {
-            ModelSource::Nano => Checkpoint::from_bytes(nano::FILE_NAME, nano::safetensors(), &options)?,
-            ModelSource::Path(path) => Checkpoint::open(path, &options)?,
-        };
+        let checkpoint = Checkpoint::open_source(&found.source, &options)?;
         report.detail(format!(
             "model {}: {} ({}), {} px, {} tokens, {}",
             found.name,

@@ -15,7 +15,9 @@ use crate::error::{Error, Result};
 use crate::kernels::{Precision, cpu::Level};
 use crate::preprocess::{Pixels, Preprocess};
 use crate::text::{ContextLength, Tokenizer, Tokens};
-use crate::weights::{Activation, Checkpoint, Sizes};
+use crate::weights::hub::HubSettings;
+use crate::weights::names::{self, Places};
+use crate::weights::{Activation, Checkpoint, LoadOptions, Sizes};
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,6 +79,33 @@ pub struct LongClip {
 }
 
 impl LongClip {
+    /// Loads `nano`, a file, a folder, or a model that lies in `./checkpoints`, on the CPU in f32.
+    ///
+    /// Nothing is downloaded and no environment is read: [`names::resolve`] with settings of one's own does that, and
+    /// [`LongClip::from_checkpoint`] takes options.
+    ///
+    /// ```
+    /// use longclip::LongClip;
+    ///
+    /// let model = LongClip::load("nano")?;
+    /// let text = model.encode_text("A cat sleeping.")?;
+    /// assert_eq!(text.0.embed_dim(), model.sizes().embed_dim);
+    /// # Ok::<(), longclip::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::UnknownModel`] if nothing goes by that name here; else as [`Checkpoint::open`].
+    pub fn load(name: &str) -> Result<Self> {
+        let here = Places::from_lookup(|_| None, None);
+        let found = names::locate(name, &here, &HubSettings::default()).ok_or_else(|| Error::UnknownModel {
+            name: name.to_owned(),
+            problem: "it is not built in, no file, and not in `./checkpoints`".into(),
+            hint: Some("give a path, or resolve the name with `weights::names::resolve`, which can download".into()),
+        })?;
+        let checkpoint = Checkpoint::open_source(&found.source, &LoadOptions::default())?;
+        LongClip::from_checkpoint(checkpoint, &LongClipOptions::default())
+    }
+
     /// Prepares a checkpoint.
     ///
     /// # Errors

@@ -13,11 +13,13 @@ use half::f16;
 
 use super::config::{self, Activation};
 use super::layouts::{self, Layout, Making};
+use super::names::ModelSource;
 use super::positions::Stretching;
 use super::sizes::{Shapes, Sizes};
 use super::stored::{FileFormat, TensorFile};
 use super::{combine, problems, safetensors, torch};
 use crate::error::{Error, Result};
+use crate::nano;
 
 /// What to do with tensors that a CLIP doesn't have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -92,6 +94,17 @@ impl Checkpoint {
     /// As [`Checkpoint::open`].
     pub fn from_bytes(name: &str, bytes: impl Into<Cow<'static, [u8]>>, options: &LoadOptions) -> Result<Self> {
         Self::check(safetensors::from_bytes(name, bytes.into())?, None, options)
+    }
+
+    /// Opens what a name was resolved to.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_source(source: &ModelSource, options: &LoadOptions) -> Result<Self> {
+        match source {
+            ModelSource::Nano => Self::from_bytes(nano::FILE_NAME, nano::safetensors(), options),
+            ModelSource::Path(path) => Self::open(path, options),
+        }
     }
 
     fn check(file: TensorFile, folder: Option<&Path>, options: &LoadOptions) -> Result<Self> {
