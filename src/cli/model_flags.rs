@@ -1,10 +1,10 @@
 //! The flags that every command with a model has, and the model that they come to.
 
 use clap::ValueEnum;
+use longclip::Error;
 use longclip::kernels::cpu::Level;
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
-use longclip::Error;
 
 use super::find_model::find_model;
 use super::report::Report;
