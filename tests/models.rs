@@ -4,7 +4,7 @@
 
 mod hub_server;
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -384,6 +384,17 @@ fn no_network_names_the_command_that_downloads_and_the_model_that_needs_none() {
 }
 
 #[test]
+fn authorities_of_the_persons_own_must_be_readable_certificates() {
+    let desk = Desk::new(&[(B, Served::whole(&weights(1000)))]);
+    let bundle = desk.dir.path().join("ca.pem");
+    let bundle = bundle.to_str().unwrap();
+    let resolve = || desk.resolve_with("longclip-b", &[("SSL_CERT_FILE", bundle)]);
+    check_error(&resolve().unwrap_err(), &["cannot read", bundle]);
+    fs::write(bundle, "no certificate").unwrap();
+    check_error(&resolve().unwrap_err(), &["holds no certificates", "SSL_CERT_FILE"]);
+}
+
+#[test]
 fn without_a_home_folder_nothing_panics_and_the_error_names_the_variable() {
     let nothing = HubSettings::from_lookup(|_| None);
     let error = resolve(Some("longclip-b"), &Places::default(), &nothing, &mut |_| ()).unwrap_err();
@@ -579,22 +590,53 @@ fn info_reads_sizes_off_the_tensors_of_the_built_in_model_and_of_a_file() {
 }
 
 #[test]
-fn verify_holds_a_file_put_there_by_hand_to_the_hubs_hash() {
+fn verify_reads_a_file_of_the_cache_again_and_finds_bytes_that_changed_behind_its_back() {
     let nano = longclip::nano::safetensors();
-    let desk = Desk::new(&[(B, Served::whole(nano))]);
-    desk.put_checkpoint("longclip-b.safetensors");
-    let verify = || desk.longclip(&["model", "verify", "longclip-b"]);
+    let desk = Desk::new(&[("o/r/m.safetensors", Served::whole(nano))]);
+    let verify = || desk.longclip(&["model", "verify", "o/r"]);
     let (code, stdout, stderr) = verify();
     assert_eq!(code, 0, "{stdout}{stderr}");
     assert!(
-        stdout.contains(&format!("hash     ok           sha256 {} is the hub's", sha256(nano))),
+        stdout.contains(&format!("hash     ok           sha256 {}", sha256(nano))),
         "{stdout}"
     );
     assert!(stdout.contains("all finite"), "{stdout}");
     assert!(stdout.contains("outputs  not checked"), "{stdout}");
 
-    desk.server.serve(B, Served::whole(&weights(5000)));
+    // One bit of the last number, with the size and the time that the file had when it was checked.
+    let blob = desk.repo("models--o--r/blobs").join(sha256(nano));
+    let time = fs::metadata(&blob).unwrap().modified().unwrap();
+    let mut bytes = nano.to_vec();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&blob, &bytes).unwrap();
+    File::options()
+        .write(true)
+        .open(&blob)
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
     let (code, stdout, _) = verify();
+    assert_eq!(code, 2);
+    assert!(
+        stdout.contains("hash     FAILED") && stdout.contains(&sha256(&bytes)),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn verify_holds_upstreams_file_put_there_by_hand_to_the_hubs_hash() {
+    let Ok(tiny) = fs::read("../shared/reference/model-tiny/longclip.pt") else {
+        return;
+    };
+    let desk = Desk::new(&[(B, Served::whole(&tiny))]);
+    fs::create_dir(desk.dir.path().join("checkpoints")).unwrap();
+    fs::write(desk.dir.path().join("checkpoints/longclip-B.pt"), &tiny).unwrap();
+    let (code, stdout, stderr) = desk.longclip(&["model", "verify", "longclip-b"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stdout.contains("is the hub's"), "{stdout}");
+
+    desk.server.serve(B, Served::whole(&weights(5000)));
+    let (code, stdout, _) = desk.longclip(&["model", "verify", "longclip-b"]);
     assert_eq!(code, 2);
     assert!(
         stdout.contains("hash     FAILED") && stdout.contains(&sha256(&weights(5000))),

@@ -1,8 +1,10 @@
 //! `longclip model verify`: reads every tensor, compares hashes with the hub's, and outputs with recorded ones.
 
+use std::path::Path;
+
 use longclip::model::{LongClip, LongClipOptions};
 use longclip::weights::Checkpoint;
-use longclip::weights::hub::{self, Checksum, HubAddress, HubSettings};
+use longclip::weights::hub::{self, Checksum, HubSettings};
 use longclip::weights::names::{KnownModel, ModelSource, Resolved};
 use serde::Serialize;
 
@@ -106,7 +108,7 @@ fn check_hashes(found: &Resolved, settings: &HubSettings) -> longclip::Result<Ve
     for file in weights_files(path) {
         let expected = match hub::recorded_checksum(&file) {
             Some(checksum) => Ok((checksum, "the hub's when it was downloaded")),
-            None => hub_checksum(found, &file, settings),
+            None => hub_checksum(&file, settings),
         };
         let sha256 = || hub::file_sha256(&file, |_| ());
         checks.push(match expected {
@@ -125,18 +127,11 @@ fn check_hashes(found: &Resolved, settings: &HubSettings) -> longclip::Result<Ve
 }
 
 /// The hash that the hub states for a file that was put here by hand; else why it is not known.
-fn hub_checksum(
-    found: &Resolved,
-    file: &std::path::Path,
-    settings: &HubSettings,
-) -> Result<(Checksum, &'static str), String> {
-    let by_file_name = || file.file_name()?.to_str().and_then(KnownModel::by_file);
-    let address: HubAddress = found
-        .address
-        .clone()
-        .or_else(|| by_file_name().map(|known| known.address()))
-        .ok_or("the file has no place on the hub to compare it with")?;
-    let facts = hub::hub_facts(&address, settings).map_err(|error| error.to_string())?;
+fn hub_checksum(file: &Path, settings: &HubSettings) -> Result<(Checksum, &'static str), String> {
+    // By the file's name, not the model's: a converted `longclip-b.safetensors` has other bytes, and rightly.
+    let known = file.file_name().and_then(|name| KnownModel::by_file(name.to_str()?));
+    let known = known.ok_or("no file of the hub is called so, to compare it with")?;
+    let facts = hub::hub_facts(&known.address(), settings).map_err(|error| error.to_string())?;
     let checksum = Checksum::from_etag(&facts.etag).ok_or("the hub states no hash")?;
     Ok((checksum, "the hub's"))
 }

@@ -78,7 +78,7 @@ pub fn refresh(
         return Err(offline(address, settings));
     }
     let cache = RepoCache::open(settings, address).ok_or_else(|| no_cache(address))?;
-    let client = HubClient::new(settings);
+    let client = HubClient::new(settings)?;
     let (file, companions) = match address.file() {
         Some(file) => (file.to_owned(), Companions::Unknown),
         None => {
@@ -119,7 +119,7 @@ pub fn hub_facts(address: &HubAddress, settings: &HubSettings) -> Result<FileFac
     if settings.offline {
         return Err(offline(address, settings));
     }
-    let client = HubClient::new(settings);
+    let client = HubClient::new(settings)?;
     let file = match address.file() {
         Some(file) => file.to_owned(),
         None => choose(address, &list(&client, address)?)?,

@@ -3,12 +3,14 @@
 //! Redirects are followed here and not by `ureq`: a file's hash and commit stand in the headers of the first answer, and
 //! the token must stay with the hub when the bytes come from a content network.
 
+use std::fs;
 use std::io;
 use std::ops::ControlFlow;
 use std::thread;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Response, StatusCode, Uri};
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use super::HubSettings;
@@ -66,7 +68,9 @@ pub(super) struct HubClient<'a> {
 }
 
 impl<'a> HubClient<'a> {
-    pub(super) fn new(settings: &'a HubSettings) -> Self {
+    /// # Errors
+    /// [`Error::Read`] or [`Error::Usage`] if the settings' authorities can't be used.
+    pub(super) fn new(settings: &'a HubSettings) -> Result<Self> {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -77,11 +81,12 @@ impl<'a> HubClient<'a> {
             .user_agent(concat!("longclip/", env!("CARGO_PKG_VERSION")))
             // Sizes and ranges must be those of the file, not of a compressed form of it.
             .accept_encoding("identity")
+            .tls_config(tls(settings)?)
             .build();
-        HubClient {
+        Ok(HubClient {
             agent: config.new_agent(),
             settings,
-        }
+        })
     }
 
     /// Asks up to three times, as long as the failure is a passing one.
@@ -194,6 +199,30 @@ impl<'a> HubClient<'a> {
             ),
         }
     }
+}
+
+/// Whom to trust: Mozilla's list, or the person's own.
+fn tls(settings: &HubSettings) -> Result<TlsConfig> {
+    let Some(path) = &settings.ca_bundle else {
+        return Ok(TlsConfig::default());
+    };
+    let pem = fs::read(path).map_err(|source| Error::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let certificates: Vec<_> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() {
+        return Err(Error::usage(
+            format!("`{}` holds no certificates", path.display()),
+            "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE name a PEM file of authorities; unset them to trust the usual ones",
+        ));
+    }
+    Ok(TlsConfig::builder().root_certs(RootCerts::from(certificates)).build())
 }
 
 /// What the hub says about a refusal, in headers of its own.

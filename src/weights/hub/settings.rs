@@ -22,6 +22,8 @@ pub struct HubSettings {
     pub offline: bool,
     /// Proxies on the way there.
     pub proxies: Proxies,
+    /// A PEM file of the authorities to trust instead of Mozilla's, as behind a proxy that opens TLS.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 const PUBLIC_HUB: &str = "https://huggingface.co";
@@ -38,7 +40,8 @@ impl HubSettings {
     ///
     /// Cache: `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, then `hub` below `HF_HOME`, `XDG_CACHE_HOME/huggingface`,
     /// `~/.cache/huggingface`. Token: `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, then the file `HF_TOKEN_PATH` or `token` in
-    /// the folder above. `HF_ENDPOINT`; `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`; `HTTPS_PROXY` and its kin.
+    /// the folder above. `HF_ENDPOINT`; `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`; `HTTPS_PROXY` and its kin; `REQUESTS_CA_BUNDLE`,
+    /// `CURL_CA_BUNDLE`, `SSL_CERT_FILE`.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| lookup(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let home = get("HOME").or_else(|| get("USERPROFILE")).map(PathBuf::from);
@@ -62,6 +65,9 @@ impl HubSettings {
             token: token.filter(|_| !is_on("HF_HUB_DISABLE_IMPLICIT_TOKEN")),
             offline: is_on("HF_HUB_OFFLINE") || is_on("TRANSFORMERS_OFFLINE"),
             proxies: Proxies::from_lookup(get),
+            ca_bundle: ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"]
+                .into_iter()
+                .find_map(folder),
         }
     }
 }
