@@ -1,7 +1,8 @@
 //! One CLIP's tensors, checked and under upstream's names, whatever file and layout they come from.
 //!
-//! Opening maps the file and checks every name and shape; values are read when they are asked for, and are checked to
-//! be finite then, so that a tower that isn't used costs nothing. Called by `model` and by `longclip model`.
+//! Opening maps the file and checks every name, shape and type, and that vectors are finite; matrices are read when they
+//! are asked for, and are checked to be finite then, so that a tower that isn't used costs nothing. Called by `model`
+//! and by `longclip model`.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -120,14 +121,16 @@ impl Checkpoint {
         }
         problems::check(&shapes, &sizes, options)?;
         let activation = config.as_ref().and_then(|config| config.activation);
-        Ok(Checkpoint {
+        let checkpoint = Checkpoint {
             activation: activation.unwrap_or_default(),
             activation_from: activation.and(config).map(|config| config.file_name),
             file,
             layout,
             sizes,
             options: *options,
-        })
+        };
+        checkpoint.check_vectors()?;
+        Ok(checkpoint)
     }
 
     /// Widths, depths and lengths.
@@ -284,23 +287,51 @@ impl Checkpoint {
             .unwrap_or_else(|| panic!("a checked CLIP has `{name}`"))
     }
 
-    fn check_finite(&self, name: &str, values: &[f32]) -> Result<()> {
-        // A sum of zeros stays zero unless a value is infinite or not a number; it vectorises, a search doesn't.
-        let zeros: f32 = values.iter().map(|value| value * 0.0).sum();
-        if zeros == 0.0 {
-            return Ok(());
+    /// Biases, norms and the like are checked at once: all of them are less than one matrix, and a training that failed
+    /// shows in most of them.
+    fn check_vectors(&self) -> Result<()> {
+        let mut problems = Vec::new();
+        for (name, shape) in self.tensors() {
+            if shape.len() < 2 {
+                let values = combine::values(&self.file, &self.making(&name))?;
+                problems.extend(not_finite(&name, &values));
+            }
         }
-        let place = values.iter().position(|value| !value.is_finite()).unwrap_or_default();
-        Err(Error::BadTensors {
-            path: self.file.path.clone(),
-            layout: self.layout.name.into(),
-            problems: vec![format!(
-                "`{name}` has {} at element {place}, where a finite number is expected",
-                values[place]
-            )],
-            hint: Some("the file is damaged, or its training failed: fetch or save it again".into()),
-        })
+        self.refuse_any(problems)
     }
+
+    fn check_finite(&self, name: &str, values: &[f32]) -> Result<()> {
+        self.refuse_any(not_finite(name, values).into_iter().collect())
+    }
+
+    fn refuse_any(&self, problems: Vec<String>) -> Result<()> {
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(Error::BadTensors {
+                path: self.file.path.clone(),
+                layout: self.layout.name.into(),
+                problems: problems::listed(problems),
+                hint: Some("the file is damaged, or its training failed: fetch or save it again".into()),
+            }),
+        }
+    }
+}
+
+/// What is wrong with values that are not all finite.
+fn not_finite(name: &str, values: &[f32]) -> Option<String> {
+    // Infinities and NaNs have every bit of the exponent. Gathered with `|`, because that vectorises and a search doesn't.
+    const EXPONENT: u32 = f32::INFINITY.to_bits();
+    let any = values
+        .iter()
+        .fold(0, |any, value| any | u32::from(value.to_bits() & EXPONENT == EXPONENT));
+    if any == 0 {
+        return None;
+    }
+    let place = values.iter().position(|value| !value.is_finite())?;
+    let value = values[place];
+    Some(format!(
+        "`{name}` has {value} at element {place}, where a finite number is expected"
+    ))
 }
 
 /// Rows of the fixed table that Long-CLIP keeps (upstream `model_longclip.py`, `mask1` and `mask2`).

@@ -22,7 +22,7 @@ pub(super) fn values<'a>(file: &'a TensorFile, making: &Making) -> Result<Cow<'a
             Ok(parts.concat().into())
         }
         Making::Polar { r, theta } => {
-            let width = part(file, theta).shape()[1];
+            let width = part(file, theta).shape().iter().skip(1).product::<usize>().max(1);
             let (lengths, directions) = (read(r)?, read(theta)?);
             let rows = directions.chunks_exact(width).zip(lengths.iter());
             Ok(rows.flat_map(|(theta, r)| polar(*r, theta)).collect())

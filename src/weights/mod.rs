@@ -21,6 +21,8 @@ mod stored;
 mod torch;
 
 #[cfg(test)]
+mod nearly_right;
+#[cfg(test)]
 mod tests;
 
 pub use self::checkpoint::{Checkpoint, FIXED_ROWS, LoadOptions, Rounding, Surplus};

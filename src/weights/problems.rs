@@ -1,11 +1,12 @@
 //! What is wrong with a file that isn't a whole CLIP: everything at once, the first few of each kind by name.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::checkpoint::{LoadOptions, Surplus};
-use super::layouts::is_bookkeeping;
+use super::layouts::{Making, is_bookkeeping};
 use super::sizes::{HEAD_WIDTH, Shapes, Sizes};
-use super::stored::TensorFile;
+use super::stored::{StoredType, TensorFile};
 use crate::error::{Error, Result};
 
 /// Named problems of one kind; the others are counted.
@@ -28,24 +29,14 @@ pub(super) fn not_a_clip(file: &TensorFile) -> Error {
     }
 }
 
-/// Sizes by shapes, or the reason why the shapes don't tell.
+/// Sizes by shapes; refuses a file of one tower, whose list of missing tensors would say less than this.
 pub(super) fn sizes(shapes: &Shapes<'_>, options: &LoadOptions) -> Result<Sizes> {
     if let Some(tower) = shapes.missing_tower() {
         let problem = format!("no {tower}: a CLIP has both a text and an image tower");
         let hint = "this is a part of a CLIP, for programs that need one tower; use a file with both";
         return Err(bad(shapes, vec![problem], Some(hint)));
     }
-    shapes.sizes(options.stretching).map_err(|name| {
-        let problem = match shapes.of(name) {
-            Some(shape) => format!("`{name}` has the shape {shape:?}, another number of axes than a CLIP's"),
-            None => format!("`{name}` is missing"),
-        };
-        bad(
-            shapes,
-            vec![problem],
-            Some("the file is incomplete or another model: fetch or save it again"),
-        )
-    })
+    Ok(shapes.sizes(options.stretching))
 }
 
 /// Compares all tensors with those that a CLIP of these sizes has.
@@ -57,76 +48,115 @@ pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -
             vec![sizes.stored_context_length, sizes.text_width],
         ));
     }
-    let (mut missing, mut misshapen, mut used) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut findings = Findings::default();
+    findings.misshapen.extend(disagreement(shapes));
+    let mut used = BTreeSet::new();
     for (name, shape) in &expected {
         let making = (shapes.layout.making)(shapes.file, name);
-        let absent: Vec<&str> = making
-            .parts()
-            .into_iter()
-            .filter(|part| !shapes.file.tensors.contains_key(*part))
-            .collect();
         used.extend(making.parts().into_iter().map(str::to_owned));
-        if !absent.is_empty() {
-            missing.extend(absent.iter().map(|part| format!("`{part}`, expected {shape:?}")));
-            continue;
-        }
-        match making.shape(shapes.file) {
-            Some(found) if found == *shape || is_one_number(&found, shape) => {}
-            found => misshapen.push(misshape(&making.parts(), shape, found)),
-        }
+        findings.compare(&making, shape, shapes);
     }
-    let surplus: Vec<String> = match options.surplus {
-        Surplus::Ignore => Vec::new(),
-        Surplus::Refuse => {
-            let unknown = shapes
-                .file
-                .tensors
-                .keys()
-                .filter(|name| !used.contains(*name) && !is_bookkeeping(name));
-            unknown.map(|name| format!("`{name}`")).collect()
-        }
+    if options.surplus == Surplus::Refuse {
+        let names = shapes.file.tensors.keys();
+        let unknown = names.filter(|name| !used.contains(*name) && !is_bookkeeping(name));
+        findings.surplus = unknown.map(|name| format!("`{name}`")).collect();
+    }
+    let hint = findings.advice();
+    let problems = match findings.listed() {
+        // Only then: a size that no tensor tells is 0, and the missing tensor is the news.
+        none if none.is_empty() => odd_sizes(sizes),
+        some => some,
     };
-    let mut problems = odd_sizes(sizes);
-    let hint = advice(&missing, &misshapen, &surplus);
-    for (kind, found) in [
-        ("missing", missing),
-        ("of another shape", misshapen),
-        ("not a CLIP's", surplus),
-    ] {
-        if !found.is_empty() {
-            problems.push(format!("{} {kind}: {}", found.len(), listed(found).join(", ")));
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(bad(shapes, problems, hint)),
+    }
+}
+
+/// What is wrong, a line a stored tensor: in the names and shapes of the file, which are what a person can look up.
+#[derive(Default)]
+struct Findings {
+    missing: Vec<String>,
+    misshapen: Vec<String>,
+    mistyped: Vec<String>,
+    surplus: Vec<String>,
+}
+
+impl Findings {
+    /// Looks at what one of upstream's tensors is made from.
+    fn compare(&mut self, making: &Making, shape: &[usize], shapes: &Shapes<'_>) {
+        for (part, expected) in making.stored_shapes(shape, shapes.file) {
+            let Some(tensor) = shapes.file.tensors.get(part) else {
+                self.missing.push(format!("`{part}`, expected {}", Shape(&expected)));
+                continue;
+            };
+            let (found, stored_type) = (tensor.shape(), tensor.stored_type());
+            let fits_rows = making.is_per_row(part) && tensor.n_elements() == expected[0];
+            if !fits(found, &expected) && !fits_rows {
+                let expected = Shape(&expected);
+                self.misshapen
+                    .push(format!("`{part}`, expected {expected}, found {found:?}"));
+            }
+            let is_scaled = making.is_scaled(part) && stored_type == StoredType::I8;
+            if !stored_type.is_float() && !is_scaled {
+                self.mistyped
+                    .push(format!("`{part}`, expected f32, f16, bf16 or f64, found {stored_type}"));
+            }
         }
     }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(bad(shapes, problems, hint))
+
+    fn listed(&self) -> Vec<String> {
+        [
+            ("missing", &self.missing),
+            ("of another shape", &self.misshapen),
+            ("of another number type", &self.mistyped),
+            ("not a CLIP's", &self.surplus),
+        ]
+        .into_iter()
+        .filter(|(_, found)| !found.is_empty())
+        .map(|(kind, found)| format!("{} {kind}: {}", found.len(), listed(found.clone()).join(", ")))
+        .collect()
+    }
+
+    fn advice(&self) -> Option<&'static str> {
+        if !self.missing.is_empty() {
+            Some("the file is incomplete: fetch or save it again")
+        } else if !self.misshapen.is_empty() {
+            Some("the file mixes models of different sizes: fetch or save it again")
+        } else if !self.mistyped.is_empty() {
+            Some("quantised weights can't be read: use the file they were made from")
+        } else if !self.surplus.is_empty() {
+            Some("if the rest is what you want, `--ignore-surplus` leaves these alone")
+        } else {
+            None
+        }
     }
 }
 
-/// A scalar may be stored as one number with axes.
-fn is_one_number(found: &[usize], expected: &[usize]) -> bool {
-    expected.is_empty() && found.iter().product::<usize>() == 1
+/// The two projections, if they lead to different spaces: no other tensor tells which of them is wrong.
+fn disagreement(shapes: &Shapes<'_>) -> Option<String> {
+    let dim = |name| shapes.axis(name, 2, 1);
+    let (text, vision) = (dim("text_projection")?, dim("visual.proj")?);
+    (text != vision)
+        .then(|| format!("the text projection leads to {text} dimensions, the image projection to {vision}"))
 }
 
-fn misshape(parts: &[&str], expected: &[usize], found: Option<Vec<usize>>) -> String {
-    let name = parts
-        .iter()
-        .map(|part| format!("`{part}`"))
-        .collect::<Vec<_>>()
-        .join(" with ");
-    match found {
-        Some(found) => format!("{name}, expected {expected:?}, found {found:?}"),
-        None => format!("{name}, expected {expected:?} from them, found shapes that don't fit each other"),
-    }
+/// Whether a shape is the expected one, where 0 stands for any number; one number may have axes.
+fn fits(found: &[usize], expected: &[usize]) -> bool {
+    let same_axes = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| *e == 0 || f == e);
+    same_axes || (expected.is_empty() && found.iter().all(|n| *n == 1))
 }
 
-fn advice(missing: &[String], misshapen: &[String], surplus: &[String]) -> Option<&'static str> {
-    match (missing.is_empty(), misshapen.is_empty(), surplus.is_empty()) {
-        (true, true, false) => Some("if the rest is what you want, `--ignore-surplus` leaves these alone"),
-        (false, ..) => Some("the file is incomplete: fetch or save it again"),
-        (true, false, _) => Some("the file mixes models of different sizes: fetch or save it again"),
-        (true, true, true) => None,
+/// A shape for a message; `?` for an axis that no tensor tells.
+struct Shape<'a>(&'a [usize]);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let axes = self
+            .0
+            .iter()
+            .map(|n| if *n == 0 { "?".to_owned() } else { n.to_string() });
+        write!(f, "[{}]", axes.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -146,17 +176,24 @@ fn odd_sizes(sizes: &Sizes) -> Vec<String> {
             ));
         }
     }
-    if sizes.image_resolution_px == 0 || sizes.vision_layers == 0 || sizes.text_layers == 0 || sizes.embed_dim == 0 {
-        problems.push(format!(
-            "{} px pictures, {} and {} blocks, {} numbers an embedding: none may be 0",
-            sizes.image_resolution_px, sizes.vision_layers, sizes.text_layers, sizes.embed_dim
-        ));
-    }
+    let zeros = [
+        ("picture side", sizes.image_resolution_px),
+        ("patch side", sizes.patch_px),
+        ("image block", sizes.vision_layers),
+        ("text block", sizes.text_layers),
+        ("hidden number of the image MLPs", sizes.vision_mlp_dim),
+        ("hidden number of the text MLPs", sizes.text_mlp_dim),
+        ("embedding dimension", sizes.embed_dim),
+        ("token id", sizes.vocab_size),
+        ("text position", sizes.context_length),
+    ];
+    let zeros = zeros.iter().filter(|(_, n)| *n == 0);
+    problems.extend(zeros.map(|(what, _)| format!("no {what} at all, by the shapes of its tensors")));
     problems
 }
 
 /// The first few, and how many more.
-fn listed(mut all: Vec<String>) -> Vec<String> {
+pub(super) fn listed(mut all: Vec<String>) -> Vec<String> {
     let more = all.len().saturating_sub(NAMED_MAX);
     all.truncate(NAMED_MAX);
     if more > 0 {

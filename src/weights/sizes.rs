@@ -3,6 +3,8 @@
 //! Shapes never lie, configs do (FIELD: 77 rows where a config says 248, and the other way round). A config has the word
 //! only where shapes can't tell: the number of heads.
 
+use std::collections::BTreeSet;
+
 use super::layouts::Layout;
 use super::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 use super::stored::TensorFile;
@@ -72,9 +74,11 @@ impl Shapes<'_> {
         (self.layout.making)(self.file, name).shape(self.file)
     }
 
-    fn axis(&self, name: &str, n_axes: usize, axis: usize) -> Option<usize> {
+    /// The length of an axis of upstream's tensor, if it has so many.
+    pub(super) fn axis(&self, name: &str, n_axes: usize, axis: usize) -> Option<usize> {
+        // An empty tensor says nothing: its other axes may be anything.
         self.of(name)
-            .filter(|shape| shape.len() == n_axes)
+            .filter(|shape| shape.len() == n_axes && !shape.contains(&0))
             .map(|shape| shape[axis])
     }
 
@@ -87,12 +91,19 @@ impl Shapes<'_> {
 
     /// One more than the last block of which anything is there, so that a missing block between others is noticed.
     fn layers(&self, tower: &str) -> usize {
+        let numbers: BTreeSet<usize> = self
+            .file
+            .tensors
+            .keys()
+            .flat_map(|name| name.split('.').filter_map(|word| word.parse().ok()))
+            .filter(|number| *number < LAYERS_MAX)
+            .collect();
         let has_layer = |layer: &usize| {
             BLOCK_PARAMETERS
                 .iter()
                 .any(|p| self.has_any_part(&format!("{tower}transformer.resblocks.{layer}.{p}")))
         };
-        (0..LAYERS_MAX).rev().find(has_layer).map_or(0, |last| last + 1)
+        numbers.into_iter().rev().find(has_layer).map_or(0, |last| last + 1)
     }
 
     /// Whether the file holds a second, trained position table.
@@ -114,54 +125,109 @@ impl Shapes<'_> {
         }
     }
 
-    /// Sizes by shapes, or the tensor that is needed to know one and isn't there (or has the wrong number of axes).
-    pub(super) fn sizes(&self, stretching: Option<Stretching>) -> Result<Sizes, &'static str> {
-        let axis = |name: &'static str, n_axes, axis| self.axis(name, n_axes, axis).ok_or(name);
-        let vision_width = axis("visual.conv1.weight", 4, 0)?;
-        let patch_px = axis("visual.conv1.weight", 4, 3)?;
-        let n_positions = axis("visual.positional_embedding", 2, 0)?;
-        let grid = n_positions.saturating_sub(1).isqrt();
-        let text_width = axis("token_embedding.weight", 2, 1)?;
-        let stored_context_length = axis("positional_embedding", 2, 0)?;
-        let is_clip_table = stored_context_length == CLIP_CONTEXT_LENGTH && !self.has_residual_positions();
-        let embed_dim = axis("text_projection", 2, 1).or(axis("visual.proj", 2, 1))?;
-        // Where the first block's is missing the usual factor serves to check the others.
-        let mlp_dim = |tower: &str, width: usize| {
-            self.axis(&format!("{tower}transformer.resblocks.0.mlp.c_fc.bias"), 1, 0)
-                .unwrap_or(4 * width)
+    /// Sizes by shapes; 0 where no tensor tells.
+    pub(super) fn sizes(&self, stretching: Option<Stretching>) -> Sizes {
+        let tower = |name: &str, witnesses: &[Witness]| {
+            let layers = self.layers(name);
+            (self.most_common(witnesses), layers, self.mlp_dim(name, layers))
         };
-        Ok(Sizes {
-            image_resolution_px: grid * patch_px,
+        let (vision_width, vision_layers, vision_mlp_dim) = tower("visual.", &VISION_WIDTH);
+        let (text_width, text_layers, text_mlp_dim) = tower("", &TEXT_WIDTH);
+        let patch_px = self.most_common(&[("visual.conv1.weight", 4, 3)]);
+        let n_positions = self.most_common(&[("visual.positional_embedding", 2, 0)]);
+        let stored_context_length = self.most_common(&[("positional_embedding", 2, 0)]);
+        let is_clip_table = stored_context_length == CLIP_CONTEXT_LENGTH && !self.has_residual_positions();
+        Sizes {
+            image_resolution_px: n_positions.saturating_sub(1).isqrt().saturating_mul(patch_px),
             patch_px,
             vision_width,
-            vision_layers: self.layers("visual."),
+            vision_layers,
             vision_heads: vision_width / HEAD_WIDTH,
-            vision_mlp_dim: mlp_dim("visual.", vision_width),
+            vision_mlp_dim,
             text_width,
-            text_layers: self.layers(""),
+            text_layers,
             text_heads: text_width / HEAD_WIDTH,
-            text_mlp_dim: mlp_dim("", text_width),
-            embed_dim,
-            vocab_size: axis("token_embedding.weight", 2, 0)?,
+            text_mlp_dim,
+            embed_dim: self.most_common(&[("text_projection", 2, 1), ("visual.proj", 2, 1)]),
+            vocab_size: self.most_common(&[("token_embedding.weight", 2, 0)]),
             context_length: match stretching {
                 Some(stretching) if is_clip_table => stretching.stretched_rows(stored_context_length),
                 _ => stored_context_length,
             },
             stored_context_length,
-        })
+        }
     }
+
+    fn mlp_dim(&self, tower: &str, n_layers: usize) -> usize {
+        let block = |layer: usize| format!("{tower}transformer.resblocks.{layer}.mlp");
+        most_common((0..n_layers).flat_map(|layer| {
+            [
+                self.axis(&format!("{}.c_fc.weight", block(layer)), 2, 0),
+                self.axis(&format!("{}.c_fc.bias", block(layer)), 1, 0),
+                self.axis(&format!("{}.c_proj.weight", block(layer)), 2, 1),
+            ]
+        }))
+    }
+
+    fn most_common(&self, witnesses: &[Witness]) -> usize {
+        most_common(
+            witnesses
+                .iter()
+                .map(|(name, n_axes, axis)| self.axis(name, *n_axes, *axis)),
+        )
+    }
+}
+
+/// Where a size shows: a tensor, how many axes it has, and which of them it is.
+type Witness = (&'static str, usize, usize);
+
+// A width shows in several tensors, and what most of them say is taken: so one misshapen tensor is the one that is
+// named, and not all the others because they differ from it.
+const VISION_WIDTH: [Witness; 5] = [
+    ("visual.conv1.weight", 4, 0),
+    ("visual.class_embedding", 1, 0),
+    ("visual.positional_embedding", 2, 1),
+    ("visual.ln_pre.weight", 1, 0),
+    ("visual.ln_post.weight", 1, 0),
+];
+const TEXT_WIDTH: [Witness; 5] = [
+    ("token_embedding.weight", 2, 1),
+    ("positional_embedding", 2, 1),
+    ("ln_final.weight", 1, 0),
+    ("ln_final.bias", 1, 0),
+    ("text_projection", 2, 0),
+];
+
+/// The number given most often, the first of several; 0 if none is given.
+fn most_common(given: impl Iterator<Item = Option<usize>>) -> usize {
+    let mut counts: Vec<(usize, usize)> = Vec::new();
+    for number in given.flatten() {
+        match counts.iter_mut().find(|(known, _)| *known == number) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((number, 1)),
+        }
+    }
+    let most = counts.iter().map(|(_, count)| *count).max();
+    counts
+        .iter()
+        .find(|(_, count)| Some(*count) == most)
+        .map_or(0, |(number, _)| *number)
 }
 
 impl Sizes {
     /// Patches a side.
     pub fn grid(&self) -> usize {
-        self.image_resolution_px / self.patch_px
+        self.image_resolution_px.checked_div(self.patch_px).unwrap_or(0)
     }
 
     /// Every tensor of a CLIP of these sizes, with its shape, in upstream's layout; without `positional_embedding_res`.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let (vision, text, embed) = (self.vision_width, self.text_width, self.embed_dim);
-        let (patch, n_positions) = (self.patch_px, self.grid() * self.grid() + 1);
+        let patch = self.patch_px;
+        let n_positions = match self.grid() {
+            0 => 0, // not known, as the other zeros of a file that is refused
+            grid => grid * grid + 1,
+        };
         let mut list: Vec<(String, Vec<usize>)> = [
             ("positional_embedding", vec![self.stored_context_length, text]),
             ("token_embedding.weight", vec![self.vocab_size, text]),

@@ -42,6 +42,14 @@ impl StoredType {
             StoredType::I8 | StoredType::U8 | StoredType::Bool => 1,
         }
     }
+
+    /// Whether weights are kept in it as they are: not whole numbers, which want a scale.
+    pub(super) fn is_float(self) -> bool {
+        matches!(
+            self,
+            StoredType::F64 | StoredType::F32 | StoredType::F16 | StoredType::BF16
+        )
+    }
 }
 
 impl fmt::Display for StoredType {
@@ -99,19 +107,26 @@ impl StoredTensor {
 
     /// How many elements it has.
     pub(super) fn n_elements(&self) -> usize {
-        self.shape.iter().product()
+        // Of an empty tensor the other axes may be anything, and their product more than fits.
+        if self.shape.contains(&0) {
+            0
+        } else {
+            self.shape.iter().product()
+        }
     }
 
     /// The bytes of the blob that its elements lie among.
     pub(super) fn byte_range(&self) -> Range<usize> {
+        if self.n_elements() == 0 {
+            return self.start_byte..self.start_byte; // its strides may be anything
+        }
         let span: usize = self
             .shape
             .iter()
             .zip(&self.strides)
-            .map(|(n, stride)| n.saturating_sub(1) * stride)
+            .map(|(n, stride)| (n - 1) * stride)
             .sum();
-        let n_stored = if self.n_elements() == 0 { 0 } else { span + 1 };
-        self.start_byte..self.start_byte + n_stored * self.stored_type.size_bytes()
+        self.start_byte..self.start_byte + (span + 1) * self.stored_type.size_bytes()
     }
 
     /// Whether the elements lie one behind the other, the last axis fastest. The stride of an axis of one is free.
@@ -126,9 +141,10 @@ impl StoredTensor {
 
 /// Strides of a dense tensor whose last axis is the fastest, in elements.
 pub(super) fn row_major_strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1usize; shape.len()];
     for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis].max(1);
+        // Saturating for the sake of empty tensors, whose other axes may be anything; no element is found by these.
+        strides[axis - 1] = strides[axis].saturating_mul(shape[axis].max(1));
     }
     strides
 }

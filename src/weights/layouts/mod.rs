@@ -65,24 +65,58 @@ impl Making {
                 shape
             }),
             Making::Joined(names) => {
-                let shapes: Option<Vec<Vec<usize>>> = names.iter().map(|name| shape(name)).collect();
-                let shapes = shapes?;
-                let mut joined = shapes[0].clone();
-                let same = shapes.iter().all(|s| !s.is_empty() && s[1..] == joined[1..]);
-                *joined.first_mut().filter(|_| same)? = shapes.iter().map(|s| s[0]).sum();
-                Some(joined)
+                let shapes: Vec<Vec<usize>> = names.iter().map(|name| shape(name)).collect::<Option<_>>()?;
+                let (_, inner) = shapes[0].split_first()?;
+                let mut n_rows = shapes.iter().map(|shape| match shape.split_first() {
+                    Some((n_rows, others)) if others == inner => Some(*n_rows),
+                    _ => None,
+                });
+                let n_rows = n_rows.try_fold(0usize, |sum, n| sum.checked_add(n?))?;
+                Some([&[n_rows], inner].concat())
             }
-            Making::Polar { r, theta } => {
-                let theta = shape(theta)?;
-                let lengths: usize = shape(r)?.iter().product();
-                (theta.len() == 2 && lengths == theta[0]).then_some(theta)
+            Making::Polar { theta, .. } => shape(theta),
+            Making::LowRank { a, b, .. } => match (shape(a)?.as_slice(), shape(b)?.as_slice()) {
+                (&[n, rank], &[same_rank, width]) if rank == same_rank => Some(vec![n, width]),
+                _ => None,
+            },
+        }
+    }
+
+    /// Whether a part holds one number a row, which files write with and without a second axis.
+    pub(super) fn is_per_row(&self, part: &str) -> bool {
+        match self {
+            Making::Polar { r, .. } => r == part,
+            Making::LowRank { scale, .. } => scale.as_deref() == Some(part),
+            Making::AsStored(_) | Making::Transposed(_) | Making::Joined(_) => false,
+        }
+    }
+
+    /// Whether a part may be kept as whole numbers, because a scale goes with it.
+    pub(super) fn is_scaled(&self, part: &str) -> bool {
+        matches!(self, Making::LowRank { a, scale: Some(_), .. } if a == part)
+    }
+
+    /// The stored tensors, with the shapes that they have if upstream's tensor has this one; an axis of 0 may be any.
+    pub(super) fn stored_shapes(&self, shape: &[usize], file: &TensorFile) -> Vec<(&str, Vec<usize>)> {
+        let n_rows = shape.first().copied().unwrap_or(1);
+        match self {
+            Making::AsStored(name) => vec![(name, shape.to_vec())],
+            Making::Transposed(name) => vec![(name, shape.iter().rev().copied().collect())],
+            Making::Joined(names) => {
+                let mut part = shape.to_vec();
+                part.iter_mut().take(1).for_each(|n_rows| *n_rows /= names.len());
+                names.iter().map(|name| (name.as_str(), part.clone())).collect()
             }
+            Making::Polar { r, theta } => vec![(r, vec![n_rows, 1]), (theta, shape.to_vec())],
             Making::LowRank { a, scale, b } => {
-                let (a, b) = (shape(a)?, shape(b)?);
-                let scales = scale
-                    .as_ref()
-                    .map_or(Some(a[0]), |scale| shape(scale).map(|s| s.iter().product()))?;
-                (a.len() == 2 && b.len() == 2 && a[1] == b[0] && scales == a[0]).then(|| vec![a[0], b[1]])
+                let rank = match file.tensors.get(b).map(|b| b.shape()) {
+                    Some(&[rank, _]) => rank,
+                    _ => 0,
+                };
+                let mut parts = vec![(a.as_str(), vec![n_rows, rank])];
+                parts.extend(scale.as_ref().map(|scale| (scale.as_str(), vec![n_rows])));
+                parts.push((b, vec![rank, shape.last().copied().unwrap_or(0)]));
+                parts
             }
         }
     }
@@ -107,6 +141,12 @@ static LAYOUTS: [Layout; 6] = [
     openclip::CUSTOM_TEXT,
     openai::LAYOUT,
 ];
+
+/// All layouts, for the tests that hold each of them to the same.
+#[cfg(test)]
+pub(super) fn all() -> &'static [Layout] {
+    &LAYOUTS
+}
 
 /// The layout of a file, if it is one that we know.
 pub(super) fn recognise(file: &TensorFile) -> Option<&'static Layout> {
