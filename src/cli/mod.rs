@@ -2,6 +2,7 @@
 //!
 //! Only here are terminals, flags, the environment and exit codes. Results go to stdout, everything else to stderr.
 
+mod bench;
 mod classify;
 mod completions;
 mod embed;
@@ -44,6 +45,7 @@ enum Command {
     Embed(embed::Args),
     Tokens(tokens::Args),
     Model(model::Args),
+    Bench(bench::Args),
     Completions(completions::Args),
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Embed(args) => embed::run(&args, report),
         Command::Tokens(args) => tokens::run(&args, report),
         Command::Model(args) => model::run(&args, report),
+        Command::Bench(args) => bench::run(&args, report),
         Command::Completions(args) => completions::run(&args),
     };
     outcome.unwrap_or_else(|error| report.failure(&error)).into()

@@ -72,6 +72,16 @@ impl ModelFlags {
         LongClip::from_checkpoint(checkpoint, &self.model_options()?)
     }
 
+    /// The number type as typed.
+    pub(super) fn dtype_name(&self) -> String {
+        format!("{:?}", self.dtype).to_lowercase()
+    }
+
+    /// The threads that the model computes on.
+    pub(super) fn thread_count(&self) -> usize {
+        self.threads.map_or_else(longclip::kernels::physical_cores, usize::from)
+    }
+
     fn load_options(&self) -> LoadOptions {
         LoadOptions {
             surplus: if self.ignore_surplus {

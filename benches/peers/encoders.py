@@ -1,0 +1,158 @@
+"""Encoder times against PyTorch, ONNX Runtime and OpenVINO: same weights, same input, interleaved in one run.
+
+    python -m venv venv && venv/bin/pip install -r requirements.txt
+    venv/bin/python weights.py B B.safetensors
+    venv/bin/python encoders.py B.safetensors --longclip ../../target/release/longclip [--batch 1,8] [--rounds 7] [--json out.json]
+
+Every engine computes each case once a round, in turn, so that a busy machine disturbs all alike; quoted are medians, and
+ratios of medians. Peers are given their best: fused attention, the end-token cut for texts, prepacked models, threads = cores.
+Outputs are compared first (cosine to PyTorch f32). longclip's time is the one that `longclip bench` takes inside its process.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from clip import Text, Vision
+
+THREADS = os.cpu_count()
+
+
+def torch_runner(module, dtype=None):
+    module = module.eval()
+    if dtype is not None:
+        module = module.to(dtype)
+
+    @torch.inference_mode()
+    def run(x):
+        x = torch.from_numpy(x)
+        return module(x if dtype is None or x.dtype == torch.long else x.to(dtype)).float().numpy()
+
+    return run
+
+
+def export(module, example, path):
+    torch.onnx.export(module.eval(), (torch.from_numpy(example),), path, input_names=["x"], output_names=["y"], dynamo=False, opset_version=17)
+    return path
+
+
+def ort_runner(path):
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = THREADS
+    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda x: session.run(None, {"x": x})[0]
+
+
+def openvino_runner(model, precision):
+    import openvino as ov
+
+    compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": THREADS, "PERFORMANCE_HINT": "LATENCY"})
+    request = compiled.create_infer_request()
+    return lambda x: next(iter(request.infer({0: x}).values())).copy()
+
+
+def openvino_int8(path, example):
+    import nncf
+    import openvino as ov
+
+    model = ov.Core().read_model(path)
+    rng = np.random.default_rng(0)
+    data = [rng.standard_normal(example.shape).astype(np.float32) for _ in range(16)]
+    return nncf.quantize(model, nncf.Dataset(data), model_type=nncf.ModelType.TRANSFORMER, subset_size=16)
+
+
+def longclip_runner(opt, tower, dtype, batch, tokens):
+    command = [opt.longclip, "bench", "-q", "--model", opt.weights, "--tower", tower, "--dtype", dtype, "--batch", str(batch), "--tokens", str(tokens),
+               "--rounds", "3", "--threads", str(THREADS), "--format", "json"]
+
+    def seconds():
+        return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)[0]["ms_median"] / 1e3
+
+    return seconds
+
+
+def timed(run, x):
+    def seconds():
+        start = time.perf_counter()
+        run(x)
+        return time.perf_counter() - start
+
+    return seconds
+
+
+def cosine(a, b):
+    a, b = a.reshape(len(a), -1).astype(np.float64), b.reshape(len(b), -1).astype(np.float64)
+    return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
+
+
+def candidates(opt, module, x, tower, batch, tokens, folder):
+    """name -> (seconds of one pass, least cosine to PyTorch f32 or None)"""
+    reference = torch_runner(module)
+    expected, out = reference(x), {}
+    add = lambda name, run: out.update({name: (timed(run, x), cosine(run(x), expected))})
+    add("torch f32", reference)
+    path = export(module, x, os.path.join(folder, f"{tower}-{batch}-{tokens}.onnx"))
+    add("onnxruntime f32", ort_runner(path))
+    add("openvino f32", openvino_runner(path, "f32"))
+    if tower == "image":
+        add("openvino bf16", openvino_runner(path, "bf16"))
+        if not opt.no_int8:
+            add("openvino int8", openvino_runner(openvino_int8(path, x), "f32"))
+    for dtype in ("f32", "bf16", "int8"):
+        if dtype != "int8" or not opt.no_int8:
+            out[f"longclip {dtype}"] = (longclip_runner(opt, tower, dtype, batch, tokens), None)
+    return out
+
+
+def case(opt, weights, tower, batch, tokens, folder):
+    rng = np.random.default_rng(3)
+    if tower == "image":
+        module, x = Vision(weights), rng.standard_normal((batch, 3, 224, 224)).astype(np.float32)
+    else:
+        module, x = Text(weights), rng.integers(0, 49406, (batch, tokens)).astype(np.int64)
+        x[:, -1] = 49407
+    engines, times = candidates(opt, module, x, tower, batch, tokens, folder), {}
+    for round_ in range(opt.rounds + 1):
+        for name, (seconds, _) in engines.items():
+            taken = seconds()
+            if round_:  # the first round warms up
+                times.setdefault(name, []).append(taken)
+    medians = {name: statistics.median(t) for name, t in times.items()}
+    print(f"\n{tower}, batch {batch}" + (f", {tokens} tokens" if tower == "text" else ""))
+    for name, median in medians.items():
+        near = engines[name][1]
+        print(f"  {name:16} {median * 1e3:9.1f} ms  {batch / median:8.2f}/s" + ("" if near is None else f"  cosine {near:.6f}"))
+    pairs = [("f32", "openvino f32"), ("bf16", "openvino bf16"), ("int8", "openvino int8"), ("f32", "onnxruntime f32"), ("f32", "torch f32")]
+    ratios = {f"longclip {ours} / {peer}": medians[peer] / medians[f"longclip {ours}"] for ours, peer in pairs if peer in medians and f"longclip {ours}" in medians}
+    for name, ratio in ratios.items():
+        print(f"  {name:34} {ratio:5.2f}x as fast")
+    return {"tower": tower, "batch": batch, "tokens": tokens, "rounds": opt.rounds, "seconds": medians, "times_as_fast": ratios}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights")
+    parser.add_argument("--longclip", default="../../target/release/longclip")
+    parser.add_argument("--batch", default="1,8")
+    parser.add_argument("--texts", default="80", help="numbers of texts of 9 tokens; 0 for none")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--no-int8", action="store_true")
+    parser.add_argument("--json")
+    opt = parser.parse_args()
+    torch.set_num_threads(THREADS)
+    weights = load_file(opt.weights)
+    with tempfile.TemporaryDirectory() as folder:
+        cases = [("image", int(b), 0) for b in opt.batch.split(",")] + [("text", int(n), 9) for n in opt.texts.split(",") if int(n)]
+        results = [case(opt, weights, tower, batch, max(tokens, 1), folder) for tower, batch, tokens in cases]
+    if opt.json:
+        with open(opt.json, "w") as f:
+            json.dump(results, f, indent=1)
