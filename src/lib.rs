@@ -17,11 +17,13 @@
 
 mod classify;
 pub mod error;
+pub mod input;
 pub mod kernels;
 pub mod labels;
 pub mod model;
 pub mod nano;
 pub mod output;
+pub mod pipeline;
 pub mod preprocess;
 pub mod score;
 pub mod text;

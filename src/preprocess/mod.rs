@@ -10,6 +10,11 @@ mod picture;
 mod recognise;
 mod resize;
 
+/// Whether a file that begins so is a picture of a format with a signature, decoded here or not.
+pub fn begins_like_a_picture(start: &[u8]) -> bool {
+    image::guess_format(start).is_ok()
+}
+
 pub use decode::{Limits, Orientation, decode};
 pub use picture::{Mode, Picture};
 
@@ -111,8 +116,20 @@ impl Preprocess {
     /// # Errors
     /// [`Error::Picture`] as [`decode()`].
     pub fn run(&self, name: &str, bytes: &[u8]) -> Result<Pixels> {
-        let picture = decode(name, bytes, self.orientation, &self.limits)?;
-        Ok(normalise(&self.crop_u8(&picture), self.resolution_px))
+        Ok(self.pixels(&self.decode(name, bytes)?))
+    }
+
+    /// The first half of [`Preprocess::run`], for those who want the picture too.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] as [`decode()`].
+    pub fn decode(&self, name: &str, bytes: &[u8]) -> Result<Picture> {
+        decode(name, bytes, self.orientation, &self.limits)
+    }
+
+    /// The second half of [`Preprocess::run`].
+    pub fn pixels(&self, picture: &Picture) -> Pixels {
+        normalise(&self.crop_u8(picture), self.resolution_px)
     }
 
     /// Short side to R by bicubic, then the central `(R, R, 3)` as RGB bytes, row-major.

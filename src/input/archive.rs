@@ -1,0 +1,155 @@
+//! Tar archives, plain or packed with gzip or zstd: their pictures in the order in which they stand.
+//!
+//! An archive is read once, from front to back, on a thread of its own that is at most two members ahead. A member is
+//! called `shard.tar/key.jpg`, and carries `__key__`: its name up to the first dot behind the last slash, by which
+//! WebDataset (github.com/webdataset/webdataset, `tariterators.py`) knows the files of one sample.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+
+use super::content::{LARGEST_BYTES, read_at_most};
+use super::folder::is_named_like_a_picture;
+use super::{Content, Item, Items, Skipped};
+use crate::error::Error;
+use crate::preprocess;
+
+/// So many first bytes tell whether something is an archive: a tar header's magic stands at 257.
+pub(super) const TELLING_BYTES: u64 = 265;
+const GZIP: &[u8] = b"\x1f\x8b";
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+/// Members read ahead, so that unpacking goes on while pictures are decoded.
+const MEMBERS_AHEAD: usize = 2;
+const ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.zstd", ".tzst"];
+
+pub(super) fn is_named_like_one(path: &Path) -> bool {
+    let name = path.as_os_str().to_string_lossy().to_lowercase();
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+pub(super) fn begins_like_one(start: &[u8]) -> bool {
+    start.starts_with(GZIP) || start.starts_with(ZSTD) || start.get(257..262) == Some(b"ustar")
+}
+
+pub(super) fn file_items(path: PathBuf, skipped: &Skipped) -> Items {
+    let name = path.display().to_string();
+    match File::open(&path) {
+        Ok(file) => items(name, Box::new(file), skipped),
+        Err(source) => super::one(Item::unusable(name, Error::Read { path, source })),
+    }
+}
+
+/// The pictures of an archive that is read from `reader` and called `name`; `-` is stdin.
+pub(super) fn items(name: String, reader: Box<dyn Read + Send>, skipped: &Skipped) -> Items {
+    let (sender, receiver) = sync_channel(MEMBERS_AHEAD);
+    let unpacking = Unpacking {
+        name: name.clone(),
+        skipped: skipped.clone(),
+        sender,
+    };
+    let spawned = thread::Builder::new().name("archive".into()).spawn(move || {
+        if let Err(source) = unpacking.send_all(reader) {
+            let path = unpacking.name.clone().into();
+            let item = Item::unusable(unpacking.name.clone(), Error::Read { path, source });
+            // Where nobody listens any more, nobody wants to know.
+            let _ = unpacking.sender.send(item);
+        }
+    });
+    match spawned {
+        Ok(_) => Box::new(receiver.into_iter()),
+        Err(source) => {
+            let path = name.clone().into();
+            super::one(Item::unusable(name, Error::Read { path, source }))
+        }
+    }
+}
+
+struct Unpacking {
+    name: String,
+    skipped: Skipped,
+    sender: SyncSender<Item>,
+}
+
+impl Unpacking {
+    fn send_all(&self, reader: Box<dyn Read + Send>) -> io::Result<()> {
+        let mut archive = tar::Archive::new(unpacked(BufReader::new(reader))?);
+        for member in archive.entries()? {
+            let mut member = member?;
+            if !member.header().entry_type().is_file() {
+                continue;
+            }
+            let inner = member.path()?.into_owned();
+            let Some(item) = self.item(&inner, &mut member)? else {
+                continue;
+            };
+            if self.sender.send(item).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn item(&self, inner: &Path, member: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<Item>> {
+        let is_hidden = |part: std::path::Component<'_>| {
+            let part = part.as_os_str().as_encoded_bytes();
+            part.starts_with(b".") && part != b"." && part != b".."
+        };
+        if inner.components().any(is_hidden) {
+            return Ok(None);
+        }
+        let name = self.member_name(inner);
+        if member.size() > LARGEST_BYTES {
+            let source = io::Error::other("a member of more than 1 GiB");
+            let path = name.clone().into();
+            return Ok(Some(Item::unusable(name, Error::Read { path, source })));
+        }
+        let mut start = Vec::new();
+        member.by_ref().take(64).read_to_end(&mut start)?;
+        if !is_named_like_a_picture(inner) && !preprocess::begins_like_a_picture(&start) {
+            self.skipped.not_picture(Path::new(&name));
+            return Ok(None);
+        }
+        // A member cut short by the archive's end must not pass as a whole one.
+        let size = member.size();
+        let bytes = read_at_most(io::Cursor::new(start).chain(member))?.unwrap_or_default();
+        if bytes.len() as u64 != size {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("it ends in the middle of `{name}`"),
+            ));
+        }
+        let mut item = Item::new(name, Content::Bytes(bytes));
+        item.fields.insert("__key__".into(), key(inner).into());
+        Ok(Some(item))
+    }
+
+    fn member_name(&self, inner: &Path) -> String {
+        if self.name == "-" {
+            return inner.display().to_string();
+        }
+        format!("{}/{}", self.name, inner.display())
+    }
+}
+
+fn unpacked<R: Read + Send + 'static>(mut reader: BufReader<R>) -> io::Result<Box<dyn Read>> {
+    let start = reader.fill_buf()?;
+    if start.starts_with(GZIP) {
+        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(reader)));
+    }
+    if start.starts_with(ZSTD) {
+        return Ok(Box::new(zstd::Decoder::with_buffer(reader)?));
+    }
+    Ok(Box::new(reader))
+}
+
+/// WebDataset's key of a member: `a/b.c.jpg` is the `c.jpg` of `a/b`.
+fn key(inner: &Path) -> String {
+    let name = inner.to_string_lossy();
+    let behind_slash = name.rfind('/').map_or(0, |slash| slash + 1);
+    match name[behind_slash..].find('.') {
+        Some(dot) => name[..behind_slash + dot].to_owned(),
+        None => name.into_owned(),
+    }
+}

@@ -1,0 +1,159 @@
+//! A folder's pictures: all folders below it, each in byte order of its names, files and folders alike.
+//!
+//! Hidden names are passed over. A file counts as a picture by its ending or else by its first bytes; others are
+//! counted as skipped. Holds the names of the folders from the top to here, no more.
+
+use std::ffi::OsString;
+use std::fs::{self, DirEntry, File, FileType};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::{InputOptions, Item, Items, Links};
+use crate::error::Error;
+use crate::preprocess;
+
+/// Endings of pictures, those among them that are refused with advice, so that a folder's HEIC photos are not
+/// silently absent.
+const ENDINGS: [&str; 25] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ico", "pbm", "pgm", "ppm", "pam", "pnm",
+    "qoi", "tga", "hdr", "heic", "heif", "avif", "jxl", "jp2", "apng",
+];
+
+/// Whether a name ends as pictures' names do.
+pub(super) fn is_named_like_a_picture(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
+}
+
+pub(super) fn items(path: PathBuf, options: &InputOptions) -> Items {
+    let mut walk = Walk {
+        levels: Vec::new(),
+        options: options.clone(),
+    };
+    let unreadable = walk.enter(path);
+    Box::new(unreadable.into_iter().chain(walk))
+}
+
+struct Walk {
+    /// The folders from the named one to the one that is being read.
+    levels: Vec<Level>,
+    options: InputOptions,
+}
+
+struct Level {
+    path: PathBuf,
+    /// Where it really is; known where links are followed.
+    real: Option<PathBuf>,
+    entries: std::vec::IntoIter<Entry>,
+}
+
+struct Entry {
+    name: OsString,
+    kind: FileType,
+}
+
+/// What becomes of an entry.
+enum Verdict {
+    Picture,
+    Folder,
+    Skipped,
+}
+
+impl Iterator for Walk {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            let level = self.levels.last_mut()?;
+            let Some(entry) = level.entries.next() else {
+                self.levels.pop();
+                continue;
+            };
+            let path = level.path.join(&entry.name);
+            match self.judge(&path, entry.kind) {
+                Verdict::Picture => return Some(Item::file(path)),
+                Verdict::Folder => {
+                    if let Some(unreadable) = self.enter(path) {
+                        return Some(unreadable);
+                    }
+                }
+                Verdict::Skipped => {}
+            }
+        }
+    }
+}
+
+impl Walk {
+    /// Goes down into a folder; gives an item that says so where it can't be read.
+    fn enter(&mut self, path: PathBuf) -> Option<Item> {
+        if self
+            .options
+            .max_depth
+            .is_some_and(|deepest| self.levels.len() >= deepest)
+        {
+            return None;
+        }
+        let real = match self.options.links {
+            Links::Follow => fs::canonicalize(&path).ok(),
+            Links::PassOver => None,
+        };
+        if real.is_some() && self.levels.iter().any(|level| level.real == real) {
+            self.options.skipped.circle(&path);
+            return None;
+        }
+        match sorted_entries(&path) {
+            Ok(entries) => {
+                let entries = entries.into_iter();
+                self.levels.push(Level { path, real, entries });
+                None
+            }
+            Err(source) => {
+                let name = path.display().to_string();
+                Some(Item::unusable(name, Error::Read { path, source }))
+            }
+        }
+    }
+
+    fn judge(&self, path: &Path, kind: FileType) -> Verdict {
+        // A link whose target is gone has a picture's name and no bytes: its item says so.
+        let target = if kind.is_symlink() {
+            fs::metadata(path).ok()
+        } else {
+            None
+        };
+        let is_dir = target.as_ref().map_or(kind.is_dir(), fs::Metadata::is_dir);
+        if is_dir && kind.is_symlink() && self.options.links == Links::PassOver {
+            self.options.skipped.link(path);
+            return Verdict::Skipped;
+        }
+        if is_dir {
+            return Verdict::Folder;
+        }
+        let is_file = target.as_ref().map_or(kind.is_file(), fs::Metadata::is_file);
+        let is_picture = is_named_like_a_picture(path) || (is_file && begins_like_a_picture(path).unwrap_or(false));
+        if is_picture && (is_file || kind.is_symlink()) {
+            return Verdict::Picture;
+        }
+        self.options.skipped.not_picture(path);
+        Verdict::Skipped
+    }
+}
+
+fn sorted_entries(path: &Path) -> io::Result<Vec<Entry>> {
+    let entry = |entry: io::Result<DirEntry>| {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        let name = entry.file_name();
+        Ok(Entry { name, kind })
+    };
+    let mut entries: Vec<Entry> = fs::read_dir(path)?.map(entry).collect::<io::Result<_>>()?;
+    entries.retain(|entry| !entry.name.as_encoded_bytes().starts_with(b"."));
+    entries.sort_unstable_by(|a, b| a.name.as_encoded_bytes().cmp(b.name.as_encoded_bytes()));
+    Ok(entries)
+}
+
+fn begins_like_a_picture(path: &Path) -> io::Result<bool> {
+    let mut start = Vec::new();
+    File::open(path)?.take(64).read_to_end(&mut start)?;
+    Ok(preprocess::begins_like_a_picture(&start))
+}

@@ -1,0 +1,132 @@
+//! A list of pictures: one name an entry, as `find` and `git ls-files` print them. Names are whole: no patterns.
+
+use std::path::{Path, PathBuf};
+
+use super::{InputOptions, Item, Items, Patterns, named};
+use crate::error::Error;
+
+/// What stands between the names of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Separator {
+    /// A line's end, with or without a carriage return.
+    #[default]
+    Line,
+    /// A zero byte, as of `find -print0`.
+    Nul,
+}
+
+/// The longest line that is read: a record with a large picture in base64.
+const LONGEST_ENTRY_BYTES: u64 = 1 << 30;
+
+pub(super) fn items(list: &Path, separator: Separator, options: &InputOptions) -> Items {
+    let options = options.clone();
+    match open(list) {
+        Ok(reader) => Box::new(
+            Entries::new(reader, separator, list).flat_map(move |entry| match entry {
+                Ok(name) => named(name_of(name.bytes), Patterns::Literal, &options),
+                Err(error) => super::one(Item::unusable(error.0, error.1)),
+            }),
+        ),
+        Err(error) => super::one(Item::unusable(list.display().to_string(), error)),
+    }
+}
+
+/// Opens a list; `-` is stdin.
+pub(super) fn open(list: &Path) -> Result<Box<dyn std::io::BufRead + Send>, Error> {
+    if list == Path::new("-") {
+        return Ok(Box::new(std::io::BufReader::new(std::io::stdin())));
+    }
+    let file = std::fs::File::open(list).map_err(|source| Error::Read {
+        path: list.to_owned(),
+        source,
+    })?;
+    Ok(Box::new(std::io::BufReader::new(file)))
+}
+
+/// One entry, and which line it is, from 1.
+pub(super) struct Entry {
+    pub(super) bytes: Vec<u8>,
+    pub(super) line: u64,
+}
+
+/// What a list's place is called, and why there is nothing from there on.
+pub(super) struct Broken(pub(super) String, pub(super) Error);
+
+/// The entries of a list that are not empty; ends at the first that can't be read.
+pub(super) struct Entries {
+    reader: Option<Box<dyn std::io::BufRead + Send>>,
+    separator: u8,
+    list: PathBuf,
+    line: u64,
+}
+
+impl Entries {
+    pub(super) fn new(reader: Box<dyn std::io::BufRead + Send>, separator: Separator, list: &Path) -> Self {
+        Entries {
+            reader: Some(reader),
+            separator: match separator {
+                Separator::Line => b'\n',
+                Separator::Nul => 0,
+            },
+            list: list.to_owned(),
+            line: 0,
+        }
+    }
+
+    /// What messages call a place in a list: `names.txt:7`.
+    pub(super) fn place(list: &Path, line: u64) -> String {
+        format!("{}:{line}", list.display())
+    }
+
+    fn broken(&mut self, source: std::io::Error) -> Broken {
+        self.reader = None;
+        let error = Error::Read {
+            path: self.list.clone(),
+            source,
+        };
+        Broken(Entries::place(&self.list, self.line), error)
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Result<Entry, Broken>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        use std::io::{BufRead, Read};
+        loop {
+            let reader = self.reader.as_mut()?;
+            self.line += 1;
+            let mut bytes = Vec::new();
+            match reader.take(LONGEST_ENTRY_BYTES).read_until(self.separator, &mut bytes) {
+                Ok(0) => return None,
+                Ok(n) if n as u64 == LONGEST_ENTRY_BYTES => {
+                    return Some(Err(self.broken(std::io::Error::other("a line of more than 1 GiB"))));
+                }
+                Ok(_) => {}
+                Err(source) => return Some(Err(self.broken(source))),
+            }
+            if bytes.last() == Some(&self.separator) {
+                bytes.pop();
+            }
+            if self.separator == b'\n' && bytes.last() == Some(&b'\r') {
+                bytes.pop();
+            }
+            if !bytes.is_empty() {
+                let line = self.line;
+                return Some(Ok(Entry { bytes, line }));
+            }
+        }
+    }
+}
+
+/// A name as the system has it: any bytes on Unix.
+#[cfg(unix)]
+fn name_of(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(not(unix))]
+fn name_of(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}

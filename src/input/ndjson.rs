@@ -1,0 +1,103 @@
+//! NDJSON in: a JSON object a line, `{"path": ...}` or `{"id": ..., "image_b64": ...}`.
+//!
+//! `labels`, a list of texts, are that picture's own. All other fields are carried to the output. A line that is no such
+//! record becomes an item that says why, in its place: one line in is one line out.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::list::{Entries, Separator, open};
+use super::url::{self, is_url};
+use super::{Content, InputOptions, Item, Items, Name};
+use crate::error::Error;
+
+pub(super) fn items(file: &Path, options: &InputOptions) -> Items {
+    let reader = match open(file) {
+        Ok(reader) => reader,
+        Err(error) => return super::one(Item::unusable(file.display().to_string(), error)),
+    };
+    let options = options.clone();
+    let list = file.to_owned();
+    Box::new(
+        Entries::new(reader, Separator::Line, file).filter_map(move |entry| match entry {
+            Ok(entry) if entry.bytes.trim_ascii().is_empty() => None,
+            Ok(entry) => Some(item(&entry.bytes, &Entries::place(&list, entry.line), &options)),
+            Err(broken) => Some(Item::unusable(broken.0, broken.1)),
+        }),
+    )
+}
+
+fn item(line: &[u8], place: &str, options: &InputOptions) -> Item {
+    let record: Map<String, Value> = match serde_json::from_slice(line) {
+        Ok(record) => record,
+        Err(error) => return Item::unusable(place, refused(place, &format!("it is no JSON object: {error}"))),
+    };
+    item_of_record(record, place, options)
+}
+
+fn item_of_record(mut record: Map<String, Value>, place: &str, options: &InputOptions) -> Item {
+    let labels = record.remove("labels").map(texts);
+    let image = record.remove("image_b64");
+    let path = record.remove("path");
+    let (name, content) = match (path, image) {
+        (Some(Value::String(path)), None) => {
+            let content = named_content(&path, options);
+            (Name::Path(path), content)
+        }
+        (Some(Value::String(path)), Some(Value::String(image))) => (Name::Path(path), Content::Base64(image)),
+        (None, Some(Value::String(image))) => match record.remove("id") {
+            Some(id @ (Value::String(_) | Value::Number(_))) => (Name::Id(id), Content::Base64(image)),
+            _ => unnamed(place, "`image_b64` needs an `id` or a `path`, a text or a number"),
+        },
+        (None, None) => match record.remove("id") {
+            Some(id) => (Name::Id(id), nothing(place, "it has neither `path` nor `image_b64`")),
+            None => unnamed(place, "it has neither `path` nor `image_b64`"),
+        },
+        _ => unnamed(place, "`path` and `image_b64` must be texts"),
+    };
+    let (labels, content) = match labels {
+        Some(Err(problem)) => (None, nothing(place, problem)),
+        Some(Ok(labels)) => (Some(labels), content),
+        None => (None, content),
+    };
+    Item {
+        name,
+        fields: record,
+        labels,
+        content,
+    }
+}
+
+fn named_content(path: &str, options: &InputOptions) -> Content {
+    if is_url(path) {
+        url::content(path, options)
+    } else {
+        Content::File(path.into())
+    }
+}
+
+fn texts(value: Value) -> Result<Vec<String>, &'static str> {
+    const EXPECTED: &str = "`labels` must be a list of one text or more, none of them empty";
+    let texts: Vec<String> = serde_json::from_value(value).map_err(|_| EXPECTED)?;
+    if texts.is_empty() || texts.iter().any(|text| text.trim().is_empty()) {
+        return Err(EXPECTED);
+    }
+    Ok(texts)
+}
+
+fn unnamed(place: &str, problem: &str) -> (Name, Content) {
+    (Name::Path(place.to_owned()), nothing(place, problem))
+}
+
+fn nothing(place: &str, problem: &str) -> Content {
+    Content::Nothing(Some(refused(place, problem)))
+}
+
+fn refused(place: &str, problem: &str) -> Error {
+    Error::Picture {
+        name: place.to_owned(),
+        problem: problem.to_owned(),
+        hint: Some("a line is `{\"path\": \"a.jpg\"}` or `{\"id\": \"a\", \"image_b64\": \"...\"}`".into()),
+    }
+}

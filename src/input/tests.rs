@@ -1,0 +1,213 @@
+//! Sources by what a person names: order, what is passed over, and what is said about the rest.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+
+fn touch(dir: &Path, names: &[&str]) {
+    for name in names {
+        let path = dir.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"x").unwrap();
+    }
+}
+
+fn inputs(sources: Vec<Source>) -> Inputs {
+    Inputs {
+        sources,
+        options: InputOptions::default(),
+    }
+}
+
+fn folder(dir: &Path) -> Inputs {
+    inputs(vec![Source::Named(dir.to_owned())])
+}
+
+fn names(inputs: &Inputs, dir: &Path) -> Vec<String> {
+    let prefix = format!("{}/", dir.display());
+    let name = |item: Item| item.name.to_string().replace(&prefix, "");
+    inputs.items().map(name).collect()
+}
+
+fn problem(item: &mut Item) -> String {
+    item.content.take("x").unwrap_err().to_string()
+}
+
+#[test]
+fn a_folder_gives_its_pictures_in_byte_order_without_hidden_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = [
+        "b.jpg",
+        "B.JPG",
+        "a/z.png",
+        "a/.hidden.png",
+        ".git/c.jpg",
+        "notes.txt",
+        "Thumbs.db",
+        "ä.webp",
+    ];
+    touch(dir.path(), &all);
+    fs::write(dir.path().join("no-ending"), b"\x89PNG\r\n\x1a\n").unwrap();
+    let inputs = folder(dir.path());
+    assert_eq!(
+        names(&inputs, dir.path()),
+        ["B.JPG", "a/z.png", "b.jpg", "no-ending", "ä.webp"]
+    );
+    assert_eq!(inputs.options.skipped.counts().not_pictures.n, 2);
+    assert_eq!(inputs.count(), Some(5));
+    assert_eq!(
+        inputs.options.skipped.counts().not_pictures.n,
+        2,
+        "counting skips nothing"
+    );
+}
+
+#[test]
+fn max_depth_counts_the_named_folder_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    touch(dir.path(), &["a.jpg", "b/c.jpg", "b/d/e.jpg"]);
+    let to_depth = |max_depth| {
+        let mut inputs = folder(dir.path());
+        inputs.options.max_depth = Some(max_depth);
+        names(&inputs, dir.path())
+    };
+    assert_eq!(to_depth(1), ["a.jpg"]);
+    assert_eq!(to_depth(2), ["a.jpg", "b/c.jpg"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_back_end_and_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    touch(dir.path(), &["a/b.jpg", "elsewhere.jpg"]);
+    let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, dir.path().join(name)).unwrap();
+    link(dir.path(), "a/back");
+    link(&dir.path().join("a"), "c");
+    link(&dir.path().join("elsewhere.jpg"), "d.jpg");
+
+    let passing = folder(dir.path());
+    assert_eq!(names(&passing, dir.path()), ["a/b.jpg", "d.jpg", "elsewhere.jpg"]);
+    assert_eq!(passing.options.skipped.counts().links.n, 2);
+
+    let mut following = folder(dir.path());
+    following.options.links = Links::Follow;
+    let found = names(&following, dir.path());
+    assert_eq!(found, ["a/b.jpg", "c/b.jpg", "d.jpg", "elsewhere.jpg"]);
+    assert_eq!(following.options.skipped.counts().loops.n, 2);
+}
+
+#[test]
+fn a_list_is_taken_literally_and_may_name_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    touch(dir.path(), &["a [1].jpg", "b/c.jpg"]);
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let list = dir.path().join("list");
+    fs::write(
+        &list,
+        format!("{}\r\n\n{}\n{}", at("a [1].jpg"), at("b"), at("gone*.jpg")),
+    )
+    .unwrap();
+    let lines = inputs(vec![Source::List(list.clone(), Separator::Line)]);
+    assert_eq!(names(&lines, dir.path()), ["a [1].jpg", "b/c.jpg", "gone*.jpg"]);
+
+    fs::write(&list, format!("{}\0{}\0", at("a [1].jpg"), at("new\nline.jpg"))).unwrap();
+    let entries = inputs(vec![Source::List(list, Separator::Nul)]);
+    assert_eq!(names(&entries, dir.path()), ["a [1].jpg", "new\nline.jpg"]);
+}
+
+#[test]
+fn a_pattern_that_nothing_matches_is_an_item_that_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    touch(dir.path(), &["b.jpg", "a.jpg", "c/d.jpg"]);
+    let matching = |pattern: &str| inputs(vec![Source::Named(dir.path().join(pattern))]);
+    assert_eq!(names(&matching("*.jpg"), dir.path()), ["a.jpg", "b.jpg"]);
+    assert_eq!(names(&matching("**/*.jpg"), dir.path()), ["a.jpg", "b.jpg", "c/d.jpg"]);
+    let mut none: Vec<Item> = matching("*.png").items().collect();
+    assert!(problem(&mut none[0]).contains("no file matches"));
+}
+
+#[test]
+fn ndjson_carries_fields_and_answers_every_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("in.ndjson");
+    let lines = [
+        r#"{"path":"a.jpg","n":1,"labels":["x","y"]}"#,
+        r#"{"id":7,"image_b64":"YWJj","who":"me"}"#,
+        "not json",
+        r#"{"id":"lost","n":2}"#,
+        r#"{"path":"b.jpg","labels":[]}"#,
+    ];
+    fs::write(&file, lines.join("\n")).unwrap();
+    let mut items: Vec<Item> = inputs(vec![Source::Ndjson(file.clone())]).items().collect();
+    assert_eq!(items.len(), 5);
+    assert_eq!(items[0].labels, Some(vec!["x".into(), "y".into()]));
+    assert_eq!(serde_json::to_string(&items[0].fields).unwrap(), r#"{"n":1}"#);
+    assert_eq!(items[1].name, Name::Id(7.into()));
+    assert_eq!(items[1].content.take("7").unwrap(), b"abc");
+    assert_eq!(items[2].name.to_string(), format!("{}:3", file.display()));
+    assert!(problem(&mut items[2]).contains("no JSON object"));
+    assert_eq!(items[3].name, Name::Id("lost".into()));
+    assert!(problem(&mut items[4]).contains("`labels` must be a list"));
+}
+
+fn archive_of(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    for (name, bytes) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *bytes).unwrap();
+    }
+    builder.into_inner().unwrap()
+}
+
+#[test]
+fn archives_give_their_pictures_packed_or_not() {
+    use std::io::Write;
+    let dir = tempfile::tempdir().unwrap();
+    let tar = archive_of(&[
+        ("s/001.jpg", b"one"),
+        ("s/001.txt", b"a cat"),
+        ("s/002.left.png", b"two"),
+    ]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&tar).unwrap();
+    let packed = [
+        ("x.tar", tar.clone()),
+        ("x.tgz", gzip.finish().unwrap()),
+        ("x.tar.zst", zstd::encode_all(&tar[..], 1).unwrap()),
+    ];
+    for (name, bytes) in packed {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let inputs = folder(&path);
+        let mut items: Vec<Item> = inputs.items().collect();
+        assert_eq!(items.len(), 2, "{name}");
+        assert_eq!(items[1].name.to_string(), format!("{}/s/002.left.png", path.display()));
+        assert_eq!(items[1].fields["__key__"], "s/002");
+        assert_eq!(items[1].content.take("x").unwrap(), b"two");
+        assert_eq!(inputs.options.skipped.counts().not_pictures.n, 1);
+    }
+}
+
+#[test]
+fn an_archive_cut_short_gives_what_it_holds_and_then_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.tar");
+    let tar = archive_of(&[("1.jpg", b"one"), ("2.jpg", &[7; 2000])]);
+    fs::write(&path, &tar[..512 * 3 + 700]).unwrap();
+    let mut items: Vec<Item> = folder(&path).items().collect();
+    assert_eq!(items.len(), 2);
+    assert_eq!(items[0].content.take("x").unwrap(), b"one");
+    assert!(problem(&mut items[1]).contains("in the middle of"));
+}
+
+#[test]
+fn what_is_missing_or_a_folder_in_a_record_is_said_when_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut missing = Item::file(dir.path().join("gone.jpg"));
+    assert!(problem(&mut missing).starts_with("cannot read `"));
+    let mut is_folder = Item::file(dir.path().to_owned());
+    assert!(problem(&mut is_folder).contains("it is a folder"));
+}

@@ -1,0 +1,137 @@
+//! Order, bounds and ends of the pipeline, with items that are made on the spot.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+
+use super::*;
+use crate::input::{Content, Deferred};
+
+const SETTINGS: Settings = Settings {
+    preparers: 3,
+    batch: 4,
+    sharing: Sharing::TakeTurns,
+};
+
+fn item(i: usize) -> Item {
+    Item::new(i.to_string(), Content::Bytes(i.to_string().into_bytes()))
+}
+
+fn items(n: usize) -> Items {
+    Box::new((0..n).map(item))
+}
+
+/// The number that an item's bytes are; later ones of a batch are ready sooner.
+fn number(_: &Item, bytes: &[u8]) -> Result<usize> {
+    let number: usize = String::from_utf8_lossy(bytes).parse().unwrap();
+    (0..(7 - number % 7) * 1000).for_each(|i| {
+        std::hint::black_box(i);
+    });
+    Ok(number)
+}
+
+fn collected(items: Items, settings: Settings) -> Vec<usize> {
+    let mut seen = Vec::new();
+    let outcome: Result<()> = run(items, settings, &Stop::default(), number, |batch| {
+        assert!(batch.len() <= settings.batch);
+        seen.extend(batch.into_iter().map(|prepared| prepared.outcome.unwrap()));
+        Ok(())
+    });
+    outcome.unwrap();
+    seen
+}
+
+#[test]
+fn results_come_in_the_order_of_the_input() {
+    for n in [0, 1, 3, 4, 5, 500] {
+        for sharing in [Sharing::TakeTurns, Sharing::SideBySide] {
+            let settings = Settings { sharing, ..SETTINGS };
+            assert_eq!(collected(items(n), settings), (0..n).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn no_more_is_drawn_than_the_window_holds() {
+    let drawn = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&drawn);
+    let source = (0..1000).map(move |i| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        item(i)
+    });
+    let mut processed = 0;
+    let outcome: Result<()> = run(Box::new(source), SETTINGS, &Stop::default(), number, |batch| {
+        processed += batch.len();
+        let ahead = drawn.load(Ordering::SeqCst) - processed;
+        assert!(ahead <= 2 * SETTINGS.batch + READERS, "{ahead} ahead");
+        Ok(())
+    });
+    outcome.unwrap();
+    assert_eq!(processed, 1000);
+}
+
+#[test]
+fn failures_and_panics_stand_in_their_places() {
+    let prepare = |item: &Item, _: &[u8]| match item.name.to_string().as_str() {
+        "3" => panic!("on purpose"),
+        "5" => Err(gave_up(item)),
+        _ => Ok(()),
+    };
+    let mut failed = Vec::new();
+    let outcome: Result<()> = run(items(9), SETTINGS, &Stop::default(), prepare, |batch| {
+        let names = batch
+            .iter()
+            .filter(|p| p.outcome.is_err())
+            .map(|p| p.item.name.to_string());
+        failed.extend(names);
+        Ok(())
+    });
+    outcome.unwrap();
+    assert_eq!(failed, ["3", "5"]);
+}
+
+#[test]
+fn an_error_of_processing_ends_the_run() {
+    let refuse = |_: Vec<Prepared<usize>>| Err(Error::usage("enough", "stop"));
+    let outcome = run(items(1000), SETTINGS, &Stop::default(), number, refuse);
+    assert_eq!(outcome.unwrap_err().to_string(), "enough");
+}
+
+#[test]
+fn results_are_not_held_back_while_the_input_is_silent() {
+    let (sender, receiver) = channel::<usize>();
+    let source = receiver.into_iter().map(item);
+    sender.send(0).unwrap();
+    let mut seen = 0;
+    let outcome: Result<()> = run(Box::new(source), SETTINGS, &Stop::default(), number, |batch| {
+        // The next item is sent only when the one before it came out: a pipeline that waits for more would hang.
+        seen += batch.len();
+        if seen < 5 {
+            sender.send(seen).unwrap();
+            return Ok(());
+        }
+        Err(Error::usage("seen enough", "stop"))
+    });
+    assert!(outcome.is_err());
+    assert_eq!(seen, 5);
+}
+
+#[test]
+fn a_stop_finishes_what_is_prepared_though_the_input_hangs() {
+    let (hang, never) = channel::<Vec<u8>>();
+    let stop = Stop::default();
+    let hanging = Item::new(
+        "hangs",
+        Content::Deferred(Deferred::new(move || Ok(never.recv().unwrap_or_default()))),
+    );
+    let source = (0..4).map(item).chain([hanging]).chain((5..100).map(item));
+    let mut seen = Vec::new();
+    let outcome: Result<()> = run(Box::new(source), SETTINGS, &stop, number, |batch| {
+        seen.extend(batch.into_iter().map(|prepared| prepared.outcome.unwrap()));
+        stop.request();
+        Ok(())
+    });
+    outcome.unwrap();
+    assert_eq!(seen, (0..seen.len()).collect::<Vec<_>>(), "in order, none left out");
+    assert!(seen.len() <= 4);
+    drop(hang);
+}
