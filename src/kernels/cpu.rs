@@ -11,7 +11,7 @@ use super::simd::{Avx2, Avx512, Simd};
 pub enum Level {
     /// Plain code: the oracle, and all there is on other architectures.
     Portable,
-    /// AVX2 with FMA.
+    /// AVX2 with FMA and F16C.
     Avx2,
     /// AVX-512 with VNNI and BF16.
     Avx512,

@@ -21,6 +21,7 @@ mod linear;
 mod norm;
 pub(crate) mod resize;
 mod simd;
+mod similarity;
 #[cfg(test)]
 mod testing;
 mod threads;
@@ -29,4 +30,5 @@ pub use activations::{Activations, Precision};
 pub use attention::{Heads, Mask, Projected, Rows, Sequence, attention};
 pub use linear::{Activation, Linear, Weights};
 pub use norm::LayerNorm;
+pub use similarity::dot_products;
 pub use threads::{Threads, physical_cores};

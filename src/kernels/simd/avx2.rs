@@ -1,20 +1,21 @@
-//! AVX2 with FMA: every x86-64 of the last ten years. Eight lanes, 16 registers; bf16 and bytes by shifts.
+//! AVX2 with FMA and F16C: every x86-64 of the last ten years. Eight lanes, 16 registers; bf16 and bytes by shifts.
 
 use super::{Simd, Vector};
 use std::arch::x86_64::*;
 
-/// Proof that this CPU has AVX2 and FMA.
+/// Proof that this CPU has AVX2, FMA and F16C.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
 
 impl Avx2 {
     /// Looks at the CPU.
     pub(crate) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Avx2(()))
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c"))
+            .then_some(Avx2(()))
     }
 }
 
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,f16c")]
 fn switched_on<K: Vector>(simd: Avx2, kernel: K) {
     kernel.vector(simd);
 }
@@ -177,6 +178,11 @@ impl Simd for Avx2 {
     unsafe fn load(self, from: *const f32) -> __m256 {
         // SAFETY: the caller's promise.
         unsafe { _mm256_loadu_ps(from) }
+    }
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const half::f16) -> __m256 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, a: __m256) {

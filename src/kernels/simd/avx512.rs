@@ -155,6 +155,11 @@ impl Simd for Avx512 {
         unsafe { _mm512_loadu_ps(from) }
     }
     #[inline(always)]
+    unsafe fn load_f16(self, from: *const half::f16) -> __m512 {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+    #[inline(always)]
     unsafe fn store(self, to: *mut f32, a: __m512) {
         // SAFETY: the caller's promise.
         unsafe { _mm512_storeu_ps(to, a) }

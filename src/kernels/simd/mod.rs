@@ -91,6 +91,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `LANES` f32 are readable at `from`, at any alignment.
     unsafe fn load(self, from: *const f32) -> Self::F;
     /// # Safety
+    /// `LANES` f16 are readable at `from`, at any alignment.
+    unsafe fn load_f16(self, from: *const half::f16) -> Self::F;
+    /// # Safety
     /// `LANES` f32 are writable at `to`, at any alignment.
     unsafe fn store(self, to: *mut f32, a: Self::F);
     /// # Safety
