@@ -12,7 +12,8 @@ first step, and a step costs only the image tower. Three losses on a batch of 25
 Every --measure minutes the moving average of the weights is measured on the validation pictures and written to
 `last.safetensors`; the best so far is `best.safetensors`. The score is the mean of four numbers, none of which has seen
 a held-out photo: CIFAR-10 top-1, pictures top-1 and top-5, and how often the teacher's first answer to an unseen photo's
-crop is among our first five of 1,000.
+crop is among our first five of 1,000. `train_base.py` trains on crops of all photos, so that of its weights' own number the
+last part is too good; from the first measure on it is honest.
 """
 import argparse
 import copy
