@@ -4,12 +4,22 @@
 //! `src/libImaging/Resample.c`. Everything is exact integer arithmetic, so the vector twins give the portable one's bytes,
 //! whatever the CPU. Rows are interleaved channels without padding, `(height, width, channels)`, row-major.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
+use super::cpu::{Isa, Level};
+
 /// Fractional bits of a weight: 32 less 8 for the byte and 2 for the overshoot of a bicubic sum.
 pub(crate) const WEIGHT_BITS: u32 = 32 - 8 - 2;
+/// Largest weight, positive or negative: what three signed digits of 8 bits can say, 1.99. A bicubic's stay below 1.2.
+const WEIGHT_MAX: i32 = 0x7f_7f7f;
 /// Half of one, in weights' units: the sum's start, so that the shift rounds.
 const ROUNDING: i32 = 1 << (WEIGHT_BITS - 1);
 
@@ -30,6 +40,8 @@ impl Axis {
         self.firsts.push(first);
         self.weights.extend(weights);
         self.ends.push(self.weights.len());
+        let largest = self.taps(self.len() - 1).1.iter().map(|w| w.abs()).max().unwrap_or(0);
+        assert!(largest <= WEIGHT_MAX, "a weight of {largest} is over {WEIGHT_MAX}");
     }
 
     /// How many output places there are.
@@ -105,6 +117,15 @@ impl<'a> Rows<'a> {
 
 /// Resizes every row along its length: `(height, width, channels)` → `(height, axis.len(), channels)` into `out`.
 pub(crate) fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    horizontal_with(Isa::detect(Level::Avx512), rows, axis, out);
+}
+
+/// Resizes the columns: `(height, width, channels)` → `(axis.len(), width, channels)` into `out`.
+pub(crate) fn vertical(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    vertical_with(Isa::detect(Level::Avx512), rows, axis, out);
+}
+
+fn horizontal_with(isa: Isa, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
     rows.check();
     assert!(
         axis.span().end <= rows.width,
@@ -117,11 +138,16 @@ pub(crate) fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
         rows.height() * axis.len() * rows.channels,
         "bytes of the output"
     );
-    portable::horizontal(rows, axis, out);
+    match isa {
+        Isa::Portable => portable::horizontal(rows, axis, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(proof) => avx2::horizontal(proof, rows, axis, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(proof) => avx512::horizontal(proof, rows, axis, out),
+    }
 }
 
-/// Resizes the columns: `(height, width, channels)` → `(axis.len(), width, channels)` into `out`.
-pub(crate) fn vertical(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+fn vertical_with(isa: Isa, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
     rows.check();
     assert!(
         axis.span().end <= rows.height(),
@@ -130,5 +156,11 @@ pub(crate) fn vertical(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
         rows.height()
     );
     assert_eq!(out.len(), axis.len() * rows.row_bytes(), "bytes of the output");
-    portable::vertical(rows, axis, out);
+    match isa {
+        Isa::Portable => portable::vertical(rows, axis, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(proof) => avx2::vertical(proof, rows, axis, out),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512(proof) => avx512::vertical(proof, rows, axis, out),
+    }
 }

@@ -1,0 +1,59 @@
+//! From a file's bytes to normalised pixels, in milliseconds: the whole, and the decoder's part of it.
+//!
+//!     cargo bench --bench preprocess                   # pictures of img/
+//!     cargo bench --bench preprocess -- a.jpg b.png    # these
+//!
+//! One line a picture: `path whole_ms decode_ms`, each the median of the rounds, on one thread. `benches/peers/preprocess.py` runs it in
+//! turn with Pillow and torchvision on the same files and compares the pixels with theirs.
+//!
+//! The estimate, for a photo of 12 megapixels at 224: the decoder takes 75 ms; the horizontal pass multiplies
+//! 3000 rows x 224 places x 56 taps x 3 channels = 113 million bytes, 21 an instruction, so 6 ms; the rest is nothing.
+#![expect(clippy::print_stdout, reason = "a report")]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use longclip::preprocess::{Limits, Orientation, Preprocess, decode};
+
+const ROUNDS: usize = 9;
+const RESOLUTION_PX: usize = 224;
+const OURS: [&str; 3] = ["img/cat.jpg", "img/coffee.jpg", "img/astronaut.jpg"];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Cargo adds `--bench`. A path of `PICTURE=FILE` also writes the (R, R, 3) bytes to FILE, to be compared.
+    let mut named: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    if named.is_empty() {
+        named = OURS.map(str::to_owned).to_vec();
+    }
+    let preprocess = Preprocess::new(RESOLUTION_PX).orientation(Orientation::AsStored);
+    for name in &named {
+        let (path, pixels_to) = name
+            .split_once('=')
+            .map_or((name.as_str(), None), |(p, to)| (p, Some(to)));
+        let bytes = std::fs::read(path)?;
+        let decoded = || decode(path, &bytes, Orientation::AsStored, &Limits::default());
+        if let Some(to) = pixels_to {
+            std::fs::write(Path::new(to), preprocess.crop_u8(&decoded()?))?;
+        }
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            times[0].push(timed(|| preprocess.run(path, &bytes))?);
+            times[1].push(timed(decoded)?);
+        }
+        let [whole, decoding] = times.map(median_ms);
+        println!("{path} {whole:.2} {decoding:.2}");
+    }
+    Ok(())
+}
+
+fn timed<T>(work: impl FnOnce() -> longclip::Result<T>) -> longclip::Result<Duration> {
+    let start = Instant::now();
+    black_box(work()?);
+    Ok(start.elapsed())
+}
+
+fn median_ms(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    times[times.len() / 2].as_secs_f64() * 1e3
+}

@@ -1,0 +1,261 @@
+//! The two passes with AVX2: `vpmaddwd` multiplies two 16-bit numbers by two others and adds them to a word, exactly.
+//!
+//! A weight of up to 24 bits is a low half of 12 bits, signed, and a high rest, so a tap costs two such multiplications, a half each;
+//! the two sums are put together at the end. Sums wrap modulo 2^32, as the portable twin's do, so the bytes are equal.
+
+use std::arch::x86_64::*;
+
+use super::{Axis, ROUNDING, Rows, WEIGHT_BITS};
+use crate::kernels::simd::Avx2;
+
+/// Bytes of a register.
+const LANES: usize = 32;
+/// Bits of a weight's low half.
+const LOW_BITS: u32 = 12;
+
+/// See [`super::horizontal`].
+pub(super) fn horizontal(_proof: Avx2, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    // SAFETY: the proof says that the CPU has AVX2.
+    unsafe {
+        match rows.channels {
+            1 => horizontal_of::<1>(rows, axis, out),
+            2 => horizontal_of::<2>(rows, axis, out),
+            3 => horizontal_of::<3>(rows, axis, out),
+            _ => horizontal_of::<4>(rows, axis, out),
+        }
+    }
+}
+
+/// See [`super::vertical`].
+pub(super) fn vertical(_proof: Avx2, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    // SAFETY: the proof says that the CPU has AVX2.
+    unsafe { vertical_of(rows, axis, out) }
+}
+
+/// Low and high part of a weight: `w = low + 2^12 high`, with `low` in -2048..2048.
+fn halves(weight: i32) -> [i16; 2] {
+    let low = (weight << (32 - LOW_BITS)) >> (32 - LOW_BITS);
+    [low as i16, ((weight - low) >> LOW_BITS) as i16]
+}
+
+/// Where a register's words come from. A 128-bit lane is a *chunk* of a row; of its two halves, widened to 16 bits,
+/// word `p` holds two taps of one channel.
+struct Layout<const C: usize>;
+
+impl<const C: usize> Layout<C> {
+    /// Channels of a lane; of 3, the fourth word stays empty.
+    const STEP: usize = if C == 3 { 4 } else { C };
+    /// Taps of a chunk.
+    const TAPS: usize = 16 / Self::STEP;
+    /// Bytes of a row that a chunk holds.
+    const BYTES: usize = Self::TAPS * C;
+
+    /// Which tap 16-bit number `i` of half `half` belongs to, in a register of two chunks.
+    fn tap(half: usize, i: usize) -> usize {
+        let (chunk, word, number) = (i / 8, i % 8 / 2, i % 2);
+        chunk * Self::TAPS + half * Self::TAPS / 2 + word / Self::STEP * 2 + number
+    }
+
+    /// For each half, which byte of the chunk each byte of the lane is; -1 is zero.
+    const ORDER: [[i8; 16]; 2] = {
+        let mut order = [[-1; 16]; 2];
+        let mut half = 0;
+        while half < 2 {
+            let mut i = 0;
+            while i < 8 {
+                let channel = (i / 2) % Self::STEP;
+                let tap = half * Self::TAPS / 2 + (i / 2) / Self::STEP * 2 + i % 2;
+                if channel < C {
+                    order[half][i * 2] = (tap * C + channel) as i8;
+                }
+                i += 1;
+            }
+            half += 1;
+        }
+        order
+    };
+}
+
+/// The weights of two chunks: `[half of the chunk][low, high]`.
+type Packed = [[[i16; 16]; 2]; 2];
+
+fn packed<const C: usize>(axis: &Axis) -> Vec<Packed> {
+    let mut registers = Vec::new();
+    for x in 0..axis.len() {
+        for taps in axis.taps(x).1.chunks(2 * Layout::<C>::TAPS) {
+            let mut register = Packed::default();
+            for (half, [low, high]) in register.iter_mut().enumerate() {
+                for (i, (low, high)) in low.iter_mut().zip(high).enumerate() {
+                    let weight = taps.get(Layout::<C>::tap(half, i)).copied().unwrap_or(0);
+                    [*low, *high] = halves(weight);
+                }
+            }
+            registers.push(register);
+        }
+    }
+    registers
+}
+
+#[target_feature(enable = "avx2")]
+fn horizontal_of<const C: usize>(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    let packed = packed::<C>(axis);
+    let orders = Layout::<C>::ORDER.map(|order| load_order(&order));
+    for (row, out_row) in rows.iter().zip(out.chunks_exact_mut(axis.len() * C)) {
+        let mut weights = packed.iter();
+        for (x, pixel) in out_row.chunks_exact_mut(C).enumerate() {
+            let (first, taps) = axis.taps(x);
+            let mut sums = [_mm256_setzero_si256(); 2];
+            let registers = taps.len().div_ceil(2 * Layout::<C>::TAPS);
+            for (i, weights) in weights.by_ref().take(registers).enumerate() {
+                // Bytes past the last tap have the weight 0.
+                let bytes = two_chunks(&row[first * C + i * 2 * Layout::<C>::BYTES..], Layout::<C>::BYTES);
+                for (order, weights) in orders.iter().zip(weights) {
+                    let pixels = _mm256_shuffle_epi8(bytes, *order);
+                    for (sum, part) in sums.iter_mut().zip(weights) {
+                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pixels, load_words(part)));
+                    }
+                }
+            }
+            pixel.copy_from_slice(&channels::<C>(sums));
+        }
+    }
+}
+
+/// Adds up the words of each channel, and rounds.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn channels<const C: usize>(sums: [__m256i; 2]) -> [u8; C] {
+    let sum = joined(sums);
+    let mut sum = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+    if C <= 2 {
+        sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b01_00_11_10>(sum));
+    }
+    if C == 1 {
+        sum = _mm_add_epi32(sum, _mm_shuffle_epi32::<0b10_11_00_01>(sum));
+    }
+    let rounded = _mm_srai_epi32::<{ WEIGHT_BITS as i32 }>(_mm_add_epi32(sum, _mm_set1_epi32(ROUNDING)));
+    let words = _mm_packs_epi32(rounded, rounded);
+    let bytes = (_mm_cvtsi128_si32(_mm_packus_epi16(words, words)) as u32).to_le_bytes();
+    std::array::from_fn(|c| bytes[c])
+}
+
+/// Both halves' sums as one.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn joined([low, high]: [__m256i; 2]) -> __m256i {
+    _mm256_add_epi32(_mm256_slli_epi32::<{ LOW_BITS as i32 }>(high), low)
+}
+
+#[target_feature(enable = "avx2")]
+fn vertical_of(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    let row_bytes = rows.row_bytes();
+    for (y, out_row) in out.chunks_exact_mut(row_bytes).enumerate() {
+        let (first, taps) = axis.taps(y);
+        // Two taps a word, low halves and high ones; the last tap may be missing and weighs 0.
+        let weights: Vec<[i32; 2]> = taps
+            .chunks(2)
+            .map(|taps| {
+                let [a, b] = [taps[0], taps.get(1).copied().unwrap_or(0)].map(halves);
+                [0, 1].map(|part| i32::from(a[part]) & 0xffff | i32::from(b[part]) << 16)
+            })
+            .collect();
+        for (i, out) in out_row.chunks_mut(LANES).enumerate() {
+            let column = i * LANES;
+            let mut sums = [[_mm256_setzero_si256(); 2]; 4];
+            for (pair, weights) in weights.iter().enumerate() {
+                let rows: [__m256i; 2] = std::array::from_fn(|n| {
+                    let row = first + (pair * 2 + n).min(taps.len() - 1);
+                    load(&rows.bytes[row * row_bytes + column..(row + 1) * row_bytes])
+                });
+                let weights = weights.map(|word| _mm256_set1_epi32(word));
+                for (sums, pixels) in sums.iter_mut().zip(transposed(rows)) {
+                    for (sum, weight) in sums.iter_mut().zip(weights) {
+                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pixels, weight));
+                    }
+                }
+            }
+            let [a, b, c, d] = sums.map(|sums| {
+                _mm256_srai_epi32::<{ WEIGHT_BITS as i32 }>(_mm256_add_epi32(joined(sums), _mm256_set1_epi32(ROUNDING)))
+            });
+            // Packing works within 128-bit lanes, as the transposition did, so the columns come out in order.
+            store(
+                out,
+                _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d)),
+            );
+        }
+    }
+}
+
+/// Two rows of bytes → words that hold one column each, widened: columns 0-3, 4-7, 8-11 and 12-15 of each 128-bit lane.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn transposed([a, b]: [__m256i; 2]) -> [__m256i; 4] {
+    let zero = _mm256_setzero_si256();
+    let (low, high) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
+    [
+        _mm256_unpacklo_epi8(low, zero),
+        _mm256_unpackhi_epi8(low, zero),
+        _mm256_unpacklo_epi8(high, zero),
+        _mm256_unpackhi_epi8(high, zero),
+    ]
+}
+
+/// The 16 bytes from 0 on and those from `second` on, each to a lane; zeros where `bytes` is shorter.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn two_chunks(bytes: &[u8], second: usize) -> __m256i {
+    let chunk = |start: usize| {
+        let mut padded = [0; 16];
+        let source = match bytes.get(start..start + 16) {
+            Some(chunk) => chunk,
+            None => {
+                let rest = bytes.get(start..).unwrap_or_default();
+                padded[..rest.len()].copy_from_slice(rest);
+                &padded
+            }
+        };
+        // SAFETY: `source` has 16 bytes on both ways; any alignment will do.
+        unsafe { _mm_loadu_si128(source.as_ptr().cast()) }
+    };
+    _mm256_set_m128i(chunk(second), chunk(0))
+}
+
+/// The first bytes of `bytes`, zeros where it is shorter than a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(bytes: &[u8]) -> __m256i {
+    let mut padded = [0; LANES];
+    let source = match bytes.first_chunk() {
+        Some(whole) => whole,
+        None => {
+            padded[..bytes.len()].copy_from_slice(bytes);
+            &padded
+        }
+    };
+    // SAFETY: `source` is one register long; any alignment will do.
+    unsafe { _mm256_loadu_si256(source.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_order(order: &[i8; 16]) -> __m256i {
+    // SAFETY: the array is one lane long; any alignment will do.
+    _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(order.as_ptr().cast()) })
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_words(words: &[i16; 16]) -> __m256i {
+    // SAFETY: the array is one register long; any alignment will do.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+}
+
+/// Writes the first `out.len()` bytes, at most a register.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store(out: &mut [u8], bytes: __m256i) {
+    let mut whole = [0u8; LANES];
+    // SAFETY: the array is one register long; any alignment will do.
+    unsafe { _mm256_storeu_si256(whole.as_mut_ptr().cast(), bytes) };
+    out.copy_from_slice(&whole[..out.len()]);
+}
