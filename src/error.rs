@@ -160,11 +160,10 @@ impl Error {
             Error::ForeignPickle { .. } => {
                 Some("save only the tensors: `torch.save(model.state_dict(), \"weights.pt\")`, or as safetensors")
             }
-            Error::Read { .. }
-            | Error::Write { .. }
-            | Error::NotWeights { .. }
-            | Error::UnreadableTensor { .. }
-            | Error::Compute { .. } => None,
+            Error::NotWeights { .. } => Some(
+                "fetch or save the file again, or name another: `longclip model list` shows the models that have names",
+            ),
+            Error::Read { .. } | Error::Write { .. } | Error::UnreadableTensor { .. } | Error::Compute { .. } => None,
         }
     }
 

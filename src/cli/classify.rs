@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use clap::ValueEnum;
 use longclip::labels::LabelSet;
@@ -11,7 +12,7 @@ use longclip::model::LongClip;
 use longclip::output::{Bars, Format, Json, Labelled, Ndjson, Outcome as RecordOutcome, Record, Table};
 use longclip::preprocess::{Limits, Orientation, Preprocess};
 use longclip::score::{self, Score};
-use longclip::{Error, Result};
+use longclip::{Error, ErrorKind, Result};
 
 use super::Outcome;
 use super::model_flags::{ModelFlags, reason, warn_of_cut_texts};
@@ -112,6 +113,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     for image in &plan.images {
         let outcome = match classify(&model, &preprocess, &labels, image, &plan) {
             Ok(labelled) => RecordOutcome::Labels(labelled),
+            // The image tower is read on first use: a damaged one fails every picture.
+            Err(error) if error.kind() == ErrorKind::Model => return Err(error.into()),
             Err(error) => {
                 n_failed += 1;
                 report.failed_input(&image.display().to_string(), &error);
@@ -137,7 +140,7 @@ fn plan(args: &Args, report: Report) -> Result<Plan> {
     }
     if let Some(swallowed) = args.labels.iter().find(|label| is_picture(label)) {
         report.warning(format!(
-            "the label `{swallowed}` is also a file: put pictures before `--labels`, which takes everything behind it"
+            "the label `{swallowed}` looks like a picture: put pictures before `--labels`, which takes everything behind it"
         ));
     }
     Ok(Plan {
@@ -176,19 +179,28 @@ fn read_labels(file: &Path) -> Result<Vec<String>> {
         path: file.to_owned(),
         source,
     };
-    let text = if file == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).map_err(failed)?;
-        text
+    let mut bytes = Vec::new();
+    if file == Path::new("-") {
+        io::stdin().read_to_end(&mut bytes).map_err(failed)?;
     } else {
-        fs::read_to_string(file).map_err(failed)?
-    };
+        bytes = fs::read(file).map_err(failed)?;
+    }
+    let text = String::from_utf8(bytes).map_err(|error| not_utf8(file, &error))?;
     let lines = text
         .trim_start_matches('\u{feff}')
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty());
     Ok(lines.map(str::to_owned).collect())
+}
+
+fn not_utf8(file: &Path, error: &FromUtf8Error) -> Error {
+    let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+    Error::usage(
+        format!("`{}` line {line} is not UTF-8 text", file.display()),
+        "save the file as UTF-8, one label a line",
+    )
 }
 
 fn classify(

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use longclip::model::{Embeddings, LongClip};
 use longclip::output::{EmbeddingRecord, Input, Outcome as RecordOutcome};
-use longclip::{Error, Result};
+use longclip::{ErrorKind, Result};
 
 use super::Outcome;
 use super::classify::{PictureFlags, read_picture};
@@ -53,17 +53,22 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let mut n_failed = 0;
     warn_of_cut_texts(&model, args.text.iter().map(String::as_str), "text", report);
     for text in &args.text {
-        let outcome = outcome(model.encode_text(text).map(|embeddings| embeddings.0), args);
-        write(&mut out, Input::Text(text.clone()), outcome)?;
+        // Any text can be encoded; where one can't, it is the model that reads no texts.
+        let embedding = model.encode_text(text)?.0;
+        write(&mut out, Input::Text(text.clone()), vector(&embedding, args))?;
     }
     for image in &args.images {
         let name = image.display().to_string();
-        let embedded = embed_picture(&model, args, image);
-        if let Err(error) = &embedded {
-            n_failed += 1;
-            report.failed_input(&name, error);
-        }
-        write(&mut out, Input::Path(name), outcome(embedded, args))?;
+        let outcome = match embed_picture(&model, args, image) {
+            Ok(embeddings) => vector(&embeddings, args),
+            Err(error) if error.kind() == ErrorKind::Model => return Err(error.into()),
+            Err(error) => {
+                n_failed += 1;
+                report.failed_input(&name, &error);
+                RecordOutcome::Failed(reason(&error))
+            }
+        };
+        write(&mut out, Input::Path(name), outcome)?;
     }
     out.flush()?;
     Ok(if n_failed > 0 { Exit::SomeFailed } else { Exit::Done })
@@ -75,12 +80,12 @@ fn embed_picture(model: &LongClip, args: &Args, image: &std::path::Path) -> Resu
     model.encode_image(&pixels).map(|embeddings| embeddings.0)
 }
 
-fn outcome(embedded: Result<Embeddings, Error>, args: &Args) -> RecordOutcome {
-    match embedded {
-        Ok(embeddings) if args.normalize => RecordOutcome::Embedding(embeddings.normalized().row(0).to_vec()),
-        Ok(embeddings) => RecordOutcome::Embedding(embeddings.row(0).to_vec()),
-        Err(error) => RecordOutcome::Failed(reason(&error)),
-    }
+fn vector(embeddings: &Embeddings, args: &Args) -> RecordOutcome {
+    RecordOutcome::Embedding(if args.normalize {
+        embeddings.normalized().row(0).to_vec()
+    } else {
+        embeddings.row(0).to_vec()
+    })
 }
 
 fn write(out: &mut dyn Write, input: Input, outcome: RecordOutcome) -> io::Result<()> {

@@ -1,0 +1,221 @@
+//! Files that are no whole model: each is refused by name with what is wrong, and nothing from it is run.
+
+use insta::assert_snapshot;
+
+use crate::fixture::Desk;
+use crate::recipe::{Config, Positions, Stored, write_safetensors};
+use crate::reference::shared;
+
+/// What a run with these weights says; the weights' folder is left out.
+fn run_with(desk: &Desk, arguments: &[&str], weights: &str) -> String {
+    let shown = desk.run(&[arguments, &["--model", weights]].concat());
+    assert!(!desk.path("PWNED").exists(), "{weights} ran a command");
+    match weights.rsplit_once('/') {
+        Some((folder, _)) => shown.replace(&format!("{folder}/"), ""),
+        None => shown,
+    }
+}
+
+fn refused(desk: &Desk, weights: &str) -> String {
+    run_with(desk, &["classify", "cat.jpg", "--labels", "a cat"], weights)
+}
+
+#[test]
+fn things_that_are_not_weights_are_told_apart() {
+    let pickle = b"\x80\x02cposix\nsystem\n(X\x0b\0\0\0touch PWNEDtR.";
+    let desk = Desk::with_pictures()
+        .file("empty.safetensors", "")
+        .file("page.pt", "<!DOCTYPE html><html><body>404</body></html>\n")
+        .file(
+            "pointer.safetensors",
+            "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 599000000\n",
+        )
+        .file(
+            "huge-header.safetensors",
+            [&(1u64 << 62).to_le_bytes()[..], b"{}"].concat(),
+        )
+        .file("runs-code.pt", pickle)
+        .folder("nothing-in-it");
+    let names = [
+        "empty.safetensors",
+        "page.pt",
+        "pointer.safetensors",
+        "huge-header.safetensors",
+        "runs-code.pt",
+        "./nothing-in-it",
+        "cat.jpg",
+    ];
+    let said: Vec<String> = names.iter().map(|name| refused(&desk, name)).collect();
+    assert_snapshot!(said.join("\n"), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `empty.safetensors` is not a safetensors file: found an empty file
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `page.pt` is not a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript): found a web page: the download failed
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `pointer.safetensors` is not a safetensors file: found a Git LFS pointer: the weights themselves were not fetched
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `huge-header.safetensors` is not a safetensors file: found 10 bytes without a valid header
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `runs-code.pt` is not a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript): found a bare pickle; weights come as the archive that `torch.save` of PyTorch 1.6 or later writes
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `nothing-in-it` is not a folder with `model.safetensors`, its index, or one weights file: found no weights file
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `cat.jpg` is not a safetensors file: found 50163 bytes without a valid header
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+    ");
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_refused() {
+    let desk = Desk::with_pictures().and_small_model();
+    let whole = std::fs::read(desk.path("small.safetensors")).unwrap();
+    let desk = desk.file("cut.safetensors", &whole[..whole.len() * 2 / 3]);
+    assert_snapshot!(refused(&desk, "cut.safetensors"), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `cut.safetensors` is not a safetensors file: found 5076168 bytes, which is not what its header promises: cut short or damaged
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+    ");
+}
+
+/// A weight of the last norm of a tower becomes NaN.
+fn with_nan(desk: &Desk, tensor: &str) {
+    let path = desk.path("nan.safetensors");
+    write_safetensors(&path, &Config::SMALL, Positions::Long, Stored::F32).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header_len]).unwrap();
+    let start = 8 + header_len + header[tensor]["data_offsets"][0].as_u64().unwrap() as usize;
+    bytes[start..start + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_weight_that_is_not_a_number_stops_the_run_in_either_tower() {
+    let desk = Desk::with_pictures();
+    with_nan(&desk, "ln_final.bias");
+    assert_snapshot!(refused(&desk, "nan.safetensors"), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `nan.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `ln_final.bias` has NaN at element 0, where a finite number is expected
+    hint: the file is damaged, or its training failed: fetch or save it again
+    ");
+    with_nan(&desk, "visual.ln_post.bias");
+    assert_snapshot!(refused(&desk, "nan.safetensors"), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `nan.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `visual.ln_post.bias` has NaN at element 0, where a finite number is expected
+    hint: the file is damaged, or its training failed: fetch or save it again
+    ");
+    assert_snapshot!(run_with(&desk, &["embed", "cat.jpg"], "nan.safetensors"), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `nan.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `visual.ln_post.bias` has NaN at element 0, where a finite number is expected
+    hint: the file is damaged, or its training failed: fetch or save it again
+    ");
+}
+
+#[test]
+fn every_bad_file_of_the_reference_is_refused_with_what_is_wrong() {
+    let Some(folder) = shared("model-tiny/bad") else { return };
+    let desk = Desk::with_pictures();
+    let mut said = Vec::new();
+    let mut names: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    for name in names {
+        let path = folder.join(&name);
+        let shown = refused(&desk, path.to_str().unwrap());
+        assert!(
+            shown.starts_with("exit code 2\n--- stdout\n--- stderr\nerror: "),
+            "{shown}"
+        );
+        assert!(shown.contains(name.to_str().unwrap()), "{shown}");
+        said.push(shown.replace("exit code 2\n--- stdout\n--- stderr\n", ""));
+    }
+    assert_snapshot!(said.join("\n"), @r#"
+    error: `empty.safetensors` is not a safetensors file: found an empty file
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    error: `extra-tensor.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): 1 not a CLIP's: `visual.transformer.resblocks.1.adapter.weight`
+    hint: if the rest is what you want, `--ignore-surplus` leaves these alone
+
+    error: `html-instead-of-weights.pt` is not a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript): found a web page: the download failed
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    error: `huge-header.safetensors` is not a safetensors file: found 10 bytes without a valid header
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    error: `lfs-pointer.safetensors` is not a safetensors file: found a Git LFS pointer: the weights themselves were not fetched
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    error: `misshapen-tensor.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): 1 of another shape: `visual.proj`, expected [128, 64], found [64, 64]
+    hint: the file mixes models of different sizes: fetch or save it again
+
+    error: `missing-tensor.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): 1 missing: `visual.transformer.resblocks.1.mlp.c_fc.bias`, expected [512]
+    hint: the file is incomplete: fetch or save it again
+
+    error: `nan-weight.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `ln_final.bias` has NaN at element 0, where a finite number is expected
+    hint: the file is damaged, or its training failed: fetch or save it again
+
+    error: `runs-code.pt` holds a Python object that is not weights, `posix.system`; nothing of it was run
+    hint: save only the tensors: `torch.save(model.state_dict(), "weights.pt")`, or as safetensors
+
+    error: `text-tower-only.safetensors` does not hold a whole CLIP (Hugging Face layout): no image tower: a CLIP has both a text and an image tower
+    hint: this is a part of a CLIP, for programs that need one tower; use a file with both
+
+    error: `truncated.pt` is not a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript): found 1895495 bytes of a zip archive without its end: cut short
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    error: `truncated.safetensors` is not a safetensors file: found 1886408 bytes, which is not what its header promises: cut short or damaged
+    hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
+
+    error: `whole-object.pt` holds a Python object that is not weights, `__main__.Tree`; nothing of it was run
+    hint: save only the tensors: `torch.save(model.state_dict(), "weights.pt")`, or as safetensors
+    "#);
+}
+
+#[test]
+fn a_surplus_tensor_is_left_alone_when_asked_to() {
+    let Some(path) = shared("model-tiny/bad/extra-tensor.safetensors") else {
+        return;
+    };
+    let desk = Desk::with_pictures();
+    let shown = run_with(&desk, &["embed", "cat.jpg", "--ignore-surplus"], path.to_str().unwrap());
+    assert!(
+        shown.starts_with("exit code 0\n--- stdout\n{\"path\":\"cat.jpg\",\"embedding\":["),
+        "{shown}"
+    );
+}

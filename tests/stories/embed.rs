@@ -1,0 +1,100 @@
+//! `longclip embed`: a person takes the vectors elsewhere.
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::fixture::Desk;
+use crate::recipe::{Positions, Stored, write_safetensors};
+use crate::reference::Golden;
+
+const SMALL: [&str; 2] = ["--model", "small.safetensors"];
+
+fn numbers(record: &Value) -> Vec<f64> {
+    let embedding = record["embedding"].as_array().unwrap().iter();
+    embedding.map(|v| v.as_f64().unwrap()).collect()
+}
+
+fn length(vector: &[f64]) -> f64 {
+    vector.iter().map(|v| v * v).sum::<f64>().sqrt()
+}
+
+#[test]
+fn texts_and_pictures_become_a_record_each() {
+    let desk = Desk::with_pictures().and_small_model();
+    let arguments = ["embed", "cat.jpg", "coffee.jpg", "--text", "a cat", "--text", "a, b"];
+    let records = desk.records(&[&arguments[..], &SMALL].concat());
+    let named: Vec<&str> = records
+        .iter()
+        .map(|record| record.get("path").or(record.get("text")).unwrap().as_str().unwrap())
+        .collect();
+    assert_eq!(named, ["a cat", "a, b", "cat.jpg", "coffee.jpg"]);
+    assert!(records.iter().all(|record| numbers(record).len() == 64));
+}
+
+#[test]
+fn vectors_are_as_the_tower_gives_them_unless_unit_length_is_asked_for() {
+    let desk = Desk::with_pictures().and_small_model();
+    let plain = desk.records(&[&["embed", "cat.jpg", "--text", "a cat"], &SMALL[..]].concat());
+    let unit = desk.records(&[&["embed", "cat.jpg", "--text", "a cat", "--normalize"], &SMALL[..]].concat());
+    for (plain, unit) in plain.iter().zip(&unit) {
+        let (plain, unit) = (numbers(plain), numbers(unit));
+        assert!((length(&plain) - 1.0).abs() > 0.1, "{}", length(&plain));
+        assert!((length(&unit) - 1.0).abs() < 1e-6, "{}", length(&unit));
+        assert!(
+            plain
+                .iter()
+                .zip(&unit)
+                .all(|(p, u)| (p / length(&plain) - u).abs() < 1e-6)
+        );
+    }
+}
+
+#[test]
+fn embeddings_of_a_picture_and_a_text_give_classifys_cosine() {
+    let desk = Desk::with_pictures().and_small_model();
+    let vectors = desk.records(&[&["embed", "cat.jpg", "--text", "a cat", "--normalize"], &SMALL[..]].concat());
+    let (text, picture) = (numbers(&vectors[0]), numbers(&vectors[1]));
+    let cosine: f64 = text.iter().zip(&picture).map(|(a, b)| a * b).sum();
+    let scored = desk.records(
+        &[
+            &["classify", "cat.jpg", "--label", "a cat", "--format", "ndjson"],
+            &SMALL[..],
+        ]
+        .concat(),
+    );
+    assert!((cosine - scored[0]["labels"][0]["cosine"].as_f64().unwrap()).abs() < 1e-6);
+}
+
+#[test]
+fn a_picture_that_fails_leaves_a_record_and_exit_code_1() {
+    let desk = Desk::new().and_small_model();
+    assert_snapshot!(desk.run(&["embed", "missing.jpg", "--model", "small.safetensors"]), @r#"
+    exit code 1
+    --- stdout
+    {"path":"missing.jpg","error":"cannot read `missing.jpg`: No such file or directory (os error 2)"}
+    --- stderr
+    error: cannot read `missing.jpg`: No such file or directory (os error 2)
+    "#);
+}
+
+#[test]
+fn a_model_that_reads_no_words_is_refused() {
+    // A model that knows a thousand token ids can't read words.
+    let desk = Desk::new();
+    let config = Golden::read("model-tiny.json").config;
+    write_safetensors(&desk.path("tiny.safetensors"), &config, Positions::Long, Stored::F16).unwrap();
+    assert_snapshot!(desk.run(&["embed", "--text", "a cat", "--model", "tiny.safetensors"]), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: token id 49406; this model knows ids up to 999
+    hint: its vocabulary is not the tokenizer's: this is not a model for texts
+    ");
+}
+
+#[test]
+fn nothing_to_embed_is_refused() {
+    let output = Desk::new().output(&["embed"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("<IMAGE>"));
+}

@@ -1,0 +1,133 @@
+//! A person at a shell: a temporary folder, the program, and what came of a command.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::recipe::{Config, Positions, Stored, write_safetensors};
+
+/// An empty folder to run commands in, with an environment that knows no model and no hub.
+pub(crate) struct Desk {
+    dir: tempfile::TempDir,
+    variables: Vec<(&'static str, String)>,
+    stdin: Vec<u8>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Desk {
+            dir: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+            stdin: Vec::new(),
+        }
+    }
+
+    /// A desk with the three pictures that the project ships: `cat.jpg`, `coffee.jpg`, `astronaut.jpg`.
+    pub(crate) fn with_pictures() -> Self {
+        let desk = Desk::new();
+        for name in ["cat.jpg", "coffee.jpg", "astronaut.jpg"] {
+            std::fs::copy(repository().join("img").join(name), desk.path(name)).unwrap();
+        }
+        desk
+    }
+
+    /// Adds `small.safetensors`: a two-layer model made by the recipe that reads any text. Its numbers mean nothing,
+    /// but stay the same when the built-in model is trained anew.
+    pub(crate) fn and_small_model(self) -> Self {
+        write_safetensors(
+            &self.path("small.safetensors"),
+            &Config::SMALL,
+            Positions::Long,
+            Stored::F16,
+        )
+        .unwrap();
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn stdin(mut self, bytes: &[u8]) -> Self {
+        self.stdin = bytes.to_vec();
+        self
+    }
+
+    pub(crate) fn file(self, name: &str, bytes: impl AsRef<[u8]>) -> Self {
+        std::fs::write(self.path(name), bytes).unwrap();
+        self
+    }
+
+    pub(crate) fn folder(self, name: &str) -> Self {
+        std::fs::create_dir(self.path(name)).unwrap();
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The program, ready to run here. Nothing of the machine's own settings reaches it.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_longclip"));
+        command.args(arguments).current_dir(self.dir.path());
+        command
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .env("HF_HUB_OFFLINE", "1");
+        command.envs(self.variables.iter().map(|(name, value)| (*name, value)));
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A program that doesn't read its stdin may close it first.
+        let _ = stdin.write_all(&self.stdin);
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    }
+
+    /// What a person sees of a run: exit code, stdout and stderr.
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        let place = self.dir.path().to_str().unwrap();
+        let shown = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().replace(place, "[DESK]");
+        format!(
+            "exit code {}\n--- stdout\n{}--- stderr\n{}",
+            output.status.code().expect("the program ends by itself"),
+            shown(&output.stdout),
+            shown(&output.stderr),
+        )
+    }
+
+    /// The records of a run that prints NDJSON.
+    #[track_caller]
+    pub(crate) fn records(&self, arguments: &[&str]) -> Vec<serde_json::Value> {
+        let output = self.output(arguments);
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let records = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(
+            output.status.code().is_some_and(|code| code < 2),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        records
+    }
+}
+
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A file of `tests/data`.
+pub(crate) fn data(name: &str) -> String {
+    repository().join("tests/data").join(name).to_str().unwrap().to_owned()
+}

@@ -1,0 +1,22 @@
+//! Stories: a file per thing that a person does with the program, and the numbers that the program promises.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, and says where")]
+#![allow(
+    clippy::print_stdout,
+    reason = "how near the numbers come to the reference is worth reading"
+)]
+
+#[path = "../recipe/mod.rs"]
+mod recipe;
+
+mod bad_weights;
+mod candle_oracle;
+mod classify;
+mod embed;
+mod fixture;
+mod goldens;
+mod labels;
+mod model_names;
+mod properties;
+mod real_sizes;
+mod reference;
