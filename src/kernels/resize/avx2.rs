@@ -2,6 +2,7 @@
 //!
 //! A weight of up to 24 bits is a low half of 12 bits, signed, and a high rest, so a tap costs two such multiplications, a half each;
 //! the two sums are put together at the end. Sums wrap modulo 2^32, as the portable twin's do, so the bytes are equal.
+//! No closure touches a register: the compiler would not inline it into code that is compiled for every CPU.
 
 use std::arch::x86_64::*;
 
@@ -99,7 +100,8 @@ fn packed<const C: usize>(axis: &Axis) -> Vec<Packed> {
 #[target_feature(enable = "avx2")]
 fn horizontal_of<const C: usize>(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
     let packed = packed::<C>(axis);
-    let orders = Layout::<C>::ORDER.map(|order| load_order(&order));
+    let [first_half, second_half] = Layout::<C>::ORDER;
+    let orders = [load_order(&first_half), load_order(&second_half)];
     for (row, out_row) in rows.iter().zip(out.chunks_exact_mut(axis.len() * C)) {
         let mut weights = packed.iter();
         for (x, pixel) in out_row.chunks_exact_mut(C).enumerate() {
@@ -146,6 +148,13 @@ fn joined([low, high]: [__m256i; 2]) -> __m256i {
     _mm256_add_epi32(_mm256_slli_epi32::<{ LOW_BITS as i32 }>(high), low)
 }
 
+/// The words' bytes-to-be: put together, rounded, not yet clamped.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn rounded(sums: [__m256i; 2]) -> __m256i {
+    _mm256_srai_epi32::<{ WEIGHT_BITS as i32 }>(_mm256_add_epi32(joined(sums), _mm256_set1_epi32(ROUNDING)))
+}
+
 #[target_feature(enable = "avx2")]
 fn vertical_of(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
     let row_bytes = rows.row_bytes();
@@ -163,25 +172,25 @@ fn vertical_of(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
             let column = i * LANES;
             let mut sums = [[_mm256_setzero_si256(); 2]; 4];
             for (pair, weights) in weights.iter().enumerate() {
-                let rows: [__m256i; 2] = std::array::from_fn(|n| {
+                let mut pixels = [_mm256_setzero_si256(); 2];
+                for (n, pixels) in pixels.iter_mut().enumerate() {
                     let row = first + (pair * 2 + n).min(taps.len() - 1);
-                    load(&rows.bytes[row * row_bytes + column..(row + 1) * row_bytes])
-                });
-                let weights = weights.map(|word| _mm256_set1_epi32(word));
-                for (sums, pixels) in sums.iter_mut().zip(transposed(rows)) {
+                    *pixels = load(&rows.bytes[row * row_bytes + column..(row + 1) * row_bytes]);
+                }
+                let weights = [_mm256_set1_epi32(weights[0]), _mm256_set1_epi32(weights[1])];
+                for (sums, pixels) in sums.iter_mut().zip(transposed(pixels)) {
                     for (sum, weight) in sums.iter_mut().zip(weights) {
                         *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pixels, weight));
                     }
                 }
             }
-            let [a, b, c, d] = sums.map(|sums| {
-                _mm256_srai_epi32::<{ WEIGHT_BITS as i32 }>(_mm256_add_epi32(joined(sums), _mm256_set1_epi32(ROUNDING)))
-            });
-            // Packing works within 128-bit lanes, as the transposition did, so the columns come out in order.
-            store(
-                out,
-                _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d)),
+            let [a, b, c, d] = sums;
+            let (ab, cd) = (
+                _mm256_packs_epi32(rounded(a), rounded(b)),
+                _mm256_packs_epi32(rounded(c), rounded(d)),
             );
+            // Packing works within 128-bit lanes, as the transposition did, so the columns come out in order.
+            store(out, _mm256_packus_epi16(ab, cd));
         }
     }
 }
@@ -204,20 +213,23 @@ fn transposed([a, b]: [__m256i; 2]) -> [__m256i; 4] {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn two_chunks(bytes: &[u8], second: usize) -> __m256i {
-    let chunk = |start: usize| {
-        let mut padded = [0; 16];
-        let source = match bytes.get(start..start + 16) {
-            Some(chunk) => chunk,
-            None => {
-                let rest = bytes.get(start..).unwrap_or_default();
-                padded[..rest.len()].copy_from_slice(rest);
-                &padded
-            }
-        };
-        // SAFETY: `source` has 16 bytes on both ways; any alignment will do.
-        unsafe { _mm_loadu_si128(source.as_ptr().cast()) }
+    _mm256_set_m128i(chunk(bytes.get(second..).unwrap_or_default()), chunk(bytes))
+}
+
+/// The first 16 bytes of `bytes`, zeros where it is shorter.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn chunk(bytes: &[u8]) -> __m128i {
+    let mut padded = [0; 16];
+    let source = match bytes.first_chunk() {
+        Some(whole) => whole,
+        None => {
+            padded[..bytes.len()].copy_from_slice(bytes);
+            &padded
+        }
     };
-    _mm256_set_m128i(chunk(second), chunk(0))
+    // SAFETY: `source` is one lane long; any alignment will do.
+    unsafe { _mm_loadu_si128(source.as_ptr().cast()) }
 }
 
 /// The first bytes of `bytes`, zeros where it is shorter than a register.
