@@ -27,6 +27,8 @@ pub mod pipeline;
 pub mod preprocess;
 pub mod score;
 pub mod text;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod weights;
 
 pub use classify::classify;

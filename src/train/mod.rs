@@ -1,0 +1,13 @@
+//! Training: any CLIP becomes a Long-CLIP.
+//!
+//! Knowledge-preserving stretching ([`crate::weights::Stretching`]) gives the text tower its 248 positions; primary
+//! component matching ([`pcm`]) teaches it long captions without unlearning short ones. Long-CLIP (arXiv 2403.15378,
+//! section 3) and upstream's `train/`. `cli` calls it; it computes on candle's tensors, which keep gradients.
+
+mod eigen;
+pub mod loss;
+pub mod pca;
+pub mod pcm;
+
+#[cfg(test)]
+mod testing;
