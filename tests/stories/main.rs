@@ -20,3 +20,4 @@ mod model_names;
 mod properties;
 mod real_sizes;
 mod reference;
+mod tokens;

@@ -1,3 +1,5 @@
+//! Each kernel against the portable one, at the sizes where vectors and tiles end.
+
 use super::*;
 use crate::kernels::testing::{each_level, noise};
 

@@ -1,3 +1,5 @@
+//! Each kernel against plain sums, at the sizes where vectors and tiles end.
+
 use super::*;
 use crate::kernels::cpu::Level;
 use crate::kernels::testing::{each_level, noise};
