@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, OnceLock};
 
 use candle_core::{DType, Device};
+use sha2::{Digest, Sha256};
 
 use super::embeddings::{Embeddings, ImageEmbeddings, LogitScale, TextEmbeddings};
 use super::engine::{CandleEngine, CpuEngine, Engine, TensorSource};
@@ -75,6 +76,9 @@ pub struct LongClip {
     logit_scale: LogitScale,
     context_length: ContextLength,
     preprocess: Preprocess,
+    checkpoint: Arc<Checkpoint>,
+    /// Device, number type and the like, as far as a number may depend on them.
+    computed_with: String,
     towers: Towers,
 }
 
@@ -118,7 +122,15 @@ impl LongClip {
         Ok(LongClip {
             context_length: ContextLength::new(sizes.context_length)?,
             preprocess: Preprocess::new(sizes.image_resolution_px),
-            towers: Towers::new(checkpoint, options)?,
+            towers: Towers::new(Arc::clone(&checkpoint), options)?,
+            checkpoint,
+            computed_with: format!(
+                "{} {:?} {:?} {:?} {activation:?}",
+                env!("CARGO_PKG_VERSION"),
+                options.device,
+                options.number_type,
+                options.cpu_level
+            ),
             sizes,
             activation,
             logit_scale,
@@ -143,6 +155,15 @@ impl LongClip {
     /// The preprocessing that this model's pictures need; change its limits or orientation on a clone.
     pub fn preprocess(&self) -> &Preprocess {
         &self.preprocess
+    }
+
+    /// What a kept text embedding is valid for, as 32 hexadecimal digits: these weights, read and computed like this, by
+    /// this version of the crate.
+    pub fn text_identity(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.checkpoint.fingerprint());
+        hash.update(&self.computed_with);
+        hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// A text's tokens, cut to this model's context.

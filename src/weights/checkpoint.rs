@@ -148,6 +148,14 @@ impl Checkpoint {
         self.activation_from
     }
 
+    pub(super) fn file(&self) -> &TensorFile {
+        &self.file
+    }
+
+    pub(super) fn options(&self) -> &LoadOptions {
+        &self.options
+    }
+
     /// The file or folder that was opened.
     pub fn path(&self) -> &Path {
         &self.file.path

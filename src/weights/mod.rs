@@ -8,6 +8,7 @@ mod checkpoint;
 mod combine;
 mod config;
 mod export;
+mod fingerprint;
 pub mod hub;
 mod layouts;
 mod map;

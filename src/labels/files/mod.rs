@@ -1,0 +1,123 @@
+//! Files of labels, of templates and of neutral prompts: plain lines, JSON, or a table.
+//!
+//! Read by the command line before a model is loaded. A byte order mark, CRLF and blank lines are all right; whatever is
+//! wrong with a file is said with file, line and column (both from 1; of a table, the column is the field's place).
+
+mod json;
+mod lines;
+mod table;
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+pub use self::lines::Line;
+use super::Label;
+use crate::error::{Error, Result};
+
+/// Reads a file of labels: `.json`, `.csv` or `.tsv` by its name, else one label a line. `-` reads stdin, where a text
+/// that begins with `{` or `[` is JSON.
+///
+/// # Errors
+/// [`Error::Read`]; [`Error::Usage`] where it is not UTF-8, not of its format, or has no label.
+pub fn read_labels(path: &Path) -> Result<Vec<Label>> {
+    let text = read_text(path)?;
+    let name = path.display().to_string();
+    let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+    let labels = match ending.as_ref().and_then(|ending| ending.to_str()) {
+        Some("json") => json::parse(&name, &text),
+        Some("csv") => table::parse(&name, &text, table::Delimiter::Comma),
+        Some("tsv") => table::parse(&name, &text, table::Delimiter::Tab),
+        None if name == "-" && text.trim_start().starts_with(['{', '[']) => json::parse(&name, &text),
+        _ => Ok(lines::parse(&text).map(|line| Label::plain(line.text)).collect()),
+    }?;
+    if labels.is_empty() {
+        return Err(Error::usage(
+            format!("`{name}` has no label"),
+            "write one a line, or name another file",
+        ));
+    }
+    Ok(labels)
+}
+
+/// The lines of a text file that say something: no blank ones, no comments.
+///
+/// # Errors
+/// [`Error::Read`]; [`Error::Usage`] where it is not UTF-8, or has no such line.
+pub fn read_lines(path: &Path) -> Result<Vec<Line>> {
+    let found: Vec<Line> = lines::parse(&read_text(path)?).collect();
+    if found.is_empty() {
+        return Err(Error::usage(
+            format!("`{}` is empty", path.display()),
+            "write one a line, or leave the flag out",
+        ));
+    }
+    Ok(found)
+}
+
+/// The text of a file, or of stdin if it is `-`, without a byte order mark.
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        fs::read(path)
+    };
+    let bytes = bytes.map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    decode(&path.display().to_string(), bytes)
+}
+
+fn decode(name: &str, bytes: Vec<u8>) -> Result<String> {
+    const HINT: &str = "save it as UTF-8: text editors offer that when saving";
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        return Err(Error::usage(format!("`{name}` is UTF-16; UTF-8 is expected"), HINT));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (good, byte) = (
+            &error.as_bytes()[..error.utf8_error().valid_up_to()],
+            error.utf8_error().valid_up_to(),
+        );
+        let good = String::from_utf8_lossy(good);
+        let place = place_of_end(&good);
+        bad(
+            name,
+            place,
+            &format!("byte {:#04x} is not UTF-8", error.as_bytes()[byte]),
+            HINT,
+        )
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
+/// Where in a file something is wrong; both count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    column: usize,
+}
+
+/// The place of the character that would follow `text`.
+fn place_of_end(text: &str) -> Place {
+    let last_line = text.rsplit('\n').next().unwrap_or(text);
+    Place {
+        line: text.matches('\n').count() + 1,
+        column: last_line.chars().count() + 1,
+    }
+}
+
+/// What is wrong where.
+fn bad(name: &str, place: Place, problem: &str, hint: &str) -> Error {
+    Error::usage(
+        format!("`{name}` line {}, column {}: {problem}", place.line, place.column),
+        hint,
+    )
+}
+
+#[cfg(test)]
+mod tests;

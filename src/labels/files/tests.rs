@@ -1,0 +1,160 @@
+use super::*;
+
+/// Parses a file of this name.
+fn read(name: &str, bytes: &[u8]) -> Result<Vec<Label>> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    read_labels(&path)
+}
+
+fn names(labels: &[Label]) -> Vec<&str> {
+    labels.iter().map(|label| label.name.as_str()).collect()
+}
+
+/// The message without the folder.
+#[track_caller]
+fn refused(name: &str, bytes: &[u8]) -> String {
+    let message = read(name, bytes).unwrap_err().to_string();
+    let start = message.find(name).unwrap_or_else(|| panic!("{message}"));
+    message[start..].replace('`', "'")
+}
+
+fn label(name: &str, prompts: &[&str], group: Option<&str>) -> Label {
+    Label {
+        name: name.into(),
+        prompts: prompts.iter().map(|prompt| (*prompt).to_owned()).collect(),
+        group: group.map(str::to_owned),
+    }
+}
+
+#[test]
+fn lines_may_have_a_mark_crlf_blanks_and_comments() {
+    let labels = read(
+        "l.txt",
+        "\u{feff}# animals\r\na cat\r\n\r\n  a dog, asleep  \r\n\\#1 fan".as_bytes(),
+    )
+    .unwrap();
+    assert_eq!(names(&labels), ["a cat", "a dog, asleep", "#1 fan"]);
+}
+
+#[test]
+fn json_is_a_list_or_an_object_and_may_have_a_mark() {
+    let list = read("l.json", "\u{feff}[\"b\",\r\n \"a\"]".as_bytes()).unwrap();
+    assert_eq!(list, [Label::plain("b"), Label::plain("a")]);
+    let object = br#"{"z": ["a z", "one z"], "cat": "a cat", "bat": {"prompts": ["a bat"], "group": "animal"}, "ox": {"group": "animal"}}"#;
+    assert_eq!(
+        read("l.json", object).unwrap(),
+        [
+            label("z", &["a z", "one z"], None),
+            label("cat", &["a cat"], None),
+            label("bat", &["a bat"], Some("animal")),
+            label("ox", &[], Some("animal")),
+        ]
+    );
+}
+
+#[test]
+fn a_key_that_comes_twice_in_json_is_not_lost() {
+    let labels = read("l.json", br#"{"cat": "a cat", "cat": "cats"}"#).unwrap();
+    assert_eq!(names(&labels), ["cat", "cat"]);
+}
+
+#[test]
+fn damaged_json_is_refused_with_line_and_column() {
+    let texts = [
+        "[\"cat\",\n \"dog\"",
+        "{\"cat\": \"a cat\",\n}",
+        "[\"cat\",\n\"\"]",
+        "{\"cat\":\n []}",
+        "{\"cat\": {\"prompt\": 1}}",
+        "3",
+    ];
+    let messages = texts.map(|text| refused("l.json", text.as_bytes())).join("\n");
+    insta::assert_snapshot!(messages, @r"
+    l.json' line 2, column 6: EOF while parsing a list
+    l.json' line 2, column 1: trailing comma
+    l.json' line 2, column 3: the text is empty
+    l.json' line 2, column 3: the list of prompts is empty
+    l.json' line 1, column 17: unknown field 'prompt', expected 'prompts' or 'group'
+    l.json' line 1, column 1: invalid type: integer '3', expected a list of labels, or an object from labels to prompts
+    ");
+}
+
+#[test]
+fn a_table_has_a_row_for_each_prompt_and_its_columns_in_any_order() {
+    let csv =
+        "\u{feff}group,label,prompt\r\nanimal,cat,\"a cat, asleep\"\r\n\r\nthing,mug,\r\nanimal,cat,a cat\r\n,ox\r\n";
+    let labels = read("l.csv", csv.as_bytes()).unwrap();
+    assert_eq!(
+        labels,
+        [
+            label("cat", &["a cat, asleep", "a cat"], Some("animal")),
+            label("mug", &[], Some("thing")),
+            label("ox", &[], None),
+        ]
+    );
+    assert_eq!(
+        read("l.tsv", b"label\tprompt\ncat\ta cat, asleep\n").unwrap(),
+        [label("cat", &["a cat, asleep"], None)]
+    );
+}
+
+#[test]
+fn a_damaged_table_is_refused_with_line_and_column() {
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(refused("l.csv", text.as_bytes()), expected);
+    }
+    check(
+        "label,colour\ncat,red\n",
+        "l.csv' line 1, column 2: unknown column 'colour'",
+    );
+    check(
+        "prompt,group\na,b\n",
+        "l.csv' line 1, column 1: there is no column 'label'",
+    );
+    check(
+        "label,label\na,b\n",
+        "l.csv' line 1, column 2: column 'label' is there twice",
+    );
+    check(
+        "label,prompt\n\ncat,\"a cat\ndog,a dog\n",
+        "l.csv' line 3, column 2: the quote that opens here is never closed",
+    );
+    check(
+        "label,prompt\n\n,a dog\n",
+        "l.csv' line 3, column 1: the label is empty",
+    );
+    check(
+        "label,prompt\ncat,a cat, asleep\n",
+        "l.csv' line 2, column 3: 3 fields; the first row names 2 columns",
+    );
+}
+
+#[test]
+fn a_row_that_says_nothing_new_is_kept_for_the_list_to_notice() {
+    let labels = read("l.csv", b"label,prompt\ncat,a cat\ncat,a cat\n").unwrap();
+    assert_eq!(names(&labels), ["cat", "cat"]);
+}
+
+#[test]
+fn what_is_not_utf8_is_refused_with_its_place() {
+    assert_eq!(
+        refused("l.txt", b"cat\na caf\xe9\n"),
+        "l.txt' line 2, column 6: byte 0xe9 is not UTF-8"
+    );
+    assert_eq!(refused("l.txt", b"\xff\xfec\0"), "l.txt' is UTF-16; UTF-8 is expected");
+}
+
+#[test]
+fn a_file_without_labels_is_refused() {
+    for (name, bytes) in [
+        ("l.txt", "# none\n\n"),
+        ("l.json", "[]"),
+        ("l.csv", "label\n"),
+        ("l.csv", ""),
+    ] {
+        assert_eq!(refused(name, bytes.as_bytes()), format!("{name}' has no label"));
+    }
+}
