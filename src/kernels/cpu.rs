@@ -3,14 +3,20 @@
 //! `Threads` holds the pick; tests and `LONGCLIP_CPU` (read by the command line) choose a lower one by name.
 
 use super::simd::Kernel;
+#[cfg(target_arch = "aarch64")]
+use super::simd::Neon;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use super::simd::Simd;
 #[cfg(target_arch = "x86_64")]
-use super::simd::{Avx2, Avx512, Simd};
+use super::simd::{Avx2, Avx512};
 
 /// A family of kernels, from what runs everywhere to what needs most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Plain code: the oracle, and all there is on other architectures.
+    /// Plain code: the oracle, and all there is on architectures not named below.
     Portable,
+    /// NEON, on 64-bit ARM.
+    Neon,
     /// AVX2 with FMA and F16C.
     Avx2,
     /// AVX-512 with VNNI and BF16.
@@ -19,17 +25,18 @@ pub enum Level {
 
 impl Level {
     /// All levels, lowest first.
-    pub const ALL: [Level; 3] = [Level::Portable, Level::Avx2, Level::Avx512];
+    pub const ALL: [Level; 4] = [Level::Portable, Level::Neon, Level::Avx2, Level::Avx512];
 
     /// The highest that this CPU can run.
     pub fn best() -> Level {
         Isa::detect(Level::Avx512).level()
     }
 
-    /// Its name: `portable`, `avx2`, `avx512`.
+    /// Its name: `portable`, `neon`, `avx2`, `avx512`.
     pub fn name(self) -> &'static str {
         match self {
             Level::Portable => "portable",
+            Level::Neon => "neon",
             Level::Avx2 => "avx2",
             Level::Avx512 => "avx512",
         }
@@ -45,6 +52,8 @@ impl Level {
 #[derive(Clone, Copy)]
 pub(crate) enum Isa {
     Portable,
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
@@ -67,6 +76,12 @@ impl Isa {
                 return Isa::Avx2(proof);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if limit >= Level::Neon
+            && let Some(proof) = Neon::detect()
+        {
+            return Isa::Neon(proof);
+        }
         let _ = limit;
         Isa::Portable
     }
@@ -74,6 +89,8 @@ impl Isa {
     pub(crate) fn level(self) -> Level {
         match self {
             Isa::Portable => Level::Portable,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => Level::Neon,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => Level::Avx2,
             #[cfg(target_arch = "x86_64")]
@@ -86,6 +103,8 @@ impl Isa {
         match self {
             // Any number would do; an odd one, so that tests on the oracle see uneven groups.
             Isa::Portable => 5,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => Neon::TILE_ROWS,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => Avx2::TILE_ROWS,
             #[cfg(target_arch = "x86_64")]
@@ -96,6 +115,8 @@ impl Isa {
     pub(crate) fn run<K: Kernel>(self, kernel: K) {
         match self {
             Isa::Portable => kernel.plain(),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(simd) => simd.call(kernel),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(simd) => simd.call(kernel),
             #[cfg(target_arch = "x86_64")]

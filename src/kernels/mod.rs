@@ -6,11 +6,8 @@
 
 #![allow(unsafe_code, reason = "vector loads and stores, and threads that share a slice")]
 #![cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(
-        dead_code,
-        reason = "the vector kernels have no other instruction set yet; plain ones run there"
-    )
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, reason = "vector kernels are for these two; plain ones run elsewhere")
 )]
 
 mod activations;

@@ -25,6 +25,9 @@ use tile::{Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, STEP, TIL
 /// 1 MiB, since the panel in use and the next one want the other half.
 const BLOCK_BYTES: usize = 512 << 10;
 
+// Asking for the next panel while the tiles of this one are computed brought 1 % in f32, nothing in bf16 and bytes
+// (197 rows, all layers of B): the CPU's own prefetcher follows a panel well enough.
+
 /// What is done to each output after its bias was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {

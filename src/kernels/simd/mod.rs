@@ -1,6 +1,6 @@
 //! One vector register as the kernels see it: a file an instruction set behind one trait.
 //!
-//! A value of `Avx2` or `Avx512` can only be had from `detect`, so holding one proves that this CPU runs its
+//! A value of `Neon`, `Avx2` or `Avx512` can only be had from `detect`, so holding one proves that this CPU runs its
 //! instructions; that is why arithmetic here is safe and only loads and stores are not. Kernels are written once over
 //! [`Simd`]; every function on their way is `#[inline(always)]`, so that it is compiled inside [`Simd::call`] with the
 //! instruction set switched on.
@@ -12,7 +12,11 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod math;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {avx2::Avx2, avx512::Avx512};
 
@@ -50,9 +54,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn reciprocal(self, a: Self::F) -> Self::F;
     /// `a * b + c`, rounded once.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// The larger; `b` where either is NaN.
+    /// The larger; `b`, or NaN, where either is NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
-    /// The smaller; `b` where either is NaN.
+    /// The smaller; `b`, or NaN, where either is NaN.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     fn abs(self, a: Self::F) -> Self::F;
     /// To the nearest integer, ties to even.
