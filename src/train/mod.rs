@@ -5,9 +5,16 @@
 //! section 3) and upstream's `train/`. `cli` calls it; it computes on candle's tensors, which keep gradients.
 
 mod eigen;
+#[cfg(test)]
+mod file;
+pub mod gradients;
 pub mod loss;
+pub mod optimizer;
+pub mod parameters;
 pub mod pca;
 pub mod pcm;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,15 @@
 //! The recipe is that of `tests/data/train/README.md`: FNV-1a of a name starts SplitMix64, whose upper 24 bits make a
 //! number in -1..1.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use half::f16;
+
+use super::file;
+use crate::preprocess::Pixels;
+use crate::weights::{Checkpoint, LoadOptions};
 
 /// `n` numbers in -1..1, always the same for the same name.
 pub(super) fn uniform(name: &str, n: usize) -> Vec<f64> {
@@ -78,4 +84,104 @@ pub(super) fn numbers(json: &serde_json::Value) -> Vec<f64> {
         serde_json::Value::Array(items) => items.iter().flat_map(numbers).collect(),
         number => vec![number.as_f64().unwrap()],
     }
+}
+
+/// Rounded to f16, as the reference's weights and pictures are.
+fn rounded(values: Vec<f32>) -> Vec<f32> {
+    values.into_iter().map(|value| f16::from_f32(value).to_f32()).collect()
+}
+
+/// Pixels of the tiny model, 64 px squared, by the recipe.
+pub(super) fn picture(name: &str) -> Pixels {
+    const RESOLUTION_PX: usize = 64;
+    let values = rounded(recipe(name, 3 * RESOLUTION_PX * RESOLUTION_PX, 0.2, 2.0));
+    Pixels::from_normalised(values, RESOLUTION_PX).unwrap()
+}
+
+/// Token ids of a text of the tiny model: the start, `n` words, and the end, which is the largest id.
+pub(super) fn token_ids(name: &str, n: usize) -> Vec<u32> {
+    const VOCAB_SIZE: u32 = 1000;
+    let highest = f64::from(VOCAB_SIZE - 2);
+    let words = uniform(name, n).into_iter().map(|u| ((u + 1.0) / 2.0 * highest) as u32);
+    std::iter::once(VOCAB_SIZE - 2)
+        .chain(words)
+        .chain([VOCAB_SIZE - 1])
+        .collect()
+}
+
+/// The tiny model with CLIP's 77 positions: two blocks a tower, widths 128 and 64, a vocabulary of 1,000.
+pub(super) fn tiny_clip(options: &LoadOptions) -> Checkpoint {
+    let tensors: Vec<(String, Tensor)> = tiny_tensors()
+        .into_iter()
+        .map(|(name, shape, offset, scale)| {
+            let values = recipe(&name, shape.iter().product(), offset, scale);
+            let values = if name == "logit_scale" { values } else { rounded(values) };
+            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+            (name, tensor)
+        })
+        .collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tiny.safetensors");
+    let named = tensors.iter().map(|(name, tensor)| (name.clone(), tensor));
+    file::write(&path, named, HashMap::new()).unwrap();
+    Checkpoint::from_bytes("tiny", std::fs::read(path).unwrap(), options).unwrap()
+}
+
+/// Name, shape, offset and scale of each tensor: the magnitudes of OpenAI's initialisation.
+fn tiny_tensors() -> Vec<(String, Vec<usize>, f64, f64)> {
+    const VISION: usize = 128;
+    const TEXT: usize = 64;
+    const EMBED: usize = 64;
+    // A uniform distribution of standard deviation s reaches from -√3 s to √3 s.
+    let root_3 = 3f64.sqrt();
+    let deviation = |width: usize| root_3 * (width as f64).powf(-0.5);
+    let own = |name: &str, shape: &[usize], offset, scale| (name.to_owned(), shape.to_vec(), offset, scale);
+    let mut tensors = vec![
+        own("positional_embedding", &[77, TEXT], 0.0, root_3 * 0.01),
+        own("text_projection", &[TEXT, EMBED], 0.0, deviation(TEXT)),
+        own("logit_scale", &[], 4.6052, 0.0),
+        own("visual.class_embedding", &[VISION], 0.0, deviation(VISION)),
+        own("visual.positional_embedding", &[17, VISION], 0.0, deviation(VISION)),
+        own("visual.proj", &[VISION, EMBED], 0.0, deviation(VISION)),
+        own("visual.conv1.weight", &[VISION, 3, 16, 16], 0.0, deviation(3 * 16 * 16)),
+        own("token_embedding.weight", &[1000, TEXT], 0.0, root_3 * 0.02),
+    ];
+    let norm = |name: String, width: usize| {
+        [
+            (format!("{name}.weight"), vec![width], 1.0, 0.25),
+            (format!("{name}.bias"), vec![width], 0.0, 0.1),
+        ]
+    };
+    tensors.extend(norm("visual.ln_pre".into(), VISION));
+    tensors.extend(norm("visual.ln_post".into(), VISION));
+    tensors.extend(norm("ln_final".into(), TEXT));
+    for (tower, width) in [("visual.", VISION), ("", TEXT)] {
+        for layer in 0..2 {
+            let name = |part: &str| format!("{tower}transformer.resblocks.{layer}.{part}");
+            let projected = deviation(width) * 0.5; // (2 * layers)^-0.5
+            tensors.extend([
+                (
+                    name("attn.in_proj_weight"),
+                    vec![3 * width, width],
+                    0.0,
+                    deviation(width),
+                ),
+                (name("attn.in_proj_bias"), vec![3 * width], 0.0, 0.05),
+                (name("attn.out_proj.weight"), vec![width, width], 0.0, projected),
+                (name("attn.out_proj.bias"), vec![width], 0.0, 0.05),
+                (
+                    name("mlp.c_fc.weight"),
+                    vec![4 * width, width],
+                    0.0,
+                    deviation(2 * width),
+                ),
+                (name("mlp.c_fc.bias"), vec![4 * width], 0.0, 0.05),
+                (name("mlp.c_proj.weight"), vec![width, 4 * width], 0.0, projected),
+                (name("mlp.c_proj.bias"), vec![width], 0.0, 0.05),
+            ]);
+            tensors.extend(norm(name("ln_1"), width));
+            tensors.extend(norm(name("ln_2"), width));
+        }
+    }
+    tensors
 }

@@ -1,0 +1,135 @@
+//! Tensors and a few words about them in a safetensors file: what training writes and a resumption reads.
+//!
+//! A file is written beside its place and moved there, so that whoever is stopped in between leaves the old one whole.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use safetensors::{Dtype, SafeTensors, View};
+
+use crate::error::{Error, Result};
+
+/// Writes tensors as f32, and `about` as the file's metadata.
+pub(super) fn write<'a>(
+    path: &Path,
+    tensors: impl Iterator<Item = (String, &'a Tensor)>,
+    about: HashMap<String, String>,
+) -> Result<()> {
+    let unfinished = beside(path);
+    let tensors = tensors.map(|(name, tensor)| (name, InF32(tensor)));
+    let written = safetensors::serialize_to_file(tensors, Some(about), &unfinished)
+        .map_err(std::io::Error::other)
+        .and_then(|()| File::open(&unfinished)?.sync_all())
+        .and_then(|()| fs::rename(&unfinished, path));
+    written.map_err(|source| {
+        // Half a file is of no use; that it can't be removed adds nothing to the error.
+        let _ = fs::remove_file(&unfinished);
+        Error::Write {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
+/// Where a file is written before it has its name.
+pub(super) fn beside(path: &Path) -> PathBuf {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    PathBuf::from(unfinished)
+}
+
+/// Reads what [`write`] wrote.
+pub(super) fn read(path: &Path) -> Result<(HashMap<String, Tensor>, HashMap<String, String>)> {
+    let bytes = fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let damaged = |found: String| Error::NotWeights {
+        path: path.to_owned(),
+        expected: "a training's state".into(),
+        found,
+    };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let mut tensors = HashMap::new();
+    for (name, view) in file.iter() {
+        if view.dtype() != Dtype::F32 {
+            return Err(damaged(format!("`{name}` of the type {:?}", view.dtype())));
+        }
+        let numbers: Vec<f32> = view
+            .data()
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+            .collect();
+        let tensor = Tensor::from_vec(numbers, view.shape(), &Device::Cpu);
+        tensors.insert(name.to_owned(), tensor.map_err(|error| damaged(error.to_string()))?);
+    }
+    Ok((tensors, header.metadata().clone().unwrap_or_default()))
+}
+
+struct InF32<'a>(&'a Tensor);
+
+impl View for InF32<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        self.0.dims()
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let numbers = || self.0.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
+        let numbers = numbers().expect("a tensor of this run can be read");
+        Cow::Owned(numbers.into_iter().flat_map(f32::to_le_bytes).collect())
+    }
+
+    fn data_len(&self) -> usize {
+        4 * self.0.elem_count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.safetensors");
+        let x = Tensor::new(&[[1.5f32, -2.0, f32::MIN_POSITIVE]], &Device::Cpu).unwrap();
+        let scalar = Tensor::new(4.6f32, &Device::Cpu).unwrap();
+        let tensors = [("x".to_owned(), &x), ("logit_scale".to_owned(), &scalar)];
+        write(&path, tensors.into_iter(), HashMap::from([("step".into(), "3".into())])).unwrap();
+        let (tensors, about) = read(&path).unwrap();
+        assert_eq!(tensors["x"].to_vec2::<f32>().unwrap(), x.to_vec2::<f32>().unwrap());
+        assert_eq!(tensors["logit_scale"].to_scalar::<f32>().unwrap(), 4.6);
+        assert_eq!(about["step"], "3");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.safetensors");
+        for bytes in [&b""[..], b"half a file", &[255; 40]] {
+            fs::write(&path, bytes).unwrap();
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains("state.safetensors"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let error = write(
+            Path::new("/nothing/here/x.safetensors"),
+            std::iter::empty(),
+            HashMap::new(),
+        )
+        .unwrap_err();
+        assert!(matches!(error, Error::Write { .. }), "{error}");
+    }
+}

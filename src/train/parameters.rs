@@ -1,0 +1,149 @@
+//! What is trained: a checkpoint's tensors as variables, under upstream's names.
+//!
+//! Of the two position tables `positional_embedding` stays as it is and `positional_embedding_res` is trained (upstream
+//! `train/train.py`, and `model_longclip.py`, `mask1` and `mask2`); a base with 77 rows gets both by stretching. The
+//! towers take their tensors from here by name, so that gradients arrive at the variables.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor, Var};
+
+use crate::error::{Error, Result};
+use crate::model::engine::{Table, TensorSource};
+use crate::weights::{Activation, Checkpoint, FIXED_ROWS, Sizes};
+
+const POSITIONS: &str = "positional_embedding";
+const RESIDUAL_POSITIONS: &str = "positional_embedding_res";
+
+/// A model's tensors in f32, those that are trained apart from those that are not.
+pub struct Parameters {
+    sizes: Sizes,
+    activation: Activation,
+    trained: BTreeMap<String, Var>,
+    frozen: BTreeMap<String, Tensor>,
+}
+
+impl Parameters {
+    /// Takes a checkpoint's tensors onto a device. Names that begin with one of `freeze` are not trained, nor is
+    /// `positional_embedding` where there is a second table.
+    ///
+    /// # Errors
+    /// [`Error::BadTensors`] for a weight that isn't finite; [`Error::Usage`] if a prefix is no tensor's, or nothing is
+    /// left to train; [`Error::Compute`] if the device fails.
+    pub fn from_checkpoint(checkpoint: &Checkpoint, freeze: &[String], device: &Device) -> Result<Self> {
+        let sizes = checkpoint.sizes().clone();
+        let mut parameters = Parameters {
+            activation: checkpoint.activation(),
+            trained: BTreeMap::new(),
+            frozen: BTreeMap::new(),
+            sizes,
+        };
+        let is_stretched = parameters.sizes.context_length != parameters.sizes.stored_context_length;
+        let mut tensors = Vec::new();
+        for (name, _) in checkpoint.tensors() {
+            if !(is_stretched && name == POSITIONS) {
+                tensors.push((name.clone(), checkpoint.tensor(&name, DType::F32, device)?));
+            }
+        }
+        if is_stretched {
+            let shape = (parameters.sizes.context_length, parameters.sizes.text_width);
+            let table = || Tensor::from_vec(checkpoint.text_positions()?, shape, device).map_err(moving(POSITIONS));
+            tensors.push((POSITIONS.into(), table()?));
+            tensors.push((RESIDUAL_POSITIONS.into(), table()?));
+        }
+        check_prefixes(freeze, &tensors)?;
+        let has_two_tables = tensors.iter().any(|(name, _)| name == RESIDUAL_POSITIONS);
+        for (name, tensor) in tensors {
+            let stays = freeze.iter().any(|prefix| name.starts_with(prefix.as_str()));
+            if stays || (has_two_tables && name == POSITIONS) {
+                parameters.frozen.insert(name, tensor);
+            } else {
+                let var = Var::from_tensor(&tensor).map_err(moving(&name))?;
+                parameters.trained.insert(name, var);
+            }
+        }
+        if parameters.trained.is_empty() {
+            return Err(Error::usage("nothing is left to train", "freeze fewer tensors"));
+        }
+        Ok(parameters)
+    }
+
+    /// Widths, depths and lengths; as many positions stored as used.
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// The activation of the MLPs.
+    pub fn activation(&self) -> Activation {
+        self.activation
+    }
+
+    /// What is trained, by name.
+    pub fn trained(&self) -> &BTreeMap<String, Var> {
+        &self.trained
+    }
+
+    /// All tensors, by name, as they are now.
+    pub fn tensors(&self) -> BTreeMap<&str, &Tensor> {
+        let trained = self.trained.iter().map(|(name, var)| (name.as_str(), var.as_tensor()));
+        let frozen = self.frozen.iter().map(|(name, tensor)| (name.as_str(), tensor));
+        trained.chain(frozen).collect()
+    }
+
+    /// Sets a variable's value.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] if the shape is another.
+    pub fn set(&self, name: &str, value: &Tensor) -> Result<()> {
+        match self.trained.get(name) {
+            Some(var) => value
+                .to_device(var.device())
+                .and_then(|value| var.set(&value))
+                .map_err(moving(name)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_prefixes(freeze: &[String], tensors: &[(String, Tensor)]) -> Result<()> {
+    let is_any = |prefix: &str| tensors.iter().any(|(name, _)| name.starts_with(prefix));
+    match freeze.iter().find(|prefix| prefix.is_empty() || !is_any(prefix)) {
+        Some(prefix) => Err(Error::usage(
+            format!("no tensor's name begins with `{prefix}`"),
+            "names are upstream's: `visual.`, `transformer.resblocks.0.`, `token_embedding`, `logit_scale`",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn moving(name: &str) -> impl FnOnce(candle_core::Error) -> Error {
+    Error::compute(format!("moving `{name}` to the device"))
+}
+
+impl TensorSource for Parameters {
+    fn tensor(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
+        let tensor = match self.trained.get(name) {
+            Some(var) => var.as_tensor(),
+            None => self
+                .frozen
+                .get(name)
+                .unwrap_or_else(|| panic!("a checked CLIP has `{name}`")),
+        };
+        tensor
+            .to_device(device)
+            .and_then(|tensor| tensor.to_dtype(dtype))
+            .map_err(moving(name))
+    }
+
+    fn text_positions(&self, dtype: DType, device: &Device) -> Result<Table> {
+        let fixed = self.tensor(POSITIONS, dtype, device)?;
+        if !self.tensors().contains_key(RESIDUAL_POSITIONS) {
+            return Ok(Table::Whole(fixed));
+        }
+        Ok(Table::Merged {
+            keep: FIXED_ROWS.min(self.sizes.context_length),
+            fixed,
+            trained: self.tensor(RESIDUAL_POSITIONS, dtype, device)?,
+        })
+    }
+}

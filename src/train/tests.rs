@@ -1,0 +1,192 @@
+//! The parts of training together, on a tiny model: the reference's steps, and gradients by parts.
+
+use candle_core::{Device, Tensor};
+use serde_json::Value;
+
+use super::gradients::{Example, Gradients, gradients};
+use super::optimizer::{AdamW, AdamWSettings, Schedule};
+use super::parameters::Parameters;
+use super::pcm::Matching;
+use super::testing::{assert_close, golden, numbers, picture, tiny_clip, token_ids, values};
+use crate::weights::LoadOptions;
+
+const DEVICE: Device = Device::Cpu;
+
+/// The reference's batch: as many samples as it has ids.
+fn reference_batch(goldens: &Value) -> Vec<Example> {
+    let ids = |which: &str, i: usize| {
+        let text = &goldens[which][i];
+        token_ids(text[0].as_str().unwrap(), text[1].as_u64().unwrap() as usize)
+    };
+    let n = goldens["batch"].as_u64().unwrap() as usize;
+    let example = |i| Example {
+        pixels: picture(&format!("train.image.{i}")),
+        long: ids("ids_long", i),
+        short: ids("ids_short", i),
+    };
+    (0..n).map(example).collect()
+}
+
+/// A few samples with short texts.
+fn small_batch(n: usize) -> Vec<Example> {
+    let example = |i| Example {
+        pixels: picture(&format!("small.image.{i}")),
+        long: token_ids(&format!("small.long.{i}"), 5 + 4 * i),
+        short: token_ids(&format!("small.short.{i}"), 2 + i % 3),
+    };
+    (0..n).map(example).collect()
+}
+
+fn parameters(freeze: &[&str]) -> Parameters {
+    let freeze: Vec<String> = freeze.iter().map(|prefix| (*prefix).to_owned()).collect();
+    Parameters::from_checkpoint(&tiny_clip(&LoadOptions::default()), &freeze, &DEVICE).unwrap()
+}
+
+fn compute(parameters: &Parameters, batch: &[Example], micro_batch: usize, matching: &Matching) -> Gradients {
+    gradients(parameters, &DEVICE, batch, micro_batch, matching).unwrap()
+}
+
+#[test]
+fn three_steps_are_the_references() {
+    let goldens = golden("steps.json");
+    let parameters = parameters(&[]);
+    let batch = reference_batch(&goldens);
+    let schedule = Schedule {
+        peak: goldens["lr"].as_f64().unwrap(),
+        warmup_steps: goldens["warmup"].as_u64().unwrap(),
+        total_steps: goldens["total_steps"].as_u64().unwrap(),
+    };
+    let mut optimizer = AdamW::new(AdamWSettings::default());
+    for (i, expected) in goldens["steps"].as_array().unwrap().iter().enumerate() {
+        let what = |part: &str| format!("{part} of step {i}");
+        let rate = schedule.rate(i as u64);
+        assert_close(&what("the rate"), &[rate], &numbers(&expected["lr"]), 1e-12);
+        let found = compute(&parameters, &batch, batch.len(), &Matching::default());
+        assert_close(
+            &what("the long loss"),
+            &[found.loss_long],
+            &numbers(&expected["loss_long"]),
+            1e-4,
+        );
+        assert_close(
+            &what("the short loss"),
+            &[found.loss_short],
+            &numbers(&expected["loss_short"]),
+            1e-4,
+        );
+        let norms = expected["grad_norms"].as_object().unwrap();
+        assert_eq!(found.by_name.len(), norms.len());
+        for (name, norm) in norms {
+            let gradient = values(&found.by_name[name]);
+            let length = gradient.iter().map(|v| v * v).sum::<f64>().sqrt();
+            assert_close(&what(name), &[length], &numbers(norm), 1e-2);
+        }
+        optimizer.step(parameters.trained(), &found.by_name, rate).unwrap();
+    }
+    let tensors = parameters.tensors();
+    for (name, expected) in goldens["after"].as_object().unwrap() {
+        for (found, expected) in values(tensors[name.as_str()]).iter().zip(numbers(expected)) {
+            assert!((found - expected).abs() < 2e-4, "`{name}` has {found}, not {expected}");
+        }
+    }
+}
+
+#[test]
+fn gradients_by_parts_are_the_whole_batchs() {
+    let (parameters, batch) = (parameters(&[]), small_batch(7));
+    let matching = Matching {
+        components: Some(3),
+        ..Matching::default()
+    };
+    let whole = compute(&parameters, &batch, 7, &matching);
+    for micro_batch in [1, 3, 6] {
+        let parts = compute(&parameters, &batch, micro_batch, &matching);
+        assert_close("the long loss", &[parts.loss_long], &[whole.loss_long], 1e-5);
+        assert_close("the short loss", &[parts.loss_short], &[whole.loss_short], 1e-5);
+        assert!(parts.by_name.keys().eq(whole.by_name.keys()));
+        for (name, gradient) in &parts.by_name {
+            assert_close(name, &values(gradient), &values(&whole.by_name[name]), 1e-3);
+        }
+    }
+}
+
+/// The whole way back through both towers, operation by operation, against differences of the loss.
+#[test]
+fn gradients_are_the_slopes_of_the_loss() {
+    let (parameters, batch) = (parameters(&[]), small_batch(4));
+    let matching = Matching {
+        components: Some(2),
+        ..Matching::default()
+    };
+    parameters
+        .set("logit_scale", &Tensor::new(1.0f32, &DEVICE).unwrap())
+        .unwrap();
+    let found = compute(&parameters, &batch, 4, &matching);
+    for (name, var) in parameters.trained() {
+        // Along the gradient itself the slope is its length: one number tells of all elements.
+        let gradient = &found.by_name[name];
+        let length = values(gradient).iter().map(|v| v * v).sum::<f64>().sqrt();
+        if length < 1e-3 {
+            continue;
+        }
+        let start = var.as_tensor().copy().unwrap();
+        let step = 1e-2 / length.max(1.0);
+        let loss_at = |distance: f64| {
+            let moved = (&start + (gradient * (distance / length)).unwrap()).unwrap();
+            parameters.set(name, &moved).unwrap();
+            let there = compute(&parameters, &batch, 4, &matching);
+            there.loss_long + there.loss_short
+        };
+        let slope = (loss_at(step) - loss_at(-step)) / (2.0 * step);
+        parameters.set(name, &start).unwrap();
+        assert_close(name, &[slope], &[length], 2e-2);
+    }
+}
+
+#[test]
+fn a_base_of_77_positions_gets_a_fixed_and_a_trained_table() {
+    let parameters = parameters(&[]);
+    let tensors = parameters.tensors();
+    assert_eq!(tensors["positional_embedding"].dims(), [248, 64]);
+    assert_eq!(
+        values(tensors["positional_embedding"]),
+        values(tensors["positional_embedding_res"])
+    );
+    assert!(!parameters.trained().contains_key("positional_embedding"));
+}
+
+#[test]
+fn a_base_that_is_not_stretched_trains_its_one_table() {
+    let options = LoadOptions {
+        stretching: None,
+        ..LoadOptions::default()
+    };
+    let parameters = Parameters::from_checkpoint(&tiny_clip(&options), &[], &DEVICE).unwrap();
+    assert!(!parameters.tensors().contains_key("positional_embedding_res"));
+    let found = compute(&parameters, &small_batch(3), 3, &Matching::default());
+    assert!(found.by_name.contains_key("positional_embedding"));
+}
+
+#[test]
+fn what_is_frozen_gets_no_gradient() {
+    let parameters = parameters(&["visual.", "logit_scale"]);
+    let found = compute(&parameters, &small_batch(3), 2, &Matching::default());
+    assert!(
+        found
+            .by_name
+            .keys()
+            .all(|name| !name.starts_with("visual.") && name != "logit_scale")
+    );
+    assert!(found.by_name.contains_key("text_projection"));
+}
+
+#[test]
+fn freezing_what_is_not_there_is_refused() {
+    let checkpoint = tiny_clip(&LoadOptions::default());
+    for (freeze, said) in [("vision.", "`vision.`"), ("", "``")] {
+        let error = Parameters::from_checkpoint(&checkpoint, &[freeze.into()], &DEVICE)
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains(said), "{error}");
+    }
+}
