@@ -13,6 +13,7 @@
 mod activations;
 mod attention;
 mod buffer;
+mod cores;
 pub mod cpu;
 mod linear;
 mod norm;
@@ -25,7 +26,8 @@ mod threads;
 
 pub use activations::{Activations, Precision};
 pub use attention::{Heads, Mask, Projected, Rows, Sequence, attention};
+pub use cores::physical_cores;
 pub use linear::{Activation, Linear, Weights};
 pub use norm::LayerNorm;
 pub use similarity::dot_products;
-pub use threads::{Threads, physical_cores};
+pub use threads::Threads;

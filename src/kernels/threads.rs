@@ -5,6 +5,7 @@
 //! a number in the same way whoever computes it, so a count of threads changes no bit of a result.
 
 use super::buffer::Buffer;
+use super::cores::{physical_cores, seats, stay_on};
 use super::cpu::{Isa, Level};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -62,11 +63,17 @@ impl Threads {
             stop: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
         });
+        let seats = seats(count);
         let handles: Vec<_> = (1..count)
             .map_while(|worker| {
                 let shared = Arc::clone(&shared);
+                let seat = seats.get(worker).copied();
                 let thread = std::thread::Builder::new().name(format!("kernel-{worker}"));
-                thread.spawn(move || shared.serve(worker)).ok()
+                let life = move || {
+                    seat.into_iter().for_each(stay_on);
+                    shared.serve(worker);
+                };
+                thread.spawn(life).ok()
             })
             .collect();
         // A system that gives fewer threads gets a smaller pool.
@@ -191,21 +198,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Part `worker` of `0..n` cut into `workers` ranges whose lengths differ by at most one.
 pub(crate) fn share(n: usize, workers: usize, worker: usize) -> Range<usize> {
     n * worker / workers..n * (worker + 1) / workers
-}
-
-/// Physical cores that this process may use: two hyperthreads of one core share its vector units and caches.
-pub fn physical_cores() -> usize {
-    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
-    let siblings = |cpu: usize| {
-        let path = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
-        std::fs::read_to_string(path).ok()
-    };
-    let cores: std::collections::BTreeSet<String> = (0..).map_while(siblings).collect();
-    if cores.is_empty() {
-        allowed
-    } else {
-        allowed.min(cores.len())
-    }
 }
 
 #[cfg(test)]
