@@ -208,7 +208,7 @@ fn an_empty_label_is_refused_by_its_place() {
     exit code 2
     --- stdout
     --- stderr
-    error: label 2 of 2 is empty
+    error: label 2 is empty
     hint: leave it out, or write what it should say
     ");
 }
@@ -261,7 +261,7 @@ fn a_label_of_300_tokens_is_cut_with_a_warning_that_says_what_is_lost() {
     exit code 0
     --- stdout
     cat.jpg
-       99.8 %  [LABEL] 
+       99.8 %  [LABEL]
         0.2 %  a dog
     --- stderr
     warning: label `cat cat cat cat cat cat cat cat cat cat …` has 300 tokens; this model reads 248: 52 are lost, from `and this is lost and this is lost and th…`
@@ -270,7 +270,7 @@ fn a_label_of_300_tokens_is_cut_with_a_warning_that_says_what_is_lost() {
     exit code 0
     --- stdout
     cat.jpg
-       99.8 %  [LABEL] 
+       99.8 %  [LABEL]
     --- stderr
     ");
 }
