@@ -1,15 +1,19 @@
 //! From the bytes of a file to a [`Picture`], whatever they are: a picture, or an error that says why not.
 //!
-//! Called by [`super::Preprocess`] and by those who want the picture itself. The formats are those of the `image` crate.
+//! Called by [`super::Preprocess`] and by those who want the picture itself. Jpeg is decoded
+//! by [`jpeg`], all else by the `image` crate.
 //! Two things differ from Pillow on purpose: palette and 1-bit pictures are turned into 8-bit RGB(A) or grey before the resize, where
 //! Pillow resizes their indices by nearest neighbour; and 16-bit ones are scaled to 8 bits, where Pillow clips some of them.
 //! Sizes are checked before anything large is allocated; a panic inside a decoder becomes an error.
 
+use std::error::Error as _;
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use image::error::{ImageFormatHint, UnsupportedErrorKind};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
+use super::jpeg;
 use super::picture::{Mode, Picture};
 use super::recognise::{Content, recognise};
 use crate::error::{Error, Result};
@@ -88,13 +92,15 @@ fn decode_any(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result
 }
 
 fn decode_as(format: ImageFormat, bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, Problem> {
-    let is_whole = match format {
-        ImageFormat::Jpeg => jpeg_is_whole(bytes),
-        ImageFormat::WebP => webp_is_whole(bytes),
-        // The other decoders notice by themselves.
-        _ => true,
-    };
-    if !is_whole {
+    if format == ImageFormat::Jpeg {
+        let (picture, exif) = jpeg::decode(bytes, limits)?;
+        return Ok(match orientation {
+            Orientation::Upright => picture.upright(exif),
+            Orientation::AsStored => picture,
+        });
+    }
+    // The other decoders notice by themselves.
+    if format == ImageFormat::WebP && !webp_is_whole(bytes) {
         return Err(cut_short());
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -181,26 +187,6 @@ fn png_keys_one_colour(bytes: &[u8]) -> bool {
     matches!(bytes.get(COLOUR_TYPE_AT), Some(0 | 2))
 }
 
-/// Whether a jpeg goes on to its end marker. Decoders fill the rest with grey; a picture that is half grey is worse than an error.
-fn jpeg_is_whole(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xda;
-    const END: [u8; 2] = [0xff, 0xd9];
-    // Segments are passed over by their length: a thumbnail among them has an end marker of its own.
-    let mut at = 2;
-    while let Some(&[0xff, marker, high, low]) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        at += 2;
-        match marker {
-            START_OF_SCAN => break,
-            // Fill bytes before a marker.
-            0xff => at -= 1,
-            _ => at += usize::from(u16::from_be_bytes([high, low])),
-        }
-    }
-    bytes
-        .get(at..)
-        .is_some_and(|scans| scans.windows(2).any(|pair| pair == END))
-}
-
 /// Whether a webp is as long as its RIFF header says.
 fn webp_is_whole(bytes: &[u8]) -> bool {
     const RIFF_HEADER_BYTES: u64 = 8;
@@ -210,11 +196,11 @@ fn webp_is_whole(bytes: &[u8]) -> bool {
     bytes.len() as u64 >= said.saturating_add(RIFF_HEADER_BYTES)
 }
 
-fn cut_short() -> Problem {
+pub(super) fn cut_short() -> Problem {
     Problem::new("the file is cut short: its end is missing", "copy or fetch it again")
 }
 
-fn damaged(why: &str) -> Problem {
+pub(super) fn damaged(why: &str) -> Problem {
     Problem::new(
         format!("it is damaged: {why}"),
         "copy or fetch it again, or save it anew from a viewer that opens it",
@@ -229,18 +215,42 @@ fn problem_of(error: ImageError) -> Problem {
             format!("decoding it would take too much memory ({e})"),
             "scale it down first",
         ),
-        ImageError::Unsupported(e) => Problem::new(one_line(&e), "convert it to jpeg or png first"),
-        other => {
-            let why = one_line(&other);
+        ImageError::Unsupported(e) => Problem::new(
+            format!(
+                "its kind of {} is not decoded: {}",
+                format_name(&e.format_hint()),
+                feature(&e.kind())
+            ),
+            "convert it to jpeg or png first",
+        ),
+        ImageError::Decoding(e) => {
+            let why = e.source().map_or_else(|| one_line(&e), |source| one_line(&source));
             if ["unexpected end", "unexpected eof", "failed to fill"]
                 .iter()
-                .any(|s| why.to_lowercase().contains(s))
+                .any(|said| why.to_lowercase().contains(said))
             {
                 cut_short()
             } else {
                 damaged(&why)
             }
         }
+        other => damaged(&one_line(&other)),
+    }
+}
+
+fn format_name(hint: &ImageFormatHint) -> String {
+    match hint {
+        ImageFormatHint::Exact(format) => format!("{format:?}").to_lowercase(),
+        ImageFormatHint::Name(name) => name.clone(),
+        _ => "picture".to_owned(),
+    }
+}
+
+fn feature(kind: &UnsupportedErrorKind) -> String {
+    match kind {
+        UnsupportedErrorKind::Color(colours) => format!("colours of the type {colours:?}"),
+        UnsupportedErrorKind::GenericFeature(feature) => one_line(feature),
+        other => format!("{other:?}"),
     }
 }
 

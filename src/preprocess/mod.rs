@@ -6,6 +6,7 @@
 //! `(row, column, channel)`.
 
 mod decode;
+mod jpeg;
 mod picture;
 mod recognise;
 mod resize;

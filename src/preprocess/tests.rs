@@ -62,39 +62,20 @@ impl Golden {
     }
 }
 
-/// Lossless files equal to the bit; lossy ones within 3 of 255, and within 0.5 on average.
+/// Equal to the bit, lossless or not.
 fn check_goldens(list: &Path, folder: &Path) {
     let goldens: Goldens = serde_json::from_str(&std::fs::read_to_string(list).unwrap()).unwrap();
-    let (mut n_lossless, mut n_exact, mut n_lossy_exact, mut max_lossy, mut mean_lossy) = (0, 0, 0, 0, 0f64);
+    let n_lossy = goldens.cases.iter().filter(|golden| !golden.lossless).count();
+    assert!(n_lossy > 0 && n_lossy < goldens.cases.len());
     for golden in &goldens.cases {
         let (exact, max, mean) = golden.compare(folder);
-        println!(
-            "{} {} exact {exact}, max {max}, mean {mean:.3}",
+        assert!(
+            exact,
+            "{} at {}: samples differ by up to {max}, {mean} on average",
             golden.file, golden.size
         );
-        if golden.lossless {
-            (n_lossless, n_exact) = (n_lossless + 1, n_exact + usize::from(exact));
-            assert!(
-                exact,
-                "{} at {}: not Pillow's bytes, samples differ by up to {max}",
-                golden.file, golden.size
-            );
-        } else {
-            (max_lossy, mean_lossy) = (max_lossy.max(max), mean_lossy.max(mean));
-            n_lossy_exact += usize::from(exact);
-            assert!(
-                max <= 3 && mean <= 0.5,
-                "{} at {}: max {max}, mean {mean}",
-                golden.file,
-                golden.size
-            );
-        }
     }
-    let n_lossy = goldens.cases.len() - n_lossless;
-    println!(
-        "{n_exact} of {n_lossless} lossless and {n_lossy_exact} of {n_lossy} lossy cases exact; lossy within {max_lossy}, mean {mean_lossy:.3}"
-    );
-    assert!(n_lossless > 0 && n_lossy > 0);
+    println!("{} cases exact, {n_lossy} of them lossy", goldens.cases.len());
 }
 
 #[test]
@@ -251,4 +232,43 @@ fn pixels_from_elsewhere_are_checked() {
     assert!(Pixels::from_normalised(vec![0.0; 11], 2).is_err());
     assert!(Pixels::from_normalised(vec![], 0).is_err());
     assert!(Pixels::from_normalised([vec![0.0; 11], vec![f32::NAN]].concat(), 2).is_err());
+}
+
+#[test]
+fn a_broken_jpeg_is_refused_or_decoded_but_never_panics() {
+    for name in [
+        "jpeg-422-75x50.jpg",
+        "jpeg-grey-restarts-80x60.jpg",
+        "jpeg-restarts-progressive-90x71.jpg",
+    ] {
+        let whole = std::fs::read(Path::new("tests/data/preprocess").join(name)).unwrap();
+        let mut state = 1u32;
+        for _ in 0..3000 {
+            let mut broken = whole.clone();
+            for _ in 0..3 {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let at = (state >> 8) as usize % broken.len();
+                broken[at] = (state >> 3) as u8;
+            }
+            let outcome = decode("broken", &broken, Orientation::Upright, &Limits::default());
+            let gave_up = outcome
+                .as_ref()
+                .is_err_and(|error| error.to_string().contains("gave up"));
+            assert!(!gave_up, "a panic was caught");
+        }
+    }
+}
+
+#[test]
+fn a_thumbnail_does_not_hide_that_the_photo_is_cut_short() {
+    let whole = std::fs::read("tests/data/preprocess/jpeg-422-75x50.jpg").unwrap();
+    let mut notes = b"Exif\0\0".to_vec();
+    notes.extend(&whole);
+    let mut file = vec![0xff, 0xd8, 0xff, 0xe1];
+    file.extend((notes.len() as u16 + 2).to_be_bytes());
+    file.extend(notes);
+    file.extend(&whole[2..]);
+    assert!(decode("photo", &file, Orientation::Upright, &Limits::default()).is_ok());
+    file.truncate(file.len() - 200);
+    assert!(refused(&file).contains("cut short"));
 }

@@ -1,0 +1,164 @@
+//! The accurate integer inverse cosine transform of 8x8 blocks (Loeffler, Ligtenberg and Moschytz 1989, as libjpeg scales it).
+//!
+//! Constants have 13 fractional bits. The columns are transformed first and keep 2 more bits than integers, then the
+//! rows. A block is 64 coefficients in rows, DC first; the result is bytes around 128.
+
+use super::fast;
+
+/// Coefficients of a block.
+pub(crate) const BLOCK: usize = 64;
+
+/// Fractional bits of the constants.
+const CONST_BITS: u32 = 13;
+/// Bits kept beyond integers between the passes.
+const PASS_BITS: u32 = 2;
+
+/// `x` with [`CONST_BITS`] fractional bits.
+const fn fix(x: f64) -> i32 {
+    (x * (1 << CONST_BITS) as f64 + 0.5) as i32
+}
+
+/// Eight values side by side: a row of a block, of which each is a column.
+type Lanes = [i32; 8];
+
+#[inline(always)]
+fn each(a: Lanes, b: Lanes, f: impl Fn(i32, i32) -> i32) -> Lanes {
+    std::array::from_fn(|i| f(a[i], b[i]))
+}
+
+#[inline(always)]
+fn add(a: Lanes, b: Lanes) -> Lanes {
+    each(a, b, i32::wrapping_add)
+}
+
+#[inline(always)]
+fn sub(a: Lanes, b: Lanes) -> Lanes {
+    each(a, b, i32::wrapping_sub)
+}
+
+#[inline(always)]
+fn times(a: Lanes, constant: i32) -> Lanes {
+    a.map(|a| a.wrapping_mul(constant))
+}
+
+/// Dequantises and transforms a row of blocks into 8 rows of pixels, `stride` apart.
+pub(crate) fn idct_row(blocks: &[[i16; BLOCK]], quant: &[i32; BLOCK], pixels: &mut [u8], stride: usize) {
+    assert!(
+        blocks.len() * 8 <= stride,
+        "{} blocks need rows of 8 pixels each, not {stride} in all",
+        blocks.len()
+    );
+    assert!(pixels.len() >= 8 * stride, "eight rows of {stride} pixels");
+    fast(
+        #[inline(always)]
+        || {
+            for (i, block) in blocks.iter().enumerate() {
+                let bytes = idct(block, quant);
+                for (y, row) in bytes.iter().enumerate() {
+                    pixels[y * stride + i * 8..][..8].copy_from_slice(row);
+                }
+            }
+        },
+    );
+}
+
+#[inline(always)]
+fn idct(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8]; 8] {
+    let mut rows = [[0; 8]; 8];
+    for (y, row) in rows.iter_mut().enumerate() {
+        for (x, value) in row.iter_mut().enumerate() {
+            *value = i32::from(block[y * 8 + x]).wrapping_mul(quant[y * 8 + x]);
+        }
+    }
+    let columns = transposed(pass::<{ CONST_BITS - PASS_BITS }>(rows));
+    let rows = transposed(pass::<{ CONST_BITS + PASS_BITS + 3 }>(columns));
+    rows.map(
+        #[inline(always)]
+        |row| row.map(|value| (value + 128).clamp(0, 255) as u8),
+    )
+}
+
+/// One dimension of the transform, of all eight columns at once, shifted down by `SHIFT` with rounding.
+#[inline(always)]
+fn pass<const SHIFT: u32>([r0, r1, r2, r3, r4, r5, r6, r7]: [Lanes; 8]) -> [Lanes; 8] {
+    // Even part.
+    let z1 = times(add(r2, r6), fix(0.541_196_100));
+    let t2 = add(z1, times(r6, -fix(1.847_759_065)));
+    let t3 = add(z1, times(r2, fix(0.765_366_865)));
+    let t0 = times(add(r0, r4), 1 << CONST_BITS);
+    let t1 = times(sub(r0, r4), 1 << CONST_BITS);
+    let even = [add(t0, t3), add(t1, t2), sub(t1, t2), sub(t0, t3)];
+
+    // Odd part.
+    let z5 = times(add(add(r7, r3), add(r5, r1)), fix(1.175_875_602));
+    let z1 = times(add(r7, r1), -fix(0.899_976_223));
+    let z2 = times(add(r5, r3), -fix(2.562_915_447));
+    let z3 = add(times(add(r7, r3), -fix(1.961_570_560)), z5);
+    let z4 = add(times(add(r5, r1), -fix(0.390_180_644)), z5);
+    let odd = [
+        add(times(r1, fix(1.501_321_110)), add(z1, z4)),
+        add(times(r3, fix(3.072_711_026)), add(z2, z3)),
+        add(times(r5, fix(2.053_119_869)), add(z2, z4)),
+        add(times(r7, fix(0.298_631_336)), add(z1, z3)),
+    ];
+
+    let mut out = [[0; 8]; 8];
+    for i in 0..4 {
+        out[i] = descaled::<SHIFT>(add(even[i], odd[i]));
+        out[7 - i] = descaled::<SHIFT>(sub(even[i], odd[i]));
+    }
+    out
+}
+
+#[inline(always)]
+fn descaled<const SHIFT: u32>(a: Lanes) -> Lanes {
+    a.map(|a| a.wrapping_add(1 << (SHIFT - 1)) >> SHIFT)
+}
+
+#[inline(always)]
+fn transposed(rows: [Lanes; 8]) -> [Lanes; 8] {
+    let mut out = [[0; 8]; 8];
+    for (y, row) in rows.iter().enumerate() {
+        for (x, &value) in row.iter().enumerate() {
+            out[x][y] = value;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equals_the_cosine_transform_to_one_level() {
+        let mut state = 1u32;
+        for _ in 0..200 {
+            let block: [i16; BLOCK] = std::array::from_fn(|i| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                ((state >> 20) as i16 - 2048) / (8 + 4 * i as i16)
+            });
+            let ours = idct(&block, &[1; BLOCK]);
+            for (y, row) in ours.iter().enumerate() {
+                for (x, &pixel) in row.iter().enumerate() {
+                    let exact = exact(&block, x, y).clamp(0.0, 255.0);
+                    assert!(
+                        (f64::from(pixel) - exact).abs() < 1.0,
+                        "({x}, {y}): {pixel}, exactly {exact}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// ITU T.81, A.3.3.
+    fn exact(block: &[i16; BLOCK], x: usize, y: usize) -> f64 {
+        let cosine = |at: usize, u: usize| ((2 * at + 1) as f64 * u as f64 * std::f64::consts::PI / 16.0).cos();
+        let scale = |u: usize| if u == 0 { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };
+        let term = |i: usize| {
+            let (v, u) = (i / 8, i % 8);
+            scale(u) * scale(v) * f64::from(block[i]) * cosine(x, u) * cosine(y, v)
+        };
+        (0..BLOCK).map(term).sum::<f64>() / 4.0 + 128.0
+    }
+}

@@ -1,0 +1,202 @@
+//! What stands between a jpeg's markers: sizes, components, tables, and how colours are meant (ITU T.81, annex B).
+
+use super::super::decode::Problem;
+use super::huffman::Table;
+use super::{Colours, corrupt, cut_short};
+use crate::kernels::jpeg::BLOCK;
+
+/// Where coefficient `i` of the zigzag order stands in the block (T.81, figure A.6).
+pub(super) const ZIGZAG: [u8; BLOCK] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
+    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
+    47, 55, 62, 63,
+];
+
+/// One colour channel.
+pub(super) struct Component {
+    pub(super) id: u8,
+    /// Blocks of an MCU, across and down.
+    pub(super) h: usize,
+    pub(super) v: usize,
+    /// Which quantisation table.
+    table: usize,
+    /// That table as it was when the component's first scan began, in block order.
+    pub(super) quant: Option<[i32; BLOCK]>,
+    /// Its own pixels: the picture's, scaled by the sampling and rounded up.
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// Blocks a row and rows of blocks, in whole MCUs.
+    pub(super) blocks_across: usize,
+    pub(super) blocks_down: usize,
+}
+
+/// The picture's header.
+pub(super) struct Frame {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) is_progressive: bool,
+    pub(super) components: Vec<Component>,
+    /// Blocks of an MCU of the finest component.
+    pub(super) h_max: usize,
+    pub(super) v_max: usize,
+}
+
+impl Frame {
+    pub(super) fn mcus_across(&self) -> usize {
+        self.width.div_ceil(8 * self.h_max)
+    }
+
+    pub(super) fn mcus_down(&self) -> usize {
+        self.height.div_ceil(8 * self.v_max)
+    }
+}
+
+/// What scans read beside their own bits.
+#[derive(Default)]
+pub(super) struct Tables {
+    quant: [Option<[i32; BLOCK]>; 4],
+    pub(super) dc: [Option<Table>; 4],
+    pub(super) ac: [Option<Table>; 4],
+    /// MCUs between restart markers; 0 is none.
+    pub(super) restart_interval: usize,
+}
+
+/// What application segments say.
+#[derive(Default)]
+pub(super) struct Notes {
+    is_jfif: bool,
+    /// Adobe's colour transform.
+    adobe: Option<u8>,
+    /// EXIF's orientation.
+    pub(super) orientation: Option<u8>,
+}
+
+impl Notes {
+    /// `payload` of APPn.
+    pub(super) fn read(&mut self, marker: u8, payload: &[u8]) {
+        const EXIF: &[u8] = b"Exif\0\0";
+        match (marker, payload) {
+            (0xe0, [b'J', b'F', b'I', b'F', 0, ..]) => self.is_jfif = true,
+            (0xee, [b'A', b'd', b'o', b'b', b'e', _, _, _, _, _, _, transform, ..]) => self.adobe = Some(*transform),
+            (0xe1, _) if payload.starts_with(EXIF) && self.orientation.is_none() => {
+                let orientation = image::metadata::Orientation::from_exif_chunk(&payload[EXIF.len()..]);
+                self.orientation = orientation.map(image::metadata::Orientation::to_exif);
+            }
+            _ => {}
+        }
+    }
+
+    /// libjpeg's rules (`jdapimin.c`, `default_decompress_parms`).
+    pub(super) fn colours(&self, components: &[Component]) -> Result<Colours, Problem> {
+        let ids: Vec<u8> = components.iter().map(|c| c.id).collect();
+        Ok(match (components.len(), self.adobe) {
+            (1, _) => Colours::Grey,
+            (3, _) if self.is_jfif => Colours::Ycc,
+            (3, Some(0)) => Colours::Rgb,
+            (3, None) if ids == *b"RGB" => Colours::Rgb,
+            (3, _) => Colours::Ycc,
+            (4, None | Some(0)) => Colours::Cmyk,
+            (4, _) => Colours::Ycck,
+            (n, _) => return Err(corrupt(&format!("it has {n} colour components; 1, 3 or 4 are known"))),
+        })
+    }
+}
+
+impl Tables {
+    /// DQT.
+    pub(super) fn read_quant(&mut self, mut payload: &[u8]) -> Result<(), Problem> {
+        while let Some((&head, rest)) = payload.split_first() {
+            let (bytes, slot) = (if head >> 4 == 0 { 1 } else { 2 }, usize::from(head & 15));
+            let values = rest.get(..BLOCK * bytes).ok_or_else(cut_short)?;
+            let mut table = [0; BLOCK];
+            for (value, &at) in values.chunks_exact(bytes).zip(&ZIGZAG) {
+                table[usize::from(at)] = value.iter().fold(0, |sum, &byte| sum << 8 | i32::from(byte));
+            }
+            *self
+                .quant
+                .get_mut(slot)
+                .ok_or_else(|| corrupt("a quantisation table has a number over 3"))? = Some(table);
+            payload = &rest[BLOCK * bytes..];
+        }
+        Ok(())
+    }
+
+    /// DHT.
+    pub(super) fn read_huffman(&mut self, mut payload: &[u8]) -> Result<(), Problem> {
+        while let Some((&head, rest)) = payload.split_first() {
+            let (counts, rest) = rest.split_first_chunk().ok_or_else(cut_short)?;
+            let n = counts.iter().map(|&count| usize::from(count)).sum();
+            let values = rest
+                .get(..n)
+                .ok_or_else(|| corrupt("a Huffman table is longer than its segment"))?;
+            let slots = if head >> 4 == 0 { &mut self.dc } else { &mut self.ac };
+            let slot = slots.get_mut(usize::from(head & 15));
+            *slot.ok_or_else(|| corrupt("a Huffman table has a number over 3"))? = Some(Table::new(counts, values)?);
+            payload = &rest[n..];
+        }
+        Ok(())
+    }
+
+    /// The table that `component` asks for now.
+    pub(super) fn quant_of(&self, component: &Component) -> Result<[i32; BLOCK], Problem> {
+        let table = self.quant.get(component.table).copied().flatten();
+        table.ok_or_else(|| corrupt("a quantisation table is missing"))
+    }
+}
+
+/// SOF0, SOF1 and SOF2.
+pub(super) fn read_frame(marker: u8, payload: &[u8]) -> Result<Frame, Problem> {
+    let Some((&[precision, h1, h0, w1, w0, n], rest)) = payload.split_first_chunk() else {
+        return Err(corrupt("its frame header is too short"));
+    };
+    if precision != 8 {
+        return Err(Problem::new(
+            format!("it is a jpeg of {precision} bits a channel; only 8 are decoded"),
+            "convert it to an ordinary jpeg or a png first",
+        ));
+    }
+    let (width, height) = (
+        usize::from(u16::from_be_bytes([w1, w0])),
+        usize::from(u16::from_be_bytes([h1, h0])),
+    );
+    let specs = rest
+        .get(..usize::from(n) * 3)
+        .ok_or_else(|| corrupt("its frame header is too short"))?;
+    let samplings: Vec<(usize, usize)> = specs
+        .chunks_exact(3)
+        .map(|s| (usize::from(s[1] >> 4), usize::from(s[1] & 15)))
+        .collect();
+    if samplings
+        .iter()
+        .any(|&(h, v)| !(1..=4).contains(&h) || !(1..=4).contains(&v))
+    {
+        return Err(corrupt("a component's sampling is not 1 to 4"));
+    }
+    let h_max = samplings.iter().map(|s| s.0).max().unwrap_or(1);
+    let v_max = samplings.iter().map(|s| s.1).max().unwrap_or(1);
+    let mut frame = Frame {
+        width,
+        height,
+        is_progressive: marker == 0xc2,
+        components: Vec::new(),
+        h_max,
+        v_max,
+    };
+    for (spec, (h, v)) in specs.chunks_exact(3).zip(samplings) {
+        if h_max % h != 0 || v_max % v != 0 {
+            return Err(corrupt("a component's sampling is no whole part of the finest one's"));
+        }
+        frame.components.push(Component {
+            id: spec[0],
+            h,
+            v,
+            table: usize::from(spec[2]),
+            quant: None,
+            width: (width * h).div_ceil(h_max),
+            height: (height * v).div_ceil(v_max),
+            blocks_across: frame.mcus_across() * h,
+            blocks_down: frame.mcus_down() * v,
+        });
+    }
+    Ok(frame)
+}

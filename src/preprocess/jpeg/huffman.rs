@@ -1,0 +1,199 @@
+//! Huffman codes and the bits they are read from (ITU T.81, annexes C and F.2.2).
+
+use super::super::decode::Problem;
+use super::corrupt;
+
+/// Codes up to this length are looked up at once: nearly all of a photo's.
+const LOOKUP_BITS: u32 = 9;
+const CODE_BITS_MAX: usize = 16;
+
+/// A code for bytes.
+pub(super) struct Table {
+    /// By the next [`LOOKUP_BITS`] bits: length and value, or length 0 where the code is longer.
+    lookup: [(u8, u8); 1 << LOOKUP_BITS],
+    /// For each length, the first code after those of that length, moved to 16 bits.
+    ends: [u32; CODE_BITS_MAX + 1],
+    /// For each length, where its values begin, less its first code.
+    offsets: [i32; CODE_BITS_MAX + 1],
+    values: Vec<u8>,
+}
+
+impl Table {
+    /// From the number of codes of each length, 1 to 16, and the values in order.
+    pub(super) fn new(counts: &[u8; CODE_BITS_MAX], values: &[u8]) -> Result<Self, Problem> {
+        let mut table = Self {
+            lookup: [(0, 0); 1 << LOOKUP_BITS],
+            ends: [0; CODE_BITS_MAX + 1],
+            offsets: [0; CODE_BITS_MAX + 1],
+            values: values.to_vec(),
+        };
+        let (mut code, mut n) = (0u32, 0usize);
+        for (bits, &count) in (1u32..).zip(counts) {
+            table.offsets[bits as usize] = n as i32 - code as i32;
+            for _ in 0..count {
+                if code >= 1 << bits {
+                    return Err(corrupt("a Huffman table has more codes than bits allow"));
+                }
+                if bits <= LOOKUP_BITS {
+                    let spare = LOOKUP_BITS - bits;
+                    let first = (code << spare) as usize;
+                    table.lookup[first..first + (1 << spare)].fill((bits as u8, values[n]));
+                }
+                (code, n) = (code + 1, n + 1);
+            }
+            table.ends[bits as usize] = code << (CODE_BITS_MAX as u32 - bits);
+            code <<= 1;
+        }
+        Ok(table)
+    }
+
+    /// The next value. Bits that are no code read as 0, as in libjpeg: the picture goes on, damaged.
+    #[inline(always)]
+    pub(super) fn next(&self, bits: &mut Bits<'_>) -> u8 {
+        let (length, value) = self.lookup[bits.peek(LOOKUP_BITS) as usize];
+        if length != 0 {
+            bits.drop(u32::from(length));
+            return value;
+        }
+        self.next_long(bits)
+    }
+
+    #[cold]
+    fn next_long(&self, bits: &mut Bits<'_>) -> u8 {
+        let code = bits.peek(CODE_BITS_MAX as u32);
+        for length in LOOKUP_BITS as usize + 1..=CODE_BITS_MAX {
+            if code < self.ends[length] {
+                bits.drop(length as u32);
+                let at = (code >> (CODE_BITS_MAX - length)) as i32 + self.offsets[length];
+                return self.values.get(at as usize).copied().unwrap_or(0);
+            }
+        }
+        bits.drop(CODE_BITS_MAX as u32);
+        0
+    }
+}
+
+/// Entropy-coded bits of a scan, up to the next marker. Past it they are zeros.
+pub(super) struct Bits<'a> {
+    bytes: &'a [u8],
+    /// The first byte that is not in `buffer`.
+    at: usize,
+    /// Bits at the top.
+    buffer: u64,
+    left: u32,
+    /// How many of the buffer's bits, its last, stand for bytes after the file's end.
+    made_up: u32,
+}
+
+impl<'a> Bits<'a> {
+    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self {
+            bytes,
+            at,
+            buffer: 0,
+            left: 0,
+            made_up: 0,
+        }
+    }
+
+    /// Whether bits were used that the file doesn't have: it is cut short.
+    pub(super) fn are_exhausted(&self) -> bool {
+        self.made_up > self.left
+    }
+
+    /// Makes at least 32 bits ready: a code and its number have 32 at most.
+    #[inline(always)]
+    pub(super) fn refill(&mut self) {
+        if self.left < 32 {
+            self.refill_now();
+        }
+    }
+
+    #[inline(always)]
+    fn refill_now(&mut self) {
+        const ONES: u64 = u64::MAX / 255;
+        if let Some(&next) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            let word = u64::from_be_bytes(next);
+            // No byte is 0xff, so nothing is stuffed: the classic test for a zero byte, of the complement.
+            let has_no_marker = (!word).wrapping_sub(ONES) & word & (ONES << 7) == 0;
+            if has_no_marker {
+                let bytes = (63 - self.left) / 8;
+                // The bits of a byte that has no room yet come too, and again, the same, with the next refill.
+                self.buffer |= word >> self.left;
+                self.at += bytes as usize;
+                self.left += bytes * 8;
+                return;
+            }
+        }
+        self.refill_bytewise();
+    }
+
+    #[cold]
+    fn refill_bytewise(&mut self) {
+        while self.left <= 56 {
+            let (byte, taken) = match self.bytes.get(self.at..).unwrap_or_default() {
+                [0xff, 0, ..] => (0xff, 2),
+                [0xff, ..] => (0, 0),
+                [byte, ..] => (*byte, 1),
+                [] => {
+                    self.made_up += 8;
+                    (0, 0)
+                }
+            };
+            self.at += taken;
+            self.buffer |= u64::from(byte) << (56 - self.left);
+            self.left += 8;
+        }
+    }
+
+    /// The next `n` bits, 1 to 32, without taking them.
+    #[inline(always)]
+    fn peek(&self, n: u32) -> u32 {
+        (self.buffer >> (64 - n)) as u32
+    }
+
+    #[inline(always)]
+    fn drop(&mut self, n: u32) {
+        self.buffer <<= n;
+        self.left = self.left.saturating_sub(n);
+    }
+
+    /// The next `n` bits, at most 16.
+    #[inline(always)]
+    pub(super) fn take(&mut self, n: u32) -> u32 {
+        if n == 0 {
+            return 0;
+        }
+        let value = self.peek(n);
+        self.drop(n);
+        value
+    }
+
+    /// A number of `n` bits in jpeg's signed form: a first bit of 0 means negative (F.2.2.1, EXTEND).
+    #[inline(always)]
+    pub(super) fn signed(&mut self, n: u32) -> i32 {
+        let value = self.take(n) as i32;
+        if n > 0 && value < 1 << (n - 1) {
+            value + 1 - (1 << n)
+        } else {
+            value
+        }
+    }
+
+    /// Forgets the bits before the next marker, and where it stands: at its `0xff`, or at the end.
+    pub(super) fn seek_marker(&mut self) -> usize {
+        (self.buffer, self.left, self.made_up) = (0, 0, 0);
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let is_marker = |pair: &[u8]| pair[0] == 0xff && pair[1] != 0 && pair[1] != 0xff;
+        self.at += rest.windows(2).position(is_marker).unwrap_or(rest.len());
+        self.at
+    }
+
+    /// Passes a restart marker, if one is next; damage before it is passed over.
+    pub(super) fn restart(&mut self) {
+        let at = self.seek_marker();
+        if matches!(self.bytes.get(at..), Some([0xff, 0xd0..=0xd7, ..])) {
+            self.at += 2;
+        }
+    }
+}

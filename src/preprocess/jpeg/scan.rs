@@ -1,0 +1,280 @@
+//! One scan of a jpeg: its bits to coefficients, baseline or progressive (ITU T.81, annexes F and G).
+
+use super::super::decode::Problem;
+use super::frame::{Frame, Tables, ZIGZAG};
+use super::huffman::{Bits, Table};
+use super::{corrupt, cut_short};
+use crate::kernels::jpeg::BLOCK;
+
+/// Quantised coefficients in block order.
+pub(super) type Block = [i16; BLOCK];
+
+/// A scan's header.
+pub(super) struct Scan<'t> {
+    pub(super) parts: Vec<Part<'t>>,
+    /// First and last coefficient, in zigzag order.
+    first: usize,
+    last: usize,
+    /// Whether bits were sent before, and the place of the bit that is sent now.
+    refines: bool,
+    low: u32,
+    is_progressive: bool,
+    restart_interval: usize,
+    /// Blocks that are still without coefficients (EOBRUN).
+    end_of_bands: u32,
+}
+
+/// A component's share of a scan.
+pub(super) struct Part<'t> {
+    /// Its index in the frame.
+    pub(super) component: usize,
+    dc: Option<&'t Table>,
+    ac: Option<&'t Table>,
+    /// The last DC value, from which the next one differs.
+    prediction: i32,
+}
+
+impl<'t> Scan<'t> {
+    /// SOS.
+    pub(super) fn read(payload: &[u8], frame: &Frame, tables: &'t Tables) -> Result<Self, Problem> {
+        let short = || corrupt("a scan header is too short");
+        let (&n, rest) = payload.split_first().ok_or_else(short)?;
+        let n = usize::from(n);
+        let (specs, rest) = rest.split_at_checked(2 * n).ok_or_else(short)?;
+        let &[first, last, bits] = rest.first_chunk().ok_or_else(short)?;
+        let mut parts: Vec<Part<'t>> = Vec::new();
+        for spec in specs.chunks_exact(2) {
+            let component = frame.components.iter().position(|c| c.id == spec[0]);
+            let component = component.ok_or_else(|| corrupt("a scan names a component that is not in the frame"))?;
+            if parts.iter().any(|part| part.component >= component) {
+                return Err(corrupt("a scan has its components out of order"));
+            }
+            let table =
+                |tables: &'t [Option<Table>; 4], slot: u8| tables.get(usize::from(slot)).and_then(Option::as_ref);
+            parts.push(Part {
+                component,
+                dc: table(&tables.dc, spec[1] >> 4),
+                ac: table(&tables.ac, spec[1] & 15),
+                prediction: 0,
+            });
+        }
+        let mut scan = Self {
+            parts,
+            first: usize::from(first),
+            last: usize::from(last),
+            refines: bits >> 4 != 0,
+            low: u32::from(bits & 15),
+            is_progressive: frame.is_progressive,
+            restart_interval: tables.restart_interval,
+            end_of_bands: 0,
+        };
+        if !frame.is_progressive {
+            (scan.first, scan.last, scan.refines, scan.low) = (0, BLOCK - 1, false, 0);
+        }
+        scan.check()?;
+        Ok(scan)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        let band_fits = self.first <= self.last && self.last < BLOCK && self.low < 14;
+        let alone_fits = self.first == 0 || self.parts.len() == 1;
+        if self.parts.is_empty()
+            || !band_fits
+            || !alone_fits
+            || (self.is_progressive && self.first == 0 && self.last > 0)
+        {
+            return Err(corrupt("a scan header asks for the impossible"));
+        }
+        let needs_dc = self.first == 0 && !self.refines;
+        let needs_ac = self.last > 0;
+        if self
+            .parts
+            .iter()
+            .any(|p| (needs_dc && p.dc.is_none()) || (needs_ac && p.ac.is_none()))
+        {
+            return Err(corrupt("a Huffman table is missing"));
+        }
+        Ok(())
+    }
+
+    /// Whether the scan brings a component's all: what a sequential file consists of.
+    pub(super) fn is_interleaved(&self) -> bool {
+        self.parts.len() > 1
+    }
+
+    /// How many units (MCUs, or single blocks of a component that is alone) the scan has, across and down.
+    pub(super) fn units(&self, frame: &Frame) -> (usize, usize) {
+        if self.is_interleaved() {
+            return (frame.mcus_across(), frame.mcus_down());
+        }
+        let component = &frame.components[self.parts[0].component];
+        (component.width.div_ceil(8), component.height.div_ceil(8))
+    }
+
+    /// Reads row `y` of the scan's units. `rows[c]` are the blocks of component c that the row reaches: of an MCU's rows, or of one row.
+    pub(super) fn read_row(
+        &mut self,
+        y: usize,
+        frame: &Frame,
+        bits: &mut Bits<'_>,
+        rows: &mut [&mut [Block]],
+    ) -> Result<(), Problem> {
+        let (across, _) = self.units(frame);
+        let interleaved = self.is_interleaved();
+        for x in 0..across {
+            let unit = y * across + x;
+            if self.restart_interval > 0 && unit > 0 && unit.is_multiple_of(self.restart_interval) {
+                self.restart(bits)?;
+            }
+            for i in 0..self.parts.len() {
+                let c = self.parts[i].component;
+                let component = &frame.components[c];
+                let (h, v) = if interleaved {
+                    (component.h, component.v)
+                } else {
+                    (1, 1)
+                };
+                for down in 0..v {
+                    for right in 0..h {
+                        let block = &mut rows[c][down * component.blocks_across + x * h + right];
+                        self.read_block(i, bits, block);
+                    }
+                }
+            }
+        }
+        if bits.are_exhausted() { Err(cut_short()) } else { Ok(()) }
+    }
+
+    fn restart(&mut self, bits: &mut Bits<'_>) -> Result<(), Problem> {
+        if bits.are_exhausted() {
+            return Err(cut_short());
+        }
+        bits.restart();
+        self.end_of_bands = 0;
+        for part in &mut self.parts {
+            part.prediction = 0;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn read_block(&mut self, part: usize, bits: &mut Bits<'_>, block: &mut Block) {
+        let part = &mut self.parts[part];
+        if self.first == 0 {
+            bits.refill();
+            if self.refines {
+                block[0] |= (bits.take(1) << self.low) as i16;
+            } else if let Some(dc) = part.dc {
+                let size = u32::from(dc.next(bits)).min(16);
+                part.prediction = part.prediction.wrapping_add(bits.signed(size));
+                block[0] = (part.prediction << self.low) as i16;
+            }
+        }
+        let Some(ac) = part.ac else { return };
+        match (self.is_progressive, self.refines) {
+            _ if self.last == 0 => {}
+            (false, _) => read_ac(bits, ac, block),
+            (true, false) => self.read_band(bits, ac, block),
+            (true, true) => self.refine_band(bits, ac, block),
+        }
+    }
+
+    /// First bits of a band (G.1.2.2).
+    fn read_band(&mut self, bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
+        if self.end_of_bands > 0 {
+            self.end_of_bands -= 1;
+            return;
+        }
+        let mut k = self.first;
+        while k <= self.last {
+            bits.refill();
+            let (run, size) = split(ac.next(bits));
+            if size == 0 && run < 15 {
+                self.end_of_bands = (1 << run) - 1 + bits.take(run);
+                return;
+            }
+            k += run as usize;
+            if size > 0 && k < BLOCK {
+                block[usize::from(ZIGZAG[k])] = (bits.signed(size) << self.low) as i16;
+            }
+            k += 1;
+        }
+    }
+
+    /// One more bit of a band (G.1.2.3): of coefficients that are known, as they are passed; of new ones, 1 or -1.
+    fn refine_band(&mut self, bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
+        let one = 1i16 << self.low;
+        let mut k = self.first;
+        if self.end_of_bands == 0 {
+            while k <= self.last {
+                bits.refill();
+                let (run, size) = split(ac.next(bits));
+                let mut value = 0;
+                if size > 0 {
+                    value = if bits.take(1) == 1 { one } else { -one };
+                } else if run < 15 {
+                    self.end_of_bands = (1 << run) + bits.take(run);
+                    break;
+                }
+                k = self.pass(bits, block, k, run, one);
+                if value != 0 && k < BLOCK {
+                    block[usize::from(ZIGZAG[k])] = value;
+                }
+                k += 1;
+            }
+        }
+        if self.end_of_bands > 0 {
+            self.pass(bits, block, k, u32::MAX, one);
+            self.end_of_bands -= 1;
+        }
+    }
+
+    /// Refines known coefficients from `k` on until `zeros` unknown ones were passed; where the next unknown one stands.
+    fn pass(&self, bits: &mut Bits<'_>, block: &mut Block, mut k: usize, mut zeros: u32, one: i16) -> usize {
+        while k <= self.last {
+            let value = &mut block[usize::from(ZIGZAG[k])];
+            if *value == 0 {
+                if zeros == 0 {
+                    break;
+                }
+                zeros -= 1;
+            } else {
+                bits.refill();
+                if bits.take(1) == 1 && *value & one == 0 {
+                    *value = value.wrapping_add(if *value > 0 { one } else { -one });
+                }
+            }
+            k += 1;
+        }
+        k
+    }
+}
+
+/// All AC coefficients of a sequential block (F.2.2.2).
+#[inline(always)]
+fn read_ac(bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
+    let mut k = 1;
+    while k < BLOCK {
+        bits.refill();
+        let (run, size) = split(ac.next(bits));
+        if size == 0 {
+            if run < 15 {
+                return;
+            }
+            k += 16;
+            continue;
+        }
+        k += run as usize;
+        let value = bits.signed(size);
+        if k < BLOCK {
+            block[usize::from(ZIGZAG[k])] = value as i16;
+        }
+        k += 1;
+    }
+}
+
+/// Zeros before a coefficient, and its bits.
+#[inline(always)]
+fn split(symbol: u8) -> (u32, u32) {
+    (u32::from(symbol >> 4), u32::from(symbol & 15))
+}
