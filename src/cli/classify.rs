@@ -1,39 +1,65 @@
-//! `longclip classify IMAGE... --labels L...`: which of the labels fits each picture.
+//! `longclip classify INPUT... --labels L...`: which of the labels fits each picture.
 
 use std::fs;
-use std::io::{self, BufWriter, IsTerminal, Read, Write};
+use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
-use clap::ValueEnum;
+use longclip::input::{Item, Name};
 use longclip::labels::LabelSet;
 use longclip::model::LongClip;
-use longclip::output::{Bars, Format, Json, Labelled, Ndjson, Outcome as RecordOutcome, Record, Table};
-use longclip::preprocess::{Limits, Orientation, Preprocess};
+use longclip::output::{
+    Fields, Holds, Labelled, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task, Vectors,
+};
 use longclip::score::{self, Score};
-use longclip::{Error, ErrorKind, Result};
+use longclip::{Error, Result};
 
 use super::Outcome;
+use super::input_flags::{InputFlags, PictureFlags};
 use super::model_flags::{ModelFlags, reason, warn_of_cut_texts};
-use super::report::{Exit, Report};
+use super::output_flags::{self, OutputFlags, Results};
+use super::own_labels::OwnLabels;
+use super::pictures::{Run, Seen, Sink, Thumbnails, Verdict};
+use super::progress;
+use super::report::Report;
+use super::run_flags::RunFlags;
+use super::tally::Ended;
 
 const EXAMPLES: &str = "\
 Examples:
   longclip classify img/cat.jpg --labels \"A cat jumping.\" \"A cat sleeping.\"
-  longclip classify *.jpg --labels-file labels.txt --format ndjson
-  longclip classify photo.png --label \"a cat\" --label \"a dog\" --top-k 1
+  longclip classify photos/ --labels-file labels.txt --output results.ndjson
+  find . -name '*.jpg' -print0 | longclip classify --files-from - -0 --label \"a cat\" --label \"a dog\" --format ndjson
 
 Put pictures before `--labels`: it takes everything that stands behind it.
-Exit codes: 0 all pictures done, 1 some failed, 2 nothing could be done.";
+Exit codes: 0 all pictures done, 1 some failed, 2 nothing could be done, 130 interrupted.";
 
 /// Say which of the labels fits each picture
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Pictures: jpeg, png, webp, gif, bmp, tiff and others
-    #[arg(value_name = "IMAGE")]
-    images: Vec<PathBuf>,
+    #[command(flatten)]
+    input: InputFlags,
+    #[command(flatten)]
+    labels: LabelFlags,
+    /// Print each picture's vector too
+    #[arg(long, help_heading = "Output")]
+    embeddings: bool,
+    #[command(flatten)]
+    output: OutputFlags,
+    #[command(flatten)]
+    run: RunFlags,
+    #[command(flatten)]
+    pictures: PictureFlags,
+    #[command(flatten)]
+    model: ModelFlags,
+}
+
+/// What pictures may show, and how that is scored.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Labels")]
+pub(super) struct LabelFlags {
     /// Labels, up to 248 tokens each; takes all arguments up to the next flag
     #[arg(short, long, value_name = "LABEL", num_args = 1..)]
     labels: Vec<String>,
@@ -46,109 +72,101 @@ pub(super) struct Args {
     /// Print only the K likeliest labels of each picture
     #[arg(short = 'k', long, value_name = "K")]
     top_k: Option<NonZeroUsize>,
-    /// How to print
-    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    format: FormatName,
     /// Score by dot products of unnormalised features without temperature, as upstream's demo
     #[arg(long)]
     raw_dot: bool,
-    #[command(flatten)]
-    pictures: PictureFlags,
-    #[command(flatten)]
-    model: ModelFlags,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatName {
-    Table,
-    Json,
-    Ndjson,
-}
-
-/// How pictures are read.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Pictures")]
-pub(super) struct PictureFlags {
-    /// Take pixels as they are stored: don't turn a picture as its EXIF says
-    #[arg(long)]
-    no_exif: bool,
-    /// The most pixels that a picture may have
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
-    max_pixels: u64,
-}
-
-impl PictureFlags {
-    pub(super) fn apply(&self, preprocess: &Preprocess) -> Preprocess {
-        let orientation = if self.no_exif {
-            Orientation::AsStored
-        } else {
-            Orientation::Upright
-        };
-        let limits = Limits {
-            max_pixels: self.max_pixels,
-            ..Limits::default()
-        };
-        preprocess.clone().orientation(orientation).limits(limits)
-    }
-}
-
-/// What is to be done, as checked.
-struct Plan {
-    images: Vec<PathBuf>,
-    labels: Vec<String>,
-    top_k: Option<NonZeroUsize>,
-    score: Score,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let plan = plan(args, report)?;
-    let model = args.model.load(report)?;
-    warn_of_cut_texts(&model, plan.labels.iter().map(String::as_str), "label", report);
-    let labels = LabelSet::new(&model, plan.labels.clone())?;
-    let preprocess = args.pictures.apply(model.preprocess());
-    let mut format = open_format(args.format);
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut n_failed = 0;
-    format.begin(&mut out)?;
-    for image in &plan.images {
-        let outcome = match classify(&model, &preprocess, &labels, image, &plan) {
-            Ok(labelled) => RecordOutcome::Labels(labelled),
-            // The image tower is read on first use: a damaged one fails every picture.
-            Err(error) if error.kind() == ErrorKind::Model => return Err(error.into()),
-            Err(error) => {
-                n_failed += 1;
-                report.failed_input(&image.display().to_string(), &error);
-                RecordOutcome::Failed(reason(&error))
-            }
-        };
-        let path = image.display().to_string();
-        format.record(&Record { path, outcome }, &mut out)?;
-        out.flush()?;
+    let (inputs, labels) = plan(&args.input, &args.labels, report)?;
+    let format = args.output.format("table")?;
+    if args.output.layout() == Layout::Wide && (args.labels.top_k.is_some() || labels.is_empty()) {
+        return Err(Error::usage(
+            "`--wide` has a column for each of the run's labels; `--top-k`, or no labels for all, leave none for it",
+            "leave out `--wide`",
+        )
+        .into());
     }
-    format.end(&mut out)?;
-    out.flush()?;
-    Ok(if n_failed > 0 { Exit::SomeFailed } else { Exit::Done })
+    let vectors = |dim| {
+        if args.embeddings {
+            Vectors::Beside(dim)
+        } else {
+            Vectors::None
+        }
+    };
+    args.output.check(&format, Task::Labels(vectors(0)))?;
+    let (model, model_name) = args.model.load_named(report)?;
+    let scorer = Scorer::new(&model, labels, &args.labels, report)?;
+    let settings = Settings {
+        task: Task::Labels(vectors(model.sizes().embed_dim)),
+        labels: scorer.labels().to_vec(),
+        layout: args.output.layout(),
+        fields: if args.input.may_bring_fields() {
+            Fields::Carried
+        } else {
+            Fields::None
+        },
+        bars: output_flags::bars(&args.output),
+        model: model_name,
+    };
+    let mut items = inputs.items();
+    let results = args.output.open(&format, &settings, &mut items)?;
+    let held = results.held;
+    let run = Run {
+        model: &model,
+        preprocess: args.pictures.apply(model.preprocess()),
+        settings: args.run.pipeline(&args.model, &model),
+        most_failures: args.run.most_failures(),
+        thumbnails: if format.holds(Holds::Thumbnails) {
+            Thumbnails::Made
+        } else {
+            Thumbnails::None
+        },
+        results: if args.output.is_on_terminal() {
+            progress::Results::OnTerminal
+        } else {
+            progress::Results::Elsewhere
+        },
+        report,
+    };
+    let mut writer = Writer {
+        scorer,
+        results,
+        embeddings: args.embeddings,
+        layout: args.output.layout(),
+    };
+    let (ended, exit) = run.over(&inputs, items, held, &mut writer)?;
+    match ended {
+        Ended::AtTheEnd => writer.results.finish()?,
+        Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
+    }
+    Ok(exit)
 }
 
-fn plan(args: &Args, report: Report) -> Result<Plan> {
-    let mut labels: Vec<String> = args.labels.iter().chain(&args.label).cloned().collect();
-    if let Some(file) = &args.labels_file {
-        labels.extend(read_labels(file)?);
+/// Checks what was asked for: the sources, and the run's labels, which may be none where records bring their own.
+pub(super) fn plan(
+    input: &InputFlags,
+    flags: &LabelFlags,
+    report: Report,
+) -> Result<(longclip::input::Inputs, Vec<String>)> {
+    let mut labels: Vec<String> = flags.labels.iter().chain(&flags.label).cloned().collect();
+    if input.is_empty() {
+        return Err(no_pictures(&flags.labels));
     }
-    if args.images.is_empty() {
-        return Err(no_pictures(&args.labels));
-    }
-    if let Some(swallowed) = args.labels.iter().find(|label| is_picture(label)) {
+    if let Some(swallowed) = flags.labels.iter().find(|label| is_picture(label)) {
         report.warning(format!(
             "the label `{swallowed}` looks like a picture: put pictures before `--labels`, which takes everything behind it"
         ));
     }
-    Ok(Plan {
-        images: args.images.clone(),
-        labels,
-        top_k: args.top_k,
-        score: if args.raw_dot { Score::RawDot } else { Score::Softmax },
-    })
+    let labels_on_stdin = flags.labels_file.as_deref() == Some(Path::new("-"));
+    let inputs = input.inputs(labels_on_stdin.then_some("--labels-file -"))?;
+    if let Some(file) = &flags.labels_file {
+        labels.extend(read_lines(file)?);
+    }
+    if labels.is_empty() && !input.may_bring_labels() {
+        return Err(LabelSet::none_given());
+    }
+    Ok((inputs, labels))
 }
 
 /// Why there is no picture: often `--labels` took it.
@@ -174,7 +192,8 @@ fn is_picture(label: &str) -> bool {
     Path::new(label).is_file() || (!label.contains(' ') && ENDINGS.iter().any(|ending| lower.ends_with(ending)))
 }
 
-fn read_labels(file: &Path) -> Result<Vec<String>> {
+/// The lines of a file that are not empty; `-` is stdin.
+pub(super) fn read_lines(file: &Path) -> Result<Vec<String>> {
     let failed = |source| Error::Read {
         path: file.to_owned(),
         source,
@@ -203,65 +222,107 @@ fn not_utf8(file: &Path, error: &FromUtf8Error) -> Error {
     )
 }
 
-fn classify(
-    model: &LongClip,
-    preprocess: &Preprocess,
-    labels: &LabelSet,
-    image: &Path,
-    plan: &Plan,
-) -> Result<Vec<Labelled>> {
-    let pixels = preprocess.run(&image.display().to_string(), &read_picture(image)?)?;
-    let embedding = model.encode_image(&pixels)?.0;
-    let scores = score::score_labels(
-        embedding.row(0),
-        labels.embeddings().0.rows(),
-        model.logit_scale(),
-        plan.score,
-    );
-    let n_shown = plan.top_k.map_or(usize::MAX, NonZeroUsize::get);
-    let shown = scores.into_iter().take(n_shown);
-    Ok(shown
-        .map(|score| Labelled {
-            label: labels.labels()[score.label_idx].clone(),
-            probability: score.probability,
-            logit: score.logit,
-            cosine: score.cosine,
+/// Scores pictures against the run's labels, or against a picture's own.
+pub(super) struct Scorer<'a> {
+    model: &'a LongClip,
+    labels: Option<LabelSet>,
+    own: OwnLabels<'a>,
+    score: Score,
+    n_shown: usize,
+}
+
+impl<'a> Scorer<'a> {
+    pub(super) fn new(model: &'a LongClip, labels: Vec<String>, flags: &LabelFlags, report: Report) -> Result<Self> {
+        warn_of_cut_texts(model, labels.iter().map(String::as_str), "label", report);
+        Ok(Scorer {
+            model,
+            labels: if labels.is_empty() {
+                None
+            } else {
+                Some(LabelSet::new(model, labels)?)
+            },
+            own: OwnLabels::new(model),
+            score: if flags.raw_dot { Score::RawDot } else { Score::Softmax },
+            n_shown: flags.top_k.map_or(usize::MAX, NonZeroUsize::get),
         })
-        .collect())
-}
-
-/// The bytes of a picture's file.
-pub(super) fn read_picture(path: &Path) -> Result<Vec<u8>> {
-    if path.is_dir() {
-        return Err(Error::Picture {
-            name: path.display().to_string(),
-            problem: "it is a folder".into(),
-            hint: Some(format!("name the pictures in it: `{}/*`", path.display())),
-        });
     }
-    fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
+
+    /// The run's labels.
+    pub(super) fn labels(&self) -> &[String] {
+        self.labels.as_ref().map_or(&[], LabelSet::labels)
+    }
+
+    /// The picture's labels, the likeliest first.
+    pub(super) fn score(&mut self, item: &Item, embedding: &[f32]) -> Result<Vec<Labelled>> {
+        let own = item.labels.as_ref().map(|labels| self.own.set(labels)).transpose()?;
+        let labels = own.as_ref().or(self.labels.as_ref()).ok_or_else(|| Error::Picture {
+            name: item.name.to_string(),
+            problem: "its record has no `labels`, and none were given for all".into(),
+            hint: Some("add `\"labels\": [...]` to the line, or give `--labels`".into()),
+        })?;
+        let rows = labels.embeddings().0.rows();
+        let scores = score::score_labels(embedding, rows, self.model.logit_scale(), self.score);
+        let shown = scores.into_iter().take(self.n_shown);
+        Ok(shown
+            .map(|score| Labelled {
+                label: labels.labels()[score.label_idx].clone(),
+                probability: score.probability,
+                logit: score.logit,
+                cosine: score.cosine,
+            })
+            .collect())
+    }
 }
 
-fn open_format(name: FormatName) -> Box<dyn Format> {
+/// Writes a record for each picture.
+struct Writer<'a> {
+    scorer: Scorer<'a>,
+    results: Results,
+    embeddings: bool,
+    layout: Layout,
+}
+
+impl Writer<'_> {
+    fn score(&mut self, item: &Item, seen: Result<Seen>) -> Result<(Vec<Labelled>, Seen)> {
+        let seen = seen?;
+        if self.layout == Layout::Wide && item.labels.is_some() {
+            return Err(Error::usage("its own labels have no columns", "leave out `--wide`"));
+        }
+        Ok((self.scorer.score(item, &seen.embedding)?, seen))
+    }
+}
+
+impl Sink for Writer<'_> {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
+        let (outcome, thumbnail, verdict) = match self.score(&item, seen) {
+            Ok((labels, seen)) => {
+                let embedding = self.embeddings.then_some(seen.embedding);
+                (
+                    RecordOutcome::Labels { labels, embedding },
+                    seen.thumbnail,
+                    Verdict::Done,
+                )
+            }
+            Err(error) => (RecordOutcome::Failed(reason(&error)), None, Verdict::Failed(error)),
+        };
+        self.results.write(&Record {
+            subject: subject(item.name),
+            fields: item.fields,
+            outcome,
+            thumbnail,
+        })?;
+        Ok(verdict)
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        Ok(self.results.flush()?)
+    }
+}
+
+/// An item's name as the output's.
+pub(super) fn subject(name: Name) -> Subject {
     match name {
-        FormatName::Table => Box::new(Table::new(bars())),
-        FormatName::Json => Box::new(Json::default()),
-        FormatName::Ndjson => Box::new(Ndjson),
+        Name::Path(path) => Subject::Path(path),
+        Name::Id(id) => Subject::Id(id),
     }
-}
-
-/// Bars where a person looks at a terminal that may show them.
-fn bars() -> Bars {
-    let stdout = io::stdout();
-    if !stdout.is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
-        return Bars::None;
-    }
-    let width_columns = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok())
-        .unwrap_or(100);
-    Bars::Drawn { width_columns }
 }

@@ -1,96 +1,192 @@
-//! `longclip embed IMAGE... | --text T`: vectors of the joint space.
+//! `longclip embed INPUT... | --text T`: vectors of the joint space.
 
-use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
-use longclip::model::{Embeddings, LongClip};
-use longclip::output::{EmbeddingRecord, Input, Outcome as RecordOutcome};
-use longclip::{ErrorKind, Result};
+use longclip::input::Item;
+use longclip::model::{LongClip, normalize};
+use longclip::output::{Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
+use longclip::{Error, Result};
 
 use super::Outcome;
-use super::classify::{PictureFlags, read_picture};
+use super::classify::{read_lines, subject};
+use super::input_flags::{InputFlags, PictureFlags};
 use super::model_flags::{ModelFlags, reason, warn_of_cut_texts};
+use super::output_flags::{self, OutputFlags, Results};
+use super::pictures::{Run, Seen, Sink, Thumbnails, Verdict};
+use super::progress;
 use super::report::{Exit, Report};
+use super::run_flags::RunFlags;
+use super::tally::Ended;
 
 const EXAMPLES: &str = "\
 Examples:
   longclip embed img/cat.jpg
   longclip embed --text \"a cat\" --text \"a dog\" --normalize
-  longclip embed *.jpg --normalize > photos.ndjson";
+  longclip embed photos/ --normalize --output photos.npy";
 
 /// Print the vectors of pictures or texts
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Pictures
-    #[arg(value_name = "IMAGE", required_unless_present = "text")]
-    images: Vec<PathBuf>,
-    /// A text; may be repeated
-    #[arg(short, long, value_name = "TEXT")]
-    text: Vec<String>,
-    /// Make vectors unit length
-    #[arg(long)]
-    normalize: bool,
-    /// How to print
-    #[arg(short, long, value_name = "FORMAT", default_value = "ndjson")]
-    format: FormatName,
+    #[command(flatten)]
+    input: InputFlags,
+    #[command(flatten)]
+    texts: TextFlags,
+    #[command(flatten)]
+    output: OutputFlags,
+    #[command(flatten)]
+    run: RunFlags,
     #[command(flatten)]
     pictures: PictureFlags,
     #[command(flatten)]
     model: ModelFlags,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatName {
-    Ndjson,
+/// Texts, and what becomes of vectors.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Vectors")]
+struct TextFlags {
+    /// A text; may be repeated
+    #[arg(short, long, value_name = "TEXT")]
+    text: Vec<String>,
+    /// A file of texts, one a line; `-` reads stdin
+    #[arg(long, value_name = "FILE")]
+    texts_file: Option<PathBuf>,
+    /// Make vectors unit length
+    #[arg(long)]
+    normalize: bool,
 }
+
+/// Texts at once in one pass, between which what is done is written.
+const TEXTS_A_PASS: usize = 64;
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let model = args.model.load(report)?;
-    let FormatName::Ndjson = args.format;
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut n_failed = 0;
-    warn_of_cut_texts(&model, args.text.iter().map(String::as_str), "text", report);
-    for text in &args.text {
-        // Any text can be encoded; where one can't, it is the model that reads no texts.
-        let embedding = model.encode_text(text)?.0;
-        write(&mut out, Input::Text(text.clone()), vector(&embedding, args))?;
+    let texts_on_stdin = args.texts.texts_file.as_deref() == Some(Path::new("-"));
+    let inputs = args.input.inputs(texts_on_stdin.then_some("--texts-file -"))?;
+    let texts = texts(args)?;
+    let format = args.output.format("ndjson")?;
+    args.output.check(&format, Task::Embeddings(0))?;
+    args.output.check_texts_resume(texts.len())?;
+    let (model, model_name) = args.model.load_named(report)?;
+    warn_of_cut_texts(&model, texts.iter().map(String::as_str), "text", report);
+    let settings = Settings {
+        task: Task::Embeddings(model.sizes().embed_dim),
+        labels: Vec::new(),
+        layout: Layout::Long,
+        fields: if args.input.may_bring_fields() {
+            Fields::Carried
+        } else {
+            Fields::None
+        },
+        bars: output_flags::bars(&args.output),
+        model: model_name,
+    };
+    let mut items = inputs.items();
+    let results = args.output.open(&format, &settings, &mut items)?;
+    let held = results.held;
+    let mut writer = Writer {
+        results,
+        lengths: if args.texts.normalize {
+            Lengths::Unit
+        } else {
+            Lengths::Own
+        },
+    };
+    writer.write_texts(&model, &texts)?;
+    if args.input.is_empty() {
+        writer.results.finish()?;
+        return Ok(Exit::Done);
     }
-    for image in &args.images {
-        let name = image.display().to_string();
-        let outcome = match embed_picture(&model, args, image) {
-            Ok(embeddings) => vector(&embeddings, args),
-            Err(error) if error.kind() == ErrorKind::Model => return Err(error.into()),
-            Err(error) => {
-                n_failed += 1;
-                report.failed_input(&name, &error);
-                RecordOutcome::Failed(reason(&error))
+    let run = Run {
+        model: &model,
+        preprocess: args.pictures.apply(model.preprocess()),
+        settings: args.run.pipeline(&args.model, &model),
+        most_failures: args.run.most_failures(),
+        thumbnails: Thumbnails::None,
+        results: if args.output.is_on_terminal() {
+            progress::Results::OnTerminal
+        } else {
+            progress::Results::Elsewhere
+        },
+        report,
+    };
+    let (ended, exit) = run.over(&inputs, items, held, &mut writer)?;
+    match ended {
+        Ended::AtTheEnd => writer.results.finish()?,
+        Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
+    }
+    Ok(exit)
+}
+
+fn texts(args: &Args) -> Result<Vec<String>> {
+    let mut texts = args.texts.text.clone();
+    if let Some(file) = &args.texts.texts_file {
+        texts.extend(read_lines(file)?);
+    }
+    if texts.is_empty() && args.input.is_empty() {
+        return Err(Error::usage(
+            "neither pictures nor texts given",
+            "name some: `longclip embed photo.jpg`, or `longclip embed --text \"a cat\"`",
+        ));
+    }
+    Ok(texts)
+}
+
+/// How long vectors are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lengths {
+    /// As the towers gave them.
+    Own,
+    Unit,
+}
+
+/// Writes a record for each text and picture.
+struct Writer {
+    results: Results,
+    lengths: Lengths,
+}
+
+impl Writer {
+    fn write_texts(&mut self, model: &LongClip, texts: &[String]) -> Result<()> {
+        for pass in texts.chunks(TEXTS_A_PASS) {
+            let embeddings = model.encode_texts(pass)?.0;
+            for (text, row) in pass.iter().zip(embeddings.rows()) {
+                self.results.write(&Record {
+                    subject: Subject::Text(text.clone()),
+                    fields: serde_json::Map::new(),
+                    outcome: self.vector(row.to_vec()),
+                    thumbnail: None,
+                })?;
             }
-        };
-        write(&mut out, Input::Path(name), outcome)?;
+            self.results.flush()?;
+        }
+        Ok(())
     }
-    out.flush()?;
-    Ok(if n_failed > 0 { Exit::SomeFailed } else { Exit::Done })
+
+    fn vector(&self, mut values: Vec<f32>) -> RecordOutcome {
+        if self.lengths == Lengths::Unit {
+            normalize(&mut values);
+        }
+        RecordOutcome::Embedding(values)
+    }
 }
 
-fn embed_picture(model: &LongClip, args: &Args, image: &std::path::Path) -> Result<Embeddings> {
-    let preprocess = args.pictures.apply(model.preprocess());
-    let pixels = preprocess.run(&image.display().to_string(), &read_picture(image)?)?;
-    model.encode_image(&pixels).map(|embeddings| embeddings.0)
-}
+impl Sink for Writer {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
+        let (outcome, verdict) = match seen {
+            Ok(seen) => (self.vector(seen.embedding), Verdict::Done),
+            Err(error) => (RecordOutcome::Failed(reason(&error)), Verdict::Failed(error)),
+        };
+        self.results.write(&Record {
+            subject: subject(item.name),
+            fields: item.fields,
+            outcome,
+            thumbnail: None,
+        })?;
+        Ok(verdict)
+    }
 
-fn vector(embeddings: &Embeddings, args: &Args) -> RecordOutcome {
-    RecordOutcome::Embedding(if args.normalize {
-        embeddings.normalized().row(0).to_vec()
-    } else {
-        embeddings.row(0).to_vec()
-    })
-}
-
-fn write(out: &mut dyn Write, input: Input, outcome: RecordOutcome) -> io::Result<()> {
-    let mut line = serde_json::to_vec(&EmbeddingRecord { input, outcome })?;
-    line.push(b'\n');
-    out.write_all(&line)?;
-    out.flush()
+    fn flush(&mut self) -> anyhow::Result<()> {
+        Ok(self.results.flush()?)
+    }
 }

@@ -7,9 +7,18 @@ mod classify;
 mod completions;
 mod embed;
 mod find_model;
+mod input_flags;
+mod interrupt;
 mod model;
 mod model_flags;
+mod output_flags;
+mod own_labels;
+mod pictures;
+mod progress;
 mod report;
+mod run_flags;
+mod sort;
+mod tally;
 mod tokens;
 
 use std::process::ExitCode;
@@ -43,6 +52,7 @@ struct VerbosityFlags {
 enum Command {
     Classify(classify::Args),
     Embed(embed::Args),
+    Sort(sort::Args),
     Tokens(tokens::Args),
     Model(model::Args),
     Bench(bench::Args),
@@ -60,6 +70,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Classify(args) => classify::run(&args, report),
         Command::Embed(args) => embed::run(&args, report),
+        Command::Sort(args) => sort::run(&args, report),
         Command::Tokens(args) => tokens::run(&args, report),
         Command::Model(args) => model::run(&args, report),
         Command::Bench(args) => bench::run(&args, report),

@@ -57,6 +57,11 @@ enum ActivationName {
 impl ModelFlags {
     /// Finds, opens and checks the model.
     pub(super) fn load(&self, report: Report) -> longclip::Result<LongClip> {
+        self.load_named(report).map(|(model, _)| model)
+    }
+
+    /// As [`ModelFlags::load`], with the model's name, for formats that keep a note of it.
+    pub(super) fn load_named(&self, report: Report) -> longclip::Result<(LongClip, String)> {
         let found = find_model(self.model.as_deref(), report)?;
         let options = self.load_options();
         let checkpoint = Checkpoint::open_source(&found.source, &options)?;
@@ -69,12 +74,18 @@ impl ModelFlags {
             checkpoint.sizes().context_length,
             checkpoint.activation(),
         ));
-        LongClip::from_checkpoint(checkpoint, &self.model_options()?)
+        let model = LongClip::from_checkpoint(checkpoint, &self.model_options()?)?;
+        Ok((model, found.name))
     }
 
     /// The number type as typed.
     pub(super) fn dtype_name(&self) -> String {
         format!("{:?}", self.dtype).to_lowercase()
+    }
+
+    /// Whether the model computes on the CPU.
+    pub(super) fn computes_on_cpu(&self) -> bool {
+        self.device == DeviceChoice::Cpu
     }
 
     /// The threads that the model computes on.

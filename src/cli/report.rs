@@ -16,6 +16,8 @@ pub(super) enum Exit {
     SomeFailed,
     /// 2: nothing could be done.
     Refused,
+    /// 130: Ctrl-C; what was done until then is well kept.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -24,6 +26,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::SomeFailed => 1,
             Exit::Refused => 2,
+            Exit::Interrupted => 130,
         })
     }
 }

@@ -171,6 +171,17 @@ impl LongClip {
         Tokenizer::clip().encode(text, self.context_length)
     }
 
+    /// Bytes that one more picture of a batch takes, roughly: its pixels, waiting and at work, and the rows of the
+    /// image tower with what a block makes of them at once (queries, keys, values, attention, norms, the MLP's inside).
+    pub fn picture_bytes(&self) -> usize {
+        const FLOATS_OF_WIDTH: usize = 8;
+        let sizes = &self.sizes;
+        let pixels = 3 * 3 * sizes.image_resolution_px * sizes.image_resolution_px;
+        let n_rows = sizes.grid() * sizes.grid() + 1;
+        let rows = n_rows * (FLOATS_OF_WIDTH * sizes.vision_width + sizes.vision_mlp_dim);
+        (pixels + rows) * size_of::<f32>()
+    }
+
     /// Encodes a picture: `(1, embed_dim)`, not normalised.
     ///
     /// # Errors

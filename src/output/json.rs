@@ -1,8 +1,25 @@
-//! JSON: one array of records, or one record a line (NDJSON).
+//! JSON: one array of records, or one record a line (NDJSON), which can be continued.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
-use super::{Format, Record};
+use serde_json::Value;
+
+use super::resume::{self, HeldRecords};
+use super::{Format, FormatInfo, Holds, Record};
+
+pub(super) const FORMAT: FormatInfo = FormatInfo {
+    name: "json",
+    about: "one array of records",
+    holds: &[Holds::Labels, Holds::LabelsWithVectors, Holds::Vectors],
+    make: |_| Ok(Box::new(Json::default())),
+};
+
+pub(super) const NDJSON: FormatInfo = FormatInfo {
+    name: "ndjson",
+    about: "one record a line, errors in their places",
+    holds: &[Holds::Labels, Holds::LabelsWithVectors, Holds::Vectors],
+    make: |_| Ok(Box::new(Ndjson)),
+};
 
 /// One array, a record a line inside it.
 #[derive(Debug, Default)]
@@ -34,57 +51,55 @@ impl Format for Ndjson {
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        out.write_all(&line) // one write a line, so that a reader never sees half of one
+        out.write_all(&line)
+    }
+
+    fn held(&self, file: Box<dyn BufRead>) -> Option<HeldRecords> {
+        Some(resume::lines(file, |line, held| {
+            let record: Value = serde_json::from_slice(line)?;
+            let subject = ["path", "id", "text"].iter().find_map(|key| record.get(key));
+            held.name = match subject {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(value) => Some(value.to_string()),
+                None => return Err(io::Error::other("it has no `path`")),
+            };
+            held.failed = record.get("error").is_some();
+            Ok(())
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Labelled, Outcome};
+    use super::super::specimen::{held, records, written};
     use super::*;
-
-    fn written(format: &mut dyn Format, records: &[Record]) -> String {
-        let mut out = Vec::new();
-        format.begin(&mut out).unwrap();
-        records
-            .iter()
-            .for_each(|record| format.record(record, &mut out).unwrap());
-        format.end(&mut out).unwrap();
-        String::from_utf8(out).unwrap()
-    }
-
-    fn records() -> [Record; 2] {
-        let labelled = Labelled {
-            label: "a \"cat\", lying".into(),
-            probability: 0.75,
-            logit: 20.5,
-            cosine: 0.25,
-        };
-        [
-            Record {
-                path: "a.jpg".into(),
-                outcome: Outcome::Labels(vec![labelled]),
-            },
-            Record {
-                path: "b.jpg".into(),
-                outcome: Outcome::Failed("no such file".into()),
-            },
-        ]
-    }
 
     #[test]
     fn ndjson_is_one_record_a_line_with_errors_in_band() {
         assert_eq!(
             written(&mut Ndjson, &records()),
-            "{\"path\":\"a.jpg\",\"labels\":[{\"label\":\"a \\\"cat\\\", lying\",\"probability\":0.75,\"logit\":20.5,\"cosine\":0.25}]}\n\
+            "{\"path\":\"a.jpg\",\"n\":1,\"labels\":[{\"label\":\"a \\\"cat\\\", lying\",\"probability\":0.75,\"logit\":20.5,\"cosine\":0.25},\
+             {\"label\":\"two\\nlines\",\"probability\":0.25,\"logit\":19.5,\"cosine\":0.125}]}\n\
              {\"path\":\"b.jpg\",\"error\":\"no such file\"}\n"
         );
     }
 
     #[test]
     fn json_is_one_array_also_when_empty() {
-        let parsed: serde_json::Value = serde_json::from_str(&written(&mut Json::default(), &records())).unwrap();
+        let parsed: Value = serde_json::from_str(&written(&mut Json::default(), &records())).unwrap();
         assert_eq!(parsed.as_array().unwrap().len(), 2);
         assert_eq!(written(&mut Json::default(), &[]), "[\n]\n");
+    }
+
+    #[test]
+    fn half_a_last_line_is_not_held() {
+        let whole = written(&mut Ndjson, &records());
+        let names = |text: &str| -> Vec<String> {
+            let records = held(&Ndjson, text).into_iter();
+            records.map(|held| held.name.unwrap()).collect()
+        };
+        assert_eq!(names(&whole), ["a.jpg", "b.jpg"]);
+        assert_eq!(names(&whole[..whole.len() - 1]), ["a.jpg"]);
+        assert_eq!(names(&whole[..10]), [""; 0]);
     }
 }

@@ -1,14 +1,34 @@
 //! Output: records, and one file a format. A format writes to the `Write` it is given and knows no model.
+//!
+//! `cli` looks a format up in [`FORMATS`], makes it with [`Settings`] and gives it records in the input's order; where
+//! they go is [`Destination`]'s matter. A new format is one file here, whose `FORMAT` is one line in [`FORMATS`].
 
+mod csv;
+mod destination;
+mod html;
 mod json;
+mod npy;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod record;
+mod resume;
 mod table;
+mod template;
 
-use std::io::{self, Write};
+#[cfg(test)]
+mod specimen;
 
+use std::io::{self, BufRead, Write};
+
+pub use destination::Destination;
+pub use html::{THUMBNAIL_PX, thumbnail};
 pub use json::{Json, Ndjson};
-pub use record::{EmbeddingRecord, Input, Labelled, Outcome, Record};
+pub use record::{Labelled, Outcome, Record, Subject};
+pub use resume::{Held, HeldRecords, Progress};
 pub use table::{Bars, Table};
+pub use template::Template;
+
+use crate::error::Result;
 
 /// Writes records in one format: `begin` once, `record` for each in order, `end` once.
 pub trait Format {
@@ -33,4 +53,129 @@ pub trait Format {
     fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
+
+    /// The records that a file of this format holds already, so that it can be continued behind them. `None` for a
+    /// format whose file is whole or nothing; such a file gets its name when it is finished.
+    fn held(&self, _file: Box<dyn BufRead>) -> Option<HeldRecords> {
+        None
+    }
+}
+
+/// What is known before the first record.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What records are about.
+    pub task: Task,
+    /// The run's labels, in order; empty where each record has its own, and for vectors.
+    pub labels: Vec<String>,
+    /// How labels and their numbers are laid out in formats of rows and columns.
+    pub layout: Layout,
+    /// Whether records carry fields of the input.
+    pub fields: Fields,
+    /// Whether the table draws bars.
+    pub bars: Bars,
+    /// The model's name and where it comes from, for formats that keep a note of it.
+    pub model: String,
+}
+
+/// What records are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Labels, and vectors too if they were asked for.
+    Labels(Vectors),
+    /// Vectors of so many numbers.
+    Embeddings(usize),
+}
+
+/// Whether labels come with the picture's vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vectors {
+    /// They don't.
+    None,
+    /// They do, of so many numbers.
+    Beside(usize),
+}
+
+impl Task {
+    /// Numbers of each vector; `None` where there are no vectors.
+    pub fn embed_dim(self) -> Option<usize> {
+        match self {
+            Task::Labels(Vectors::None) => None,
+            Task::Labels(Vectors::Beside(n)) | Task::Embeddings(n) => Some(n),
+        }
+    }
+}
+
+/// How labels and their numbers are laid out in formats of rows and columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    /// A row, or a list's element, for each label of a picture.
+    #[default]
+    Long,
+    /// A row for each picture, with a column for each label.
+    Wide,
+}
+
+/// Whether records carry fields of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fields {
+    /// None: files and folders have none.
+    #[default]
+    None,
+    /// Some may: records and archives have them.
+    Carried,
+}
+
+/// A format by its name.
+pub struct FormatInfo {
+    /// What a person calls it; also the ending of its files.
+    pub name: &'static str,
+    /// One line of help.
+    pub about: &'static str,
+    /// What it can hold.
+    pub holds: &'static [Holds],
+    /// Makes it.
+    pub make: fn(&Settings) -> Result<Box<dyn Format>>,
+}
+
+/// What a format can hold, besides errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Labels with their numbers.
+    Labels,
+    /// Labels and vectors together.
+    LabelsWithVectors,
+    /// Vectors alone.
+    Vectors,
+    /// A column for each label.
+    Wide,
+    /// Bytes that are no text: nothing for a terminal.
+    Binary,
+    /// Pictures themselves, small.
+    Thumbnails,
+}
+
+impl FormatInfo {
+    /// Whether it can hold this.
+    pub fn holds(&self, what: Holds) -> bool {
+        self.holds.contains(&what)
+    }
+}
+
+/// All formats, in the order of the help.
+pub const FORMATS: &[FormatInfo] = &[
+    table::FORMAT,
+    json::FORMAT,
+    json::NDJSON,
+    csv::CSV,
+    csv::TSV,
+    #[cfg(feature = "parquet")]
+    parquet::FORMAT,
+    html::FORMAT,
+    npy::FORMAT,
+];
+
+/// The format of this name.
+pub fn by_name(name: &str) -> Option<&'static FormatInfo> {
+    FORMATS.iter().find(|format| format.name == name)
 }

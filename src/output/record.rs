@@ -1,50 +1,94 @@
-//! The row of every format: what was asked about, and what came of it.
+//! The row of every format: what was asked about, what goes with it, and what came of it.
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 /// One input's result.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// What the person named.
-    pub path: String,
+    /// What was asked about.
+    pub subject: Subject,
+    /// Fields of the input that the output carries too; ours go before them where names are equal.
+    pub fields: Map<String, Value>,
     /// What came of it.
-    #[serde(flatten)]
     pub outcome: Outcome,
+    /// A small jpeg of the picture, for formats that show it.
+    pub thumbnail: Option<Vec<u8>>,
 }
 
-/// What `embed` was asked about.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Input {
+/// What was asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Subject {
     /// A picture, by what the person named.
     Path(String),
+    /// A picture, by the `id` of its input record.
+    Id(Value),
     /// A text.
     Text(String),
 }
 
-/// The row of `embed`: a picture or a text, and its vector.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EmbeddingRecord {
-    /// What was asked about.
-    #[serde(flatten)]
-    pub input: Input,
-    /// Its vector, or why there is none.
-    #[serde(flatten)]
-    pub outcome: Outcome,
+impl Subject {
+    /// Its field's name.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Subject::Path(_) => "path",
+            Subject::Id(_) => "id",
+            Subject::Text(_) => "text",
+        }
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Subject::Path(text) | Subject::Text(text) | Subject::Id(Value::String(text)) => f.write_str(text),
+            Subject::Id(value) => write!(f, "{value}"),
+        }
+    }
 }
 
 /// A result or the reason why there is none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// Labels, the likeliest first.
-    #[serde(rename = "labels")]
-    Labels(Vec<Labelled>),
+    /// How labels fit.
+    Labels {
+        /// The likeliest first.
+        labels: Vec<Labelled>,
+        /// The picture's vector, where it was asked for.
+        embedding: Option<Vec<f32>>,
+    },
     /// Numbers of the joint space.
-    #[serde(rename = "embedding")]
     Embedding(Vec<f32>),
     /// Why this input gave nothing.
-    #[serde(rename = "error")]
     Failed(String),
+}
+
+impl Outcome {
+    /// The labels, the likeliest first; none where it failed or none were asked for.
+    pub fn labels(&self) -> &[Labelled] {
+        match self {
+            Outcome::Labels { labels, .. } => labels,
+            Outcome::Embedding(_) | Outcome::Failed(_) => &[],
+        }
+    }
+
+    /// The vector, where there is one.
+    pub fn embedding(&self) -> Option<&[f32]> {
+        match self {
+            Outcome::Embedding(values) => Some(values),
+            Outcome::Labels { embedding, .. } => embedding.as_deref(),
+            Outcome::Failed(_) => None,
+        }
+    }
+
+    /// Why there is no result.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Outcome::Failed(reason) => Some(reason),
+            Outcome::Labels { .. } | Outcome::Embedding(_) => None,
+        }
+    }
 }
 
 /// One label and its numbers.
@@ -67,4 +111,40 @@ pub struct Labelled {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn as_f32<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f32(*value as f32)
+}
+
+/// Names that a carried field can't have: they would stand twice in a line.
+const OURS: [&str; 4] = ["labels", "embedding", "error", "path"];
+
+impl Record {
+    /// The carried fields whose names are not ours.
+    pub fn carried(&self) -> impl Iterator<Item = (&String, &Value)> {
+        let key = self.subject.key();
+        let is_carried = move |(name, _): &(&String, &Value)| *name != key && !OURS.contains(&name.as_str());
+        self.fields.iter().filter(is_carried)
+    }
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match &self.subject {
+            Subject::Path(text) | Subject::Text(text) => map.serialize_entry(self.subject.key(), text)?,
+            Subject::Id(value) => map.serialize_entry(self.subject.key(), value)?,
+        }
+        for (name, value) in self.carried() {
+            map.serialize_entry(name, value)?;
+        }
+        match &self.outcome {
+            Outcome::Labels { labels, embedding } => {
+                map.serialize_entry("labels", labels)?;
+                if let Some(values) = embedding {
+                    map.serialize_entry("embedding", values)?;
+                }
+            }
+            Outcome::Embedding(values) => map.serialize_entry("embedding", values)?,
+            Outcome::Failed(reason) => map.serialize_entry("error", reason)?,
+        }
+        map.end()
+    }
 }

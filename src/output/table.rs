@@ -2,7 +2,14 @@
 
 use std::io::{self, Write};
 
-use super::{Format, Labelled, Outcome, Record};
+use super::{Format, FormatInfo, Holds, Labelled, Outcome, Record};
+
+pub(super) const FORMAT: FormatInfo = FormatInfo {
+    name: "table",
+    about: "for people: each picture with its labels, the likeliest first",
+    holds: &[Holds::Labels],
+    make: |settings| Ok(Box::new(Table::new(settings.bars))),
+};
 
 /// Whether a probability is drawn as a bar too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,9 +58,9 @@ impl Format for Table {
             writeln!(out)?;
         }
         self.n_written += 1;
-        writeln!(out, "{}", record.path)?;
+        writeln!(out, "{}", record.subject)?;
         match &record.outcome {
-            Outcome::Labels(labels) => labels
+            Outcome::Labels { labels, .. } => labels
                 .iter()
                 .try_for_each(|labelled| writeln!(out, "{}", self.line(labelled))),
             Outcome::Embedding(values) => writeln!(out, "  {} numbers: {}", values.len(), first_numbers(values)),

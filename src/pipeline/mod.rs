@@ -7,6 +7,7 @@
 //! On a CPU, preparing and the model want the same cores, and both can use all of them. They take turns
 //! ([`Sharing::TakeTurns`]): side by side they would fight over cores and caches. Reading goes on during both.
 
+mod memory;
 mod stop;
 mod window;
 
@@ -14,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+pub use self::memory::batch_that_fits;
 pub use self::stop::Stop;
 use self::window::Window;
 use crate::error::{Error, Result};

@@ -99,7 +99,7 @@ impl Desk {
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         let place = self.dir.path().to_str().unwrap();
-        let shown = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().replace(place, "[DESK]");
+        let shown = |bytes: &[u8]| without_rate(&String::from_utf8(bytes.to_vec()).unwrap().replace(place, "[DESK]"));
         format!(
             "exit code {}\n--- stdout\n{}--- stderr\n{}",
             output.status.code().expect("the program ends by itself"),
@@ -121,6 +121,15 @@ impl Desk {
         );
         records
     }
+}
+
+/// How fast a run was is another number each time.
+fn without_rate(text: &str) -> String {
+    let Some((before, behind)) = text.split_once(" images/s") else {
+        return text.to_owned();
+    };
+    let start = before.rfind(' ').map_or(0, |space| space + 1);
+    format!("{}[RATE] images/s{}", &before[..start], without_rate(behind))
 }
 
 pub(crate) fn repository() -> &'static Path {

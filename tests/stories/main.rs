@@ -17,6 +17,7 @@ mod fixture;
 mod goldens;
 mod labels;
 mod model_names;
+mod pipes;
 mod properties;
 mod real_sizes;
 mod reference;

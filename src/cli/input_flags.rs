@@ -1,0 +1,128 @@
+//! The flags that say where pictures come from, and how they are read.
+
+use std::path::{Path, PathBuf};
+
+use longclip::input::{InputOptions, Inputs, Links, Proxies, Separator, Source};
+use longclip::preprocess::{Limits, Orientation, Preprocess};
+use longclip::{Error, Result};
+
+/// Where pictures come from.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Input")]
+pub(super) struct InputFlags {
+    /// Pictures, folders, patterns, tar archives (also .gz and .zst) or URLs; `-` is a picture or an archive on stdin
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// Read names of pictures from a file, one a line; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    files_from: Vec<PathBuf>,
+    /// The names of `--files-from` end with a zero byte, as `find -print0` prints them
+    #[arg(short = '0', long, requires = "files_from")]
+    null: bool,
+    /// Read records, one a line: {"path": ...} or {"id": ..., "image_b64": ...}; `labels` in a line are that picture's,
+    /// other fields are carried to the output; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    ndjson_from: Vec<PathBuf>,
+    /// Walk links to folders too
+    #[arg(long)]
+    follow: bool,
+    /// How many folders deep to look; 1 is a folder's own files
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_depth: Option<u32>,
+}
+
+impl InputFlags {
+    /// Whether nothing was named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.files_from.is_empty() && self.ndjson_from.is_empty()
+    }
+
+    /// Whether a named folder is, or holds, this one.
+    pub(super) fn names_folder_around(&self, inner: &Path) -> bool {
+        // A folder that is to be made yet is where its nearest parent is.
+        let real = inner.ancestors().find_map(|path| {
+            let path = if path.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                path
+            };
+            path.canonicalize().ok()
+        });
+        let around = |path: &PathBuf| {
+            path.is_dir()
+                && path.canonicalize().is_ok_and(|path| {
+                    Some(&path) == real.as_ref() || real.as_ref().is_some_and(|real| real.starts_with(&path))
+                })
+        };
+        self.inputs.iter().any(around)
+    }
+
+    /// Whether records may bring labels of their own.
+    pub(super) fn may_bring_labels(&self) -> bool {
+        !self.ndjson_from.is_empty()
+    }
+
+    /// Whether items may have fields that the output carries.
+    pub(super) fn may_bring_fields(&self) -> bool {
+        let is_archive =
+            |path: &PathBuf| path.to_string_lossy().to_lowercase().contains(".t") || path.as_os_str() == "-";
+        !self.ndjson_from.is_empty() || !self.files_from.is_empty() || self.inputs.iter().any(is_archive)
+    }
+
+    /// The sources in order. `stdin_is_taken` names a flag that reads stdin, where one does.
+    pub(super) fn inputs(&self, stdin_is_taken: Option<&str>) -> Result<Inputs> {
+        let separator = if self.null { Separator::Nul } else { Separator::Line };
+        let named = self.inputs.iter().cloned().map(Source::Named);
+        let lists = self
+            .files_from
+            .iter()
+            .cloned()
+            .map(|file| Source::List(file, separator));
+        let records = self.ndjson_from.iter().cloned().map(Source::Ndjson);
+        let inputs = Inputs {
+            sources: named.chain(lists).chain(records).collect(),
+            options: InputOptions {
+                links: if self.follow { Links::Follow } else { Links::PassOver },
+                max_depth: self.max_depth.map(|depth| depth as usize),
+                proxies: Proxies::from_lookup(|name| std::env::var(name).ok()),
+                ..InputOptions::default()
+            },
+        };
+        let n_readers = inputs.n_reading_stdin() + usize::from(stdin_is_taken.is_some());
+        if n_readers > 1 {
+            let with = stdin_is_taken.map_or_else(String::new, |flag| format!(", `{flag}` among them"));
+            return Err(Error::usage(
+                format!("{n_readers} inputs want stdin{with}, and it can be read once"),
+                "give all but one of them a file",
+            ));
+        }
+        Ok(inputs)
+    }
+}
+
+/// How pictures are read.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Pictures")]
+pub(super) struct PictureFlags {
+    /// Take pixels as they are stored: don't turn a picture as its EXIF says
+    #[arg(long)]
+    no_exif: bool,
+    /// The most pixels that a picture may have
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
+    max_pixels: u64,
+}
+
+impl PictureFlags {
+    pub(super) fn apply(&self, preprocess: &Preprocess) -> Preprocess {
+        let orientation = if self.no_exif {
+            Orientation::AsStored
+        } else {
+            Orientation::Upright
+        };
+        let limits = Limits {
+            max_pixels: self.max_pixels,
+            ..Limits::default()
+        };
+        preprocess.clone().orientation(orientation).limits(limits)
+    }
+}

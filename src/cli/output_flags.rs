@@ -1,0 +1,257 @@
+//! The flags that say how results are printed and where, and the open output that they come to.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use longclip::input::Items;
+use longclip::output::{
+    self, Bars, Destination, FORMATS, Format, FormatInfo, Holds, Layout, Progress, Record, Settings, Task, Template,
+    Vectors,
+};
+use longclip::{Error, Result};
+
+use super::model_flags::reason;
+use super::report::Report;
+
+/// How results are printed, and where.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct OutputFlags {
+    #[arg(short, long, value_name = "FORMAT", value_parser = FormatChoice::parse, help = format_help())]
+    format: Option<FormatChoice>,
+    /// Write to a file; formats that can be continued grow there, others get the name when they are whole
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Go on behind what the `--output` of an interrupted run holds
+    #[arg(long, requires = "output")]
+    resume: bool,
+    /// A column for each label, in their order, instead of a row or a list element
+    #[arg(long)]
+    wide: bool,
+}
+
+/// A format, as chosen.
+#[derive(Clone)]
+pub(super) enum FormatChoice {
+    Named(&'static FormatInfo),
+    /// A line of one's own.
+    Template(Template),
+}
+
+impl std::fmt::Debug for FormatChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FormatChoice {
+    fn parse(text: &str) -> Result<Self, String> {
+        if Template::is_meant(text) {
+            let template = Template::parse(text).map_err(|error| reason(&error))?;
+            return Ok(FormatChoice::Template(template));
+        }
+        let known = || FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ");
+        output::by_name(text)
+            .map(FormatChoice::Named)
+            .ok_or_else(|| format!("expected one of {}, or a template as '{{path}} {{label}}'", known()))
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            FormatChoice::Named(format) => format.name,
+            FormatChoice::Template(_) => "of a template",
+        }
+    }
+
+    pub(super) fn holds(&self, what: Holds) -> bool {
+        match self {
+            FormatChoice::Named(format) => format.holds(what),
+            FormatChoice::Template(_) => what == Holds::Labels,
+        }
+    }
+
+    fn make(&self, settings: &Settings) -> Result<Box<dyn Format>> {
+        match self {
+            FormatChoice::Named(format) => (format.make)(settings),
+            FormatChoice::Template(template) => Ok(Box::new(template.clone())),
+        }
+    }
+}
+
+fn format_help() -> String {
+    let lines = FORMATS
+        .iter()
+        .map(|format| format!("\n  {}: {}", format.name, format.about));
+    format!(
+        "How to print [default: by the ending of --output, else table; ndjson for vectors]:{}\n  \
+         TEMPLATE: a line for each picture, as '{{path}}\\t{{label}}\\t{{score:.3}}'; also {{logit}}, {{cosine}}, {{error}}, \
+         {{label.2}} (the second label), {{field.NAME}}",
+        lines.collect::<String>()
+    )
+}
+
+impl OutputFlags {
+    /// The format that was asked for, by name or by the file's ending, else `default`.
+    pub(super) fn format(&self, default: &'static str) -> Result<FormatChoice> {
+        if let Some(format) = &self.format {
+            return Ok(format.clone());
+        }
+        let ending = self.output.as_ref().and_then(|path| path.extension()?.to_str());
+        let ending = match ending {
+            Some("jsonl") => Some("ndjson"),
+            other => other,
+        };
+        if self.output.is_some() && ending.and_then(output::by_name).is_none() && default == "table" {
+            return Err(Error::usage(
+                "the ending of `--output` tells no format",
+                "name one: `--format ndjson`",
+            ));
+        }
+        let named = ending.and_then(output::by_name).or_else(|| output::by_name(default));
+        named.map(FormatChoice::Named).ok_or_else(|| {
+            let hint = "this build has fewer formats; `--help` lists them";
+            Error::usage(format!("no format `{default}`"), hint)
+        })
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        if self.wide { Layout::Wide } else { Layout::Long }
+    }
+
+    /// Whether results go where progress would be drawn.
+    pub(super) fn is_on_terminal(&self) -> bool {
+        self.output.is_none() && io::stdout().is_terminal()
+    }
+
+    /// Refuses what the format can't hold.
+    pub(super) fn check(&self, format: &FormatChoice, task: Task) -> Result<()> {
+        let (needs, what) = match task {
+            Task::Labels(Vectors::None) => (Holds::Labels, "labels"),
+            Task::Labels(Vectors::Beside(_)) => (Holds::LabelsWithVectors, "vectors beside labels"),
+            Task::Embeddings(_) => (Holds::Vectors, "vectors"),
+        };
+        let that_hold = |what: Holds| {
+            let names = FORMATS
+                .iter()
+                .filter(|format| format.holds(what))
+                .map(|format| format.name);
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let refused = |problem: String, hint: String| Err(Error::usage(problem, hint));
+        if !format.holds(needs) {
+            return refused(
+                format!("the format {} has no place for {what}", format.name()),
+                format!("these have: {}", that_hold(needs)),
+            );
+        }
+        if self.wide && !format.holds(Holds::Wide) {
+            return refused(
+                format!("`--wide` changes nothing in the format {}", format.name()),
+                format!("it is for {}", that_hold(Holds::Wide)),
+            );
+        }
+        if format.holds(Holds::Binary) && self.is_on_terminal() {
+            return refused(
+                format!("{} is nothing for a terminal", format.name()),
+                format!("name a file: `--output results.{}`", format.name()),
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses to resume behind texts: they are done in no time, and are no input that can be drawn again.
+    pub(super) fn check_texts_resume(&self, n_texts: usize) -> Result<()> {
+        if self.resume && n_texts > 0 {
+            return Err(Error::usage(
+                "`--resume` is for pictures, and there are texts",
+                "embed texts into a file of their own",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Opens the output, and takes from `items` what it holds already.
+    pub(super) fn open(&self, format: &FormatChoice, settings: &Settings, items: &mut Items) -> Result<Results> {
+        let mut made = format.make(settings)?;
+        let can_continue = made.held(Box::new(io::empty())).is_some();
+        if self.resume && !can_continue {
+            return Err(Error::usage(
+                format!("the format {} can't be resumed", format.name()),
+                "ndjson, csv, tsv and templates of one line can",
+            ));
+        }
+        let mut held = Progress::default();
+        let mut destination = match &self.output {
+            None => Destination::stream(Box::new(io::stdout()), "stdout"),
+            Some(path) if !can_continue => Destination::whole(path)?,
+            Some(path) => {
+                if self.resume {
+                    let names = || items.next().map(|item| item.name.to_string());
+                    held = Progress::of_file(path, &*made, names)?;
+                }
+                Destination::growing(path, held)?
+            }
+        };
+        if held.n_records == 0 {
+            made.begin(&mut destination)
+                .map_err(|source| destination.error(source))?;
+        }
+        Ok(Results {
+            format: made,
+            destination,
+            held,
+        })
+    }
+}
+
+/// An open output.
+pub(super) struct Results {
+    format: Box<dyn Format>,
+    destination: Destination,
+    /// What stays of an interrupted run.
+    pub(super) held: Progress,
+}
+
+impl Results {
+    pub(super) fn write(&mut self, record: &Record) -> Result<()> {
+        let written = self.format.record(record, &mut self.destination);
+        written.map_err(|source| self.destination.error(source))
+    }
+
+    pub(super) fn flush(&mut self) -> Result<()> {
+        let flushed = self.destination.flush();
+        flushed.map_err(|source| self.destination.error(source))
+    }
+
+    /// Everything is written.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.end()?;
+        self.destination.finish()
+    }
+
+    /// The run was cut short: what there is can be read, and doesn't pass as all.
+    pub(super) fn leave(mut self, report: Report) -> Result<()> {
+        self.end()?;
+        if let Some(partial) = self.destination.leave()? {
+            report.note(format!("what was done until now is in `{}`", partial.display()));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let ended = self.format.end(&mut self.destination);
+        ended.map_err(|source| self.destination.error(source))
+    }
+}
+
+/// Bars where a person looks at a terminal that may show them.
+pub(super) fn bars(flags: &OutputFlags) -> Bars {
+    if !flags.is_on_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        return Bars::None;
+    }
+    let width_columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok())
+        .unwrap_or(100);
+    Bars::Drawn { width_columns }
+}

@@ -1,0 +1,156 @@
+//! Runs pictures through the pipeline and the model: what `classify`, `embed` and `sort` have in common.
+
+use longclip::Error;
+use longclip::input::{Inputs, Item, Items};
+use longclip::model::LongClip;
+use longclip::output::{self, Progress};
+use longclip::pipeline::{self, Prepared};
+use longclip::preprocess::{Pixels, Preprocess};
+
+use super::interrupt::stop_on_interrupt;
+use super::progress::{ProgressLine, Results};
+use super::report::{Exit, Report};
+use super::tally::{Ended, Tally};
+
+/// What the model saw of a picture.
+pub(super) struct Seen {
+    /// Its vector, `(embed_dim,)`, not normalised.
+    pub(super) embedding: Vec<f32>,
+    /// A small jpeg of it, where one was asked for.
+    pub(super) thumbnail: Option<Vec<u8>>,
+}
+
+/// What a command does with each picture, in the order of the input.
+pub(super) trait Sink {
+    /// One picture, or why it can't be used. An error of its own fails this picture; one of the run ends it.
+    fn take(&mut self, item: Item, seen: longclip::Result<Seen>) -> anyhow::Result<Verdict>;
+
+    /// A batch is through: what was written should be seen.
+    fn flush(&mut self) -> anyhow::Result<()>;
+}
+
+/// What came of a picture.
+pub(super) enum Verdict {
+    Done,
+    Failed(Error),
+}
+
+/// A run over pictures.
+pub(super) struct Run<'a> {
+    pub(super) model: &'a LongClip,
+    pub(super) preprocess: Preprocess,
+    pub(super) settings: pipeline::Settings,
+    pub(super) most_failures: u64,
+    pub(super) thumbnails: Thumbnails,
+    pub(super) results: Results,
+    pub(super) report: Report,
+}
+
+/// Whether small pictures are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Thumbnails {
+    None,
+    Made,
+}
+
+/// Why the pipeline was left.
+enum Halt {
+    Broken(anyhow::Error),
+    TooManyFailed,
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Halt::Broken(error.into())
+    }
+}
+
+impl From<anyhow::Error> for Halt {
+    fn from(error: anyhow::Error) -> Self {
+        Halt::Broken(error)
+    }
+}
+
+struct Picture {
+    pixels: Pixels,
+    thumbnail: Option<Vec<u8>>,
+}
+
+impl Run<'_> {
+    /// Runs `items`, which are those of `inputs` behind what is held already, and says what came of them.
+    pub(super) fn over(
+        self,
+        inputs: &Inputs,
+        items: Items,
+        held: Progress,
+        sink: &mut dyn Sink,
+    ) -> anyhow::Result<(Ended, Exit)> {
+        let mut tally = Tally::new(self.report, self.most_failures);
+        let mut progress = ProgressLine::begin(self.report, inputs, held.n_records, self.results);
+        let stop = stop_on_interrupt();
+        let (preprocess, thumbnails) = (self.preprocess.clone(), self.thumbnails);
+        let prepare = move |item: &Item, bytes: &[u8]| prepare(&preprocess, thumbnails, item, bytes);
+        let halted = pipeline::run(items, self.settings, &stop, prepare, |batch| {
+            self.process(batch, &mut tally, &progress, sink)?;
+            progress.show(&tally);
+            Ok(())
+        });
+        progress.end();
+        let ended = match halted {
+            Ok(()) if stop.is_requested() => Ended::Interrupted,
+            Ok(()) => Ended::AtTheEnd,
+            Err(Halt::TooManyFailed) => Ended::TooManyFailed,
+            Err(Halt::Broken(error)) => return Err(error),
+        };
+        let exit = tally.sum_up(ended, held, &inputs.options.skipped.counts());
+        Ok((ended, exit))
+    }
+
+    fn process(
+        &self,
+        batch: Vec<Prepared<Picture>>,
+        tally: &mut Tally,
+        progress: &ProgressLine,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Halt> {
+        let mut pixels = Vec::new();
+        let mut rest = Vec::new();
+        for Prepared { item, outcome } in batch {
+            let outcome = outcome.map(|picture| {
+                pixels.push(picture.pixels);
+                picture.thumbnail
+            });
+            rest.push((item, outcome));
+        }
+        let embeddings = self.model.encode_images(&pixels)?.0;
+        let mut rows = embeddings.rows();
+        for (item, outcome) in rest {
+            let name = item.name.to_string();
+            let seen = outcome.map(|thumbnail| Seen {
+                embedding: rows.next().map(<[f32]>::to_vec).unwrap_or_default(),
+                thumbnail,
+            });
+            match sink.take(item, seen)? {
+                Verdict::Done => tally.done(),
+                Verdict::Failed(error) => progress.aside(|| tally.failed(&name, &error)),
+            }
+            if tally.is_over() {
+                sink.flush()?;
+                return Err(Halt::TooManyFailed);
+            }
+        }
+        sink.flush()?;
+        Ok(())
+    }
+}
+
+fn prepare(preprocess: &Preprocess, thumbnails: Thumbnails, item: &Item, bytes: &[u8]) -> longclip::Result<Picture> {
+    let picture = preprocess.decode(&item.name.to_string(), bytes)?;
+    Ok(Picture {
+        pixels: preprocess.pixels(&picture),
+        thumbnail: match thumbnails {
+            Thumbnails::None => None,
+            Thumbnails::Made => output::thumbnail(&Preprocess::new(output::THUMBNAIL_PX).crop_u8(&picture)),
+        },
+    })
+}

@@ -1,0 +1,109 @@
+//! How far a run is: a bar with rate and time left on a terminal, a line every half minute elsewhere.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use longclip::input::Inputs;
+
+use super::report::{Report, Verbosity};
+use super::tally::Tally;
+
+const BETWEEN_LINES: Duration = Duration::from_secs(30);
+
+pub(super) struct ProgressLine {
+    report: Report,
+    bar: Option<ProgressBar>,
+    last_line: Instant,
+    /// How many pictures there are, once that is counted, where it can be.
+    total: Arc<OnceLock<u64>>,
+    n_held: u64,
+}
+
+impl ProgressLine {
+    /// Begins to count `inputs` on a thread of its own. `results_on_terminal`: they are progress enough there.
+    pub(super) fn begin(report: Report, inputs: &Inputs, n_held: u64, results: Results) -> Self {
+        let total = Arc::new(OnceLock::new());
+        if report.verbosity() > Verbosity::Quiet {
+            let (inputs, total) = (inputs.clone(), Arc::clone(&total));
+            thread::spawn(move || inputs.count().map(|count| total.set(count)));
+        }
+        let is_drawn =
+            report.verbosity() > Verbosity::Quiet && io::stderr().is_terminal() && results == Results::Elsewhere;
+        ProgressLine {
+            report,
+            bar: is_drawn.then(|| ProgressBar::no_length().with_style(style("{pos} done  {per_sec}"))),
+            last_line: Instant::now(),
+            total,
+            n_held,
+        }
+    }
+
+    /// A batch is done.
+    pub(super) fn show(&mut self, tally: &Tally) {
+        let total = self.total.get().map(|total| total.saturating_sub(self.n_held));
+        if let Some(bar) = &self.bar {
+            if let (Some(total), None) = (total, bar.length()) {
+                bar.set_length(total);
+                bar.set_style(style("{bar:30} {pos}/{len}  {per_sec}  {eta} left{msg}"));
+            }
+            bar.set_position(tally.n_all());
+            if tally.n_failed() > 0 {
+                bar.set_message(format!("  {} failed", tally.n_failed()));
+            }
+            return;
+        }
+        if self.last_line.elapsed() >= BETWEEN_LINES {
+            self.last_line = Instant::now();
+            self.report.note(line(tally, total));
+        }
+    }
+
+    /// Does something that writes to stderr without the bar in its way.
+    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Results {
+    /// To the terminal: they are progress enough.
+    OnTerminal,
+    Elsewhere,
+}
+
+fn line(tally: &Tally, total: Option<u64>) -> String {
+    let rate = tally.images_per_s();
+    let failed = match tally.n_failed() {
+        0 => String::new(),
+        n => format!(", {n} failed"),
+    };
+    match total {
+        Some(total) => {
+            let left_s = total.saturating_sub(tally.n_all()) as f64 / rate;
+            let left = indicatif::HumanDuration(Duration::from_secs(left_s as u64));
+            format!(
+                "{} of {total} done{failed}, {rate:.1} images/s, {left} left",
+                tally.n_all()
+            )
+        }
+        None => format!("{} done{failed}, {rate:.1} images/s", tally.n_all()),
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

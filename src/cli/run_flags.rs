@@ -1,0 +1,58 @@
+//! The flags that say how a run over many pictures goes: batches, and when failures end it.
+
+use std::num::NonZeroUsize;
+
+use clap::ValueEnum;
+use longclip::model::LongClip;
+use longclip::pipeline::{self, Sharing};
+
+use super::model_flags::ModelFlags;
+
+/// How a run over many pictures goes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Run")]
+pub(super) struct RunFlags {
+    /// Pictures that are computed at once [default: 16, on a GPU 64, fewer where memory is short]; results don't depend
+    /// on it
+    #[arg(long, value_name = "N")]
+    batch: Option<NonZeroUsize>,
+    /// What a picture that can't be used means: `skip` goes on and exits with 1 in the end, `fail` stops there
+    #[arg(long, value_name = "WHAT", default_value = "skip")]
+    on_error: OnError,
+    /// Stop when more than N pictures failed
+    #[arg(long, value_name = "N")]
+    max_errors: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OnError {
+    Skip,
+    Fail,
+}
+
+impl RunFlags {
+    /// How many failures the run goes on with.
+    pub(super) fn most_failures(&self) -> u64 {
+        match self.on_error {
+            OnError::Fail => 0,
+            OnError::Skip => self.max_errors.unwrap_or(u64::MAX),
+        }
+    }
+
+    pub(super) fn pipeline(&self, flags: &ModelFlags, model: &LongClip) -> pipeline::Settings {
+        let (sharing, most) = if flags.computes_on_cpu() {
+            (Sharing::TakeTurns, 16)
+        } else {
+            (Sharing::SideBySide, 64)
+        };
+        let batch = match self.batch {
+            Some(batch) => batch.get(),
+            None => pipeline::batch_that_fits(most, model.picture_bytes()),
+        };
+        pipeline::Settings {
+            preparers: flags.thread_count(),
+            batch,
+            sharing,
+        }
+    }
+}

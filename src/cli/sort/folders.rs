@@ -1,0 +1,66 @@
+//! Folder names for labels: readable, safe on every system, one for each label.
+
+/// Characters of a folder's name: enough to tell labels apart, and short of every file system's limit in any script.
+const LONGEST: usize = 60;
+/// Characters that some system has another use for.
+const RESERVED: &str = "/\\:*?\"<>|";
+
+/// A name for each label, in their order, all different also where case doesn't count.
+pub(super) fn folder_names(labels: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for label in labels {
+        let plain = plain_name(label);
+        let mut name = plain.clone();
+        let is_taken =
+            |name: &str, names: &[String]| names.iter().any(|other| other.to_lowercase() == name.to_lowercase());
+        let mut number = 2;
+        while is_taken(&name, &names) {
+            name = format!("{plain}-{number}");
+            number += 1;
+        }
+        names.push(name);
+    }
+    names
+}
+
+fn plain_name(label: &str) -> String {
+    let safe = |c: char| if c.is_control() || RESERVED.contains(c) { ' ' } else { c };
+    let spaced: String = label.chars().map(safe).collect();
+    let words = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut: String = words.chars().take(LONGEST).collect();
+    // A dot in front hides a folder, one behind it is lost on Windows.
+    let name = cut.trim_matches(['.', ' ']);
+    if name.is_empty() {
+        "label".into()
+    } else {
+        name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(labels: &[&str], expected: &[&str]) {
+        let labels: Vec<String> = labels.iter().map(|&label| label.into()).collect();
+        assert_eq!(folder_names(&labels), expected);
+    }
+
+    #[test]
+    fn labels_give_names_that_every_system_takes() {
+        check(
+            &["A cat jumping.", "../etc", "a\n b:c", "..."],
+            &["A cat jumping", "etc", "a b c", "label"],
+        );
+    }
+
+    #[test]
+    fn labels_that_look_alike_get_folders_of_their_own() {
+        let long = "x".repeat(80);
+        let longer = format!("{long}y");
+        let cut = "x".repeat(60);
+        check(&["Cat", "cat.", "cat"], &["Cat", "cat-2", "cat-3"]);
+        check(&[&long, &longer], &[&cut, &format!("{cut}-2")]);
+    }
+}

@@ -1,0 +1,178 @@
+//! Puts a file into a folder by copy, move or link, and never over another one.
+//!
+//! Each way fails by itself where the name is taken (`create_new`, `hard_link`, `symlink`), so that no other process can
+//! come in between a look and a deed. A name that is taken by the same bytes is the same photo; else a number is added.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use longclip::{Error, Result};
+
+/// How a file gets into its folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    Copy,
+    Move,
+    Link,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placed {
+    New,
+    /// The same photo stood there already.
+    WasThere,
+}
+
+/// Puts `from` into `folder` as `name`, or as the first numbered name that is free; says where it is now.
+pub(super) fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> Result<(PathBuf, Placed)> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Write { path, source }
+    };
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    for number in 1.. {
+        let to = folder.join(numbered(name, number));
+        match put(from, &to, manner) {
+            Ok(()) => return Ok((to, Placed::New)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if is_same(from, &to).map_err(failed(&to))? {
+                    // Moving a photo to where it stands already leaves one of the two.
+                    if manner == Manner::Move && fs::canonicalize(from).ok() != fs::canonicalize(&to).ok() {
+                        fs::remove_file(from).map_err(failed(from))?;
+                    }
+                    return Ok((to, Placed::WasThere));
+                }
+            }
+            Err(error) => return Err(failed(&to)(error)),
+        }
+    }
+    Err(Error::usage("no name is free", "choose another folder"))
+}
+
+fn put(from: &Path, to: &Path, manner: Manner) -> io::Result<()> {
+    match manner {
+        Manner::Copy => copy_new(from, to),
+        Manner::Link => link(&fs::canonicalize(from)?, to),
+        Manner::Move => {
+            // A second name for the same file, then the first one goes; on another disk, a copy.
+            match fs::hard_link(from, to) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
+                Err(_) => copy_new(from, to)?,
+                Ok(()) => {}
+            }
+            fs::remove_file(from)
+        }
+    }
+}
+
+/// Copies bytes, permissions and times to a file that is not there yet; a copy that breaks off leaves nothing.
+fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let mut target = OpenOptions::new().write(true).create_new(true).open(to)?;
+    let copied = io::copy(&mut source, &mut target).and_then(|_| {
+        let metadata = source.metadata()?;
+        let modified = metadata.modified()?;
+        target.set_times(fs::FileTimes::new().set_modified(modified))?;
+        fs::set_permissions(to, metadata.permissions())
+    });
+    if copied.is_err() {
+        fs::remove_file(to)?;
+    }
+    copied
+}
+
+#[cfg(unix)]
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(from, to)
+}
+
+#[cfg(windows)]
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    std::os::windows::fs::symlink_file(from, to)
+}
+
+/// `photo.jpg`, `photo-2.jpg`, `photo-3.jpg` ...
+fn numbered(name: &Path, number: usize) -> PathBuf {
+    if number == 1 {
+        return name.to_owned();
+    }
+    let mut text = OsString::from(name.file_stem().unwrap_or_default());
+    text.push(format!("-{number}"));
+    if let Some(ending) = name.extension() {
+        text.push(".");
+        text.push(ending);
+    }
+    text.into()
+}
+
+fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
+    // A link to nowhere is not the same as anything.
+    let (Ok(a), Ok(b)) = (File::open(a), File::open(b)) else {
+        return Ok(false);
+    };
+    if a.metadata()?.len() != b.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut a, mut b) = (BufReader::new(a).bytes(), BufReader::new(b).bytes());
+    loop {
+        match (a.next().transpose()?, b.next().transpose()?) {
+            (None, None) => return Ok(true),
+            (x, y) if x != y => return Ok(false),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Desk(tempfile::TempDir);
+
+    impl Desk {
+        fn new() -> Self {
+            Desk(tempfile::tempdir().unwrap())
+        }
+
+        fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+            let path = self.0.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, bytes).unwrap();
+            path
+        }
+
+        fn place(&self, from: &Path, manner: Manner) -> (String, Placed) {
+            let folder = self.0.path().join("into");
+            let name = Path::new(from.file_name().unwrap());
+            let (to, placed) = place(from, &folder, name, manner).unwrap();
+            (to.file_name().unwrap().to_string_lossy().into_owned(), placed)
+        }
+    }
+
+    #[test]
+    fn a_taken_name_gets_a_number_and_nothing_is_overwritten() {
+        for manner in [Manner::Copy, Manner::Move, Manner::Link] {
+            let desk = Desk::new();
+            let taken = desk.file("into/a.jpg", b"first");
+            let from = desk.file("a.jpg", b"other");
+            assert_eq!(desk.place(&from, manner), ("a-2.jpg".into(), Placed::New));
+            assert_eq!(fs::read(taken).unwrap(), b"first");
+            assert_eq!(fs::read(desk.0.path().join("into/a-2.jpg")).unwrap(), b"other");
+            assert_eq!(from.exists(), manner != Manner::Move);
+        }
+    }
+
+    #[test]
+    fn the_same_photo_is_not_placed_twice() {
+        let desk = Desk::new();
+        let from = desk.file("a.jpg", b"same");
+        for placed in [Placed::New, Placed::WasThere] {
+            assert_eq!(desk.place(&from, Manner::Copy), ("a.jpg".into(), placed));
+        }
+        assert_eq!(desk.place(&from, Manner::Move), ("a.jpg".into(), Placed::WasThere));
+        assert!(!from.exists());
+    }
+}

@@ -1,0 +1,350 @@
+//! CSV and TSV: a row for each label of a picture, or a row for each picture with a column for each label.
+//!
+//! CSV is that of RFC 4180 with `\n`. TSV has no quotes: a tab, a line's end and a backslash in a value are `\t`, `\n`,
+//! `\r` and `\\` (the IANA registration of text/tab-separated-values leaves them out altogether). Both can be continued.
+
+use std::io::{self, BufRead, Write};
+
+use super::resume::{self, Held, HeldRecords};
+use super::{Fields, Format, FormatInfo, Holds, Labelled, Layout, Record, Settings};
+
+pub(super) const CSV: FormatInfo = FormatInfo {
+    name: "csv",
+    about: "a row for each label, its rank first; `--wide`: a row for each picture",
+    holds: &[Holds::Labels, Holds::Wide],
+    make: |settings| Ok(Box::new(Rows::new(Dialect::Csv, settings))),
+};
+
+pub(super) const TSV: FormatInfo = FormatInfo {
+    name: "tsv",
+    about: "as csv, with tabs; a tab or a line's end in a value is written `\\t` or `\\n`",
+    holds: &[Holds::Labels, Holds::Wide],
+    make: |settings| Ok(Box::new(Rows::new(Dialect::Tsv, settings))),
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Csv,
+    Tsv,
+}
+
+/// Rows and columns.
+struct Rows {
+    dialect: Dialect,
+    layout: Layout,
+    fields: Fields,
+    /// The run's labels: the columns of the wide layout.
+    labels: Vec<String>,
+}
+
+impl Rows {
+    fn new(dialect: Dialect, settings: &Settings) -> Self {
+        Rows {
+            dialect,
+            layout: settings.layout,
+            fields: settings.fields,
+            labels: settings.labels.clone(),
+        }
+    }
+
+    fn header(&self) -> Vec<String> {
+        let mut columns: Vec<String> = match self.layout {
+            Layout::Long => ["path", "rank", "label", "probability", "logit", "cosine"]
+                .map(Into::into)
+                .into(),
+            Layout::Wide => std::iter::once("path".to_owned())
+                .chain(self.labels.iter().cloned())
+                .collect(),
+        };
+        columns.push("error".into());
+        if self.fields == Fields::Carried {
+            columns.push("fields".into());
+        }
+        columns
+    }
+
+    /// What stands behind the labels in each row of a record.
+    fn last_columns(&self, record: &Record) -> Vec<String> {
+        let mut columns = vec![record.outcome.failure().unwrap_or_default().to_owned()];
+        if self.fields == Fields::Carried {
+            let carried: serde_json::Map<_, _> = record.carried().map(|(k, v)| (k.clone(), v.clone())).collect();
+            let is_empty = carried.is_empty();
+            columns.push(if is_empty {
+                String::new()
+            } else {
+                serde_json::Value::Object(carried).to_string()
+            });
+        }
+        columns
+    }
+
+    fn long_row(&self, record: &Record, rank: usize, labelled: Option<&Labelled>) -> Vec<String> {
+        let mut row = vec![record.subject.to_string()];
+        row.extend(match labelled {
+            Some(label) => {
+                let numbers = [label.probability, label.logit, label.cosine].map(|value| (value as f32).to_string());
+                let [probability, logit, cosine] = numbers;
+                [(rank + 1).to_string(), label.label.clone(), probability, logit, cosine]
+            }
+            None => std::array::from_fn(|_| String::new()),
+        });
+        row.extend(self.last_columns(record));
+        row
+    }
+
+    fn wide_row(&self, record: &Record) -> Vec<String> {
+        let found = record.outcome.labels();
+        let probability = |label: &String| {
+            let labelled = found.iter().find(|labelled| labelled.label == *label);
+            labelled.map_or_else(String::new, |labelled| (labelled.probability as f32).to_string())
+        };
+        let mut row = vec![record.subject.to_string()];
+        row.extend(self.labels.iter().map(probability));
+        row.extend(self.last_columns(record));
+        row
+    }
+
+    fn encoded(&self, row: &[String]) -> String {
+        let (separator, encode): (&str, fn(&str) -> String) = match self.dialect {
+            Dialect::Csv => (",", quoted),
+            Dialect::Tsv => ("\t", escaped),
+        };
+        let values: Vec<String> = row.iter().map(|value| encode(value)).collect();
+        values.join(separator) + "\n"
+    }
+
+    /// The record that a row begins; none where it is a further label of the record before.
+    fn beginning(&self, row: &str, end: u64) -> Option<Held> {
+        let (path, rest) = match self.dialect {
+            Dialect::Csv => first_of_csv(row),
+            Dialect::Tsv => {
+                let (path, rest) = row.split_once('\t').unwrap_or((row, ""));
+                (unescaped(path), rest)
+            }
+        };
+        let separator = if self.dialect == Dialect::Csv { ',' } else { '\t' };
+        let rank = rest.split(separator).next().unwrap_or_default();
+        // A failed picture has neither a rank nor, in the wide layout, a first label's number.
+        let begins = self.layout == Layout::Wide || matches!(rank, "1" | "");
+        begins.then_some(Held {
+            name: Some(path),
+            end,
+            failed: rank.is_empty(),
+        })
+    }
+}
+
+impl Format for Rows {
+    fn begin(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(self.encoded(&self.header()).as_bytes())
+    }
+
+    fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
+        if self.layout == Layout::Wide {
+            return out.write_all(self.encoded(&self.wide_row(record)).as_bytes());
+        }
+        let labels = record.outcome.labels();
+        if labels.is_empty() {
+            return out.write_all(self.encoded(&self.long_row(record, 0, None)).as_bytes());
+        }
+        let rows = labels.iter().enumerate();
+        rows.map(|(rank, label)| self.encoded(&self.long_row(record, rank, Some(label))))
+            .try_for_each(|row| out.write_all(row.as_bytes()))
+    }
+
+    fn held(&self, file: Box<dyn BufRead>) -> Option<HeldRecords> {
+        let reader = Rows {
+            labels: self.labels.clone(),
+            ..*self
+        };
+        Some(Box::new(HeldRows {
+            rows: match self.dialect {
+                Dialect::Csv => quoted_lines(file),
+                Dialect::Tsv => resume::whole_lines(file),
+            },
+            reader,
+            header_is_read: false,
+            last: None,
+        }))
+    }
+}
+
+/// Groups rows to records. The last record's rows may not all be there, so that it is never held: a record counts once
+/// another begins behind it.
+struct HeldRows {
+    rows: Box<dyn Iterator<Item = io::Result<(String, u64)>>>,
+    reader: Rows,
+    header_is_read: bool,
+    last: Option<Held>,
+}
+
+impl Iterator for HeldRows {
+    type Item = io::Result<Held>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (row, end) = match self.rows.next()? {
+                Ok(row) => row,
+                Err(error) => return Some(Err(error)),
+            };
+            if !self.header_is_read {
+                if row != self.reader.encoded(&self.reader.header()) {
+                    return Some(Err(io::Error::other("its columns are others")));
+                }
+                self.header_is_read = true;
+                continue;
+            }
+            match (self.reader.beginning(row.trim_end_matches('\n'), end), &mut self.last) {
+                (Some(record), last) => {
+                    if let Some(before) = last.replace(record) {
+                        return Some(Ok(before));
+                    }
+                }
+                (None, Some(last)) => last.end = end,
+                (None, None) => return Some(Err(io::Error::other("it begins in the middle of a picture's labels"))),
+            }
+        }
+    }
+}
+
+/// A CSV file's rows with their ends: a line's end within quotes belongs to a value.
+fn quoted_lines(file: Box<dyn BufRead>) -> Box<dyn Iterator<Item = io::Result<(String, u64)>>> {
+    let mut lines = resume::whole_lines(file);
+    Box::new(std::iter::from_fn(move || {
+        let mut row = String::new();
+        loop {
+            match lines.next()? {
+                Ok((line, end)) => {
+                    row += &line;
+                    if row.matches('"').count().is_multiple_of(2) {
+                        return Some(Ok((row, end)));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }))
+}
+
+fn quoted(value: &str) -> String {
+    if value.contains(['"', ',', '\n', '\r']) || value.trim() != value {
+        return format!("\"{}\"", value.replace('"', "\"\""));
+    }
+    value.to_owned()
+}
+
+/// The first value of a CSV row, and what stands behind its comma.
+fn first_of_csv(row: &str) -> (String, &str) {
+    let Some(quoted) = row.strip_prefix('"') else {
+        let (value, rest) = row.split_once(',').unwrap_or((row, ""));
+        return (value.to_owned(), rest);
+    };
+    // The value ends at the first quote that is not one of a pair.
+    let mut value = String::new();
+    let mut rest = quoted;
+    while let Some(quote) = rest.find('"') {
+        value += &rest[..quote];
+        rest = &rest[quote + 1..];
+        match rest.strip_prefix('"') {
+            Some(behind) => {
+                value.push('"');
+                rest = behind;
+            }
+            None => break,
+        }
+    }
+    (value, rest.strip_prefix(',').unwrap_or(rest))
+}
+
+/// A value on one line without tabs.
+pub(super) fn escaped(value: &str) -> String {
+    if !value.contains(['\\', '\t', '\n', '\r']) {
+        return value.to_owned();
+    }
+    let escape = |c: char| match c {
+        '\\' => "\\\\".to_owned(),
+        '\t' => "\\t".to_owned(),
+        '\n' => "\\n".to_owned(),
+        '\r' => "\\r".to_owned(),
+        other => other.to_string(),
+    };
+    value.chars().map(escape).collect()
+}
+
+fn unescaped(value: &str) -> String {
+    let mut text = String::new();
+    let mut characters = value.chars();
+    while let Some(c) = characters.next() {
+        text.push(match (c, if c == '\\' { characters.next() } else { None }) {
+            ('\\', Some('t')) => '\t',
+            ('\\', Some('n')) => '\n',
+            ('\\', Some('r')) => '\r',
+            (_, Some(other)) => other,
+            (c, None) => c,
+        });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::specimen::{held, records, settings, written};
+    use super::*;
+
+    fn rows(dialect: Dialect, layout: Layout) -> Rows {
+        Rows::new(dialect, &Settings { layout, ..settings() })
+    }
+
+    #[test]
+    fn csv_has_a_row_for_each_label_and_one_for_a_failure() {
+        assert_eq!(
+            written(&mut rows(Dialect::Csv, Layout::Long), &records()),
+            "path,rank,label,probability,logit,cosine,error,fields\n\
+             a.jpg,1,\"a \"\"cat\"\", lying\",0.75,20.5,0.25,,\"{\"\"n\"\":1}\"\n\
+             a.jpg,2,\"two\nlines\",0.25,19.5,0.125,,\"{\"\"n\"\":1}\"\n\
+             b.jpg,,,,,,no such file,\n"
+        );
+    }
+
+    #[test]
+    fn wide_rows_have_the_labels_in_their_order() {
+        assert_eq!(
+            written(&mut rows(Dialect::Tsv, Layout::Wide), &records()),
+            "path\ttwo\\nlines\ta \"cat\", lying\terror\tfields\n\
+             a.jpg\t0.25\t0.75\t\t{\"n\":1}\n\
+             b.jpg\t\t\tno such file\t\n"
+        );
+    }
+
+    #[test]
+    fn a_record_is_held_once_another_begins_behind_it() {
+        for dialect in [Dialect::Csv, Dialect::Tsv] {
+            for layout in [Layout::Long, Layout::Wide] {
+                let mut format = rows(dialect, layout);
+                let mut three = records().to_vec();
+                three.push(three[0].clone());
+                let whole = written(&mut format, &three);
+                for cut in 0..=whole.len() {
+                    if !whole.is_char_boundary(cut) {
+                        continue;
+                    }
+                    let held = held(&format, &whole[..cut]);
+                    let end = held.last().map_or(0, |held| held.end as usize);
+                    let redone = written(&mut format, &three[held.len()..]);
+                    let header = format.encoded(&format.header());
+                    let body = &redone[header.len()..];
+                    let start = if held.is_empty() { &header[..] } else { &whole[..end] };
+                    assert_eq!(format!("{start}{body}"), whole, "{dialect:?} {layout:?} cut at {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_survive_quoting_and_escaping() {
+        for name in ["plain", "a,\"b\"\nc", "tab\tand \\ back\\n", ""] {
+            assert_eq!(unescaped(&escaped(name)), name);
+            assert_eq!(first_of_csv(&format!("{},1", quoted(name))), (name.to_owned(), "1"));
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Where output goes: a stream, a file that grows, or a file that gets its name when it is whole.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use super::Progress;
+use crate::error::{Error, Result};
+
+/// Where output goes.
+pub struct Destination {
+    out: BufWriter<Out>,
+    place: Place,
+}
+
+enum Out {
+    Stream(Box<dyn Write>),
+    File(File),
+}
+
+enum Place {
+    /// Called so in messages.
+    Stream(&'static str),
+    /// A file that a later run can continue: under its name from the start.
+    Growing(PathBuf),
+    /// A file that is whole or nothing: written beside its place, then renamed.
+    Whole { path: PathBuf, partial: PathBuf },
+}
+
+impl Destination {
+    /// A stream that is given, as the process's stdout, with what messages call it.
+    pub fn stream(out: Box<dyn Write>, name: &'static str) -> Self {
+        Destination::new(Out::Stream(out), Place::Stream(name))
+    }
+
+    /// A file that is continued behind what it holds; from its beginning where that is nothing.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn growing(path: &Path, held: Progress) -> Result<Self> {
+        let failed = |source| failed(path, source);
+        let mut options = OpenOptions::new();
+        let file = options
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
+        // A pipe or a device has no length to cut.
+        if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            file.set_len(held.end).map_err(failed)?;
+        }
+        let mut file = file;
+        if held.end > 0 {
+            io::Seek::seek(&mut file, io::SeekFrom::End(0)).map_err(failed)?;
+        }
+        Ok(Destination::new(Out::File(file), Place::Growing(path.to_owned())))
+    }
+
+    /// A file that gets its name when it is whole; until then its name ends in `.partial`.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn whole(path: &Path) -> Result<Self> {
+        let mut partial = OsString::from(path);
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        let file = File::create(&partial).map_err(|source| failed(&partial, source))?;
+        let path = path.to_owned();
+        Ok(Destination::new(Out::File(file), Place::Whole { path, partial }))
+    }
+
+    fn new(out: Out, place: Place) -> Self {
+        Destination {
+            out: BufWriter::new(out),
+            place,
+        }
+    }
+
+    /// Says what could not be written.
+    pub fn error(&self, source: io::Error) -> Error {
+        let path = match &self.place {
+            Place::Stream(name) => Path::new(name),
+            Place::Growing(path) => path,
+            Place::Whole { partial, .. } => partial,
+        };
+        failed(path, source)
+    }
+
+    /// All is written: the file gets its name.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn finish(mut self) -> Result<()> {
+        self.flush().map_err(|source| self.error(source))?;
+        if let (Place::Whole { path, partial }, Out::File(file)) = (&self.place, self.out.get_ref()) {
+            // The name must not be there before the bytes are.
+            file.sync_all().map_err(|source| failed(partial, source))?;
+            fs::rename(partial, path).map_err(|source| failed(path, source))?;
+        }
+        Ok(())
+    }
+
+    /// Not all is written: a file that would be whole keeps the name that says it isn't, which is given back.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn leave(mut self) -> Result<Option<PathBuf>> {
+        self.flush().map_err(|source| self.error(source))?;
+        Ok(match self.place {
+            Place::Stream(_) | Place::Growing(_) => None,
+            Place::Whole { partial, .. } => Some(partial),
+        })
+    }
+}
+
+impl Write for Destination {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Out::Stream(out) => out.write(bytes),
+            Out::File(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Out::Stream(out) => out.flush(),
+            Out::File(out) => out.flush(),
+        }
+    }
+}
+
+fn failed(path: &Path, source: io::Error) -> Error {
+    Error::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_file_has_its_name_only_when_it_is_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.json");
+        let mut destination = Destination::whole(&path).unwrap();
+        destination.write_all(b"[]").unwrap();
+        assert!(!path.exists());
+        destination.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"[]");
+
+        let mut destination = Destination::whole(&path).unwrap();
+        destination.write_all(b"[half").unwrap();
+        let partial = destination.leave().unwrap().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"[]", "what was there is untouched");
+        assert_eq!(fs::read(partial).unwrap(), b"[half");
+    }
+
+    #[test]
+    fn a_growing_file_goes_on_behind_what_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.ndjson");
+        fs::write(&path, b"one\nhal").unwrap();
+        let held = Progress {
+            n_records: 1,
+            n_failed: 0,
+            end: 4,
+        };
+        let mut destination = Destination::growing(&path, held).unwrap();
+        destination.write_all(b"two\n").unwrap();
+        destination.finish().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");
+    }
+}

@@ -1,0 +1,153 @@
+//! HTML: one page with small pictures, bars, a filter by label and a sort by score. It asks for nothing from anywhere:
+//! style, script and pictures are in the file, so that it works from disk.
+//!
+//! A figure a picture, written as it comes; `page.js` filters and sorts what the page holds. Text is escaped on the way
+//! out, and the script puts none of it into markup.
+
+mod thumbnail;
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+pub use self::thumbnail::{THUMBNAIL_PX, thumbnail};
+use super::{Format, FormatInfo, Holds, Labelled, Record, Settings};
+
+pub(super) const FORMAT: FormatInfo = FormatInfo {
+    name: "html",
+    about: "one page with small pictures, to filter by label and sort by score",
+    holds: &[Holds::Labels, Holds::Thumbnails],
+    make: |settings| Ok(Box::new(Html::new(settings))),
+};
+
+/// Labels of a picture that are drawn; the page says how many more there are.
+const DRAWN: usize = 5;
+
+struct Html {
+    model: String,
+    labels: Vec<String>,
+}
+
+impl Html {
+    fn new(settings: &Settings) -> Self {
+        Html {
+            model: settings.model.clone(),
+            labels: settings.labels.clone(),
+        }
+    }
+}
+
+impl Format for Html {
+    fn begin(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let options: String = self.labels.iter().map(|label| option(label)).collect();
+        write!(
+            out,
+            include_str!("head.html"),
+            style = include_str!("page.css"),
+            model = escaped(&self.model),
+            version = env!("CARGO_PKG_VERSION"),
+            options = options,
+        )
+    }
+
+    fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
+        let figure = figure(record).map_err(io::Error::other)?;
+        out.write_all(figure.as_bytes())
+    }
+
+    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        write!(
+            out,
+            "</main>\n<script>\n{}</script>\n</body>\n</html>\n",
+            include_str!("page.js")
+        )
+    }
+}
+
+fn option(label: &str) -> String {
+    let label = escaped(label);
+    format!("<option value=\"{label}\">{label}</option>\n")
+}
+
+fn figure(record: &Record) -> Result<String, std::fmt::Error> {
+    let path = escaped(&record.subject.to_string());
+    let mut html = format!("<figure data-path=\"{path}\">\n");
+    match &record.thumbnail {
+        Some(jpeg) => {
+            let data = STANDARD.encode(jpeg);
+            writeln!(
+                html,
+                "<img alt=\"\" loading=\"lazy\" src=\"data:image/jpeg;base64,{data}\">"
+            )?;
+        }
+        None => html.push_str("<div class=\"none\">no picture</div>\n"),
+    }
+    writeln!(html, "<figcaption title=\"{path}\">{path}</figcaption>")?;
+    if let Some(reason) = record.outcome.failure() {
+        writeln!(html, "<p class=\"failed\">{}</p>", escaped(reason))?;
+    }
+    let labels = record.outcome.labels();
+    html.push_str("<ol>\n");
+    for (rank, labelled) in labels.iter().enumerate() {
+        html.push_str(&bar(labelled, if rank < DRAWN { "" } else { " hidden" }));
+    }
+    html.push_str("</ol>\n");
+    if labels.len() > DRAWN {
+        writeln!(html, "<p class=\"more\">and {} more</p>", labels.len() - DRAWN)?;
+    }
+    html.push_str("</figure>\n");
+    Ok(html)
+}
+
+fn bar(labelled: &Labelled, hidden: &str) -> String {
+    let label = escaped(&labelled.label);
+    let probability = labelled.probability as f32;
+    let percent = labelled.probability * 100.0;
+    format!(
+        "<li data-label=\"{label}\" data-score=\"{probability}\"{hidden} title=\"{label}\"><span class=\"bar\" \
+         style=\"width:{percent:.1}%\"></span><span class=\"label\">{label}</span><span class=\"score\">{percent:.1} %</span></li>\n"
+    )
+}
+
+/// Text as text, in an element and in an attribute.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::specimen::{records, settings, written};
+    use super::*;
+
+    #[test]
+    fn what_a_person_wrote_never_becomes_markup() {
+        let mut records = records();
+        records[0].subject = super::super::Subject::Path("\"><script>alert(1)</script>".into());
+        records[1].outcome = super::super::Outcome::Failed("<b>'no'</b>".into());
+        let page = written(&mut Html::new(&settings()), &records);
+        assert_eq!(page.matches("<script>").count(), 1, "the page's own");
+        assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&#39;no&#39;"));
+    }
+
+    #[test]
+    fn the_page_asks_for_nothing_from_elsewhere() {
+        let page = written(&mut Html::new(&settings()), &records());
+        for way in ["http://", "https://", "src=\"/", "@import", "url("] {
+            assert!(!page.contains(way), "{way}");
+        }
+        assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    }
+}
