@@ -19,7 +19,7 @@ def tensors(size):
     rng = np.random.default_rng(1)
     uniform = lambda shape, deviation: ((rng.random(shape, dtype=np.float32) * 2 - 1) * np.float32(3**0.5 * deviation))
     norm = lambda out, name, width: out.update({f"{name}.weight": 1 + uniform((width,), 0.1), f"{name}.bias": uniform((width,), 0.05)})
-    out = {"logit_scale": np.float32(4.6052).reshape(())}
+    out = {"logit_scale": np.full((), 4.6052, np.float32)}
 
     def tower(prefix, width, layers):
         for i in range(layers):
