@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::embeddings::{Embeddings, ImageEmbeddings, LogitScale, TextEmbeddings};
 use super::engine::{CandleEngine, CpuEngine, Engine, TensorSource};
-use super::text::{TextTower, TokenBatch};
+use super::text::TextTower;
+use super::tokens::TokenBatch;
 use super::vision::VisionTower;
 use crate::error::{Error, Result};
 use crate::kernels::{Precision, cpu::Level};
@@ -63,9 +64,12 @@ pub struct LongClipOptions {
     pub activation: Option<Activation>,
 }
 
-/// Pictures at once in one pass of the image tower: enough to keep every core busy, few enough that the activations
-/// of a ViT-L fit in tens of megabytes.
-const PICTURES_A_PASS: usize = 16;
+/// Rows at once in one pass of the image tower on a CPU: the activations of one picture of a ViT-B or L, which stay in
+/// the second cache. More pictures a pass are slower (`benches/peers/encoders.py`: batch 8 in one pass took 8.4 times
+/// batch 1 in bf16); small models get several.
+const CPU_ROWS_A_PASS: usize = 288;
+/// Pictures at once in one pass on a GPU.
+const GPU_PICTURES_A_PASS: usize = 32;
 /// Token rows at once in one pass of the text tower.
 const TOKENS_A_PASS: usize = 2048;
 
@@ -207,7 +211,7 @@ impl LongClip {
             ));
         }
         let mut embeddings = Embeddings::new(Vec::new(), self.sizes.embed_dim);
-        for pass in pictures.chunks(PICTURES_A_PASS) {
+        for pass in pictures.chunks(self.pictures_a_pass()) {
             let pictures: Vec<&Pixels> = pass.iter().collect();
             let values = match &self.towers {
                 Towers::Candle(towers) => towers.encode_images(&self.sizes, self.activation, &pictures)?,
@@ -216,6 +220,14 @@ impl LongClip {
             embeddings.append(&Embeddings::new(values, self.sizes.embed_dim));
         }
         Ok(ImageEmbeddings(embeddings))
+    }
+
+    fn pictures_a_pass(&self) -> usize {
+        let rows = self.sizes.grid() * self.sizes.grid() + 1;
+        match &self.towers {
+            Towers::Cpu(_) => (CPU_ROWS_A_PASS / rows).max(1),
+            Towers::Candle(_) => GPU_PICTURES_A_PASS,
+        }
     }
 
     /// Encodes a text: `(1, embed_dim)`, not normalised; cut at the context length.

@@ -9,9 +9,11 @@ mod clip;
 mod embeddings;
 pub mod engine;
 mod text;
+mod tokens;
 mod vision;
 
 pub use clip::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 pub use embeddings::{Embeddings, ImageEmbeddings, LogitScale, TextEmbeddings, normalize};
-pub use text::{TextTower, TokenBatch};
+pub use text::TextTower;
+pub use tokens::TokenBatch;
 pub use vision::VisionTower;

@@ -5,66 +5,10 @@
 //! Token ids to `(n, embed_dim)`.
 
 use super::block::{Block, BlockShape, LastBlock};
-use super::engine::{Engine, Mask, Sequences};
+use super::engine::{Engine, Mask};
+use super::tokens::TokenBatch;
 use crate::error::{Error, Result};
 use crate::weights::{Activation, Sizes};
-
-/// Token ids of several texts, end to end; each text is cut behind its end token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenBatch {
-    ids: Vec<u32>,
-    sequences: Sequences,
-}
-
-impl TokenBatch {
-    /// Takes token ids, one slice a text, with or without padding behind the end token: the largest id of a text, at
-    /// its first place.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if there is no text, or one without ids.
-    pub fn new<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Result<Self> {
-        let (mut ids, mut lengths) = (Vec::new(), Vec::new());
-        for text in texts {
-            let largest = text.iter().max();
-            let end = text.iter().position(|id| Some(id) == largest).ok_or_else(|| {
-                Error::usage(
-                    "a text without token ids",
-                    "an empty text has two: the start and the end token",
-                )
-            })?;
-            ids.extend_from_slice(&text[..=end]);
-            lengths.push(end + 1);
-        }
-        if lengths.is_empty() {
-            return Err(Error::usage("no texts to encode", "give at least one"));
-        }
-        let sequences = Sequences::new(lengths);
-        Ok(TokenBatch { ids, sequences })
-    }
-
-    /// Where each text's rows lie.
-    pub fn sequences(&self) -> &Sequences {
-        &self.sequences
-    }
-
-    /// How many tokens the longest text has.
-    pub fn longest(&self) -> usize {
-        self.sequences
-            .ranges()
-            .iter()
-            .map(|range| range.len())
-            .max()
-            .unwrap_or(0)
-    }
-
-    fn positions(&self) -> Vec<u32> {
-        self.sequences
-            .ranges()
-            .iter()
-            .flat_map(|range| 0..range.len() as u32)
-            .collect()
-    }
-}
 
 /// The text tower on an engine.
 pub struct TextTower<E: Engine> {
@@ -114,11 +58,10 @@ impl<E: Engine> TextTower<E> {
     pub fn forward(&self, engine: &E, batch: &TokenBatch) -> Result<E::Rows> {
         let mut x = self.embed(engine, batch)?;
         for block in &self.blocks {
-            x = block.forward(engine, x, &batch.sequences)?;
+            x = block.forward(engine, x, batch.sequences())?;
         }
-        let end_tokens = self
-            .last_block
-            .forward(engine, &x, &batch.sequences, &batch.sequences.last_rows())?;
+        let texts = batch.texts();
+        let end_tokens = self.last_block.forward(engine, &x, &texts, &texts.last_rows())?; // (n, text_width)
         engine.norm_linear(&end_tokens, &self.ln_final, &self.projection) // (n, embed_dim)
     }
 
@@ -129,36 +72,27 @@ impl<E: Engine> TextTower<E> {
     /// # Errors
     /// As [`TextTower::forward`].
     pub fn forward_hidden(&self, engine: &E, ids: &[u32]) -> Result<E::Rows> {
-        if ids.is_empty() {
-            return Err(Error::usage(
-                "a text without token ids",
-                "an empty text has two: the start and the end token",
-            ));
-        }
-        let whole = TokenBatch {
-            ids: ids.to_vec(),
-            sequences: Sequences::new([ids.len()]),
-        };
+        let whole = TokenBatch::whole(ids)?;
         let mut x = self.embed(engine, &whole)?;
         for block in &self.blocks {
-            x = block.forward(engine, x, &whole.sequences)?;
+            x = block.forward(engine, x, whole.sequences())?;
         }
-        let x = self.last_block.forward_all(engine, x, &whole.sequences)?;
+        let x = self.last_block.forward_all(engine, x, whole.sequences())?;
         engine.normalise(x, &self.ln_final)
     }
 
     fn embed(&self, engine: &E, batch: &TokenBatch) -> Result<E::Rows> {
-        if batch.longest() > self.context_length {
+        let longest = batch.longest();
+        if longest > self.context_length {
             return Err(Error::usage(
                 format!(
-                    "a text of {} tokens; this model reads at most {}",
-                    batch.longest(),
+                    "a text of {longest} tokens; this model reads at most {}",
                     self.context_length
                 ),
                 "cut it before: `Tokenizer::encode` does",
             ));
         }
-        if let Some(id) = batch.ids.iter().find(|id| **id as usize >= self.vocab_size) {
+        if let Some(id) = batch.ids().iter().find(|id| **id as usize >= self.vocab_size) {
             return Err(Error::usage(
                 format!("token id {id}; this model knows ids up to {}", self.vocab_size - 1),
                 "its vocabulary is not the tokenizer's: this is not a model for texts",
@@ -166,27 +100,9 @@ impl<E: Engine> TextTower<E> {
         }
         engine.embed_tokens(
             &self.token_embedding,
-            &batch.ids,
+            batch.ids(),
             &self.positional_embedding,
-            &batch.positions(),
+            batch.positions(),
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::TokenBatch;
-
-    #[test]
-    fn a_text_is_cut_behind_the_first_place_of_its_largest_id() {
-        let batch = TokenBatch::new([&[998, 5, 999, 0, 0][..], &[998, 999, 999]]).unwrap();
-        assert_eq!(batch.ids, [998, 5, 999, 998, 999]);
-        assert_eq!(batch.positions(), [0, 1, 2, 0, 1]);
-    }
-
-    #[test]
-    fn no_text_and_no_ids_are_refused() {
-        assert!(TokenBatch::new([]).is_err());
-        assert!(TokenBatch::new([&[][..]]).is_err());
     }
 }

@@ -4,11 +4,9 @@
 //! candle's fused layer norm and softmax have no backward pass, so [`Gradients::On`] composes both from differentiable
 //! operations; they agree to rounding.
 
-use std::ops::Range;
-
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
-use super::{Engine, LinearNames, Mask, Sequences};
+use super::{Engine, LinearNames, Mask, Sequence, Sequences};
 use crate::error::{Error, Result};
 use crate::weights::{Activation, Checkpoint};
 
@@ -216,66 +214,74 @@ impl CandleEngine {
 }
 
 /// Sequences of different lengths as a rectangle, and back.
-struct Padding {
-    ranges: Vec<Range<usize>>,
+struct Padding<'a> {
+    list: &'a [Sequence],
     longest: usize,
+    /// Whether the rows are such a rectangle already.
+    is_rectangle: bool,
 }
 
-impl Padding {
-    fn of(sequences: &Sequences) -> Self {
-        let ranges = sequences.ranges().to_vec();
-        let longest = ranges.iter().map(Range::len).max().unwrap_or(0);
-        Padding { ranges, longest }
-    }
-
-    fn is_rectangle(&self) -> bool {
-        self.ranges.iter().all(|range| range.len() == self.longest)
+impl<'a> Padding<'a> {
+    fn of(sequences: &'a Sequences) -> Self {
+        let list = sequences.list();
+        let longest = list.iter().map(Sequence::len).max().unwrap_or(0);
+        let stands = |(i, sequence): (usize, &Sequence)| sequence.rows == (i * longest..(i + 1) * longest);
+        Padding {
+            list,
+            longest,
+            is_rectangle: list.iter().enumerate().all(stands),
+        }
     }
 
     /// `(n_rows, width)` to `(n_sequences, longest, width)`; a short sequence repeats its last row.
     fn pad(&self, rows: &Tensor, device: &Device) -> candle_core::Result<Tensor> {
         let width = rows.dim(1)?;
-        let shape = (self.ranges.len(), self.longest, width);
-        if self.is_rectangle() {
+        let shape = (self.list.len(), self.longest, width);
+        if self.is_rectangle {
             return rows.reshape(shape);
         }
-        let index: Vec<u32> = self
-            .ranges
-            .iter()
-            .flat_map(|range| (0..self.longest).map(|i| range.start.saturating_add(i).min(range.end - 1) as u32))
-            .collect();
-        let index = Tensor::from_vec(index, self.ranges.len() * self.longest, device)?;
+        let padded = |sequence: &Sequence| {
+            let last = sequence.rows.end - 1;
+            let index: Vec<u32> = sequence
+                .all_rows()
+                .chain(std::iter::repeat(last))
+                .take(self.longest)
+                .map(|row| row as u32)
+                .collect();
+            index
+        };
+        let index: Vec<u32> = self.list.iter().flat_map(padded).collect();
+        let index = Tensor::from_vec(index, self.list.len() * self.longest, device)?;
         rows.index_select(&index, 0)?.reshape(shape)
     }
 
-    /// `(n_sequences, longest, width)` to `(n_rows, width)`.
+    /// `(n_sequences, longest, width)` to `(n_rows, width)`: the own rows of each sequence, in order.
     fn unpad(&self, padded: &Tensor, device: &Device) -> candle_core::Result<Tensor> {
         let (batch, n, width) = padded.dims3()?;
         let rows = padded.reshape((batch * n, width))?;
-        if self.is_rectangle() {
+        if self.is_rectangle {
             return Ok(rows);
         }
-        let index: Vec<u32> = self
-            .ranges
-            .iter()
-            .enumerate()
-            .flat_map(|(i, range)| (0..range.len()).map(move |j| (i * n + j) as u32))
-            .collect();
+        let own = |(i, sequence): (usize, &Sequence)| {
+            let start = i * n + sequence.prefix.len();
+            (start..start + sequence.rows.len()).map(|row| row as u32)
+        };
+        let index: Vec<u32> = self.list.iter().enumerate().flat_map(own).collect();
         let n_rows = index.len();
         rows.index_select(&Tensor::from_vec(index, n_rows, device)?, 0)
     }
 
     /// `(n_sequences, 1, 1, longest)`: minus infinity on padding; `None` where there is none.
     fn key_bias(&self, engine: &CandleEngine) -> candle_core::Result<Option<Tensor>> {
-        if self.is_rectangle() {
+        if self.list.iter().all(|sequence| sequence.len() == self.longest) {
             return Ok(None);
         }
-        let values: Vec<f32> = self
-            .ranges
-            .iter()
-            .flat_map(|range| (0..self.longest).map(|i| if i < range.len() { 0.0 } else { f32::NEG_INFINITY }))
-            .collect();
-        let bias = Tensor::from_vec(values, (self.ranges.len(), 1, 1, self.longest), &engine.device)?;
+        let biases = |sequence: &Sequence| {
+            let n_keys = sequence.len();
+            (0..self.longest).map(move |i| if i < n_keys { 0.0 } else { f32::NEG_INFINITY })
+        };
+        let values: Vec<f32> = self.list.iter().flat_map(biases).collect();
+        let bias = Tensor::from_vec(values, (self.list.len(), 1, 1, self.longest), &engine.device)?;
         bias.to_dtype(engine.dtype).map(Some)
     }
 }

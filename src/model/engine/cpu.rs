@@ -3,12 +3,13 @@
 //! The path of every CPU run, in f32, bf16 and int8. A row's result does not depend on its batch or on the number of
 //! threads. `docs/PERFORMANCE.md` has its numbers.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::shelf::{Lent, Shelf};
-use super::{Engine, LinearNames, Mask, Sequences};
+use super::{Engine, LinearNames, Mask, Sequence, Sequences};
 use crate::error::Result;
-use crate::kernels::{self, Activations, Heads, LayerNorm, Linear, Precision, Projected, Sequence, Threads, Weights};
+use crate::kernels::{self, Activations, Heads, LayerNorm, Linear, Precision, Projected, Threads, Weights};
 use crate::weights::{Activation, Checkpoint};
 
 /// Added to a variance before its root; all CLIPs (upstream `LayerNorm`, torch's default).
@@ -88,7 +89,7 @@ impl CpuEngine {
     fn attention(
         &self,
         projected: Projected<'_>,
-        sequences: &[Sequence],
+        sequences: &[kernels::Sequence],
         heads: Heads,
         mask: kernels::Mask,
     ) -> Lent<Activations> {
@@ -328,7 +329,11 @@ impl Engine for CpuEngine {
             Mask::None => kernels::Mask::None,
             Mask::Causal => kernels::Mask::Causal,
         };
-        let sequences: Vec<Sequence> = sequences.ranges().iter().cloned().map(Sequence::whole).collect();
+        let sequences: Vec<kernels::Sequence> = sequences
+            .list()
+            .iter()
+            .map(|sequence| kernel_sequence(sequence, sequence.rows.clone()))
+            .collect();
         let heads = Heads {
             count: heads,
             dim: width / heads,
@@ -337,12 +342,11 @@ impl Engine for CpuEngine {
     }
 
     fn attend_one(&self, q: &CpuRows, kv: &CpuRows, sequences: &Sequences, heads: usize) -> Result<Lent<Activations>> {
-        let sequences: Vec<Sequence> = sequences
-            .ranges()
+        let sequences: Vec<kernels::Sequence> = sequences
+            .list()
             .iter()
-            .cloned()
             .enumerate()
-            .map(|(i, keys)| Sequence::one(i, keys))
+            .map(|(i, sequence)| kernel_sequence(sequence, i..i + 1))
             .collect();
         let heads = Heads {
             count: heads,
@@ -350,5 +354,14 @@ impl Engine for CpuEngine {
         };
         let projected = Projected::apart(q.values(), kv.values(), q.width);
         Ok(self.attention(projected, &sequences, heads, kernels::Mask::None))
+    }
+}
+
+/// A sequence as the kernel wants it, asked by these rows of the queries.
+fn kernel_sequence(sequence: &Sequence, queries: Range<usize>) -> kernels::Sequence {
+    kernels::Sequence {
+        queries,
+        prefix: sequence.prefix.clone(),
+        keys: sequence.rows.clone(),
     }
 }

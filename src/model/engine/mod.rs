@@ -25,54 +25,79 @@ pub enum Mask {
     Causal,
 }
 
-/// Where the sequences of a batch lie among its rows: end to end, none empty.
+/// One sequence of a batch: its own rows, and rows before them that it shares with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    /// Its own rows, at least one.
+    pub rows: Range<usize>,
+    /// Rows of another sequence that stand before its own, at its first positions; empty where it shares none. In a
+    /// causal tower a row depends only on what stands before it, so a common beginning is computed once.
+    pub prefix: Range<usize>,
+}
+
+impl Sequence {
+    /// Tokens of the whole sequence.
+    pub fn len(&self) -> usize {
+        self.prefix.len() + self.rows.len()
+    }
+
+    /// Never: a sequence has at least one row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// All of its rows, in order.
+    pub fn all_rows(&self) -> impl Iterator<Item = usize> {
+        self.prefix.clone().chain(self.rows.clone())
+    }
+}
+
+/// Where the sequences of a batch lie among its rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequences {
-    ranges: Vec<Range<usize>>,
+    list: Vec<Sequence>,
 }
 
 impl Sequences {
-    /// Sequences of these lengths, one behind the other.
+    /// Sequences of these lengths, one behind the other, sharing nothing.
     ///
     /// # Panics
     /// If a length is 0.
     pub fn new(lengths: impl IntoIterator<Item = usize>) -> Self {
         let mut start = 0;
-        let ranges = lengths
-            .into_iter()
-            .map(|length| {
-                assert!(length > 0, "a sequence has at least one row");
-                let range = start..start + length;
-                start = range.end;
-                range
-            })
-            .collect();
-        Sequences { ranges }
+        let list = lengths.into_iter().map(|length| {
+            let rows = start..start + length;
+            start = rows.end;
+            Sequence { rows, prefix: 0..0 }
+        });
+        Sequences::of(list.collect())
     }
 
-    /// The rows of each sequence.
-    pub fn ranges(&self) -> &[Range<usize>] {
-        &self.ranges
+    /// These sequences.
+    ///
+    /// # Panics
+    /// If one has no rows of its own.
+    pub fn of(list: Vec<Sequence>) -> Self {
+        assert!(
+            list.iter().all(|sequence| !sequence.is_empty()),
+            "a sequence has at least one row"
+        );
+        Sequences { list }
     }
 
-    /// How many sequences there are.
-    pub fn count(&self) -> usize {
-        self.ranges.len()
+    /// The sequences in order.
+    pub fn list(&self) -> &[Sequence] {
+        &self.list
     }
 
-    /// Rows of all sequences together.
-    pub fn n_rows(&self) -> usize {
-        self.ranges.last().map_or(0, |last| last.end)
-    }
-
-    /// The first row of each sequence: the image tower's class token.
+    /// The first own row of each sequence: the image tower's class token.
     pub fn first_rows(&self) -> Vec<usize> {
-        self.ranges.iter().map(|range| range.start).collect()
+        self.list.iter().map(|sequence| sequence.rows.start).collect()
     }
 
     /// The last row of each sequence: the text tower's end token.
     pub fn last_rows(&self) -> Vec<usize> {
-        self.ranges.iter().map(|range| range.end - 1).collect()
+        self.list.iter().map(|sequence| sequence.rows.end - 1).collect()
     }
 }
 
@@ -149,7 +174,7 @@ pub trait Engine: Sized {
     fn select(&self, x: &Self::Rows, rows: &[usize]) -> Result<Self::Rows>;
     /// Columns of `a`, then columns of `b`, row by row.
     fn beside(&self, a: &Self::Rows, b: &Self::Rows) -> Result<Self::Rows>;
-    /// Attention of every row: `qkv (n_rows, 3 * width)` to `(n_rows, width)`.
+    /// Attention of every row, where the sequences' own rows stand one behind the other: `qkv (n_rows, 3 * width)` to `(n_rows, width)`.
     fn attend(&self, qkv: &Self::Rows, sequences: &Sequences, heads: usize, mask: Mask) -> Result<Self::Operand>;
     /// Attention of one query a sequence over all of its keys: `q (n_sequences, width)`, `kv (n_rows, 2 * width)`
     /// to `(n_sequences, width)`.
