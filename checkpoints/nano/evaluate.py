@@ -5,8 +5,8 @@
     python3 checkpoints/nano/train/prepare.py --out nano-data      # see train/README.md; makes the same pictures each time
     python3 checkpoints/nano/evaluate.py --data nano-data --model nano --binary target/release/longclip
 
-Standard library only. Prints the tables of `checkpoints/nano/README.md`; without --data only that of img/. Run from the root of the repository. None of these pictures was trained on; `cifar10` and `pictures` chose the weights,
-`held-out` and `img/` did not.
+Standard library only; run from the root of the repository. Prints the tables of `checkpoints/nano/README.md`, without
+--data only that of img/. None of these pictures was trained on.
 """
 import argparse
 import json

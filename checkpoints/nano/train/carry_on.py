@@ -142,7 +142,7 @@ def records_by_kind(data):
 class Validation:
     """The validation pictures and what they may be called; nothing of it is trained on."""
 
-    def __init__(self, data, text, unseen, imagenet):
+    def __init__(self, data, text):
         rows = records(argparse.Namespace(data=data), "val")
         sets = {"cifar10": [r for r in rows if r["source"] == "cifar10"][:2000], "pictures": [r for r in rows if r["source"] not in ("cifar10", "scenes")]}
         self.sets = {}
@@ -150,22 +150,25 @@ class Validation:
             labels = CIFAR if name == "cifar10" else sorted({r["class"] for r in chosen})
             truth = torch.tensor([labels.index(r["class"]) for r in chosen])
             self.sets[name] = pixels(data, chosen, SIDE), truth, encode(text, ["a photo of a " + spoken(c) for c in labels])
+
+    def add_teacher(self, unseen, imagenet):
+        """Also measures by the teacher's first answers to crops of unseen photos, of `imagenet`'s 1,000 names."""
         views, logits = unseen
         small = F.interpolate(views.permute(0, 3, 1, 2).float(), (SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True)
         self.sets["teacher"] = small.clamp(0, 255).to(torch.uint8), logits.float().argmax(1), imagenet
 
     @torch.no_grad()
     def score(self, image):
-        """The mean of the four numbers, and a line that tells them."""
+        """The mean of the numbers, and a line that tells them."""
         image.eval()
         got = {}
         for name, (pictures, truth, labels) in self.sets.items():
-            z = torch.cat([image(normalised(pictures[i:i + 250].float() / 255)) for i in range(0, len(pictures), 250)])
+            z = torch.cat([image(normalised(pictures[i : i + 250].float() / 255)) for i in range(0, len(pictures), 250)])
             hit = (z @ labels.T).topk(5, 1).indices == truth[:, None]
             got[name] = hit[:, 0].float().mean().item(), hit.any(1).float().mean().item()
         image.train()
-        score = (got["cifar10"][0] + sum(got["pictures"]) + got["teacher"][1]) / 4
-        return score, "; ".join(f"{k} ({len(self.sets[k][1])}) top-1 {a:.3f} top-5 {b:.3f}" for k, (a, b) in got.items())
+        numbers = [got["cifar10"][0], *got["pictures"]] + ([got["teacher"][1]] if "teacher" in got else [])
+        return sum(numbers) / len(numbers), "; ".join(f"{k} ({len(self.sets[k][1])}) top-1 {a:.3f} top-5 {b:.3f}" for k, (a, b) in got.items())
 
 
 def write(path, start, image, scale):
@@ -263,7 +266,8 @@ def main():
     training = Training(arguments.data, arguments.work)
     names = Names(text, training)
     print(len(training.captions), "captions,", training.n_names, "names", flush=True)
-    validation = Validation(arguments.data, text, training.unseen, names.imagenet[0])
+    validation = Validation(arguments.data, text)
+    validation.add_teacher(training.unseen, names.imagenet[0])
     train(arguments, image, scale, training, names, validation)
 
 
