@@ -15,10 +15,12 @@ from statistics import median
 
 import numpy as np
 import PIL
+import torch
 import torchvision
 from PIL import Image
 from torchvision import transforms as T
 
+torch.set_num_threads(1)  # As ours: one thread. More of them only cost time on a crop of 224.
 ROUNDS, RESOLUTION = 7, 224
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 CROP = T.Compose([T.Resize(RESOLUTION, T.InterpolationMode.BICUBIC), T.CenterCrop(RESOLUTION), lambda i: i.convert("RGB")])

@@ -53,13 +53,26 @@ pub(crate) fn idct_row(blocks: &[[i16; BLOCK]], quant: &[i32; BLOCK], pixels: &m
         #[inline(always)]
         || {
             for (i, block) in blocks.iter().enumerate() {
-                let bytes = idct(block, quant);
+                let is_flat = block[1..].iter().fold(0, |any, &coefficient| any | coefficient) == 0;
+                let bytes = if is_flat {
+                    flat(block[0], quant[0])
+                } else {
+                    idct(block, quant)
+                };
                 for (y, row) in bytes.iter().enumerate() {
                     pixels[y * stride + i * 8..][..8].copy_from_slice(row);
                 }
             }
         },
     );
+}
+
+/// A block whose only coefficient is its mean (sky, blur, most chroma).
+#[inline(always)]
+fn flat(dc: i16, quant: i32) -> [[u8; 8]; 8] {
+    const ROUNDING: i32 = 1 << (PASS_BITS + 2);
+    let mean = (i32::from(dc).wrapping_mul(quant) << PASS_BITS).wrapping_add(ROUNDING) >> (PASS_BITS + 3);
+    [[(mean + 128).clamp(0, 255) as u8; 8]; 8]
 }
 
 #[inline(always)]
@@ -72,10 +85,13 @@ fn idct(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8]; 8] {
     }
     let columns = transposed(pass::<{ CONST_BITS - PASS_BITS }>(rows));
     let rows = transposed(pass::<{ CONST_BITS + PASS_BITS + 3 }>(columns));
-    rows.map(
-        #[inline(always)]
-        |row| row.map(|value| (value + 128).clamp(0, 255) as u8),
-    )
+    let mut bytes = [[0; 8]; 8];
+    for (bytes, row) in bytes.iter_mut().zip(rows) {
+        for (byte, value) in bytes.iter_mut().zip(row) {
+            *byte = (value + 128).clamp(0, 255) as u8;
+        }
+    }
+    bytes
 }
 
 /// One dimension of the transform, of all eight columns at once, shifted down by `SHIFT` with rounding.
@@ -148,6 +164,15 @@ mod tests {
                     );
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_flat_block_is_the_transform_of_its_mean() {
+        for dc in (-2048..2048).step_by(7) {
+            let mut block = [0; BLOCK];
+            block[0] = dc;
+            assert_eq!(flat(dc, 3), idct(&block, &[3; BLOCK]), "{dc}");
         }
     }
 

@@ -68,7 +68,8 @@ impl Table {
                 return self.values.get(at as usize).copied().unwrap_or(0);
             }
         }
-        bits.drop(CODE_BITS_MAX as u32);
+        // libjpeg has read one bit more when it notices.
+        bits.drop(CODE_BITS_MAX as u32 + 1);
         0
     }
 }

@@ -194,8 +194,8 @@ impl<'t> Scan<'t> {
                 return;
             }
             k += run as usize;
-            if size > 0 && k < BLOCK {
-                block[usize::from(ZIGZAG[k])] = (bits.signed(size) << self.low) as i16;
+            if size > 0 {
+                block[place(k)] = (bits.signed(size) << self.low) as i16;
             }
             k += 1;
         }
@@ -217,8 +217,8 @@ impl<'t> Scan<'t> {
                     break;
                 }
                 k = self.pass(bits, block, k, run, one);
-                if value != 0 && k < BLOCK {
-                    block[usize::from(ZIGZAG[k])] = value;
+                if value != 0 {
+                    block[place(k)] = value;
                 }
                 k += 1;
             }
@@ -266,11 +266,15 @@ fn read_ac(bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
         }
         k += run as usize;
         let value = bits.signed(size);
-        if k < BLOCK {
-            block[usize::from(ZIGZAG[k])] = value as i16;
-        }
+        block[place(k)] = value as i16;
         k += 1;
     }
+}
+
+/// Where coefficient `k` of the zigzag order stands. Damage can lead past the last one; libjpeg takes it for the last.
+#[inline(always)]
+fn place(k: usize) -> usize {
+    usize::from(ZIGZAG[k.min(BLOCK - 1)])
 }
 
 /// Zeros before a coefficient, and its bits.
