@@ -3,6 +3,10 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Buffers that are kept at most. A block has some eight in hand at once; rows that come from outside, pixels among
+/// them, are put here too, and without an end to it a run's memory would grow with every batch.
+const MOST_KEPT: usize = 16;
+
 /// Buffers that wait for their next use: fresh memory would cost a page fault every 4 KiB.
 pub(super) struct Shelf<T> {
     kept: Mutex<Vec<T>>,
@@ -57,6 +61,21 @@ impl<T> DerefMut for Lent<T> {
 impl<T> Drop for Lent<T> {
     fn drop(&mut self) {
         let mut kept = self.shelf.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST_KEPT {
+            kept.swap_remove(0);
+        }
         kept.extend(self.value.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_from_outside_batch_after_batch_is_not_kept_for_ever() {
+        let shelf = Arc::new(Shelf::default());
+        (0..1000).for_each(|i| drop(Lent::new(vec![0_f32; i], &shelf)));
+        assert_eq!(shelf.kept.lock().unwrap().len(), MOST_KEPT);
     }
 }
