@@ -3,7 +3,7 @@
 //! `cli` makes [`Inputs`] from flags, `pipeline` draws [`Item`]s from them, in the order given, one at a time: a source
 //! holds a folder's names at most, never its pictures. What can't be read is an item too, whose bytes are an error, so
 //! that nothing is left out silently; what a folder holds besides pictures is counted in [`Skipped`]. A new kind of
-//! source is a file here and an arm in [`Inputs::items`] or [`named`].
+//! source is a file here and an arm in [`Inputs::items`] or `named`.
 
 mod archive;
 mod base64;

@@ -1,6 +1,6 @@
 //! The CPU's arithmetic: linear layers, layer norm, attention and the resize of pictures on slices, each kernel with a plain twin as its oracle.
 //!
-//! Called by `model` for the f32, bf16 and int8 types on a CPU, and by `preprocess` ([`resize`]); knows slices, never tensors. [`Threads`] carries the
+//! Called by `model` for the f32, bf16 and int8 types on a CPU, and by `preprocess` (`resize`); knows slices, never tensors. [`Threads`] carries the
 //! workers and the instruction set, picked once by CPU ([`cpu`]); [`Activations`] are what a [`Linear`] reads, written
 //! by whoever makes them. No result depends on the batch a row is in or on the number of threads.
 

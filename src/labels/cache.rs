@@ -73,7 +73,7 @@ struct Row {
 }
 
 impl VectorCache {
-    /// Opens what is there for this model; a root that isn't there is made by the first [`VectorCache::keep`].
+    /// Opens what is there for this model; a root that isn't there is made by the first `VectorCache::keep`.
     pub fn open(root: &Path, model: &LongClip) -> Self {
         Self::open_folder(root.join(model.text_identity()), model.sizes().embed_dim)
     }
