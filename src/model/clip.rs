@@ -65,7 +65,7 @@ pub struct LongClipOptions {
 }
 
 /// Rows at once in one pass of the image tower on a CPU: the activations of one picture of a ViT-B or L, which stay in
-/// the second cache. More pictures a pass are slower (`benches/peers/encoders.py`: batch 8 in one pass took 8.4 times
+/// the second cache. More pictures a pass are slower (`benches/peers/encoders.py`: batch 8 in one pass took 8.7 times
 /// batch 1 in bf16); small models get several.
 const CPU_ROWS_A_PASS: usize = 288;
 /// Pictures at once in one pass on a GPU.
