@@ -115,7 +115,7 @@ fn bench_images(model: &LongClip, args: &Args, batch: usize) -> Result<Measureme
         "image",
         args,
         batch,
-        model.sizes().grid().pow(2) + 1,
+        model.sizes().image_tokens(),
         batch as f64 * image_flop(model.sizes()),
         &ms,
     ))

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use longclip::Error;
 use longclip::kernels::cpu::Level;
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
+use longclip::text::start_of;
 use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
 
 use super::find_model::find_model;
@@ -176,16 +177,6 @@ pub(super) fn warn_of_cut_texts<'a>(
             ));
         }
     }
-}
-
-/// The first words of a text, for a message.
-pub(super) fn start_of(text: &str) -> String {
-    const CHARACTERS: usize = 40;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= CHARACTERS {
-        return line;
-    }
-    line.chars().take(CHARACTERS).chain(['…']).collect()
 }
 
 /// An error as one line for a record: what happened, and what to do.

@@ -3,11 +3,10 @@
 use std::io::{self, BufWriter, Write};
 
 use clap::ValueEnum;
-use longclip::text::{ContextLength, Tokenizer, Tokens};
+use longclip::text::{ContextLength, Tokenizer, Tokens, start_of};
 use serde::Serialize;
 
 use super::Outcome;
-use super::model_flags::start_of;
 use super::report::{Exit, Report};
 
 const EXAMPLES: &str = "\

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::start_of;
+
 /// Something about the labels that is worth a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -74,14 +76,4 @@ impl fmt::Display for Notice {
             Notice::NotKept { reason } => write!(f, "the labels' vectors are not kept for the next run: {reason}"),
         }
     }
-}
-
-/// The first words of a text, on one line.
-pub(super) fn start_of(text: &str) -> String {
-    const CHARACTERS: usize = 40;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= CHARACTERS {
-        return line;
-    }
-    line.chars().take(CHARACTERS).chain(['…']).collect()
 }

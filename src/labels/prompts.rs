@@ -6,11 +6,10 @@
 use std::collections::HashMap;
 
 use super::cache::{Key, VectorCache};
-use super::notice::start_of;
 use super::{Notice, mean_direction};
 use crate::error::{Error, Result};
 use crate::model::{Embeddings, LongClip};
-use crate::text;
+use crate::text::{self, start_of};
 
 /// What becomes of a text that is longer than the model reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -181,8 +181,7 @@ impl LongClip {
         const FLOATS_OF_WIDTH: usize = 8;
         let sizes = &self.sizes;
         let pixels = 3 * 3 * sizes.image_resolution_px * sizes.image_resolution_px;
-        let n_rows = sizes.grid() * sizes.grid() + 1;
-        let rows = n_rows * (FLOATS_OF_WIDTH * sizes.vision_width + sizes.vision_mlp_dim);
+        let rows = sizes.image_tokens() * (FLOATS_OF_WIDTH * sizes.vision_width + sizes.vision_mlp_dim);
         (pixels + rows) * size_of::<f32>()
     }
 
@@ -223,9 +222,8 @@ impl LongClip {
     }
 
     fn pictures_a_pass(&self) -> usize {
-        let rows = self.sizes.grid() * self.sizes.grid() + 1;
         match &self.towers {
-            Towers::Cpu(_) => (CPU_ROWS_A_PASS / rows).max(1),
+            Towers::Cpu(_) => (CPU_ROWS_A_PASS / self.sizes.image_tokens()).max(1),
             Towers::Candle(_) => GPU_PICTURES_A_PASS,
         }
     }

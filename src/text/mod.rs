@@ -13,12 +13,14 @@ mod context;
 mod entities;
 mod mojibake;
 mod sentences;
+mod start;
 mod tokens;
 mod words;
 
 pub use clean::clean;
 pub use context::ContextLength;
 pub use sentences::{first_sentence, sentences};
+pub use start::start_of;
 pub use tokens::{Tokenizer, Tokens};
 
 #[cfg(test)]

@@ -220,6 +220,11 @@ impl Sizes {
         self.image_resolution_px.checked_div(self.patch_px).unwrap_or(0)
     }
 
+    /// Rows of a picture in the image tower: its patches and the class token.
+    pub fn image_tokens(&self) -> usize {
+        self.grid() * self.grid() + 1
+    }
+
     /// Every tensor of a CLIP of these sizes, with its shape, in upstream's layout; without `positional_embedding_res`.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let (vision, text, embed) = (self.vision_width, self.text_width, self.embed_dim);

@@ -6,12 +6,10 @@
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
-use super::{Engine, LinearNames, Mask, Sequence, Sequences};
+use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
 use crate::error::{Error, Result};
 use crate::weights::{Activation, Checkpoint};
 
-/// Added to a variance before its root; all CLIPs (upstream `LayerNorm`, torch's default).
-const LAYER_NORM_EPSILON: f64 = 1e-5;
 /// QuickGELU: `x * sigmoid(1.702 x)` (OpenAI CLIP, `clip/model.py`).
 const QUICK_GELU_SLOPE: f64 = 1.702;
 
@@ -125,9 +123,9 @@ impl CandleEngine {
     fn norm_forward(&self, x: &Tensor, norm: &Norm) -> candle_core::Result<Tensor> {
         match self.gradients {
             Gradients::Off => {
-                candle_nn::ops::layer_norm(&x.contiguous()?, &norm.weight, &norm.bias, LAYER_NORM_EPSILON as f32)
+                candle_nn::ops::layer_norm(&x.contiguous()?, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
             }
-            Gradients::On => candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON as f32),
+            Gradients::On => candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON),
         }
     }
 

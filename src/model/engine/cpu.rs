@@ -7,13 +7,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::shelf::{Lent, Shelf};
-use super::{Engine, LinearNames, Mask, Sequence, Sequences};
+use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
 use crate::error::Result;
 use crate::kernels::{self, Activations, Heads, LayerNorm, Linear, Precision, Projected, Threads, Weights};
 use crate::weights::{Activation, Checkpoint};
-
-/// Added to a variance before its root; all CLIPs (upstream `LayerNorm`, torch's default).
-const LAYER_NORM_EPSILON: f32 = 1e-5;
 
 /// The engine on this crate's kernels.
 pub struct CpuEngine {
@@ -211,7 +208,7 @@ impl Engine for CpuEngine {
     fn rows(&self, values: Vec<f32>, width: usize) -> Result<CpuRows> {
         let len = values.len();
         Ok(CpuRows {
-            values: Lent::new(values, &self.buffers),
+            values: Lent::foreign(values),
             len,
             width,
         })

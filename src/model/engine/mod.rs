@@ -16,6 +16,9 @@ pub use self::cpu::CpuEngine;
 use crate::error::Result;
 use crate::weights::Activation;
 
+/// Added to a variance before its root; all CLIPs (upstream `LayerNorm`, torch's default).
+const LAYER_NORM_EPSILON: f32 = 1e-5;
+
 /// Which keys a query may look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mask {

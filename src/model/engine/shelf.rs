@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Buffers that are kept at most. A block has some eight in hand at once; rows that come from outside, pixels among
-/// them, are put here too, and without an end to it a run's memory would grow with every batch.
+/// Buffers that are kept at most. A block has some eight in hand at once; texts of ever greater lengths would leave
+/// more behind, each too small for the next.
 const MOST_KEPT: usize = 16;
 
 /// Buffers that wait for their next use: fresh memory would cost a page fault every 4 KiB.
@@ -29,17 +29,26 @@ impl<T> Shelf<T> {
     }
 }
 
-/// Something from a shelf, put back when it is dropped.
+/// Something that is put on a shelf when it is dropped, or that belongs on none.
 pub struct Lent<T> {
     value: Option<T>,
-    shelf: Arc<Shelf<T>>,
+    shelf: Option<Arc<Shelf<T>>>,
 }
 
 impl<T> Lent<T> {
     pub(super) fn new(value: T, shelf: &Arc<Shelf<T>>) -> Self {
         Lent {
             value: Some(value),
-            shelf: Arc::clone(shelf),
+            shelf: Some(Arc::clone(shelf)),
+        }
+    }
+
+    /// Something from outside, gone when it is dropped: each batch brings its own, so kept ones would only drive out
+    /// those that are used again.
+    pub(super) fn foreign(value: T) -> Self {
+        Lent {
+            value: Some(value),
+            shelf: None,
         }
     }
 }
@@ -60,7 +69,8 @@ impl<T> DerefMut for Lent<T> {
 
 impl<T> Drop for Lent<T> {
     fn drop(&mut self) {
-        let mut kept = self.shelf.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(shelf) = &self.shelf else { return };
+        let mut kept = shelf.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MOST_KEPT {
             kept.swap_remove(0);
         }
@@ -73,9 +83,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_from_outside_batch_after_batch_is_not_kept_for_ever() {
+    fn what_comes_batch_after_batch_is_not_kept_for_ever() {
         let shelf = Arc::new(Shelf::default());
         (0..1000).for_each(|i| drop(Lent::new(vec![0_f32; i], &shelf)));
         assert_eq!(shelf.kept.lock().unwrap().len(), MOST_KEPT);
+    }
+
+    #[test]
+    fn what_comes_from_outside_never_drives_out_what_is_used_again() {
+        let shelf: Arc<Shelf<Vec<f32>>> = Arc::default();
+        drop(Lent::new(vec![0.0; 7], &shelf));
+        (0..100).for_each(|_| drop(Lent::foreign(vec![0.0_f32; 3])));
+        assert_eq!(shelf.take(|buffer| buffer.len() == 7), Some(vec![0.0; 7]));
     }
 }
