@@ -2,7 +2,7 @@
 //!
 //! Knowledge-preserving stretching ([`crate::weights::Stretching`]) gives the text tower its 248 positions; primary
 //! component matching ([`pcm`]) teaches it long captions without unlearning short ones. Long-CLIP (arXiv 2403.15378,
-//! section 3) and upstream's `train/`. `cli` calls it; it computes on candle's tensors, which keep gradients.
+//! section 3) and upstream's `train/`. Called by users of the library: there is no command yet. It computes on candle's tensors, which keep gradients.
 
 mod eigen;
 #[cfg(test)]
