@@ -59,8 +59,8 @@ class Vision(nn.Module):
         return self.post(x[:, 0]) @ self.proj
 
 
-class Text(nn.Module):
-    """(n, tokens) -> (n, embed); the end token is the last one: texts are cut there."""
+class TextCut(nn.Module):
+    """(n, tokens) and the end token's place in each row -> (n, embed); rows are cut behind the longest text."""
 
     def __init__(self, weights):
         super().__init__()
@@ -73,8 +73,8 @@ class Text(nn.Module):
         self.final.weight.data, self.final.bias.data = weights["ln_final.weight"], weights["ln_final.bias"]
         self.proj = nn.Parameter(weights["text_projection"])
 
-    def forward(self, ids):
+    def forward(self, ids, ends):
         x = self.tokens(ids) + self.pos[: ids.shape[1]]
         for block in self.blocks:
             x = block(x)
-        return self.final(x[:, -1]) @ self.proj
+        return self.final(x[torch.arange(len(x)), ends]) @ self.proj

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from clip import Text, Vision
+from clip import TextCut, Vision
 
 THREADS = os.cpu_count()
 
@@ -70,9 +70,8 @@ def openvino_int8(path, example):
     return nncf.quantize(model, nncf.Dataset(data), model_type=nncf.ModelType.TRANSFORMER, subset_size=16)
 
 
-def longclip_runner(opt, tower, dtype, batch, tokens):
-    command = [opt.longclip, "bench", "-q", "--model", opt.weights, "--tower", tower, "--dtype", dtype, "--batch", str(batch), "--tokens", str(tokens),
-               "--rounds", "3", "--threads", str(THREADS), "--format", "json"]
+def longclip_runner(opt, dtype, *case):
+    command = [opt.longclip, "bench", "-q", "--model", opt.weights, "--dtype", dtype, *case, "--rounds", "3", "--threads", str(THREADS), "--format", "json"]
 
     def seconds():
         return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)[0]["ms_median"] / 1e3
@@ -94,40 +93,89 @@ def cosine(a, b):
     return float(((a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)).min())
 
 
-def candidates(opt, module, x, tower, batch, tokens, folder):
+def image_engines(opt, weights, batch, folder):
     """name -> (seconds of one pass, least cosine to PyTorch f32 or None)"""
+    x = np.random.default_rng(3).standard_normal((batch, 3, weights_side(weights), weights_side(weights))).astype(np.float32)
+    module = Vision(weights)
     reference = torch_runner(module)
     expected, out = reference(x), {}
     add = lambda name, run: out.update({name: (timed(run, x), cosine(run(x), expected))})
     add("torch f32", reference)
-    path = export(module, x, os.path.join(folder, f"{tower}-{batch}-{tokens}.onnx"))
+    path = export(module, x, os.path.join(folder, f"image-{batch}.onnx"))
     add("onnxruntime f32", ort_runner(path))
     add("openvino f32", openvino_runner(path, "f32"))
-    if tower == "image":
-        add("openvino bf16", openvino_runner(path, "bf16"))
-        if not opt.no_int8:
-            add("openvino int8", openvino_runner(openvino_int8(path, x), "f32"))
-    for dtype in ("f32", "bf16", "int8"):
-        if dtype != "int8" or not opt.no_int8:
-            out[f"longclip {dtype}"] = (longclip_runner(opt, tower, dtype, batch, tokens), None)
+    add("openvino bf16", openvino_runner(path, "bf16"))
+    if not opt.no_int8:
+        add("openvino int8", openvino_runner(openvino_int8(path, x), "f32"))
+    for dtype in ("f32", "bf16") + (() if opt.no_int8 else ("int8",)):
+        out[f"longclip {dtype}"] = (longclip_runner(opt, dtype, "--tower", "image", "--batch", str(batch)), None)
     return out
 
 
-def case(opt, weights, tower, batch, tokens, folder):
-    rng = np.random.default_rng(3)
-    if tower == "image":
-        module, x = Vision(weights), rng.standard_normal((batch, 3, 224, 224)).astype(np.float32)
-    else:
-        module, x = Text(weights), rng.integers(0, 49406, (batch, tokens)).astype(np.int64)
-        x[:, -1] = 49407
-    engines, times = candidates(opt, module, x, tower, batch, tokens, folder), {}
+def weights_side(weights):
+    """The side of the pictures, in pixels."""
+    grid = round((len(weights["visual.positional_embedding"]) - 1) ** 0.5)
+    return grid * weights["visual.conv1.weight"].shape[-1]
+
+
+def prompts(n):
+    """80: CLIP's published templates of one class; any other number: classes of ImageNet in one template."""
+    import open_clip
+
+    names = open_clip.IMAGENET_CLASSNAMES
+    return [t(names[281]) for t in open_clip.OPENAI_IMAGENET_TEMPLATES] if n == 80 else [f"a photo of a {name}." for name in names[:n]]
+
+
+def text_engines(opt, weights, n, folder):
+    """PyTorch gets texts cut at the longest end token of a chunk, in whichever of these chunkings is fastest: all at once, or
+    sorted by length in chunks of 16, 64 or 256, or a chunk for each length."""
+    import open_clip
+
+    texts = prompts(n)
+    rows = [[49406, *open_clip.tokenizer.SimpleTokenizer().encode(t), 49407] for t in texts]
+    order = sorted(range(n), key=lambda i: len(rows[i]))
+    lengths = [len(rows[i]) for i in order]
+    module = TextCut(weights).eval()
+
+    def chunks(starts):
+        out = []
+        for a, b in zip(starts, [*starts[1:], n]):
+            some = [rows[i] for i in order[a:b]]
+            ids = torch.zeros(len(some), max(map(len, some)), dtype=torch.long)
+            for r, row in enumerate(some):
+                ids[r, : len(row)] = torch.tensor(row)
+            out.append((ids, torch.tensor([len(row) - 1 for row in some])))
+        return out
+
+    ways = [chunks(list(range(0, n, size))) for size in (n, 16, 64, 256)] + [chunks([i for i in range(n) if i == 0 or lengths[i] != lengths[i - 1]])]
+
+    @torch.inference_mode()
+    def run(way):
+        return torch.cat([module(ids, ends) for ids, ends in way])
+
+    def quickest(way):
+        return min(timed(run, way)() for _ in range(3))
+
+    way = min(ways, key=quickest)
+    print(f"text, {n}: PyTorch is quickest in {len(way)} chunks")
+    out = {"torch f32": (timed(run, way), 1.0)}
+    path = os.path.join(folder, f"texts-{n}.txt")
+    with open(path, "w") as file:
+        file.write("\n".join(texts) + "\n")
+    for dtype in ("f32", "bf16") + (() if opt.no_int8 else ("int8",)):
+        out[f"longclip {dtype}"] = (longclip_runner(opt, dtype, "--texts-file", path), None)
+    return out
+
+
+def case(opt, weights, tower, batch, folder):
+    engines, times = {"image": image_engines, "text": text_engines}[tower](opt, weights, batch, folder), {}
     for round_ in range(opt.rounds + 1):
         for name, (seconds, _) in engines.items():
             taken = seconds()
             if round_:  # the first round warms up
                 times.setdefault(name, []).append(taken)
     medians = {name: statistics.median(t) for name, t in times.items()}
-    print(f"\n{tower}, batch {batch}" + (f", {tokens} tokens" if tower == "text" else ""))
+    print(f"\n{tower}, batch {batch}")
     for name, median in medians.items():
         near = engines[name][1]
         print(f"  {name:16} {median * 1e3:9.1f} ms  {batch / median:8.2f}/s" + ("" if near is None else f"  cosine {near:.6f}"))
@@ -135,7 +183,7 @@ def case(opt, weights, tower, batch, tokens, folder):
     ratios = {f"longclip {ours} / {peer}": medians[peer] / medians[f"longclip {ours}"] for ours, peer in pairs if peer in medians and f"longclip {ours}" in medians}
     for name, ratio in ratios.items():
         print(f"  {name:34} {ratio:5.2f}x as fast")
-    return {"tower": tower, "batch": batch, "tokens": tokens, "rounds": opt.rounds, "seconds": medians, "times_as_fast": ratios}
+    return {"tower": tower, "batch": batch, "rounds": opt.rounds, "seconds": medians, "times_as_fast": ratios}
 
 
 if __name__ == "__main__":
@@ -143,7 +191,7 @@ if __name__ == "__main__":
     parser.add_argument("weights")
     parser.add_argument("--longclip", default="../../target/release/longclip")
     parser.add_argument("--batch", default="1,8")
-    parser.add_argument("--texts", default="80", help="numbers of texts of 9 tokens; 0 for none")
+    parser.add_argument("--texts", default="80,1000", help="numbers of texts; 0 for none")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-int8", action="store_true")
     parser.add_argument("--json")
@@ -151,8 +199,8 @@ if __name__ == "__main__":
     torch.set_num_threads(THREADS)
     weights = load_file(opt.weights)
     with tempfile.TemporaryDirectory() as folder:
-        cases = [("image", int(b), 0) for b in opt.batch.split(",")] + [("text", int(n), 9) for n in opt.texts.split(",") if int(n)]
-        results = [case(opt, weights, tower, batch, max(tokens, 1), folder) for tower, batch, tokens in cases]
+        cases = [("image", int(b)) for b in opt.batch.split(",") if int(b)] + [("text", int(n)) for n in opt.texts.split(",") if int(n)]
+        results = [case(opt, weights, tower, batch, folder) for tower, batch in cases]
     if opt.json:
         with open(opt.json, "w") as f:
             json.dump(results, f, indent=1)

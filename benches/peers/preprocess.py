@@ -1,13 +1,15 @@
 """Times preprocessing against Pillow and torchvision, on the same files, in turn, and compares the pixels.
 
     python3 -m venv venv && venv/bin/pip install pillow==13.0.0 torchvision
-    venv/bin/python benches/peers/preprocess.py            # from the repository's root; builds the bench first
+    venv/bin/python benches/peers/preprocess.py [JSON]     # from the repository's root; builds the bench first
 
 Makes two jpegs of a photo in img/ (4000x3000 with some noise, 640x480; quality 85) and a png, then alternates ROUNDS times between
 `cargo bench --bench preprocess` and upstream's transform, and prints the medians in milliseconds and their ratio.
 """
 import io
+import json
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -57,6 +59,7 @@ def theirs(file):
 
 def main():
     binary = bench_binary()
+    results = []
     print(f"Pillow {PIL.__version__}, torchvision {torchvision.__version__}, {ROUNDS} rounds; ms: whole (decoding)")
     with tempfile.TemporaryDirectory() as folder:
         for file in make_pictures(Path(folder)):
@@ -72,6 +75,9 @@ def main():
             ratio = median(b[0] / a[0] for a, b in zip(ours, peers))
             print(f"{file.name}: longclip {o:.1f} ({od:.1f}), Pillow + torchvision {p:.1f} ({pd:.1f}), {ratio:.2f}x; "
                   f"pixels differ by {difference.max()} at most, {difference.mean():.3f} on average")
+            results.append({"file": file.name, "ms": o, "peer_ms": p, "times_as_fast": ratio, "difference": int(difference.max())})
+    if sys.argv[1:]:
+        Path(sys.argv[1]).write_text(json.dumps(results, indent=1))
 
 
 main()

@@ -1,8 +1,8 @@
-"""Writes weights of the real size with made-up values: speed does not depend on them.
+"""Writes weights of the real size, made from their names as the tests' are (tests/recipe, tests/data/models/README.md).
 
-    python weights.py B longclip-B-made-up.safetensors        # or L
+    python weights.py B B.safetensors        # or L
 
-Values are uniform with the variances of a fresh CLIP, so that no activation overflows in any number type.
+Speed does not depend on them, and the goldens of tests/data/models hold for them.
 """
 import sys
 
@@ -13,47 +13,73 @@ SIZES = {
     "B": dict(patch=16, vision=768, vision_layers=12, text=512, text_layers=12, embed=512),
     "L": dict(patch=14, vision=1024, vision_layers=24, text=768, text_layers=12, embed=768),
 }
+VOCABULARY, POSITIONS, RESOLUTION = 49408, 248, 224
+WRAP = 2**64
 
 
-def tensors(size):
-    rng = np.random.default_rng(1)
-    uniform = lambda shape, deviation: ((rng.random(shape, dtype=np.float32) * 2 - 1) * np.float32(3**0.5 * deviation))
-    norm = lambda out, name, width: out.update({f"{name}.weight": 1 + uniform((width,), 0.1), f"{name}.bias": uniform((width,), 0.05)})
-    out = {"logit_scale": np.full((), 4.6052, np.float32)}
+def made_of(name, shape, offset, spread):
+    """offset + spread * u, exact in f16; u in [-1, 1) is SplitMix64 of the name's FNV-1a hash and the place."""
+    seed = 0xCBF29CE484222325
+    for byte in name.encode():
+        seed = (seed ^ byte) * 0x100000001B3 % WRAP
+    z = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64)
+    z *= np.uint64(0x9E3779B97F4A7C15)
+    z += np.uint64(seed)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z ^= z >> np.uint64(shift)
+        z *= np.uint64(factor)
+    z ^= z >> np.uint64(31)
+    u = (z >> np.uint64(40)).astype(np.float64) * 2.0**-23 - 1
+    return (offset + spread * u).astype(np.float32).astype(np.float16).astype(np.float32).reshape(shape)
+
+
+def shapes(size):
+    """name -> (shape, offset, standard deviation, or the spread itself as a string)"""
+    s, out = SIZES[size], {}
+
+    def norm(name, width):
+        out[f"{name}.weight"], out[f"{name}.bias"] = ((width,), 1, "0.25"), ((width,), 0, "0.1")
 
     def tower(prefix, width, layers):
+        narrow = width**-0.5 * (2 * layers) ** -0.5
         for i in range(layers):
             p = f"{prefix}transformer.resblocks.{i}"
             for name, shape, deviation in (
                 ("attn.in_proj_weight", (3 * width, width), width**-0.5),
-                ("attn.in_proj_bias", (3 * width,), 0.02),
-                ("attn.out_proj.weight", (width, width), width**-0.5 * (2 * layers) ** -0.5),
-                ("attn.out_proj.bias", (width,), 0.02),
+                ("attn.in_proj_bias", (3 * width,), "0.05"),
+                ("attn.out_proj.weight", (width, width), narrow),
+                ("attn.out_proj.bias", (width,), "0.05"),
                 ("mlp.c_fc.weight", (4 * width, width), (2 * width) ** -0.5),
-                ("mlp.c_fc.bias", (4 * width,), 0.02),
-                ("mlp.c_proj.weight", (width, 4 * width), width**-0.5 * (2 * layers) ** -0.5),
-                ("mlp.c_proj.bias", (width,), 0.02),
+                ("mlp.c_fc.bias", (4 * width,), "0.05"),
+                ("mlp.c_proj.weight", (width, 4 * width), narrow),
+                ("mlp.c_proj.bias", (width,), "0.05"),
             ):
-                out[f"{p}.{name}"] = uniform(shape, deviation)
-            norm(out, f"{p}.ln_1", width)
-            norm(out, f"{p}.ln_2", width)
+                out[f"{p}.{name}"] = (shape, 0, deviation)
+            norm(f"{p}.ln_1", width)
+            norm(f"{p}.ln_2", width)
 
-    s = SIZES[size]
-    grid = 224 // s["patch"]
-    out["visual.conv1.weight"] = uniform((s["vision"], 3, s["patch"], s["patch"]), (3 * s["patch"] ** 2) ** -0.5)
-    out["visual.class_embedding"] = uniform((s["vision"],), s["vision"] ** -0.5)
-    out["visual.positional_embedding"] = uniform((grid * grid + 1, s["vision"]), s["vision"] ** -0.5)
-    out["visual.proj"] = uniform((s["vision"], s["embed"]), s["vision"] ** -0.5)
-    norm(out, "visual.ln_pre", s["vision"])
-    norm(out, "visual.ln_post", s["vision"])
-    tower("visual.", s["vision"], s["vision_layers"])
-    out["token_embedding.weight"] = uniform((49408, s["text"]), 0.02)
-    out["positional_embedding"] = uniform((248, s["text"]), 0.01)
-    out["positional_embedding_res"] = uniform((248, s["text"]), 0.01)
-    out["text_projection"] = uniform((s["text"], s["embed"]), s["text"] ** -0.5)
-    norm(out, "ln_final", s["text"])
-    tower("", s["text"], s["text_layers"])
+    vision, text, patch, embed = s["vision"], s["text"], s["patch"], s["embed"]
+    out["visual.conv1.weight"] = ((vision, 3, patch, patch), 0, (3 * patch**2) ** -0.5)
+    out["visual.class_embedding"] = ((vision,), 0, vision**-0.5)
+    out["visual.positional_embedding"] = (((RESOLUTION // patch) ** 2 + 1, vision), 0, vision**-0.5)
+    out["visual.proj"] = ((vision, embed), 0, vision**-0.5)
+    norm("visual.ln_pre", vision)
+    norm("visual.ln_post", vision)
+    tower("visual.", vision, s["vision_layers"])
+    out["token_embedding.weight"] = ((VOCABULARY, text), 0, 0.02)
+    out["positional_embedding"] = out["positional_embedding_res"] = ((POSITIONS, text), 0, 0.01)
+    out["text_projection"] = ((text, embed), 0, text**-0.5)
+    norm("ln_final", text)
+    tower("", text, s["text_layers"])
     return out
+
+
+def tensors(size):
+    made = {"logit_scale": np.full((), 4.6052, np.float32)}
+    for name, (shape, offset, deviation) in shapes(size).items():
+        spread = float(deviation) if isinstance(deviation, str) else 3**0.5 * deviation
+        made[name] = made_of(name, shape, offset, spread)
+    return made
 
 
 if __name__ == "__main__":

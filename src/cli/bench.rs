@@ -1,12 +1,15 @@
-//! `longclip bench`: how fast this machine encodes, on synthetic input, without decoding.
+//! `longclip bench`: how fast this machine encodes, on synthetic input or on a person's texts, without decoding.
 
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use longclip::Result;
 use longclip::model::LongClip;
 use longclip::preprocess::Pixels;
+use longclip::text::Tokens;
 use longclip::weights::Sizes;
 use serde::Serialize;
 
@@ -18,7 +21,8 @@ const EXAMPLES: &str = "\
 Examples:
   longclip bench
   longclip bench --model longclip-b --dtype bf16 --batch 1,8 --rounds 9
-  longclip bench --tower text --batch 80 --tokens 9 --format json";
+  longclip bench --tower text --batch 80 --tokens 9 --format json
+  longclip bench --texts-file labels.txt";
 
 /// Measure how fast this machine encodes pictures and texts
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,9 @@ pub(super) struct Args {
     /// Tokens of each text, start and end token among them
     #[arg(short, long, value_name = "N", default_value = "9", value_delimiter = ',', value_parser = at_least_one)]
     tokens: Vec<usize>,
+    /// Time these texts, one a line, in place of made-up ones and of pictures
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tower", "batch", "tokens"])]
+    texts_file: Option<PathBuf>,
     /// Timed rounds, behind one that is not
     #[arg(short, long, value_name = "N", default_value = "7", value_parser = at_least_one)]
     rounds: usize,
@@ -81,28 +88,49 @@ struct Measurement {
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let model = args.model.load(report)?;
-    let mut measured = Vec::new();
-    for batch in &args.batch {
-        if args.tower != Tower::Text {
-            measured.push(bench_images(&model, args, *batch)?);
-        }
-        if args.tower != Tower::Image {
-            for tokens in &args.tokens {
-                measured.push(bench_texts(
-                    &model,
-                    args,
-                    *batch,
-                    (*tokens).min(model.sizes().context_length),
-                )?);
-            }
-        }
-    }
+    let measured = match &args.texts_file {
+        Some(file) => vec![bench_file(&model, args, file)?],
+        None => bench_synthetic(&model, args)?,
+    };
     let mut out = io::stdout().lock();
     match args.format {
         FormatName::Json => writeln!(out, "{}", serde_json::to_string_pretty(&measured)?)?,
         FormatName::Table => write_table(&mut out, &measured)?,
     }
     Ok(Exit::Done)
+}
+
+fn bench_synthetic(model: &LongClip, args: &Args) -> Result<Vec<Measurement>> {
+    let mut measured = Vec::new();
+    for batch in &args.batch {
+        if args.tower != Tower::Text {
+            measured.push(bench_images(model, args, *batch)?);
+        }
+        if args.tower != Tower::Image {
+            for tokens in &args.tokens {
+                let tokens = (*tokens).min(model.sizes().context_length);
+                measured.push(bench_texts(model, args, *batch, tokens)?);
+            }
+        }
+    }
+    Ok(measured)
+}
+
+/// Times a file's texts as one batch, the tokenizer's work not among it.
+fn bench_file(model: &LongClip, args: &Args, file: &Path) -> anyhow::Result<Measurement> {
+    let lines = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    let texts = lines.lines().filter(|line| !line.trim().is_empty());
+    let texts: Vec<Tokens> = texts.map(|text| model.tokenize(text)).collect();
+    ensure!(
+        !texts.is_empty(),
+        "`{}` has no texts; expected one a line",
+        file.display()
+    );
+    let ids: Vec<&[u32]> = texts.iter().map(Tokens::ids).collect();
+    let ms = timed(args.rounds, || model.encode_token_ids(&ids).map(|_| ()))?;
+    let longest = ids.iter().map(|ids| ids.len()).max().unwrap_or(0);
+    let flop = ids.iter().map(|ids| text_flop(model.sizes(), ids.len())).sum();
+    Ok(measurement("text", args, ids.len(), longest, flop, &ms))
 }
 
 fn bench_images(model: &LongClip, args: &Args, batch: usize) -> Result<Measurement> {

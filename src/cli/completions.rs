@@ -2,11 +2,10 @@
 
 use std::io;
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::report::Exit;
-use super::{Cli, Outcome};
+use super::{Outcome, command};
 
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
@@ -18,7 +17,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "longclip", &mut script);
+    clap_complete::generate(args.shell, &mut command(), "longclip", &mut script);
     io::Write::write_all(&mut io::stdout().lock(), &script)?;
     Ok(Exit::Done)
 }

@@ -21,13 +21,13 @@ pub(super) struct InputFlags {
     null: bool,
     /// Read records, one a line: {"path": ...} or {"id": ..., "image_b64": ...}; `labels` in a line are that picture's,
     /// other fields are carried to the output; `-` is stdin
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     ndjson_from: Vec<PathBuf>,
     /// Walk links to folders too
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     follow: bool,
     /// How many folders deep to look; 1 is a folder's own files
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     max_depth: Option<u32>,
 }
 
@@ -105,10 +105,10 @@ impl InputFlags {
 #[command(next_help_heading = "Pictures")]
 pub(super) struct PictureFlags {
     /// Take pixels as they are stored: don't turn a picture as its EXIF says
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_exif: bool,
     /// The most pixels that a picture may have
-    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels)]
+    #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels, hide_short_help = true)]
     max_pixels: u64,
 }
 

@@ -9,6 +9,7 @@ mod embed;
 mod find_model;
 mod input_flags;
 mod interrupt;
+mod man;
 mod model;
 mod model_flags;
 mod output_flags;
@@ -23,7 +24,7 @@ mod tokens;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::report::{Exit, Report, Verbosity};
 
@@ -57,11 +58,25 @@ enum Command {
     Model(model::Args),
     Bench(bench::Args),
     Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// What a command does, then examples, then its flags: most people look for a line to copy.
+const HELP: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
+
+/// The command line with all its commands, as parsed and as documented.
+fn command() -> clap::Command {
+    with_examples_first(Cli::command())
+}
+
+fn with_examples_first(command: clap::Command) -> clap::Command {
+    command.help_template(HELP).mut_subcommands(with_examples_first)
 }
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let parsed = Cli::from_arg_matches(&command().get_matches());
+    let cli = parsed.unwrap_or_else(|error| error.exit());
     let report = Report::new(match cli.verbosity {
         VerbosityFlags { quiet: true, .. } => Verbosity::Quiet,
         VerbosityFlags { verbose: true, .. } => Verbosity::Verbose,
@@ -75,6 +90,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Model(args) => model::run(&args, report),
         Command::Bench(args) => bench::run(&args, report),
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     outcome.unwrap_or_else(|error| report.failure(&error)).into()
 }

@@ -28,16 +28,16 @@ pub(super) struct ModelFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     /// The activation of the MLPs, where a checkpoint without a config needs another than quick-gelu
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     activation: Option<ActivationName>,
     /// Use a 77-row position table as it is: 77 tokens, no stretching to 248
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_stretch: bool,
     /// Leave tensors alone that a CLIP doesn't have, instead of refusing the file
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     ignore_surplus: bool,
     /// Pass linear, convolution and projection weights through f16, as upstream's loader does
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     upstream_rounding: bool,
 }
 

@@ -17,7 +17,7 @@ use super::report::Report;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputFlags {
-    #[arg(short, long, value_name = "FORMAT", value_parser = FormatChoice::parse, help = format_help())]
+    #[arg(short, long, value_name = "FORMAT", value_parser = FormatChoice::parse, help = format_help(), long_help = format_long_help())]
     format: Option<FormatChoice>,
     /// Write to a file; formats that can be continued grow there, others get the name when they are whole
     #[arg(short, long, value_name = "FILE")]
@@ -26,7 +26,7 @@ pub(super) struct OutputFlags {
     #[arg(long, requires = "output")]
     resume: bool,
     /// A column for each label, in their order, instead of a row or a list element
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     wide: bool,
 }
 
@@ -78,7 +78,17 @@ impl FormatChoice {
     }
 }
 
+/// The names alone.
 fn format_help() -> String {
+    let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+    format!(
+        "{}, or a template as '{{path}} {{label}}' [default: table]",
+        names.join(", ")
+    )
+}
+
+/// Each format, and what it is for.
+fn format_long_help() -> String {
     let lines = FORMATS
         .iter()
         .map(|format| format!("\n  {}: {}", format.name, format.about));

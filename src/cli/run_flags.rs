@@ -14,13 +14,13 @@ use super::model_flags::ModelFlags;
 pub(super) struct RunFlags {
     /// Pictures that are computed at once [default: 16, on a GPU 64, fewer where memory is short]; results don't depend
     /// on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     batch: Option<NonZeroUsize>,
     /// What a picture that can't be used means: `skip` goes on and exits with 1 in the end, `fail` stops there
-    #[arg(long, value_name = "WHAT", default_value = "skip")]
+    #[arg(long, value_name = "WHAT", default_value = "skip", hide_short_help = true)]
     on_error: OnError,
     /// Stop when more than N pictures failed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     max_errors: Option<u64>,
 }
 

@@ -124,7 +124,7 @@ impl Desk {
 }
 
 /// How fast a run was is another number each time.
-fn without_rate(text: &str) -> String {
+pub(crate) fn without_rate(text: &str) -> String {
     let Some((before, behind)) = text.split_once(" images/s") else {
         return text.to_owned();
     };

@@ -12,6 +12,7 @@ mod recipe;
 mod bad_weights;
 mod candle_oracle;
 mod classify;
+mod documents;
 mod embed;
 mod fixture;
 mod goldens;

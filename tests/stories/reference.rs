@@ -1,7 +1,7 @@
 //! What the reference computed, and how far ours may be from it.
 //!
 //! The bounds, with the largest difference measured beside them (`cargo nextest run goldens real_sizes --no-capture`
-//! prints it), are those of the project's issue 2: cosine within 1e-5, probabilities within 1e-4.
+//! prints it): cosine within 1e-5, probabilities within 1e-4.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -66,6 +66,8 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use longclip::text::{ContextLength, Tokenizer};
+
     use super::*;
 
     #[test]
@@ -76,6 +78,18 @@ mod tests {
         assert!(recorded.text_features.iter().all(|row| row.len() == 512));
         assert_eq!(recorded.image_features.len(), 512);
         assert_eq!(recorded.positions.len(), 24);
+    }
+
+    #[test]
+    fn the_tokenizer_gives_the_recorded_ids() {
+        let recorded = Recorded::longclip_b().unwrap();
+        for (text, ids) in recorded.texts.iter().zip(&recorded.ids) {
+            assert_eq!(
+                Tokenizer::clip().encode(text, ContextLength::LONG).ids(),
+                &ids[..],
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -1,0 +1,235 @@
+"""Measures everything that docs/PERFORMANCE.md says and writes that page. Takes about an hour of an otherwise idle machine.
+
+    venv/bin/python weights.py B B.safetensors && venv/bin/python weights.py L L.safetensors
+    cargo build --release --bin longclip --bench kernels --bench preprocess
+    venv/bin/python report.py --b B.safetensors --l L.safetensors --work measured [--data nano-data]     # from benches/peers
+
+Each part leaves a JSON file in --work and is not measured again while that is there.
+"""
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+CORES = os.cpu_count()
+PEERS = ("torch", "onnxruntime", "openvino", "nncf", "pillow", "torchvision")
+GOALS = {  # (model, tower, batch): {pair: least ratio}
+    ("B", "image", 1): {"f32 / openvino f32": 1.2, "bf16 / openvino bf16": 1.25, "int8 / openvino int8": 1.2},
+    ("B", "image", 8): {"f32 / openvino f32": 1.15, "bf16 / openvino bf16": 1.1, "int8 / openvino int8": 1.1},
+    ("L", "image", 1): {"f32 / openvino f32": 1.2, "bf16 / openvino bf16": 1.25, "int8 / openvino int8": 1.2},
+    ("B", "text", 80): {"f32 / torch f32": 1.5},
+    ("B", "text", 1000): {"f32 / torch f32": 1.5},
+}
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def part(opt, name, command):
+    """What `command` writes to a JSON file, kept in --work."""
+    path = os.path.join(opt.work, name + ".json")
+    if not os.path.exists(path):
+        print("measuring", name, flush=True)
+        subprocess.run([*command, path + ".part"], check=True)
+        os.replace(path + ".part", path)
+    with open(path) as file:
+        return json.load(file)
+
+
+def kept(opt, name, make):
+    """What `make` returns, kept in --work."""
+    path = os.path.join(opt.work, name + ".json")
+    if not os.path.exists(path):
+        print("measuring", name, flush=True)
+        made = make()
+        with open(path + ".part", "w") as file:
+            json.dump(made, file, indent=1)
+        os.replace(path + ".part", path)
+    with open(path) as file:
+        return json.load(file)
+
+
+def bench(opt, *arguments):
+    said = subprocess.run([opt.longclip, "bench", "-q", "--format", "json", "--rounds", "3", *arguments], check=True, capture_output=True).stdout
+    return json.loads(said)[0]
+
+
+def interleaved(opt, cases):
+    """Runs each case once a round, in turn; the record with the median time of each."""
+    rounds = [[bench(opt, *case) for case in cases] for _ in range(7)]
+    middle = lambda records: sorted(records, key=lambda r: r["ms_median"])[len(records) // 2]
+    return [middle(records) for records in zip(*rounds)]
+
+
+def scaling(opt):
+    model = ("--model", opt.b)
+    image, text = ("--tower", "image"), ("--tower", "text")
+    return {
+        "threads": interleaved(opt, [(*model, *image, "--batch", str(b), "--threads", str(t)) for b in (1, 8) for t in range(1, CORES + 1)]),
+        "images": interleaved(opt, [(*model, *image, "--batch", str(b)) for b in (1, 2, 4, 8, 16)]),
+        "labels": interleaved(opt, [(*model, *text, "--batch", str(b), "--tokens", "12") for b in (1, 10, 100, 1000)]),
+        "tokens": interleaved(opt, [(*model, *text, "--batch", "8", "--tokens", str(t)) for t in (9, 20, 77, 248)]),
+    }
+
+
+def machine(opt):
+    with open("/proc/cpuinfo") as file:
+        info = file.read()
+    said = subprocess.run([opt.kernels, "--bench", "nothing-of-this-name"], check=True, capture_output=True, text=True).stdout
+    peaks = {k.lower(): float(v) for k, v in re.findall(r"peak of one core in (\w+): (\d+) GFLOP/s", said)}
+    return {
+        "cpu": re.search(r"model name\s*: (.*)", info).group(1),
+        "cores": CORES,
+        "system": f"{platform.system()} {platform.machine()}",
+        "date": datetime.date.today().isoformat(),
+        "commit": subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip(),
+        "rustc": subprocess.run(["rustc", "--version"], check=True, capture_output=True, text=True).stdout.split()[1],
+        "versions": {name: version(name) for name in PEERS},
+        "peaks_of_one_core": peaks,
+    }
+
+
+def number_types(opt):
+    command = [sys.executable, os.path.join(ROOT, "benches/number_types.py"), "--binary", opt.longclip, "--data", opt.data, "nano", opt.b, opt.l]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+# ---------------------------------------------------------------- writing
+
+
+def table(head, rows):
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def encoder_tables(measured):
+    out = []
+    for model, cases in measured.items():
+        for case in cases:
+            n = case["batch"]
+            what = f"{n} {'picture' if case['tower'] == 'image' else 'text'}{'s' if n > 1 else ''}"
+            rows = [(name, f"{s * 1e3:.1f}", f"{n / s:.2f}") for name, s in sorted(case["seconds"].items(), key=lambda kv: kv[1])]
+            out += [f"\n### {model}, {what} at once\n", table(("engine", "ms", "a second"), rows), "\n" + ratios(model, case)]
+    return "\n".join(out)
+
+
+def ratios(model, case):
+    goals = GOALS.get((model, case["tower"], case["batch"]), {})
+    said = []
+    for name, ratio in case["times_as_fast"].items():
+        pair = name.removeprefix("longclip ")
+        goal = f" (goal {goals[pair]}: {'met' if ratio >= goals[pair] else 'not met'})" if pair in goals else ""
+        said.append(f"{pair} {ratio:.2f}{goal}")
+    return "Times as fast: " + "; ".join(said) + ".\n"
+
+
+def scaling_tables(measured, peaks):
+    def rows(records, first):
+        return [(first(r), f"{r['ms_median']:.1f}", f"{r['items_per_s']:.1f}", f"{r['gflops']:.0f}", f"{100 * r['gflops'] / (peaks['f32'] * r['threads']):.0f} %") for r in records]
+
+    head = lambda what: (what, "ms", "a second", "GFLOP/s", "of peak")
+    threads = measured["threads"]
+    by = {(r["batch"], r["threads"]): r["ms_median"] for r in threads}
+    gains = ", ".join(f"{by[b, 1] / by[b, CORES]:.2f} times as fast at batch {b}" for b in sorted({b for b, _ in by}))
+    return "\n\n".join((
+        "### Threads\n\n" + table(head("batch, threads"), rows(threads, lambda r: f"{r['batch']}, {r['threads']}")) + f"\n\n{CORES} threads are {gains} as one.",
+        "### Pictures at once\n\n" + table(head("pictures"), rows(measured["images"], lambda r: r["batch"])),
+        "### Labels of 12 tokens\n\n" + table(head("labels"), rows(measured["labels"], lambda r: r["batch"])),
+        "### Tokens of a label, 8 labels at once\n\n" + table(head("tokens"), rows(measured["tokens"], lambda r: r["tokens"])),
+    ))
+
+
+def process_table(measured):
+    base = measured["processes"]["onnxruntime f32"]["seconds"]
+    rows = [(n, f"{r['seconds'] * 1e3:.0f}", f"{base / r['seconds']:.2f}", f"{r['peak_mib']:.0f}") for n, r in measured["processes"].items()]
+    return table(("process", "ms", "times as fast as ONNX Runtime", "peak MiB"), rows) + f"\n\nThe weights file has {measured['weights_mib']:.0f} MiB (f32)."
+
+
+def preprocess_table(measured):
+    rows = [(r["file"], f"{r['ms']:.1f}", f"{r['peer_ms']:.1f}", f"{r['times_as_fast']:.2f}", r["difference"]) for r in measured]
+    return table(("file", "longclip ms", "Pillow + torchvision ms", "times as fast", "pixels differ at most by"), rows)
+
+
+def page(m, encoders, scaled, processes, preprocessing, types):
+    versions = ", ".join(f"{name} {v}" for name, v in m["versions"].items())
+    peaks = ", ".join(f"{v:.0f} in {k}" for k, v in m["peaks_of_one_core"].items())
+    return f"""# Performance
+
+Written by `benches/peers/report.py`, whose head says how to run it; every number here is of one such run.
+
+{m['cpu']}, {m['cores']} cores; {m['date']}, commit {m['commit']}, rustc {m['rustc']}; {versions}.
+Register peak of one core, GFLOP/s (`cargo bench --bench kernels`): {peaks}.
+
+The machine is shared and noisy: times are only good for ratios within a table. Every table's cases were run in turn, at least 7
+rounds; quoted are medians. All engines use {m['cores']} threads unless a table says otherwise.
+
+## Encoders against other engines
+
+The same weights in each engine, outputs compared before timing. B is ViT-B/16, L is ViT-L/14, both with the tests' made-up weights. PyTorch has
+fused attention; texts are cut at the end token, in whichever chunks are quickest for it; 80 texts are CLIP's templates of one
+class, 1,000 are ImageNet's class names in one template. OpenVINO's int8 is NNCF's post-training quantisation of the transformer.
+{encoder_tables(encoders)}
+## Whole processes
+
+From nothing: load B, two labels, one jpeg of 1024x768, print; page cache warm. ONNX Runtime runs in a Python process without torch,
+on graphs that it optimised beforehand.
+
+{process_table(processes)}
+
+## Preprocessing
+
+One thread each, jpeg and png to 224x224, the same pixels.
+
+{preprocess_table(preprocessing)}
+
+## What a longclip run costs
+
+B, f32. A share of peak counts the operations that are computed: the last block is computed for the class or end token only.
+
+{scaling_tables(scaled, m['peaks_of_one_core'])}
+
+## What the number types cost in answers
+
+`benches/number_types.py`: against f32, on validation pictures. bf16 and int8 weights are per output channel, int8 activations per token; neither
+needs data for calibration. B and L have made-up weights, so their answers mean nothing, and are nearly even: a lead is the f32
+probability of its first label less that of the label that came first instead.
+
+{types}"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--b", required=True)
+    parser.add_argument("--l", required=True)
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--data", required=True, help="the folder that checkpoints/nano/train/prepare.py made")
+    parser.add_argument("--longclip", default=os.path.join(ROOT, "target/release/longclip"))
+    parser.add_argument("--kernels", required=True, help="the kernels bench's binary, as `cargo bench --bench kernels --no-run` names it")
+    parser.add_argument("--out", default=os.path.join(ROOT, "docs/PERFORMANCE.md"))
+    opt = parser.parse_args()
+    os.makedirs(opt.work, exist_ok=True)
+    peer = lambda script, *arguments: [sys.executable, os.path.join(HERE, script), *arguments]
+    ours = ("--longclip", opt.longclip)
+    m = kept(opt, "machine", lambda: machine(opt))
+    encoders = {
+        "B": part(opt, "encoders-B", peer("encoders.py", opt.b, *ours, "--json")),
+        "L": part(opt, "encoders-L", peer("encoders.py", opt.l, *ours, "--batch", "1", "--texts", "0", "--json")),
+    }
+    processes = part(opt, "process", peer("process.py", opt.b, *ours, "--json"))
+    os.chdir(ROOT)
+    preprocessing = part(opt, "preprocess", peer("preprocess.py"))
+    scaled = kept(opt, "scaling", lambda: scaling(opt))
+    types = kept(opt, "number-types", lambda: number_types(opt))
+    with open(opt.out, "w") as file:
+        file.write(page(m, encoders, scaled, processes, preprocessing, types))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+//! What the documents say: commands with their output are run, the others must at least be ones that the program knows.
+//!
+//! A ```` ```console ```` block is a session: `$ COMMAND`, and below it all that the command prints, stderr and stdout
+//! together; a line `...` stands for any lines. In ```` ```sh ```` blocks, and where one stands between
+//! backticks, each `longclip` command is asked for its help, which it gives only if it knows every flag before.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::fixture::{Desk, repository, without_rate};
+
+/// README.md and the pages of docs/.
+fn documents() -> Vec<PathBuf> {
+    let pages = std::fs::read_dir(repository().join("docs")).unwrap();
+    let pages = pages.map(|page| page.unwrap().path());
+    let mut documents: Vec<PathBuf> = pages
+        .filter(|page| page.extension().is_some_and(|e| e == "md"))
+        .collect();
+    documents.push(repository().join("README.md"));
+    documents.sort();
+    documents
+}
+
+/// The lines of each fenced block of a language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let behind = text.split(&fence).skip(1);
+    behind
+        .map(|block| block.split("```").next().unwrap().to_owned())
+        .collect()
+}
+
+/// A person's folder: the pictures of the repository as `img/` and as `photos/`, and the program on the path.
+fn desk() -> Desk {
+    let desk = Desk::new().folder("img").folder("photos");
+    for name in ["cat.jpg", "coffee.jpg", "astronaut.jpg"] {
+        for folder in ["img", "photos"] {
+            std::fs::copy(repository().join("img").join(name), desk.path(folder).join(name)).unwrap();
+        }
+    }
+    desk
+}
+
+/// Runs a line of a document in a shell; stdout and stderr as they come.
+fn shell(desk: &Desk, line: &str) -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_longclip"));
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.parent().unwrap().display());
+    // The README's reader has no program yet.
+    let line = line.replace("cargo run --release --", "longclip");
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", &format!("{{ {line}\n}} 2>&1")])
+        .current_dir(desk.path(""));
+    command
+        .env_clear()
+        .env("HOME", desk.path(""))
+        .env("PATH", path)
+        .env("HF_HUB_OFFLINE", "1");
+    let output = command.output().unwrap();
+    without_rate(&String::from_utf8(output.stdout).unwrap())
+}
+
+/// The commands of a session with the output that the document shows.
+fn session(block: &str) -> Vec<(String, String)> {
+    let mut commands: Vec<(String, String)> = Vec::new();
+    for line in block.lines() {
+        match (line.strip_prefix("$ "), commands.last_mut()) {
+            (Some(command), _) => commands.push((command.to_owned(), String::new())),
+            // A command that goes on in the next line.
+            (None, Some((command, output))) if output.is_empty() && command.ends_with('\\') => {
+                command.push('\n');
+                command.push_str(line);
+            }
+            (None, Some((_, output))) => *output += &format!("{line}\n"),
+            (None, None) => panic!("a session begins with `$ `: {line}"),
+        }
+    }
+    commands
+}
+
+/// Whether `found` is what the document shows, in which a line `...` stands for any lines.
+fn is_shown(shown: &str, found: &str) -> bool {
+    let mut rest = found;
+    let parts: Vec<&str> = shown.split("...\n").collect();
+    let last = parts.len() - 1;
+    parts.iter().enumerate().all(|(i, part)| {
+        let at = if i == 0 {
+            rest.starts_with(part).then_some(0)
+        } else if i == last && !part.is_empty() {
+            rest.ends_with(part).then(|| rest.len() - part.len())
+        } else {
+            rest.find(part)
+        };
+        at.is_some_and(|at| {
+            rest = &rest[at + part.len()..];
+            i < last || last > 0 || rest.is_empty()
+        })
+    })
+}
+
+#[test]
+fn commands_print_what_the_documents_show() {
+    let mut n_commands = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let desk = desk();
+        for (command, shown) in blocks(&text, "console").iter().flat_map(|block| session(block)) {
+            let found = shell(&desk, &command);
+            let shown = without_rate(&shown);
+            assert!(
+                is_shown(&shown, &found),
+                "{}: `{command}`\n--- shown\n{shown}--- found\n{found}",
+                document.display()
+            );
+            n_commands += 1;
+        }
+    }
+    assert!(n_commands > 0, "the README shows a command with its output");
+}
+
+#[test]
+fn every_command_of_the_documents_is_one_that_the_program_knows() {
+    let mut n_commands = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let desk = desk();
+        let in_blocks = blocks(&text, "sh").into_iter().flat_map(|block| commands_of(&block));
+        for line in in_blocks.chain(spans(&text)) {
+            let found = shell(&desk, &format!("{line} --help"));
+            assert!(
+                found.contains("Usage: longclip"),
+                "{}: `{line}`\n{found}",
+                document.display()
+            );
+            n_commands += 1;
+        }
+    }
+    assert!(n_commands > 20, "{n_commands}");
+}
+
+/// The `longclip` commands of a block, without what stands around them in a pipe.
+fn commands_of(block: &str) -> Vec<String> {
+    let joined = block.replace("\\\n", " ");
+    let commands = joined.lines().flat_map(|line| line.split(" | "));
+    let commands = commands.filter(|command| command.trim_start().starts_with("longclip "));
+    commands.map(without_comment_and_redirection).collect()
+}
+
+/// The commands that stand in a line of prose or of a table, between backticks.
+fn spans(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| !line.starts_with("```"));
+    let inside = lines.flat_map(|line| line.split('`').skip(1).step_by(2));
+    inside
+        .filter(|span| span.starts_with("longclip "))
+        .flat_map(commands_of)
+        .collect()
+}
+
+fn without_comment_and_redirection(command: &str) -> String {
+    let end = [" # ", "  #", " > ", " < ", " && "]
+        .iter()
+        .filter_map(|mark| command.find(mark))
+        .min();
+    command[..end.unwrap_or(command.len())].trim().to_owned()
+}
