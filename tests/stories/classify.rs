@@ -343,7 +343,7 @@ fn the_built_in_model_runs_the_main_job_and_says_that_it_does() {
 }
 
 #[test]
-fn the_built_in_model_tells_a_cat_from_a_dog_a_cup_of_coffee_and_an_astronaut() {
+fn the_built_in_model_tells_a_cat_and_a_cup_of_coffee_from_a_dog_and_an_astronaut() {
     let desk = Desk::with_pictures();
     let labels = ["a dog", "a cup of coffee", "an astronaut", "a cat"];
     let arguments = [
@@ -362,6 +362,7 @@ fn the_built_in_model_tells_a_cat_from_a_dog_a_cup_of_coffee_and_an_astronaut() 
         println!("{record}");
     }
     assert_eq!(records[0]["labels"][0]["label"], "a cat");
+    assert_eq!(records[1]["labels"][0]["label"], "a cup of coffee");
 }
 
 #[test]
