@@ -4,6 +4,8 @@
 //! candle's fused layer norm and softmax have no backward pass, so [`Gradients::On`] composes both from differentiable
 //! operations; they agree to rounding.
 
+use std::sync::Arc;
+
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
 use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
@@ -14,12 +16,23 @@ use crate::weights::{Activation, Checkpoint};
 const QUICK_GELU_SLOPE: f64 = 1.702;
 
 /// Whether results can be differentiated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Gradients {
     /// Inference: candle's fused operations.
     Off,
     /// Training: operations that have a backward pass.
     On,
+    /// As [`Gradients::On`], with somebody who looks at each attention.
+    Watched(Arc<dyn Watch>),
+}
+
+/// Looks at each attention of a pass, in the blocks' order.
+pub trait Watch: Send + Sync + std::fmt::Debug {
+    /// Probabilities of keys, `(n_sequences, heads, n_queries, n_keys)`; the pass goes on with what is given back.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn attention(&self, probabilities: Tensor) -> candle_core::Result<Tensor>;
 }
 
 /// The engine on candle tensors.
@@ -125,7 +138,9 @@ impl CandleEngine {
             Gradients::Off => {
                 candle_nn::ops::layer_norm(&x.contiguous()?, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
             }
-            Gradients::On => candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON),
+            Gradients::On | Gradients::Watched(_) => {
+                candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
+            }
         }
     }
 
@@ -139,7 +154,7 @@ impl CandleEngine {
     fn softmax(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match self.gradients {
             Gradients::Off => candle_nn::ops::softmax_last_dim(x),
-            Gradients::On => candle_nn::ops::softmax(x, D::Minus1),
+            Gradients::On | Gradients::Watched(_) => candle_nn::ops::softmax(x, D::Minus1),
         }
     }
 
@@ -157,7 +172,11 @@ impl CandleEngine {
             Some(bias) => scores.broadcast_add(bias)?,
             None => scores,
         };
-        self.softmax(&scores)?.matmul(&v.contiguous()?)
+        let probabilities = match &self.gradients {
+            Gradients::Watched(watch) => watch.attention(self.softmax(&scores)?)?,
+            Gradients::Off | Gradients::On => self.softmax(&scores)?,
+        };
+        probabilities.matmul(&v.contiguous()?)
     }
 
     /// `(n, n)`: zero where query row may look at key column, minus infinity elsewhere.
