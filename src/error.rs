@@ -63,6 +63,14 @@ pub enum Error {
         /// What to do about it.
         hint: Option<String>,
     },
+    /// One sample of a training's data can't be used.
+    #[error("cannot use the sample `{name}`: {problem}")]
+    Sample {
+        /// Where it stands.
+        name: String,
+        /// What was expected and found.
+        problem: String,
+    },
     /// A file is not weights at all, or damaged as a whole.
     #[error("`{}` is not {expected}: found {found}", path.display())]
     NotWeights {
@@ -138,7 +146,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Usage { .. } => ErrorKind::Usage,
-            Error::Picture { .. } => ErrorKind::Input,
+            Error::Picture { .. } | Error::Sample { .. } => ErrorKind::Input,
             Error::NotWeights { .. }
             | Error::ForeignPickle { .. }
             | Error::UnreadableTensor { .. }
@@ -163,7 +171,11 @@ impl Error {
             Error::NotWeights { .. } => Some(
                 "fetch or save the file again, or name another: `longclip model list` shows the models that have names",
             ),
-            Error::Read { .. } | Error::Write { .. } | Error::UnreadableTensor { .. } | Error::Compute { .. } => None,
+            Error::Read { .. }
+            | Error::Write { .. }
+            | Error::Sample { .. }
+            | Error::UnreadableTensor { .. }
+            | Error::Compute { .. } => None,
         }
     }
 

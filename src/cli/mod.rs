@@ -6,26 +6,23 @@ mod bench;
 mod classify;
 mod completions;
 mod embed;
-mod explain;
 mod find_model;
 mod input_flags;
 mod interrupt;
-mod label_cache;
-mod label_flags;
-mod labelling;
 mod man;
 mod model;
 mod model_flags;
 mod output_flags;
+mod own_labels;
 mod pictures;
 mod progress;
 mod report;
 mod run_flags;
-mod score_flags;
-mod scorer;
 mod sort;
 mod tally;
 mod tokens;
+#[cfg(feature = "train")]
+mod train;
 
 use std::process::ExitCode;
 
@@ -60,6 +57,8 @@ enum Command {
     Embed(embed::Args),
     Sort(sort::Args),
     Tokens(tokens::Args),
+    #[cfg(feature = "train")]
+    Train(train::Args),
     Model(model::Args),
     Bench(bench::Args),
     Completions(completions::Args),
@@ -92,6 +91,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Embed(args) => embed::run(&args, report),
         Command::Sort(args) => sort::run(&args, report),
         Command::Tokens(args) => tokens::run(&args, report),
+        #[cfg(feature = "train")]
+        Command::Train(args) => train::run(&args, report),
         Command::Model(args) => model::run(&args, report),
         Command::Bench(args) => bench::run(&args, report),
         Command::Completions(args) => completions::run(&args),

@@ -144,7 +144,7 @@ fn cpu_level() -> longclip::Result<Option<Level>> {
     Ok(Some(level))
 }
 
-fn parse_device(text: &str) -> Result<DeviceChoice, String> {
+pub(super) fn parse_device(text: &str) -> Result<DeviceChoice, String> {
     let (kind, ordinal) = text.split_once(':').unwrap_or((text, "0"));
     let ordinal: usize = ordinal
         .parse()

@@ -15,6 +15,7 @@ mod attention;
 mod buffer;
 mod cores;
 pub mod cpu;
+pub(crate) mod gradients;
 pub(crate) mod jpeg;
 mod linear;
 mod norm;

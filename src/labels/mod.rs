@@ -7,9 +7,7 @@
 
 mod cache;
 pub mod files;
-mod groups;
 mod list;
-mod neutral;
 mod notice;
 mod prompts;
 mod templates;
@@ -17,14 +15,12 @@ mod templates;
 use std::ops::Range;
 
 pub use self::cache::VectorCache;
-pub use self::groups::Groups;
 pub use self::list::{Label, LabelList};
-pub use self::neutral::neutral_prompts;
 pub use self::notice::Notice;
 pub use self::prompts::{LongText, PromptEncoder};
 pub use self::templates::{PublishedTemplates, Template, read_templates};
 use crate::error::{Error, Result};
-use crate::model::{Embeddings, LongClip, MeasuredTexts, TextEmbeddings, norm, normalize};
+use crate::model::{Embeddings, LongClip, TextEmbeddings, normalize};
 
 /// How the prompts of a label become its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,7 +28,7 @@ pub enum Combine {
     /// One row: the mean of the prompts' directions. A single prompt keeps its length.
     #[default]
     Mean,
-    /// A row a prompt, as the tower gives it; the nearest one counts.
+    /// A row a prompt, each unit length; the nearest one counts.
     Max,
 }
 
@@ -68,19 +64,11 @@ impl Recipe<'_> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelSet {
     labels: Vec<String>,
-    groups: Groups,
+    groups: Vec<Option<String>>,
     /// The rows of each label, end to end.
     rows: Vec<Range<usize>>,
-    texts: MeasuredTexts,
-    /// The first label with a row that is a mean.
-    averaged: Option<usize>,
+    embeddings: TextEmbeddings,
     notices: Vec<Notice>,
-}
-
-/// The rows of a set that is being encoded.
-struct Rows {
-    of_label: Vec<Range<usize>>,
-    embeddings: Embeddings,
 }
 
 /// Prompts that are encoded before they are combined and let go: some 10 MB of rows.
@@ -105,19 +93,17 @@ impl LabelSet {
         if list.is_empty() {
             return Err(LabelSet::none_given());
         }
-        let labels = list.labels();
-        let mut notices = list.notices().to_vec();
-        if !recipe.templates.is_empty() && labels.iter().all(|label| !label.prompts.is_empty()) {
-            notices.push(Notice::TemplatesUnused);
-        }
-        let prompts: Vec<Vec<String>> = labels.iter().map(|label| recipe.prompts(label)).collect();
-        if recipe.combine == Combine::Max && prompts.iter().all(|prompts| prompts.len() == 1) {
-            notices.push(Notice::CombineUnused);
-        }
-        let mut rows = Rows {
-            of_label: Vec::with_capacity(labels.len()),
-            embeddings: Embeddings::new(Vec::new(), encoder.embed_dim()),
+        let mut set = LabelSet {
+            labels: list.labels().iter().map(|label| label.name.clone()).collect(),
+            groups: list.labels().iter().map(|label| label.group.clone()).collect(),
+            rows: Vec::with_capacity(list.labels().len()),
+            embeddings: TextEmbeddings(Embeddings::new(Vec::new(), encoder.embed_dim())),
+            notices: list.notices().to_vec(),
         };
+        if !recipe.templates.is_empty() && list.labels().iter().all(|label| !label.prompts.is_empty()) {
+            set.notices.push(Notice::TemplatesUnused);
+        }
+        let prompts: Vec<Vec<String>> = list.labels().iter().map(|label| recipe.prompts(label)).collect();
         let mut rest = prompts.as_slice();
         while !rest.is_empty() {
             let mut n_prompts = 0;
@@ -126,26 +112,26 @@ impl LabelSet {
                 n_prompts <= PROMPTS_AT_ONCE
             });
             let (now, later) = rest.split_at(fits.count().max(1));
-            rows.append(now, recipe.combine, encoder)?;
+            set.append(now, recipe.combine, encoder)?;
             rest = later;
         }
-        notices.extend(encoder.take_notices());
-        let in_parts = |prompt: &String| {
-            let is_it = |notice: &Notice| matches!(notice, Notice::Chunked { text, .. } if text == prompt);
-            notices.iter().any(is_it)
+        set.notices.extend(encoder.take_notices());
+        Ok(set)
+    }
+
+    fn append(&mut self, labels: &[Vec<String>], combine: Combine, encoder: &mut PromptEncoder<'_>) -> Result<()> {
+        let rows = match combine {
+            Combine::Mean => encoder.means(labels)?,
+            Combine::Max => encoder.encode(&labels.concat())?,
         };
-        let is_mean = |prompts: &Vec<String>| {
-            (recipe.combine == Combine::Mean && prompts.len() > 1) || prompts.iter().any(in_parts)
-        };
-        let averaged = prompts.iter().position(is_mean);
-        Ok(LabelSet {
-            labels: labels.iter().map(|label| label.name.clone()).collect(),
-            groups: Groups::new(labels),
-            rows: rows.of_label,
-            texts: MeasuredTexts::new(TextEmbeddings(rows.embeddings)),
-            averaged,
-            notices,
-        })
+        let mut start = self.embeddings.0.len();
+        for prompts in labels {
+            let n_rows = if combine == Combine::Mean { 1 } else { prompts.len() };
+            self.rows.push(start..start + n_rows);
+            start += n_rows;
+        }
+        self.embeddings.0.append(&rows);
+        Ok(())
     }
 
     /// What is wrong where there is no label.
@@ -161,19 +147,14 @@ impl LabelSet {
         &self.labels
     }
 
-    /// The groups that the labels make.
-    pub fn groups(&self) -> &Groups {
+    /// The group of each label, where it has one.
+    pub fn groups(&self) -> &[Option<String>] {
         &self.groups
     }
 
     /// The rows of each label, `(n_rows, embed_dim)` all together; not normalised where a label has one prompt.
     pub fn embeddings(&self) -> &TextEmbeddings {
-        self.texts.rows()
-    }
-
-    /// As [`LabelSet::embeddings`], with the rows' lengths: what `score` compares pictures with.
-    pub fn texts(&self) -> &MeasuredTexts {
-        &self.texts
+        &self.embeddings
     }
 
     /// Which rows of the embeddings belong to each label: one, or one a prompt with [`Combine::Max`].
@@ -181,31 +162,9 @@ impl LabelSet {
         &self.rows
     }
 
-    /// A label with a row that is a mean of several, where there is one: such a row has no length of its own.
-    pub fn averaged(&self) -> Option<&str> {
-        self.averaged.map(|label| self.labels[label].as_str())
-    }
-
     /// What the person should know.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
-    }
-}
-
-impl Rows {
-    fn append(&mut self, labels: &[Vec<String>], combine: Combine, encoder: &mut PromptEncoder<'_>) -> Result<()> {
-        let rows = match combine {
-            Combine::Mean => encoder.means(labels)?,
-            Combine::Max => encoder.encode(&labels.concat())?,
-        };
-        let mut start = self.embeddings.len();
-        for prompts in labels {
-            let n_rows = if combine == Combine::Mean { 1 } else { prompts.len() };
-            self.of_label.push(start..start + n_rows);
-            start += n_rows;
-        }
-        self.embeddings.append(&rows);
-        Ok(())
     }
 }
 
@@ -216,7 +175,7 @@ fn mean_direction(rows: &Embeddings) -> Vec<f32> {
     }
     let mut sum = vec![0f64; rows.embed_dim()];
     for row in rows.rows() {
-        let norm = norm(row);
+        let norm = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
         if norm > 0.0 {
             sum.iter_mut()
                 .zip(row)

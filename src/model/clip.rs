@@ -84,8 +84,6 @@ pub struct LongClip {
     /// Device, number type and the like, as far as a number may depend on them.
     computed_with: String,
     towers: Towers,
-    /// The image tower for gradients, prepared on first use.
-    pub(super) differentiable: OnceLock<VisionTower<CandleEngine>>,
 }
 
 impl LongClip {
@@ -140,7 +138,6 @@ impl LongClip {
             sizes,
             activation,
             logit_scale,
-            differentiable: OnceLock::new(),
         })
     }
 
@@ -162,19 +159,6 @@ impl LongClip {
     /// The preprocessing that this model's pictures need; change its limits or orientation on a clone.
     pub fn preprocess(&self) -> &Preprocess {
         &self.preprocess
-    }
-
-    /// The weights.
-    pub(super) fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
-    }
-
-    /// Where candle's tensors of this model live.
-    pub(super) fn candle_device(&self) -> Device {
-        match &self.towers {
-            Towers::Candle(towers) => towers.engine.device.clone(),
-            Towers::Cpu(_) => Device::Cpu,
-        }
     }
 
     /// What a kept text embedding is valid for, as 32 hexadecimal digits: these weights, read and computed like this, by
@@ -327,7 +311,7 @@ impl Towers {
             Ok(Towers::Cpu(Box::new(LazyTowers::new(engine, Arc::clone(&checkpoint)))))
         };
         let on_device = |dtype| {
-            let engine = CandleEngine::new(open_device(options.device)?, dtype);
+            let engine = CandleEngine::new(options.device.open()?, dtype);
             let source: Arc<dyn TensorSource> = checkpoint.clone();
             Ok(Towers::Candle(Box::new(LazyTowers::new(engine, source))))
         };
@@ -350,19 +334,27 @@ impl Towers {
     }
 }
 
-fn open_device(choice: DeviceChoice) -> Result<Device> {
-    let (name, opened) = match choice {
-        DeviceChoice::Cpu => return Ok(Device::Cpu),
-        DeviceChoice::Cuda(ordinal) => (format!("cuda:{ordinal}"), Device::new_cuda(ordinal)),
-        DeviceChoice::Metal(ordinal) => (format!("metal:{ordinal}"), Device::new_metal(ordinal)),
-    };
-    opened.map_err(|source| {
-        let feature = name.split(':').next().unwrap_or_default();
-        Error::usage(
-            format!("device `{name}` can't be used: {source}"),
-            format!("this needs such a card and a build with `--features {feature}`; `--device cpu` works everywhere"),
-        )
-    })
+impl DeviceChoice {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if it is not there, or this build has no part for it.
+    pub fn open(self) -> Result<Device> {
+        let (name, opened) = match self {
+            DeviceChoice::Cpu => return Ok(Device::Cpu),
+            DeviceChoice::Cuda(ordinal) => (format!("cuda:{ordinal}"), Device::new_cuda(ordinal)),
+            DeviceChoice::Metal(ordinal) => (format!("metal:{ordinal}"), Device::new_metal(ordinal)),
+        };
+        opened.map_err(|source| {
+            let feature = name.split(':').next().unwrap_or_default();
+            Error::usage(
+                format!("device `{name}` can't be used: {source}"),
+                format!(
+                    "this needs such a card and a build with `--features {feature}`; `--device cpu` works everywhere"
+                ),
+            )
+        })
+    }
 }
 
 /// An engine and its towers, each prepared when it is first used.

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
@@ -18,10 +19,21 @@ pub(super) fn write<'a>(
     tensors: impl Iterator<Item = (String, &'a Tensor)>,
     about: HashMap<String, String>,
 ) -> Result<()> {
-    let unfinished = beside(path);
     let tensors = tensors.map(|(name, tensor)| (name, InF32(tensor)));
-    let written = safetensors::serialize_to_file(tensors, Some(about), &unfinished)
-        .map_err(std::io::Error::other)
+    in_its_place(path, |unfinished| {
+        safetensors::serialize_to_file(tensors, Some(about), unfinished).map_err(io::Error::other)
+    })
+}
+
+/// Writes a file of bytes, whole or not at all.
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    in_its_place(path, |unfinished| fs::write(unfinished, bytes))
+}
+
+/// Has a file written beside its place, and moves it there once it is on the disk.
+fn in_its_place(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let unfinished = beside(path);
+    let written = write(&unfinished)
         .and_then(|()| File::open(&unfinished)?.sync_all())
         .and_then(|()| fs::rename(&unfinished, path));
     written.map_err(|source| {
@@ -35,7 +47,7 @@ pub(super) fn write<'a>(
 }
 
 /// Where a file is written before it has its name.
-pub(super) fn beside(path: &Path) -> PathBuf {
+fn beside(path: &Path) -> PathBuf {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
     PathBuf::from(unfinished)

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 
+use super::in_place;
 use super::parameters::Parameters;
 use super::pcm::{BatchEmbeddings, Losses, Matching, losses};
 use crate::error::{Error, Result};
-use crate::model::engine::{CandleEngine, Gradients as Differentiable};
+use crate::model::engine::{CandleEngine, Gradients as Differentiable, TensorSource};
 use crate::model::{TextTower, TokenBatch, VisionTower};
 use crate::preprocess::Pixels;
 
@@ -44,14 +45,42 @@ impl Gradients {
     /// # Errors
     /// [`Error::Compute`] if the device fails.
     pub fn norm(&self) -> Result<f64> {
-        let square = |gradient: &Tensor| gradient.sqr()?.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>();
+        let square = |gradient: &Tensor| match in_place::square_sum(gradient) {
+            Some(sum) => Ok(sum),
+            None => gradient.sqr()?.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>(),
+        };
         let squares: candle_core::Result<Vec<f64>> = self.by_name.values().map(square).collect();
         let squares = squares.map_err(Error::compute("the gradients' norm"))?;
         Ok(squares.iter().sum::<f64>().sqrt())
     }
 }
 
-/// Both towers on the parameters' values of this moment.
+/// What the towers are computed on.
+#[derive(Debug, Clone)]
+pub struct Computing {
+    /// Where tensors live.
+    pub device: Device,
+    /// The number type of the towers' arithmetic. Parameters, losses and the optimizer stay in f32.
+    pub dtype: DType,
+}
+
+impl Computing {
+    /// f32 on the CPU.
+    pub const CPU: Computing = Computing {
+        device: Device::Cpu,
+        dtype: DType::F32,
+    };
+
+    /// The fastest operations with gradients that there are for it.
+    pub(super) fn way_back(&self) -> Differentiable {
+        match (&self.device, self.dtype) {
+            (Device::Cpu, DType::F32) => Differentiable::Fused,
+            _ => Differentiable::Composed,
+        }
+    }
+}
+
+/// Both towers on a model's values of this moment.
 pub struct Towers {
     engine: CandleEngine,
     vision: VisionTower<CandleEngine>,
@@ -63,44 +92,75 @@ impl Towers {
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
-    pub fn load(parameters: &Parameters, device: &Device) -> Result<Self> {
+    pub fn load(parameters: &Parameters, computing: &Computing) -> Result<Self> {
+        Towers::of(parameters, parameters, computing, computing.way_back())
+    }
+
+    /// Takes the towers from a source that has the same tensors as the parameters.
+    pub(super) fn of(
+        source: &(dyn TensorSource + 'static),
+        parameters: &Parameters,
+        computing: &Computing,
+        gradients: Differentiable,
+    ) -> Result<Self> {
         let engine = CandleEngine {
-            device: device.clone(),
-            dtype: DType::F32,
-            gradients: Differentiable::On,
+            device: computing.device.clone(),
+            dtype: computing.dtype,
+            gradients,
         };
         let (sizes, activation) = (parameters.sizes(), parameters.activation());
         Ok(Towers {
-            vision: VisionTower::load(&engine, parameters, sizes, activation)?,
-            text: TextTower::load(&engine, parameters, sizes, activation)?,
+            vision: VisionTower::load(&engine, source, sizes, activation)?,
+            text: TextTower::load(&engine, source, sizes, activation)?,
             engine,
         })
     }
 
-    /// Embeddings of images, `(n, embed_dim)`, not normalised.
+    /// Embeddings of images, `(n, embed_dim)`, f32, not normalised.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
     pub fn embed_images(&self, pictures: &[&Pixels]) -> Result<Tensor> {
-        self.vision.forward(&self.engine, pictures)
+        in_f32(self.vision.forward(&self.engine, pictures)?)
     }
 
-    /// Embeddings of texts by their token ids, `(n, embed_dim)`, not normalised.
+    /// Embeddings of texts by their token ids, `(n, embed_dim)`, f32, not normalised.
     ///
     /// # Errors
     /// [`Error::Usage`] for ids that the model doesn't know; [`Error::Compute`] if the device fails.
     pub fn embed_texts<'a>(&self, texts: impl Iterator<Item = &'a [u32]>) -> Result<Tensor> {
-        self.text.forward(&self.engine, &TokenBatch::new(texts)?)
+        in_f32(self.text.forward(&self.engine, &TokenBatch::new(texts)?)?)
     }
 
-    fn embed(&self, batch: &[Example]) -> Result<BatchEmbeddings> {
+    /// Long and short captions are one batch: a short one is mostly the beginning of its long one, and costs little then.
+    fn embed(&self, batch: &[Example], matching: &Matching) -> Result<BatchEmbeddings> {
         let pictures: Vec<&Pixels> = batch.iter().map(|example| &example.pixels).collect();
+        let image = self.embed_images(&pictures)?;
+        let long = batch.iter().map(|example| example.long.as_slice());
+        if matching.components.is_none() {
+            let long = self.embed_texts(long)?;
+            return Ok(BatchEmbeddings {
+                short: long.detach(),
+                image,
+                long,
+            });
+        }
+        let n = batch.len();
+        let short = batch.iter().map(|example| example.short.as_slice());
+        let both = self.embed_texts(long.chain(short))?;
+        let part = |first| both.narrow(0, first, n).map_err(Error::compute("embedding a batch"));
         Ok(BatchEmbeddings {
-            image: self.embed_images(&pictures)?,
-            long: self.embed_texts(batch.iter().map(|example| example.long.as_slice()))?,
-            short: self.embed_texts(batch.iter().map(|example| example.short.as_slice()))?,
+            image,
+            long: part(0)?,
+            short: part(n)?,
         })
     }
+}
+
+fn in_f32(embeddings: Tensor) -> Result<Tensor> {
+    embeddings
+        .to_dtype(DType::F32)
+        .map_err(Error::compute("reading embeddings"))
 }
 
 /// The gradients of a batch, computed at most `micro_batch` samples at a time.
@@ -113,23 +173,34 @@ impl Towers {
 /// If the batch is empty or `micro_batch` is 0.
 pub fn gradients(
     parameters: &Parameters,
-    device: &Device,
+    computing: &Computing,
+    batch: &[Example],
+    micro_batch: usize,
+    matching: &Matching,
+) -> Result<Gradients> {
+    let towers = Towers::load(parameters, computing)?;
+    gradients_of(parameters, &towers, batch, micro_batch, matching)
+}
+
+/// As [`gradients`], of towers that were taken from the parameters.
+pub(super) fn gradients_of(
+    parameters: &Parameters,
+    towers: &Towers,
     batch: &[Example],
     micro_batch: usize,
     matching: &Matching,
 ) -> Result<Gradients> {
     assert!(!batch.is_empty() && micro_batch > 0, "a batch has at least one sample");
-    let towers = Towers::load(parameters, device)?;
-    let logit_scale = crate::model::engine::TensorSource::tensor(parameters, "logit_scale", DType::F32, device)?;
+    let logit_scale = parameters.tensor("logit_scale", DType::F32, &towers.engine.device)?;
     if batch.len() <= micro_batch {
-        let embeddings = towers.embed(batch)?;
+        let embeddings = towers.embed(batch, matching)?;
         return of_embeddings(&embeddings, &logit_scale, matching)
             .and_then(|(losses, store)| result(parameters, &losses, store))
             .map_err(Error::compute("a training step"));
     }
     let mut parts = Vec::new();
     for part in batch.chunks(micro_batch) {
-        parts.push(towers.embed(part)?);
+        parts.push(towers.embed(part, matching)?.detached());
     }
     let whole = joined(&parts).map_err(Error::compute("joining a batch"))?;
     drop(parts);
@@ -138,7 +209,7 @@ pub fn gradients(
     let by_embedding = whole.gradients(&mut store).map_err(Error::compute("a training step"))?;
     let mut sum = result(parameters, &losses, store).map_err(Error::compute("a training step"))?;
     for (i, part) in batch.chunks(micro_batch).enumerate() {
-        let embeddings = towers.embed(part)?;
+        let embeddings = towers.embed(part, matching)?;
         carry_on(&embeddings, &by_embedding, i * micro_batch)
             .and_then(|store| add(&mut sum.by_name, parameters, store))
             .map_err(Error::compute("a training step"))?;
@@ -190,8 +261,8 @@ struct WholeBatch {
 
 fn joined(parts: &[BatchEmbeddings]) -> candle_core::Result<WholeBatch> {
     let join = |of: fn(&BatchEmbeddings) -> &Tensor| {
-        let detached: Vec<Tensor> = parts.iter().map(|part| of(part).detach()).collect();
-        Var::from_tensor(&Tensor::cat(&detached, 0)?)
+        let parts: Vec<&Tensor> = parts.iter().map(of).collect();
+        Var::from_tensor(&Tensor::cat(&parts, 0)?)
     };
     Ok(WholeBatch {
         image: join(|part| &part.image)?,

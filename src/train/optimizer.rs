@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
+use serde::Serialize;
 
+use super::in_place::{self, Step};
 use crate::error::{Error, Result};
 
 /// What AdamW is set by.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct AdamWSettings {
     /// How much of the mean of gradients is kept each step.
     pub beta_1: f64,
@@ -58,6 +60,27 @@ impl AdamW {
         }
     }
 
+    /// What it remembers, by name: running means of gradients, and of their squares.
+    pub(super) fn memory(&self) -> impl Iterator<Item = (&String, &Tensor, &Tensor)> {
+        let moments = self.moments.iter();
+        moments.map(|(name, Moments { mean, square })| (name, mean, square))
+    }
+
+    /// An optimizer that has done so many steps and remembers this.
+    pub(super) fn remembering(
+        settings: AdamWSettings,
+        n_steps: u64,
+        memory: impl Iterator<Item = (String, Tensor, Tensor)>,
+    ) -> Self {
+        AdamW {
+            settings,
+            n_steps,
+            moments: memory
+                .map(|(name, mean, square)| (name, Moments { mean, square }))
+                .collect(),
+        }
+    }
+
     /// Moves each variable that has a gradient.
     ///
     /// # Errors
@@ -86,22 +109,46 @@ impl AdamW {
             weight_decay,
         } = self.settings;
         let gradient = gradient.detach();
-        let (mean, square) = match self.moments.get(name) {
-            Some(moments) => (moments.mean.clone(), moments.square.clone()),
+        let (mean, square) = match self.moments.remove(name) {
+            Some(Moments { mean, square }) => (mean, square),
             None => (gradient.zeros_like()?, gradient.zeros_like()?),
         };
-        let mean = ((mean * beta_1)? + (&gradient * (1.0 - beta_1))?)?;
-        let square = ((square * beta_2)? + (gradient.sqr()? * (1.0 - beta_2))?)?;
         // Both means began at 0; these factors make up for it.
         let step = self.n_steps as f64;
         let (mean_bias, square_bias) = (1.0 - beta_1.powf(step), 1.0 - beta_2.powf(step));
-        let root = ((square.sqrt()? / square_bias.sqrt())? + epsilon)?;
-        let moved = ((&mean / root)? * (rate / mean_bias))?;
-        let decayed = (var.as_detached_tensor() * (1.0 - rate * weight_decay))?;
-        var.set(&(decayed - moved)?)?;
+        let step = Step {
+            beta_1,
+            beta_2,
+            epsilon,
+            kept: 1.0 - rate * weight_decay,
+            rate: rate / mean_bias,
+            square_root_bias: square_bias.sqrt(),
+        };
+        let (mean, square) = match (var.device(), var.dtype()) {
+            (Device::Cpu, DType::F32) => {
+                in_place::step(var, &mean, &square, &gradient, step)?;
+                (mean, square)
+            }
+            _ => step_of_tensors(var, (mean, square), &gradient, step)?,
+        };
         self.moments.insert(name.to_owned(), Moments { mean, square });
         Ok(())
     }
+}
+
+/// The formula on tensors of any device and type; gives the new means.
+fn step_of_tensors(
+    var: &Var,
+    (mean, square): (Tensor, Tensor),
+    gradient: &Tensor,
+    step: Step,
+) -> candle_core::Result<(Tensor, Tensor)> {
+    let mean = ((mean * step.beta_1)? + (gradient * (1.0 - step.beta_1))?)?;
+    let square = ((square * step.beta_2)? + (gradient.sqr()? * (1.0 - step.beta_2))?)?;
+    let root = ((square.sqrt()? / step.square_root_bias)? + step.epsilon)?;
+    let moved = ((&mean / root)? * step.rate)?;
+    var.set(&((var.as_detached_tensor() * step.kept)? - moved)?)?;
+    Ok((mean, square))
 }
 
 /// The learning rate of each step: up in a line, down as half a cosine.
@@ -130,7 +177,7 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::testing::values;
+    use crate::train::testing::{uniform, values};
 
     #[test]
     fn the_rate_rises_in_a_line_and_falls_to_nothing() {
@@ -156,6 +203,45 @@ mod tests {
             .unwrap();
         for (found, expected) in values(&var).iter().zip([0.999 - 0.1, -1.998 + 0.1, 2.997]) {
             assert!((found - expected).abs() < 1e-5, "{found} for {expected}");
+        }
+    }
+
+    /// Three steps in f32 on the CPU, in place or by the formula on tensors.
+    fn stepped(n: usize, step: impl Fn(&Var, (Tensor, Tensor), &Tensor, Step) -> (Tensor, Tensor)) -> Vec<f64> {
+        let tensor = |name: &str| {
+            let values: Vec<f32> = uniform(name, n).into_iter().map(|x| x as f32).collect();
+            Tensor::from_vec(values, n, &Device::Cpu).unwrap()
+        };
+        let var = Var::from_tensor(&tensor("weights")).unwrap();
+        let zeros = || var.zeros_like().unwrap();
+        let mut means = (zeros(), zeros());
+        for i in 1..4 {
+            let numbers = Step {
+                beta_1: 0.9,
+                beta_2: 0.999,
+                epsilon: 1e-8,
+                kept: 0.999,
+                rate: 0.01 / (1.0 - 0.9f64.powi(i)),
+                square_root_bias: (1.0 - 0.999f64.powi(i)).sqrt(),
+            };
+            means = step(&var, means, &tensor(&format!("gradient {i}")), numbers);
+        }
+        [values(&var), values(&means.0), values(&means.1)].concat()
+    }
+
+    #[test]
+    fn steps_in_place_are_those_of_the_formula() {
+        for n in [1, 17, 40_000] {
+            let in_place = stepped(n, |var, (mean, square), gradient, step| {
+                in_place::step(var, &mean, &square, gradient, step).unwrap();
+                (mean, square)
+            });
+            let by_formula = stepped(n, |var, means, gradient, step| {
+                step_of_tensors(var, means, gradient, step).unwrap()
+            });
+            for (found, expected) in in_place.iter().zip(by_formula) {
+                assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+            }
         }
     }
 

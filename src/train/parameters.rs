@@ -4,6 +4,7 @@
 //! `train/train.py`, and `model_longclip.py`, `mask1` and `mask2`); a base with 77 rows gets both by stretching. The
 //! towers take their tensors from here by name, so that gradients arrive at the variables.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
@@ -13,6 +14,7 @@ use crate::model::engine::{Table, TensorSource};
 use crate::weights::{Activation, Checkpoint, FIXED_ROWS, Sizes};
 
 const POSITIONS: &str = "positional_embedding";
+/// The second, trained table.
 const RESIDUAL_POSITIONS: &str = "positional_embedding_res";
 
 /// A model's tensors in f32, those that are trained apart from those that are not.
@@ -31,14 +33,8 @@ impl Parameters {
     /// [`Error::BadTensors`] for a weight that isn't finite; [`Error::Usage`] if a prefix is no tensor's, or nothing is
     /// left to train; [`Error::Compute`] if the device fails.
     pub fn from_checkpoint(checkpoint: &Checkpoint, freeze: &[String], device: &Device) -> Result<Self> {
-        let sizes = checkpoint.sizes().clone();
-        let mut parameters = Parameters {
-            activation: checkpoint.activation(),
-            trained: BTreeMap::new(),
-            frozen: BTreeMap::new(),
-            sizes,
-        };
-        let is_stretched = parameters.sizes.context_length != parameters.sizes.stored_context_length;
+        let mut sizes = checkpoint.sizes().clone();
+        let is_stretched = sizes.context_length != sizes.stored_context_length;
         let mut tensors = Vec::new();
         for (name, _) in checkpoint.tensors() {
             if !(is_stretched && name == POSITIONS) {
@@ -46,12 +42,30 @@ impl Parameters {
             }
         }
         if is_stretched {
-            let shape = (parameters.sizes.context_length, parameters.sizes.text_width);
+            let shape = (sizes.context_length, sizes.text_width);
             let table = || Tensor::from_vec(checkpoint.text_positions()?, shape, device).map_err(moving(POSITIONS));
             tensors.push((POSITIONS.into(), table()?));
             tensors.push((RESIDUAL_POSITIONS.into(), table()?));
+            sizes.stored_context_length = sizes.context_length;
         }
+        Parameters::of_tensors(tensors, sizes, checkpoint.activation(), freeze)
+    }
+
+    /// Takes named tensors, which are those of a CLIP of these sizes; what is trained of them is as in
+    /// [`Parameters::from_checkpoint`].
+    pub(super) fn of_tensors(
+        tensors: Vec<(String, Tensor)>,
+        sizes: Sizes,
+        activation: Activation,
+        freeze: &[String],
+    ) -> Result<Self> {
         check_prefixes(freeze, &tensors)?;
+        let mut parameters = Parameters {
+            sizes,
+            activation,
+            trained: BTreeMap::new(),
+            frozen: BTreeMap::new(),
+        };
         let has_two_tables = tensors.iter().any(|(name, _)| name == RESIDUAL_POSITIONS);
         for (name, tensor) in tensors {
             let stays = freeze.iter().any(|prefix| name.starts_with(prefix.as_str()));
@@ -90,6 +104,29 @@ impl Parameters {
         trained.chain(frozen).collect()
     }
 
+    /// The inverse temperature's logarithm, as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] if the device fails.
+    pub fn logit_scale(&self) -> Result<f64> {
+        let scale = self.tensor("logit_scale", DType::F64, &Device::Cpu)?;
+        scale.to_scalar().map_err(Error::compute("reading the temperature"))
+    }
+
+    /// Makes the inverse temperature's logarithm this, trained or not.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] if the device fails.
+    pub fn set_logit_scale(&mut self, value: f64) -> Result<()> {
+        const NAME: &str = "logit_scale";
+        let scale = Tensor::new(value as f32, &Device::Cpu).map_err(moving(NAME))?;
+        self.set(NAME, &scale)?;
+        if let Some(frozen) = self.frozen.get_mut(NAME) {
+            *frozen = scale.to_device(frozen.device()).map_err(moving(NAME))?;
+        }
+        Ok(())
+    }
+
     /// Sets a variable's value.
     ///
     /// # Errors
@@ -120,6 +157,43 @@ fn moving(name: &str) -> impl FnOnce(candle_core::Error) -> Error {
     Error::compute(format!("moving `{name}` to the device"))
 }
 
+/// How many position tables the text tower has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tables {
+    One,
+    /// One that stays and one that is trained.
+    Two,
+}
+
+impl Tables {
+    /// Those among named tensors.
+    pub(super) fn among<Name: Borrow<str> + Ord, T>(tensors: &BTreeMap<Name, T>) -> Self {
+        match tensors.contains_key(RESIDUAL_POSITIONS) {
+            true => Tables::Two,
+            false => Tables::One,
+        }
+    }
+}
+
+/// The text positions of a model's tensors: one table, or the fixed one's first rows and the trained one's others.
+pub(super) fn text_positions(
+    source: &dyn TensorSource,
+    tables: Tables,
+    dtype: DType,
+    device: &Device,
+) -> Result<Table> {
+    let fixed = source.tensor(POSITIONS, dtype, device)?;
+    if tables == Tables::One {
+        return Ok(Table::Whole(fixed));
+    }
+    let trained = source.tensor(RESIDUAL_POSITIONS, dtype, device)?;
+    Ok(Table::Merged {
+        keep: FIXED_ROWS.min(trained.dims()[0]),
+        fixed,
+        trained,
+    })
+}
+
 impl TensorSource for Parameters {
     fn tensor(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor> {
         let tensor = match self.trained.get(name) {
@@ -136,14 +210,7 @@ impl TensorSource for Parameters {
     }
 
     fn text_positions(&self, dtype: DType, device: &Device) -> Result<Table> {
-        let fixed = self.tensor(POSITIONS, dtype, device)?;
-        if !self.tensors().contains_key(RESIDUAL_POSITIONS) {
-            return Ok(Table::Whole(fixed));
-        }
-        Ok(Table::Merged {
-            keep: FIXED_ROWS.min(self.sizes.context_length),
-            fixed,
-            trained: self.tensor(RESIDUAL_POSITIONS, dtype, device)?,
-        })
+        let tables = Tables::among(&self.tensors());
+        text_positions(self, tables, dtype, device)
     }
 }

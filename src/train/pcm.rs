@@ -2,16 +2,17 @@
 //!
 //! Images are matched with their long captions, and what they have in common with their batch, their principal
 //! components, with short captions: so the long captions' details don't cost the short captions' order of importance
-//! (Long-CLIP, arXiv 2403.15378, section 3.2; upstream `model_longclip.py`, `forward`). `step.rs` calls [`losses`] with
+//! (Long-CLIP, arXiv 2403.15378, section 3.2; upstream `model_longclip.py`, `forward`). `gradients.rs` calls [`losses`] with
 //! embeddings `(batch, embed_dim)` as the towers return them.
 
 use candle_core::Tensor;
+use serde::Serialize;
 
 use super::loss::clip_loss;
 use super::pca::principal_part;
 
 /// What the losses depend on besides embeddings.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Matching {
     /// How many principal components short captions are matched with; `None` leaves short captions out.
     pub components: Option<usize>,
@@ -38,6 +39,17 @@ pub struct BatchEmbeddings {
     pub long: Tensor,
     /// Of their short captions.
     pub short: Tensor,
+}
+
+impl BatchEmbeddings {
+    /// The same numbers without the way that they were computed, and so without what it keeps in memory.
+    pub(super) fn detached(&self) -> Self {
+        BatchEmbeddings {
+            image: self.image.detach(),
+            long: self.long.detach(),
+            short: self.short.detach(),
+        }
+    }
 }
 
 /// Both losses, scalars; training minimises their sum.

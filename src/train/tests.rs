@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 
-use super::gradients::{Example, Gradients, gradients};
+use super::gradients::{Computing, Example, Gradients, Towers, gradients, gradients_of};
 use super::optimizer::{AdamW, AdamWSettings, Schedule};
 use super::parameters::Parameters;
 use super::pcm::Matching;
@@ -43,7 +43,7 @@ fn parameters(freeze: &[&str]) -> Parameters {
 }
 
 fn compute(parameters: &Parameters, batch: &[Example], micro_batch: usize, matching: &Matching) -> Gradients {
-    gradients(parameters, &DEVICE, batch, micro_batch, matching).unwrap()
+    gradients(parameters, &Computing::CPU, batch, micro_batch, matching).unwrap()
 }
 
 #[test]
@@ -140,6 +140,28 @@ fn gradients_are_the_slopes_of_the_loss() {
         let slope = (loss_at(step) - loss_at(-step)) / (2.0 * step);
         parameters.set(name, &start).unwrap();
         assert_close(name, &[slope], &[length], 2e-2);
+    }
+}
+
+/// Layers with a way back of their own against candle's elementary operations, in both towers and whole batches.
+#[test]
+fn fused_layers_and_composed_ones_have_the_same_losses_and_gradients() {
+    use crate::model::engine::Gradients as How;
+    let (parameters, batch) = (parameters(&[]), small_batch(6));
+    let matching = Matching {
+        components: Some(3),
+        ..Matching::default()
+    };
+    let by = |how| {
+        let towers = Towers::of(&parameters, &parameters, &Computing::CPU, how).unwrap();
+        gradients_of(&parameters, &towers, &batch, 6, &matching).unwrap()
+    };
+    let (fused, composed) = (by(How::Fused), by(How::Composed));
+    assert_close("the long loss", &[fused.loss_long], &[composed.loss_long], 1e-5);
+    assert_close("the short loss", &[fused.loss_short], &[composed.loss_short], 1e-5);
+    assert!(fused.by_name.keys().eq(composed.by_name.keys()));
+    for (name, gradient) in &fused.by_name {
+        assert_close(name, &values(gradient), &values(&composed.by_name[name]), 1e-3);
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::layouts::{self, Layout, Making};
 use super::stored::TensorFile;
-use super::{Activation, Checkpoint, FileFormat};
+use super::{Activation, Checkpoint, FileFormat, Sizes};
 use crate::error::{Error, Result};
 
 /// Whose names a written model has.
@@ -44,7 +44,10 @@ pub fn export(checkpoint: &Checkpoint, layout: ExportLayout, target: &Path) -> R
     }
     let (weights, config) = match layout {
         ExportLayout::LongClip => return write_weights(checkpoint, layout, target).map(|()| vec![target.to_owned()]),
-        ExportLayout::HuggingFace => ("model.safetensors", ("config.json", huggingface_config(checkpoint))),
+        ExportLayout::HuggingFace => {
+            let config = config_of(checkpoint.sizes(), checkpoint.activation());
+            ("model.safetensors", ("config.json", config))
+        }
         ExportLayout::OpenClip => (
             "open_clip_model.safetensors",
             ("open_clip_config.json", openclip_config(checkpoint)),
@@ -269,9 +272,10 @@ fn header(tensors: &[Outgoing<'_>]) -> String {
     format!("{text:padded$}")
 }
 
-fn huggingface_config(checkpoint: &Checkpoint) -> Value {
-    let sizes = checkpoint.sizes();
-    let activation = match checkpoint.activation() {
+/// The `config.json` of a model, in transformers' words: also what tells this crate heads and activation, which tensors
+/// can't tell.
+pub fn config_of(sizes: &Sizes, activation: Activation) -> Value {
+    let activation = match activation {
         Activation::QuickGelu => "quick_gelu",
         Activation::Gelu => "gelu",
     };

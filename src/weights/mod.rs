@@ -4,6 +4,7 @@
 //! `layouts` says which of them is which; [`Checkpoint`] checks them all and hands them out under upstream's names.
 //! Files are mapped, not read, and nothing from a file is ever run.
 
+mod architecture;
 mod checkpoint;
 mod combine;
 mod config;
@@ -26,9 +27,10 @@ mod nearly_right;
 #[cfg(test)]
 mod tests;
 
+pub use self::architecture::Architecture;
 pub use self::checkpoint::{Checkpoint, FIXED_ROWS, LoadOptions, Rounding, Surplus};
 pub use self::config::Activation;
-pub use self::export::{ExportLayout, export};
+pub use self::export::{ExportLayout, config_of, export};
 pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 pub use self::sizes::Sizes;
 pub use self::stored::FileFormat;

@@ -125,7 +125,7 @@ impl Sequence {
     }
 
     /// Keys there are.
-    fn n_keys(&self) -> usize {
+    pub(super) fn n_keys(&self) -> usize {
         self.prefix.len() + self.keys.len()
     }
 
@@ -139,7 +139,7 @@ impl Sequence {
     }
 
     /// Keys that query `i` of this sequence sees.
-    fn visible(&self, mask: Mask, i: usize) -> usize {
+    pub(super) fn visible(&self, mask: Mask, i: usize) -> usize {
         match mask {
             Mask::None => self.n_keys(),
             Mask::Causal => self.n_keys() + i + 1 - self.queries.len(),

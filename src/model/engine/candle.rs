@@ -1,13 +1,12 @@
 //! The towers' operations on candle tensors: any device, any float type, with gradients where training wants them.
 //!
 //! This is the plain formulation: the oracle of the CPU engine, the path of CUDA and Metal, and what is differentiated.
-//! candle's fused layer norm and softmax have no backward pass, so [`Gradients::On`] composes both from differentiable
-//! operations; they agree to rounding.
-
-use std::sync::Arc;
+//! candle's fused layer norm and softmax have no backward pass, so [`Gradients::Composed`] composes both from
+//! differentiable operations; they agree to rounding. [`Gradients::Fused`] takes whole layers of `trained.rs` instead.
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
+use super::trained::{self, Stored};
 use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
 use crate::error::{Error, Result};
 use crate::weights::{Activation, Checkpoint};
@@ -16,23 +15,14 @@ use crate::weights::{Activation, Checkpoint};
 const QUICK_GELU_SLOPE: f64 = 1.702;
 
 /// Whether results can be differentiated.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gradients {
     /// Inference: candle's fused operations.
     Off,
-    /// Training: operations that have a backward pass.
-    On,
-    /// As [`Gradients::On`], with somebody who looks at each attention.
-    Watched(Arc<dyn Watch>),
-}
-
-/// Looks at each attention of a pass, in the blocks' order.
-pub trait Watch: Send + Sync + std::fmt::Debug {
-    /// Probabilities of keys, `(n_sequences, heads, n_queries, n_keys)`; the pass goes on with what is given back.
-    ///
-    /// # Errors
-    /// Those of candle.
-    fn attention(&self, probabilities: Tensor) -> candle_core::Result<Tensor>;
+    /// Training on any device: elementary operations, which have a backward pass.
+    Composed,
+    /// Training in f32 on a CPU: whole layers with a backward pass of their own.
+    Fused,
 }
 
 /// The engine on candle tensors.
@@ -76,9 +66,10 @@ impl TensorSource for Checkpoint {
 
 /// `x @ weight.T + bias`.
 pub struct Linear {
-    /// `(n_in, n_out)`: a transposed view of the stored weight, or a projection as stored.
+    /// As stored.
     weight: Tensor,
     bias: Option<Tensor>,
+    stored: Stored,
 }
 
 /// Gain and bias of a layer norm.
@@ -126,8 +117,15 @@ impl CandleEngine {
     }
 
     fn linear_forward(&self, x: &Tensor, linear: &Linear) -> candle_core::Result<Tensor> {
-        let y = x.matmul(&linear.weight)?;
-        match &linear.bias {
+        let Linear { weight, bias, stored } = linear;
+        if self.gradients == Gradients::Fused {
+            return trained::linear(x, weight, bias.as_ref(), *stored);
+        }
+        let y = match stored {
+            Stored::OutIn => x.matmul(&weight.t()?)?,
+            Stored::InOut => x.matmul(weight)?,
+        };
+        match bias {
             Some(bias) => y.broadcast_add(bias),
             None => Ok(y),
         }
@@ -138,14 +136,14 @@ impl CandleEngine {
             Gradients::Off => {
                 candle_nn::ops::layer_norm(&x.contiguous()?, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
             }
-            Gradients::On | Gradients::Watched(_) => {
-                candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
-            }
+            Gradients::Composed => candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON),
+            Gradients::Fused => trained::norm(x, &norm.weight, &norm.bias),
         }
     }
 
     fn activate(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
         match activation {
+            Activation::QuickGelu if self.gradients == Gradients::Fused => trained::quick_gelu(x),
             Activation::QuickGelu => x * candle_nn::ops::sigmoid(&(x * QUICK_GELU_SLOPE)?)?,
             Activation::Gelu => x.gelu_erf(),
         }
@@ -154,7 +152,7 @@ impl CandleEngine {
     fn softmax(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match self.gradients {
             Gradients::Off => candle_nn::ops::softmax_last_dim(x),
-            Gradients::On | Gradients::Watched(_) => candle_nn::ops::softmax(x, D::Minus1),
+            Gradients::Composed | Gradients::Fused => candle_nn::ops::softmax(x, D::Minus1),
         }
     }
 
@@ -172,11 +170,7 @@ impl CandleEngine {
             Some(bias) => scores.broadcast_add(bias)?,
             None => scores,
         };
-        let probabilities = match &self.gradients {
-            Gradients::Watched(watch) => watch.attention(self.softmax(&scores)?)?,
-            Gradients::Off | Gradients::On => self.softmax(&scores)?,
-        };
-        probabilities.matmul(&v.contiguous()?)
+        self.softmax(&scores)?.matmul(&v.contiguous()?)
     }
 
     /// `(n, n)`: zero where query row may look at key column, minus infinity elsewhere.
@@ -319,8 +313,13 @@ impl Engine for CandleEngine {
         };
         let made = || -> candle_core::Result<Linear> {
             Ok(Linear {
-                weight: part(weight.flatten_from(1)?)?.t()?,
+                weight: part(if weight.rank() > 2 {
+                    weight.flatten_from(1)?
+                } else {
+                    weight
+                })?,
                 bias: bias.map(part).transpose()?,
+                stored: Stored::OutIn,
             })
         };
         made().map_err(Error::compute(format!("preparing `{}`", names.weight)))
@@ -328,7 +327,11 @@ impl Engine for CandleEngine {
 
     fn projection(&self, source: &Self::Source, name: &str) -> Result<Linear> {
         let weight = source.tensor(name, self.dtype, &self.device)?;
-        Ok(Linear { weight, bias: None })
+        Ok(Linear {
+            weight,
+            bias: None,
+            stored: Stored::InOut,
+        })
     }
 
     fn norm(&self, source: &Self::Source, prefix: &str) -> Result<Norm> {
@@ -430,13 +433,19 @@ impl Engine for CandleEngine {
     }
 
     fn attend(&self, qkv: &Tensor, sequences: &Sequences, heads: usize, mask: Mask) -> Result<Tensor> {
-        self.attend_padded(qkv, sequences, heads, mask)
-            .map_err(Error::compute("attention"))
+        let attended = match self.gradients {
+            Gradients::Fused => trained::attend(qkv, sequences, heads, mask),
+            Gradients::Off | Gradients::Composed => self.attend_padded(qkv, sequences, heads, mask),
+        };
+        attended.map_err(Error::compute("attention"))
     }
 
     fn attend_one(&self, q: &Tensor, kv: &Tensor, sequences: &Sequences, heads: usize) -> Result<Tensor> {
-        self.attend_one_padded(q, kv, sequences, heads)
-            .map_err(Error::compute("attention"))
+        let attended = match self.gradients {
+            Gradients::Fused => trained::attend_one(q, kv, sequences, heads),
+            Gradients::Off | Gradients::Composed => self.attend_one_padded(q, kv, sequences, heads),
+        };
+        attended.map_err(Error::compute("attention"))
     }
 }
 

@@ -8,10 +8,11 @@
 mod candle;
 mod cpu;
 mod shelf;
+mod trained;
 
 use std::ops::Range;
 
-pub use self::candle::{CandleEngine, Gradients, Table, TensorSource, Watch};
+pub use self::candle::{CandleEngine, Gradients, Table, TensorSource};
 pub use self::cpu::CpuEngine;
 use crate::error::Result;
 use crate::weights::Activation;

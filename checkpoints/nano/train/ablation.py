@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""What stretching and primary component matching bring: nano trained on long captions with both, and without each.
+
+    checkpoints/nano/train/prepare.py --out nano-data --scenes 60000 --jobs 2       # see README.md
+    python3 checkpoints/nano/train/ablation.py --data nano-data --longclip target/release/longclip --out ablation [--steps 300]
+
+Three trainings of the same budget from the same 77-token base, by `longclip train`, differing in one flag each. Then, by
+`longclip embed` on pictures that no training saw: R@1 of scenes with long and with short captions, both ways, and zero-shot
+top-1 on CIFAR-10's test pictures with its ten names as `a photo of a NAME.`. Captions that read the same count as one.
+Prints the table of docs/train.md. Needs numpy.
+"""
+import argparse
+import json
+import os
+import random
+import subprocess
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+RUNS = {
+    "stretching and PCM": [],
+    "(a) no stretching": ["--no-stretch"],
+    "(b) no PCM": ["--no-pcm"],
+}
+
+
+def records(opt, name, source, n, seed):
+    """The first `n` of a source's records in an order of the seed, with absolute paths."""
+    path = os.path.join(opt.data, f"{name}.ndjson")
+    found = [r for r in map(json.loads, open(path)) if r["source"] == source]
+    random.Random(seed).shuffle(found)
+    return [dict(r, path=os.path.abspath(os.path.join(opt.data, r["path"]))) for r in found[:n]]
+
+
+def write(path, rows):
+    with open(path, "w") as f:
+        f.writelines(json.dumps(r) + "\n" for r in rows)
+    return path
+
+
+def embed(opt, model, flags, *, pictures=None, texts=None):
+    """Unit vectors of pictures or texts, by the product."""
+    out = os.path.join(opt.out, "vectors.npy")
+    source = os.path.join(opt.out, "wanted")
+    if pictures is not None:
+        write(source, [{"path": r["path"]} for r in pictures])
+        given = ["--ndjson-from", source]
+    else:
+        with open(source, "w") as f:
+            f.writelines(t.replace("\n", " ") + "\n" for t in texts)
+        given = ["--texts-file", source]
+    subprocess.run([opt.longclip, "embed", "-q", "--normalize", "--model", model, *flags, *given, "--output", out], check=True)
+    vectors = np.load(out)
+    os.remove(out)
+    return vectors
+
+
+def recall(image, text, captions):
+    same = np.array([captions.index(c) for c in captions])
+    near = image @ text.T
+    right = lambda nearest: float((same[nearest] == same).mean())
+    return right(near.argmax(1)), right(near.argmax(0))
+
+
+def evaluate(opt, model, flags, scenes, photos):
+    image = embed(opt, model, flags, pictures=scenes)
+    row = []
+    for kind in ("long", "short"):
+        captions = [r[kind] for r in scenes]
+        row += recall(image, embed(opt, model, flags, texts=captions), captions)
+    names = sorted({r["class"] for r in photos})
+    labels = embed(opt, model, flags, texts=[f"a photo of a {name}." for name in names])
+    nearest = (embed(opt, model, flags, pictures=photos) @ labels.T).argmax(1)
+    return row + [float(np.mean([names[i] == r["class"] for i, r in zip(nearest, photos)]))]
+
+
+def train(opt, name, flags):
+    out = os.path.join(opt.out, "run-" + "-".join(flags).strip("-") if flags else "run-both")
+    command = [opt.longclip, "train", "--base", opt.base, "--data", os.path.join(opt.out, "train.ndjson"), "--out", out, "--steps", str(opt.steps),
+               "--batch", str(opt.batch), "--lr", opt.lr, "--warmup", str(opt.steps // 10), "--seed", "1", "--resume", *flags]
+    print("$", " ".join(command), flush=True)
+    subprocess.run(command, check=True)
+    times = [json.loads(line)["step_ms"] for line in open(os.path.join(out, "metrics.ndjson"))]
+    return os.path.join(out, "last.safetensors"), sum(times) / 60e3
+
+
+def main(opt):
+    os.makedirs(opt.out, exist_ok=True)
+    training = records(opt, "train", "scenes", opt.scenes, 1) + records(opt, "train", "cifar10", opt.photos, 1)
+    write(os.path.join(opt.out, "train.ndjson"), training)
+    scenes, photos = records(opt, "val", "scenes", 1000, 2), records(opt, "val", "cifar10", 2000, 2)
+    rows = [("base, stretched, not trained", None, evaluate(opt, opt.base, [], scenes, photos))]
+    for name, flags in RUNS.items():
+        model, minutes = train(opt, name, flags)
+        rows.append((name, minutes, evaluate(opt, model, [f for f in flags if f == "--no-stretch"], scenes, photos)))
+    print(f"\n{len(training)} training samples, {opt.steps} steps of {opt.batch}, rate {opt.lr}; {len(scenes)} scenes, {len(photos)} photos\n")
+    print("| | long R@1, image to text | long R@1, text to image | short R@1, image to text | short R@1, text to image | CIFAR-10 top-1 | minutes |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for name, minutes, row in rows:
+        print(f"| {name} | " + " | ".join(f"{100 * x:.1f} %" for x in row) + f" | {'' if minutes is None else f'{minutes:.0f}'} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--longclip", default="target/release/longclip")
+    parser.add_argument("--base", default=os.path.join(HERE, "../../nano.safetensors"))
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--lr", default="1e-4")
+    parser.add_argument("--scenes", type=int, default=30000)
+    parser.add_argument("--photos", type=int, default=10000)
+    main(parser.parse_args())

@@ -1,0 +1,206 @@
+//! What a training can be told: where it begins, what on, how, and where to.
+
+use std::path::PathBuf;
+
+use candle_core::DType;
+use clap::ValueEnum;
+use longclip::model::DeviceChoice;
+use longclip::train::optimizer::AdamWSettings;
+use longclip::train::pcm::Matching;
+use longclip::{Error, Result};
+
+use crate::cli::model_flags::parse_device;
+
+/// Where the weights come from, and what computes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Model")]
+pub(super) struct StartFlags {
+    /// The model to begin with: a known name, a file, a folder, or OWNER/REPO of the hub; a 77-token CLIP is stretched to 248
+    #[arg(long, value_name = "MODEL", required_unless_present = "init")]
+    pub(super) base: Option<String>,
+    /// Begin with weights that know nothing: a config of open_clip or transformers says the sizes
+    #[arg(long, value_name = "CONFIG.json", conflicts_with = "base")]
+    pub(super) init: Option<PathBuf>,
+    /// Leave a 77-token base at 77 tokens
+    #[arg(long, conflicts_with = "init", hide_short_help = true)]
+    pub(super) no_stretch: bool,
+    /// Where to compute: cpu, cuda[:N] or metal[:N]
+    #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
+    pub(super) device: DeviceChoice,
+    /// The numbers that the towers compute with; weights, losses and the optimizer stay in f32
+    #[arg(long, value_name = "TYPE", default_value = "f32", hide_short_help = true)]
+    pub(super) dtype: Dtype,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Dtype {
+    F32,
+    /// On a GPU only
+    Bf16,
+}
+
+impl Dtype {
+    pub(super) fn of(self, device: DeviceChoice) -> Result<DType> {
+        match (self, device) {
+            (Dtype::F32, _) => Ok(DType::F32),
+            (Dtype::Bf16, DeviceChoice::Cpu) => Err(Error::usage(
+                "training in bf16 is for GPUs",
+                "leave out `--dtype`, or name a `--device`",
+            )),
+            (Dtype::Bf16, _) => Ok(DType::BF16),
+        }
+    }
+}
+
+/// What is trained and validated on.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Data")]
+pub(super) struct DataFlags {
+    /// Pictures with captions, see below; several are taken together
+    #[arg(long, value_name = "DATA", required = true, num_args = 1..)]
+    pub(super) data: Vec<PathBuf>,
+    /// Validate on these: R@1 with long and short captions, and zero-shot top-1 where there are classes
+    #[arg(long, value_name = "DATA", num_args = 1..)]
+    pub(super) val_data: Vec<PathBuf>,
+    /// The folder that records' paths start from [default: the record file's own]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
+    pub(super) images: Option<PathBuf>,
+    /// What makes captions of classes' names: a template with `{}`, a file of them, imagenet7 or imagenet80
+    /// [default: `a photo of a {}.`]
+    #[arg(long, value_name = "TEMPLATES", hide_short_help = true)]
+    pub(super) templates: Option<String>,
+}
+
+/// How is trained.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Method")]
+pub(super) struct MethodFlags {
+    /// Steps in all [default: one epoch's]
+    #[arg(long, value_name = "N", conflicts_with = "epochs")]
+    pub(super) steps: Option<u64>,
+    /// Passes over the data
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) epochs: Option<u64>,
+    /// Samples that are told from each other in a step; more are better (the paper has 2048)
+    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
+    pub(super) batch: usize,
+    /// Samples that are computed at once; fewer take less memory and one more pass forward, with the same result
+    /// [default: as many as fit into a quarter of the free memory]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(super) micro_batch: Option<usize>,
+    /// The highest learning rate
+    #[arg(long, value_name = "X", default_value = "1e-6", value_parser = positive)]
+    pub(super) lr: f64,
+    /// Steps in which the rate rises; it falls as a cosine after that
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub(super) warmup: u64,
+    /// How much of a weight is taken away each step, times the rate
+    #[arg(long, value_name = "X", default_value = "0.01", value_parser = not_negative, hide_short_help = true)]
+    pub(super) weight_decay: f64,
+    /// AdamW's two betas
+    #[arg(long, value_name = "A,B", default_value = "0.9,0.999", value_parser = betas, hide_short_help = true)]
+    betas: Betas,
+    /// AdamW's epsilon
+    #[arg(long, value_name = "X", default_value = "1e-8", value_parser = positive, hide_short_help = true)]
+    epsilon: f64,
+    /// The part of a target that is spread over the batch
+    #[arg(long, value_name = "X", default_value = "0.1", value_parser = below_one, hide_short_help = true)]
+    label_smoothing: f64,
+    /// Principal components that short captions are matched with
+    #[arg(long, value_name = "N", default_value = "32", value_parser = at_least_one, conflicts_with = "no_pcm", hide_short_help = true)]
+    components: usize,
+    /// Train on long captions alone, without primary component matching
+    #[arg(long, hide_short_help = true)]
+    no_pcm: bool,
+    /// The logarithm of the inverse temperature to begin with [default: 4.6052; 2.6593 with `--init`]
+    #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true, hide_short_help = true)]
+    pub(super) logit_scale: Option<f64>,
+    /// Leave tensors alone whose names begin so, in upstream's words: `visual.,logit_scale`
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', hide_short_help = true)]
+    pub(super) freeze: Vec<String>,
+    /// Validate and save a running mean of the weights, of which each step keeps this part
+    #[arg(long, value_name = "DECAY", value_parser = below_one)]
+    pub(super) ema: Option<f64>,
+    /// Decides the order of samples and fresh weights; the same seed gives the same training
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
+}
+
+impl MethodFlags {
+    pub(super) fn adamw(&self) -> AdamWSettings {
+        let Betas(beta_1, beta_2) = self.betas;
+        AdamWSettings {
+            beta_1,
+            beta_2,
+            epsilon: self.epsilon,
+            weight_decay: self.weight_decay,
+        }
+    }
+
+    pub(super) fn matching(&self) -> Matching {
+        Matching {
+            components: (!self.no_pcm).then_some(self.components),
+            label_smoothing: self.label_smoothing,
+        }
+    }
+}
+
+/// How much of its two means AdamW keeps each step.
+#[derive(Debug, Clone, Copy)]
+struct Betas(f64, f64);
+
+/// Where a training is kept, and how often.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Run")]
+pub(super) struct RunFlags {
+    /// The run folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Go on with the training that the run folder holds; without one, begin it
+    #[arg(long)]
+    pub(super) resume: bool,
+    /// Validate every so many steps; before the first step and after the last one is always validated
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) validate_every: Option<u64>,
+    /// Save the state every so many steps; what a killed training loses at most
+    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) save_every: u64,
+    /// Threads that read and decode pictures ahead [default: physical cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true)]
+    pub(super) threads: Option<u16>,
+}
+
+fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    let number = text.parse().ok().filter(|n| *n > 0);
+    number.ok_or_else(|| "expected a whole number of at least 1".to_owned())
+}
+
+fn betas(text: &str) -> std::result::Result<Betas, String> {
+    let parsed = text
+        .split_once(',')
+        .map(|(first, second)| (below_one(first), below_one(second)));
+    match parsed {
+        Some((Ok(first), Ok(second))) => Ok(Betas(first, second)),
+        _ => Err("expected two numbers from 0 to below 1, as in `0.9,0.999`".to_owned()),
+    }
+}
+
+fn finite(text: &str) -> std::result::Result<f64, String> {
+    let number = text.parse().ok().filter(|x: &f64| x.is_finite());
+    number.ok_or_else(|| "expected a number".to_owned())
+}
+
+fn positive(text: &str) -> std::result::Result<f64, String> {
+    let number = finite(text).ok().filter(|x| *x > 0.0);
+    number.ok_or_else(|| "expected a number above 0".to_owned())
+}
+
+fn not_negative(text: &str) -> std::result::Result<f64, String> {
+    let number = finite(text).ok().filter(|x| *x >= 0.0);
+    number.ok_or_else(|| "expected a number of at least 0".to_owned())
+}
+
+fn below_one(text: &str) -> std::result::Result<f64, String> {
+    let number = finite(text).ok().filter(|x| (0.0..1.0).contains(x));
+    number.ok_or_else(|| "expected a number from 0 to below 1".to_owned())
+}

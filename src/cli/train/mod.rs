@@ -1,0 +1,261 @@
+//! `longclip train --base W --data D --out DIR`: any CLIP becomes a Long-CLIP, or a new one learns from nothing.
+
+mod flags;
+mod watch;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::Device;
+use longclip::labels::{PublishedTemplates, Template, read_templates};
+use longclip::train::data::{DataOptions, Dataset};
+use longclip::train::fresh::{FIRST_LOGIT_SCALE, fresh};
+use longclip::train::gradients::Computing;
+use longclip::train::parameters::Parameters;
+use longclip::train::run::{Start, Training};
+use longclip::train::settings::Settings;
+use longclip::weights::names::ModelSource;
+use longclip::weights::{Architecture, Checkpoint, LoadOptions, Stretching};
+use longclip::{Error, Result, kernels, pipeline};
+
+use self::flags::{DataFlags, MethodFlags, RunFlags, StartFlags};
+use self::watch::Watch;
+use super::Outcome;
+use super::find_model::find_model;
+use super::report::{Exit, Report};
+
+const EXAMPLES: &str = "\
+Examples:
+  longclip train --base nano --data captions.ndjson --out run
+  longclip train --base longclip-b --data sharegpt4v.json --images photos/ --batch 2048 --micro-batch 32 --out run
+  longclip train --base clip.safetensors --data 'shards/' --val-data val.ndjson --validate-every 200 --steps 2000 --out run
+  longclip train --init config.json --data classes/ --lr 5e-4 --epochs 30 --out run
+  longclip train --base nano --data captions.ndjson --out run --resume
+
+Data: records, one a line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `caption` for `long`, perhaps `short` (else the first
+sentence of `long`) and `class`; ShareGPT4V's json; WebDataset tars (jpg and txt), packed or not, or a folder of them; a folder
+with a folder of pictures for each class.
+
+The run folder gets last.safetensors and best.safetensors (models for `--model`), state.safetensors (for `--resume`),
+metrics.ndjson, loss.html and skipped.ndjson. Ctrl-C saves and ends with exit code 130.";
+
+/// Train: make a Long-CLIP of any CLIP, or a new model from nothing
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    start: StartFlags,
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    method: MethodFlags,
+    #[command(flatten)]
+    run: RunFlags,
+}
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    let device = args.start.device.open()?;
+    let (parameters, base) = parameters(args, &device, report)?;
+    let folder = &args.run.out;
+    std::fs::create_dir_all(folder).map_err(|source| Error::Write {
+        path: folder.clone(),
+        source,
+    })?;
+    let templates = templates(args.data.templates.as_deref())?;
+    let options = DataOptions {
+        images: args.data.images.clone(),
+        templates: templates.clone(),
+        scratch: folder.clone(),
+    };
+    let data = Dataset::open(&args.data.data, &options)?;
+    let validation = match args.data.val_data.is_empty() {
+        true => None,
+        false => Some(Arc::new(Dataset::open(&args.data.val_data, &options)?)),
+    };
+    let settings = settings(args, &parameters, base, data.len(), report)?;
+    say_what_is_trained(&parameters, &settings, data.len(), report);
+    let training = Training {
+        settings: &settings,
+        computing: Computing {
+            dtype: args.start.dtype.of(args.start.device)?,
+            device,
+        },
+        n_threads: args.run.threads.map_or_else(kernels::physical_cores, usize::from),
+        data: Arc::new(data),
+        validation,
+        templates: &templates,
+        folder,
+        start: if args.run.resume { Start::Resumed } else { Start::Anew },
+    };
+    let mut watch = Watch::new(report, settings.steps, settings.batch);
+    let outcome = training.run(parameters, &mut watch);
+    watch.end();
+    let outcome = outcome?;
+    watch.sum_up(&outcome, folder);
+    Ok(if outcome.is_stopped {
+        Exit::Interrupted
+    } else {
+        Exit::Done
+    })
+}
+
+/// The weights to begin with, and what they are called.
+fn parameters(args: &Args, device: &Device, report: Report) -> Result<(Parameters, String)> {
+    let freeze = &args.method.freeze;
+    let (mut parameters, name, logit_scale) = match &args.start.init {
+        Some(config) => {
+            let architecture = Architecture::read(config)?;
+            let parameters = fresh(&architecture, args.method.seed, freeze, device)?;
+            (parameters, config.display().to_string(), FIRST_LOGIT_SCALE)
+        }
+        None => {
+            let found = find_model(args.start.base.as_deref(), report)?;
+            let options = LoadOptions {
+                stretching: (!args.start.no_stretch).then(Stretching::default),
+                ..LoadOptions::default()
+            };
+            let checkpoint = Checkpoint::open_source(&found.source, &options)?;
+            if args.start.no_stretch {
+                warn_if_never_stretched(&found.source, &checkpoint, report)?;
+            }
+            let parameters = Parameters::from_checkpoint(&checkpoint, freeze, device)?;
+            (parameters, found.name, UPSTREAMS_LOGIT_SCALE)
+        }
+    };
+    parameters.set_logit_scale(args.method.logit_scale.unwrap_or(logit_scale))?;
+    Ok((parameters, name))
+}
+
+/// What upstream's training sets the temperature to, whatever the base's is (`train/train.py`).
+const UPSTREAMS_LOGIT_SCALE: f64 = 4.6052;
+
+fn warn_if_never_stretched(source: &ModelSource, unstretched: &Checkpoint, report: Report) -> Result<()> {
+    let stretched = Checkpoint::open_source(source, &LoadOptions::default())?;
+    let context_length = unstretched.sizes().context_length;
+    if stretched.sizes().context_length == context_length {
+        report.warning(format!(
+            "`--no-stretch` changes nothing: this base reads {context_length} tokens as it is"
+        ));
+    }
+    Ok(())
+}
+
+/// The templates named: a published set, a file, or one that always fits.
+fn templates(named: Option<&str>) -> Result<Vec<Template>> {
+    match named {
+        None => Ok(vec![Template::new("a photo of a {}.")?]),
+        Some("imagenet80") => Ok(PublishedTemplates::ImageNet80.templates()),
+        Some("imagenet7") => Ok(PublishedTemplates::ImageNet7.templates()),
+        Some(template) if template.contains("{}") => Ok(vec![Template::new(template)?]),
+        Some(file) => {
+            let templates = read_templates(Path::new(file))?;
+            match templates.is_empty() {
+                false => Ok(templates),
+                true => Err(Error::usage(
+                    format!("`{file}` has no template"),
+                    "write one a line: `a photo of a {}.`",
+                )),
+            }
+        }
+    }
+}
+
+/// All numbers of the training, with what is not given worked out.
+fn settings(args: &Args, parameters: &Parameters, base: String, n_samples: usize, report: Report) -> Result<Settings> {
+    let (method, run) = (&args.method, &args.run);
+    let batch = method.batch;
+    if batch > n_samples {
+        return Err(Error::usage(
+            format!("the data has {n_samples} samples, and a batch takes {batch}"),
+            "give more data, or a smaller `--batch`",
+        ));
+    }
+    let matching = method.matching();
+    if let Some(components) = matching.components.filter(|components| *components >= batch) {
+        report.warning(format!(
+            "a batch of {batch} has no more than its {components} principal components: short captions are matched with whole \
+             images; a larger `--batch` or fewer `--components` make a difference"
+        ));
+    }
+    if batch < 2 {
+        report.warning("a batch of one has nothing to tell its sample from: the losses are 0");
+    }
+    let steps_an_epoch = (n_samples / batch) as u64;
+    let steps = match (method.steps, method.epochs) {
+        (Some(steps), _) => steps,
+        (None, epochs) => steps_an_epoch * epochs.unwrap_or(1),
+    };
+    if method.warmup >= steps && steps > 0 {
+        report.warning(format!(
+            "the warm-up of {} steps is as long as the training: the rate never falls; `--warmup {}` would be a tenth",
+            method.warmup,
+            steps / 10
+        ));
+    }
+    if args.run.validate_every.is_some() && args.data.val_data.is_empty() {
+        return Err(Error::usage(
+            "`--validate-every` without data to validate on",
+            "name some by `--val-data`",
+        ));
+    }
+    Ok(Settings {
+        context_length: parameters.sizes().context_length,
+        base,
+        steps,
+        batch,
+        learning_rate: method.lr,
+        warmup_steps: method.warmup,
+        adamw: method.adamw(),
+        matching,
+        logit_scale: parameters.logit_scale()?,
+        freeze: method.freeze.clone(),
+        ema_decay: method.ema,
+        seed: method.seed,
+        micro_batch: method
+            .micro_batch
+            .unwrap_or_else(|| pipeline::batch_that_fits(batch, sample_bytes(parameters))),
+        validate_every: run.validate_every,
+        save_every: run.save_every,
+    })
+}
+
+/// Bytes that one more sample of a pass takes, roughly: what each block keeps of it for the way back.
+fn sample_bytes(parameters: &Parameters) -> usize {
+    const FLOATS_OF_WIDTH: usize = 24;
+    const FLOATS_OF_MLP: usize = 5;
+    let sizes = parameters.sizes();
+    let floats = |rows: usize, width: usize, mlp_dim: usize, layers: usize| {
+        rows * (FLOATS_OF_WIDTH * width + FLOATS_OF_MLP * mlp_dim) * layers
+    };
+    let image = floats(
+        sizes.image_tokens(),
+        sizes.vision_width,
+        sizes.vision_mlp_dim,
+        sizes.vision_layers,
+    );
+    let text = floats(
+        sizes.context_length,
+        sizes.text_width,
+        sizes.text_mlp_dim,
+        sizes.text_layers,
+    );
+    (image + text) * size_of::<f32>()
+}
+
+fn say_what_is_trained(parameters: &Parameters, settings: &Settings, n_samples: usize, report: Report) {
+    let n_weights: usize = parameters.trained().values().map(|var| var.elem_count()).sum();
+    report.note(format!(
+        "training {:.1} million weights of {} with {} tokens, on {n_samples} samples: {} steps of {}",
+        n_weights as f64 / 1e6,
+        settings.base,
+        settings.context_length,
+        settings.steps,
+        settings.batch,
+    ));
+    if settings.micro_batch < settings.batch {
+        report.note(format!(
+            "a batch is computed {} samples at a time, at the cost of one more pass forward",
+            settings.micro_batch
+        ));
+    }
+}

@@ -1,0 +1,221 @@
+//! What a person sees of a training: a bar on a terminal, a line every half minute elsewhere, what was validated, what was
+//! skipped, and in the end where everything is.
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use longclip::Error;
+use longclip::pipeline::Stop;
+use longclip::train::metrics::{StepMetrics, TrainingMetrics};
+use longclip::train::run::{Observer, Outcome};
+use longclip::train::saved::{BEST, LAST};
+use longclip::train::validate::Validation;
+
+use crate::cli::interrupt::stop_on_interrupt;
+use crate::cli::report::{Report, Verbosity};
+
+const BETWEEN_LINES: Duration = Duration::from_secs(30);
+/// Skipped samples that are told one by one.
+const TOLD: u64 = 5;
+
+pub(super) struct Watch {
+    report: Report,
+    stop: Stop,
+    n_steps: u64,
+    batch: usize,
+    bar: Option<ProgressBar>,
+    began: Instant,
+    last_line: Instant,
+    /// Steps that were done before this run.
+    n_before: u64,
+    n_told: u64,
+    time: Time,
+}
+
+/// Where the time of this run's steps went, in milliseconds.
+#[derive(Default)]
+struct Time {
+    n_steps: u64,
+    all_ms: f64,
+    waiting_ms: f64,
+}
+
+impl Watch {
+    pub(super) fn new(report: Report, n_steps: u64, batch: usize) -> Self {
+        let is_drawn = report.verbosity() > Verbosity::Quiet && io::stderr().is_terminal();
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {eta} left  {msg}");
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        Watch {
+            report,
+            stop: stop_on_interrupt(),
+            n_steps,
+            batch,
+            bar: is_drawn.then(|| ProgressBar::new(n_steps).with_style(style)),
+            began: Instant::now(),
+            last_line: Instant::now(),
+            n_before: 0,
+            n_told: 0,
+            time: Time::default(),
+        }
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Says what the training came to, and where it is.
+    pub(super) fn sum_up(&self, outcome: &Outcome, folder: &Path) {
+        let report = self.report;
+        if outcome.n_skipped > 0 {
+            report.warning(format!(
+                "{} samples could not be used; `{}` lists them with the reasons",
+                outcome.n_skipped,
+                folder.join("skipped.ndjson").display()
+            ));
+        }
+        if outcome.n_cut > 0 {
+            report.note(format!(
+                "{} long captions that were drawn have more tokens than the model reads, and were cut",
+                outcome.n_cut
+            ));
+        }
+        if self.time.n_steps > 0 {
+            let s = self.time.all_ms / 1e3;
+            report.note(format!(
+                "{} steps in {}, {:.1} images/s; {:.1} % of it waiting for data",
+                self.time.n_steps,
+                HumanDuration(Duration::from_secs_f64(s)),
+                (self.time.n_steps * self.batch as u64) as f64 / s,
+                100.0 * self.time.waiting_ms / self.time.all_ms,
+            ));
+        }
+        if outcome.is_stopped {
+            report.note(format!(
+                "ended after step {} of {}: `--resume` goes on",
+                outcome.step, self.n_steps
+            ));
+        }
+        if let Some(best) = outcome.best {
+            report.note(format!(
+                "the best weights are of step {}, {:.1} % on average: `{}`",
+                best.step,
+                100.0 * best.score,
+                folder.join(BEST).display()
+            ));
+        }
+        if self.time.n_steps > 0 {
+            let last = folder.join(LAST);
+            report.note(format!(
+                "the last weights are `{}`, the curves `{}`",
+                last.display(),
+                folder.join("loss.html").display()
+            ));
+        }
+    }
+
+    fn aside(&self, say: impl FnOnce(Report)) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(self.report)),
+            None => say(self.report),
+        }
+    }
+
+    fn show(&mut self, step: u64, training: &TrainingMetrics) {
+        let losses = losses(training);
+        if let Some(bar) = &self.bar {
+            bar.set_position(step);
+            bar.set_message(format!("{losses}, {:.1} images/s", training.images_per_s));
+        }
+        self.report
+            .detail(format!("step {step}: {losses}, {:.0} ms", training.step_ms));
+        if self.bar.is_none() && self.last_line.elapsed() >= BETWEEN_LINES {
+            self.last_line = Instant::now();
+            let each_s = self.began.elapsed().as_secs_f64() / (step - self.n_before).max(1) as f64;
+            let left = Duration::from_secs_f64(each_s * (self.n_steps - step) as f64);
+            self.report.note(format!(
+                "step {step} of {}: {losses}, {:.1} images/s, {} left",
+                self.n_steps,
+                training.images_per_s,
+                HumanDuration(left),
+            ));
+        }
+    }
+}
+
+fn losses(training: &TrainingMetrics) -> String {
+    format!(
+        "loss {:.4} (long {:.4}, short {:.4})",
+        training.loss_long + training.loss_short,
+        training.loss_long,
+        training.loss_short
+    )
+}
+
+fn found(step: u64, validation: &Validation) -> String {
+    let percent = |value: f64| format!("{:.1}", 100.0 * value);
+    let top1 = match validation.top1 {
+        Some(top1) => format!("; zero-shot top-1 {} %", percent(top1)),
+        None => String::new(),
+    };
+    let (long, short) = (validation.long, validation.short);
+    format!(
+        "validated step {step} on {} pictures, R@1 image to text and text to image: long {} and {} %, short {} and {} %{top1}",
+        validation.n_pictures,
+        percent(long.image_to_text),
+        percent(long.text_to_image),
+        percent(short.image_to_text),
+        percent(short.text_to_image),
+    )
+}
+
+impl Observer for Watch {
+    fn begins(&mut self, done_steps: u64) {
+        self.n_before = done_steps;
+        self.began = Instant::now();
+        if let Some(bar) = &self.bar {
+            bar.set_position(done_steps);
+            bar.reset_eta();
+        }
+        if done_steps > 0 {
+            self.aside(|report| report.note(format!("going on behind step {done_steps}")));
+        }
+    }
+
+    fn step(&mut self, metrics: &StepMetrics) {
+        if let Some(training) = &metrics.training {
+            self.time.n_steps += 1;
+            self.time.all_ms += training.step_ms;
+            self.time.waiting_ms += training.data_wait_ms;
+            self.show(metrics.step, training);
+        }
+        if let Some(validation) = &metrics.validation {
+            self.aside(|report| report.note(found(metrics.step, validation)));
+        }
+    }
+
+    fn skipped(&mut self, sample: &str, error: &Error) {
+        self.n_told += 1;
+        if self.n_told <= TOLD || self.report.verbosity() == Verbosity::Verbose {
+            let error = error.to_string();
+            self.aside(|report| match error.contains(sample) {
+                true => report.warning(format!("skipped: {error}")),
+                false => report.warning(format!("skipped {sample}: {error}")),
+            });
+        }
+        if self.n_told == TOLD + 1 {
+            self.aside(|report| report.note("further samples that can't be used are listed in skipped.ndjson"));
+        }
+    }
+
+    fn validates(&mut self, step: u64) {
+        self.aside(|report| report.detail(format!("validating step {step}")));
+    }
+
+    fn is_stopped(&mut self) -> bool {
+        self.stop.is_requested()
+    }
+}

@@ -1,0 +1,106 @@
+//! A model with weights that know nothing, to be trained from scratch.
+//!
+//! OpenAI's initialisation (CLIP, `model.py`, `initialize_parameters`): normal numbers whose deviations follow from
+//! widths and depths, in both towers; biases 0, gains 1, and the temperature's inverse 1 / 0.07. The text tower has the
+//! one position table that the config says, all of it trained: there is no learnt one to stretch.
+
+use candle_core::{Device, Tensor};
+
+use super::parameters::Parameters;
+use super::random::Random;
+use crate::error::{Error, Result};
+use crate::weights::{Architecture, Sizes};
+
+/// The logarithm of 1 / 0.07, CLIP's first temperature (Radford et al. 2021, section 2.5).
+pub const FIRST_LOGIT_SCALE: f64 = 2.659_260_036_932_778;
+
+/// Ids of the streams of a seed that tensors draw from; those below are orders of epochs.
+const STREAMS: u64 = 1 << 62;
+
+/// Makes the weights of an architecture; which they are, the seed decides.
+///
+/// # Errors
+/// As [`Parameters::from_checkpoint`].
+pub fn fresh(architecture: &Architecture, seed: u64, freeze: &[String], device: &Device) -> Result<Parameters> {
+    let sizes = &architecture.sizes;
+    let mut tensors = Vec::new();
+    for (stream, (name, shape)) in (STREAMS..).zip(sizes.tensors()) {
+        let n: usize = shape.iter().product();
+        let values: Vec<f32> = match first_values(&name, sizes) {
+            First::All(value) => vec![value as f32; n],
+            First::Normal(deviation) => {
+                let mut random = Random::new(seed, stream);
+                (0..n).map(|_| (deviation * random.normal()) as f32).collect()
+            }
+        };
+        let tensor = Tensor::from_vec(values, shape, device).map_err(Error::compute(format!("making `{name}`")))?;
+        tensors.push((name, tensor));
+    }
+    Parameters::of_tensors(tensors, sizes.clone(), architecture.activation, freeze)
+}
+
+/// What a tensor's numbers are at first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum First {
+    All(f64),
+    /// Of this deviation, around 0.
+    Normal(f64),
+}
+
+fn first_values(name: &str, sizes: &Sizes) -> First {
+    let (width, layers) = match name.starts_with("visual.") {
+        true => (sizes.vision_width as f64, sizes.vision_layers as f64),
+        false => (sizes.text_width as f64, sizes.text_layers as f64),
+    };
+    let fan_in_of_patches = (3 * sizes.patch_px * sizes.patch_px) as f64;
+    match name {
+        "logit_scale" => First::All(FIRST_LOGIT_SCALE),
+        "token_embedding.weight" => First::Normal(0.02),
+        "positional_embedding" => First::Normal(0.01),
+        "visual.conv1.weight" => First::Normal(fan_in_of_patches.powf(-0.5)),
+        "text_projection" | "visual.proj" | "visual.class_embedding" | "visual.positional_embedding" => {
+            First::Normal(width.powf(-0.5))
+        }
+        _ if name.ends_with("bias") => First::All(0.0),
+        _ if name.contains("ln_") => First::All(1.0),
+        _ if name.ends_with("in_proj_weight") => First::Normal(width.powf(-0.5)),
+        _ if name.ends_with("c_fc.weight") => First::Normal((2.0 * width).powf(-0.5)),
+        // out_proj and c_proj, which add to the residual stream.
+        _ => First::Normal(width.powf(-0.5) * (2.0 * layers).powf(-0.5)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::testing::values;
+    use crate::weights::Activation;
+
+    fn architecture() -> Architecture {
+        let config = serde_json::json!({
+            "embed_dim": 32,
+            "vision_cfg": { "image_size": 32, "layers": 2, "width": 64, "patch_size": 8 },
+            "text_cfg": { "context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 3 },
+        });
+        Architecture::from_json(&config, "config.json").unwrap()
+    }
+
+    #[test]
+    fn weights_are_the_seeds_and_have_openais_deviations() {
+        let architecture = architecture();
+        assert_eq!(architecture.activation, Activation::Gelu);
+        let made = |seed| fresh(&architecture, seed, &[], &Device::Cpu).unwrap();
+        let (first, again, other) = (made(1), made(1), made(2));
+        let weight = |parameters: &Parameters, name: &str| values(parameters.tensors()[name]);
+        let c_proj = "transformer.resblocks.2.mlp.c_proj.weight";
+        assert_eq!(weight(&first, c_proj), weight(&again, c_proj));
+        assert_ne!(weight(&first, c_proj), weight(&other, c_proj));
+        let numbers = weight(&first, c_proj);
+        let deviation = (numbers.iter().map(|x| x * x).sum::<f64>() / numbers.len() as f64).sqrt();
+        assert!((deviation * 8.0 * 6f64.sqrt() - 1.0).abs() < 0.05, "{deviation}");
+        assert_eq!(weight(&first, "visual.ln_pre.weight"), vec![1.0; 64]);
+        assert_eq!(weight(&first, "ln_final.bias"), vec![0.0; 64]);
+        assert!(first.trained().contains_key("positional_embedding"));
+        assert_eq!(first.sizes().text_heads, 2);
+    }
+}

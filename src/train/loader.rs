@@ -1,0 +1,197 @@
+//! Samples read, decoded and tokenised on threads, ahead of the step that wants them, in the order drawn.
+//!
+//! The run draws batches from a [`Loader`]; a validation draws a whole data set from one. Threads are at most `ahead`
+//! samples before the reader, so that memory is that of two batches however large the data is. What can't be used is
+//! an error in its place.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::data::Dataset;
+use super::gradients::Example;
+use super::order::Draw;
+use crate::error::{Error, Result};
+use crate::preprocess::Preprocess;
+use crate::text::{ContextLength, Tokenizer};
+
+/// A sample, ready for the towers.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) example: Example,
+    pub(super) class: Option<String>,
+    /// Whether the long caption was longer than the context.
+    pub(super) is_cut: bool,
+}
+
+/// What makes an example of a sample.
+#[derive(Clone)]
+pub(super) struct Preparation {
+    pub(super) data: Arc<Dataset>,
+    pub(super) preprocess: Preprocess,
+    pub(super) context: ContextLength,
+}
+
+impl Preparation {
+    fn load(&self, draw: Draw) -> Result<Loaded> {
+        let sample = self.data.read(draw.sample_idx, draw.number)?;
+        let pixels = self.preprocess.run(&sample.name, &sample.picture)?;
+        let long = Tokenizer::clip().encode(&sample.long, self.context);
+        let short = Tokenizer::clip().encode(&sample.short, self.context);
+        Ok(Loaded {
+            is_cut: long.truncated(),
+            example: Example {
+                pixels,
+                long: long.ids().to_vec(),
+                short: short.ids().to_vec(),
+            },
+            class: sample.class,
+        })
+    }
+
+    fn load_or_refuse(&self, draw: Draw) -> Result<Loaded> {
+        // A defect in one sample's path must cost that sample, not the run.
+        let loaded = catch_unwind(AssertUnwindSafe(|| self.load(draw)));
+        loaded.unwrap_or_else(|_| {
+            Err(Error::Sample {
+                name: self.data.name(draw.sample_idx),
+                problem: "loading it failed in an unforeseen way; please report it".into(),
+            })
+        })
+    }
+}
+
+/// Gives loaded samples in the order of their draws.
+pub(super) struct Loader {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    ahead: u64,
+    preparation: Preparation,
+}
+
+struct State {
+    draws: Box<dyn Iterator<Item = Draw> + Send>,
+    /// The number of the next draw.
+    n_drawn: u64,
+    /// The number of the next sample that is given away.
+    n_given: u64,
+    loaded: BTreeMap<u64, (Draw, Result<Loaded>)>,
+    ended: bool,
+    closed: bool,
+}
+
+impl Loader {
+    /// Begins to load on so many threads, at most `ahead` samples before the reader.
+    ///
+    /// # Errors
+    /// [`Error::Read`] where the system gives no thread.
+    pub(super) fn start(
+        preparation: Preparation,
+        draws: impl Iterator<Item = Draw> + Send + 'static,
+        n_threads: usize,
+        ahead: usize,
+    ) -> Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                draws: Box::new(draws),
+                n_drawn: 0,
+                n_given: 0,
+                loaded: BTreeMap::new(),
+                ended: false,
+                closed: false,
+            }),
+            changed: Condvar::new(),
+            ahead: ahead.max(1) as u64,
+            preparation,
+        });
+        let mut loader = Loader {
+            shared,
+            threads: Vec::new(),
+        };
+        for i in 0..n_threads.max(1) {
+            let shared = Arc::clone(&loader.shared);
+            let thread = thread::Builder::new().name(format!("load-{i}"));
+            let spawned = thread.spawn(move || shared.load_all());
+            loader.threads.push(spawned.map_err(|source| Error::Read {
+                path: "threads that load samples".into(),
+                source,
+            })?);
+        }
+        Ok(loader)
+    }
+}
+
+impl Iterator for Loader {
+    type Item = (Draw, Result<Loaded>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut state = self.shared.locked();
+        loop {
+            let number = state.n_given;
+            if let Some(loaded) = state.loaded.remove(&number) {
+                state.n_given += 1;
+                self.shared.changed.notify_all();
+                return Some(loaded);
+            }
+            if state.ended && state.n_given == state.n_drawn {
+                return None;
+            }
+            state = self.shared.wait(state);
+        }
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.shared.locked().closed = true;
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            // A thread catches its panics, so that joining can't fail.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// The life of a thread.
+    fn load_all(&self) {
+        while let Some((number, draw)) = self.next_draw() {
+            let loaded = self.preparation.load_or_refuse(draw);
+            self.locked().loaded.insert(number, (draw, loaded));
+            self.changed.notify_all();
+        }
+    }
+
+    fn next_draw(&self) -> Option<(u64, Draw)> {
+        let mut state = self.locked();
+        loop {
+            if state.closed || state.ended {
+                return None;
+            }
+            if state.n_drawn < state.n_given + self.ahead {
+                let Some(draw) = state.draws.next() else {
+                    state.ended = true;
+                    self.changed.notify_all();
+                    return None;
+                };
+                state.n_drawn += 1;
+                return Some((state.n_drawn - 1, draw));
+            }
+            state = self.wait(state);
+        }
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,76 @@
+//! Everything that a training's numbers depend on, and how a resumed one proves to be the same.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::optimizer::{AdamWSettings, Schedule};
+use super::pcm::Matching;
+
+/// What a training is set by. Defaults are upstream's (`train/train.py`, `train/train.sh`).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// What the weights began as, in the person's words.
+    pub base: String,
+    /// How many positions the text tower has.
+    pub context_length: usize,
+    /// Steps in all.
+    pub steps: u64,
+    /// Samples a step.
+    pub batch: usize,
+    /// The highest learning rate.
+    pub learning_rate: f64,
+    /// Steps that the rate rises.
+    pub warmup_steps: u64,
+    /// The optimizer's.
+    pub adamw: AdamWSettings,
+    /// The losses'.
+    pub matching: Matching,
+    /// The logarithm of the inverse temperature that the training begins with.
+    pub logit_scale: f64,
+    /// Names of tensors that stay begin with these.
+    pub freeze: Vec<String>,
+    /// How much of the running mean of weights is kept each step; no mean if `None`.
+    pub ema_decay: Option<f64>,
+    /// Decides the order of samples, and the weights of a fresh model.
+    pub seed: u64,
+    /// Samples at once in one pass; the batch's gradients are put together of them.
+    pub micro_batch: usize,
+    /// Steps between two validations; only before the first and after the last step if `None`.
+    pub validate_every: Option<u64>,
+    /// Steps between two savings.
+    pub save_every: u64,
+}
+
+/// What may differ in a resumed training: it changes no number, or only later ones.
+const MAY_DIFFER: [&str; 4] = ["steps", "micro_batch", "validate_every", "save_every"];
+
+impl Settings {
+    /// The learning rate's way.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            peak: self.learning_rate,
+            warmup_steps: self.warmup_steps,
+            total_steps: self.steps,
+        }
+    }
+
+    /// All settings by name, as a run folder keeps them.
+    pub(super) fn record(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(record)) => record,
+            _ => unreachable!("settings are numbers and texts with names"),
+        }
+    }
+
+    /// What is not as it was recorded and has to be: name, then, now.
+    pub(super) fn differences(&self, recorded: &Map<String, Value>) -> Vec<(String, Value, Value)> {
+        let now = self.record();
+        let must_agree = now.into_iter().filter(|(name, _)| !MAY_DIFFER.contains(&name.as_str()));
+        must_agree
+            .filter_map(|(name, now)| {
+                let then = recorded.get(&name).cloned().unwrap_or(Value::Null);
+                (then != now).then_some((name, then, now))
+            })
+            .collect()
+    }
+}

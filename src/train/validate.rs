@@ -1,0 +1,285 @@
+//! What a validation measures: whether each picture finds its caption and each caption its picture first among all of
+//! the set (R@1), by long and by short captions, and whether pictures are classified right.
+//!
+//! The measures of Long-CLIP's tables (arXiv 2403.15378, tables 1 and 2). Captions that read the same can't be told
+//! apart, so finding any of them counts. Called by `run.rs` every so many steps; pictures are loaded anew each time, and
+//! only embeddings are held.
+
+use std::collections::HashMap;
+
+use candle_core::{D, DType, Device, Tensor};
+use serde_json::{Value, json};
+
+use super::gradients::{Example, Towers};
+use super::loader::{Loaded, Loader, Preparation};
+use super::order::{Draw, Position};
+use crate::error::{Error, Result};
+use crate::labels::Template;
+use crate::preprocess::Pixels;
+use crate::text::Tokenizer;
+
+/// Rows of similarities at once.
+const ROWS_AT_ONCE: usize = 512;
+
+/// The share that was found first, both ways, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recall {
+    /// Pictures that found their caption.
+    pub image_to_text: f64,
+    /// Captions that found their picture.
+    pub text_to_image: f64,
+}
+
+/// What a validation found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Validation {
+    /// Pictures that were used.
+    pub n_pictures: usize,
+    /// With long captions.
+    pub long: Recall,
+    /// With short captions.
+    pub short: Recall,
+    /// Zero-shot accuracy over the classes that the data names, 0 to 1, where it names two or more.
+    pub top1: Option<f64>,
+}
+
+impl Validation {
+    /// What the best weights are chosen by: the mean of all that was measured.
+    pub fn score(&self) -> f64 {
+        let measures = self.measures();
+        measures.iter().map(|(_, value)| value).sum::<f64>() / measures.len() as f64
+    }
+
+    fn measures(&self) -> Vec<(&'static str, f64)> {
+        let mut measures = vec![
+            ("val_long_i2t_r1", self.long.image_to_text),
+            ("val_long_t2i_r1", self.long.text_to_image),
+            ("val_short_i2t_r1", self.short.image_to_text),
+            ("val_short_t2i_r1", self.short.text_to_image),
+        ];
+        measures.extend(self.top1.map(|top1| ("val_top1", top1)));
+        measures
+    }
+
+    /// By the names that `metrics.ndjson` has.
+    pub(super) fn fields(&self) -> Vec<(&'static str, Value)> {
+        let measures = self.measures().into_iter().map(|(name, value)| (name, json!(value)));
+        let rest = [
+            ("val_score", json!(self.score())),
+            ("val_pictures", json!(self.n_pictures)),
+        ];
+        measures.chain(rest).collect()
+    }
+}
+
+/// How a validation is done.
+pub(super) struct Validator<'a> {
+    pub(super) preparation: Preparation,
+    /// What classes' names are asked with, at least one.
+    pub(super) templates: &'a [Template],
+    /// Pictures at once in one pass.
+    pub(super) batch: usize,
+    pub(super) n_threads: usize,
+}
+
+/// A set's embeddings as the towers gave them, part by part, and what belongs to each row.
+#[derive(Default)]
+struct Embedded {
+    image: Vec<Tensor>,
+    long: Vec<Tensor>,
+    short: Vec<Tensor>,
+    /// Token ids of the captions.
+    long_ids: Vec<Vec<u32>>,
+    short_ids: Vec<Vec<u32>>,
+    classes: Vec<Option<String>>,
+}
+
+impl Embedded {
+    fn add(&mut self, towers: &Towers, part: Vec<Loaded>) -> Result<()> {
+        let pictures: Vec<&Pixels> = part.iter().map(|loaded| &loaded.example.pixels).collect();
+        self.image.push(towers.embed_images(&pictures)?.detach());
+        let texts = |ids: fn(&Example) -> &[u32]| towers.embed_texts(part.iter().map(|loaded| ids(&loaded.example)));
+        self.long.push(texts(|example| &example.long)?.detach());
+        self.short.push(texts(|example| &example.short)?.detach());
+        for loaded in part {
+            self.long_ids.push(loaded.example.long);
+            self.short_ids.push(loaded.example.short);
+            self.classes.push(loaded.class);
+        }
+        Ok(())
+    }
+}
+
+impl Validator<'_> {
+    /// Validates the towers; `tell` hears of each sample that can't be used.
+    pub(super) fn run(&self, towers: &Towers, tell: &mut dyn FnMut(Draw, Error)) -> Result<Validation> {
+        let embedded = self.embed(towers, tell)?;
+        let joined = |parts: &[Tensor]| unit_rows(&Tensor::cat(parts, 0)?);
+        let measured = || -> candle_core::Result<(Tensor, Recall, Recall)> {
+            let image = joined(&embedded.image)?;
+            let long = recall(&image, &joined(&embedded.long)?, &embedded.long_ids)?;
+            let short = recall(&image, &joined(&embedded.short)?, &embedded.short_ids)?;
+            Ok((image, long, short))
+        };
+        let (image, long, short) = measured().map_err(Error::compute("a validation's similarities"))?;
+        Ok(Validation {
+            n_pictures: embedded.long_ids.len(),
+            long,
+            short,
+            top1: self.top1(towers, &image, &embedded.classes)?,
+        })
+    }
+
+    fn embed(&self, towers: &Towers, tell: &mut dyn FnMut(Draw, Error)) -> Result<Embedded> {
+        let draws = (0..self.preparation.data.len()).map(|sample_idx| Draw {
+            position: Position {
+                epoch: 0,
+                drawn: sample_idx as u64,
+            },
+            sample_idx,
+            number: 0,
+        });
+        let loader = Loader::start(self.preparation.clone(), draws, self.n_threads, self.batch)?;
+        let mut usable = loader.filter_map(|(draw, loaded)| match loaded {
+            Ok(loaded) => Some(loaded),
+            Err(error) => {
+                tell(draw, error);
+                None
+            }
+        });
+        let mut embedded = Embedded::default();
+        loop {
+            let part: Vec<Loaded> = usable.by_ref().take(self.batch).collect();
+            if part.is_empty() {
+                break;
+            }
+            embedded.add(towers, part)?;
+        }
+        match embedded.long_ids.is_empty() {
+            false => Ok(embedded),
+            true => Err(Error::usage(
+                "no sample of the validation data can be used",
+                "`skipped.ndjson` in the run folder lists why not",
+            )),
+        }
+    }
+
+    /// The share of pictures of a class whose class is the nearest one.
+    fn top1(&self, towers: &Towers, image: &Tensor, classes: &[Option<String>]) -> Result<Option<f64>> {
+        let mut names: Vec<&String> = classes.iter().flatten().collect();
+        names.sort();
+        names.dedup();
+        if names.len() < 2 {
+            return Ok(None);
+        }
+        let labels = self.class_embeddings(towers, &names)?;
+        let nearest = nearest(image, &labels).map_err(Error::compute("a validation's classes"))?;
+        let hits: Vec<bool> = classes
+            .iter()
+            .zip(nearest)
+            .filter_map(|(class, nearest)| Some(class.as_ref()? == names[nearest as usize]))
+            .collect();
+        let n_right = hits.iter().filter(|right| **right).count();
+        Ok(Some(n_right as f64 / hits.len() as f64))
+    }
+
+    /// `(n_classes, embed_dim)` of unit rows: of each class the mean direction of its prompts.
+    fn class_embeddings(&self, towers: &Towers, names: &[&String]) -> Result<Tensor> {
+        let mut rows = Vec::new();
+        for part in names.chunks(self.batch) {
+            let mut sum: Option<Tensor> = None;
+            for template in self.templates {
+                let encode = |name: &&String| Tokenizer::clip().encode(&template.fill(name), self.preparation.context);
+                let tokens: Vec<_> = part.iter().map(encode).collect();
+                let embeddings = towers.embed_texts(tokens.iter().map(|tokens| tokens.ids()))?;
+                let added = unit_rows(&embeddings.detach()).and_then(|unit| match &sum {
+                    Some(sum) => sum + unit,
+                    None => Ok(unit),
+                });
+                sum = Some(added.map_err(Error::compute("a class's prompts"))?);
+            }
+            rows.extend(sum);
+        }
+        let joined = Tensor::cat(&rows, 0).and_then(|rows| unit_rows(&rows));
+        joined.map_err(Error::compute("a validation's classes"))
+    }
+}
+
+/// Rows of length one, in f32 on the CPU.
+fn unit_rows(x: &Tensor) -> candle_core::Result<Tensor> {
+    let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
+    // A row of zeros stays one.
+    let lengths = x.sqr()?.sum_keepdim(1)?.sqrt()?.clamp(f32::MIN_POSITIVE, f32::MAX)?;
+    x.broadcast_div(&lengths)
+}
+
+fn recall(image: &Tensor, text: &Tensor, ids: &[Vec<u32>]) -> candle_core::Result<Recall> {
+    // Captions that read the same have the same number.
+    let mut numbers: HashMap<&[u32], usize> = HashMap::new();
+    let mut number_of = Vec::with_capacity(ids.len());
+    for ids in ids {
+        let next = numbers.len();
+        number_of.push(*numbers.entry(ids).or_insert(next));
+    }
+    let share = |nearest: Vec<u32>| {
+        let is_right = |(i, found): &(usize, &u32)| number_of[*i] == number_of[**found as usize];
+        nearest.iter().enumerate().filter(is_right).count() as f64 / nearest.len() as f64
+    };
+    Ok(Recall {
+        image_to_text: share(nearest(image, text)?),
+        text_to_image: share(nearest(text, image)?),
+    })
+}
+
+/// For each row of `a` the row of `b` with the largest product.
+fn nearest(a: &Tensor, b: &Tensor) -> candle_core::Result<Vec<u32>> {
+    let b = b.t()?;
+    let mut found = Vec::new();
+    for first in (0..a.dim(0)?).step_by(ROWS_AT_ONCE) {
+        let rows = a.narrow(0, first, ROWS_AT_ONCE.min(a.dim(0)? - first))?;
+        found.extend(rows.matmul(&b)?.argmax(D::Minus1)?.to_vec1::<u32>()?);
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(values: &[f32], n: usize) -> Tensor {
+        Tensor::from_slice(values, (n, values.len() / n), &Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn recall_counts_both_ways_and_equal_captions_as_one() {
+        let image = rows(&[1.0, 0.0, 0.0, 1.0, 0.8, 0.6], 3);
+        let text = rows(&[1.0, 0.0, 0.0, 1.0, 1.0, 0.0], 3);
+        let apart = [vec![1], vec![2], vec![3]];
+        // Image 2 is nearest to text 0; texts 0 and 2 are both nearest to image 0.
+        let found = recall(&image, &text, &apart).unwrap();
+        assert_eq!((found.image_to_text * 3.0, found.text_to_image * 3.0), (2.0, 2.0));
+        let same = [vec![1], vec![2], vec![1]];
+        let found = recall(&image, &text, &same).unwrap();
+        assert_eq!((found.image_to_text, found.text_to_image), (1.0, 1.0));
+    }
+
+    #[test]
+    fn a_score_is_the_mean_of_what_was_measured() {
+        let recall = |value| Recall {
+            image_to_text: value,
+            text_to_image: value,
+        };
+        let validation = Validation {
+            n_pictures: 10,
+            long: recall(0.5),
+            short: recall(0.25),
+            top1: None,
+        };
+        assert_eq!(validation.score(), 0.375);
+        let with_classes = Validation {
+            top1: Some(1.0),
+            ..validation
+        };
+        assert_eq!(with_classes.score(), 0.5);
+    }
+}

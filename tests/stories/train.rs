@@ -1,0 +1,443 @@
+//! `longclip train`: a person trains a model, is interrupted, goes on, and uses it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::fixture::Desk;
+
+/// Colours of the pictures, far enough apart to be told from each other.
+const COLOURS: [(&str, [u8; 3]); 8] = [
+    ("red", [220, 20, 20]),
+    ("green", [20, 200, 40]),
+    ("blue", [30, 40, 220]),
+    ("yellow", [240, 230, 30]),
+    ("black", [10, 10, 10]),
+    ("white", [245, 245, 245]),
+    ("purple", [140, 20, 160]),
+    ("orange", [250, 140, 10]),
+];
+
+/// A desk with a picture of each colour in `colours/`, their captions in `captions.ndjson`, and `config.json`, which
+/// describes a model of one block a tower.
+fn desk() -> Desk {
+    let desk = Desk::new().folder("colours");
+    let mut records = String::new();
+    for (name, colour) in COLOURS {
+        let mut picture = b"P6 16 16 255\n".to_vec();
+        picture.extend(colour.repeat(256));
+        fs::write(desk.path(&format!("colours/{name}.ppm")), picture).unwrap();
+        let long =
+            format!("A {name} square. All of it is {name}, from the top to the bottom, and nothing else is there.");
+        let record = json!({ "path": format!("colours/{name}.ppm"), "long": long, "class": name });
+        records.push_str(&format!("{record}\n"));
+    }
+    let config = json!({
+        "embed_dim": 32,
+        "vision_cfg": { "image_size": 16, "layers": 1, "width": 64, "patch_size": 8 },
+        "text_cfg": { "context_length": 32, "vocab_size": 49408, "width": 64, "heads": 1, "layers": 1 },
+    });
+    desk.file("captions.ndjson", records)
+        .file("config.json", config.to_string())
+}
+
+/// Arguments of a training of the small model.
+fn arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let always = [
+        "train",
+        "--init",
+        "config.json",
+        "--data",
+        "captions.ndjson",
+        "--out",
+        out,
+        "--lr",
+        "1e-3",
+        "--warmup",
+        "5",
+        "--components",
+        "2",
+        "--logit-scale",
+        "3",
+    ];
+    [&always, more].concat()
+}
+
+#[track_caller]
+fn train(desk: &Desk, out: &str, more: &[&str]) -> String {
+    let output = desk.output(&arguments(out, more));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{stderr}");
+    stderr
+}
+
+fn metrics(desk: &Desk, out: &str) -> Vec<Value> {
+    let text = fs::read_to_string(desk.path(out).join("metrics.ndjson")).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What a step's line says of numbers, without how long it took.
+fn numbers(desk: &Desk, out: &str) -> Vec<Value> {
+    let mut lines = metrics(desk, out);
+    for line in &mut lines {
+        for time in ["images_per_s", "step_ms", "data_wait_ms"] {
+            line.as_object_mut().unwrap().remove(time);
+        }
+    }
+    lines
+}
+
+fn refusal(desk: &Desk, arguments: &[&str]) -> String {
+    let output = desk.output(arguments);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    stderr.replace(desk.path("").to_str().unwrap(), "")
+}
+
+#[test]
+fn a_training_leaves_a_model_its_curves_and_a_line_a_step() {
+    let desk = desk();
+    let more = [
+        "--steps",
+        "6",
+        "--batch",
+        "4",
+        "--val-data",
+        "captions.ndjson",
+        "--validate-every",
+        "3",
+        "--ema",
+        "0.5",
+    ];
+    let said = train(&desk, "run", &more);
+    for part in [
+        "6 steps of 4",
+        "validated step 3 on 8 pictures",
+        "zero-shot top-1",
+        "waiting for data",
+        "best.safetensors",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    let lines = metrics(&desk, "run");
+    assert_eq!(lines.len(), 7, "before the first step, and each step");
+    assert_eq!((&lines[0]["step"], &lines[6]["step"]), (&json!(0), &json!(6)));
+    let fields = [
+        "lr",
+        "loss_long",
+        "loss_short",
+        "grad_norm",
+        "images_per_s",
+        "data_wait_ms",
+    ];
+    assert!(
+        lines[1..]
+            .iter()
+            .all(|line| fields.iter().all(|field| line[field].is_number()))
+    );
+    let validated: Vec<usize> = (0..7).filter(|i| lines[*i]["val_long_i2t_r1"].is_number()).collect();
+    assert_eq!(validated, [0, 3, 6]);
+    let page = fs::read_to_string(desk.path("run/loss.html")).unwrap();
+    assert!(page.contains("<polyline") && !page.contains("http"));
+
+    for model in ["run/last.safetensors", "run/best.safetensors"] {
+        let labels = ["--labels", "A red square.", "A blue square."];
+        let record = desk.records(
+            &[
+                &["classify", "colours/red.ppm", "--model", model, "--format", "ndjson"],
+                &labels[..],
+            ]
+            .concat(),
+        );
+        assert_eq!(record[0]["labels"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn killed_at_any_moment_and_resumed_it_takes_the_same_steps() {
+    let desk = desk();
+    let settings = [
+        "--steps",
+        "24",
+        "--batch",
+        "3",
+        "--save-every",
+        "5",
+        "--ema",
+        "0.9",
+        "-v",
+    ];
+    train(&desk, "whole", &settings);
+    let resumed = [&settings[..], &["--resume"]].concat();
+    for moment in [2, 9, 14, 15, 21] {
+        let mut child = desk
+            .command(&arguments("killed", &resumed))
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let wanted = format!("step {moment}:");
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let seen = lines.map_while(Result::ok).any(|line| line.starts_with(&wanted));
+        assert!(seen, "the training came to step {moment}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let said = train(&desk, "killed", &resumed);
+    assert!(said.contains("going on behind step 20"), "{said}");
+    assert_eq!(numbers(&desk, "killed"), numbers(&desk, "whole"));
+    let weights = |out: &str| fs::read(desk.path(out).join("last.safetensors")).unwrap();
+    assert!(
+        weights("killed") == weights("whole"),
+        "the last weights are the same to the bit"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_a_later_run_goes_on() {
+    let desk = desk();
+    let settings = ["--steps", "100000", "--batch", "3", "--save-every", "100000", "-v"];
+    let mut child = desk
+        .command(&arguments("run", &settings))
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(lines.any(|line| line.starts_with("step 7:")));
+    let pid = i32::try_from(child.id()).unwrap();
+    let asked = std::process::Command::new("kill")
+        .args(["-INT", &pid.to_string()])
+        .status()
+        .unwrap();
+    assert!(asked.success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("`--resume` goes on")), "{rest:?}");
+    let done = metrics(&desk, "run").len() as u64;
+    let more = (done + 2).to_string();
+    let said = train(&desk, "run", &["--steps", &more, "--batch", "3", "--resume"]);
+    assert!(said.contains(&format!("going on behind step {done}")), "{said}");
+    assert_eq!(metrics(&desk, "run").len() as u64, done + 2);
+}
+
+#[test]
+fn what_cannot_be_used_is_skipped_counted_and_listed() {
+    let desk = desk();
+    let mut records = fs::read_to_string(desk.path("captions.ndjson")).unwrap();
+    records.push_str(
+        "{\"path\":\"gone.jpg\",\"long\":\"x\"}\n{\"path\":\"config.json\",\"long\":\"no picture\"}\nnot json\n",
+    );
+    fs::write(desk.path("captions.ndjson"), records).unwrap();
+    let said = train(&desk, "run", &["--steps", "6", "--batch", "4"]);
+    assert!(said.contains("3 samples could not be used"), "{said}");
+    let listed = fs::read_to_string(desk.path("run/skipped.ndjson")).unwrap();
+    let mut samples: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    samples.sort_by_key(|sample| sample["sample"].to_string());
+    let named: Vec<&str> = samples
+        .iter()
+        .map(|sample| sample["sample"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        named,
+        [
+            "captions.ndjson line 10",
+            "captions.ndjson line 11",
+            "captions.ndjson line 9"
+        ]
+    );
+    assert!(samples[2]["error"].as_str().unwrap().contains("gone.jpg"));
+
+    let only_bad = "{\"path\":\"gone.jpg\",\"long\":\"x\"}\n".repeat(4);
+    let desk = desk.file("bad.ndjson", only_bad);
+    let refused = refusal(
+        &desk,
+        &[
+            "train",
+            "--init",
+            "config.json",
+            "--data",
+            "bad.ndjson",
+            "--out",
+            "bad",
+            "--batch",
+            "4",
+            "-q",
+        ],
+    );
+    assert!(
+        refused.contains("the data has 0 usable samples, and a batch takes 4"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_run_folder_is_not_touched_by_another_training() {
+    let desk = desk();
+    train(&desk, "run", &["--steps", "2", "--batch", "4"]);
+    let with = |more: &[&str]| refusal(&desk, &arguments("run", &[&["--steps", "2", "-q"], more].concat()));
+    assert_snapshot!(with(&["--batch", "4"]), @r"
+    error: `run` holds a training already
+    hint: go on with it by `--resume`, or name another `--out`
+    ");
+    assert_snapshot!(with(&["--batch", "5", "--seed", "9", "--resume"]), @r"
+    error: `run/state.safetensors` can't be resumed: `batch` was 4 and is 5; `seed` was 0 and is 9
+    hint: resume with the data and the settings that the training began with, or name another `--out`
+    ");
+    // What was finished is finished.
+    let before = numbers(&desk, "run");
+    train(&desk, "run", &["--steps", "2", "--batch", "4", "--resume"]);
+    assert_eq!(numbers(&desk, "run"), before);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_words() {
+    let desk = desk();
+    let with = |more: &[&str]| refusal(&desk, &arguments("run", &[&["-q"], more].concat()));
+    assert_snapshot!(with(&["--batch", "9"]), @r"
+    error: the data has 8 samples, and a batch takes 9
+    hint: give more data, or a smaller `--batch`
+    ");
+    assert_snapshot!(with(&["--batch", "4", "--validate-every", "2"]), @r"
+    error: `--validate-every` without data to validate on
+    hint: name some by `--val-data`
+    ");
+    assert_snapshot!(with(&["--batch", "4", "--freeze", "vision."]), @r"
+    error: no tensor's name begins with `vision.`
+    hint: names are upstream's: `visual.`, `transformer.resblocks.0.`, `token_embedding`, `logit_scale`
+    ");
+    assert!(!desk.path("run/state.safetensors").exists());
+}
+
+/// The floor of a label-smoothed cross entropy over `n`: the entropy of its target.
+fn floor(n: usize, smoothing: f64) -> f64 {
+    let wrong = smoothing / n as f64;
+    let right = 1.0 - smoothing + wrong;
+    -(right * right.ln() + (n - 1) as f64 * wrong * wrong.ln())
+}
+
+#[test]
+fn on_a_small_set_both_losses_go_to_their_floor() {
+    let desk = desk();
+    let more = [
+        "--steps",
+        "300",
+        "--batch",
+        "8",
+        "--components",
+        "8",
+        "--weight-decay",
+        "0",
+        "--lr",
+        "3e-3",
+        "-q",
+    ];
+    let always = [
+        "train",
+        "--init",
+        "config.json",
+        "--data",
+        "captions.ndjson",
+        "--out",
+        "run",
+        "--warmup",
+        "5",
+    ];
+    let output = desk.output(&[&always[..], &more].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = metrics(&desk, "run");
+    let last = lines.last().unwrap();
+    let floor = floor(8, 0.1);
+    for loss in ["loss_long", "loss_short"] {
+        let found = last[loss].as_f64().unwrap();
+        println!("{loss} {found:.5}, floor {floor:.5}");
+        assert!(
+            found >= floor - 1e-6 && found < 1.01 * floor,
+            "{loss} is {found}, its floor {floor}"
+        );
+    }
+}
+
+#[test]
+fn a_77_token_base_is_stretched_and_what_is_frozen_stays() {
+    let desk = desk();
+    let always = [
+        "train",
+        "--base",
+        "nano",
+        "--data",
+        "captions.ndjson",
+        "--batch",
+        "4",
+        "--steps",
+        "1",
+        "--warmup",
+        "0",
+        "-q",
+    ];
+    let frozen = ["--freeze", "visual.,token_embedding", "--micro-batch", "2"];
+    let run = |out, more: &[&str]| {
+        let output = desk.output(&[&always[..], &frozen, &["--out", out], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    run("long", &[]);
+    run("short", &["--no-stretch", "--no-pcm"]);
+    assert_eq!(metrics(&desk, "short")[0]["loss_short"], json!(0.0));
+    let tensors = |out: &str| {
+        let bytes = fs::read(desk.path(out).join("last.safetensors")).unwrap();
+        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let shape = |name: &str| file.tensor(name).ok().map(|tensor| tensor.shape().to_vec());
+        (shape("positional_embedding"), shape("positional_embedding_res"))
+    };
+    assert_eq!(tensors("long"), (Some(vec![248, 192]), Some(vec![248, 192])));
+    assert_eq!(tensors("short"), (Some(vec![77, 192]), None));
+    // The image tower stayed: a picture's vector is the base's.
+    let embedding = |model: &str| desk.records(&["embed", "colours/red.ppm", "--model", model])[0]["embedding"].clone();
+    assert_eq!(embedding("long/last.safetensors"), embedding("nano"));
+}
+
+#[test]
+fn class_folders_train_a_classifier_from_nothing() {
+    let desk = desk();
+    for (name, _) in COLOURS {
+        fs::create_dir_all(desk.path("classes").join(name)).unwrap();
+        let (from, to) = (format!("colours/{name}.ppm"), format!("classes/{name}/0.ppm"));
+        fs::copy(desk.path(&from), desk.path(&to)).unwrap();
+    }
+    let more = [
+        "train",
+        "--init",
+        "config.json",
+        "--data",
+        "classes",
+        "--val-data",
+        "classes",
+        "--out",
+        "run",
+        "--steps",
+        "60",
+        "--batch",
+        "8",
+        "--components",
+        "8",
+        "--lr",
+        "3e-3",
+        "--warmup",
+        "5",
+        "-q",
+    ];
+    let output = desk.output(&more);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = metrics(&desk, "run");
+    assert!(
+        lines[0]["val_top1"].as_f64().unwrap() < 0.6,
+        "at first it knows nothing"
+    );
+    assert_eq!(lines.last().unwrap()["val_top1"], json!(1.0));
+}
