@@ -2,13 +2,13 @@
 //! label can be a whole paragraph.
 //!
 //! ```
-//! use longclip::{LabelSet, LongClip, Score, classify};
+//! use longclip::{LabelSet, LongClip, Scoring, classify};
 //!
 //! let model = LongClip::load("nano")?; // built in; or the path of `longclip-B.pt`
 //! let labels = LabelSet::new(&model, vec!["A photo of a cat.".into(), "A photo of a dog.".into()])?;
 //! let pixels = model.preprocess().run("img/cat.jpg", &std::fs::read("img/cat.jpg")?)?;
-//! let scores = classify(&model, &pixels, &labels, Score::Softmax)?;
-//! assert_eq!(labels.labels()[scores[0].label_idx], "A photo of a cat.");
+//! let scores = classify(&model, &pixels, &labels, &Scoring::softmax(model.logit_scale()))?;
+//! assert_eq!(labels.labels()[scores.labels[0].label_idx], "A photo of a cat.");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -35,4 +35,4 @@ pub use classify::classify;
 pub use error::{Error, ErrorKind, Result};
 pub use labels::LabelSet;
 pub use model::LongClip;
-pub use score::{LabelScore, Score};
+pub use score::{LabelScore, Score, Scores, Scoring};

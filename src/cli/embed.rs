@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use longclip::input::Item;
+use longclip::labels::files::read_texts;
 use longclip::model::{LongClip, normalize};
 use longclip::output::{Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
 use longclip::{Error, Result};
 
 use super::Outcome;
-use super::classify::{read_lines, subject};
+use super::classify::subject;
 use super::input_flags::{InputFlags, PictureFlags};
 use super::model_flags::{ModelFlags, reason, warn_of_cut_texts};
 use super::output_flags::{self, OutputFlags, Results};
-use super::pictures::{Run, Seen, Sink, Thumbnails, Verdict};
+use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
 use super::progress;
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
@@ -72,6 +73,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let settings = Settings {
         task: Task::Embeddings(model.sizes().embed_dim),
         labels: Vec::new(),
+        groups: Vec::new(),
         layout: Layout::Long,
         fields: if args.input.may_bring_fields() {
             Fields::Carried
@@ -103,6 +105,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         settings: args.run.pipeline(&args.model, &model),
         most_failures: args.run.most_failures(),
         thumbnails: Thumbnails::None,
+        pictures: Pictures::Forgotten,
         results: if args.output.is_on_terminal() {
             progress::Results::OnTerminal
         } else {
@@ -121,7 +124,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 fn texts(args: &Args) -> Result<Vec<String>> {
     let mut texts = args.texts.text.clone();
     if let Some(file) = &args.texts.texts_file {
-        texts.extend(read_lines(file)?);
+        texts.extend(read_texts(file)?);
     }
     if texts.is_empty() && args.input.is_empty() {
         return Err(Error::usage(

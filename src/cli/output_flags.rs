@@ -94,7 +94,7 @@ fn format_long_help() -> String {
         .map(|format| format!("\n  {}: {}", format.name, format.about));
     format!(
         "How to print [default: by the ending of --output, else table; ndjson for vectors]:{}\n  \
-         TEMPLATE: a line for each picture, as '{{path}}\\t{{label}}\\t{{score:.3}}'; also {{logit}}, {{cosine}}, {{error}}, \
+         TEMPLATE: a line for each picture, as '{{path}}\\t{{label}}\\t{{score:.3}}'; also {{logit}}, {{cosine}}, {{group}}, {{error}}, \
          {{label.2}} (the second label), {{field.NAME}}",
         lines.collect::<String>()
     )

@@ -5,7 +5,7 @@ use longclip::input::{Inputs, Item, Items};
 use longclip::model::LongClip;
 use longclip::output::{self, Progress};
 use longclip::pipeline::{self, Prepared};
-use longclip::preprocess::{Pixels, Preprocess};
+use longclip::preprocess::{Picture, Pixels, Preprocess};
 
 use super::interrupt::stop_on_interrupt;
 use super::progress::{ProgressLine, Results};
@@ -18,6 +18,14 @@ pub(super) struct Seen {
     pub(super) embedding: Vec<f32>,
     /// A small jpeg of it, where one was asked for.
     pub(super) thumbnail: Option<Vec<u8>>,
+    /// The picture itself, where it was asked for.
+    pub(super) looked_at: Option<LookedAt>,
+}
+
+/// What the model read, and what it was read from.
+pub(super) struct LookedAt {
+    pub(super) pixels: Pixels,
+    pub(super) picture: Picture,
 }
 
 /// What a command does with each picture, in the order of the input.
@@ -42,6 +50,7 @@ pub(super) struct Run<'a> {
     pub(super) settings: pipeline::Settings,
     pub(super) most_failures: u64,
     pub(super) thumbnails: Thumbnails,
+    pub(super) pictures: Pictures,
     pub(super) results: Results,
     pub(super) report: Report,
 }
@@ -51,6 +60,13 @@ pub(super) struct Run<'a> {
 pub(super) enum Thumbnails {
     None,
     Made,
+}
+
+/// Whether pictures are kept until they are scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pictures {
+    Forgotten,
+    Kept,
 }
 
 /// Why the pipeline was left.
@@ -71,9 +87,10 @@ impl From<anyhow::Error> for Halt {
     }
 }
 
-struct Picture {
+struct Ready {
     pixels: Pixels,
     thumbnail: Option<Vec<u8>>,
+    picture: Option<Picture>,
 }
 
 impl Run<'_> {
@@ -88,8 +105,21 @@ impl Run<'_> {
         let mut tally = Tally::new(self.report, self.most_failures);
         let mut progress = ProgressLine::begin(self.report, inputs, held.n_records, self.results);
         let stop = stop_on_interrupt();
-        let (preprocess, thumbnails) = (self.preprocess.clone(), self.thumbnails);
-        let prepare = move |item: &Item, bytes: &[u8]| prepare(&preprocess, thumbnails, item, bytes);
+        let (preprocess, thumbnails, pictures) = (self.preprocess.clone(), self.thumbnails, self.pictures);
+        let prepare = move |item: &Item, bytes: &[u8]| {
+            let picture = preprocess.decode(&item.name.to_string(), bytes)?;
+            Ok(Ready {
+                pixels: preprocess.pixels(&picture),
+                thumbnail: match thumbnails {
+                    Thumbnails::None => None,
+                    Thumbnails::Made => small(&picture),
+                },
+                picture: match pictures {
+                    Pictures::Forgotten => None,
+                    Pictures::Kept => Some(picture),
+                },
+            })
+        };
         let halted = pipeline::run(items, self.settings, &stop, prepare, |batch| {
             self.process(batch, &mut tally, &progress, sink)?;
             progress.show(&tally);
@@ -108,7 +138,7 @@ impl Run<'_> {
 
     fn process(
         &self,
-        batch: Vec<Prepared<Picture>>,
+        batch: Vec<Prepared<Ready>>,
         tally: &mut Tally,
         progress: &ProgressLine,
         sink: &mut dyn Sink,
@@ -116,19 +146,23 @@ impl Run<'_> {
         let mut pixels = Vec::new();
         let mut rest = Vec::new();
         for Prepared { item, outcome } in batch {
-            let outcome = outcome.map(|picture| {
-                pixels.push(picture.pixels);
-                picture.thumbnail
+            let outcome = outcome.map(|ready| {
+                pixels.push(ready.pixels);
+                (ready.thumbnail, ready.picture)
             });
             rest.push((item, outcome));
         }
         let embeddings = self.model.encode_images(&pixels)?.0;
-        let mut rows = embeddings.rows();
+        let mut rows = embeddings.rows().zip(pixels);
         for (item, outcome) in rest {
             let name = item.name.to_string();
-            let seen = outcome.map(|thumbnail| Seen {
-                embedding: rows.next().map(<[f32]>::to_vec).unwrap_or_default(),
-                thumbnail,
+            let seen = outcome.map(|(thumbnail, picture)| {
+                let (embedding, pixels) = rows.next().expect("a row for each picture that could be read");
+                Seen {
+                    embedding: embedding.to_vec(),
+                    thumbnail,
+                    looked_at: picture.map(|picture| LookedAt { pixels, picture }),
+                }
             });
             match sink.take(item, seen)? {
                 Verdict::Done => tally.done(),
@@ -144,13 +178,7 @@ impl Run<'_> {
     }
 }
 
-fn prepare(preprocess: &Preprocess, thumbnails: Thumbnails, item: &Item, bytes: &[u8]) -> longclip::Result<Picture> {
-    let picture = preprocess.decode(&item.name.to_string(), bytes)?;
-    Ok(Picture {
-        pixels: preprocess.pixels(&picture),
-        thumbnail: match thumbnails {
-            Thumbnails::None => None,
-            Thumbnails::Made => output::thumbnail(&Preprocess::new(output::THUMBNAIL_PX).crop_u8(&picture)),
-        },
-    })
+/// A small jpeg of a picture.
+fn small(picture: &Picture) -> Option<Vec<u8>> {
+    output::thumbnail(&Preprocess::new(output::THUMBNAIL_PX).crop_u8(picture))
 }

@@ -112,6 +112,11 @@ impl LabelList {
         &self.labels
     }
 
+    /// The label of this name.
+    pub fn find(&self, name: &str) -> Option<&Label> {
+        self.places.get(name).map(|place| &self.labels[*place])
+    }
+
     /// Whether there is no label.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()

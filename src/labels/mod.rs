@@ -7,7 +7,9 @@
 
 mod cache;
 pub mod files;
+mod groups;
 mod list;
+mod neutral;
 mod notice;
 mod prompts;
 mod templates;
@@ -15,12 +17,14 @@ mod templates;
 use std::ops::Range;
 
 pub use self::cache::VectorCache;
+pub use self::groups::Groups;
 pub use self::list::{Label, LabelList};
+pub use self::neutral::neutral_prompts;
 pub use self::notice::Notice;
 pub use self::prompts::{LongText, PromptEncoder};
 pub use self::templates::{PublishedTemplates, Template, read_templates};
 use crate::error::{Error, Result};
-use crate::model::{Embeddings, LongClip, TextEmbeddings, normalize};
+use crate::model::{Embeddings, LongClip, MeasuredTexts, TextEmbeddings, norm, normalize};
 
 /// How the prompts of a label become its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,7 +32,7 @@ pub enum Combine {
     /// One row: the mean of the prompts' directions. A single prompt keeps its length.
     #[default]
     Mean,
-    /// A row a prompt, each unit length; the nearest one counts.
+    /// A row a prompt, as the tower gives it; the nearest one counts.
     Max,
 }
 
@@ -64,11 +68,19 @@ impl Recipe<'_> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelSet {
     labels: Vec<String>,
-    groups: Vec<Option<String>>,
+    groups: Groups,
     /// The rows of each label, end to end.
     rows: Vec<Range<usize>>,
-    embeddings: TextEmbeddings,
+    texts: MeasuredTexts,
+    /// The first label with a row that is a mean.
+    averaged: Option<usize>,
     notices: Vec<Notice>,
+}
+
+/// The rows of a set that is being encoded.
+struct Rows {
+    of_label: Vec<Range<usize>>,
+    embeddings: Embeddings,
 }
 
 /// Prompts that are encoded before they are combined and let go: some 10 MB of rows.
@@ -93,17 +105,19 @@ impl LabelSet {
         if list.is_empty() {
             return Err(LabelSet::none_given());
         }
-        let mut set = LabelSet {
-            labels: list.labels().iter().map(|label| label.name.clone()).collect(),
-            groups: list.labels().iter().map(|label| label.group.clone()).collect(),
-            rows: Vec::with_capacity(list.labels().len()),
-            embeddings: TextEmbeddings(Embeddings::new(Vec::new(), encoder.embed_dim())),
-            notices: list.notices().to_vec(),
-        };
-        if !recipe.templates.is_empty() && list.labels().iter().all(|label| !label.prompts.is_empty()) {
-            set.notices.push(Notice::TemplatesUnused);
+        let labels = list.labels();
+        let mut notices = list.notices().to_vec();
+        if !recipe.templates.is_empty() && labels.iter().all(|label| !label.prompts.is_empty()) {
+            notices.push(Notice::TemplatesUnused);
         }
-        let prompts: Vec<Vec<String>> = list.labels().iter().map(|label| recipe.prompts(label)).collect();
+        let prompts: Vec<Vec<String>> = labels.iter().map(|label| recipe.prompts(label)).collect();
+        if recipe.combine == Combine::Max && prompts.iter().all(|prompts| prompts.len() == 1) {
+            notices.push(Notice::CombineUnused);
+        }
+        let mut rows = Rows {
+            of_label: Vec::with_capacity(labels.len()),
+            embeddings: Embeddings::new(Vec::new(), encoder.embed_dim()),
+        };
         let mut rest = prompts.as_slice();
         while !rest.is_empty() {
             let mut n_prompts = 0;
@@ -112,26 +126,26 @@ impl LabelSet {
                 n_prompts <= PROMPTS_AT_ONCE
             });
             let (now, later) = rest.split_at(fits.count().max(1));
-            set.append(now, recipe.combine, encoder)?;
+            rows.append(now, recipe.combine, encoder)?;
             rest = later;
         }
-        set.notices.extend(encoder.take_notices());
-        Ok(set)
-    }
-
-    fn append(&mut self, labels: &[Vec<String>], combine: Combine, encoder: &mut PromptEncoder<'_>) -> Result<()> {
-        let rows = match combine {
-            Combine::Mean => encoder.means(labels)?,
-            Combine::Max => encoder.encode(&labels.concat())?,
+        notices.extend(encoder.take_notices());
+        let in_parts = |prompt: &String| {
+            let is_it = |notice: &Notice| matches!(notice, Notice::Chunked { text, .. } if text == prompt);
+            notices.iter().any(is_it)
         };
-        let mut start = self.embeddings.0.len();
-        for prompts in labels {
-            let n_rows = if combine == Combine::Mean { 1 } else { prompts.len() };
-            self.rows.push(start..start + n_rows);
-            start += n_rows;
-        }
-        self.embeddings.0.append(&rows);
-        Ok(())
+        let is_mean = |prompts: &Vec<String>| {
+            (recipe.combine == Combine::Mean && prompts.len() > 1) || prompts.iter().any(in_parts)
+        };
+        let averaged = prompts.iter().position(is_mean);
+        Ok(LabelSet {
+            labels: labels.iter().map(|label| label.name.clone()).collect(),
+            groups: Groups::new(labels),
+            rows: rows.of_label,
+            texts: MeasuredTexts::new(TextEmbeddings(rows.embeddings)),
+            averaged,
+            notices,
+        })
     }
 
     /// What is wrong where there is no label.
@@ -147,14 +161,19 @@ impl LabelSet {
         &self.labels
     }
 
-    /// The group of each label, where it has one.
-    pub fn groups(&self) -> &[Option<String>] {
+    /// The groups that the labels make.
+    pub fn groups(&self) -> &Groups {
         &self.groups
     }
 
     /// The rows of each label, `(n_rows, embed_dim)` all together; not normalised where a label has one prompt.
     pub fn embeddings(&self) -> &TextEmbeddings {
-        &self.embeddings
+        self.texts.rows()
+    }
+
+    /// As [`LabelSet::embeddings`], with the rows' lengths: what `score` compares pictures with.
+    pub fn texts(&self) -> &MeasuredTexts {
+        &self.texts
     }
 
     /// Which rows of the embeddings belong to each label: one, or one a prompt with [`Combine::Max`].
@@ -162,9 +181,31 @@ impl LabelSet {
         &self.rows
     }
 
+    /// A label with a row that is a mean of several, where there is one: such a row has no length of its own.
+    pub fn averaged(&self) -> Option<&str> {
+        self.averaged.map(|label| self.labels[label].as_str())
+    }
+
     /// What the person should know.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
+    }
+}
+
+impl Rows {
+    fn append(&mut self, labels: &[Vec<String>], combine: Combine, encoder: &mut PromptEncoder<'_>) -> Result<()> {
+        let rows = match combine {
+            Combine::Mean => encoder.means(labels)?,
+            Combine::Max => encoder.encode(&labels.concat())?,
+        };
+        let mut start = self.embeddings.len();
+        for prompts in labels {
+            let n_rows = if combine == Combine::Mean { 1 } else { prompts.len() };
+            self.of_label.push(start..start + n_rows);
+            start += n_rows;
+        }
+        self.embeddings.append(&rows);
+        Ok(())
     }
 }
 
@@ -175,7 +216,7 @@ fn mean_direction(rows: &Embeddings) -> Vec<f32> {
     }
     let mut sum = vec![0f64; rows.embed_dim()];
     for row in rows.rows() {
-        let norm = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+        let norm = norm(row);
         if norm > 0.0 {
             sum.iter_mut()
                 .zip(row)

@@ -35,6 +35,8 @@ pub enum Notice {
     },
     /// Templates were given, but every label has prompts of its own.
     TemplatesUnused,
+    /// Prompts were to be combined, but no label has several.
+    CombineUnused,
     /// Vectors could not be kept for the next run.
     NotKept {
         /// Why.
@@ -73,6 +75,7 @@ impl fmt::Display for Notice {
                 f,
                 "the templates change nothing: every label has prompts of its own, which are read as they stand"
             ),
+            Notice::CombineUnused => write!(f, "`--combine` changes nothing: no label has more than one prompt"),
             Notice::NotKept { reason } => write!(f, "the labels' vectors are not kept for the next run: {reason}"),
         }
     }

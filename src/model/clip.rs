@@ -84,6 +84,8 @@ pub struct LongClip {
     /// Device, number type and the like, as far as a number may depend on them.
     computed_with: String,
     towers: Towers,
+    /// The image tower for gradients, prepared on first use.
+    pub(super) differentiable: OnceLock<VisionTower<CandleEngine>>,
 }
 
 impl LongClip {
@@ -138,6 +140,7 @@ impl LongClip {
             sizes,
             activation,
             logit_scale,
+            differentiable: OnceLock::new(),
         })
     }
 
@@ -159,6 +162,19 @@ impl LongClip {
     /// The preprocessing that this model's pictures need; change its limits or orientation on a clone.
     pub fn preprocess(&self) -> &Preprocess {
         &self.preprocess
+    }
+
+    /// The weights.
+    pub(super) fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Where candle's tensors of this model live.
+    pub(super) fn candle_device(&self) -> Device {
+        match &self.towers {
+            Towers::Candle(towers) => towers.engine.device.clone(),
+            Towers::Cpu(_) => Device::Cpu,
+        }
     }
 
     /// What a kept text embedding is valid for, as 32 hexadecimal digits: these weights, read and computed like this, by

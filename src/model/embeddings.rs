@@ -77,10 +77,15 @@ impl Embeddings {
 
 /// Makes a vector unit length, the norm computed in f64; zeros stay zeros.
 pub fn normalize(row: &mut [f32]) {
-    let norm = row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+    let norm = norm(row);
     if norm > 0.0 {
         row.iter_mut().for_each(|v| *v = (f64::from(*v) / norm) as f32);
     }
+}
+
+/// The length of a vector, in f64.
+pub fn norm(row: &[f32]) -> f64 {
+    row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt()
 }
 
 /// Embeddings of pictures; another type than [`TextEmbeddings`], so that they can't be swapped.
@@ -90,6 +95,34 @@ pub struct ImageEmbeddings(pub Embeddings);
 /// Embeddings of texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextEmbeddings(pub Embeddings);
+
+/// Embeddings of texts with their lengths, so that a text is measured once however many pictures it is compared with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeasuredTexts {
+    rows: TextEmbeddings,
+    norms: Vec<f64>,
+}
+
+impl MeasuredTexts {
+    /// Measures each row.
+    pub fn new(rows: TextEmbeddings) -> Self {
+        let norms = rows.0.rows().map(norm).collect();
+        MeasuredTexts { rows, norms }
+    }
+
+    /// The rows, as they were given.
+    pub fn rows(&self) -> &TextEmbeddings {
+        &self.rows
+    }
+
+    /// The length of row `i`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub fn norm(&self, i: usize) -> f64 {
+        self.norms[i]
+    }
+}
 
 /// The temperature learned in training, as checkpoints hold it: its natural logarithm.
 #[derive(Debug, Clone, Copy, PartialEq)]

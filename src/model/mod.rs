@@ -4,6 +4,7 @@
 //! tensors on any device, or this crate's kernels on a CPU). [`LongClip`] is what everybody else uses.
 //! Reference: Long-CLIP (arXiv 2403.15378), upstream `model/model_longclip.py`; OpenAI CLIP, `clip/model.py`.
 
+mod attention;
 mod block;
 mod clip;
 mod embeddings;
@@ -12,8 +13,9 @@ mod text;
 mod tokens;
 mod vision;
 
+pub use attention::BlockAttention;
 pub use clip::{DeviceChoice, LongClip, LongClipOptions, NumberType};
-pub use embeddings::{Embeddings, ImageEmbeddings, LogitScale, TextEmbeddings, normalize};
+pub use embeddings::{Embeddings, ImageEmbeddings, LogitScale, MeasuredTexts, TextEmbeddings, norm, normalize};
 pub use text::TextTower;
 pub use tokens::TokenBatch;
 pub use vision::VisionTower;

@@ -1,7 +1,9 @@
 //! CSV and TSV: a row for each label of a picture, or a row for each picture with a column for each label.
 //!
 //! CSV is that of RFC 4180 with `\n`. TSV has no quotes: a tab, a line's end and a backslash in a value are `\t`, `\n`,
-//! `\r` and `\\` (the IANA registration of text/tab-separated-values leaves them out altogether). Both can be continued.
+//! `\r` and `\\` (the IANA registration of text/tab-separated-values leaves them out altogether). A number that a score
+//! doesn't have is empty, never NaN. Where labels are grouped, a label's row has its group and that group's sum; the wide
+//! layout has a column `group:NAME` for each group behind those of the labels. Both can be continued.
 
 use std::io::{self, BufRead, Write};
 
@@ -35,6 +37,8 @@ struct Rows {
     fields: Fields,
     /// The run's labels: the columns of the wide layout.
     labels: Vec<String>,
+    /// The run's groups; empty where there are none.
+    groups: Vec<String>,
 }
 
 impl Rows {
@@ -44,23 +48,34 @@ impl Rows {
             layout: settings.layout,
             fields: settings.fields,
             labels: settings.labels.clone(),
+            groups: settings.groups.clone(),
         }
     }
 
     fn header(&self) -> Vec<String> {
-        let mut columns: Vec<String> = match self.layout {
-            Layout::Long => ["path", "rank", "label", "probability", "logit", "cosine"]
-                .map(Into::into)
-                .into(),
-            Layout::Wide => std::iter::once("path".to_owned())
-                .chain(self.labels.iter().cloned())
-                .collect(),
-        };
+        let mut columns = vec!["path".to_owned()];
+        match self.layout {
+            Layout::Long => {
+                columns.extend(["rank", "label", "probability", "logit", "cosine"].map(Into::into));
+                if !self.groups.is_empty() {
+                    columns.extend(["group", "group_probability"].map(Into::into));
+                }
+            }
+            Layout::Wide => {
+                columns.extend(self.labels.iter().cloned());
+                columns.extend(self.groups.iter().map(|group| format!("group:{group}")));
+            }
+        }
         columns.push("error".into());
         if self.fields == Fields::Carried {
             columns.push("fields".into());
         }
         columns
+    }
+
+    /// Where a row says why its picture failed.
+    fn error_column(&self) -> usize {
+        self.header().len() - 1 - usize::from(self.fields == Fields::Carried)
     }
 
     /// What stands behind the labels in each row of a record.
@@ -78,28 +93,32 @@ impl Rows {
         columns
     }
 
-    fn long_row(&self, record: &Record, rank: usize, labelled: Option<&Labelled>) -> Vec<String> {
+    fn long_row(&self, record: &Record, rank: usize, label: Option<&Labelled>) -> Vec<String> {
         let mut row = vec![record.subject.to_string()];
-        row.extend(match labelled {
-            Some(label) => {
-                let numbers = [label.probability, label.logit, label.cosine].map(|value| (value as f32).to_string());
-                let [probability, logit, cosine] = numbers;
-                [(rank + 1).to_string(), label.label.clone(), probability, logit, cosine]
-            }
-            None => std::array::from_fn(|_| String::new()),
-        });
+        row.push(label.map_or_else(String::new, |_| (rank + 1).to_string()));
+        row.push(label.map_or_else(String::new, |label| label.label.clone()));
+        row.push(number(label.and_then(|label| label.probability)));
+        row.push(number(label.and_then(|label| label.logit)));
+        row.push(number(label.and_then(|label| label.cosine)));
+        if !self.groups.is_empty() {
+            let group = label.and_then(|label| label.group.as_ref());
+            let sum = group.and_then(|group| sum_of(record, group));
+            row.push(group.cloned().unwrap_or_default());
+            row.push(number(sum));
+        }
         row.extend(self.last_columns(record));
         row
     }
 
     fn wide_row(&self, record: &Record) -> Vec<String> {
         let found = record.outcome.labels();
-        let probability = |label: &String| {
+        let score = |label: &String| {
             let labelled = found.iter().find(|labelled| labelled.label == *label);
-            labelled.map_or_else(String::new, |labelled| (labelled.probability as f32).to_string())
+            number(labelled.and_then(Labelled::score))
         };
         let mut row = vec![record.subject.to_string()];
-        row.extend(self.labels.iter().map(probability));
+        row.extend(self.labels.iter().map(score));
+        row.extend(self.groups.iter().map(|group| number(sum_of(record, group))));
         row.extend(self.last_columns(record));
         row
     }
@@ -115,23 +134,34 @@ impl Rows {
 
     /// The record that a row begins; none where it is a further label of the record before.
     fn beginning(&self, row: &str, end: u64) -> Option<Held> {
-        let (path, rest) = match self.dialect {
-            Dialect::Csv => first_of_csv(row),
-            Dialect::Tsv => {
-                let (path, rest) = row.split_once('\t').unwrap_or((row, ""));
-                (unescaped(path), rest)
-            }
+        let mut values = match self.dialect {
+            Dialect::Csv => values_of_csv(row),
+            Dialect::Tsv => row.split('\t').map(unescaped).collect(),
         };
-        let separator = if self.dialect == Dialect::Csv { ',' } else { '\t' };
-        let rank = rest.split(separator).next().unwrap_or_default();
-        // A failed picture has neither a rank nor, in the wide layout, a first label's number.
-        let begins = self.layout == Layout::Wide || matches!(rank, "1" | "");
-        begins.then_some(Held {
-            name: Some(path),
+        let value = |column: usize| values.get(column).map_or("", String::as_str);
+        // A picture without labels has no rank.
+        let begins = self.layout == Layout::Wide || matches!(value(1), "1" | "");
+        let failed = !value(self.error_column()).is_empty();
+        begins.then(|| Held {
+            name: Some(values.swap_remove(0)),
             end,
-            failed: rank.is_empty(),
+            failed,
         })
     }
+}
+
+/// A number as f32 has it, or nothing.
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| (value as f32).to_string())
+}
+
+/// What a group sums up to in a record.
+fn sum_of(record: &Record, group: &str) -> Option<f64> {
+    let groups = record.outcome.groups();
+    groups
+        .iter()
+        .find(|other| other.group == group)
+        .map(|other| other.probability)
 }
 
 impl Format for Rows {
@@ -155,6 +185,7 @@ impl Format for Rows {
     fn held(&self, file: Box<dyn BufRead>) -> Option<HeldRecords> {
         let reader = Rows {
             labels: self.labels.clone(),
+            groups: self.groups.clone(),
             ..*self
         };
         Some(Box::new(HeldRows {
@@ -233,27 +264,21 @@ fn quoted(value: &str) -> String {
     value.to_owned()
 }
 
-/// The first value of a CSV row, and what stands behind its comma.
-fn first_of_csv(row: &str) -> (String, &str) {
-    let Some(quoted) = row.strip_prefix('"') else {
-        let (value, rest) = row.split_once(',').unwrap_or((row, ""));
-        return (value.to_owned(), rest);
-    };
-    // The value ends at the first quote that is not one of a pair.
-    let mut value = String::new();
-    let mut rest = quoted;
-    while let Some(quote) = rest.find('"') {
-        value += &rest[..quote];
-        rest = &rest[quote + 1..];
-        match rest.strip_prefix('"') {
-            Some(behind) => {
-                value.push('"');
-                rest = behind;
-            }
-            None => break,
+/// The values of a CSV row.
+fn values_of_csv(row: &str) -> Vec<String> {
+    let mut values = vec![String::new()];
+    let mut within_quotes = false;
+    let mut characters = row.chars().peekable();
+    while let Some(c) = characters.next() {
+        let last = values.len() - 1;
+        match c {
+            '"' if within_quotes && characters.next_if_eq(&'"').is_some() => values[last].push('"'),
+            '"' => within_quotes = !within_quotes,
+            ',' if !within_quotes => values.push(String::new()),
+            other => values[last].push(other),
         }
     }
-    (value, rest.strip_prefix(',').unwrap_or(rest))
+    values
 }
 
 /// A value on one line without tabs.
@@ -288,7 +313,7 @@ fn unescaped(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::specimen::{held, records, settings, written};
+    use super::super::specimen::{bare_records, bare_settings, held, records, settings, written};
     use super::*;
 
     fn rows(dialect: Dialect, layout: Layout) -> Rows {
@@ -344,7 +369,45 @@ mod tests {
     fn names_survive_quoting_and_escaping() {
         for name in ["plain", "a,\"b\"\nc", "tab\tand \\ back\\n", ""] {
             assert_eq!(unescaped(&escaped(name)), name);
-            assert_eq!(first_of_csv(&format!("{},1", quoted(name))), (name.to_owned(), "1"));
+            assert_eq!(values_of_csv(&format!("{},1,", quoted(name))), [name, "1", ""]);
+        }
+    }
+
+    #[test]
+    fn what_a_score_does_not_have_is_empty_and_groups_have_columns() {
+        let rows = |layout| {
+            Rows::new(
+                Dialect::Csv,
+                &Settings {
+                    layout,
+                    ..bare_settings()
+                },
+            )
+        };
+        assert_eq!(
+            written(&mut rows(Layout::Long), &bare_records()),
+            "path,rank,label,probability,logit,cosine,group,group_probability,error,fields\n\
+             a.jpg,1,\"two\nlines\",,,0.25,\"=a, b\",0.75,,\"{\"\"n\"\":1}\"\n\
+             a.jpg,2,none of these,,,,,,,\"{\"\"n\"\":1}\"\n\
+             b.jpg,,,,,,,,,\n"
+        );
+        assert_eq!(
+            written(&mut rows(Layout::Wide), &bare_records()),
+            "path,\"two\nlines\",\"a \"\"cat\"\", lying\",\"group:=a, b\",error,fields\n\
+             a.jpg,0.25,,0.75,,\"{\"\"n\"\":1}\"\n\
+             b.jpg,,,,,\n"
+        );
+    }
+
+    #[test]
+    fn a_picture_without_labels_is_held_and_has_not_failed() {
+        for layout in [Layout::Long, Layout::Wide] {
+            let mut format = rows(Dialect::Csv, layout);
+            let [_, empty] = bare_records();
+            let [_, failed] = records();
+            let whole = written(&mut format, &[empty, failed.clone(), failed]);
+            let failures: Vec<bool> = held(&format, &whole).iter().map(|held| held.failed).collect();
+            assert_eq!(failures, [false, true]);
         }
     }
 }

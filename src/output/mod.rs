@@ -5,6 +5,7 @@
 
 mod csv;
 mod destination;
+mod heat_map;
 mod html;
 mod json;
 mod npy;
@@ -21,9 +22,10 @@ mod specimen;
 use std::io::{self, BufRead, Write};
 
 pub use destination::Destination;
+pub use heat_map::{HeatMap, png};
 pub use html::{THUMBNAIL_PX, thumbnail};
 pub use json::{Json, Ndjson};
-pub use record::{Labelled, Outcome, Record, Subject};
+pub use record::{Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};
 pub use table::{Bars, Table};
 pub use template::Template;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub task: Task,
     /// The run's labels, in order; empty where each record has its own, and for vectors.
     pub labels: Vec<String>,
+    /// The groups that the run's labels make, in order; empty where records have none.
+    pub groups: Vec<String>,
     /// How labels and their numbers are laid out in formats of rows and columns.
     pub layout: Layout,
     /// Whether records carry fields of the input.

@@ -1,7 +1,8 @@
 //! Parquet: a row for each picture, typed, with the labels as a list or as columns; model and version in the file's notes.
 //!
-//! Columns: `path`; `labels`, a list of structs `label`, `probability`, `logit`, `cosine` (or, wide, a float column for
-//! each label with its probability); `embedding`, a list of fixed length; `fields`, the carried ones as JSON; `error`.
+//! Columns: `path`; `labels`, a list of structs `label`, `probability`, `logit`, `cosine`, `group` (or, wide, a float column
+//! for each label with its score); `groups`, a list of structs `group`, `probability` (or, wide, a float column
+//! `group:NAME` for each), where labels are grouped; a number that a score doesn't have is null, never NaN; `embedding`, a list of fixed length; `fields`, the carried ones as JSON; `error`.
 //! Numbers are f32, as the model computes. Rows wait until there are some thousand, then they are a row group, written
 //! and forgotten. Notes: `longclip.version`, `longclip.model`, `longclip.labels` (JSON).
 
@@ -142,6 +143,15 @@ fn label_fields() -> Vec<Field> {
         number("probability"),
         number("logit"),
         number("cosine"),
+        Field::new("group", DataType::Utf8, true),
+    ]
+}
+
+/// The fields of a group's struct.
+fn group_fields() -> Vec<Field> {
+    vec![
+        Field::new("group", DataType::Utf8, true),
+        Field::new("probability", DataType::Float32, true),
     ]
 }
 
@@ -151,10 +161,15 @@ fn schema(settings: &Settings) -> Schema {
         (Task::Labels(_), Layout::Long) => {
             let item = Field::new_list_field(DataType::Struct(label_fields().into()), true);
             fields.push(Field::new("labels", DataType::List(Arc::new(item)), true));
+            if !settings.groups.is_empty() {
+                let item = Field::new_list_field(DataType::Struct(group_fields().into()), true);
+                fields.push(Field::new("groups", DataType::List(Arc::new(item)), true));
+            }
         }
         (Task::Labels(_), Layout::Wide) => {
-            let columns = settings.labels.iter();
-            fields.extend(columns.map(|label| Field::new(label, DataType::Float32, true)));
+            let groups = settings.groups.iter().map(|group| format!("group:{group}"));
+            let columns = settings.labels.iter().cloned().chain(groups);
+            fields.extend(columns.map(|name| Field::new(name, DataType::Float32, true)));
         }
         (Task::Embeddings(_), _) => {}
     }
@@ -172,9 +187,15 @@ fn schema(settings: &Settings) -> Schema {
 fn columns(records: &[Record], settings: &Settings) -> Vec<ArrayRef> {
     let mut columns = vec![texts(records, |record| Some(record.subject.to_string()))];
     match (settings.task, settings.layout) {
-        (Task::Labels(_), Layout::Long) => columns.push(label_lists(records)),
+        (Task::Labels(_), Layout::Long) => {
+            columns.push(label_lists(records));
+            if !settings.groups.is_empty() {
+                columns.push(group_lists(records));
+            }
+        }
         (Task::Labels(_), Layout::Wide) => {
-            columns.extend(settings.labels.iter().map(|label| probabilities(records, label)));
+            columns.extend(settings.labels.iter().map(|name| label_scores(records, name)));
+            columns.extend(settings.groups.iter().map(|name| group_sums(records, name)));
         }
         (Task::Embeddings(_), _) => {}
     }
@@ -197,13 +218,39 @@ fn texts(records: &[Record], text: impl Fn(&Record) -> Option<String>) -> ArrayR
     Arc::new(builder.finish())
 }
 
-fn probabilities(records: &[Record], label: &str) -> ArrayRef {
+fn floats(records: &[Record], number: impl Fn(&Record) -> Option<f64>) -> ArrayRef {
     let mut builder = Float32Builder::new();
     for record in records {
-        let found = record.outcome.labels().iter().find(|labelled| labelled.label == label);
-        builder.append_option(found.map(|labelled| labelled.probability as f32));
+        builder.append_option(number(record).map(|number| number as f32));
     }
     Arc::new(builder.finish())
+}
+
+fn label_scores(records: &[Record], label: &str) -> ArrayRef {
+    floats(records, |record| {
+        let found = record.outcome.labels().iter().find(|labelled| labelled.label == label);
+        found.and_then(Labelled::score)
+    })
+}
+
+fn group_sums(records: &[Record], group: &str) -> ArrayRef {
+    floats(records, |record| {
+        let found = record.outcome.groups().iter().find(|grouped| grouped.group == group);
+        found.map(|grouped| grouped.probability)
+    })
+}
+
+fn group_lists(records: &[Record]) -> ArrayRef {
+    let mut lists = ListBuilder::new(StructBuilder::from_fields(group_fields(), 0));
+    for record in records {
+        for grouped in record.outcome.groups() {
+            append_text(lists.values(), 0, Some(&grouped.group));
+            append_number(lists.values(), 1, Some(grouped.probability));
+            lists.values().append(true);
+        }
+        lists.append(record.outcome.failure().is_none());
+    }
+    Arc::new(lists.finish())
 }
 
 fn label_lists(records: &[Record]) -> ArrayRef {
@@ -220,16 +267,25 @@ fn label_lists(records: &[Record]) -> ArrayRef {
 }
 
 fn append_label(builder: &mut StructBuilder, labelled: &Labelled) {
-    if let Some(texts) = builder.field_builder::<StringBuilder>(0) {
-        texts.append_value(&labelled.label);
-    }
+    append_text(builder, 0, Some(&labelled.label));
     let numbers = [labelled.probability, labelled.logit, labelled.cosine];
     for (column, value) in (1..).zip(numbers) {
-        if let Some(floats) = builder.field_builder::<Float32Builder>(column) {
-            floats.append_value(value as f32);
-        }
+        append_number(builder, column, value);
     }
+    append_text(builder, 4, labelled.group.as_deref());
     builder.append(true);
+}
+
+fn append_text(builder: &mut StructBuilder, column: usize, text: Option<&str>) {
+    if let Some(texts) = builder.field_builder::<StringBuilder>(column) {
+        texts.append_option(text);
+    }
+}
+
+fn append_number(builder: &mut StructBuilder, column: usize, number: Option<f64>) {
+    if let Some(floats) = builder.field_builder::<Float32Builder>(column) {
+        floats.append_option(number.map(|number| number as f32));
+    }
 }
 
 fn vectors(records: &[Record], dim: usize) -> ArrayRef {
@@ -251,7 +307,7 @@ mod tests {
     use arrow_array::{Array, StructArray};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-    use super::super::specimen::{bytes, records, settings};
+    use super::super::specimen::{bare_records, bare_settings, bytes, records, settings};
     use super::super::{Outcome, Vectors};
     use super::*;
 
@@ -298,8 +354,11 @@ mod tests {
         let Outcome::Labels { labels, .. } = records[0].outcome.clone() else {
             panic!("the first specimen has labels");
         };
-        let embedding = Some(vec![1.0, 2.0, 3.0]);
-        records[0].outcome = Outcome::Labels { labels, embedding };
+        records[0].outcome = Outcome::Labels {
+            labels,
+            groups: Vec::new(),
+            embedding: Some(vec![1.0, 2.0, 3.0]),
+        };
         let settings = Settings {
             layout: Layout::Wide,
             task: Task::Labels(Vectors::Beside(3)),
@@ -317,6 +376,34 @@ mod tests {
             &[1.0, 2.0, 3.0]
         );
         assert!(vectors.is_null(1));
+    }
+
+    #[test]
+    fn what_a_score_does_not_have_is_null_and_groups_are_lists_or_columns() {
+        let long = read_back(&bare_settings(), &bare_records()).rows;
+        let labels = long.column_by_name("labels").unwrap().as_list::<i32>();
+        assert!(!labels.is_null(1) && labels.value(1).is_empty());
+        let first = labels.value(0);
+        let first: &StructArray = first.as_struct();
+        let nulls = |column: usize| [0, 1].map(|row| first.column(column).is_null(row));
+        assert_eq!([1, 2, 3].map(nulls), [[true, true], [true, true], [false, true]]);
+        let groups = long.column_by_name("groups").unwrap().as_list::<i32>().value(0);
+        assert_eq!(
+            groups.as_struct().column(1).as_primitive::<Float32Type>().values(),
+            &[0.75]
+        );
+        let settings = Settings {
+            layout: Layout::Wide,
+            ..bare_settings()
+        };
+        let wide = read_back(&settings, &bare_records()).rows;
+        let column = |name: &str| wide.column_by_name(name).unwrap().as_primitive::<Float32Type>().clone();
+        assert_eq!(column("two\nlines").value(0), 0.25);
+        assert!(column("a \"cat\", lying").is_null(0));
+        assert_eq!(
+            (column("group:=a, b").value(0), column("group:=a, b").is_null(1)),
+            (0.75, true)
+        );
     }
 
     #[test]

@@ -13,8 +13,17 @@ pub struct Record {
     pub fields: Map<String, Value>,
     /// What came of it.
     pub outcome: Outcome,
-    /// A small jpeg of the picture, for formats that show it.
-    pub thumbnail: Option<Vec<u8>>,
+    /// The picture, small, for formats that show it.
+    pub thumbnail: Option<Thumbnail>,
+}
+
+/// A small picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thumbnail {
+    /// A jpeg of it.
+    pub photo: Vec<u8>,
+    /// A jpeg of it with a heat map over it, where that was asked for.
+    pub heat: Option<Vec<u8>>,
 }
 
 /// What was asked about.
@@ -53,8 +62,10 @@ impl std::fmt::Display for Subject {
 pub enum Outcome {
     /// How labels fit.
     Labels {
-        /// The likeliest first.
+        /// The likeliest first; none where none reaches the least score that was asked for.
         labels: Vec<Labelled>,
+        /// What they sum up to by group, the likeliest first; empty where that wasn't asked for.
+        groups: Vec<Grouped>,
         /// The picture's vector, where it was asked for.
         embedding: Option<Vec<f32>>,
     },
@@ -69,6 +80,14 @@ impl Outcome {
     pub fn labels(&self) -> &[Labelled] {
         match self {
             Outcome::Labels { labels, .. } => labels,
+            Outcome::Embedding(_) | Outcome::Failed(_) => &[],
+        }
+    }
+
+    /// The groups, the likeliest first; none where it failed or none were asked for.
+    pub fn groups(&self) -> &[Grouped] {
+        match self {
+            Outcome::Labels { groups, .. } => groups,
             Outcome::Embedding(_) | Outcome::Failed(_) => &[],
         }
     }
@@ -91,26 +110,51 @@ impl Outcome {
     }
 }
 
-/// One label and its numbers.
+/// One label and its numbers. Where a score has no such number there is none, in every format.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Labelled {
     /// The label as given.
     pub label: String,
-    /// Softmax over the labels, 0 to 1.
+    /// How likely it is, 0 to 1.
+    #[serde(serialize_with = "as_f32_or_null")]
+    pub probability: Option<f64>,
+    /// What the probability was made of.
+    #[serde(serialize_with = "as_f32_or_null")]
+    pub logit: Option<f64>,
+    /// Cosine of picture and label, -1 to 1.
+    #[serde(serialize_with = "as_f32_or_null")]
+    pub cosine: Option<f64>,
+    /// The group that it counts for, where labels are grouped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl Labelled {
+    /// What labels are compared by: the probability, or the cosine where there is none.
+    pub fn score(&self) -> Option<f64> {
+        self.probability.or(self.cosine)
+    }
+}
+
+/// A group of labels and what they sum up to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Grouped {
+    /// The group's name.
+    pub group: String,
+    /// The sum of its labels' probabilities, 0 to 1.
     #[serde(serialize_with = "as_f32")]
     pub probability: f64,
-    /// What the softmax was taken of.
-    #[serde(serialize_with = "as_f32")]
-    pub logit: f64,
-    /// Cosine of picture and label, -1 to 1.
-    #[serde(serialize_with = "as_f32")]
-    pub cosine: f64,
 }
 
 /// The model computes in f32: more digits would be noise.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn as_f32<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f32(*value as f32)
+}
+
+#[allow(clippy::ref_option, reason = "serde's signature")]
+fn as_f32_or_null<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(|value| value as f32).serialize(serializer)
 }
 
 /// Names that a carried field can't have: they would stand twice in a line.
@@ -120,7 +164,10 @@ impl Record {
     /// The carried fields whose names are not ours.
     pub fn carried(&self) -> impl Iterator<Item = (&String, &Value)> {
         let key = self.subject.key();
-        let is_carried = move |(name, _): &(&String, &Value)| *name != key && !OURS.contains(&name.as_str());
+        let has_groups = !self.outcome.groups().is_empty();
+        let is_carried = move |(name, _): &(&String, &Value)| {
+            *name != key && !OURS.contains(&name.as_str()) && !(has_groups && *name == "groups")
+        };
         self.fields.iter().filter(is_carried)
     }
 }
@@ -136,8 +183,15 @@ impl Serialize for Record {
             map.serialize_entry(name, value)?;
         }
         match &self.outcome {
-            Outcome::Labels { labels, embedding } => {
+            Outcome::Labels {
+                labels,
+                groups,
+                embedding,
+            } => {
                 map.serialize_entry("labels", labels)?;
+                if !groups.is_empty() {
+                    map.serialize_entry("groups", groups)?;
+                }
                 if let Some(values) = embedding {
                     map.serialize_entry("embedding", values)?;
                 }

@@ -4,12 +4,13 @@ use std::io::Cursor;
 
 use serde_json::Map;
 
-use super::{Bars, Fields, Format, Held, Labelled, Layout, Outcome, Record, Settings, Subject, Task, Vectors};
+use super::{Bars, Fields, Format, Grouped, Held, Labelled, Layout, Outcome, Record, Settings, Subject, Task, Vectors};
 
 pub(super) fn settings() -> Settings {
     Settings {
         task: Task::Labels(Vectors::None),
         labels: vec!["two\nlines".into(), "a \"cat\", lying".into()],
+        groups: Vec::new(),
         layout: Layout::Long,
         fields: Fields::Carried,
         bars: Bars::None,
@@ -20,9 +21,10 @@ pub(super) fn settings() -> Settings {
 pub(super) fn records() -> [Record; 2] {
     let labelled = |label: &str, probability, logit, cosine| Labelled {
         label: label.into(),
-        probability,
-        logit,
-        cosine,
+        probability: Some(probability),
+        logit: Some(logit),
+        cosine: Some(cosine),
+        group: None,
     };
     let labels = vec![
         labelled("a \"cat\", lying", 0.75, 20.5, 0.25),
@@ -34,12 +36,50 @@ pub(super) fn records() -> [Record; 2] {
         outcome,
         thumbnail: None,
     };
-    let embedding = None;
-    let mut first = record("a.jpg", Outcome::Labels { labels, embedding });
+    let outcome = Outcome::Labels {
+        labels,
+        groups: Vec::new(),
+        embedding: None,
+    };
+    let mut first = record("a.jpg", outcome);
     first.fields.insert("n".into(), 1.into());
     // A field by one of our names would make a line ambiguous.
     first.fields.insert("error".into(), "not ours".into());
     [first, record("b.jpg", Outcome::Failed("no such file".into()))]
+}
+
+/// Records of a run with groups, whose scores have no probability: the second picture has no label that is near enough.
+pub(super) fn bare_records() -> [Record; 2] {
+    let bare = |label: &str, cosine| Labelled {
+        label: label.into(),
+        probability: None,
+        logit: None,
+        cosine,
+        group: cosine.map(|_| "=a, b".into()),
+    };
+    let [mut first, mut second] = records();
+    first.outcome = Outcome::Labels {
+        labels: vec![bare("two\nlines", Some(0.25)), bare("none of these", None)],
+        groups: vec![Grouped {
+            group: "=a, b".into(),
+            probability: 0.75,
+        }],
+        embedding: None,
+    };
+    second.outcome = Outcome::Labels {
+        labels: Vec::new(),
+        groups: Vec::new(),
+        embedding: None,
+    };
+    [first, second]
+}
+
+/// The settings of [`bare_records`].
+pub(super) fn bare_settings() -> Settings {
+    Settings {
+        groups: vec!["=a, b".into()],
+        ..settings()
+    }
 }
 
 pub(super) fn bytes(format: &mut dyn Format, records: &[Record]) -> Vec<u8> {

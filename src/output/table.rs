@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{Format, FormatInfo, Holds, Labelled, Outcome, Record};
+use super::{Format, FormatInfo, Grouped, Holds, Labelled, Outcome, Record};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "table",
@@ -23,6 +23,8 @@ pub enum Bars {
     None,
 }
 
+/// Columns of a score.
+const NUMBER_COLUMNS: usize = 7;
 /// Columns of a full bar.
 const BAR_COLUMNS: usize = 20;
 
@@ -39,16 +41,41 @@ impl Table {
         Table { bars, n_written: 0 }
     }
 
-    fn line(&self, labelled: &Labelled) -> String {
-        let percent = format!("{:5.1} %", labelled.probability * 100.0);
+    /// A name and its score: a share in percent, another number with four decimals, nothing where there is none.
+    fn line(&self, name: &str, probability: Option<f64>, cosine: Option<f64>) -> String {
+        let number = match (probability, cosine) {
+            (Some(probability), _) => format!("{:5.1} %", probability * 100.0),
+            (None, Some(cosine)) => format!("{cosine:7.4}"),
+            (None, None) => " ".repeat(NUMBER_COLUMNS),
+        };
         match self.bars {
-            Bars::None => format!("  {percent}  {}", labelled.label),
+            Bars::None => format!("  {number}  {name}"),
             Bars::Drawn { width_columns } => {
-                let start = format!("  {percent}  {}  ", bar(labelled.probability));
-                let room = width_columns.saturating_sub(2 + 7 + 2 + BAR_COLUMNS + 2).max(10);
-                format!("{start}{}", shortened(&labelled.label, room))
+                let start = format!("  {number}  {}  ", bar(probability.or(cosine).unwrap_or(0.0)));
+                let room = width_columns.saturating_sub(2 + NUMBER_COLUMNS + 2 + BAR_COLUMNS + 2);
+                format!("{start}{}", shortened(name, room.max(10)))
             }
         }
+    }
+
+    fn labels(&self, labels: &[Labelled], out: &mut dyn Write) -> io::Result<()> {
+        if labels.is_empty() {
+            return writeln!(out, "  no label reaches the threshold");
+        }
+        labels.iter().try_for_each(|label| {
+            let line = self.line(&label.label, label.probability, label.cosine);
+            writeln!(out, "{line}")
+        })
+    }
+
+    fn groups(&self, groups: &[Grouped], out: &mut dyn Write) -> io::Result<()> {
+        if !groups.is_empty() {
+            writeln!(out, "  by group")?;
+        }
+        groups.iter().try_for_each(|group| {
+            let line = self.line(&group.group, Some(group.probability), None);
+            writeln!(out, "{line}")
+        })
     }
 }
 
@@ -60,9 +87,10 @@ impl Format for Table {
         self.n_written += 1;
         writeln!(out, "{}", record.subject)?;
         match &record.outcome {
-            Outcome::Labels { labels, .. } => labels
-                .iter()
-                .try_for_each(|labelled| writeln!(out, "{}", self.line(labelled))),
+            Outcome::Labels { labels, groups, .. } => {
+                self.labels(labels, out)?;
+                self.groups(groups, out)
+            }
             Outcome::Embedding(values) => writeln!(out, "  {} numbers: {}", values.len(), first_numbers(values)),
             Outcome::Failed(reason) => writeln!(out, "  failed: {reason}"),
         }
@@ -98,6 +126,7 @@ fn first_numbers(values: &[f32]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::specimen::{bare_records, written};
     use super::*;
 
     #[test]
@@ -109,17 +138,22 @@ mod tests {
 
     #[test]
     fn long_labels_are_cut_for_the_terminal_only() {
-        let labelled = Labelled {
-            label: "word ".repeat(30).trim().into(),
-            probability: 0.5,
-            logit: 0.0,
-            cosine: 0.0,
-        };
-        let on_terminal = Table::new(Bars::Drawn { width_columns: 60 }).line(&labelled);
+        let label = "word ".repeat(30);
+        let line = |bars| Table::new(bars).line(label.trim(), Some(0.5), None);
+        let on_terminal = line(Bars::Drawn { width_columns: 60 });
         assert!(
             on_terminal.ends_with('…') && on_terminal.chars().count() <= 60,
             "{on_terminal}"
         );
-        assert!(Table::new(Bars::None).line(&labelled).ends_with("word"));
+        assert!(line(Bars::None).ends_with("word"));
+    }
+
+    #[test]
+    fn a_score_without_probability_is_its_cosine_and_groups_are_a_second_block() {
+        assert_eq!(
+            written(&mut Table::new(Bars::None), &bare_records()),
+            "a.jpg\n   0.2500  two\nlines\n           none of these\n  by group\n   75.0 %  =a, b\n\n\
+             b.jpg\n  no label reaches the threshold\n"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! A line of one's own for each picture: `--format '{path}\t{label}\t{score:.3}'`.
 //!
-//! Values stand in braces: `path`, `label`, `score` (or `probability`), `logit`, `cosine`, `error`, and `field.NAME` of an
-//! input record. `label.2` is the second likeliest label, `score.2` its score. `:.3` rounds to three decimals. `\t`,
+//! Values stand in braces: `path`, `label`, `score` (the probability, or the cosine where there is none), `probability`,
+//! `logit`, `cosine`, `group` and `group_score` (of the likeliest group), `error`, and `field.NAME` of an input record.
+//! `label.2` is the second likeliest label, `score.2` its score. `:.3` rounds to three decimals. `\t`,
 //! `\n`, `\\`, `{{` and `}}` are themselves. Tabs and line ends within values are escaped as in TSV, so that a picture is
 //! always one record. Where a picture failed, only its path and its error are not empty.
 
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use super::csv::escaped;
 use super::resume::{self, Held, HeldRecords};
-use super::{Format, Record};
+use super::{Format, Labelled, Record};
 use crate::error::{Error, Result};
 
 /// A parsed template.
@@ -35,9 +36,12 @@ enum Part {
 enum What {
     Path,
     Label,
+    Score,
     Probability,
     Logit,
     Cosine,
+    Group,
+    GroupScore,
     Error,
     Field(String),
 }
@@ -175,9 +179,12 @@ fn value(template: &str, inside: &str) -> Result<Part> {
     let what = match name {
         "path" | "id" => What::Path,
         "label" => What::Label,
-        "score" | "probability" => What::Probability,
+        "score" => What::Score,
+        "probability" => What::Probability,
         "logit" => What::Logit,
         "cosine" => What::Cosine,
+        "group" => What::Group,
+        "group_score" => What::GroupScore,
         "error" => What::Error,
         other => return Err(refused(template, &format!("it asks for `{other}`"))),
     };
@@ -190,13 +197,17 @@ fn written(record: &Record, what: &What, rank: usize, decimals: Option<usize>) -
         Some(decimals) => format!("{value:.decimals$}"),
         None => (value as f32).to_string(),
     };
-    let of_label = |value: fn(&super::Labelled) -> f64| labelled.map_or_else(String::new, |label| number(value(label)));
+    let of_label = |value: fn(&Labelled) -> Option<f64>| labelled.and_then(value).map_or_else(String::new, number);
+    let grouped = record.outcome.groups().get(rank);
     match what {
         What::Path => record.subject.to_string(),
         What::Label => labelled.map_or_else(String::new, |label| label.label.clone()),
+        What::Score => of_label(Labelled::score),
         What::Probability => of_label(|label| label.probability),
         What::Logit => of_label(|label| label.logit),
         What::Cosine => of_label(|label| label.cosine),
+        What::Group => grouped.map_or_else(String::new, |group| group.group.clone()),
+        What::GroupScore => grouped.map_or_else(String::new, |group| number(group.probability)),
         What::Error => record.outcome.failure().unwrap_or_default().to_owned(),
         What::Field(name) => match record.fields.get(name) {
             None | Some(Value::Null) => String::new(),
@@ -209,13 +220,13 @@ fn written(record: &Record, what: &What, rank: usize, decimals: Option<usize>) -
 fn refused(template: &str, problem: &str) -> Error {
     Error::usage(
         format!("the template `{template}` can't be used: {problem}"),
-        "values are {path}, {label}, {score}, {logit}, {cosine}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals",
+        "values are {path}, {label}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals",
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::specimen::{held, records, written};
+    use super::super::specimen::{bare_records, held, records, written};
     use super::*;
 
     #[test]
@@ -225,6 +236,12 @@ mod tests {
             written(&mut template, &records()),
             "a.jpg\t0.750\ttwo\\nlines {0.25} 1\nb.jpg\t\t {} no such file\n"
         );
+    }
+
+    #[test]
+    fn a_score_is_the_probability_or_else_the_cosine_and_groups_have_theirs() {
+        let mut template = Template::parse("{score}|{probability}|{score.2}|{group}|{group_score:.1}").unwrap();
+        assert_eq!(written(&mut template, &bare_records()), "0.25|||=a, b|0.8\n||||\n");
     }
 
     #[test]

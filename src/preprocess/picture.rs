@@ -100,6 +100,11 @@ impl Picture {
         &self.bytes
     }
 
+    /// The picture as RGB, `(height, width, 3)`, row-major; alpha is dropped.
+    pub fn rgb(&self) -> Vec<u8> {
+        to_rgb(self.mode, self.bytes.clone())
+    }
+
     /// The colours alone.
     pub(super) fn without_alpha(self) -> Self {
         let (mode, kept) = match self.mode {

@@ -1,72 +1,61 @@
 //! Scores: pure functions from embeddings to what a person reads.
 //!
-//! `probability = softmax(exp(logit_scale) * cosine)` over the labels given (CLIP, section 2.3); sums and exponentials
-//! in f64. [`Score::RawDot`] is what upstream's demo computes instead: the dot product of features that are not
-//! normalised, without the temperature (upstream `demo.py`).
+//! [`Scoring`] says how, [`Scoring::scores`] scores a picture against labels; `docs/scores.md` has the formulas, with what
+//! each is good for. `probability = softmax(exp(logit_scale) * cosine)` over the labels given (CLIP, section 2.3) unless
+//! something else is asked for. Embeddings are `(n, embed_dim)`, not normalised; sums and exponentials are f64.
 
-use crate::model::LogitScale;
+mod explain;
+mod groups;
+mod neutral;
+mod scoring;
 
-/// How a label's score is made from two embeddings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Score {
-    /// `exp(logit_scale) * cosine`, softmax over the labels.
-    #[default]
-    Softmax,
-    /// The dot product of unnormalised features with no temperature, softmax over the labels: upstream's demo.
-    RawDot,
-}
+pub use self::explain::patch_relevance;
+pub use self::groups::{GroupScore, group_scores};
+pub use self::neutral::{CALIBRATED_MARGIN, Neutral};
+pub use self::scoring::{Score, Scoring, Temperature};
 
 /// One label's numbers for one picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LabelScore {
     /// Which label, by its place in the set.
     pub label_idx: usize,
-    /// Softmax of the logits over all labels.
-    pub probability: f64,
-    /// What the softmax was taken of.
-    pub logit: f64,
+    /// Which row of the texts counted for it: its only one, or the nearest of its prompts.
+    pub row: usize,
+    /// How likely it is; cosines have none.
+    pub probability: Option<f64>,
+    /// What the probability was made of.
+    pub logit: Option<f64>,
     /// Cosine of the two embeddings, -1 to 1.
     pub cosine: f64,
 }
 
-/// Scores one picture against labels; sorted by probability, equal ones in the labels' order.
-///
-/// `image` is `(embed_dim,)` and each of `labels` too, none of them normalised.
-///
-/// # Panics
-/// If an embedding is of another length.
-pub fn score_labels<'a>(
-    image: &[f32],
-    labels: impl Iterator<Item = &'a [f32]>,
-    scale: LogitScale,
-    score: Score,
-) -> Vec<LabelScore> {
-    let image_norm = norm(image);
-    let mut scores: Vec<LabelScore> = labels
-        .enumerate()
-        .map(|(label_idx, text)| {
-            let raw_dot = dot(image, text);
-            let norms = image_norm * norm(text);
-            let cosine = if norms > 0.0 { raw_dot / norms } else { 0.0 };
-            let logit = match score {
-                Score::Softmax => scale.multiplier() * cosine,
-                Score::RawDot => raw_dot,
-            };
-            LabelScore {
-                label_idx,
-                probability: 0.0,
-                logit,
-                cosine,
-            }
-        })
-        .collect();
-    let logits: Vec<f64> = scores.iter().map(|s| s.logit).collect();
-    for (score, probability) in scores.iter_mut().zip(softmax(&logits)) {
-        score.probability = probability;
+/// That no label fits, as a candidate among them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NoneScore {
+    /// How likely it is.
+    pub probability: f64,
+    /// What the probability was made of.
+    pub logit: f64,
+}
+
+/// One picture's scores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores {
+    /// All labels, the likeliest first, equal ones in the labels' order.
+    pub labels: Vec<LabelScore>,
+    /// That none of them fits, where that was a candidate.
+    pub none: Option<NoneScore>,
+}
+
+impl Scores {
+    /// Labels that are likelier than that none fits: all, where that is no candidate.
+    pub fn n_likelier_than_none(&self) -> usize {
+        let Some(none) = self.none else {
+            return self.labels.len();
+        };
+        self.labels
+            .partition_point(|label| label.logit.is_some_and(|logit| logit >= none.logit))
     }
-    scores.sort_by(|a, b| b.logit.total_cmp(&a.logit));
-    scores
 }
 
 /// `exp(x_i) / Σ exp(x_j)`, shifted by the largest so that nothing overflows; empty for no values.
@@ -77,44 +66,15 @@ pub fn softmax(logits: &[f64]) -> Vec<f64> {
     exponentials.into_iter().map(|e| e / sum).collect()
 }
 
+/// `1 / (1 + exp(-x))`.
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len(), "embeddings of one length");
     a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
 }
 
-fn norm(a: &[f32]) -> f64 {
-    dot(a, a).sqrt()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn softmax_survives_large_logits_and_sums_to_one() {
-        let p = softmax(&[1000.0, 1001.0]);
-        assert!((p[0] + p[1] - 1.0).abs() < 1e-15);
-        assert!((p[1] - 0.731_058_578_630_005).abs() < 1e-12);
-    }
-
-    #[test]
-    fn scores_are_sorted_and_ties_keep_the_labels_order() {
-        let labels: [&[f32]; 3] = [&[1.0, 0.0], &[0.0, 2.0], &[3.0, 0.0]];
-        let scores = score_labels(
-            &[0.0, 1.0],
-            labels.into_iter(),
-            LogitScale::from_ln(0.0),
-            Score::Softmax,
-        );
-        let order: Vec<usize> = scores.iter().map(|s| s.label_idx).collect();
-        assert_eq!(order, [1, 0, 2]);
-        assert_eq!(scores[0].cosine, 1.0);
-    }
-
-    #[test]
-    fn raw_dot_keeps_lengths_and_knows_no_temperature() {
-        let labels: [&[f32]; 1] = [&[2.0, 0.0]];
-        let scores = score_labels(&[3.0, 0.0], labels.into_iter(), LogitScale::from_ln(4.6), Score::RawDot);
-        assert_eq!(scores[0].logit, 6.0);
-    }
-}
+mod tests;

@@ -1,6 +1,9 @@
-//! Where labels come from: a file as any editor writes it, or stdin.
+//! Where labels come from: a file as any editor writes it, or stdin; and how several prompts become a label.
+
+use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::fixture::Desk;
 
@@ -31,6 +34,7 @@ fn a_file_of_windows_and_one_of_unix_give_the_same_labels() {
         "a cat\na dog, asleep\n",
         "\u{feff}a cat\r\na dog, asleep",
         "a cat\r\n\r\n  a dog, asleep  \r\n",
+        "# animals\na cat\n# not a label\na dog, asleep",
     ] {
         let desk = Desk::with_pictures().and_small_model().file("labels.txt", text);
         assert_eq!(labels_of(&desk, &FROM_FILE), ["a cat", "a dog, asleep"], "{text:?}");
@@ -69,13 +73,13 @@ fn a_file_without_labels_is_refused() {
     error: cannot read `labels.txt`: No such file or directory (os error 2)
     ");
     let desk = desk.file("labels.txt", "\n \r\n");
-    assert_snapshot!(refused(&desk), @r#"
+    assert_snapshot!(refused(&desk), @r"
     exit code 2
     --- stdout
     --- stderr
-    error: no labels given
-    hint: say what the picture may show: `--labels "a cat" "a dog"`, or `--labels-file FILE`
-    "#);
+    error: `labels.txt` has no label
+    hint: write one a line, or name another file
+    ");
 }
 
 #[test]
@@ -87,7 +91,353 @@ fn a_file_that_is_not_text_is_refused() {
     exit code 2
     --- stdout
     --- stderr
-    error: `labels.txt` line 1 is not UTF-8 text
-    hint: save the file as UTF-8, one label a line
+    error: `labels.txt` line 1, column 6: byte 0xe9 is not UTF-8
+    hint: save it as UTF-8: text editors offer that when saving
+    ");
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said_with_line_and_column() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("bad.json", "{\"a cat\": [\"a cat\"],\n \"a dog\" \"a dog\"}")
+        .file("bad.csv", "label,prompt\n\na cat,\"a cat\na dog,a dog\n")
+        .file("bad.tsv", "label\tcolour\na cat\tgrey\n")
+        .file("templates.txt", "a photo of a {}.\n\na photo\n");
+    let refused = |arguments: &[&str]| {
+        let shown = desk.run(&[&["classify", "cat.jpg", "--model", "small.safetensors"], arguments].concat());
+        let (code, stderr) = shown.split_once("--- stdout\n--- stderr\n").unwrap();
+        assert_eq!(code, "exit code 2\n");
+        stderr.to_owned()
+    };
+    let all = [
+        refused(&["--labels-file", "bad.json"]),
+        refused(&["--labels-file", "bad.csv"]),
+        refused(&["--labels-file", "bad.tsv"]),
+        refused(&["--label", "a cat", "--templates", "templates.txt"]),
+        refused(&["--label", "a cat", "--templates", "imagenet8"]),
+        refused(&["--label", "a cat", "--template", "a photo"]),
+    ];
+    assert_snapshot!(all.join(""), @r#"
+    error: `bad.json` line 2, column 10: expected `:`
+    hint: write `["a cat", "a dog"]`, or `{"cat": ["a photo of a cat"], "dog": "a dog"}`
+    error: `bad.csv` line 3, column 2: the quote that opens here is never closed
+    hint: close it, or write a quote that is meant as `""` inside of quotes
+    error: `bad.tsv` line 1, column 2: unknown column `colour`
+    hint: the first row names the columns: `label,prompt,group`, of which `label` must be there
+    error: `templates.txt` line 3: the template `a photo` has no `{}` for the label
+    hint: write `{}` where the label goes: `a photo of a {}.`
+    error: `--templates imagenet8` is neither a set of templates nor a file
+    hint: the sets are `imagenet80`, `imagenet7` and `none`; a file has a template a line
+    error: the template `a photo` has no `{}` for the label
+    hint: write `{}` where the label goes: `a photo of a {}.`
+    "#);
+}
+
+#[test]
+fn options_that_change_nothing_are_refused_or_warned_of() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("own.json", "{\"cat\": \"a cat\", \"dog\": \"a dog\"}");
+    let said = |arguments: &[&str]| {
+        let start = [
+            "classify",
+            "cat.jpg",
+            "--model",
+            "small.safetensors",
+            "--labels-file",
+            "own.json",
+        ];
+        let output = desk.output(&[&start, arguments].concat());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        format!("{} {stderr}", output.status.code().unwrap())
+    };
+    let all = [
+        said(&["--templates", "imagenet7"]),
+        said(&["--combine", "max"]),
+        said(&["--group-by"]),
+        said(&["--template", "a {}", "--templates", "none"]),
+    ];
+    assert_snapshot!(all.join(""), @r#"
+    0 warning: the templates change nothing: every label has prompts of its own, which are read as they stand
+    0 warning: `--combine` changes nothing: no label has more than one prompt
+    2 error: `--group-by` changes nothing: no label has a group
+    hint: give them in a label file: a column `group` in csv or tsv, or `{"cat": {"group": "animal"}}` in json
+    2 error: `--templates none` and `--template` exclude each other
+    hint: leave out one of them
+    "#);
+}
+
+#[test]
+fn labels_that_come_twice_are_merged_with_a_warning() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("labels.txt", "a dog\na cat\n");
+    let shown = desk.run(&[
+        "classify",
+        "cat.jpg",
+        "--model",
+        "small.safetensors",
+        "--labels",
+        "a cat",
+        "a bird",
+        "--labels-file",
+        "labels.txt",
+        "--top-k",
+        "1",
+    ]);
+    assert_snapshot!(shown, @r"
+    exit code 0
+    --- stdout
+    cat.jpg
+       67.1 %  a cat
+    --- stderr
+    warning: label `a cat` is given more than once; it counts once
+    ");
+}
+
+/// Vectors of texts or pictures, by what they are of.
+fn embedded(desk: &Desk, arguments: &[&str]) -> BTreeMap<String, Vec<f64>> {
+    let records = desk.records(&[&["embed", "--model", "nano"], arguments].concat());
+    let named = records.iter().map(|record| {
+        let name = record.get("text").or_else(|| record.get("path")).unwrap();
+        let values = record["embedding"].as_array().unwrap().iter();
+        (
+            name.as_str().unwrap().to_owned(),
+            values.map(|value| value.as_f64().unwrap()).collect(),
+        )
+    });
+    named.collect()
+}
+
+fn unit(row: &[f64]) -> Vec<f64> {
+    let length = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+    row.iter().map(|v| v / length).collect()
+}
+
+/// Upstream's zero-shot classifier (`eval/classification/imagenet/imagenet.py`): each prompt's features made unit length,
+/// their mean, unit length again.
+fn classifier(rows: &[&Vec<f64>]) -> Vec<f64> {
+    let units: Vec<Vec<f64>> = rows.iter().map(|row| unit(row)).collect();
+    let mean: Vec<f64> = (0..units[0].len())
+        .map(|i| units.iter().map(|row| row[i]).sum::<f64>() / units.len() as f64)
+        .collect();
+    unit(&mean)
+}
+
+fn cosine_of(record: &Value, label: &str) -> f64 {
+    let labels = record["labels"].as_array().unwrap();
+    let found = labels.iter().find(|other| other["label"] == label).unwrap();
+    found["cosine"].as_f64().unwrap()
+}
+
+#[test]
+fn several_prompts_are_averaged_as_upstreams_classifier_does() {
+    let prompts = [
+        "a tabby",
+        "a cat asleep on a sofa",
+        "cats",
+        "a photo of a dog.",
+        "a drawing of a dog.",
+    ];
+    let desk = Desk::with_pictures().file(
+        "labels.json",
+        "{\"cat\": [\"a tabby\", \"a cat asleep on a sofa\", \"cats\"], \"dog\": {}}",
+    );
+    let arguments = [
+        "classify",
+        "cat.jpg",
+        "--labels-file",
+        "labels.json",
+        "--template",
+        "a photo of a {}.",
+        "--template",
+        "a drawing of a {}.",
+        "--model",
+        "nano",
+        "--format",
+        "ndjson",
+    ];
+    let records = desk.records(&arguments);
+    let texts: Vec<&str> = prompts.iter().flat_map(|prompt| ["--text", prompt]).collect();
+    let texts = embedded(&desk, &texts);
+    let image = unit(&embedded(&desk, &["cat.jpg"])["cat.jpg"]);
+    for (label, prompts) in [("cat", &prompts[..3]), ("dog", &prompts[3..])] {
+        let rows: Vec<&Vec<f64>> = prompts.iter().map(|prompt| &texts[*prompt]).collect();
+        let expected: f64 = classifier(&rows).iter().zip(&image).map(|(a, b)| a * b).sum();
+        let found = cosine_of(&records[0], label);
+        assert!((found - expected).abs() < 1e-6, "{label}: {found} for {expected}");
+    }
+    let nearest = desk.records(&[&arguments[..], &["--combine", "max"]].concat());
+    let cosines = prompts[..3].iter().map(|prompt| {
+        let row = unit(&texts[*prompt]);
+        row.iter().zip(&image).map(|(a, b)| a * b).sum::<f64>()
+    });
+    let expected = cosines.fold(f64::NEG_INFINITY, f64::max);
+    assert!((cosine_of(&nearest[0], "cat") - expected).abs() < 1e-6);
+}
+
+#[test]
+fn the_order_of_labels_and_rows_in_a_file_changes_no_number() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file(
+            "forth.csv",
+            "label,prompt,group\ncat,a cat,x\ndog,a dog,y\nbird,a bird,x\nox,,\n",
+        )
+        .file(
+            "back.csv",
+            "group,label,prompt\n,ox,\nx,bird,a bird\ny,dog,a dog\nx,cat,a cat\n",
+        );
+    let numbers = |file: &str| {
+        let start = [
+            "classify",
+            "cat.jpg",
+            "coffee.jpg",
+            "--model",
+            "small.safetensors",
+            "--format",
+            "ndjson",
+        ];
+        desk.records(&[&start[..], &["--group-by", "--labels-file", file]].concat())
+    };
+    assert_eq!(numbers("forth.csv"), numbers("back.csv"));
+}
+
+#[test]
+fn a_record_may_name_labels_of_the_runs_files() {
+    let desk = Desk::with_pictures()
+        .file(
+            "labels.json",
+            "{\"pet\": [\"a cat\", \"a grey cat\"], \"drink\": \"a cup of coffee\"}",
+        )
+        .file(
+            "in.ndjson",
+            "{\"path\": \"cat.jpg\"}\n{\"path\": \"cat.jpg\", \"labels\": [\"pet\", \"a dog\"]}\n",
+        );
+    let records = desk.records(&[
+        "classify",
+        "--ndjson-from",
+        "in.ndjson",
+        "--labels-file",
+        "labels.json",
+        "--model",
+        "nano",
+        "--format",
+        "ndjson",
+    ]);
+    assert_eq!(cosine_of(&records[0], "pet"), cosine_of(&records[1], "pet"));
+    assert_eq!(records[1]["labels"].as_array().unwrap().len(), 2);
+}
+
+/// 300 words in sentences.
+fn long_label() -> String {
+    ["The cat sat on a mat with a small dog. One."; 24].join(" ")
+}
+
+#[test]
+fn a_long_label_is_cut_refused_or_read_in_parts() {
+    let label = long_label();
+    let desk = Desk::with_pictures().and_small_model();
+    let run = |how: &str| {
+        let arguments = [
+            "classify",
+            "cat.jpg",
+            "--model",
+            "small.safetensors",
+            "--label",
+            &label,
+            "--label",
+            "a dog",
+            "--long-text",
+            how,
+            "--format",
+            "{path} {label.2}",
+        ];
+        desk.run(&arguments).replace(&label, "[LABEL]")
+    };
+    assert_snapshot!(["truncate", "chunk", "error"].map(run).join(""), @r"
+    exit code 0
+    --- stdout
+    cat.jpg a dog
+    --- stderr
+    warning: label `The cat sat on a mat with a small dog. O…` has 314 tokens; this model reads 248: 66 are lost, from `. the cat sat on a mat with a small dog.…`
+    exit code 0
+    --- stdout
+    cat.jpg a dog
+    --- stderr
+    note: label `The cat sat on a mat with a small dog. O…` has 314 tokens; it is read in 2 parts, whose embeddings are averaged
+    exit code 2
+    --- stdout
+    --- stderr
+    error: label `The cat sat on a mat with a small dog. O…` has 314 tokens; this model reads at most 248
+    hint: shorten it, or allow it to be cut (`--long-text truncate`) or read in parts (`--long-text chunk`)
+    ");
+    let cosine = |how: &str| {
+        let run = [
+            "classify",
+            "cat.jpg",
+            "--model",
+            "small.safetensors",
+            "--format",
+            "ndjson",
+            "--long-text",
+            how,
+        ];
+        cosine_of(&desk.records(&[&run[..], &["--label", &label]].concat())[0], &label)
+    };
+    assert!((cosine("chunk") - cosine("truncate")).abs() > 1e-4);
+}
+
+#[test]
+fn labels_vectors_are_kept_where_the_environment_says_and_change_no_number() {
+    let desk = Desk::with_pictures().and_small_model().folder("cache");
+    let cache = desk.path("cache");
+    let desk = desk.variable("XDG_CACHE_HOME", cache.to_str().unwrap());
+    let run = |more: &[&str]| {
+        let start = [
+            "classify",
+            "cat.jpg",
+            "--model",
+            "small.safetensors",
+            "--labels",
+            "a cat",
+            "a dog",
+            "--templates",
+        ];
+        desk.run(&[&start[..], &["imagenet7", "--format", "ndjson"], more].concat())
+    };
+    let n_files = || walk(&cache);
+    let without = run(&["--no-cache"]);
+    assert_eq!(n_files(), 0);
+    let first = run(&[]);
+    let kept = n_files();
+    assert!(kept > 0);
+    let second = run(&[]);
+    assert_eq!((&first, &second), (&without, &without));
+    assert_eq!(n_files(), kept);
+}
+
+fn walk(folder: &std::path::Path) -> usize {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { 1 })
+        .sum()
+}
+
+#[test]
+fn a_cache_that_cant_be_written_is_said_and_changes_nothing() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("cache", "a file, not a folder");
+    let cache = desk.path("cache");
+    let desk = desk.variable("XDG_CACHE_HOME", cache.to_str().unwrap());
+    assert_snapshot!(desk.run(&["classify", "cat.jpg", "--model", "small.safetensors", "--labels", "a cat"]), @r"
+    exit code 0
+    --- stdout
+    cat.jpg
+      100.0 %  a cat
+    --- stderr
+    note: the labels' vectors are not kept for the next run: Not a directory (os error 20)
     ");
 }

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use longclip::model::{Embeddings, LongClip, LongClipOptions};
+use longclip::model::{Embeddings, LongClip, LongClipOptions, MeasuredTexts, TextEmbeddings};
 use longclip::preprocess::Pixels;
-use longclip::score::{Score, score_labels};
+use longclip::score::Scoring;
 use longclip::weights::{Checkpoint, LoadOptions};
 use serde::Deserialize;
 
@@ -166,19 +166,32 @@ pub(crate) fn check_relative(what: &str, ours: &Embeddings, theirs: &[Vec<f64>],
 /// Holds logits and probabilities to the reference's, of every picture over all texts.
 #[track_caller]
 pub(crate) fn check_scores(what: &str, model: &LongClip, golden: &Golden, images: &Embeddings, texts: &Embeddings) {
-    for (score, logits, probabilities) in [
-        (Score::Softmax, &golden.logits, &golden.probabilities),
-        (Score::RawDot, &golden.raw_dot, &golden.raw_dot_probabilities),
+    let scale = model.logit_scale();
+    let measured = MeasuredTexts::new(TextEmbeddings(texts.clone()));
+    let rows: Vec<_> = (0..texts.len()).map(|i| i..i + 1).collect();
+    for (score, scoring, logits, probabilities) in [
+        (
+            "softmax",
+            Scoring::softmax(scale),
+            &golden.logits,
+            &golden.probabilities,
+        ),
+        (
+            "raw dot",
+            Scoring::raw_dot(scale),
+            &golden.raw_dot,
+            &golden.raw_dot_probabilities,
+        ),
     ] {
         let (mut worst_logit, mut worst_probability) = (0f64, 0f64);
         for (i, image) in images.rows().enumerate() {
-            for ours in score_labels(image, texts.rows(), model.logit_scale(), score) {
-                let j = ours.label_idx;
-                worst_logit = worst_logit.max((ours.logit - logits[i][j]).abs());
-                worst_probability = worst_probability.max((ours.probability - probabilities[i][j]).abs());
+            for ours in scoring.scores(image, &measured, &rows).labels {
+                let (j, logit, probability) = (ours.label_idx, ours.logit.unwrap(), ours.probability.unwrap());
+                worst_logit = worst_logit.max((logit - logits[i][j]).abs());
+                worst_probability = worst_probability.max((probability - probabilities[i][j]).abs());
             }
         }
-        println!("{what}, {score:?}: logits {worst_logit:.1e}, probabilities {worst_probability:.1e}");
+        println!("{what}, {score}: logits {worst_logit:.1e}, probabilities {worst_probability:.1e}");
         // A logit is a hundred cosines, or a dot product of features that are 5 to 30 long.
         check_bound(what, "logits", worst_logit, 1e-2);
         check_bound(what, "probabilities", worst_probability, PROBABILITY_APART_MAX);

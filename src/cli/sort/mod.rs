@@ -13,13 +13,16 @@ use longclip::{Error, Result};
 use self::folders::folder_names;
 use self::place::{Manner, Placed, place};
 use super::Outcome;
-use super::classify::{LabelFlags, Scorer, plan};
 use super::input_flags::{InputFlags, PictureFlags};
+use super::label_flags::LabelFlags;
+use super::labelling::Grouping;
 use super::model_flags::ModelFlags;
-use super::pictures::{Run, Seen, Sink, Thumbnails, Verdict};
+use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
 use super::progress;
 use super::report::Report;
 use super::run_flags::RunFlags;
+use super::score_flags::ScoreFlags;
+use super::scorer::Scorer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +30,8 @@ Examples:
   longclip sort photos/ --into sorted --move --labels-file labels.txt --dry-run
 
 Nothing is ever overwritten: a photo whose name is taken gets a number behind it, and one that is there already stays.
+With `--threshold`, a photo that no label fits so well is left where it is; with `--reject` it goes to a folder of its own;
+with `--group-by` there is a folder for each group.
 Each line of the output says what went where.";
 
 /// Copy, move or link photos into a folder for each label
@@ -37,6 +42,8 @@ pub(in crate::cli) struct Args {
     input: InputFlags,
     #[command(flatten)]
     labels: LabelFlags,
+    #[command(flatten)]
+    scores: ScoreFlags,
     /// The folder in which the labels' folders are made
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
@@ -78,8 +85,9 @@ impl MannerFlags {
 }
 
 pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
-    let (inputs, labels) = plan(&args.input, &args.labels, report)?;
-    if labels.is_empty() {
+    let (inputs, labelling) = args.labels.plan(&args.input, report)?;
+    let scores = args.scores.plan(labelling.grouping)?;
+    if labelling.list.is_empty() {
         return Err(longclip::labels::LabelSet::none_given().into());
     }
     // While photos are moved into it, a folder below an input would be walked over and over.
@@ -88,10 +96,16 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
         return Err(Error::usage(problem, "choose a folder beside it").into());
     }
     let model = args.model.load(report)?;
-    let folders = folder_names(&labels);
+    let scorer = Scorer::new(&model, &labelling, &scores, report)?;
+    let shelves = match labelling.grouping {
+        Grouping::None => scorer.answers(),
+        Grouping::ByGroup => scorer.groups(),
+    };
     let mut sorter = Sorter {
-        scorer: Scorer::new(&model, labels, &args.labels, report)?,
-        folders,
+        scorer,
+        grouping: labelling.grouping,
+        folders: folder_names(&shelves),
+        shelves,
         into: args.into.clone(),
         action: if args.dry_run { None } else { Some(args.manner.manner()) },
         out: io::stdout(),
@@ -102,6 +116,7 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
         settings: args.run.pipeline(&args.model, &model),
         most_failures: args.run.most_failures(),
         thumbnails: Thumbnails::None,
+        pictures: Pictures::Forgotten,
         results: progress::Results::OnTerminal,
         report,
     };
@@ -112,7 +127,10 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
 /// Puts each photo where its best label says.
 struct Sorter<'a> {
     scorer: Scorer<'a>,
-    /// By the labels' order.
+    grouping: Grouping,
+    /// What there is a folder for: labels, or groups.
+    shelves: Vec<String>,
+    /// The folders' names, in the shelves' order.
     folders: Vec<String>,
     into: PathBuf,
     /// What is done; nothing in a dry run.
@@ -120,8 +138,14 @@ struct Sorter<'a> {
     out: io::Stdout,
 }
 
+/// Where a photo is and where it goes; nowhere if no label fits well enough.
+struct Way {
+    from: PathBuf,
+    to: Option<(PathBuf, Placed)>,
+}
+
 impl Sorter<'_> {
-    fn sort(&mut self, item: &Item, seen: Result<Seen>) -> Result<(PathBuf, PathBuf, Placed)> {
+    fn sort(&mut self, item: &Item, seen: Result<Seen>) -> Result<Way> {
         let seen = seen?;
         let Content::File(from) = &item.content else {
             return Err(Error::Picture {
@@ -130,16 +154,34 @@ impl Sorter<'_> {
                 hint: Some("save it to a file first".into()),
             });
         };
-        let best = self.scorer.score(item, &seen.embedding)?.swap_remove(0).label;
-        let idx = self.scorer.labels().iter().position(|label| *label == best);
-        let folder = idx.map_or_else(|| folder_names(&[best]).swap_remove(0), |idx| self.folders[idx].clone());
-        let folder = self.into.join(folder);
+        let answer = self.scorer.score(item, &seen.embedding)?;
+        let shelf = match self.grouping {
+            Grouping::None => answer.labels.into_iter().next().map(|label| label.label),
+            Grouping::ByGroup => answer.groups.into_iter().next().map(|group| group.group),
+        };
+        let Some(shelf) = shelf else {
+            return Ok(Way {
+                from: from.clone(),
+                to: None,
+            });
+        };
+        let folder = self.into.join(self.folder(shelf));
         let name = from.file_name().unwrap_or(from.as_os_str());
-        match self.action {
-            Some(manner) => {
-                place(from, &folder, Path::new(name), manner).map(|(to, placed)| (from.clone(), to, placed))
-            }
-            None => Ok((from.clone(), folder.join(name), Placed::New)),
+        let to = match self.action {
+            Some(manner) => place(from, &folder, Path::new(name), manner)?,
+            None => (folder.join(name), Placed::New),
+        };
+        Ok(Way {
+            from: from.clone(),
+            to: Some(to),
+        })
+    }
+
+    /// The folder of a label or a group; a record may bring one that isn't the run's.
+    fn folder(&self, shelf: String) -> String {
+        match self.shelves.iter().position(|other| *other == shelf) {
+            Some(idx) => self.folders[idx].clone(),
+            None => folder_names(&[shelf]).swap_remove(0),
         }
     }
 }
@@ -147,7 +189,14 @@ impl Sorter<'_> {
 impl Sink for Sorter<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
         match self.sort(&item, seen) {
-            Ok((from, to, placed)) => {
+            Ok(Way { from, to: None }) => {
+                writeln!(self.out, "{} stays: no label reaches the threshold", from.display())?;
+                Ok(Verdict::Done)
+            }
+            Ok(Way {
+                from,
+                to: Some((to, placed)),
+            }) => {
                 let note = match placed {
                     Placed::New => "",
                     Placed::WasThere => " (was there)",

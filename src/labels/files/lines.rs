@@ -1,4 +1,5 @@
-//! One label a line: blank lines and lines that begin with `#` are left out; `\#` begins a label with a `#`.
+//! One label a line: blank lines and lines that begin with `#` are left out; `\#` begins a label with a `#`. In a file of
+//! texts that are only read, a `#` is a character as any other.
 
 /// A line that says something.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,4 +22,12 @@ pub(super) fn parse(text: &str) -> impl Iterator<Item = Line> {
             text: text.to_owned(),
         })
     })
+}
+
+/// As [`parse`], without comments.
+pub(super) fn parse_texts(text: &str) -> impl Iterator<Item = String> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
 }

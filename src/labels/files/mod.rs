@@ -15,19 +15,22 @@ pub use self::lines::Line;
 use super::Label;
 use crate::error::{Error, Result};
 
+/// The column of a table, and the key of a JSON object, that names a label's group.
+pub const GROUP: &str = "group";
+
 /// Reads a file of labels: `.json`, `.csv` or `.tsv` by its name, else one label a line. `-` reads stdin, where a text
-/// that begins with `{` or `[` is JSON.
+/// that begins with `{` or `[` is JSON. `group_column` is the table's column of groups, mostly [`GROUP`].
 ///
 /// # Errors
 /// [`Error::Read`]; [`Error::Usage`] where it is not UTF-8, not of its format, or has no label.
-pub fn read_labels(path: &Path) -> Result<Vec<Label>> {
+pub fn read_labels(path: &Path, group_column: &str) -> Result<Vec<Label>> {
     let text = read_text(path)?;
     let name = path.display().to_string();
     let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
     let labels = match ending.as_ref().and_then(|ending| ending.to_str()) {
         Some("json") => json::parse(&name, &text),
-        Some("csv") => table::parse(&name, &text, table::Delimiter::Comma),
-        Some("tsv") => table::parse(&name, &text, table::Delimiter::Tab),
+        Some("csv") => table::parse(&name, &text, table::Delimiter::Comma, group_column),
+        Some("tsv") => table::parse(&name, &text, table::Delimiter::Tab, group_column),
         None if name == "-" && text.trim_start().starts_with(['{', '[']) => json::parse(&name, &text),
         _ => Ok(lines::parse(&text).map(|line| Label::plain(line.text)).collect()),
     }?;
@@ -53,6 +56,14 @@ pub fn read_lines(path: &Path) -> Result<Vec<Line>> {
         ));
     }
     Ok(found)
+}
+
+/// The lines of a file of texts that are not blank; none is a comment.
+///
+/// # Errors
+/// [`Error::Read`]; [`Error::Usage`] where it is not UTF-8.
+pub fn read_texts(path: &Path) -> Result<Vec<String>> {
+    Ok(lines::parse_texts(&read_text(path)?).collect())
 }
 
 /// The text of a file, or of stdin if it is `-`, without a byte order mark.

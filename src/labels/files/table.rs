@@ -1,11 +1,11 @@
 //! Labels as a table, `label,prompt,group`: the first row names the columns, in any order; only `label` must be there.
 //!
-//! A label with several prompts has a row for each. An empty prompt or group counts as none. Quotes are those of CSV
+//! The groups' column may have another name. A label with several prompts has a row for each. An empty prompt or group counts as none. Quotes are those of CSV
 //! (RFC 4180), with tabs as with commas.
 
 use std::collections::HashMap;
 
-use super::{Place, bad};
+use super::{GROUP, Place, bad};
 use crate::error::{Error, Result};
 use crate::labels::Label;
 
@@ -21,11 +21,13 @@ enum Column {
     Label,
     Prompt,
     Group,
+    /// `group`, where another column is asked for.
+    OtherGroup,
 }
 
 const HINT: &str = "the first row names the columns: `label,prompt,group`, of which `label` must be there";
 
-pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter) -> Result<Vec<Label>> {
+pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter, group_column: &str) -> Result<Vec<Label>> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(if delimiter == Delimiter::Tab { b'\t' } else { b',' })
         .has_headers(false)
@@ -43,7 +45,7 @@ pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter) -> Result<Vec<
         let line = line_of(text, start);
         check_quotes(name, line, &text[start..reader.position().byte() as usize], &record)?;
         match &columns {
-            None => columns = Some(header(name, line, &record)?),
+            None => columns = Some(header(name, line, &record, group_column)?),
             Some(_) if record.iter().all(str::is_empty) => {}
             Some(columns) => rows.add(row(name, line, columns, &record)?),
         }
@@ -81,14 +83,16 @@ fn check_quotes(name: &str, line: usize, raw: &str, record: &csv::StringRecord) 
     }
 }
 
-fn header(name: &str, line: usize, record: &csv::StringRecord) -> Result<Vec<Column>> {
+fn header(name: &str, line: usize, record: &csv::StringRecord, group_column: &str) -> Result<Vec<Column>> {
+    let group_column = group_column.to_lowercase();
     let mut columns = Vec::new();
     for (i, field) in record.iter().enumerate() {
         let place = Place { line, column: i + 1 };
         let column = match field.to_lowercase().as_str() {
             "label" => Column::Label,
             "prompt" => Column::Prompt,
-            "group" => Column::Group,
+            column if column == group_column => Column::Group,
+            GROUP => Column::OtherGroup,
             _ => return Err(bad(name, place, &format!("unknown column `{field}`"), HINT)),
         };
         if columns.contains(&column) {
@@ -96,8 +100,19 @@ fn header(name: &str, line: usize, record: &csv::StringRecord) -> Result<Vec<Col
         }
         columns.push(column);
     }
+    let missing = |column: &str| {
+        bad(
+            name,
+            Place { line, column: 1 },
+            &format!("there is no column `{column}`"),
+            HINT,
+        )
+    };
     if !columns.contains(&Column::Label) {
-        return Err(bad(name, Place { line, column: 1 }, "there is no column `label`", HINT));
+        return Err(missing("label"));
+    }
+    if group_column != GROUP && !columns.contains(&Column::Group) {
+        return Err(missing(&group_column));
     }
     Ok(columns)
 }

@@ -5,7 +5,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<Vec<Label>> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);
     fs::write(&path, bytes).unwrap();
-    read_labels(&path)
+    read_labels(&path, GROUP)
 }
 
 fn names(labels: &[Label]) -> Vec<&str> {
@@ -97,6 +97,21 @@ fn a_table_has_a_row_for_each_prompt_and_its_columns_in_any_order() {
     assert_eq!(
         read("l.tsv", b"label\tprompt\ncat\ta cat, asleep\n").unwrap(),
         [label("cat", &["a cat, asleep"], None)]
+    );
+}
+
+#[test]
+fn a_table_may_name_its_groups_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("l.csv");
+    fs::write(&path, "label,family,group\ncat,cats,animal\n").unwrap();
+    let labels = read_labels(&path, "family").unwrap();
+    assert_eq!(labels, [label("cat", &[], Some("cats"))]);
+    fs::write(&path, "label,group\ncat,animal\n").unwrap();
+    let error = read_labels(&path, "family").unwrap_err().to_string();
+    assert!(
+        error.ends_with("l.csv` line 1, column 1: there is no column `family`"),
+        "{error}"
     );
 }
 

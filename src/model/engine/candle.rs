@@ -4,6 +4,8 @@
 //! candle's fused layer norm and softmax have no backward pass, so [`Gradients::Composed`] composes both from
 //! differentiable operations; they agree to rounding. [`Gradients::Fused`] takes whole layers of `trained.rs` instead.
 
+use std::sync::Arc;
+
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
 use super::trained::{self, Stored};
@@ -15,7 +17,7 @@ use crate::weights::{Activation, Checkpoint};
 const QUICK_GELU_SLOPE: f64 = 1.702;
 
 /// Whether results can be differentiated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Gradients {
     /// Inference: candle's fused operations.
     Off,
@@ -23,6 +25,17 @@ pub enum Gradients {
     Composed,
     /// Training in f32 on a CPU: whole layers with a backward pass of their own.
     Fused,
+    /// As [`Gradients::Composed`], with somebody who looks at each attention.
+    Watched(Arc<dyn Watch>),
+}
+
+/// Looks at each attention of a pass, in the blocks' order.
+pub trait Watch: Send + Sync + std::fmt::Debug {
+    /// Probabilities of keys, `(n_sequences, heads, n_queries, n_keys)`; the pass goes on with what is given back.
+    ///
+    /// # Errors
+    /// Those of candle.
+    fn attention(&self, probabilities: Tensor) -> candle_core::Result<Tensor>;
 }
 
 /// The engine on candle tensors.
@@ -118,7 +131,7 @@ impl CandleEngine {
 
     fn linear_forward(&self, x: &Tensor, linear: &Linear) -> candle_core::Result<Tensor> {
         let Linear { weight, bias, stored } = linear;
-        if self.gradients == Gradients::Fused {
+        if matches!(self.gradients, Gradients::Fused) {
             return trained::linear(x, weight, bias.as_ref(), *stored);
         }
         let y = match stored {
@@ -136,14 +149,16 @@ impl CandleEngine {
             Gradients::Off => {
                 candle_nn::ops::layer_norm(&x.contiguous()?, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
             }
-            Gradients::Composed => candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON),
+            Gradients::Composed | Gradients::Watched(_) => {
+                candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
+            }
             Gradients::Fused => trained::norm(x, &norm.weight, &norm.bias),
         }
     }
 
     fn activate(&self, x: &Tensor, activation: Activation) -> candle_core::Result<Tensor> {
         match activation {
-            Activation::QuickGelu if self.gradients == Gradients::Fused => trained::quick_gelu(x),
+            Activation::QuickGelu if matches!(self.gradients, Gradients::Fused) => trained::quick_gelu(x),
             Activation::QuickGelu => x * candle_nn::ops::sigmoid(&(x * QUICK_GELU_SLOPE)?)?,
             Activation::Gelu => x.gelu_erf(),
         }
@@ -152,7 +167,7 @@ impl CandleEngine {
     fn softmax(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match self.gradients {
             Gradients::Off => candle_nn::ops::softmax_last_dim(x),
-            Gradients::Composed | Gradients::Fused => candle_nn::ops::softmax(x, D::Minus1),
+            Gradients::Composed | Gradients::Fused | Gradients::Watched(_) => candle_nn::ops::softmax(x, D::Minus1),
         }
     }
 
@@ -170,7 +185,11 @@ impl CandleEngine {
             Some(bias) => scores.broadcast_add(bias)?,
             None => scores,
         };
-        self.softmax(&scores)?.matmul(&v.contiguous()?)
+        let probabilities = match &self.gradients {
+            Gradients::Watched(watch) => watch.attention(self.softmax(&scores)?)?,
+            _ => self.softmax(&scores)?,
+        };
+        probabilities.matmul(&v.contiguous()?)
     }
 
     /// `(n, n)`: zero where query row may look at key column, minus infinity elsewhere.
@@ -435,7 +454,7 @@ impl Engine for CandleEngine {
     fn attend(&self, qkv: &Tensor, sequences: &Sequences, heads: usize, mask: Mask) -> Result<Tensor> {
         let attended = match self.gradients {
             Gradients::Fused => trained::attend(qkv, sequences, heads, mask),
-            Gradients::Off | Gradients::Composed => self.attend_padded(qkv, sequences, heads, mask),
+            _ => self.attend_padded(qkv, sequences, heads, mask),
         };
         attended.map_err(Error::compute("attention"))
     }
@@ -443,7 +462,7 @@ impl Engine for CandleEngine {
     fn attend_one(&self, q: &Tensor, kv: &Tensor, sequences: &Sequences, heads: usize) -> Result<Tensor> {
         let attended = match self.gradients {
             Gradients::Fused => trained::attend_one(q, kv, sequences, heads),
-            Gradients::Off | Gradients::Composed => self.attend_one_padded(q, kv, sequences, heads),
+            _ => self.attend_one_padded(q, kv, sequences, heads),
         };
         attended.map_err(Error::compute("attention"))
     }

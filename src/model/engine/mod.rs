@@ -12,7 +12,7 @@ mod trained;
 
 use std::ops::Range;
 
-pub use self::candle::{CandleEngine, Gradients, Table, TensorSource};
+pub use self::candle::{CandleEngine, Gradients, Table, TensorSource, Watch};
 pub use self::cpu::CpuEngine;
 use crate::error::Result;
 use crate::weights::Activation;

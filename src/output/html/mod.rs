@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 pub use self::thumbnail::{THUMBNAIL_PX, thumbnail};
-use super::{Format, FormatInfo, Holds, Labelled, Record, Settings};
+use super::{Format, FormatInfo, Grouped, Holds, Labelled, Record, Settings};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "html",
@@ -75,12 +75,11 @@ fn figure(record: &Record) -> Result<String, std::fmt::Error> {
     let path = escaped(&record.subject.to_string());
     let mut html = format!("<figure data-path=\"{path}\">\n");
     match &record.thumbnail {
-        Some(jpeg) => {
-            let data = STANDARD.encode(jpeg);
-            writeln!(
-                html,
-                "<img alt=\"\" loading=\"lazy\" src=\"data:image/jpeg;base64,{data}\">"
-            )?;
+        Some(thumbnail) => {
+            writeln!(html, "{}", image("photo", &thumbnail.photo))?;
+            if let Some(heat) = &thumbnail.heat {
+                writeln!(html, "{}", image("heat", heat))?;
+            }
         }
         None => html.push_str("<div class=\"none\">no picture</div>\n"),
     }
@@ -89,25 +88,56 @@ fn figure(record: &Record) -> Result<String, std::fmt::Error> {
         writeln!(html, "<p class=\"failed\">{}</p>", escaped(reason))?;
     }
     let labels = record.outcome.labels();
-    html.push_str("<ol>\n");
+    html.push_str("<ol class=\"labels\">\n");
     for (rank, labelled) in labels.iter().enumerate() {
-        html.push_str(&bar(labelled, if rank < DRAWN { "" } else { " hidden" }));
+        html.push_str(&label_bar(labelled, if rank < DRAWN { "" } else { " hidden" }));
     }
     html.push_str("</ol>\n");
     if labels.len() > DRAWN {
         writeln!(html, "<p class=\"more\">and {} more</p>", labels.len() - DRAWN)?;
     }
+    html.push_str(&group_list(record.outcome.groups()));
     html.push_str("</figure>\n");
     Ok(html)
 }
 
-fn bar(labelled: &Labelled, hidden: &str) -> String {
-    let label = escaped(&labelled.label);
-    let probability = labelled.probability as f32;
-    let percent = labelled.probability * 100.0;
+fn image(class: &str, jpeg: &[u8]) -> String {
+    let data = STANDARD.encode(jpeg);
+    format!("<img class=\"{class}\" alt=\"\" loading=\"lazy\" src=\"data:image/jpeg;base64,{data}\">")
+}
+
+fn group_list(groups: &[Grouped]) -> String {
+    if groups.is_empty() {
+        return String::new();
+    }
+    let bars = groups.iter().take(DRAWN).map(|group| {
+        let probability = group.probability;
+        bar(&group.group, Some(probability), &percent(probability), "")
+    });
+    format!("<ol class=\"groups\">\n{}</ol>\n", bars.collect::<String>())
+}
+
+fn label_bar(labelled: &Labelled, hidden: &str) -> String {
+    let shown = match (labelled.probability, labelled.cosine) {
+        (Some(probability), _) => percent(probability),
+        (None, Some(cosine)) => format!("{cosine:.4}"),
+        (None, None) => String::new(),
+    };
+    bar(&labelled.label, labelled.score(), &shown, hidden)
+}
+
+fn percent(probability: f64) -> String {
+    format!("{:.1} %", probability * 100.0)
+}
+
+fn bar(name: &str, score: Option<f64>, shown: &str, hidden: &str) -> String {
+    let name = escaped(name);
+    let score = score.unwrap_or(0.0);
+    let width_percent = score.clamp(0.0, 1.0) * 100.0;
     format!(
-        "<li data-label=\"{label}\" data-score=\"{probability}\"{hidden} title=\"{label}\"><span class=\"bar\" \
-         style=\"width:{percent:.1}%\"></span><span class=\"label\">{label}</span><span class=\"score\">{percent:.1} %</span></li>\n"
+        "<li data-label=\"{name}\" data-score=\"{}\"{hidden} title=\"{name}\"><span class=\"bar\" \
+         style=\"width:{width_percent:.1}%\"></span><span class=\"label\">{name}</span><span class=\"score\">{shown}</span></li>\n",
+        score as f32
     )
 }
 
@@ -129,7 +159,8 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::specimen::{records, settings, written};
+    use super::super::Thumbnail;
+    use super::super::specimen::{bare_records, bare_settings, records, settings, written};
     use super::*;
 
     #[test]
@@ -140,6 +171,26 @@ mod tests {
         let page = written(&mut Html::new(&settings()), &records);
         assert_eq!(page.matches("<script>").count(), 1, "the page's own");
         assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&#39;no&#39;"));
+    }
+
+    #[test]
+    fn groups_are_a_list_of_their_own_and_a_cosine_is_no_percentage() {
+        let page = written(&mut Html::new(&bare_settings()), &bare_records());
+        let lists: Vec<&str> = page.split("<ol class=").collect();
+        assert!(lists[1].starts_with("\"labels\"") && lists[1].contains(">0.2500</span>"));
+        assert!(lists[2].starts_with("\"groups\"") && lists[2].contains(">75.0 %</span>"));
+    }
+
+    #[test]
+    fn a_heat_map_lies_over_its_photo() {
+        let mut records = records();
+        records[0].thumbnail = Some(Thumbnail {
+            photo: vec![1, 2, 3],
+            heat: Some(vec![4, 5, 6]),
+        });
+        let page = written(&mut Html::new(&settings()), &records);
+        let (photo, heat) = (page.find("base64,AQID").unwrap(), page.find("base64,BAUG").unwrap());
+        assert!(page[photo..heat].contains("class=\"heat\""));
     }
 
     #[test]

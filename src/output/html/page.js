@@ -3,7 +3,7 @@ const figures = [...document.querySelectorAll("figure")].map((element, place) =>
   element,
   place,
   path: element.dataset.path.toLowerCase(),
-  bars: [...element.querySelectorAll("li")].map((bar, rank) => ({
+  bars: [...element.querySelectorAll(".labels li")].map((bar, rank) => ({
     bar, rank, label: bar.dataset.label, score: Number(bar.dataset.score),
   })),
 }));

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Measures `--reject`: how often nano is wrong when it may say "none of these", and how its margin is chosen.
+
+    cargo build --release
+    python3 checkpoints/nano/train/prepare.py --out nano-data      # makes the same pictures each time
+    python3 docs/scripts/risk_coverage.py --data nano-data --binary target/release/longclip
+
+Standard library only; run from the root of the repository. Each photo is asked about twice: once with its own class among
+four labels, once with four labels of other classes, so that none of them is right. Photos of even places choose the
+margin, those of odd places are what is reported, and the held-out set had no part in anything. Prints the tables of
+`docs/scores.md`.
+"""
+import argparse
+import json
+import os
+import random
+import subprocess
+import tempfile
+
+N_LABELS = 4
+NONE = "none of these"
+MARGINS = [0.25 * k for k in range(-4, 25)]
+# The default keeps at least this share of the right answers, in each validation set.
+KEPT = 0.85
+CIFAR = "airplane car bird cat deer dog frog horse ship truck".split()
+
+
+def prompt(name):
+    return "a photo of a " + name
+
+
+def name_of(row):
+    return "car" if row["class"] == "automobile" else row["class"]
+
+
+def rows_of(data, split):
+    with open(os.path.join(data, split + ".ndjson")) as lines:
+        return [json.loads(line) for line in lines]
+
+
+def questions(data, rows, names, repeats):
+    """A record for `classify` a question, and the right answer to each: its label, or None."""
+    rng = random.Random(1)
+    records, truths = [], []
+    for row in rows:
+        own = name_of(row)
+        others = [name for name in names if name != own]
+        for _ in range(repeats):
+            for truth in (own, None):
+                wrong = rng.sample(others, N_LABELS - (truth is not None))
+                labels = sorted(wrong + ([own] if truth else []))
+                path = os.path.abspath(os.path.join(data, row["path"]))
+                records.append({"path": path, "labels": [prompt(label) for label in labels]})
+                truths.append(prompt(own) if truth else None)
+    return records, truths
+
+
+class Asked:
+    """What came of a question: the right answer, the likeliest label, how sure the softmax over the labels is of it, and how
+    many logits it is above the neutral prompts."""
+
+    def __init__(self, record, truth):
+        labels = [label for label in record["labels"] if label["label"] != NONE]
+        none = next(label for label in record["labels"] if label["label"] == NONE)
+        self.right = labels[0]["label"] == truth
+        self.answerable = truth is not None
+        self.margin = labels[0]["logit"] - none["logit"]
+        self.softmax = labels[0]["probability"] / sum(label["probability"] for label in labels)
+
+
+def ask(arguments, records, truths):
+    with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as file:
+        file.write("".join(json.dumps(record) + "\n" for record in records))
+        file.flush()
+        command = [arguments.binary, "classify", "--ndjson-from", file.name, "--model", arguments.model, "--reject=0", "--format", "ndjson", "-q"]
+        lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    assert len(lines) == len(records), "an answer is missing"
+    return [Asked(json.loads(line), truth) for line, truth in zip(lines, truths)]
+
+
+def sets_of(arguments):
+    val, held_out = rows_of(arguments.data, "val"), rows_of(arguments.data, "held-out")
+    photos = [row for row in val if row["source"] == "cifar10"][: arguments.photos]
+    pictures = [row for row in val if row["source"] not in ("cifar10", "scenes")]
+    names = sorted({name_of(row) for row in pictures + held_out})
+    for title, rows, known, repeats in (("cifar10", photos, CIFAR, 1), ("pictures", pictures, names, 2), ("held-out", held_out, names, 10)):
+        yield title, ask(arguments, *questions(arguments.data, rows, known, repeats)), 2 * repeats
+
+
+def share(some, of):
+    return sum(some) / max(1, len(of))
+
+
+def kept(asked, margin):
+    right = [a for a in asked if a.right]
+    return share((a.margin >= margin for a in right), right)
+
+
+def risk(asked):
+    return share((not a.right for a in asked), asked)
+
+
+def print_rule(title, asked, margin):
+    rule = "always answer" if margin is None else f"`--reject={margin:g}`"
+    answers = [a for a in asked if margin is None or a.margin >= margin]
+    none = [a for a in asked if not a.answerable]
+    refused = share((margin is not None and a.margin < margin for a in none), none)
+    correct = share((a.right if margin is None or a.margin >= margin else not a.answerable for a in asked), asked)
+    keeps = 1 if margin is None else kept(asked, margin)
+    cells = [len(answers) / len(asked), risk(answers), keeps, refused, correct]
+    print(f"| {title} | {rule} |", " | ".join(f"{100 * cell:.1f} %" for cell in cells), "|", flush=True)
+
+
+def print_curve(title, asked):
+    for coverage in (1, 0.8, 0.6, 0.4, 0.2):
+        n = round(coverage * len(asked))
+        first = lambda key: risk(sorted(asked, key=key, reverse=True)[:n])
+        cells = [risk(asked), first(lambda a: a.softmax), first(lambda a: a.margin)]
+        print(f"| {title} | {100 * coverage:.0f} % |", " | ".join(f"{100 * cell:.1f} %" for cell in cells), "|", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--binary", default="target/release/longclip")
+    parser.add_argument("--model", default="nano", help="as `longclip --model` takes it")
+    parser.add_argument("--data", required=True, help="the folder that prepare.py made")
+    parser.add_argument("--photos", type=int, default=1000, help="photos of cifar10")
+    arguments = parser.parse_args()
+    chosen_on, reported = {}, {}
+    for title, asked, a_photo in sets_of(arguments):
+        halves = [[a for i, a in enumerate(asked) if i // a_photo % 2 == half] for half in (0, 1)]
+        if title == "held-out":
+            reported[title] = asked
+        else:
+            chosen_on[title], reported[title] = halves
+    margin = max((m for m in MARGINS if all(kept(asked, m) >= KEPT for asked in chosen_on.values())), default=MARGINS[0])
+    print(f"The largest margin that keeps {100 * KEPT:.0f} % of the right answers in each set: {margin:g}\n")
+    print("| set | rule | answered | wrong of these | right answers kept | none of these found | correct in all |\n| --- | --- |" + " ---: |" * 5)
+    for title, asked in reported.items():
+        for rule in (None, margin, margin + 1, margin + 2):
+            print_rule(title, asked, rule)
+    print("\n| set | answered | always, or by chance | by softmax | by margin |\n| --- | ---: |" + " ---: |" * 3)
+    for title, asked in reported.items():
+        print_curve(title, asked)
+
+
+if __name__ == "__main__":
+    main()

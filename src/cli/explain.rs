@@ -1,0 +1,175 @@
+//! `--explain PATH`: where in a picture its likeliest label was seen, painted over the photo.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use longclip::input::{Inputs, Source};
+use longclip::model::LongClip;
+use longclip::output::{Destination, HeatMap, THUMBNAIL_PX, png, thumbnail};
+use longclip::preprocess::{Picture, Preprocess};
+use longclip::score::patch_relevance;
+use longclip::{Error, Result};
+
+use super::pictures::LookedAt;
+
+/// Where painted photos go.
+#[derive(Debug)]
+pub(super) enum Place {
+    File(PathBuf),
+    Folder(PathBuf),
+}
+
+impl Place {
+    /// A file that ends in `.png` is for one picture; anything else is a folder.
+    pub(super) fn of(path: &Path, inputs: &Inputs) -> Result<Self> {
+        let is_png = path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+        if !is_png || path.is_dir() {
+            if path.is_file() {
+                return Err(Error::usage(
+                    format!("`--explain {}` is a file, and no png", path.display()),
+                    "name a file that ends in `.png`, or a folder",
+                ));
+            }
+            return Ok(Place::Folder(path.to_owned()));
+        }
+        if inputs.count().is_some_and(|n_pictures| n_pictures > 1) {
+            return Err(several(path));
+        }
+        let is_input = |source: &Source| match source {
+            Source::Named(picture) => is_same_file(picture, path),
+            Source::List(..) | Source::Ndjson(_) => false,
+        };
+        if inputs.sources.iter().any(is_input) {
+            return Err(Error::usage(
+                format!("`--explain {}` would write over the picture itself", path.display()),
+                "name another file",
+            ));
+        }
+        Ok(Place::File(path.to_owned()))
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(one).is_some() && real(one) == real(other)
+}
+
+fn several(path: &Path) -> Error {
+    Error::usage(
+        format!(
+            "`--explain {}` is one file, and there are several pictures",
+            path.display()
+        ),
+        "name a folder: each picture gets a file in it",
+    )
+}
+
+/// Paints photos.
+pub(super) struct Explainer<'a> {
+    model: &'a LongClip,
+    place: Place,
+    /// Names of files that this run wrote.
+    written: HashSet<PathBuf>,
+}
+
+impl<'a> Explainer<'a> {
+    pub(super) fn new(model: &'a LongClip, place: Place) -> Self {
+        Explainer {
+            model,
+            place,
+            written: HashSet::new(),
+        }
+    }
+
+    /// Writes the photo of this name, with what `text` had to do with its parts.
+    pub(super) fn explain(&mut self, name: &str, text: &[f32], seen: &LookedAt) -> Result<HeatMap> {
+        let map = HeatMap::new(&patch_relevance(&self.model.attention(&seen.pixels, text)?));
+        let path = self.path(name)?;
+        let (width_px, height_px) = (seen.picture.width_px(), seen.picture.height_px());
+        let mut rgb = seen.picture.rgb();
+        map.paint(&mut rgb, width_px, height_px);
+        let failed = |source| Error::Write {
+            path: path.clone(),
+            source,
+        };
+        let bytes = png(&rgb, width_px, height_px).map_err(failed)?;
+        let mut destination = Destination::whole(&path)?;
+        let written = destination.write_all(&bytes);
+        written.map_err(|source| destination.error(source))?;
+        destination.finish()?;
+        Ok(map)
+    }
+
+    /// A name for each picture, which no other picture of this run has.
+    fn path(&mut self, name: &str) -> Result<PathBuf> {
+        let path = match &self.place {
+            Place::File(path) if self.written.is_empty() => path.clone(),
+            Place::File(path) => return Err(several(path)),
+            Place::Folder(folder) => {
+                fs::create_dir_all(folder).map_err(|source| Error::Write {
+                    path: folder.clone(),
+                    source,
+                })?;
+                let plain = file_name(name);
+                let numbered = (2..).map(|number| format!("{plain}-{number}"));
+                let mut names = std::iter::once(plain.clone()).chain(numbered);
+                let free = names.find_map(|name| {
+                    let path = folder.join(format!("{name}{ENDING}"));
+                    (!self.written.contains(&path)).then_some(path)
+                });
+                free.unwrap_or_else(|| folder.join(format!("{plain}{ENDING}")))
+            }
+        };
+        self.written.insert(path.clone());
+        Ok(path)
+    }
+}
+
+/// Behind the photo's whole name: no photo is called so, so that none is written over.
+const ENDING: &str = ".heat.png";
+
+/// The last part of a picture's name, as a file may be called.
+fn file_name(name: &str) -> String {
+    let last = name
+        .rsplit(['/', '\\'])
+        .find(|part| !part.is_empty())
+        .unwrap_or("picture");
+    let safe = |c: char| {
+        if c.is_control() || ":*?\"<>|".contains(c) {
+            '_'
+        } else {
+            c
+        }
+    };
+    last.chars().take(120).map(safe).collect()
+}
+
+/// A small painted photo for the page.
+pub(super) fn small(map: &HeatMap, picture: &Picture) -> Option<Vec<u8>> {
+    let mut rgb = Preprocess::new(THUMBNAIL_PX).crop_u8(picture);
+    map.paint(&mut rgb, THUMBNAIL_PX, THUMBNAIL_PX);
+    thumbnail(&rgb)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn pictures_names_become_files_names() {
+        for (name, expected) in [
+            ("photos/cat.jpg", "cat.jpg"),
+            ("https://host/a/b.png?x=1", "b.png_x=1"),
+            ("shard.tar/0001.jpg", "0001.jpg"),
+            ("-", "-"),
+            ("", "picture"),
+            ("C:\\photos\\a:b.jpg", "a_b.jpg"),
+        ] {
+            assert_eq!(file_name(name), expected);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Where the labels' vectors are kept from one run to the next.
+
+use std::env;
+use std::path::PathBuf;
+
+/// The folder of vectors: below `$XDG_CACHE_HOME` where that is an absolute path, as the XDG base directory specification
+/// has it, else below the home's `.cache`, else `%LOCALAPPDATA%`. `None` where the environment names none of them.
+pub(super) fn root() -> Option<PathBuf> {
+    root_by(|name| env::var_os(name).map(PathBuf::from))
+}
+
+fn root_by(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let absolute = |name| variable(name).filter(|path| path.is_absolute());
+    let cache = absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .or_else(|| absolute("LOCALAPPDATA"))?;
+    Some(cache.join("longclip").join("labels"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(variables: &[(&str, &str)], expected: Option<&str>) {
+        let lookup = |name: &str| {
+            variables
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, v)| PathBuf::from(v))
+        };
+        assert_eq!(root_by(lookup), expected.map(PathBuf::from));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn the_caches_place_is_the_systems() {
+        check(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")], Some("/x/longclip/labels"));
+        check(
+            &[("XDG_CACHE_HOME", ""), ("HOME", "/h")],
+            Some("/h/.cache/longclip/labels"),
+        );
+        check(
+            &[("XDG_CACHE_HOME", "relative"), ("HOME", "/h")],
+            Some("/h/.cache/longclip/labels"),
+        );
+        check(&[], None);
+    }
+}

@@ -1,0 +1,158 @@
+//! Scores pictures against the run's labels, or against a picture's own: what `classify` and `sort` have in common.
+
+use longclip::input::Item;
+use longclip::labels::LabelSet;
+use longclip::model::LongClip;
+use longclip::output::{Grouped, Labelled};
+use longclip::score::{Scores, Scoring, group_scores};
+use longclip::{Error, Result};
+
+use super::labelling::{Grouping, Labelling, OwnLabels};
+use super::report::Report;
+use super::score_flags::ScorePlan;
+
+/// What stands in the place of a label where none fits.
+pub(super) const NONE_OF_THESE: &str = "none of these";
+
+/// Scores pictures.
+pub(super) struct Scorer<'a> {
+    scoring: Scoring,
+    plan: &'a ScorePlan,
+    grouping: Grouping,
+    labels: Option<LabelSet>,
+    own: OwnLabels<'a>,
+}
+
+/// What came of a picture.
+pub(super) struct Answer {
+    /// The likeliest first, "none of these" among them; those below the threshold are left out.
+    pub(super) labels: Vec<Labelled>,
+    /// The likeliest first, where labels are grouped; those below the threshold are left out.
+    pub(super) groups: Vec<Grouped>,
+    /// The likeliest label's embedding, `(embed_dim,)`, also where it is below the threshold.
+    pub(super) nearest_text: Vec<f32>,
+}
+
+impl<'a> Scorer<'a> {
+    pub(super) fn new(
+        model: &'a LongClip,
+        labelling: &'a Labelling,
+        plan: &'a ScorePlan,
+        report: Report,
+    ) -> Result<Self> {
+        let mut encoder = labelling.encoder(model);
+        let labels = labelling.run_labels(&mut encoder, report)?;
+        if let Some(labels) = &labels {
+            plan.check_labels(labels)?;
+        }
+        Ok(Scorer {
+            scoring: plan.scoring(model, &mut encoder, report)?,
+            plan,
+            grouping: labelling.grouping,
+            own: OwnLabels::new(model, labelling, report),
+            labels,
+        })
+    }
+
+    /// The run's labels.
+    pub(super) fn labels(&self) -> &[String] {
+        self.labels.as_ref().map_or(&[], LabelSet::labels)
+    }
+
+    /// What the run's pictures may be called: its labels, and "none of these" where that is an answer.
+    pub(super) fn answers(&self) -> Vec<String> {
+        let none = self.plan.margin.map(|_| NONE_OF_THESE.to_owned());
+        self.labels().iter().cloned().chain(none).collect()
+    }
+
+    /// The groups that pictures may be in; none where they aren't grouped.
+    pub(super) fn groups(&self) -> Vec<String> {
+        let labels = self.labels.as_ref().filter(|_| self.grouping == Grouping::ByGroup);
+        let none = labels.and(self.plan.margin).map(|_| NONE_OF_THESE.to_owned());
+        let names = labels.map_or(&[][..], |labels| labels.groups().names());
+        names.iter().cloned().chain(none).collect()
+    }
+
+    /// Scores a picture.
+    pub(super) fn score(&mut self, item: &Item, embedding: &[f32]) -> Result<Answer> {
+        let labels = match &item.labels {
+            Some(own) => {
+                let own = self.own.set(own)?;
+                self.plan.check_labels(own)?;
+                own
+            }
+            None => self.labels.as_ref().ok_or_else(|| no_labels(item))?,
+        };
+        let scores = self.scoring.scores(embedding, labels.texts(), labels.rows());
+        let mut answers = answers(&scores, labels, self.grouping);
+        let mut groups = match self.grouping {
+            Grouping::None => Vec::new(),
+            Grouping::ByGroup => groups(&scores, labels),
+        };
+        if let Some(least) = self.plan.threshold {
+            answers.retain(|label| label.score().is_some_and(|score| score >= least));
+            groups.retain(|group| group.probability >= least);
+        }
+        let nearest_row = scores.labels.first().map_or(0, |label| label.row);
+        Ok(Answer {
+            labels: answers,
+            groups,
+            nearest_text: labels.embeddings().0.row(nearest_row).to_vec(),
+        })
+    }
+}
+
+fn no_labels(item: &Item) -> Error {
+    Error::Picture {
+        name: item.name.to_string(),
+        problem: "its record has no `labels`, and none were given for all".into(),
+        hint: Some("add `\"labels\": [...]` to the line, or give `--labels`".into()),
+    }
+}
+
+fn answers(scores: &Scores, labels: &LabelSet, grouping: Grouping) -> Vec<Labelled> {
+    let group = |label_idx: usize| match grouping {
+        Grouping::None => None,
+        Grouping::ByGroup => Some(labels.groups().of(label_idx).to_owned()),
+    };
+    let labelled = scores.labels.iter().map(|score| Labelled {
+        label: labels.labels()[score.label_idx].clone(),
+        probability: score.probability,
+        logit: score.logit,
+        cosine: Some(score.cosine),
+        group: group(score.label_idx),
+    });
+    let mut answers: Vec<Labelled> = labelled.collect();
+    if let Some(none) = scores.none {
+        let none_of_these = Labelled {
+            label: NONE_OF_THESE.to_owned(),
+            probability: Some(none.probability),
+            logit: Some(none.logit),
+            cosine: None,
+            group: (grouping == Grouping::ByGroup).then(|| NONE_OF_THESE.to_owned()),
+        };
+        answers.insert(scores.n_likelier_than_none(), none_of_these);
+    }
+    answers
+}
+
+fn groups(scores: &Scores, labels: &LabelSet) -> Vec<Grouped> {
+    let groups = labels.groups();
+    let grouped = group_scores(&scores.labels, groups.of_label(), groups.names().len());
+    let mut grouped: Vec<Grouped> = grouped
+        .into_iter()
+        .map(|score| Grouped {
+            group: groups.names()[score.group_idx].clone(),
+            probability: score.probability,
+        })
+        .collect();
+    if let Some(none) = scores.none {
+        let place = grouped.partition_point(|group| group.probability >= none.probability);
+        let none_of_these = Grouped {
+            group: NONE_OF_THESE.to_owned(),
+            probability: none.probability,
+        };
+        grouped.insert(place, none_of_these);
+    }
+    grouped
+}

@@ -1,0 +1,218 @@
+//! What the image tower's attention had to do with a label: each block's probabilities, and the gradients of the label's
+//! logit by them. `score` makes a picture's relevance of it.
+//!
+//! A zero is added to each attention, a variable of its own: candle keeps gradients by variables only, and that by a
+//! zero which is added is that by the sum. Computed on candle's engine in f32, whatever the model computes on otherwise.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use candle_core::{DType, Tensor, Var};
+
+use super::clip::LongClip;
+use super::embeddings::normalize;
+use super::engine::{CandleEngine, Gradients, TensorSource, Watch};
+use super::vision::VisionTower;
+use crate::error::{Error, Result};
+use crate::preprocess::Pixels;
+
+/// A block's attention for one picture, `(heads, n_queries, n_keys)`, row-major. Keys are the class token and the patches
+/// by rows; queries too, but for the last block, where it is the class token alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockAttention {
+    /// Heads of the block.
+    pub heads: usize,
+    /// Rows that look.
+    pub n_queries: usize,
+    /// Rows that are looked at.
+    pub n_keys: usize,
+    /// How much each query takes of each key; a query's sum to one.
+    pub probabilities: Vec<f32>,
+    /// The logit's gradients by them.
+    pub gradients: Vec<f32>,
+}
+
+/// The zeros that were added, with what they were added to.
+#[derive(Debug, Default)]
+struct Zeros(Mutex<Vec<(Tensor, Var)>>);
+
+impl Zeros {
+    fn list(&self) -> MutexGuard<'_, Vec<(Tensor, Var)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch for Zeros {
+    fn attention(&self, probabilities: Tensor) -> candle_core::Result<Tensor> {
+        let zero = Var::zeros(probabilities.shape(), probabilities.dtype(), probabilities.device())?;
+        let sum = (&probabilities + zero.as_tensor())?;
+        self.list().push((probabilities.detach(), zero));
+        Ok(sum)
+    }
+}
+
+impl LongClip {
+    /// Each block's attention for a picture, with the gradients of `exp(logit_scale) * cosine` of picture and text, in the
+    /// blocks' order. `text` is `(embed_dim,)`, normalised or not.
+    ///
+    /// # Errors
+    /// [`Error::BadTensors`] if the image tower has a weight that isn't finite; [`Error::Compute`] if the device fails.
+    ///
+    /// # Panics
+    /// If the picture is not of this model's resolution, or the text of another length.
+    pub fn attention(&self, picture: &Pixels, text: &[f32]) -> Result<Vec<BlockAttention>> {
+        let zeros = Arc::new(Zeros::default());
+        let engine = CandleEngine {
+            device: self.candle_device(),
+            dtype: DType::F32,
+            gradients: Gradients::Watched(zeros.clone()),
+        };
+        let logit = self.logit(&engine, picture, text)?;
+        let blocks = || -> candle_core::Result<Vec<BlockAttention>> {
+            let store = logit.backward()?;
+            let block = |(probabilities, zero): &(Tensor, Var)| {
+                let gradients = match store.get(zero) {
+                    Some(gradients) => gradients.detach(),
+                    None => zero.zeros_like()?,
+                };
+                block(probabilities, &gradients)
+            };
+            zeros.list().iter().map(block).collect()
+        };
+        blocks().map_err(Error::compute("the gradients of a label"))
+    }
+
+    fn logit(&self, engine: &CandleEngine, picture: &Pixels, text: &[f32]) -> Result<Tensor> {
+        let tower = match self.differentiable.get() {
+            Some(tower) => tower,
+            None => {
+                let source: &dyn TensorSource = self.checkpoint();
+                let tower = VisionTower::load(engine, source, self.sizes(), self.activation())?;
+                self.differentiable.get_or_init(|| tower)
+            }
+        };
+        let image = tower.forward(engine, &[picture])?; // (1, embed_dim)
+        let mut text = text.to_vec();
+        normalize(&mut text);
+        scaled_cosine(&image, text, self.logit_scale().multiplier()).map_err(Error::compute("the logit of a label"))
+    }
+}
+
+/// `image (1, embed_dim)` with a text of unit length.
+fn scaled_cosine(image: &Tensor, text: Vec<f32>, multiplier: f64) -> candle_core::Result<Tensor> {
+    let text = Tensor::from_vec(text, image.shape(), image.device())?.to_dtype(image.dtype())?;
+    let length = image.sqr()?.sum_all()?.sqrt()?;
+    ((image * text)?.sum_all()? / length)? * multiplier
+}
+
+/// The one picture's, from `(1, heads, n_queries, n_keys)`.
+fn block(probabilities: &Tensor, gradients: &Tensor) -> candle_core::Result<BlockAttention> {
+    let (_, heads, n_queries, n_keys) = probabilities.dims4()?;
+    let values = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1();
+    Ok(BlockAttention {
+        heads,
+        n_queries,
+        n_keys,
+        probabilities: values(probabilities)?,
+        gradients: values(gradients)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nano;
+
+    fn cat(model: &LongClip) -> Pixels {
+        let bytes = std::fs::read("img/cat.jpg").unwrap();
+        model.preprocess().run("img/cat.jpg", &bytes).unwrap()
+    }
+
+    /// Adds a step to one element of one block's attention.
+    #[derive(Debug)]
+    struct Step {
+        block: usize,
+        element: usize,
+        step: f64,
+        seen: Mutex<usize>,
+    }
+
+    impl Watch for Step {
+        fn attention(&self, probabilities: Tensor) -> candle_core::Result<Tensor> {
+            let mut seen = self.seen.lock().unwrap();
+            *seen += 1;
+            if *seen - 1 != self.block {
+                return Ok(probabilities);
+            }
+            let mut step = vec![0f64; probabilities.elem_count()];
+            step[self.element] = self.step;
+            &probabilities + Tensor::from_vec(step, probabilities.shape(), probabilities.device())?
+        }
+    }
+
+    /// The logit in f64, with a step in one element of one block's attention.
+    fn stepped(model: &LongClip, picture: &Pixels, text: &[f32], block: usize, element: usize, step: f64) -> f64 {
+        let engine = CandleEngine {
+            device: model.candle_device(),
+            dtype: DType::F64,
+            gradients: Gradients::Watched(Arc::new(Step {
+                block,
+                element,
+                step,
+                seen: Mutex::new(0),
+            })),
+        };
+        let source: &dyn TensorSource = model.checkpoint();
+        let tower = VisionTower::load(&engine, source, model.sizes(), model.activation()).unwrap();
+        let image = tower.forward(&engine, &[picture]).unwrap();
+        let mut text = text.to_vec();
+        normalize(&mut text);
+        let logit = scaled_cosine(&image, text, model.logit_scale().multiplier()).unwrap();
+        logit.to_scalar().unwrap()
+    }
+
+    #[test]
+    fn gradients_are_what_a_small_step_of_an_attention_does_to_the_logit() {
+        let model = LongClip::load(nano::NAME).unwrap();
+        let picture = cat(&model);
+        let text = model.encode_text("a cat").unwrap().0.row(0).to_vec();
+        let blocks = model.attention(&picture, &text).unwrap();
+        assert_eq!(blocks.len(), model.sizes().vision_layers);
+        for i in [0, 2, blocks.len() - 1] {
+            let gradients = &blocks[i].gradients;
+            let largest = (0..gradients.len()).max_by(|a, b| gradients[*a].abs().total_cmp(&gradients[*b].abs()));
+            let scale = f64::from(gradients[largest.unwrap()].abs());
+            for element in [largest.unwrap(), 1, gradients.len() / 2] {
+                const STEP: f64 = 1e-4;
+                let of = |step| stepped(&model, &picture, &text, i, element, step);
+                let expected = (of(STEP) - of(-STEP)) / (2.0 * STEP);
+                let found = f64::from(gradients[element]);
+                assert!(
+                    (found - expected).abs() <= 1e-3 * scale,
+                    "block {i}, {element}: {found} {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_pass_with_gradients_gives_the_models_own_logit_and_attention_sums_to_one() {
+        let model = LongClip::load(nano::NAME).unwrap();
+        let picture = cat(&model);
+        let text = model.encode_text("a cat").unwrap().0;
+        let image = model.encode_image(&picture).unwrap().0.normalized();
+        let text = text.normalized();
+        let cosine: f64 = image
+            .row(0)
+            .iter()
+            .zip(text.row(0))
+            .map(|(a, b)| f64::from(a * b))
+            .sum();
+        let logit = stepped(&model, &picture, text.row(0), 0, 0, 0.0);
+        assert!((logit - cosine * model.logit_scale().multiplier()).abs() < 1e-3);
+        for block in model.attention(&picture, text.row(0)).unwrap() {
+            for query in block.probabilities.chunks_exact(block.n_keys) {
+                assert!((query.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `--explain`: a person wants to see where in the photo the label was seen.
+
+use insta::assert_snapshot;
+
+use crate::fixture::{Desk, data};
+
+const RUN: [&str; 5] = ["--model", "nano", "--labels", "a cat", "a dog"];
+
+fn explained(desk: &Desk, arguments: &[&str]) -> String {
+    desk.run(
+        &[
+            &["classify", "-q"],
+            arguments,
+            &["--format", "{path} {label} {error}"],
+            &RUN,
+        ]
+        .concat(),
+    )
+}
+
+fn picture(desk: &Desk, name: &str) -> image::RgbImage {
+    image::open(desk.path(name)).unwrap().to_rgb8()
+}
+
+#[test]
+fn one_picture_becomes_one_file_as_large_as_the_photo() {
+    let desk = Desk::with_pictures();
+    assert_snapshot!(explained(&desk, &["cat.jpg", "--explain", "seen.png"]), @r"
+    exit code 0
+    --- stdout
+    cat.jpg a cat 
+    --- stderr
+    ");
+    let (photo, seen) = (picture(&desk, "cat.jpg"), picture(&desk, "seen.png"));
+    assert_eq!(photo.dimensions(), seen.dimensions());
+    // The photo is wide: the model reads its middle, and what lies beside that is dark and grey.
+    let edge = seen.get_pixel(0, 150).0;
+    assert!(edge[0] == edge[1] && edge[1] == edge[2], "{edge:?}");
+    let middle: Vec<[u8; 3]> = (80..370).map(|x| seen.get_pixel(x, 150).0).collect();
+    assert!(middle.iter().any(|pixel| pixel[0] > pixel[2]) && middle.iter().any(|pixel| pixel[2] > pixel[0]));
+}
+
+#[test]
+fn a_turned_photo_is_painted_upright() {
+    let desk = Desk::new();
+    let turned = data("preprocess/exif-6-240x160.jpg");
+    explained(&desk, &[&turned, "--explain", "seen.png"]);
+    assert_eq!(picture(&desk, "seen.png").dimensions(), (160, 240));
+}
+
+#[test]
+fn other_labels_are_seen_elsewhere() {
+    let desk = Desk::with_pictures();
+    let run = |label: &str, file: &str| {
+        desk.output(&[
+            "classify",
+            "cat.jpg",
+            "--model",
+            "nano",
+            "--label",
+            label,
+            "--explain",
+            file,
+        ]);
+        picture(&desk, file)
+    };
+    assert_ne!(run("a cat", "cat.png"), run("a green wall", "wall.png"));
+    assert_eq!(run("a cat", "cat.png"), run("a cat", "again.png"));
+}
+
+#[test]
+fn several_pictures_go_to_a_folder_each_under_a_name_of_its_own() {
+    let desk = Desk::with_pictures().folder("more");
+    std::fs::copy(desk.path("coffee.jpg"), desk.path("more/cat.jpg")).unwrap();
+    explained(&desk, &["cat.jpg", "more/cat.jpg", "missing.jpg", "--explain", "seen"]);
+    let mut names: Vec<String> = std::fs::read_dir(desk.path("seen"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["cat.jpg-2.heat.png", "cat.jpg.heat.png"]);
+}
+
+#[test]
+fn what_can_not_be_painted_is_refused_before_anything_is_done() {
+    let desk = Desk::with_pictures();
+    std::fs::copy(data("preprocess/rgb-97x61.png"), desk.path("photo.png")).unwrap();
+    let refused = [
+        explained(&desk, &["cat.jpg", "coffee.jpg", "--explain", "seen.png"]),
+        explained(&desk, &["photo.png", "--explain", "photo.png"]),
+        explained(&desk, &["photo.png", "--explain", "cat.jpg"]),
+    ];
+    assert_snapshot!(refused.join(""), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `--explain seen.png` is one file, and there are several pictures
+    hint: name a folder: each picture gets a file in it
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `--explain photo.png` would write over the picture itself
+    hint: name another file
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `--explain cat.jpg` is a file, and no png
+    hint: name a file that ends in `.png`, or a folder
+    ");
+    assert_eq!(
+        std::fs::read(desk.path("photo.png")).unwrap(),
+        std::fs::read(data("preprocess/rgb-97x61.png")).unwrap()
+    );
+}
+
+#[test]
+fn the_page_shows_it_over_each_photo() {
+    let desk = Desk::with_pictures();
+    let run = ["classify", "cat.jpg", "coffee.jpg", "--output", "page.html"];
+    let page = |more: &[&str]| {
+        desk.output(&[&run, more, &RUN].concat());
+        std::fs::read_to_string(desk.path("page.html")).unwrap()
+    };
+    assert_eq!(page(&[]).matches("class=\"heat\"").count(), 0);
+    assert_eq!(page(&["--explain", "seen"]).matches("class=\"heat\"").count(), 2);
+}
