@@ -1,12 +1,16 @@
 //! Does the pipeline keep the machine busy? `cargo bench --bench pipeline`
 //!
-//! Measures, in turns, decoding alone, the model alone, and both through the pipeline; then with a disk that takes as
-//! long as both, and one that takes half as long again. `cargo bench --bench pipeline -- PICTURES ROUNDS` sets how much.
+//! Measures, in turns, decoding alone and the model alone, each on all cores and without the pipeline, then both through
+//! it; then with a disk that takes as long as both, and with one that takes half as long again.
+//! `cargo bench --bench pipeline -- PICTURES ROUNDS` sets how much.
 //! Promises (docs/batch.md): together at most 1.05 of decoding plus model; with the disk at most 1.1 of the slower.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(clippy::print_stdout, reason = "a program that prints its result")]
 
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,30 +28,86 @@ const BATCH: usize = 16;
 struct Bench {
     model: LongClip,
     preprocess: Preprocess,
-    jpeg: Arc<Vec<u8>>,
+    /// Photos of different sizes, in turns.
+    jpegs: Arc<Vec<Vec<u8>>>,
     n_pictures: usize,
 }
 
 impl Bench {
+    fn open(n_pictures: usize) -> Result<Bench> {
+        let checkpoint = Checkpoint::from_bytes(nano::FILE_NAME, nano::safetensors(), &LoadOptions::default())?;
+        let model = LongClip::from_checkpoint(checkpoint, &LongClipOptions::default())?;
+        let read = |name: &str| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("img").join(name);
+            std::fs::read(&path).map_err(|source| Error::Read { path, source })
+        };
+        let jpegs = ["cat.jpg", "coffee.jpg", "astronaut.jpg"].map(read);
+        Ok(Bench {
+            preprocess: model.preprocess().clone(),
+            model,
+            jpegs: Arc::new(jpegs.into_iter().collect::<Result<_>>()?),
+            n_pictures,
+        })
+    }
+
     /// Pictures whose bytes take `disk` each to read, one after the other as from one spindle.
     fn items(&self, disk: Duration) -> Items {
-        let spindle = Arc::new(Mutex::new(()));
-        let jpeg = Arc::clone(&self.jpeg);
+        let spindle = Arc::new(Spindle::default());
+        let jpegs = Arc::clone(&self.jpegs);
         Box::new((0..self.n_pictures).map(move |i| {
-            let (spindle, jpeg) = (Arc::clone(&spindle), Arc::clone(&jpeg));
+            let (spindle, jpegs) = (Arc::clone(&spindle), Arc::clone(&jpegs));
             let read = move || {
-                if !disk.is_zero() {
-                    let _turn = spindle.lock();
-                    thread::sleep(disk);
-                }
-                Ok(jpeg.to_vec())
+                spindle.turn(disk);
+                Ok(jpegs[i % jpegs.len()].clone())
             };
             Item::new(format!("{i}.jpg"), Content::Deferred(Deferred::new(read)))
         }))
     }
 
-    /// Through the pipeline, each batch handed to `process`.
-    fn run(&self, disk: Duration, mut process: impl FnMut(Vec<Pixels>) -> Result<()>) -> Result<Duration> {
+    /// The disk alone.
+    fn reading(&self, disk: Duration) -> Result<Duration> {
+        let began = Instant::now();
+        self.items(disk)
+            .try_for_each(|mut item| item.content.take("x").map(drop))?;
+        Ok(began.elapsed())
+    }
+
+    /// Decoding alone, without the pipeline: a thread a core, each taking the next picture.
+    fn decoding(&self) -> Result<Duration> {
+        let next = AtomicUsize::new(0);
+        let decode_all = || -> Result<()> {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= self.n_pictures {
+                    return Ok(());
+                }
+                black_box(self.preprocess.run("x.jpg", &self.jpegs[i % self.jpegs.len()])?);
+            }
+        };
+        let began = Instant::now();
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..physical_cores()).map(|_| scope.spawn(decode_all)).collect();
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().expect("decoding does not panic"))
+        })?;
+        Ok(began.elapsed())
+    }
+
+    /// The model alone, on as many threads.
+    fn model(&self) -> Result<Duration> {
+        let pixels: Vec<Pixels> = (0..BATCH)
+            .map(|i| self.preprocess.run("x.jpg", &self.jpegs[i % self.jpegs.len()]))
+            .collect::<Result<_>>()?;
+        let began = Instant::now();
+        for done in (0..self.n_pictures).step_by(BATCH) {
+            self.model.encode_images(&pixels[..BATCH.min(self.n_pictures - done)])?;
+        }
+        Ok(began.elapsed())
+    }
+
+    /// All of it, through the pipeline.
+    fn together(&self, disk: Duration) -> Result<Duration> {
         let settings = Settings {
             preparers: physical_cores(),
             batch: BATCH,
@@ -57,31 +117,53 @@ impl Bench {
         let prepare = move |item: &Item, bytes: &[u8]| preprocess.run(&item.name.to_string(), bytes);
         let began = Instant::now();
         pipeline::run(self.items(disk), settings, &Stop::default(), prepare, |batch| {
-            process(
-                batch
-                    .into_iter()
-                    .map(|prepared| prepared.outcome)
-                    .collect::<Result<_>>()?,
-            )
+            let outcomes = batch.into_iter().map(|prepared| prepared.outcome);
+            self.model
+                .encode_images(&outcomes.collect::<Result<Vec<_>>>()?)
+                .map(drop)
         })?;
         Ok(began.elapsed())
     }
 
-    fn decoding(&self) -> Result<Duration> {
-        self.run(Duration::ZERO, |_| Ok(()))
+    /// Measures all once and prints it; gives the ratios.
+    fn round(&self, round: usize) -> Result<[f64; 3]> {
+        let decoding = Taken::of(|| self.decoding())?;
+        let model = Taken::of(|| self.model())?;
+        let together = Taken::of(|| self.together(Duration::ZERO))?;
+        let both_s = decoding.s + model.s;
+        let of_disk = |factor: f64| -> Result<f64> {
+            let disk = Duration::from_secs_f64(factor * both_s / self.n_pictures as f64);
+            let disk_alone_s = self.reading(disk)?.as_secs_f64();
+            Ok(self.together(disk)?.as_secs_f64() / disk_alone_s.max(both_s))
+        };
+        let row = [together.s / both_s, of_disk(1.0)?, of_disk(1.5)?];
+        let [sum, one, more] = row;
+        println!("{round:5}  {decoding} {model} {together}  {sum:8.3}  {one:16.3}  {more:7.3}");
+        Ok(row)
     }
+}
 
-    fn model(&self) -> Result<Duration> {
-        let pixels = vec![self.preprocess.run("x.jpg", &self.jpeg)?; BATCH];
-        let began = Instant::now();
-        for done in (0..self.n_pictures).step_by(BATCH) {
-            self.model.encode_images(&pixels[..BATCH.min(self.n_pictures - done)])?;
+/// A disk that does one thing at a time and has a queue: it begins the next read by itself, as disks do, and not when a
+/// thread of ours gets a core again.
+#[derive(Default)]
+struct Spindle {
+    free_at: Mutex<Option<Instant>>,
+}
+
+impl Spindle {
+    /// Waits for a read that takes `disk`, behind those that were asked for before.
+    fn turn(&self, disk: Duration) {
+        if disk.is_zero() {
+            return;
         }
-        Ok(began.elapsed())
-    }
-
-    fn together(&self, disk: Duration) -> Result<Duration> {
-        self.run(disk, |pixels| self.model.encode_images(&pixels).map(drop))
+        let now = Instant::now();
+        let done_at = {
+            let mut free_at = self.free_at.lock().expect("no thread panics while it holds this");
+            let done_at = free_at.map_or(now, |at| at.max(now)) + disk;
+            *free_at = Some(done_at);
+            done_at
+        };
+        thread::sleep(done_at.saturating_duration_since(now));
     }
 }
 
@@ -91,50 +173,54 @@ fn main() -> Result<()> {
         numbers.first().copied().unwrap_or(192),
         numbers.get(1).copied().unwrap_or(5),
     );
-    let checkpoint = Checkpoint::from_bytes(nano::FILE_NAME, nano::safetensors(), &LoadOptions::default())?;
-    let model = LongClip::from_checkpoint(checkpoint, &LongClipOptions::default())?;
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/img/coffee.jpg");
-    let jpeg = std::fs::read(path).map_err(|source| Error::Read {
-        path: path.into(),
-        source,
-    })?;
-    let bench = Bench {
-        preprocess: model.preprocess().clone(),
-        model,
-        jpeg: Arc::new(jpeg),
-        n_pictures,
-    };
+    let bench = Bench::open(n_pictures)?;
     bench.together(Duration::ZERO)?;
-    let s = |duration: Duration| duration.as_secs_f64();
-    let ms = |seconds: f64| seconds * 1000.0;
     println!("{n_pictures} pictures, {} cores", physical_cores());
-    println!("round  decode ms  model ms  together ms  of the sum  disk 1.0: of the slower  disk 1.5: of the slower");
+    println!("            ms (share of the cores that is busy)             of the sum   of the slower, with a disk of");
+    println!("round         decode          model       together                        1.0      1.5 of both");
     let mut ratios = [Vec::new(), Vec::new(), Vec::new()];
     for round in 1..=n_rounds {
-        let (decoding, model) = (s(bench.decoding()?), s(bench.model()?));
-        let together = s(bench.together(Duration::ZERO)?);
-        let of_disk = |factor: f64| -> Result<f64> {
-            let disk = Duration::from_secs_f64(factor * (decoding + model) / n_pictures as f64);
-            let disk_alone = s(bench.run(disk, |_| Ok(()))?);
-            Ok(s(bench.together(disk)?) / disk_alone.max(decoding + model))
-        };
-        let row = [together / (decoding + model), of_disk(1.0)?, of_disk(1.5)?];
-        let [sum, one, more] = row;
-        println!(
-            "{round:5}  {:9.0}  {:8.0}  {:11.0}  {sum:10.3}  {one:23.3}  {more:23.3}",
-            ms(decoding),
-            ms(model),
-            ms(together)
-        );
+        let row = bench.round(round)?;
         ratios.iter_mut().zip(row).for_each(|(all, ratio)| all.push(ratio));
     }
-    let medians = ratios.map(|mut all| {
+    let [sum, one, more] = ratios.map(|mut all| {
         all.sort_by(f64::total_cmp);
         all[all.len() / 2]
     });
-    println!(
-        "median of the ratios: {:.3}, {:.3}, {:.3}",
-        medians[0], medians[1], medians[2]
-    );
+    println!("median of the ratios: {sum:.3}, {one:.3}, {more:.3}");
     Ok(())
+}
+
+/// What a run took, and how much of the cores it used.
+struct Taken {
+    s: f64,
+    busy: f64,
+}
+
+impl Taken {
+    fn of(run: impl FnOnce() -> Result<Duration>) -> Result<Taken> {
+        let before_s = cpu_s();
+        let s = run()?.as_secs_f64();
+        let busy = (cpu_s() - before_s) / (s * physical_cores() as f64);
+        Ok(Taken { s, busy })
+    }
+}
+
+impl std::fmt::Display for Taken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:6.0} ({:3.0} %)", self.s * 1000.0, self.busy * 100.0)
+    }
+}
+
+/// Seconds that all cores together have spent on this process, by the kernel's clock of 10 ms; NaN where it isn't Linux.
+fn cpu_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // utime and stime are the 12th and 13th behind the name, which ends with the last parenthesis (proc(5)).
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: Vec<f64> = fields.skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+    if ticks.is_empty() {
+        f64::NAN
+    } else {
+        ticks.iter().sum::<f64>() / 100.0
+    }
 }

@@ -12,7 +12,7 @@ use super::model_flags::ModelFlags;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Run")]
 pub(super) struct RunFlags {
-    /// Pictures that are computed at once [default: 16, on a GPU 64, fewer where memory is short]; results don't depend
+    /// Pictures that are computed at once [default: 4 a thread, at least 16; 64 on a GPU; fewer where memory is short]; results don't depend
     /// on it
     #[arg(long, value_name = "N", hide_short_help = true)]
     batch: Option<NonZeroUsize>,
@@ -30,6 +30,9 @@ enum OnError {
     Fail,
 }
 
+/// Pictures of a batch for each thread: with few of them, some threads have nothing to prepare at the end of a turn.
+const PICTURES_A_THREAD: usize = 4;
+
 impl RunFlags {
     /// How many failures the run goes on with.
     pub(super) fn most_failures(&self) -> u64 {
@@ -41,7 +44,7 @@ impl RunFlags {
 
     pub(super) fn pipeline(&self, flags: &ModelFlags, model: &LongClip) -> pipeline::Settings {
         let (sharing, most) = if flags.computes_on_cpu() {
-            (Sharing::TakeTurns, 16)
+            (Sharing::TakeTurns, (PICTURES_A_THREAD * flags.thread_count()).max(16))
         } else {
             (Sharing::SideBySide, 64)
         };

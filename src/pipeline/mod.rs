@@ -5,9 +5,10 @@
 //! is full, nothing more is drawn, so that memory doesn't grow with the input.
 //!
 //! On a CPU, preparing and the model want the same cores, and both can use all of them. They take turns
-//! ([`Sharing::TakeTurns`]): side by side they would fight over cores and caches. Reading goes on during both.
+//! ([`Sharing::TakeTurns`], `places.rs`): side by side they would fight over cores and caches. Reading goes on during both.
 
 mod memory;
+mod places;
 mod stop;
 mod window;
 

@@ -3,6 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 
+use std::time::Duration;
+
+use super::places::{LINGER, Places};
 use super::*;
 use crate::input::{Content, Deferred};
 
@@ -67,6 +70,103 @@ fn no_more_is_drawn_than_the_window_holds() {
     });
     outcome.unwrap();
     assert_eq!(processed, 1000);
+}
+
+#[test]
+fn a_slow_item_is_waited_for_in_its_place_and_no_more_than_a_window_is_behind_it() {
+    const ROOM: usize = 2 * SETTINGS.batch + READERS;
+    let (release, gate) = channel::<()>();
+    let slow = Deferred::new(move || {
+        gate.recv().expect("the test lets it go");
+        Ok(b"0".to_vec())
+    });
+    let mut slow = Some(Item::new("0", Content::Deferred(slow)));
+    let drawn = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&drawn);
+    let source = (0..200).map(move |i| {
+        // The window is full behind the slow item: only now it comes.
+        if counter.fetch_add(1, Ordering::SeqCst) + 1 == ROOM {
+            release.send(()).unwrap();
+        }
+        slow.take().unwrap_or_else(|| item(i))
+    });
+    let mut most_ahead = 0;
+    let mut seen = Vec::new();
+    let outcome: Result<()> = run(Box::new(source), SETTINGS, &Stop::default(), number, |batch| {
+        seen.extend(batch.into_iter().map(|prepared| prepared.outcome.unwrap()));
+        most_ahead = most_ahead.max(drawn.load(Ordering::SeqCst) - seen.len());
+        Ok(())
+    });
+    outcome.unwrap();
+    assert_eq!(seen, (0..200).collect::<Vec<_>>());
+    assert!(most_ahead <= ROOM, "{most_ahead} ahead");
+}
+
+/// Places of which `n` are read.
+fn read_places(settings: Settings, n: usize) -> Places<()> {
+    let mut places = Places::new(settings);
+    for i in 0..n {
+        let number = places.admit();
+        places.put_read(number, item(i), Ok(Vec::new()));
+    }
+    places
+}
+
+/// Takes all that a turn gives, and puts it back prepared; how much that was.
+fn prepare_a_turn(places: &mut Places<()>) -> usize {
+    let taken: Vec<_> = std::iter::from_fn(|| places.take_read()).collect();
+    let n = taken.len();
+    for (number, item, _) in taken {
+        let outcome = Ok(());
+        places.put_prepared(number, Prepared { item, outcome });
+    }
+    n
+}
+
+#[test]
+fn preparers_begin_two_batches_and_the_model_computes_both() {
+    let mut places = read_places(SETTINGS, 3 * SETTINGS.batch);
+    let (number, item, _) = places.take_read().unwrap();
+    assert_eq!(prepare_a_turn(&mut places), 2 * SETTINGS.batch - 1);
+    assert!(places.take_batch(LINGER).is_none(), "one is still in hand");
+    assert!(places.take_read().is_none(), "and none is begun");
+    places.put_prepared(number, Prepared { item, outcome: Ok(()) });
+    for _ in 0..2 {
+        assert_eq!(places.take_batch(Duration::ZERO).unwrap().len(), SETTINGS.batch);
+        assert!(!places.may_prepare());
+        places.batch_is_done();
+    }
+    assert_eq!(prepare_a_turn(&mut places), SETTINGS.batch);
+}
+
+#[test]
+fn a_preparer_without_work_ends_the_turn_after_a_moment() {
+    let mut places = read_places(SETTINGS, 3);
+    assert_eq!(prepare_a_turn(&mut places), 3);
+    assert!(places.is_starving());
+    assert!(places.take_batch(Duration::ZERO).is_none(), "one more may come");
+    assert_eq!(places.take_batch(LINGER).unwrap().len(), 3);
+
+    let mut places = read_places(SETTINGS, 3);
+    prepare_a_turn(&mut places);
+    places.end_input();
+    assert_eq!(
+        places.take_batch(Duration::ZERO).unwrap().len(),
+        3,
+        "none comes any more"
+    );
+}
+
+#[test]
+fn side_by_side_preparers_go_on_while_the_model_computes() {
+    let sharing = Sharing::SideBySide;
+    let mut places = read_places(Settings { sharing, ..SETTINGS }, 2 * SETTINGS.batch + 1);
+    assert_eq!(prepare_a_turn(&mut places), 2 * SETTINGS.batch + 1);
+    for n in [SETTINGS.batch, SETTINGS.batch, 1] {
+        assert_eq!(places.take_batch(Duration::ZERO).unwrap().len(), n);
+        assert!(places.may_prepare());
+        places.batch_is_done();
+    }
 }
 
 #[test]

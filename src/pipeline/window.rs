@@ -1,19 +1,16 @@
-//! The window between input and output: the items that were drawn and not yet handed over, each in its place.
+//! The window between input and output: places for items behind a lock, and the waiting of all who use them.
 //!
-//! Places are in the input's order, so that results are too, whichever thread is done first. One lock guards it all and
-//! one condition wakes everybody: a picture takes milliseconds, a wake-up microseconds.
+//! Readers, preparers and the model wait for a condition each, so that nobody is woken who can do nothing: while a batch
+//! is computed on all cores, a needless wake-up takes one of them away.
 
-use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::places::{LINGER, Places};
 use super::{Prepared, READERS, Settings, Sharing, Stop};
 use crate::error::Result;
 use crate::input::Item;
 
-/// How long a batch that is not full waits when nothing is being prepared: longer than a reader is between two items,
-/// too short to be seen.
-const LINGER: Duration = Duration::from_millis(5);
 /// How often a wish to stop is looked for by those who wait.
 const STOP_INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes of encoded pictures at which no more are read ahead: some fifty photos.
@@ -21,28 +18,20 @@ const BYTES_AHEAD: usize = 256 << 20;
 
 pub(super) struct Window<T> {
     state: Mutex<State<T>>,
-    changed: Condvar,
+    /// There is room for one more item.
+    room: Condvar,
+    /// There is something to prepare.
+    work: Condvar,
+    /// There may be a batch to compute.
+    ready: Condvar,
     settings: Settings,
     stop: Stop,
 }
 
 struct State<T> {
-    places: VecDeque<Place<T>>,
-    /// The number of the first place.
-    first: u64,
-    /// Bytes that are read and not yet prepared.
-    bytes_waiting: usize,
-    input_ended: bool,
-    /// A batch is being computed.
-    computing: bool,
+    places: Places<T>,
+    last_read: Instant,
     closed: bool,
-}
-
-enum Place<T> {
-    BeingRead,
-    Read(Box<Item>, Result<Vec<u8>>),
-    BeingPrepared,
-    Prepared(Box<Prepared<T>>),
 }
 
 /// Closes its window when it goes.
@@ -50,8 +39,7 @@ pub(super) struct CloseAtEnd<'a, T>(&'a Window<T>);
 
 impl<T> Drop for CloseAtEnd<'_, T> {
     fn drop(&mut self) {
-        self.0.locked().closed = true;
-        self.0.changed.notify_all();
+        self.0.close(self.0.locked());
     }
 }
 
@@ -59,14 +47,13 @@ impl<T> Window<T> {
     pub(super) fn new(settings: Settings, stop: Stop) -> Self {
         Window {
             state: Mutex::new(State {
-                places: VecDeque::new(),
-                first: 0,
-                bytes_waiting: 0,
-                input_ended: false,
-                computing: false,
+                places: Places::new(settings),
+                last_read: Instant::now(),
                 closed: false,
             }),
-            changed: Condvar::new(),
+            room: Condvar::new(),
+            work: Condvar::new(),
+            ready: Condvar::new(),
             settings,
             stop,
         }
@@ -76,104 +63,112 @@ impl<T> Window<T> {
         CloseAtEnd(self)
     }
 
-    /// Waits until an item may be drawn; false where none may any more.
+    /// Waits until an item may be drawn; false where none may any more. One reader waits at a time.
     pub(super) fn wait_for_room(&self) -> bool {
-        // The batch that is gathered, one that is read meanwhile, and one for each reader's hands.
+        // Two batches that are prepared or read meanwhile, and an item for each reader's hands.
         let room = 2 * self.settings.batch + READERS;
         let mut state = self.locked();
         loop {
-            if state.closed || state.input_ended || self.stop.is_requested() {
+            if state.closed || state.places.input_has_ended() || self.stop.is_requested() {
                 return false;
             }
-            if state.places.len() < room && (state.bytes_waiting < BYTES_AHEAD || state.places.is_empty()) {
+            let n = state.places.len();
+            if n < room && (state.places.bytes_waiting() < BYTES_AHEAD || n == 0) {
                 return true;
             }
-            state = self.wait(state, STOP_INTERVAL);
+            state = wait(&self.room, state, STOP_INTERVAL);
         }
     }
 
     /// Gives a drawn item its number; none where the run ended while it was drawn.
     pub(super) fn admit(&self) -> Option<u64> {
         let mut state = self.locked();
-        if state.closed || self.stop.is_requested() {
-            return None;
-        }
-        state.places.push_back(Place::BeingRead);
-        Some(state.first + state.places.len() as u64 - 1)
+        let goes_on = !state.closed && !self.stop.is_requested();
+        goes_on.then(|| state.places.admit())
     }
 
     pub(super) fn input_has_ended(&self) {
-        self.locked().input_ended = true;
-        self.changed.notify_all();
+        self.locked().places.end_input();
+        self.ready.notify_one();
     }
 
     pub(super) fn put_read(&self, number: u64, item: Item, bytes: Result<Vec<u8>>) {
         let mut state = self.locked();
-        let n_bytes = bytes.as_ref().map_or(0, Vec::len);
-        if let Some(place) = state.place(number) {
-            *place = Place::Read(Box::new(item), bytes);
-            state.bytes_waiting += n_bytes;
-        }
+        state.places.put_read(number, item, bytes);
+        state.last_read = Instant::now();
+        let may_prepare = state.places.may_prepare();
         drop(state);
-        self.changed.notify_all();
+        if may_prepare {
+            self.work.notify_one();
+        }
     }
 
     /// The earliest item that has its bytes, once preparers may work; none where the run has ended.
     pub(super) fn next_read(&self) -> Option<(u64, Item, Result<Vec<u8>>)> {
         let mut state = self.locked();
         loop {
-            if state.closed || (state.input_ended && state.is_all_prepared()) {
+            if state.closed {
                 return None;
             }
-            let allowed = !state.computing || self.settings.sharing == Sharing::SideBySide;
-            if let Some(taken) = allowed.then(|| state.take_read()).flatten() {
+            if let Some(taken) = state.places.take_read() {
+                self.room.notify_one();
                 return Some(taken);
             }
-            state = self.wait(state, STOP_INTERVAL);
+            // A preparer without work is what ends a turn.
+            self.ready.notify_one();
+            state = wait(&self.work, state, STOP_INTERVAL);
         }
     }
 
     pub(super) fn put_prepared(&self, number: u64, prepared: Prepared<T>) {
-        let mut state = self.locked();
-        if let Some(place) = state.place(number) {
-            *place = Place::Prepared(Box::new(prepared));
+        self.locked().places.put_prepared(number, prepared);
+        // Where turns are taken, the preparer's next look for work tells more.
+        if self.settings.sharing == Sharing::SideBySide {
+            self.ready.notify_one();
         }
-        drop(state);
-        self.changed.notify_all();
     }
 
     /// Waits for a batch: a full one, or what there is where the input has ended, is slow, or is stopped.
     /// None at the end. Until [`Window::batch_is_done`], a batch is being computed.
     pub(super) fn next_batch(&self) -> Option<Vec<Prepared<T>>> {
         let mut state = self.locked();
-        let mut lingered = false;
         loop {
             if self.stop.is_requested() {
-                state.give_up_unprepared();
+                state.places.give_up_unprepared();
             }
-            let n_prepared = state.n_prepared(self.settings.batch);
-            let ended = state.input_ended && n_prepared == state.places.len();
-            if n_prepared == 0 && ended {
+            if state.places.is_done() {
+                self.close(state);
                 return None;
             }
-            let idle = n_prepared > 0 && !state.is_preparing();
-            if n_prepared == self.settings.batch || ended || (idle && lingered) {
-                state.computing = true;
-                return Some(state.take_prepared(n_prepared));
+            let silence = state.last_read.elapsed();
+            if let Some(batch) = state.places.take_batch(silence) {
+                self.room.notify_one();
+                return Some(batch);
             }
-            lingered = idle;
-            state = self.wait(state, if idle { LINGER } else { STOP_INTERVAL });
+            let at_most = if state.places.is_starving() {
+                LINGER
+            } else {
+                STOP_INTERVAL
+            };
+            state = wait(&self.ready, state, at_most);
         }
     }
 
     pub(super) fn batch_is_done(&self) {
-        self.locked().computing = false;
-        self.changed.notify_all();
+        let mut state = self.locked();
+        state.places.batch_is_done();
+        let may_prepare = state.places.may_prepare();
+        drop(state);
+        if may_prepare {
+            self.work.notify_all();
+        }
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State<T>>, at_most: Duration) -> MutexGuard<'a, State<T>> {
-        let waited = self.changed.wait_timeout(state, at_most);
-        waited.unwrap_or_else(PoisonError::into_inner).0
+    fn close(&self, mut state: MutexGuard<'_, State<T>>) {
+        state.closed = true;
+        drop(state);
+        self.room.notify_all();
+        self.work.notify_all();
     }
 
     fn locked(&self) -> MutexGuard<'_, State<T>> {
@@ -181,53 +176,7 @@ impl<T> Window<T> {
     }
 }
 
-impl<T> State<T> {
-    fn place(&mut self, number: u64) -> Option<&mut Place<T>> {
-        // Nothing is handed over before it is prepared; but what was given up at a stop has no place any more.
-        let index = number.checked_sub(self.first)?;
-        self.places.get_mut(usize::try_from(index).ok()?)
-    }
-
-    fn take_read(&mut self) -> Option<(u64, Item, Result<Vec<u8>>)> {
-        let index = self.places.iter().position(|place| matches!(place, Place::Read(..)))?;
-        let Place::Read(item, bytes) = std::mem::replace(&mut self.places[index], Place::BeingPrepared) else {
-            return None;
-        };
-        self.bytes_waiting -= bytes.as_ref().map_or(0, Vec::len);
-        Some((self.first + index as u64, *item, bytes))
-    }
-
-    /// How many places from the first on are prepared, counted up to `most`.
-    fn n_prepared(&self, most: usize) -> usize {
-        let prepared = |place: &&Place<T>| matches!(place, Place::Prepared(_));
-        self.places.iter().take(most).take_while(prepared).count()
-    }
-
-    fn is_all_prepared(&self) -> bool {
-        self.places.iter().all(|place| matches!(place, Place::Prepared(_)))
-    }
-
-    /// Whether the preparers have something to do.
-    fn is_preparing(&self) -> bool {
-        self.places
-            .iter()
-            .any(|place| matches!(place, Place::Read(..) | Place::BeingPrepared))
-    }
-
-    /// After a wish to stop: what is being prepared is waited for; from the first that only waits on, all is let go.
-    fn give_up_unprepared(&mut self) {
-        self.input_ended = true;
-        let begun = |place: &Place<T>| matches!(place, Place::Prepared(_) | Place::BeingPrepared);
-        let n_begun = self.places.iter().take_while(|place| begun(place)).count();
-        self.places.truncate(n_begun);
-    }
-
-    fn take_prepared(&mut self, n: usize) -> Vec<Prepared<T>> {
-        self.first += n as u64;
-        let taken = self.places.drain(..n).filter_map(|place| match place {
-            Place::Prepared(prepared) => Some(*prepared),
-            Place::BeingRead | Place::Read(..) | Place::BeingPrepared => None,
-        });
-        taken.collect()
-    }
+fn wait<'a, T>(what: &Condvar, state: MutexGuard<'a, State<T>>, at_most: Duration) -> MutexGuard<'a, State<T>> {
+    let waited = what.wait_timeout(state, at_most);
+    waited.unwrap_or_else(PoisonError::into_inner).0
 }
