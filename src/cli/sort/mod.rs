@@ -11,7 +11,7 @@ use longclip::output::Progress;
 use longclip::{Error, Result};
 
 use self::folders::folder_names;
-use self::place::{Manner, Placed, place};
+use self::place::{Manner, Placed, Rehearsal, place};
 use super::Outcome;
 use super::input_flags::{InputFlags, PictureFlags};
 use super::label_flags::LabelFlags;
@@ -107,7 +107,11 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
         folders: folder_names(&shelves),
         shelves,
         into: args.into.clone(),
-        action: if args.dry_run { None } else { Some(args.manner.manner()) },
+        action: if args.dry_run {
+            Action::Rehearse(Rehearsal::default())
+        } else {
+            Action::Place(args.manner.manner())
+        },
         out: io::stdout(),
     };
     let run = Run {
@@ -133,9 +137,15 @@ struct Sorter<'a> {
     /// The folders' names, in the shelves' order.
     folders: Vec<String>,
     into: PathBuf,
-    /// What is done; nothing in a dry run.
-    action: Option<Manner>,
+    action: Action,
     out: io::Stdout,
+}
+
+/// What is done with photos.
+enum Action {
+    Place(Manner),
+    /// A dry run: only what would be done is told.
+    Rehearse(Rehearsal),
 }
 
 /// Where a photo is and where it goes; nowhere if no label fits well enough.
@@ -167,9 +177,9 @@ impl Sorter<'_> {
         };
         let folder = self.into.join(self.folder(shelf));
         let name = from.file_name().unwrap_or(from.as_os_str());
-        let to = match self.action {
-            Some(manner) => place(from, &folder, Path::new(name), manner)?,
-            None => (folder.join(name), Placed::New),
+        let to = match &mut self.action {
+            Action::Place(manner) => place(from, &folder, Path::new(name), *manner)?,
+            Action::Rehearse(rehearsal) => rehearsal.place(from, &folder, Path::new(name))?,
         };
         Ok(Way {
             from: from.clone(),

@@ -3,6 +3,7 @@
 //! Each way fails by itself where the name is taken (`create_new`, `hard_link`, `symlink`), so that no other process can
 //! come in between a look and a deed. A name that is taken by the same bytes is the same photo; else a number is added.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, ErrorKind, Read};
@@ -28,10 +29,6 @@ pub(super) enum Placed {
 
 /// Puts `from` into `folder` as `name`, or as the first numbered name that is free; says where it is now.
 pub(super) fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> Result<(PathBuf, Placed)> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Write { path, source }
-    };
     fs::create_dir_all(folder).map_err(failed(folder))?;
     for number in 1.. {
         let to = folder.join(numbered(name, number));
@@ -49,7 +46,44 @@ pub(super) fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> 
             Err(error) => return Err(failed(&to)(error)),
         }
     }
-    Err(Error::usage("no name is free", "choose another folder"))
+    Err(no_name_is_free())
+}
+
+/// Where photos would go, if all that were placed until now were there.
+#[derive(Default)]
+pub(super) struct Rehearsal {
+    /// Where from, by where to.
+    placed: HashMap<PathBuf, PathBuf>,
+}
+
+impl Rehearsal {
+    /// As [`place`], and nothing happens.
+    pub(super) fn place(&mut self, from: &Path, folder: &Path, name: &Path) -> Result<(PathBuf, Placed)> {
+        for number in 1.. {
+            let to = folder.join(numbered(name, number));
+            let there = match self.placed.get(&to) {
+                Some(rehearsed) => rehearsed,
+                None if to.symlink_metadata().is_ok() => &to,
+                None => {
+                    self.placed.insert(to.clone(), from.to_owned());
+                    return Ok((to, Placed::New));
+                }
+            };
+            if is_same(from, there).map_err(failed(&to))? {
+                return Ok((to, Placed::WasThere));
+            }
+        }
+        Err(no_name_is_free())
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Write { path, source }
+}
+
+fn no_name_is_free() -> Error {
+    Error::usage("no name is free", "choose another folder")
 }
 
 fn put(from: &Path, to: &Path, manner: Manner) -> io::Result<()> {
@@ -163,6 +197,31 @@ mod tests {
             assert_eq!(fs::read(desk.0.path().join("into/a-2.jpg")).unwrap(), b"other");
             assert_eq!(from.exists(), manner != Manner::Move);
         }
+    }
+
+    #[test]
+    fn a_rehearsal_says_what_then_happens() {
+        let desk = Desk::new();
+        let folder = desk.file("into/a.jpg", b"first").parent().unwrap().to_owned();
+        let photos = [
+            ("1/a.jpg", "other"),
+            ("2/a.jpg", "other"),
+            ("3/a.jpg", "third"),
+            ("4/a.jpg", "first"),
+            ("5/b.jpg", "b"),
+        ]
+        .map(|(name, bytes)| desk.file(name, bytes.as_bytes()));
+        let mut rehearsal = Rehearsal::default();
+        let rehearsed = photos.clone().map(|from| {
+            rehearsal
+                .place(&from, &folder, Path::new(from.file_name().unwrap()))
+                .unwrap()
+        });
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing happens");
+        let happened =
+            photos.map(|from| place(&from, &folder, Path::new(from.file_name().unwrap()), Manner::Copy).unwrap());
+        assert_eq!(rehearsed, happened);
+        assert_eq!(happened[1], (folder.join("a-2.jpg"), Placed::WasThere));
     }
 
     #[test]
