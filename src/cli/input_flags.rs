@@ -1,9 +1,11 @@
 //! The flags that say where pictures come from, and how they are read.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use longclip::input::{InputOptions, Inputs, Links, Proxies, Separator, Source};
+use longclip::input::{InputOptions, Inputs, Links, Separator, Source, Web, WebSettings};
 use longclip::preprocess::{Limits, Orientation, Preprocess};
+use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
 
 /// Where pictures come from.
@@ -29,6 +31,9 @@ pub(super) struct InputFlags {
     /// How many folders deep to look; 1 is a folder's own files
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     max_depth: Option<u32>,
+    /// Give a URL up after so many seconds without a byte
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    url_timeout: u64,
 }
 
 impl InputFlags {
@@ -69,6 +74,15 @@ impl InputFlags {
         !self.ndjson_from.is_empty() || !self.files_from.is_empty() || self.inputs.iter().any(is_archive)
     }
 
+    fn web_settings(&self) -> WebSettings {
+        let HubSettings { proxies, ca_bundle, .. } = HubSettings::from_lookup(|name| std::env::var(name).ok());
+        WebSettings {
+            proxies,
+            ca_bundle,
+            silence: Duration::from_secs(self.url_timeout),
+        }
+    }
+
     /// The sources in order. `stdin_is_taken` names a flag that reads stdin, where one does.
     pub(super) fn inputs(&self, stdin_is_taken: Option<&str>) -> Result<Inputs> {
         let separator = if self.null { Separator::Nul } else { Separator::Line };
@@ -84,7 +98,7 @@ impl InputFlags {
             options: InputOptions {
                 links: if self.follow { Links::Follow } else { Links::PassOver },
                 max_depth: self.max_depth.map(|depth| depth as usize),
-                proxies: Proxies::from_lookup(|name| std::env::var(name).ok()),
+                web: Web::new(self.web_settings()),
                 ..InputOptions::default()
             },
         };

@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 pub use self::content::{Content, Deferred};
 pub use self::list::Separator;
-pub use self::url::{Address, Proxies};
+pub use self::url::{Address, Proxies, Web, WebSettings};
 use crate::error::Error;
 
 /// Items one behind the other, each made when it is asked for.
@@ -108,8 +108,8 @@ pub struct InputOptions {
     pub links: Links,
     /// How many folders deep to look; 1 is the named folder's own files. No end if `None`.
     pub max_depth: Option<usize>,
-    /// Proxies between this machine and a URL's host.
-    pub proxies: Proxies,
+    /// The way to URLs.
+    pub web: Web,
     /// Where what was passed over is counted.
     pub skipped: Skipped,
 }

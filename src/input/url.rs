@@ -1,12 +1,36 @@
 //! Pictures by `http://` and `https://` (feature `hub`): fetched when they are wanted, several at a time.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::{Content, InputOptions, Item};
 
 #[cfg(feature = "hub")]
-pub use self::with_network::Address;
+pub use self::with_network::{Address, Web};
 #[cfg(not(feature = "hub"))]
-pub use self::without_network::Address;
+pub use self::without_network::{Address, Web};
 pub use crate::weights::hub::Proxies;
+
+/// How the web is reached.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// Proxies between this machine and a URL's host.
+    pub proxies: Proxies,
+    /// A PEM file of the authorities to trust instead of Mozilla's, as behind a proxy that opens TLS.
+    pub ca_bundle: Option<PathBuf>,
+    /// No byte for this long is a broken connection; a slow one is not.
+    pub silence: Duration,
+}
+
+impl Default for WebSettings {
+    fn default() -> Self {
+        WebSettings {
+            proxies: Proxies::default(),
+            ca_bundle: None,
+            silence: Duration::from_secs(60),
+        }
+    }
+}
 
 pub(super) fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
@@ -17,89 +41,149 @@ pub(super) fn item(url: &str, options: &InputOptions) -> Item {
 }
 
 pub(super) fn content(url: &str, options: &InputOptions) -> Content {
-    Content::Url(Address::new(url, &options.proxies))
+    Content::Url(Address::new(url, &options.web))
 }
 
 #[cfg(feature = "hub")]
 mod with_network {
-    use std::sync::OnceLock;
+    use std::sync::{Arc, OnceLock};
     use std::time::Duration;
 
-    use ureq::Agent;
     use ureq::http::Uri;
+    use ureq::{Agent, Proxy};
 
-    use super::super::content::read_at_most;
-    use super::Proxies;
+    use super::super::content::{LARGEST_BYTES, read_at_most};
+    use super::WebSettings;
     use crate::error::{Error, Result};
+    use crate::weights::hub::tls;
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-    /// No byte for this long is a broken connection; a slow one is not.
-    const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// The way to the web. Clones share their connections, so that those to a host are used again.
+    #[derive(Debug, Clone, Default)]
+    pub struct Web(Arc<Inner>);
+
+    #[derive(Debug, Default)]
+    struct Inner {
+        settings: WebSettings,
+        agent: OnceLock<Agent>,
+    }
+
+    impl Web {
+        /// A way by these settings. Nothing is looked at before the first picture is fetched.
+        pub fn new(settings: WebSettings) -> Self {
+            let agent = OnceLock::new();
+            Web(Arc::new(Inner { settings, agent }))
+        }
+
+        fn agent(&self) -> Result<&Agent> {
+            if let Some(agent) = self.0.agent.get() {
+                return Ok(agent);
+            }
+            let WebSettings { ca_bundle, silence, .. } = &self.0.settings;
+            let config = Agent::config_builder()
+                .proxy(None)
+                .timeout_connect(Some(CONNECT_TIMEOUT.min(*silence)))
+                .timeout_recv_response(Some(*silence))
+                .timeout_per_read(Some(*silence))
+                .user_agent(concat!("longclip/", env!("CARGO_PKG_VERSION")))
+                .tls_config(tls(ca_bundle.as_deref())?)
+                .build();
+            Ok(self.0.agent.get_or_init(|| config.into()))
+        }
+    }
 
     /// A picture on the web.
     #[derive(Debug)]
     pub struct Address {
         url: String,
-        proxy: Option<String>,
+        web: Web,
     }
 
     impl Address {
-        pub(in super::super) fn new(url: &str, proxies: &Proxies) -> Self {
-            let uri: Option<Uri> = url.parse().ok();
-            let proxy = uri.and_then(|uri| Some(proxies.for_host(uri.scheme_str()?, uri.host()?)?.to_owned()));
-            let url = url.to_owned();
-            Address { url, proxy }
+        pub(in super::super) fn new(url: &str, web: &Web) -> Self {
+            Address {
+                url: url.to_owned(),
+                web: web.clone(),
+            }
         }
 
         /// What it answers.
         pub(in super::super) fn fetch(&self) -> Result<Vec<u8>> {
-            let mut request = agent().get(&self.url);
-            if let Some(address) = &self.proxy {
-                let proxy = ureq::Proxy::new(address).map_err(|error| self.failed(&error))?;
+            let mut request = self.web.agent()?.get(&self.url);
+            if let Some(address) = self.proxy() {
+                let proxy = Proxy::new(&address).map_err(|error| {
+                    let problem = format!("the proxy `{address}` is not a proxy's address: {error}");
+                    self.failed(&problem, Some("HTTP_PROXY, HTTPS_PROXY and ALL_PROXY name it"))
+                })?;
                 request = request.config().proxy(Some(proxy)).build();
             }
-            let answer = request.call().map_err(|error| self.failed(&error))?;
-            read_at_most(answer.into_body().into_reader())
-                .map_err(|error| self.failed(&error))?
-                .ok_or_else(|| self.failed(&"the answer has more than 1 GiB"))
+            let answer = request.call().map_err(|error| self.unfetched(&error))?;
+            let body = answer.into_body();
+            // Whoever says so at once need not send it.
+            if body.content_length().is_some_and(|bytes| bytes > LARGEST_BYTES) {
+                return Err(self.too_large());
+            }
+            read_at_most(body.into_reader())
+                .map_err(|error| self.unfetched(&error.into()))?
+                .ok_or_else(|| self.too_large())
         }
 
-        fn failed(&self, problem: &dyn std::fmt::Display) -> Error {
-            Error::Network {
-                url: self.url.clone(),
-                problem: problem.to_string(),
-                hint: None,
+        fn proxy(&self) -> Option<String> {
+            let uri: Uri = self.url.parse().ok()?;
+            let proxies = &self.web.0.settings.proxies;
+            Some(proxies.for_host(uri.scheme_str()?, uri.host()?)?.to_owned())
+        }
+
+        fn too_large(&self) -> Error {
+            self.failed("the answer has more than 1 GiB", Some("name a single picture"))
+        }
+
+        fn unfetched(&self, error: &ureq::Error) -> Error {
+            let silence_s = self.web.0.settings.silence.as_secs_f64();
+            match error {
+                ureq::Error::StatusCode(404) => self.failed("there is no such page (HTTP 404)", None),
+                ureq::Error::StatusCode(status) => self.failed(&format!("the server answers HTTP {status}"), None),
+                ureq::Error::Timeout(_) => self.failed(
+                    &format!("no answer for {silence_s} s ({error})"),
+                    Some("`--url-timeout` waits longer"),
+                ),
+                other => self.failed(&other.to_string(), None),
             }
         }
-    }
 
-    /// One for all, so that connections to a host are used again.
-    fn agent() -> &'static Agent {
-        static AGENT: OnceLock<Agent> = OnceLock::new();
-        AGENT.get_or_init(|| {
-            let config = Agent::config_builder()
-                .proxy(None)
-                .timeout_connect(Some(CONNECT_TIMEOUT))
-                .timeout_recv_response(Some(SILENCE_TIMEOUT))
-                .timeout_per_read(Some(SILENCE_TIMEOUT))
-                .user_agent(concat!("longclip/", env!("CARGO_PKG_VERSION")))
-                .build();
-            config.into()
-        })
+        fn failed(&self, problem: &str, hint: Option<&str>) -> Error {
+            Error::Network {
+                url: self.url.clone(),
+                problem: problem.to_owned(),
+                hint: hint.map(str::to_owned),
+            }
+        }
     }
 }
 
 #[cfg(not(feature = "hub"))]
 mod without_network {
-    use super::Proxies;
+    use super::WebSettings;
     use crate::error::{Error, Result};
+
+    /// The way to the web, which this build doesn't go.
+    #[derive(Debug, Clone, Default)]
+    pub struct Web;
+
+    impl Web {
+        /// No way, whatever the settings.
+        pub fn new(_settings: WebSettings) -> Self {
+            Web
+        }
+    }
 
     /// A picture on the web, which this build doesn't fetch.
     #[derive(Debug)]
     pub struct Address(String);
 
     impl Address {
-        pub(in super::super) fn new(url: &str, _proxies: &Proxies) -> Self {
+        pub(in super::super) fn new(url: &str, _web: &Web) -> Self {
             Address(url.to_owned())
         }
 

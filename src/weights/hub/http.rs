@@ -6,6 +6,7 @@
 use std::fs;
 use std::io;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -81,7 +82,7 @@ impl<'a> HubClient<'a> {
             .user_agent(concat!("longclip/", env!("CARGO_PKG_VERSION")))
             // Sizes and ranges must be those of the file, not of a compressed form of it.
             .accept_encoding("identity")
-            .tls_config(tls(settings)?)
+            .tls_config(tls(settings.ca_bundle.as_deref())?)
             .build();
         Ok(HubClient {
             agent: config.new_agent(),
@@ -202,12 +203,12 @@ impl<'a> HubClient<'a> {
 }
 
 /// Whom to trust: Mozilla's list, or the person's own.
-fn tls(settings: &HubSettings) -> Result<TlsConfig> {
-    let Some(path) = &settings.ca_bundle else {
+pub(crate) fn tls(ca_bundle: Option<&Path>) -> Result<TlsConfig> {
+    let Some(path) = ca_bundle else {
         return Ok(TlsConfig::default());
     };
     let pem = fs::read(path).map_err(|source| Error::Read {
-        path: path.clone(),
+        path: path.to_owned(),
         source,
     })?;
     let certificates: Vec<_> = parse_pem(&pem)

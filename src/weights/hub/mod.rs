@@ -36,6 +36,8 @@ pub use address::HubAddress;
 pub use checksum::{Checksum, file_sha256, recorded_checksum};
 #[cfg(feature = "hub")]
 pub use fetch::{cached, fetch, hub_facts, located, refresh};
+#[cfg(feature = "hub")]
+pub(crate) use http::tls;
 pub use proxy::Proxies;
 pub use settings::{HubSettings, Token};
 
