@@ -79,8 +79,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let scorer = Scorer::new(&model, &labelling, &scores, report)?;
     let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
     let mut items = inputs.items();
-    let results = args.output.open(&format, &settings, &mut items)?;
-    let held = results.held;
+    let (results, mut held) = args.output.open(&format, &settings, &mut items)?;
     let settings_of_run = args.run.pipeline(&args.model, &model);
     let run = Run {
         model: &model,
@@ -116,7 +115,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         layout: args.output.layout(),
         explainer: place.map(|place| Explainer::new(&model, place)),
     };
-    let (ended, exit) = run.over(&inputs, items, held, &mut writer)?;
+    held.check(&run, |item, seen| writer.encoded(item, seen))?;
+    writer.results.begin()?;
+    let (ended, exit) = run.over(&inputs, items, held.progress, &mut writer)?;
     match ended {
         Ended::AtTheEnd => writer.results.finish()?,
         Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
@@ -194,10 +195,8 @@ impl Writer<'_> {
         };
         Ok(seen.thumbnail.clone().map(|photo| Thumbnail { photo, heat }))
     }
-}
 
-impl Sink for Writer<'_> {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
+    fn record(&mut self, item: Item, seen: Result<Seen>) -> Result<(Record, Verdict)> {
         let (outcome, thumbnail, verdict) = match self.score(&item, seen) {
             Ok((answer, seen)) => {
                 let thumbnail = self.thumbnail(&item.name, &answer, &seen)?;
@@ -210,12 +209,25 @@ impl Sink for Writer<'_> {
             }
             Err(error) => (RecordOutcome::Failed(reason(&error)), None, Verdict::Failed(error)),
         };
-        self.results.write(&Record {
+        let record = Record {
             subject: subject(item.name),
             fields: item.fields,
             outcome,
             thumbnail,
-        })?;
+        };
+        Ok((record, verdict))
+    }
+
+    fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {
+        let (record, _) = self.record(item, Ok(seen))?;
+        self.results.encoded(&record)
+    }
+}
+
+impl Sink for Writer<'_> {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
+        let (record, verdict) = self.record(item, seen)?;
+        self.results.write(&record)?;
         Ok(verdict)
     }
 

@@ -84,8 +84,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         model: model_name,
     };
     let mut items = inputs.items();
-    let results = args.output.open(&format, &settings, &mut items)?;
-    let held = results.held;
+    let (results, mut held) = args.output.open(&format, &settings, &mut items)?;
     let mut writer = Writer {
         results,
         lengths: if args.texts.normalize {
@@ -94,11 +93,6 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             Lengths::Own
         },
     };
-    writer.write_texts(&model, &texts)?;
-    if args.input.is_empty() {
-        writer.results.finish()?;
-        return Ok(Exit::Done);
-    }
     let run = Run {
         model: &model,
         preprocess: args.pictures.apply(model.preprocess()),
@@ -113,7 +107,14 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         },
         report,
     };
-    let (ended, exit) = run.over(&inputs, items, held, &mut writer)?;
+    held.check(&run, |item, seen| writer.encoded(item, seen))?;
+    writer.results.begin()?;
+    writer.write_texts(&model, &texts)?;
+    if args.input.is_empty() {
+        writer.results.finish()?;
+        return Ok(Exit::Done);
+    }
+    let (ended, exit) = run.over(&inputs, items, held.progress, &mut writer)?;
     match ended {
         Ended::AtTheEnd => writer.results.finish()?,
         Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
@@ -172,6 +173,20 @@ impl Writer {
         }
         RecordOutcome::Embedding(values)
     }
+
+    fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {
+        let outcome = self.vector(seen.embedding);
+        self.results.encoded(&record(item, outcome))
+    }
+}
+
+fn record(item: Item, outcome: RecordOutcome) -> Record {
+    Record {
+        subject: subject(item.name),
+        fields: item.fields,
+        outcome,
+        thumbnail: None,
+    }
 }
 
 impl Sink for Writer {
@@ -180,12 +195,7 @@ impl Sink for Writer {
             Ok(seen) => (self.vector(seen.embedding), Verdict::Done),
             Err(error) => (RecordOutcome::Failed(reason(&error)), Verdict::Failed(error)),
         };
-        self.results.write(&Record {
-            subject: subject(item.name),
-            fields: item.fields,
-            outcome,
-            thumbnail: None,
-        })?;
+        self.results.write(&record(item, outcome))?;
         Ok(verdict)
     }
 

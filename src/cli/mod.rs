@@ -8,6 +8,7 @@ mod completions;
 mod embed;
 mod explain;
 mod find_model;
+mod held;
 mod input_flags;
 mod interrupt;
 mod label_cache;

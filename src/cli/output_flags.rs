@@ -10,6 +10,7 @@ use longclip::output::{
 };
 use longclip::{Error, Result};
 
+use super::held::HeldRun;
 use super::model_flags::reason;
 use super::report::Report;
 
@@ -180,9 +181,14 @@ impl OutputFlags {
         Ok(())
     }
 
-    /// Opens the output, and takes from `items` what it holds already.
-    pub(super) fn open(&self, format: &FormatChoice, settings: &Settings, items: &mut Items) -> Result<Results> {
-        let mut made = format.make(settings)?;
+    /// Opens the output, and takes from `items` what it holds already. Nothing is changed before [`Results::begin`].
+    pub(super) fn open(
+        &self,
+        format: &FormatChoice,
+        settings: &Settings,
+        items: &mut Items,
+    ) -> Result<(Results, HeldRun)> {
+        let made = format.make(settings)?;
         let can_continue = made.held(Box::new(io::empty())).is_some();
         if self.resume && !can_continue {
             return Err(Error::usage(
@@ -190,27 +196,23 @@ impl OutputFlags {
                 "ndjson, csv, tsv and templates of one line can",
             ));
         }
-        let mut held = Progress::default();
-        let mut destination = match &self.output {
+        let mut held = HeldRun::default();
+        let destination = match &self.output {
             None => Destination::stream(Box::new(io::stdout()), "stdout"),
             Some(path) if !can_continue => Destination::whole(path)?,
             Some(path) => {
                 if self.resume {
-                    let names = || items.next().map(|item| item.name.to_string());
-                    held = Progress::of_file(path, &*made, names)?;
+                    held = HeldRun::read(path, &*made, items)?;
                 }
-                Destination::growing(path, held)?
+                Destination::growing(path)?
             }
         };
-        if held.n_records == 0 {
-            made.begin(&mut destination)
-                .map_err(|source| destination.error(source))?;
-        }
-        Ok(Results {
+        let results = Results {
             format: made,
             destination,
-            held,
-        })
+            held: held.progress,
+        };
+        Ok((results, held))
     }
 }
 
@@ -219,10 +221,28 @@ pub(super) struct Results {
     format: Box<dyn Format>,
     destination: Destination,
     /// What stays of an interrupted run.
-    pub(super) held: Progress,
+    held: Progress,
 }
 
 impl Results {
+    /// Leaves in a file what is held of an interrupted run, and writes what stands before the first record.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.destination.keep(self.held)?;
+        if self.held.n_records == 0 {
+            let begun = self.format.begin(&mut self.destination);
+            begun.map_err(|source| self.destination.error(source))?;
+        }
+        Ok(())
+    }
+
+    /// A record as it would be written.
+    pub(super) fn encoded(&mut self, record: &Record) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let encoded = self.format.record(record, &mut bytes);
+        encoded.map_err(|source| self.destination.error(source))?;
+        Ok(bytes)
+    }
+
     pub(super) fn write(&mut self, record: &Record) -> Result<()> {
         let written = self.format.record(record, &mut self.destination);
         written.map_err(|source| self.destination.error(source))

@@ -94,6 +94,18 @@ struct Ready {
 }
 
 impl Run<'_> {
+    /// What the model sees of one picture, and nothing beside it.
+    pub(super) fn see(&self, item: &mut Item) -> longclip::Result<Seen> {
+        let name = item.name.to_string();
+        let pixels = self.preprocess.run(&name, &item.content.take(&name)?)?;
+        let embedding = self.model.encode_images(&[pixels])?.0;
+        Ok(Seen {
+            embedding: embedding.rows().next().map(<[f32]>::to_vec).unwrap_or_default(),
+            thumbnail: None,
+            looked_at: None,
+        })
+    }
+
     /// Runs `items`, which are those of `inputs` behind what is held already, and says what came of them.
     pub(super) fn over(
         self,

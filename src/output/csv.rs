@@ -134,6 +134,8 @@ impl Rows {
 
     /// The record that a row begins; none where it is a further label of the record before.
     fn beginning(&self, row: &str, end: u64) -> Option<Held> {
+        let start = end - row.len() as u64;
+        let row = row.trim_end_matches('\n');
         let mut values = match self.dialect {
             Dialect::Csv => values_of_csv(row),
             Dialect::Tsv => row.split('\t').map(unescaped).collect(),
@@ -144,6 +146,7 @@ impl Rows {
         let failed = !value(self.error_column()).is_empty();
         begins.then(|| Held {
             name: Some(values.swap_remove(0)),
+            start,
             end,
             failed,
         })
@@ -225,7 +228,7 @@ impl Iterator for HeldRows {
                 self.header_is_read = true;
                 continue;
             }
-            match (self.reader.beginning(row.trim_end_matches('\n'), end), &mut self.last) {
+            match (self.reader.beginning(&row, end), &mut self.last) {
                 (Some(record), last) => {
                     if let Some(before) = last.replace(record) {
                         return Some(Ok(before));

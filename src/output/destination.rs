@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::Progress;
@@ -34,28 +34,34 @@ impl Destination {
         Destination::new(Out::Stream(out), Place::Stream(name))
     }
 
-    /// A file that is continued behind what it holds; from its beginning where that is nothing.
+    /// A file that can be continued. It stays as it is until [`Destination::keep`].
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn growing(path: &Path, held: Progress) -> Result<Self> {
-        let failed = |source| failed(path, source);
+    pub fn growing(path: &Path) -> Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
+        let options = options.create(true).write(true).truncate(false);
+        let file = options.open(path).map_err(|source| failed(path, source))?;
+        Ok(Destination::new(Out::File(file), Place::Growing(path.to_owned())))
+    }
+
+    /// Cuts a growing file to what is held, and goes on behind it; from its beginning where that is nothing.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn keep(&mut self, held: Progress) -> Result<()> {
+        let (Place::Growing(path), Out::File(file)) = (&self.place, self.out.get_mut()) else {
+            return Ok(());
+        };
+        let failed = |source| failed(path, source);
         // A pipe or a device has no length to cut.
         if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
             file.set_len(held.end).map_err(failed)?;
         }
-        let mut file = file;
         if held.end > 0 {
-            io::Seek::seek(&mut file, io::SeekFrom::End(0)).map_err(failed)?;
+            file.seek(SeekFrom::Start(held.end)).map_err(failed)?;
         }
-        Ok(Destination::new(Out::File(file), Place::Growing(path.to_owned())))
+        Ok(())
     }
 
     /// A file that gets its name when it is whole; until then its name ends in `.partial`.
@@ -179,7 +185,9 @@ mod tests {
             n_failed: 0,
             end: 4,
         };
-        let mut destination = Destination::growing(&path, held).unwrap();
+        let mut destination = Destination::growing(&path).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\nhal", "opening changes nothing");
+        destination.keep(held).unwrap();
         destination.write_all(b"two\n").unwrap();
         destination.finish().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\n");

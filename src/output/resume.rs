@@ -15,7 +15,9 @@ use crate::error::{Error, Result};
 pub struct Held {
     /// What it is about; `None` where its format doesn't say.
     pub name: Option<String>,
-    /// Where it ends, in bytes from the file's beginning.
+    /// Where it begins, in bytes from the file's beginning.
+    pub start: u64,
+    /// Where it ends.
     pub end: u64,
     /// Whether it is about a failure; false where its format doesn't say.
     pub failed: bool,
@@ -36,12 +38,17 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Holds a file's records against the input's `names`, drawing one for each record and none beyond.
+    /// Holds a file's records against the input: `name_of` gives the name of the item that belongs to a record. It is
+    /// asked once for each record, in order, and not beyond.
     ///
     /// # Errors
     /// [`Error::Usage`] where the file is no output of this run: another input, another format;
     /// [`Error::Read`] where it can't be read.
-    pub fn of_file(path: &Path, format: &dyn Format, mut names: impl FnMut() -> Option<String>) -> Result<Progress> {
+    pub fn of_file(
+        path: &Path,
+        format: &dyn Format,
+        mut name_of: impl FnMut(&Held) -> Option<String>,
+    ) -> Result<Progress> {
         let failed = |source| Error::Read {
             path: path.to_owned(),
             source,
@@ -58,7 +65,7 @@ impl Progress {
         for record in records {
             let place = progress.n_records + 1;
             let held = record.map_err(|error| foreign(path, format!("record {place} can't be read: {error}")))?;
-            let expected = names();
+            let expected = name_of(&held);
             match (&held.name, &expected) {
                 (_, None) => {
                     return Err(foreign(
@@ -96,6 +103,7 @@ pub(super) fn lines(
         let (line, end) = line?;
         let mut held = Held {
             name: None,
+            start: end - line.len() as u64,
             end,
             failed: false,
         };

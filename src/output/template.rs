@@ -119,15 +119,20 @@ impl Format for Template {
         let mut lines = resume::whole_lines(file);
         // A line doesn't tell which part of it is the path, so that records are counted and not compared.
         Some(Box::new(std::iter::from_fn(move || {
+            let mut n_bytes = 0;
             let mut end = 0;
             for _ in 0..n_lines {
                 match lines.next()? {
-                    Ok((_, line_end)) => end = line_end,
+                    Ok((line, line_end)) => {
+                        n_bytes += line.len() as u64;
+                        end = line_end;
+                    }
                     Err(error) => return Some(Err(error)),
                 }
             }
             Some(Ok(Held {
                 name: None,
+                start: end - n_bytes,
                 end,
                 failed: false,
             }))

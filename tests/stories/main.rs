@@ -18,11 +18,16 @@ mod explain;
 mod fixture;
 mod goldens;
 mod labels;
+mod many;
 mod model_names;
 mod pipes;
 mod properties;
 mod real_sizes;
 mod reference;
+mod resume;
 mod scores;
+mod sort;
 mod tokens;
 mod train;
+#[cfg(feature = "hub")]
+mod urls;

@@ -1,44 +1,18 @@
 //! Many pictures: folders, streams and pipelines in; every format out; nothing lost, whatever interrupts.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use insta::assert_snapshot;
 use serde_json::Value;
 
 use crate::fixture::{Desk, repository};
-
-const SMALL: [&str; 2] = ["--model", "small.safetensors"];
-const LABELS: [&str; 4] = ["--label", "a cat", "--label", "a dog, asleep"];
-
-/// A desk with the small model and `n` small pictures in `many/`, all different.
-fn with_many(n: usize) -> Desk {
-    let desk = Desk::with_pictures().and_small_model().folder("many");
-    for i in 0..n {
-        fs::write(desk.path(&format!("many/{i:05}.ppm")), ppm(i)).unwrap();
-    }
-    desk
-}
-
-/// A picture of 8 x 8 pixels whose colours follow from its number.
-fn ppm(i: usize) -> Vec<u8> {
-    let pixels = (0..8 * 8 * 3).map(|p| (p * 7 + i * 131 + p * i) as u8);
-    b"P6 8 8 255\n".iter().copied().chain(pixels).collect()
-}
-
-fn arguments<'a>(parts: &[&[&'a str]]) -> Vec<&'a str> {
-    parts.concat()
-}
+use crate::many::{LABELS, SMALL, arguments, text, with_many};
 
 fn paths(records: &[Value]) -> Vec<&str> {
     records.iter().map(|record| record["path"].as_str().unwrap()).collect()
-}
-
-fn text(desk: &Desk, name: &str) -> String {
-    fs::read_to_string(desk.path(name)).unwrap()
 }
 
 #[test]
@@ -65,42 +39,107 @@ fn a_folder_with_one_broken_file_gives_all_the_others() {
     ");
 }
 
-#[test]
-fn find_print0_is_read_from_a_pipe_as_the_readme_writes_it() {
-    let desk = with_many(0).file(
-        "with space\nand line.jpg",
-        fs::read(repository().join("img/cat.jpg")).unwrap(),
-    );
-    let script = "find . -name '*.jpg' -print0 | sort -z | \"$0\" classify --files-from - -0 --label 'a cat' --label 'a dog' \
-                  --format ndjson --model small.safetensors";
+/// Runs a line in a shell that finds the program and, of the machine's own settings, nothing but its other programs.
+fn shell(desk: &Desk, script: &str) -> Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_longclip"));
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.parent().unwrap().display());
     let mut command = Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_longclip")]);
-    let output = command.current_dir(desk.path(".")).output().unwrap();
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let records: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let expected = [
-        "./astronaut.jpg",
-        "./cat.jpg",
-        "./coffee.jpg",
-        "./with space\nand line.jpg",
-    ];
-    assert_eq!(paths(&records), expected);
+    command.args(["-c", script]).current_dir(desk.path("."));
+    command.env_clear().env("HOME", desk.path(".")).env("PATH", path);
+    command.output().unwrap()
+}
+
+#[test]
+fn the_readmes_pipeline_works_as_it_is_written() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let lines: Vec<&str> = readme.lines().filter(|line| line.starts_with("find . ")).collect();
+    let [line] = lines[..] else {
+        panic!("the README has one pipeline, and not {lines:?}");
+    };
     assert!(
-        records
-            .iter()
-            .all(|record| record["labels"].as_array().unwrap().len() == 2)
+        line.contains("-print0 | longclip classify --files-from - -0 ") && line.ends_with("| jq ."),
+        "{line}"
     );
+    let name = "with space\nand line.jpg";
+    let desk = Desk::with_pictures().file(name, fs::read(repository().join("img/cat.jpg")).unwrap());
+    if !shell(&desk, "jq --version").status.success() {
+        println!("skipped: there is no jq here");
+        return;
+    }
+    let output = shell(&desk, line);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let values = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let records: Vec<Value> = values.map(|value| value.unwrap()).collect();
+    let mut found = paths(&records);
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            "./astronaut.jpg",
+            "./cat.jpg",
+            "./coffee.jpg",
+            "./with space\nand line.jpg"
+        ]
+    );
+    for record in &records {
+        let labels = record["labels"].as_array().unwrap();
+        let sum: f64 = labels.iter().map(|label| label["probability"].as_f64().unwrap()).sum();
+        assert!(labels.len() == 2 && (sum - 1.0).abs() < 1e-5, "{record}");
+    }
 }
 
 #[test]
 fn a_reader_that_has_seen_enough_hears_no_complaint() {
-    let desk = with_many(200);
-    let script = "\"$0\" classify many --label 'a cat' --format ndjson --model small.safetensors -q | head -1";
-    let mut command = Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_longclip")]);
-    let output = command.current_dir(desk.path(".")).output().unwrap();
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-    assert_eq!(output.stdout.iter().filter(|&&byte| byte == b'\n').count(), 1);
+    let desk = with_many(300);
+    for (command, more) in [
+        ("classify many --format ndjson -q", ""),
+        ("classify many --format ndjson", "2> /dev/null"),
+        ("classify many --format csv -q", ""),
+        ("classify many --format '{path} {label}' -q", ""),
+        ("classify many -q", ""),
+        ("embed many -q", ""),
+        ("sort many --into sorted --copy --dry-run -q", ""),
+    ] {
+        let labels = if command.starts_with("embed") {
+            ""
+        } else {
+            "--label 'a cat'"
+        };
+        let script =
+            format!("{{ longclip {command} {labels} --model small.safetensors {more}; echo $? > code; }} | head -1");
+        let output = shell(&desk, &script);
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{command}");
+        assert_eq!(
+            output.stdout.iter().filter(|&&byte| byte == b'\n').count(),
+            1,
+            "{command}"
+        );
+        assert_eq!(text(&desk, "code"), "0\n", "{command}");
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_is_told() {
+    if !Path::new("/dev/full").exists() {
+        return;
+    }
+    let run = arguments(&[
+        &["classify", "many", "--format", "ndjson", "-q", "--output", "/dev/full"],
+        &LABELS,
+        &SMALL,
+    ]);
+    let output = with_many(3).output(&run);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .starts_with("error: cannot write `/dev/full`: ")
+    );
 }
 
 #[test]
@@ -146,122 +185,148 @@ fn a_picture_and_an_archive_come_over_stdin() {
     );
 
     let mut builder = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(picture.len() as u64);
-    builder
-        .append_data(&mut header, "shard/0001.jpg", &picture[..])
-        .unwrap();
-    let archive = zstd::encode_all(&builder.into_inner().unwrap()[..], 1).unwrap();
-    let unpacked = with_many(0).stdin(&archive).records(&run);
-    assert_eq!(unpacked[0]["path"], "shard/0001.jpg");
-    assert_eq!(unpacked[0]["__key__"], "shard/0001");
-    assert_eq!(unpacked[0]["labels"], named[0]["labels"]);
-}
-
-#[cfg(feature = "hub")]
-#[test]
-fn a_url_is_fetched_and_a_missing_one_is_a_record() {
-    let picture = fs::read(repository().join("img/cat.jpg")).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let host = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut request = [0; 1024];
-            let n = stream.read(&mut request).unwrap();
-            let (status, body) = match request[..n].starts_with(b"GET /cat.jpg ") {
-                true => ("200 OK", &picture[..]),
-                false => ("404 Not Found", &b"none"[..]),
-            };
-            let head = format!(
-                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            );
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
-        }
-    });
-    let (there, gone) = (format!("{host}/cat.jpg"), format!("{host}/gone.jpg"));
-    let records = with_many(0).records(&arguments(&[
-        &["classify", &there, &gone, "cat.jpg", "--format", "ndjson"],
-        &LABELS,
-        &SMALL,
-    ]));
-    assert_eq!(records[0]["labels"], records[2]["labels"]);
-    assert!(records[1]["error"].as_str().unwrap().contains("404"), "{}", records[1]);
-}
-
-/// Runs to a file and kills the run once the file has grown to `bytes`; false where it ended before.
-fn killed_at(desk: &Desk, run: &[&str], file: &Path, bytes: u64) -> bool {
-    let mut child = desk.command(run).stderr(Stdio::null()).spawn().unwrap();
-    loop {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        if fs::metadata(file).is_ok_and(|metadata| metadata.len() >= bytes) {
-            child.kill().unwrap();
-            child.wait().unwrap();
-            return true;
-        }
-        std::thread::yield_now();
+    for (name, bytes) in [
+        ("shard/0001.jpg", &picture[..]),
+        ("shard/0001.txt", b"a cat"),
+        ("shard/0002.left.jpg", &picture),
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        builder.append_data(&mut header, name, bytes).unwrap();
     }
-}
-
-#[test]
-fn killed_twenty_times_and_resumed_gives_exactly_the_uninterrupted_output() {
-    for (ending, kills) in [("ndjson", 20), ("csv", 3)] {
-        let desk = with_many(240).file("many/00100.ppm", "broken");
-        let (whole, pieces) = (format!("whole.{ending}"), format!("pieces.{ending}"));
-        let run = arguments(&[&["classify", "many", "--batch", "3", "-q"], &LABELS, &SMALL]);
-        desk.output(&[&run[..], &["--output", &whole]].concat());
-        let expected = text(&desk, &whole);
-        let resumed = [&run[..], &["--output", &pieces, "--resume"]].concat();
-        let mut moment = 12345_u64;
-        for kill in 0..kills {
-            // Anywhere in the next part of the file, so that all kills find a run that is not done.
-            moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let part = expected.len() as u64 / (kills + 1);
-            let was_killed = killed_at(
-                &desk,
-                &resumed,
-                &desk.path(&pieces),
-                part * kill + (moment >> 33) % part,
-            );
-            assert!(was_killed, "{ending} ended before kill {kill}");
-            if kill == kills / 2 {
-                // A kill can tear a line; make sure that one is.
-                let torn = text(&desk, &pieces);
-                fs::write(desk.path(&pieces), &torn[..torn.len() - torn.len().min(5)]).unwrap();
-            }
-        }
-        assert_eq!(desk.output(&resumed).status.code(), Some(1));
-        assert!(text(&desk, &pieces) == expected, "{ending} differs");
-        desk.output(&resumed);
-        assert!(
-            text(&desk, &pieces) == expected,
-            "{ending} changes when there is nothing left to do"
+    let plain = builder.into_inner().unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&plain).unwrap();
+    for archive in [gzip.finish().unwrap(), zstd::encode_all(&plain[..], 1).unwrap(), plain] {
+        let unpacked = with_many(0).stdin(&archive).records(&run);
+        assert_eq!(paths(&unpacked), ["shard/0001.jpg", "shard/0002.left.jpg"]);
+        assert_eq!(
+            (&unpacked[0]["__key__"], &unpacked[1]["__key__"]),
+            (&"shard/0001".into(), &"shard/0002".into())
         );
+        assert!(unpacked.iter().all(|record| record["labels"] == named[0]["labels"]));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_back_are_survived_and_told() {
+    let desk = with_many(2);
+    let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, desk.path(name)).unwrap();
+    link(".", "many/self");
+    link("../many", "many/back");
+    link("nowhere.jpg", "many/gone.jpg");
+    let run = arguments(&[
+        &["classify", "many", "--follow", "--format", "{path}: {error}"],
+        &LABELS,
+        &SMALL,
+    ]);
+    assert_snapshot!(desk.run(&run), @r"
+    exit code 1
+    --- stdout
+    many/00000.ppm: 
+    many/00001.ppm: 
+    many/gone.jpg: cannot read `many/gone.jpg`: No such file or directory (os error 2)
+    --- stderr
+    error: cannot read `many/gone.jpg`: No such file or directory (os error 2)
+    note: 2 done, 1 failed, [RATE] images/s
+    note: passed over as a link that leads back to where it stands: 2 (the first: `many/back`)
+    ");
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn a_parquet_file_is_read_back_with_its_numbers_and_notes() {
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Float32Type;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    let desk = with_many(3).file("many/00001.ppm", "broken");
+    let run = arguments(&[&["classify", "many", "-q", "--embeddings"], &LABELS, &SMALL]);
+    let records = desk.records(&[&run[..], &["--format", "ndjson"]].concat());
+    desk.output(&[&run[..], &["--output", "out.parquet"]].concat());
+    let file = fs::File::open(desk.path("out.parquet")).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let notes = reader.metadata().file_metadata().key_value_metadata().unwrap();
+    let note = |key: &str| {
+        notes
+            .iter()
+            .find(|note| note.key == key)
+            .unwrap()
+            .value
+            .clone()
+            .unwrap()
+    };
+    assert_eq!(note("longclip.model"), "small.safetensors");
+    assert_eq!(note("longclip.version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(note("longclip.labels"), r#"["a cat","a dog, asleep"]"#);
+
+    let rows = reader.build().unwrap().next().unwrap().unwrap();
+    assert_eq!(rows.num_rows(), 3);
+    let labels = rows.column_by_name("labels").unwrap().as_list::<i32>();
+    let vectors = rows.column_by_name("embedding").unwrap().as_fixed_size_list();
+    let errors = rows.column_by_name("error").unwrap().as_string::<i32>();
+    for (row, record) in records.iter().enumerate() {
+        assert_eq!(
+            rows.column_by_name("path").unwrap().as_string::<i32>().value(row),
+            record["path"]
+        );
+        if let Some(error) = record["error"].as_str() {
+            assert!(labels.is_null(row) && vectors.is_null(row));
+            assert_eq!(errors.value(row), error);
+            continue;
+        }
+        let likeliest = labels.value(row);
+        let likeliest = likeliest.as_struct();
+        assert_eq!(
+            likeliest.column_by_name("label").unwrap().as_string::<i32>().value(0),
+            record["labels"][0]["label"]
+        );
+        for number in ["probability", "logit", "cosine"] {
+            let value = likeliest
+                .column_by_name(number)
+                .unwrap()
+                .as_primitive::<Float32Type>()
+                .value(0);
+            assert_eq!(value, record["labels"][0][number].as_f64().unwrap() as f32, "{number}");
+        }
+        let first = vectors.value(row).as_primitive::<Float32Type>().value(0);
+        assert_eq!(first, record["embedding"][0].as_f64().unwrap() as f32);
     }
 }
 
 #[test]
-fn resuming_with_other_inputs_is_refused() {
-    let desk = with_many(3).file("out.ndjson", "{\"path\":\"elsewhere.jpg\",\"labels\":[]}\n");
-    let run = desk.run(&arguments(&[
-        &["classify", "many", "--output", "out.ndjson", "--resume"],
+#[ignore = "waits for half a minute and more, as a person would"]
+fn a_long_run_says_every_half_minute_how_far_it_is() {
+    let desk = with_many(3);
+    let run = arguments(&[
+        &["classify", "--files-from", "-", "--format", "ndjson"],
         &LABELS,
         &SMALL,
-    ]));
-    assert_snapshot!(run, @r"
-    exit code 2
-    --- stdout
-    --- stderr
-    error: `out.ndjson` can't be resumed: record 1 is about `elsewhere.jpg`, the input there is `many/00000.ppm`
-    hint: resume with the inputs and the format of the interrupted run, or name another `--output`
-    ");
+    ]);
+    let mut child = desk
+        .command(&run)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for (i, pause_s) in [(0, 0), (1, 31), (2, 1)] {
+        std::thread::sleep(std::time::Duration::from_secs(pause_s));
+        writeln!(stdin, "many/{i:05}.ppm").unwrap();
+        // A line in is a line out at once, though nothing else comes.
+        assert!(lines.next().unwrap().unwrap().contains(&format!("{i:05}.ppm")));
+    }
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
-        text(&desk, "out.ndjson").lines().count(),
+        said.lines().filter(|line| line.starts_with("note: 2 done, ")).count(),
         1,
-        "the file is left as it was"
+        "{said}"
     );
 }
 
@@ -439,48 +504,6 @@ fn what_makes_no_sense_together_is_refused_before_anything_is_loaded() {
     error: the following required arguments were not provided:
       --files-from <FILE>
     ");
-}
-
-#[test]
-fn sort_fills_a_folder_for_each_label_and_overwrites_nothing() {
-    let desk = with_many(6)
-        .folder("sorted")
-        .folder("sorted/a cat")
-        .folder("sorted/a dog, asleep");
-    for folder in ["a cat", "a dog, asleep"] {
-        fs::write(desk.path(&format!("sorted/{folder}/00000.ppm")), "mine").unwrap();
-    }
-    let run = arguments(&[&["sort", "many", "--into", "sorted"], &LABELS, &SMALL]);
-    let dry = desk.output(&[&run[..], &["--move", "--dry-run"]].concat());
-    assert_eq!(String::from_utf8(dry.stdout).unwrap().lines().count(), 6);
-    assert_eq!(files_in(&desk.path("sorted")).len(), 2, "a dry run does nothing");
-
-    desk.output(&[&run[..], &["--copy"]].concat());
-    let copied = files_in(&desk.path("sorted"));
-    assert_eq!(copied.len(), 8);
-    assert_eq!(copied.iter().filter(|path| path.ends_with("00000-2.ppm")).count(), 1);
-    assert_eq!(
-        copied.iter().filter(|path| fs::read(path).unwrap() == b"mine").count(),
-        2
-    );
-
-    desk.output(&[&run[..], &["--move"]].concat());
-    assert_eq!(
-        files_in(&desk.path("sorted")),
-        copied,
-        "what was there already stays as it is"
-    );
-    assert_eq!(files_in(&desk.path("many")).len(), 0);
-}
-
-fn files_in(folder: &Path) -> Vec<std::path::PathBuf> {
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    let nested = |path: std::path::PathBuf| if path.is_dir() { files_in(&path) } else { vec![path] };
-    files.into_iter().flat_map(nested).collect()
 }
 
 /// The most memory that a run over `n` pictures held, in KiB, as the kernel counts it.

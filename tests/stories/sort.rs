@@ -1,0 +1,118 @@
+//! Photos into a folder for each label: by copy, move or link, and nothing overwritten.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::fixture::Desk;
+use crate::many::{LABELS, SMALL, arguments, ppm, with_many};
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let nested = |path: PathBuf| if path.is_dir() { files_in(&path) } else { vec![path] };
+    files.into_iter().flat_map(nested).collect()
+}
+
+fn sort(desk: &Desk, more: &[&str]) -> String {
+    let run = arguments(&[&["sort", "many", "--into", "sorted"], &LABELS, &SMALL, more]);
+    let output = desk.output(&run);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_folder_for_each_label_is_filled_and_nothing_is_overwritten() {
+    let desk = with_many(6)
+        .folder("sorted")
+        .folder("sorted/a cat")
+        .folder("sorted/a dog, asleep");
+    for folder in ["a cat", "a dog, asleep"] {
+        fs::write(desk.path(&format!("sorted/{folder}/00000.ppm")), "mine").unwrap();
+    }
+    let rehearsed = sort(&desk, &["--copy", "--dry-run"]);
+    assert_eq!(files_in(&desk.path("sorted")).len(), 2, "a dry run does nothing");
+
+    assert_eq!(sort(&desk, &["--copy"]), rehearsed, "a dry run says what happens");
+    assert!(rehearsed.contains("/00000-2.ppm\n"), "{rehearsed}");
+    let copied = files_in(&desk.path("sorted"));
+    assert_eq!(copied.len(), 8);
+    assert_eq!(copied.iter().filter(|path| path.ends_with("00000-2.ppm")).count(), 1);
+    assert_eq!(
+        copied.iter().filter(|path| fs::read(path).unwrap() == b"mine").count(),
+        2
+    );
+
+    let moved = sort(&desk, &["--move"]);
+    assert_eq!(moved.matches("(was there)").count(), 6, "{moved}");
+    assert_eq!(
+        files_in(&desk.path("sorted")),
+        copied,
+        "what was there already stays as it is"
+    );
+    assert_eq!(files_in(&desk.path("many")).len(), 0);
+}
+
+#[test]
+fn photos_of_one_name_and_of_one_content_are_told_apart() {
+    for manner in ["--copy", "--move", "--link"] {
+        let desk = with_many(0);
+        for (folder, picture) in [("1", 0), ("2", 0), ("3", 7), ("4", 8)] {
+            fs::create_dir(desk.path(&format!("many/{folder}"))).unwrap();
+            fs::write(desk.path(&format!("many/{folder}/a.ppm")), ppm(picture)).unwrap();
+        }
+        // One label, so that all meet in one folder.
+        let run = arguments(&[&["sort", "many", "--into", "sorted", "--label", "all", manner], &SMALL]);
+        let rehearsed = desk.output(&[&run[..], &["--dry-run"]].concat());
+        let happened = desk.output(&run);
+        assert_eq!(rehearsed.stdout, happened.stdout, "{manner}");
+        let said = String::from_utf8(happened.stdout).unwrap();
+        assert_eq!(said.matches("(was there)").count(), 1, "{manner}: {said}");
+        let sorted = files_in(&desk.path("sorted"));
+        let names: Vec<_> = sorted
+            .iter()
+            .map(|path| path.file_name().unwrap().to_str().unwrap())
+            .collect();
+        assert_eq!(names, ["a-2.ppm", "a-3.ppm", "a.ppm"], "{manner}");
+        for (file, picture) in sorted.iter().zip([7, 8, 0]) {
+            assert_eq!(fs::read(file).unwrap(), ppm(picture), "{manner}");
+            assert_eq!(file.is_symlink(), manner == "--link");
+        }
+        let n_left = files_in(&desk.path("many")).len();
+        assert_eq!(n_left, if manner == "--move" { 0 } else { 4 }, "{manner}");
+    }
+}
+
+#[test]
+fn a_broken_photo_stays_where_it_is() {
+    let desk = with_many(3).file("many/00001.ppm", "broken");
+    let output = desk.output(&arguments(&[
+        &["sort", "many", "--into", "sorted", "--move"],
+        &LABELS,
+        &SMALL,
+    ]));
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(files_in(&desk.path("many")), [desk.path("many/00001.ppm")]);
+    assert_eq!(files_in(&desk.path("sorted")).len(), 2);
+}
+
+#[test]
+fn a_folder_is_not_sorted_into_itself() {
+    let desk = with_many(1);
+    let run = arguments(&[&["sort", "many", "--into", "many/sorted", "--copy"], &LABELS, &SMALL]);
+    let output = desk.output(&run);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("lies in a folder that is to be sorted")
+    );
+    assert!(!desk.path("many/sorted").exists());
+}
