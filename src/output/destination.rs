@@ -1,7 +1,7 @@
 //! Where output goes: a stream, a file that grows, or a file that gets its name when it is whole.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -37,11 +37,18 @@ impl Destination {
     /// A file that can be continued. It stays as it is until [`Destination::keep`].
     ///
     /// # Errors
-    /// [`Error::Write`].
+    /// [`Error::Write`]; [`Error::Usage`] where another run writes to it.
     pub fn growing(path: &Path) -> Result<Self> {
         let mut options = OpenOptions::new();
         let options = options.create(true).write(true).truncate(false);
         let file = options.open(path).map_err(|source| failed(path, source))?;
+        // Where a file system has no locks, nothing is said: it may be the only run.
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && is_file(&file) {
+            return Err(Error::usage(
+                format!("`{}` is being written by another run", path.display()),
+                "wait for its end, or name another `--output`",
+            ));
+        }
         Ok(Destination::new(Out::File(file), Place::Growing(path.to_owned())))
     }
 
@@ -55,7 +62,7 @@ impl Destination {
         };
         let failed = |source| failed(path, source);
         // A pipe or a device has no length to cut.
-        if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        if is_file(file) {
             file.set_len(held.end).map_err(failed)?;
         }
         if held.end > 0 {
@@ -147,6 +154,10 @@ impl Write for Out {
     }
 }
 
+fn is_file(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| metadata.is_file())
+}
+
 fn failed(path: &Path, source: io::Error) -> Error {
     Error::Write {
         path: path.to_owned(),
@@ -173,6 +184,17 @@ mod tests {
         let partial = destination.leave().unwrap().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"[]", "what was there is untouched");
         assert_eq!(fs::read(partial).unwrap(), b"[half");
+    }
+
+    #[test]
+    fn two_runs_do_not_write_to_one_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("out.ndjson");
+        let first = Destination::growing(&path).unwrap();
+        let refused = Destination::growing(&path).err().unwrap();
+        assert!(refused.to_string().contains("is being written by another run"));
+        drop(first);
+        assert!(Destination::growing(&path).is_ok());
     }
 
     #[test]
