@@ -20,6 +20,9 @@ for (const { bars } of figures) {
   }
 }
 
+// Probabilities are shown in percent, cosines as they are.
+const areShares = document.querySelector(".labels .score")?.textContent.includes("%") ?? true;
+
 // The score that a picture is judged by: the chosen label's, or its best one's.
 function judged(figure) {
   const label = control("label").value;
@@ -37,7 +40,8 @@ function isShown(figure) {
 }
 
 function update() {
-  control("least-shown").value = control("least").value + " %";
+  const least = Number(control("least").value);
+  control("least-shown").value = areShares ? `${least} %` : (least / 100).toFixed(2);
   const order = control("order").value;
   const score = (figure) => judged(figure)?.score ?? -1;
   const sorted = [...figures].sort((a, b) =>
