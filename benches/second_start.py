@@ -4,7 +4,7 @@
     cargo build --release
     python3 benches/second_start.py --binary target/release/longclip --model nano
 
-The first run encodes 80,000 prompts and keeps their vectors; the others look them up. Standard library only.
+The first run encodes 80,000 prompts and keeps 1,000 means of their vectors; the others look those up. Standard library only.
 """
 import argparse
 import os

@@ -71,6 +71,10 @@ impl<'a> PromptEncoder<'a> {
     /// # Errors
     /// [`Error::Usage`] for an over-long text under [`LongText::Refuse`]; else as [`LongClip::encode_texts`].
     pub fn encode(&mut self, texts: &[String]) -> Result<Embeddings> {
+        self.encode_and_keep(texts, Kept::EachText)
+    }
+
+    fn encode_and_keep(&mut self, texts: &[String], kept: Kept) -> Result<Embeddings> {
         let parts: Vec<Vec<String>> = texts.iter().map(|text| self.parts(text)).collect::<Result<_>>()?;
         let keys: Vec<Key> = texts
             .iter()
@@ -104,44 +108,44 @@ impl<'a> PromptEncoder<'a> {
             let row = mean_direction(&Embeddings::new(own, self.embed_dim()));
             known.insert(*key, row);
         }
-        self.keep(missing.iter().map(|(key, _)| (*key, known[key].clone())).collect());
+        if kept == Kept::EachText {
+            self.keep(missing.iter().map(|(key, _)| (*key, known[key].clone())).collect());
+        }
         let values = keys.iter().flat_map(|key| &known[key]).copied().collect();
         Ok(Embeddings::new(values, self.embed_dim()))
     }
 
     /// One row a label, `(n_labels, embed_dim)`: the mean direction of its prompts; a single prompt as it is.
     pub(super) fn means(&mut self, labels: &[Vec<String>]) -> Result<Embeddings> {
-        let mode = self.long_text;
-        let keys: Vec<Key> = labels.iter().map(|prompts| mean_key(prompts, mode)).collect();
+        let key = |prompts: &Vec<String>| Key::of("mean", prompts.iter().map(String::as_str));
+        let keys: Vec<Key> = labels.iter().map(key).collect();
+        // What may be too long is taken text by text, so that what is lost of it is said each time.
+        let by_mean: Vec<bool> = labels
+            .iter()
+            .map(|prompts| prompts.len() > 1 && !self.may_be_long(prompts))
+            .collect();
         let mut rows: Vec<Option<Vec<f32>>> = keys
             .iter()
-            .zip(labels)
-            .map(|(key, prompts)| {
-                if self.may_be_long(prompts) {
-                    None
-                } else {
-                    self.looked_up(key)
-                }
-            })
+            .zip(&by_mean)
+            .map(|(key, by_mean)| if *by_mean { self.looked_up(key) } else { None })
             .collect();
-        let prompts: Vec<String> = labels
-            .iter()
-            .zip(&rows)
-            .filter(|(_, row)| row.is_none())
-            .flat_map(|(p, _)| p.clone())
-            .collect();
-        let encoded = self.encode(&prompts)?;
-        let mut encoded = encoded.rows();
+        let prompts_of = |wanted: bool| -> Vec<String> {
+            let places = (0..labels.len()).filter(|i| by_mean[*i] == wanted && rows[*i].is_none());
+            places.flat_map(|i| labels[i].clone()).collect()
+        };
+        let (of_means, others) = (prompts_of(true), prompts_of(false));
+        let of_means = self.encode_and_keep(&of_means, Kept::TheirMeans)?;
+        let others = self.encode(&others)?;
+        let (mut of_means, mut others) = (of_means.rows(), others.rows());
         let mut fresh = Vec::new();
-        for ((row, prompts), key) in rows.iter_mut().zip(labels).zip(&keys) {
-            if row.is_none() {
-                let own: Vec<f32> = encoded.by_ref().take(prompts.len()).flatten().copied().collect();
-                let mean = mean_direction(&Embeddings::new(own, self.embed_dim()));
-                if prompts.len() > 1 {
-                    fresh.push((*key, mean.clone()));
-                }
-                *row = Some(mean);
+        for (i, row) in rows.iter_mut().enumerate().filter(|(_, row)| row.is_none()) {
+            let encoded = if by_mean[i] { &mut of_means } else { &mut others };
+            let own: Vec<f32> = encoded.by_ref().take(labels[i].len()).flatten().copied().collect();
+            let mean = mean_direction(&Embeddings::new(own, self.embed_dim()));
+            if by_mean[i] {
+                fresh.push((keys[i], mean.clone()));
             }
+            *row = Some(mean);
         }
         self.keep(fresh);
         Ok(Embeddings::new(
@@ -224,6 +228,14 @@ impl<'a> PromptEncoder<'a> {
     }
 }
 
+/// What is kept of texts for the next run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    EachText,
+    /// The caller keeps their means: with each prompt too, a cache would be as many times larger as labels have prompts.
+    TheirMeans,
+}
+
 /// A byte of a text becomes at most this many tokens: a token has at least one byte, and cleaning and lower case make
 /// at most three bytes of one.
 const LONGEST_BYTE: usize = 3;
@@ -232,14 +244,6 @@ fn text_key(text: &str, parts: &[String]) -> Key {
     match parts {
         [_] => Key::of("text", [text]),
         several => Key::of("parts", several.iter().map(String::as_str)),
-    }
-}
-
-fn mean_key(prompts: &[String], long_text: LongText) -> Key {
-    match (prompts, long_text) {
-        ([only], _) => Key::of("text", [only.as_str()]),
-        (_, LongText::Chunk) => Key::of("mean of parts", prompts.iter().map(String::as_str)),
-        _ => Key::of("mean", prompts.iter().map(String::as_str)),
     }
 }
 
