@@ -45,6 +45,15 @@ def saving(rnd, kind):
     return dict(compression=rnd.choice([None, "tiff_lzw", "tiff_deflate", "packbits"])) if kind == "tiff" else {}
 
 
+def saved(picture, path, options):
+    """False where Pillow's encoder can't: its buffer is too small for some tiny noisy pictures."""
+    try:
+        picture.save(path, **options)
+    except OSError:
+        return False
+    return True
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", help="of the preprocess bench; the newest by default")
@@ -60,7 +69,8 @@ def main():
             mode = rnd.choice(MODES[kind])
             path, pixels = os.path.join(folder, f"{i}.{kind}"), os.path.join(folder, "pixels")
             options = saving(rnd, kind)
-            draw(rnd, rng, mode).save(path, **options)
+            while not saved(draw(rnd, rng, mode), path, options):
+                pass
             subprocess.run([binary, f"{path}={pixels}"], check=True, capture_output=True)
             picture = Image.open(path)
             exact = np.asarray(CROP(picture.convert("RGB") if picture.mode in ("P", "1") else picture)).reshape(-1).astype(int)
