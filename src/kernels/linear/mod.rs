@@ -21,9 +21,11 @@ pub use pack::Weights;
 use std::ops::Range;
 use tile::{Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, STEP, TILE_ROWS_MAX, tile};
 
-/// Bytes of activations that stay in a core's second cache while all panels of weights pass over them: half of Zen 4's
-/// 1 MiB, since the panel in use and the next one want the other half.
-const BLOCK_BYTES: usize = 512 << 10;
+/// Bytes of activations that stay in a core's second cache while all panels of weights pass over them: less than the 1 MiB
+/// of Zen 4 and 5 by what the panel in use and the next one want. A picture's rows of a ViT-B in f32 are 591 KiB: as one
+/// block each worker reads half of the weights, as two both read all of them (512 KiB here: 7 % slower in f32, `longclip
+/// bench` in turn). Cutting the depth instead, where rows are few and deep, brought nothing more.
+const BLOCK_BYTES: usize = 640 << 10;
 
 // Asking for the next panel while the tiles of this one are computed brought 1 % in f32, nothing in bf16 and bytes
 // (197 rows, all layers of B): the CPU's own prefetcher follows a panel well enough.
