@@ -153,6 +153,12 @@ impl LabelFlags {
 
     /// Why there is no picture: often `--labels` took it.
     fn no_pictures(&self) -> Error {
+        if let Some(swallowed) = self.group_by.as_deref().filter(|column| is_picture(column)) {
+            return Error::usage(
+                format!("no pictures given; `--group-by` took `{swallowed}` as the name of a column"),
+                format!("put pictures first: `longclip classify {swallowed} --group-by ...`"),
+            );
+        }
         match self.labels.iter().find(|label| is_picture(label)) {
             Some(swallowed) => Error::usage(
                 format!(

@@ -169,6 +169,18 @@ fn options_that_change_nothing_are_refused_or_warned_of() {
 }
 
 #[test]
+fn a_picture_behind_group_by_is_not_taken_for_a_column() {
+    let desk = Desk::with_pictures();
+    assert_snapshot!(desk.run(&["classify", "--group-by", "cat.jpg", "--label", "a cat"]), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: no pictures given; `--group-by` took `cat.jpg` as the name of a column
+    hint: put pictures first: `longclip classify cat.jpg --group-by ...`
+    ");
+}
+
+#[test]
 fn labels_that_come_twice_are_merged_with_a_warning() {
     let desk = Desk::with_pictures()
         .and_small_model()
