@@ -8,10 +8,13 @@ A step is both towers forward and back in f32, primary component matching (a sin
 AdamW on every tensor. Texts are cut at the end token on both sides: `--long` and `--short` are their tokens. longclip's time
 is `step_ms` of its own metrics.ndjson, less what it waited for data; PyTorch's is measured around the same work. The
 engines take turns, `--rounds` times; quoted are medians. Losses of the first step are compared.
+
+`--cpu-time` is for a machine that has other work: one thread each, and the CPU time that the process took for a step more.
 """
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -23,7 +26,7 @@ import torch.nn.functional as F
 from PIL import Image
 from safetensors.torch import load_file
 
-from clip import Text, Vision
+from clip import TextCut, Vision
 
 THREADS = os.cpu_count()
 MEAN, STD = np.array([0.48145466, 0.4578275, 0.40821073]), np.array([0.26862954, 0.26130258, 0.27577711])
@@ -72,7 +75,7 @@ class Torch:
     def __init__(self, path, pixels, long, short):
         weights = load_file(path)
         weights = {k: v.float() for k, v in weights.items()}
-        self.vision, self.text = Vision(weights), Text(weights)
+        self.vision, self.text = Vision(weights), TextCut(weights)
         self.text.tokens.weight.requires_grad_(True)
         self.scale = torch.nn.Parameter(torch.tensor(4.6052))
         parameters = [*self.vision.parameters(), *self.text.parameters(), self.scale]
@@ -83,19 +86,33 @@ class Torch:
     def step(self):
         pixels, long, short = self.batch
         image = F.normalize(self.vision(pixels))
-        loss_long = loss(image, F.normalize(self.text(long)), self.scale.exp())
-        loss_short = loss(principal(image, 32), F.normalize(self.text(short)), self.scale.exp())
+        embed = lambda ids: F.normalize(self.text(ids, torch.full((len(ids),), ids.shape[1] - 1)))
+        loss_long = loss(image, embed(long), self.scale.exp())
+        loss_short = loss(principal(image, 32), embed(short), self.scale.exp())
         self.optimizer.zero_grad()
         (loss_long + loss_short).backward()
         self.optimizer.step()
         return loss_long.item(), loss_short.item()
 
 
+def longclip_cpu_ms(opt, folder, batch, steps):
+    """CPU time of a step, as the difference between a longer training and a shorter one."""
+
+    def taken(n):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        losses = longclip(opt, folder, batch, n)[1]
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return 1e3 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), losses
+
+    (short, losses), (long, _) = taken(1), taken(steps + 1)
+    return [(long - short) / steps], losses
+
+
 def longclip(opt, folder, batch, steps):
     out = os.path.join(folder, f"run-{time.monotonic_ns()}")
     command = [opt.longclip, "train", "-q", "--base", opt.weights, "--data", os.path.join(folder, "data.ndjson"), "--out", out, "--steps", str(steps),
                "--batch", str(batch), "--micro-batch", str(batch), "--lr", "1e-6", "--warmup", "0", "--save-every", str(10**9)]
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, env=os.environ | ({"RAYON_NUM_THREADS": "1"} if opt.cpu_time else {}))
     lines = [json.loads(line) for line in open(os.path.join(out, "metrics.ndjson"))]
     return [line["step_ms"] - line["data_wait_ms"] for line in lines[1:]], (lines[0]["loss_long"], lines[0]["loss_short"])
 
@@ -109,9 +126,12 @@ if __name__ == "__main__":
     parser.add_argument("--short", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=6, help="timed steps a round, behind one that is not")
+    parser.add_argument("--cpu-time", action="store_true")
     opt = parser.parse_args()
     opt.weights = os.path.abspath(opt.weights)
-    torch.set_num_threads(THREADS)
+    threads = 1 if opt.cpu_time else THREADS
+    torch.set_num_threads(threads)
+    clock = time.process_time if opt.cpu_time else time.perf_counter
     with tempfile.TemporaryDirectory() as folder:
         shapes = load_file(opt.weights)
         side = int(round((shapes["visual.positional_embedding"].shape[0] - 1) ** 0.5)) * shapes["visual.conv1.weight"].shape[3]
@@ -121,16 +141,17 @@ if __name__ == "__main__":
         peer = Torch(opt.weights, pixels, *ids)
         ours, theirs, first = [], [], None
         for round_ in range(opt.rounds):
-            times, losses = longclip(opt, folder, opt.batch, opt.steps + 1)
+            run, steps = (longclip_cpu_ms, opt.steps) if opt.cpu_time else (longclip, opt.steps + 1)
+            times, losses = run(opt, folder, opt.batch, steps)
             ours += times
             for i in range(opt.steps + 1):
-                start = time.perf_counter()
+                start = clock()
                 found = peer.step()
-                taken = 1e3 * (time.perf_counter() - start)
+                taken = 1e3 * (clock() - start)
                 first = first or (found, losses)
                 theirs += [taken] if i else []
     print(f"losses of the first step: torch {first[0][0]:.5f} and {first[0][1]:.5f}, longclip {first[1][0]:.5f} and {first[1][1]:.5f}")
-    print(f"batch {opt.batch}, {opt.long} and {opt.short} tokens, {THREADS} threads")
+    print(f"batch {opt.batch}, {opt.long} and {opt.short} tokens, {threads} threads" + (", CPU time" if opt.cpu_time else ""))
     for name, times in (("torch", theirs), ("longclip", ours)):
         print(f"  {name:9} {statistics.median(times):9.1f} ms a step ({min(times):.1f} to {max(times):.1f})")
     print(f"  longclip / torch: {statistics.median(ours) / statistics.median(theirs):.2f}")

@@ -78,7 +78,8 @@ def evaluate(opt, model, flags, scenes, photos):
 def train(opt, name, flags):
     out = os.path.join(opt.out, "run-" + "-".join(flags).strip("-") if flags else "run-both")
     command = [opt.longclip, "train", "--base", opt.base, "--data", os.path.join(opt.out, "train.ndjson"), "--out", out, "--steps", str(opt.steps),
-               "--batch", str(opt.batch), "--lr", opt.lr, "--warmup", str(opt.steps // 10), "--seed", "1", "--resume", *flags]
+               "--batch", str(opt.batch), "--micro-batch", str(opt.batch), "--lr", opt.lr, "--logit-scale", opt.logit_scale, "--warmup", str(opt.steps // 10),
+               "--seed", "1", "--resume", *flags]
     print("$", " ".join(command), flush=True)
     subprocess.run(command, check=True)
     times = [json.loads(line)["step_ms"] for line in open(os.path.join(out, "metrics.ndjson"))]
@@ -107,9 +108,10 @@ if __name__ == "__main__":
     parser.add_argument("--out", required=True)
     parser.add_argument("--longclip", default="target/release/longclip")
     parser.add_argument("--base", default=os.path.join(HERE, "../../nano.safetensors"))
+    parser.add_argument("--logit-scale", default="3.1733", help="what the trainings begin with; nano's own")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--lr", default="1e-4")
+    parser.add_argument("--lr", default="5e-5")
     parser.add_argument("--scenes", type=int, default=30000)
     parser.add_argument("--photos", type=int, default=10000)
     main(parser.parse_args())

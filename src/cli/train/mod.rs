@@ -119,6 +119,9 @@ fn parameters(args: &Args, device: &Device, report: Report) -> Result<(Parameter
                 warn_if_never_stretched(&found.source, &checkpoint, report)?;
             }
             let parameters = Parameters::from_checkpoint(&checkpoint, freeze, device)?;
+            if args.method.logit_scale.is_none() {
+                warn_of_another_temperature(&parameters, report)?;
+            }
             (parameters, found.name, UPSTREAMS_LOGIT_SCALE)
         }
     };
@@ -128,6 +131,19 @@ fn parameters(args: &Args, device: &Device, report: Report) -> Result<(Parameter
 
 /// What upstream's training sets the temperature to, whatever the base's is (`train/train.py`).
 const UPSTREAMS_LOGIT_SCALE: f64 = 4.6052;
+
+/// Upstream's start fits OpenAI's models, which end there; another base is thrown far off in its first steps.
+fn warn_of_another_temperature(parameters: &Parameters, report: Report) -> Result<()> {
+    const NEAR: f64 = 0.25;
+    let own = parameters.logit_scale()?;
+    if (own - UPSTREAMS_LOGIT_SCALE).abs() > NEAR {
+        report.warning(format!(
+            "the base's `logit_scale` is {own:.4}, and the training begins with {UPSTREAMS_LOGIT_SCALE}, as upstream's does; \
+             `--logit-scale {own:.4}` keeps the base's"
+        ));
+    }
+    Ok(())
+}
 
 fn warn_if_never_stretched(source: &ModelSource, unstretched: &Checkpoint, report: Report) -> Result<()> {
     let stretched = Checkpoint::open_source(source, &LoadOptions::default())?;
@@ -213,16 +229,24 @@ fn settings(args: &Args, parameters: &Parameters, base: String, n_samples: usize
         seed: method.seed,
         micro_batch: method
             .micro_batch
-            .unwrap_or_else(|| pipeline::batch_that_fits(batch, sample_bytes(parameters))),
+            .unwrap_or_else(|| equal_parts(batch, sample_bytes(parameters))),
         validate_every: run.validate_every,
         save_every: run.save_every,
     })
 }
 
-/// Bytes that one more sample of a pass takes, roughly: what each block keeps of it for the way back.
+/// The samples of a pass: all, or the fewest equal parts that fit into the memory.
+fn equal_parts(batch: usize, sample_bytes: usize) -> usize {
+    let n_parts = batch.div_ceil(pipeline::batch_that_fits(batch, sample_bytes));
+    batch.div_ceil(n_parts)
+}
+
+/// Bytes that one more sample of a pass takes, roughly: what each block keeps of it for the way back (its input, two norms,
+/// queries, keys and values, the attention, two sums; the MLP's inside before and behind the activation), its texts as
+/// long as they may be.
 fn sample_bytes(parameters: &Parameters) -> usize {
-    const FLOATS_OF_WIDTH: usize = 24;
-    const FLOATS_OF_MLP: usize = 5;
+    const FLOATS_OF_WIDTH: usize = 10;
+    const FLOATS_OF_MLP: usize = 2;
     let sizes = parameters.sizes();
     let floats = |rows: usize, width: usize, mlp_dim: usize, layers: usize| {
         rows * (FLOATS_OF_WIDTH * width + FLOATS_OF_MLP * mlp_dim) * layers
