@@ -27,16 +27,16 @@ use super::report::{Exit, Report};
 const EXAMPLES: &str = "\
 Examples:
   longclip train --base nano --data captions.ndjson --out run
-  longclip train --base longclip-b --data sharegpt4v.json --images photos/ --batch 2048 --micro-batch 32 --out run
-  longclip train --base clip.safetensors --data 'shards/' --val-data val.ndjson --validate-every 200 --steps 2000 --out run
+  longclip train --base longclip-b --data sharegpt4v.json --images photos/ --micro-batch 32 --out run
+  longclip train --base clip.safetensors --data shards/ --val-data val.ndjson --out run
   longclip train --init config.json --data classes/ --lr 5e-4 --epochs 30 --out run
   longclip train --base nano --data captions.ndjson --out run --resume
 
-Data: records, one a line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `caption` for `long`, perhaps `short` (else the first
-sentence of `long`) and `class`; ShareGPT4V's json; WebDataset tars (jpg and txt), packed or not, or a folder of them; a folder
+Data: records, one a line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `caption` for `long`, perhaps `short` (else the first \
+sentence of `long`) and `class`; ShareGPT4V's json; WebDataset tars (jpg and txt), packed or not, or a folder of them; a folder \
 with a folder of pictures for each class.
 
-The run folder gets last.safetensors and best.safetensors (models for `--model`), state.safetensors (for `--resume`),
+The run folder gets last.safetensors and best.safetensors (models for `--model`), state.safetensors (for `--resume`), \
 metrics.ndjson, loss.html and skipped.ndjson. Ctrl-C saves and ends with exit code 130.";
 
 /// Train: make a Long-CLIP of any CLIP, or a new model from nothing
