@@ -4,7 +4,7 @@
     venv/bin/python process.py B.safetensors --longclip ../../target/release/longclip [--rounds 7] [--json out.json]
 
 ONNX Runtime runs in a Python process that imports nothing it doesn't need (no torch); it gets both towers with the labels cut at
-the end token, from graphs that it optimised beforehand. Peak memory is that of the process, as the kernel reports it.
+the end token, from graphs that it optimised beforehand.
 """
 import argparse
 import json
@@ -82,14 +82,19 @@ class OnnxFiles:
 
 
 def measure(command):
-    """Seconds, peak MiB and output of a process."""
+    """Seconds and output of a process."""
     start = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    said = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - start
-    assert status == 0, command
-    return seconds, usage.ru_maxrss / 1024, said.strip()
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return time.perf_counter() - start, said.strip()
+
+
+PEAK = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=2); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+
+
+def peak_mib(command):
+    """Through a small process in between: a child's peak begins with what its parent had when it forked."""
+    said = subprocess.run([sys.executable, "-c", PEAK, *command], check=True, capture_output=True, text=True).stdout
+    return int(said) / 1024
 
 
 def main():
@@ -117,13 +122,14 @@ def main():
         taken = {name: [] for name in processes}
         for round_ in range(opt.rounds + 1):
             for name, command in processes.items():
-                seconds, mib, said = measure(command)
+                seconds, said = measure(command)
                 if round_ == 0:
                     print(f"{name:16} {said[:150]}")
                 else:
-                    taken[name].append((seconds, mib))
+                    taken[name].append(seconds)
+        peaks = {name: peak_mib(command) for name, command in processes.items()}
     weights_mib = os.path.getsize(opt.weights) / 2**20
-    result = {name: {"seconds": statistics.median(s for s, _ in t), "peak_mib": max(m for _, m in t)} for name, t in taken.items()}
+    result = {name: {"seconds": statistics.median(t), "peak_mib": peaks[name]} for name, t in taken.items()}
     base = result["onnxruntime f32"]["seconds"]
     for name, r in result.items():
         print(f"{name:16} {r['seconds'] * 1e3:8.0f} ms  peak {r['peak_mib']:6.0f} MiB  {base / r['seconds']:5.2f}x as fast as ONNX Runtime")
