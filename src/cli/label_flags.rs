@@ -34,17 +34,17 @@ pub(super) struct LabelFlags {
     #[arg(long, value_name = "SET")]
     templates: Option<String>,
     /// What becomes of a label's prompts: `mean`, their average, or `max`, the nearest one counts
-    #[arg(long, value_name = "HOW", default_value = "mean")]
+    #[arg(long, value_name = "HOW", default_value = "mean", hide_short_help = true)]
     combine: CombineName,
     /// What becomes of a text of more than 248 tokens: `truncate` cuts it, `chunk` reads it in parts, whose embeddings
     /// are averaged, `error` refuses it
-    #[arg(long, value_name = "HOW", default_value = "truncate")]
+    #[arg(long, value_name = "HOW", default_value = "truncate", hide_short_help = true)]
     long_text: LongTextName,
     /// Sum up probabilities by the groups of the label files; COLUMN is the table's column that names them [default: group]
-    #[arg(long, value_name = "COLUMN", num_args = 0..=1, default_missing_value = files::GROUP)]
+    #[arg(long, value_name = "COLUMN", num_args = 0..=1, default_missing_value = files::GROUP, hide_short_help = true)]
     group_by: Option<String>,
     /// Neither use nor keep the labels' vectors of earlier runs ($XDG_CACHE_HOME/longclip, else ~/.cache/longclip)
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     no_cache: bool,
 }
 

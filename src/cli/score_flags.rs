@@ -22,13 +22,13 @@ pub(super) struct ScoreFlags {
     #[arg(long, value_name = "SCORE", default_value = "softmax")]
     score: ScoreName,
     /// The same as `--score raw-dot`
-    #[arg(long, conflicts_with = "score")]
+    #[arg(long, conflicts_with = "score", hide_short_help = true)]
     raw_dot: bool,
     /// Divide logits by X: above 1 probabilities are flatter, below 1 sharper [default: 1, the model's own]
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_temperature)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_temperature, hide_short_help = true)]
     temperature: Option<Temperature>,
     /// Only labels and groups with a probability of at least X; with `--score cosine` a cosine
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_number)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_number, hide_short_help = true)]
     threshold: Option<f64>,
     /// Let "none of these" be an answer, from MARGIN logits above the neutral prompts on; more refuses more
     #[arg(
@@ -42,7 +42,7 @@ pub(super) struct ScoreFlags {
     )]
     reject: Option<f64>,
     /// Neutral prompts, one a line, in place of the built-in ones
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     neutral: Option<PathBuf>,
 }
 
