@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use clap::ValueEnum;
 use longclip::Result;
+use longclip::labels::files::read_texts;
 use longclip::model::LongClip;
 use longclip::preprocess::Pixels;
 use longclip::text::Tokens;
@@ -118,9 +119,7 @@ fn bench_synthetic(model: &LongClip, args: &Args) -> Result<Vec<Measurement>> {
 
 /// Times a file's texts as one batch, the tokenizer's work not among it.
 fn bench_file(model: &LongClip, args: &Args, file: &Path) -> anyhow::Result<Measurement> {
-    let lines = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    let texts = lines.lines().filter(|line| !line.trim().is_empty());
-    let texts: Vec<Tokens> = texts.map(|text| model.tokenize(text)).collect();
+    let texts: Vec<Tokens> = read_texts(file)?.iter().map(|text| model.tokenize(text)).collect();
     ensure!(
         !texts.is_empty(),
         "`{}` has no texts; expected one a line",

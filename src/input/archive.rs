@@ -17,20 +17,25 @@ use crate::error::Error;
 use crate::preprocess;
 
 /// So many first bytes tell whether something is an archive: a tar header's magic stands at 257.
-pub(super) const TELLING_BYTES: u64 = 265;
+pub(crate) const TELLING_BYTES: u64 = 265;
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// Members read ahead, so that unpacking goes on while pictures are decoded.
 const MEMBERS_AHEAD: usize = 2;
 const ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.zstd", ".tzst"];
 
-pub(super) fn is_named_like_one(path: &Path) -> bool {
+pub(crate) fn is_named_like_one(path: &Path) -> bool {
     let name = path.as_os_str().to_string_lossy().to_lowercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
-pub(super) fn begins_like_one(start: &[u8]) -> bool {
-    start.starts_with(GZIP) || start.starts_with(ZSTD) || start.get(257..262) == Some(b"ustar")
+pub(crate) fn begins_like_one(start: &[u8]) -> bool {
+    is_packed(start) || start.get(257..262) == Some(b"ustar")
+}
+
+/// Whether first bytes are those of gzip or zstd.
+pub(crate) fn is_packed(start: &[u8]) -> bool {
+    start.starts_with(GZIP) || start.starts_with(ZSTD)
 }
 
 pub(super) fn file_items(path: PathBuf, skipped: &Skipped) -> Items {
@@ -133,7 +138,8 @@ impl Unpacking {
     }
 }
 
-fn unpacked<R: Read + Send + 'static>(mut reader: BufReader<R>) -> io::Result<Box<dyn Read>> {
+/// What a reader gives once gzip or zstd are undone; anything else as it is.
+pub(crate) fn unpacked<R: Read + Send + 'static>(mut reader: BufReader<R>) -> io::Result<Box<dyn Read>> {
     let start = reader.fill_buf()?;
     if start.starts_with(GZIP) {
         return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(reader)));

@@ -9,7 +9,7 @@ use super::url::Address;
 use crate::error::{Error, Result};
 
 /// The most bytes of one encoded picture. A photo of 200 megapixels has some 100 MB; more is a mistake or an attack.
-pub(super) const LARGEST_BYTES: u64 = 1 << 30;
+pub(crate) const LARGEST_BYTES: u64 = 1 << 30;
 
 /// A picture's bytes, or the way to them.
 #[derive(Debug)]

@@ -5,14 +5,16 @@
 //! that nothing is left out silently; what a folder holds besides pictures is counted in [`Skipped`]. A new kind of
 //! source is a file here and an arm in [`Inputs::items`] or `named`.
 
-mod archive;
+pub(crate) mod archive;
 mod base64;
-mod content;
+pub(crate) mod content;
 mod folder;
 mod list;
 mod ndjson;
 mod pattern;
 mod standard_input;
+#[cfg(test)]
+pub(crate) mod testing;
 mod url;
 
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::testing::archive_of;
 use super::*;
 
 fn touch(dir: &Path, names: &[&str]) {
@@ -149,17 +150,6 @@ fn ndjson_carries_fields_and_answers_every_line() {
     assert!(problem(&mut items[2]).contains("no JSON object"));
     assert_eq!(items[3].name, Name::Id("lost".into()));
     assert!(problem(&mut items[4]).contains("`labels` must be a list"));
-}
-
-fn archive_of(members: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, bytes) in members {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        builder.append_data(&mut header, name, *bytes).unwrap();
-    }
-    builder.into_inner().unwrap()
 }
 
 #[test]

@@ -44,8 +44,8 @@ fn desk() -> Desk {
         .file("config.json", config.to_string())
 }
 
-/// Arguments of a training of the small model.
-fn arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+/// Arguments of a training of the small model that leave its settings open.
+fn beginning<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let always = [
         "train",
         "--init",
@@ -54,16 +54,16 @@ fn arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         "captions.ndjson",
         "--out",
         out,
-        "--lr",
-        "1e-3",
         "--warmup",
         "5",
-        "--components",
-        "2",
-        "--logit-scale",
-        "3",
     ];
     [&always, more].concat()
+}
+
+/// Arguments of a training of the small model.
+fn arguments<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let settings = ["--lr", "1e-3", "--components", "2", "--logit-scale", "3"];
+    beginning(out, &[&settings, more].concat())
 }
 
 #[track_caller]
@@ -338,18 +338,7 @@ fn on_a_small_set_both_losses_go_to_their_floor() {
         "3e-3",
         "-q",
     ];
-    let always = [
-        "train",
-        "--init",
-        "config.json",
-        "--data",
-        "captions.ndjson",
-        "--out",
-        "run",
-        "--warmup",
-        "5",
-    ];
-    let output = desk.output(&[&always[..], &more].concat());
+    let output = desk.output(&beginning("run", &more));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = metrics(&desk, "run");
     let last = lines.last().unwrap();

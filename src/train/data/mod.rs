@@ -14,6 +14,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::input::archive;
 use crate::labels::Template;
 
 /// A picture with its captions.
@@ -172,7 +173,7 @@ fn kind(path: &Path) -> Result<Kind> {
         let mut archives = Vec::new();
         for entry in std::fs::read_dir(path).map_err(unreadable)? {
             let inner = entry.map_err(unreadable)?.path();
-            if shards::is_named_like_one(&inner) && inner.is_file() {
+            if archive::is_named_like_one(&inner) && inner.is_file() {
                 archives.push(inner);
             }
         }
@@ -184,14 +185,14 @@ fn kind(path: &Path) -> Result<Kind> {
     }
     let mut start = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(shards::TELLING_BYTES)
+    file.take(archive::TELLING_BYTES)
         .read_to_end(&mut start)
         .map_err(unreadable)?;
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
     if matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return Ok(Kind::Records);
     }
-    if shards::begins_like_one(&start) || shards::is_named_like_one(path) {
+    if archive::begins_like_one(&start) || archive::is_named_like_one(path) {
         return Ok(Kind::Archives(vec![path.to_owned()]));
     }
     Err(Error::usage(

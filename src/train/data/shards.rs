@@ -14,25 +14,11 @@ use serde_json::{Map, Value};
 
 use super::{DataOptions, Sample, Source, Unusable, read_range, read_range_of, unusable};
 use crate::error::{Error, Result};
+use crate::input::archive;
+use crate::input::content::LARGEST_BYTES;
 use crate::text::first_sentence;
 
-/// So many first bytes tell whether something is an archive: a tar header's magic stands at 257.
-pub(super) const TELLING_BYTES: u64 = 265;
-const GZIP: &[u8] = b"\x1f\x8b";
-const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
-const ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.zstd", ".tzst"];
 const PICTURES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"];
-/// The most bytes of a member that is read.
-const LARGEST_BYTES: u64 = 1 << 30;
-
-pub(super) fn is_named_like_one(path: &Path) -> bool {
-    let name = path.as_os_str().to_string_lossy().to_lowercase();
-    ENDINGS.iter().any(|ending| name.ends_with(ending))
-}
-
-pub(super) fn begins_like_one(start: &[u8]) -> bool {
-    start.starts_with(GZIP) || start.starts_with(ZSTD) || start.get(257..262) == Some(b"ustar")
-}
 
 pub(super) struct Shards {
     archives: Vec<Archive>,
@@ -78,9 +64,7 @@ pub(super) fn open(paths: &[PathBuf], options: &DataOptions, skipped: &mut Vec<U
             source,
         };
         let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(unreadable)?);
-        let start = reader.fill_buf().map_err(unreadable)?;
-        let (is_gzip, is_zstd) = (start.starts_with(GZIP), start.starts_with(ZSTD));
-        let is_packed = is_gzip || is_zstd;
+        let is_packed = archive::is_packed(reader.fill_buf().map_err(unreadable)?);
         shards.archives.push(Archive {
             path: path.clone(),
             is_packed,
@@ -91,11 +75,7 @@ pub(super) fn open(paths: &[PathBuf], options: &DataOptions, skipped: &mut Vec<U
             }
             let file = unpacked.as_mut().expect("made a line above");
             let begin = file.metadata().map_err(unreadable)?.len();
-            let inner: Box<dyn Read> = if is_gzip {
-                Box::new(flate2::bufread::MultiGzDecoder::new(reader))
-            } else {
-                Box::new(zstd::Decoder::with_buffer(reader).map_err(unreadable)?)
-            };
+            let inner = archive::unpacked(reader).map_err(unreadable)?;
             shards.look_through(Copying { inner, copy: file }, begin, skipped)
         } else {
             shards.look_through(reader, 0, skipped)

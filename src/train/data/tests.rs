@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 
 use super::*;
+use crate::input::testing::archive_of;
 
 fn options(dir: &Path) -> DataOptions {
     DataOptions {
@@ -108,17 +109,6 @@ fn sharegpt4vs_json_is_read_as_upstream_reads_it() {
     assert!(cut.unusable()[0].error.to_string().contains("before its array does"));
 }
 
-fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::new());
-    for (name, bytes) in members {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o644);
-        builder.append_data(&mut header, name, *bytes).unwrap();
-    }
-    builder.into_inner().unwrap()
-}
-
 #[test]
 fn shards_give_the_same_samples_packed_or_not() {
     let members: [(&str, &[u8]); 8] = [
@@ -134,7 +124,7 @@ fn shards_give_the_same_samples_packed_or_not() {
             br#"{"caption": "A bird. It flies.", "short": "Bird.", "class": "bird"}"#,
         ),
     ];
-    let plain = tar(&members);
+    let plain = archive_of(&members);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&plain).unwrap();
     let packed = [
@@ -161,7 +151,7 @@ fn shards_give_the_same_samples_packed_or_not() {
 #[test]
 fn a_folder_of_shards_is_all_of_them_and_lonely_members_are_listed() {
     let dir = tempfile::tempdir().unwrap();
-    let pair = |key: &str| tar(&[(&format!("{key}.jpg"), key.as_bytes()), (&format!("{key}.txt"), b"x")]);
+    let pair = |key: &str| archive_of(&[(&format!("{key}.jpg"), key.as_bytes()), (&format!("{key}.txt"), b"x")]);
     fs::write(dir.path().join("b.tar"), pair("2")).unwrap();
     fs::write(
         dir.path().join("c.tar.zst"),
@@ -173,7 +163,7 @@ fn a_folder_of_shards_is_all_of_them_and_lonely_members_are_listed() {
         zstd::encode_all(&pair("4")[..], 1).unwrap(),
     )
     .unwrap();
-    let lonely = tar(&[
+    let lonely = archive_of(&[
         ("1.jpg", b"1"),
         ("1.txt", b"y"),
         ("lonely.jpg", b"x"),
