@@ -25,6 +25,7 @@ pub mod nano;
 pub mod output;
 pub mod pipeline;
 pub mod preprocess;
+mod random;
 pub mod score;
 pub mod text;
 #[cfg(feature = "train")]

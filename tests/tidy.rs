@@ -17,7 +17,7 @@ const STOREYS: [&[&str]; 6] = [
     &["input", "labels", "score", "output"],
     &["model"],
     &["preprocess", "text", "weights"],
-    &["kernels", "nano"],
+    &["kernels", "nano", "random"],
     &["error"],
 ];
 

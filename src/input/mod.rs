@@ -12,6 +12,8 @@ mod folder;
 mod list;
 mod ndjson;
 mod pattern;
+#[cfg_attr(not(feature = "train"), allow(dead_code, reason = "training reads records too"))]
+pub(crate) mod records;
 mod standard_input;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -7,8 +7,8 @@
 use candle_core::{Device, Tensor};
 
 use super::parameters::Parameters;
-use super::random::Random;
 use crate::error::{Error, Result};
+use crate::random::Random;
 use crate::weights::{Architecture, Sizes};
 
 /// The logarithm of 1 / 0.07, CLIP's first temperature (Radford et al. 2021, section 2.5).

@@ -22,7 +22,6 @@ pub mod parameters;
 pub mod pca;
 pub mod pcm;
 mod plot;
-mod random;
 pub mod run;
 pub mod saved;
 pub mod settings;

@@ -10,11 +10,12 @@ mod records;
 mod shards;
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::input::archive;
+use crate::input::records::{read_range, read_range_of, unusable};
 use crate::labels::Template;
 
 /// A picture with its captions.
@@ -199,39 +200,6 @@ fn kind(path: &Path) -> Result<Kind> {
         format!("`{}` is no data to train on", path.display()),
         EXPECTED,
     ))
-}
-
-/// Some bytes of a file, opened for this alone: data may be more files than a process may keep open.
-fn read_range(path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
-    let read = || {
-        let mut file = File::open(path)?;
-        read_range_of(&mut file, offset, length)
-    };
-    read().map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn read_range_of(file: &mut File, offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 == length {
-        true => Ok(bytes),
-        false => Err(std::io::Error::new(
-            std::io::ErrorKind::UnexpectedEof,
-            "it has become shorter since it was looked through",
-        )),
-    }
-}
-
-/// Says why a sample can't be used.
-fn unusable(name: impl Into<String>, problem: impl Into<String>) -> Error {
-    Error::Sample {
-        name: name.into(),
-        problem: problem.into(),
-    }
 }
 
 #[cfg(test)]

@@ -1,29 +1,34 @@
-//! Numbers that look random and are the same for the same seed, on every machine: the order of samples, templates, a
-//! fresh model's weights.
+//! Numbers that look random and are the same for the same seed, on every machine: for training the order of samples,
+//! templates and a fresh model's weights, for evaluations what a bootstrap draws.
 //!
 //! SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014). Where a training goes on
 //! after an interruption, it draws again what it drew: each use has a stream of its own, so that there is no state to keep.
+
+#![cfg_attr(
+    not(feature = "train"),
+    allow(dead_code, reason = "training draws in more ways than evaluating")
+)]
 
 /// The golden ratio as a fraction of 2^64: SplitMix64's step.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A stream of numbers.
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// The stream of a seed and of what it is for.
-    pub(super) fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
         Random(mixed(mixed(seed.wrapping_add(STEP)) ^ stream.wrapping_mul(STEP)))
     }
 
     /// Any number.
-    pub(super) fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);
         mixed(self.0)
     }
 
     /// A number below `n`, at least 1. The upper half of a product of 128 bits: off even by less than `n / 2^64`.
-    pub(super) fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.number()) * n as u128) >> 64) as usize
     }
 
@@ -33,13 +38,13 @@ impl Random {
     }
 
     /// A number of the normal distribution of mean 0 and deviation 1 (Box and Muller).
-    pub(super) fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * self.unit().ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
     /// All numbers below `n`, in any order (Fisher and Yates).
-    pub(super) fn permutation(&mut self, n: usize) -> Vec<u32> {
+    pub(crate) fn permutation(&mut self, n: usize) -> Vec<u32> {
         let n_u32 = u32::try_from(n).expect("fewer than four thousand million samples");
         let mut order: Vec<u32> = (0..n_u32).collect();
         for i in (1..n).rev() {
