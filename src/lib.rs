@@ -17,6 +17,7 @@
 
 mod classify;
 pub mod error;
+pub mod eval;
 pub mod input;
 pub mod kernels;
 pub mod labels;

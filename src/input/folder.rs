@@ -20,7 +20,7 @@ const ENDINGS: [&str; 25] = [
 ];
 
 /// Whether a name ends as pictures' names do.
-pub(super) fn is_named_like_a_picture(path: &Path) -> bool {
+pub(crate) fn is_named_like_a_picture(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
     ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
 }

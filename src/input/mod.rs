@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Map, Value};
 
 pub use self::content::{Content, Deferred};
+pub(crate) use self::folder::is_named_like_a_picture;
 pub use self::list::Separator;
 pub use self::url::{Address, Proxies, Web, WebSettings};
 use crate::error::Error;

@@ -97,7 +97,16 @@ impl RecordFile {
         }
         let bytes = read_range(&self.path, offset, length)?;
         serde_json::from_slice(bytes.trim_ascii())
-            .map_err(|error| unusable(name, format!("it is no JSON object: {error}")))
+            .map_err(|error| unusable(name, format!("it is no JSON object: {}", self.in_words(&error))))
+    }
+
+    /// An error of one record. Of a record that is a line, its own line says nothing.
+    fn in_words(&self, error: &serde_json::Error) -> String {
+        let words = error.to_string();
+        match self.layout {
+            Layout::Lines => words.replace(" at line 1 column ", " at column "),
+            Layout::Array => words,
+        }
     }
 
     fn find_lines(&mut self, reader: &mut impl BufRead, mut offset: u64) -> std::io::Result<()> {

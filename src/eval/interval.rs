@@ -1,0 +1,131 @@
+//! How sure a measured share is: 95 % intervals.
+//!
+//! [`wilson`] for a share of right answers (Wilson, *Probable inference, the law of succession, and statistical
+//! inference*, 1927), which stays inside 0 to 1 and is right also near them; [`percentiles`] of resamples for what is no
+//! simple share (Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapter 13). Answers that come in clusters, as
+//! those of a picture's captions, are not independent of each other: [`clustered`] counts as many independent ones as would
+//! scatter as much (Korn and Graubard, *Confidence intervals for proportions with small expected number of positive counts
+//! estimated from survey data*, 1998).
+
+/// The normal distribution's quantile at 0.975.
+const Z: f64 = 1.959_963_984_540_054;
+
+/// A measured value and where the true one is in 95 % of such measurements.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// The interval's lower end.
+    pub low: f64,
+    /// The interval's upper end.
+    pub high: f64,
+}
+
+/// The share of `n_right` among `n`, with Wilson's interval; of nothing, nothing is known.
+pub fn wilson(n_right: usize, n: usize) -> Estimate {
+    if n == 0 {
+        return Estimate {
+            value: f64::NAN,
+            low: 0.0,
+            high: 1.0,
+        };
+    }
+    wilson_of_share(n_right as f64 / n as f64, n as f64)
+}
+
+/// (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n), for a share `p` of `n` answers, which may be a fraction.
+fn wilson_of_share(p: f64, n: f64) -> Estimate {
+    let middle = p + Z * Z / (2.0 * n);
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let whole = 1.0 + Z * Z / n;
+    Estimate {
+        value: p,
+        low: ((middle - half) / whole).max(0.0),
+        high: ((middle + half) / whole).min(1.0),
+    }
+}
+
+/// A share whose answers come in clusters of `(right, all)`; clusters of one are as in [`wilson`].
+pub fn clustered(clusters: &[(u32, u32)]) -> Estimate {
+    let sum = |of: fn(&(u32, u32)) -> u32| clusters.iter().map(|cluster| f64::from(of(cluster))).sum::<f64>();
+    let (right, all) = (sum(|cluster| cluster.0), sum(|cluster| cluster.1));
+    if all == 0.0 {
+        return wilson(0, 0);
+    }
+    let share = right / all;
+    let off = |cluster: &(u32, u32)| (f64::from(cluster.0) - share * f64::from(cluster.1)).powi(2);
+    let scatter: f64 = clusters.iter().map(off).sum();
+    // The share's variance is scatter / all²; that of n independent answers is p (1 - p) / n.
+    let n = match share * (1.0 - share) > 0.0 {
+        true => (share * (1.0 - share) * all * all / scatter).min(all),
+        // All right or all wrong: a cluster says as much as one answer.
+        false => clusters.len() as f64,
+    };
+    wilson_of_share(share, n)
+}
+
+/// `value` with the interval that holds the middle 95 % of `resampled`, linear between its neighbours.
+///
+/// # Panics
+/// If there is no resample.
+pub fn percentiles(value: f64, mut resampled: Vec<f64>) -> Estimate {
+    assert!(!resampled.is_empty(), "an interval of no resamples");
+    resampled.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| {
+        let place = share * (resampled.len() - 1) as f64;
+        let (below, above) = (resampled[place.floor() as usize], resampled[place.ceil() as usize]);
+        below + (above - below) * place.fract()
+    };
+    Estimate {
+        value,
+        low: at(0.025),
+        high: at(0.975),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(n_right: usize, n: usize, low: f64, high: f64) {
+        let found = wilson(n_right, n);
+        assert!(
+            (found.low - low).abs() < 5e-5 && (found.high - high).abs() < 5e-5,
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn intervals_of_shares_are_those_of_tables() {
+        // statsmodels' proportion_confint(method="wilson").
+        check(0, 10, 0.0, 0.27753);
+        check(10, 10, 0.72247, 1.0);
+        check(8, 10, 0.49016, 0.94332);
+        check(500, 1000, 0.46907, 0.53093);
+    }
+
+    #[test]
+    fn a_cluster_of_equal_answers_says_as_much_as_one() {
+        // R. G. Newcombe, Two-sided confidence intervals for the single proportion, 1998, table I, method 3.
+        for n in [1, 5] {
+            let found = clustered(&(0..263).map(|i| (if i < 81 { n } else { 0 }, n)).collect::<Vec<_>>());
+            assert!(
+                (found.low - 0.2553).abs() < 5e-5 && (found.high - 0.3662).abs() < 5e-5,
+                "{found:?}"
+            );
+        }
+        let none = clustered(&[(0, 5); 20]);
+        assert!(none.low == 0.0 && (none.high - 0.1611).abs() < 5e-5, "{none:?}");
+        assert_eq!(clustered(&[]).high, 1.0);
+        // Answers that differ within their clusters as by chance say as much as independent ones, not more.
+        assert_eq!(clustered(&[(1, 2); 100]), wilson(100, 200));
+    }
+
+    #[test]
+    fn percentiles_are_linear_between_neighbours() {
+        let found = percentiles(0.5, (0..=100).rev().map(f64::from).collect());
+        assert_eq!((found.low, found.high), (2.5, 97.5));
+        assert_eq!(percentiles(0.5, vec![3.0]).high, 3.0);
+    }
+}
