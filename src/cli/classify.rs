@@ -18,7 +18,7 @@ use super::labelling::Labelling;
 use super::model_flags::{ModelFlags, reason};
 use super::output_flags::{self, FormatChoice, OutputFlags, Results};
 use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
-use super::progress;
+use super::progress::{self, Expected};
 use super::report::Report;
 use super::run_flags::RunFlags;
 use super::score_flags::ScoreFlags;
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     };
     held.check(&run, |item, seen| writer.encoded(item, seen))?;
     writer.results.begin()?;
-    let (ended, exit) = run.over(&inputs, items, held.progress, &mut writer)?;
+    let (ended, exit) = run.over(Expected::Of(&inputs), items, held.progress, &mut writer)?;
     match ended {
         Ended::AtTheEnd => writer.results.finish()?,
         Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,

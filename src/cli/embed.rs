@@ -14,7 +14,7 @@ use super::input_flags::{InputFlags, PictureFlags};
 use super::model_flags::{ModelFlags, reason, warn_of_cut_texts};
 use super::output_flags::{self, OutputFlags, Results};
 use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
-use super::progress;
+use super::progress::{self, Expected};
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
 use super::tally::Ended;
@@ -114,7 +114,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         writer.results.finish()?;
         return Ok(Exit::Done);
     }
-    let (ended, exit) = run.over(&inputs, items, held.progress, &mut writer)?;
+    let (ended, exit) = run.over(Expected::Of(&inputs), items, held.progress, &mut writer)?;
     match ended {
         Ended::AtTheEnd => writer.results.finish()?,
         Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,

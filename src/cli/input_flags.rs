@@ -127,6 +127,11 @@ pub(super) struct PictureFlags {
 }
 
 impl PictureFlags {
+    /// How pictures are read, in words: what their pixels depend on besides the file.
+    pub(super) fn reading(&self) -> &'static str {
+        if self.no_exif { "as stored" } else { "upright" }
+    }
+
     pub(super) fn apply(&self, preprocess: &Preprocess) -> Preprocess {
         let orientation = if self.no_exif {
             Orientation::AsStored

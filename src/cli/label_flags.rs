@@ -74,12 +74,22 @@ impl LabelFlags {
         }
         let from_stdin = self.labels_file.iter().any(|file| file == Path::new("-"));
         let inputs = input.inputs(from_stdin.then_some("--labels-file -"))?;
-        let list = self.list()?;
-        if list.is_empty() && !input.may_bring_labels() {
+        let labelling = self.labelling()?;
+        if labelling.list.is_empty() && !input.may_bring_labels() {
             return Err(LabelSet::none_given());
         }
-        let labelling = Labelling {
-            list,
+        Ok((inputs, labelling))
+    }
+
+    /// Whether the person said what labels are asked by.
+    pub(super) fn name_templates(&self) -> bool {
+        !self.template.is_empty() || self.templates.is_some()
+    }
+
+    /// Checks the labels alone, of which there may be none.
+    pub(super) fn labelling(&self) -> Result<Labelling> {
+        Ok(Labelling {
+            list: self.list()?,
             templates: self.templates()?,
             combine: match self.combine {
                 CombineName::Mean => Combine::Mean,
@@ -96,8 +106,7 @@ impl LabelFlags {
             } else {
                 Grouping::None
             },
-        };
-        Ok((inputs, labelling))
+        })
     }
 
     /// All flags' labels, in the order `--labels`, `--label`, `--labels-file`.

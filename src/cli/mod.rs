@@ -6,6 +6,7 @@ mod bench;
 mod classify;
 mod completions;
 mod embed;
+mod eval;
 mod explain;
 mod find_model;
 mod held;
@@ -61,6 +62,7 @@ struct VerbosityFlags {
 enum Command {
     Classify(classify::Args),
     Embed(embed::Args),
+    Eval(eval::Args),
     Sort(sort::Args),
     Tokens(tokens::Args),
     #[cfg(feature = "train")]
@@ -95,6 +97,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Classify(args) => classify::run(&args, report),
         Command::Embed(args) => embed::run(&args, report),
+        Command::Eval(args) => eval::run(&args, report),
         Command::Sort(args) => sort::run(&args, report),
         Command::Tokens(args) => tokens::run(&args, report),
         #[cfg(feature = "train")]

@@ -1,14 +1,14 @@
 //! Runs pictures through the pipeline and the model: what `classify`, `embed` and `sort` have in common.
 
 use longclip::Error;
-use longclip::input::{Inputs, Item, Items};
+use longclip::input::{Item, Items, SkippedCounts};
 use longclip::model::LongClip;
 use longclip::output::{self, Progress};
 use longclip::pipeline::{self, Prepared};
 use longclip::preprocess::{Picture, Pixels, Preprocess};
 
 use super::interrupt::stop_on_interrupt;
-use super::progress::{ProgressLine, Results};
+use super::progress::{Expected, ProgressLine, Results};
 use super::report::{Exit, Report};
 use super::tally::{Ended, Tally};
 
@@ -106,16 +106,16 @@ impl Run<'_> {
         })
     }
 
-    /// Runs `items`, which are those of `inputs` behind what is held already, and says what came of them.
+    /// Runs `items`, which are those `expected` behind what is held already, and says what came of them.
     pub(super) fn over(
         self,
-        inputs: &Inputs,
+        expected: Expected<'_>,
         items: Items,
         held: Progress,
         sink: &mut dyn Sink,
     ) -> anyhow::Result<(Ended, Exit)> {
         let mut tally = Tally::new(self.report, self.most_failures);
-        let mut progress = ProgressLine::begin(self.report, inputs, held.n_records, self.results);
+        let mut progress = ProgressLine::begin(self.report, &expected, held.n_records, self.results);
         let stop = stop_on_interrupt();
         let (preprocess, thumbnails, pictures) = (self.preprocess.clone(), self.thumbnails, self.pictures);
         let prepare = move |item: &Item, bytes: &[u8]| {
@@ -144,7 +144,11 @@ impl Run<'_> {
             Err(Halt::TooManyFailed) => Ended::TooManyFailed,
             Err(Halt::Broken(error)) => return Err(error),
         };
-        let exit = tally.sum_up(ended, held, &inputs.options.skipped.counts());
+        let skipped = match expected {
+            Expected::Of(inputs) => inputs.options.skipped.counts(),
+            Expected::Exactly(_) => SkippedCounts::default(),
+        };
+        let exit = tally.sum_up(ended, held, &skipped);
         Ok((ended, exit))
     }
 

@@ -24,12 +24,16 @@ pub(super) struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// Begins to count `inputs` on a thread of its own. `results_on_terminal`: they are progress enough there.
-    pub(super) fn begin(report: Report, inputs: &Inputs, n_held: u64, results: Results) -> Self {
+    /// Begins to count what is expected, on a thread of its own.
+    pub(super) fn begin(report: Report, expected: &Expected<'_>, n_held: u64, results: Results) -> Self {
         let total = Arc::new(OnceLock::new());
-        if report.verbosity() > Verbosity::Quiet {
-            let (inputs, total) = (inputs.clone(), Arc::clone(&total));
-            thread::spawn(move || inputs.count().map(|count| total.set(count)));
+        match expected {
+            Expected::Of(inputs) if report.verbosity() > Verbosity::Quiet => {
+                let (inputs, total) = (Inputs::clone(inputs), Arc::clone(&total));
+                thread::spawn(move || inputs.count().map(|count| total.set(count)));
+            }
+            Expected::Of(_) => {}
+            Expected::Exactly(n) => drop(total.set(*n)),
         }
         let is_drawn =
             report.verbosity() > Verbosity::Quiet && io::stderr().is_terminal() && results == Results::Elsewhere;
@@ -75,6 +79,14 @@ impl ProgressLine {
             bar.finish_and_clear();
         }
     }
+}
+
+/// How many pictures there are.
+pub(super) enum Expected<'a> {
+    /// As many as these have; what they passed over is told in the end.
+    Of(&'a Inputs),
+    /// So many.
+    Exactly(u64),
 }
 
 /// Where results go.

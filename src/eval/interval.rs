@@ -40,8 +40,9 @@ fn wilson_of_share(p: f64, n: f64) -> Estimate {
     let whole = 1.0 + Z * Z / n;
     Estimate {
         value: p,
-        low: ((middle - half) / whole).max(0.0),
-        high: ((middle + half) / whole).min(1.0),
+        // Without rounding, none and all are ends of their own.
+        low: if p == 0.0 { 0.0 } else { (middle - half) / whole },
+        high: if p == 1.0 { 1.0 } else { (middle + half) / whole },
     }
 }
 

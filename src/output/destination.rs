@@ -46,7 +46,7 @@ impl Destination {
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && is_file(&file) {
             return Err(Error::usage(
                 format!("`{}` is being written by another run", path.display()),
-                "wait for its end, or name another `--output`",
+                "wait for its end, or name another file",
             ));
         }
         Ok(Destination::new(Out::File(file), Place::Growing(path.to_owned())))

@@ -18,7 +18,7 @@ use super::label_flags::LabelFlags;
 use super::labelling::Grouping;
 use super::model_flags::ModelFlags;
 use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
-use super::progress;
+use super::progress::{self, Expected};
 use super::report::Report;
 use super::run_flags::RunFlags;
 use super::score_flags::ScoreFlags;
@@ -124,7 +124,7 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
         results: progress::Results::OnTerminal,
         report,
     };
-    let (_, exit) = run.over(&inputs, inputs.items(), Progress::default(), &mut sorter)?;
+    let (_, exit) = run.over(Expected::Of(&inputs), inputs.items(), Progress::default(), &mut sorter)?;
     Ok(exit)
 }
 

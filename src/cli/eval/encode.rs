@@ -1,0 +1,180 @@
+//! Encodes the pictures of an evaluation through the pipeline, into embeddings that an interrupted run goes on with.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use longclip::eval::{Embeddings, Origin, Picture, fingerprint};
+use longclip::input::Item;
+use longclip::model::LongClip;
+use longclip::output::Progress;
+
+use crate::cli::input_flags::PictureFlags;
+use crate::cli::model_flags::ModelFlags;
+use crate::cli::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
+use crate::cli::progress::{Expected, Results};
+use crate::cli::report::{Exit, Report};
+use crate::cli::run_flags::RunFlags;
+use crate::cli::tally::Ended;
+
+/// How pictures are encoded, and where their embeddings are kept.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct EncodeFlags {
+    /// Keep the pictures' embeddings in a file: a run with the same model and data goes on with what it holds
+    #[arg(long, value_name = "FILE", help_heading = "Run")]
+    pub(super) embeddings: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) run: RunFlags,
+    #[command(flatten)]
+    pub(super) pictures: PictureFlags,
+}
+
+/// A model, with what it was asked for by.
+pub(super) struct Loaded<'a> {
+    pub(super) model: &'a LongClip,
+    pub(super) name: &'a str,
+    pub(super) flags: &'a ModelFlags,
+}
+
+/// What is encoded.
+pub(super) struct Data<'a> {
+    /// The data as named.
+    pub(super) name: String,
+    pub(super) pictures: &'a [Picture],
+}
+
+/// What came of a data set's pictures.
+pub(super) struct Encoded {
+    /// A row for each that could be read.
+    pub(super) embeddings: Embeddings,
+    /// Those that could not.
+    pub(super) n_failed: usize,
+    /// How fast this run was; none where all was there already.
+    pub(super) images_per_s: Option<f64>,
+    pub(super) ended: Ended,
+    /// What the pictures mean for the exit code.
+    pub(super) exit: Exit,
+}
+
+impl EncodeFlags {
+    /// Encodes what `kept` doesn't hold yet; says how far it is, and what could not be read.
+    pub(super) fn encode(
+        &self,
+        loaded: &Loaded<'_>,
+        data: &Data<'_>,
+        kept: Option<&Path>,
+        report: Report,
+    ) -> anyhow::Result<Encoded> {
+        let mut embeddings = self.open(loaded, data, kept, report)?;
+        let mut seen = HashSet::new();
+        let is_missing =
+            |picture: &&Picture| embeddings.get(picture.name()).is_none() && seen.insert(picture.name().to_owned());
+        let missing: Vec<Picture> = data.pictures.iter().filter(is_missing).cloned().collect();
+        let n_held = embeddings.len();
+        if missing.is_empty() {
+            report.note(format!("the embeddings of all {n_held} pictures are kept already"));
+            return Ok(Encoded {
+                embeddings,
+                n_failed: 0,
+                images_per_s: None,
+                ended: Ended::AtTheEnd,
+                exit: Exit::Done,
+            });
+        }
+        let run = Run {
+            model: loaded.model,
+            preprocess: self.pictures.apply(loaded.model.preprocess()),
+            settings: self.run.pipeline(loaded.flags, loaded.model),
+            most_failures: self.run.most_failures(),
+            thumbnails: Thumbnails::None,
+            pictures: Pictures::Forgotten,
+            results: Results::Elsewhere,
+            report,
+        };
+        let held = Progress {
+            n_records: n_held as u64,
+            ..Progress::default()
+        };
+        let began = Instant::now();
+        let mut keeper = Keeper {
+            embeddings: &mut embeddings,
+            n_done: 0,
+            n_failed: 0,
+        };
+        let expected = Expected::Exactly((n_held + missing.len()) as u64);
+        let items = missing.into_iter().map(|picture| picture.item());
+        let (ended, exit) = run.over(expected, Box::new(items), held, &mut keeper)?;
+        let (n_done, n_failed) = (keeper.n_done, keeper.n_failed);
+        if let (Ended::Interrupted, Some(kept)) = (ended, kept) {
+            report.note(format!(
+                "`{}` keeps what was encoded; the same command goes on with it",
+                kept.display()
+            ));
+        }
+        Ok(Encoded {
+            embeddings,
+            n_failed,
+            images_per_s: Some(n_done as f64 / began.elapsed().as_secs_f64().max(1e-9)),
+            ended,
+            exit,
+        })
+    }
+
+    fn open(
+        &self,
+        loaded: &Loaded<'_>,
+        data: &Data<'_>,
+        kept: Option<&Path>,
+        report: Report,
+    ) -> longclip::Result<Embeddings> {
+        let embed_dim = loaded.model.sizes().embed_dim;
+        let Some(kept) = kept else {
+            return Ok(Embeddings::in_memory(embed_dim));
+        };
+        let origin = Origin {
+            model: loaded.name.to_owned(),
+            identity: loaded.model.text_identity(),
+            dtype: loaded.flags.dtype_name(),
+            reading: self.pictures.reading().to_owned(),
+            data: data.name.clone(),
+            n_pictures: data.pictures.len(),
+            fingerprint: fingerprint(data.pictures),
+        };
+        let embeddings = Embeddings::open(kept, &origin, embed_dim)?;
+        if embeddings.dropped_bytes() > 0 {
+            report.note(format!(
+                "the last {} bytes of `{}` were no whole record; what they were of is encoded again",
+                embeddings.dropped_bytes(),
+                kept.display()
+            ));
+        }
+        Ok(embeddings)
+    }
+}
+
+/// Keeps each embedding as it comes.
+struct Keeper<'a> {
+    embeddings: &'a mut Embeddings,
+    n_done: usize,
+    n_failed: usize,
+}
+
+impl Sink for Keeper<'_> {
+    fn take(&mut self, item: Item, seen: longclip::Result<Seen>) -> anyhow::Result<Verdict> {
+        match seen {
+            Ok(seen) => {
+                self.embeddings.add(&item.name.to_string(), &seen.embedding)?;
+                self.n_done += 1;
+                Ok(Verdict::Done)
+            }
+            Err(error) => {
+                self.n_failed += 1;
+                Ok(Verdict::Failed(error))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        Ok(self.embeddings.flush()?)
+    }
+}

@@ -1,0 +1,40 @@
+//! `longclip eval`: how well a model does on a person's own data; a file a task.
+
+mod encode;
+mod zeroshot;
+
+use clap::{Subcommand, ValueEnum};
+
+use super::Outcome;
+use super::report::Report;
+
+/// Measure how well a model does on your data
+#[derive(Debug, clap::Args)]
+#[command(
+    subcommand_required = true,
+    after_help = "Examples:\n  longclip eval zeroshot --data photos/\n  longclip eval zeroshot --data photos/ --template \"a photo of a {}.\" --format json"
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Zeroshot(zeroshot::Args),
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For programs, with the keys of CLIP_benchmark
+    Json,
+}
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    match &args.command {
+        Command::Zeroshot(args) => zeroshot::run(args, report),
+    }
+}

@@ -1,0 +1,122 @@
+//! What `eval zeroshot` prints: a table for people, or json with the keys that CLIP_benchmark's files have.
+
+use std::io::{self, Write};
+
+use longclip::eval::interval::Estimate;
+use longclip::eval::zeroshot::{Confusion, Measures, N_BINS, N_RESAMPLES};
+use serde_json::{Value, json};
+
+use super::Format;
+
+/// Pairs that are shown.
+const PAIRS: usize = 10;
+
+/// What there is to tell.
+pub(super) struct Told<'a> {
+    pub(super) model: &'a str,
+    pub(super) dtype: String,
+    pub(super) data: &'a str,
+    pub(super) about: &'a str,
+    /// What classes are asked by, in words.
+    pub(super) prompts: &'a str,
+    pub(super) labels: &'a [String],
+    pub(super) measures: &'a Measures,
+    pub(super) n_failed: usize,
+    pub(super) images_per_s: Option<f64>,
+    pub(super) seed: u64,
+}
+
+impl Told<'_> {
+    pub(super) fn print(&self, format: Format) -> io::Result<()> {
+        let text = match format {
+            Format::Table => self.table(),
+            Format::Json => serde_json::to_string_pretty(&self.json()).map_err(io::Error::other)? + "\n",
+        };
+        io::stdout().write_all(text.as_bytes())
+    }
+
+    fn table(&self) -> String {
+        let Measures { acc1, acc5, .. } = self.measures;
+        let mut text = format!(
+            "{} in {}, on {} ({})\n{} pictures, {} classes; asked by {}\n\n",
+            self.model,
+            self.dtype,
+            self.data,
+            self.about,
+            self.measures.n_pictures,
+            self.measures.n_classes,
+            self.prompts
+        );
+        text += &row("top-1", Some(acc1), "95 %: Wilson");
+        text += &row("top-5", acc5.as_ref(), "95 %: Wilson");
+        text += &row(
+            "mean per-class recall",
+            Some(&self.measures.mean_per_class_recall),
+            &format!("95 %: {N_RESAMPLES} resamples within classes, seed {}", self.seed),
+        );
+        text += &format!(
+            "{:<24}{:>7.4}  {N_BINS} bins\n",
+            "calibration error", self.measures.calibration_error
+        );
+        if let Some(rate) = self.images_per_s {
+            text += &format!("{:<24}{rate:>7.1}  images/s\n", "speed");
+        }
+        if !self.measures.confusions.is_empty() {
+            text += "\ntaken for another most often\n";
+        }
+        for Confusion { truth, predicted, n } in self.measures.confusions.iter().take(PAIRS) {
+            text += &format!("{n:>7}  {} as {}\n", self.labels[*truth], self.labels[*predicted]);
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        let measures = self.measures;
+        let interval = |estimate: &Estimate| json!([estimate.low, estimate.high]);
+        let pair = |found: &Confusion| {
+            json!({
+                "class": self.labels[found.truth],
+                "predicted": self.labels[found.predicted],
+                "n": found.n,
+            })
+        };
+        json!({
+            "dataset": self.data,
+            "model": self.model,
+            "pretrained": self.model,
+            "dtype": self.dtype,
+            "task": "zeroshot_classification",
+            "language": "en",
+            "metrics": {
+                "acc1": measures.acc1.value,
+                "acc5": measures.acc5.map(|acc5| acc5.value),
+                "mean_per_class_recall": measures.mean_per_class_recall.value,
+                "expected_calibration_error": measures.calibration_error,
+            },
+            "intervals_95": {
+                "acc1": interval(&measures.acc1),
+                "acc5": measures.acc5.as_ref().map(interval),
+                "mean_per_class_recall": interval(&measures.mean_per_class_recall),
+            },
+            "n_pictures": measures.n_pictures,
+            "n_failed": self.n_failed,
+            "n_classes": measures.n_classes,
+            "prompts": self.prompts,
+            "seed": self.seed,
+            "images_per_s": self.images_per_s,
+            "confusions": measures.confusions.iter().take(PAIRS).map(pair).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn row(name: &str, estimate: Option<&Estimate>, interval: &str) -> String {
+    match estimate {
+        Some(Estimate { value, low, high }) => format!(
+            "{name:<24}{:>5.1} %  {:.1} to {:.1} %  ({interval})\n",
+            100.0 * value,
+            100.0 * low,
+            100.0 * high
+        ),
+        None => format!("{name:<24}{:>7}  fewer than 5 classes\n", "-"),
+    }
+}

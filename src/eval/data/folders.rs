@@ -1,0 +1,82 @@
+//! A folder with a folder of pictures for each class: the class is the folder's name, an underscore read as a space.
+//!
+//! Pictures are found as `classify` finds them, at any depth: in byte order, hidden ones passed over. A folder without a
+//! picture is a class too, which pictures may be taken for.
+
+use std::path::Path;
+
+use super::{Class, DataSet, Sample, Truth, compared};
+use crate::error::{Error, Result};
+use crate::eval::Picture;
+use crate::input::{Content, InputOptions, Inputs, Source};
+
+pub(super) fn open(path: &Path) -> Result<DataSet> {
+    let inputs = Inputs {
+        sources: vec![Source::Named(path.to_owned())],
+        options: InputOptions::default(),
+    };
+    let mut data = DataSet {
+        about: "a folder a class".into(),
+        samples: Vec::new(),
+        classes: classes(path)?,
+        templates: Vec::new(),
+        unusable: Vec::new(),
+    };
+    for item in inputs.items() {
+        let name = item.name.to_string();
+        match item.content {
+            Content::File(picture) => match class_key(path, &picture) {
+                Some(key) => data.samples.push(Sample {
+                    place: format!("`{name}`"),
+                    truth: Truth::Name(key),
+                    picture: Picture::file(picture),
+                }),
+                None => data.leave_out(name, "it lies beside the folders of the classes, and so has no class"),
+            },
+            Content::Nothing(Some(error)) => data.unusable.push(super::Unusable { place: name, error }),
+            _ => {}
+        }
+    }
+    Ok(data)
+}
+
+impl DataSet {
+    /// Something of the data that can't be used.
+    pub(super) fn leave_out(&mut self, place: String, problem: impl Into<String>) {
+        let error = Error::Sample {
+            name: place.clone(),
+            problem: problem.into(),
+        };
+        self.unusable.push(super::Unusable { place, error });
+    }
+}
+
+/// The folders, in byte order of their names.
+fn classes(path: &Path) -> Result<Vec<Class>> {
+    let unreadable = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut keys = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let key = entry.file_name().to_string_lossy().into_owned();
+        if entry.path().is_dir() && !key.starts_with('.') {
+            keys.push(key);
+        }
+    }
+    keys.sort_unstable();
+    let class = |key: String| Class {
+        name: compared(&key),
+        key,
+    };
+    Ok(keys.into_iter().map(class).collect())
+}
+
+/// The first folder between `root` and the picture; a picture in `root` itself has none.
+fn class_key(root: &Path, picture: &Path) -> Option<String> {
+    let mut parts = picture.strip_prefix(root).ok()?.components();
+    let first = parts.next()?;
+    parts.next()?;
+    Some(first.as_os_str().to_string_lossy().into_owned())
+}
