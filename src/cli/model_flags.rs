@@ -41,8 +41,9 @@ pub(super) struct ModelFlags {
     upstream_rounding: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Dtype {
+/// A number type as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Dtype {
     F32,
     Bf16,
     F16,
@@ -53,6 +54,13 @@ enum Dtype {
 enum ActivationName {
     QuickGelu,
     Gelu,
+}
+
+/// Whether a 77-row position table becomes one of 248.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stretch {
+    AsAlways,
+    Never,
 }
 
 impl ModelFlags {
@@ -77,6 +85,22 @@ impl ModelFlags {
         ));
         let model = LongClip::from_checkpoint(checkpoint, &self.model_options()?)?;
         Ok((model, found.name))
+    }
+
+    /// The flags of another model that is computed as this one: this one's own name and number type where none is given.
+    pub(super) fn other(&self, model: Option<&str>, dtype: Option<Dtype>, stretch: Stretch) -> ModelFlags {
+        ModelFlags {
+            model: model.map_or_else(|| self.model.clone(), |name| Some(name.to_owned())),
+            dtype: dtype.unwrap_or(self.dtype),
+            no_stretch: stretch == Stretch::Never || (model.is_none() && self.no_stretch),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the same model is asked for, to be computed in the same way.
+    pub(super) fn is_same_as(&self, other: &ModelFlags) -> bool {
+        let asked = |flags: &ModelFlags| (flags.model.clone(), flags.dtype, flags.no_stretch);
+        asked(self) == asked(other)
     }
 
     /// The number type as typed.

@@ -25,6 +25,7 @@ mod properties;
 mod real_sizes;
 mod reference;
 mod resume;
+mod retrieval;
 mod scores;
 mod sort;
 mod tokens;

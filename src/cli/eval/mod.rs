@@ -1,6 +1,9 @@
 //! `longclip eval`: how well a model does on a person's own data; a file a task.
 
+mod compare;
 mod encode;
+mod retrieval;
+mod texts;
 mod zeroshot;
 
 use clap::{Subcommand, ValueEnum};
@@ -12,7 +15,7 @@ use super::report::Report;
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,
-    after_help = "Examples:\n  longclip eval zeroshot --data photos/\n  longclip eval zeroshot --data photos/ --template \"a photo of a {}.\" --format json"
+    after_help = "Examples:\n  longclip eval zeroshot --data photos/\n  longclip eval zeroshot --data photos/ --template \"a photo of a {}.\" --format json\n  longclip eval retrieval --data pairs.ndjson"
 )]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -22,6 +25,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Zeroshot(zeroshot::Args),
+    Retrieval(retrieval::Args),
 }
 
 /// How results are printed.
@@ -36,5 +40,6 @@ enum Format {
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     match &args.command {
         Command::Zeroshot(args) => zeroshot::run(args, report),
+        Command::Retrieval(args) => retrieval::run(args, report),
     }
 }

@@ -8,7 +8,6 @@
 
 use super::lengths::Encode;
 use super::ranks::Belonging;
-use crate::error::Result;
 use crate::model::{ImageEmbeddings, TextEmbeddings};
 use crate::text::{ContextLength, Tokenizer, sentences};
 
@@ -60,13 +59,13 @@ impl Monotonicity {
 ///
 /// # Errors
 /// Those of `encode`.
-pub fn monotonicity(
+pub fn monotonicity<E>(
     context: ContextLength,
     captions: &[&str],
     images: &ImageEmbeddings,
     belonging: &Belonging,
-    encode: &mut Encode<'_>,
-) -> Result<Monotonicity> {
+    encode: &mut Encode<'_, E>,
+) -> Result<Monotonicity, E> {
     let beginnings: Vec<Vec<Vec<u32>>> = captions.iter().map(|caption| beginnings(caption, context)).collect();
     let all: Vec<Vec<u32>> = beginnings
         .iter()
@@ -184,7 +183,7 @@ mod tests {
     #[test]
     fn shares_and_means_are_over_captions_with_two_sentences_or_more() {
         // Texts are their number of tokens; the picture looks at long ones.
-        let mut encode = |ids: &[Vec<u32>]| {
+        let mut encode = |ids: &[Vec<u32>]| -> Result<TextEmbeddings, ()> {
             let rows = ids.iter().flat_map(|ids| [1.0, ids.len() as f32]);
             Ok(TextEmbeddings(Embeddings::new(rows.collect(), 2)))
         };

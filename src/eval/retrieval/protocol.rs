@@ -47,7 +47,7 @@ impl Protocol {
         let ids: Vec<&[u32]> = tokens.iter().map(|tokens| tokens.ids()).collect();
         Protocol {
             kind: pairs.kind.name(),
-            selection: selection(options),
+            selection: selection(options, pairs.pictures.len()),
             n_pictures: pairs.pictures.len(),
             n_captions: tokens.len(),
             captions_per_picture: pairs.captions_per_picture,
@@ -61,29 +61,26 @@ impl Protocol {
 
     /// In one line.
     pub fn line(&self) -> String {
-        let captions = match self.captions_per_picture {
-            PerPicture::All => format!("all their {} captions", self.n_captions),
-            PerPicture::AtMost(n) => format!("{} captions, at most {n} of a picture", self.n_captions),
+        let per_picture = match self.captions_per_picture {
+            PerPicture::All => "all of each picture".to_owned(),
+            PerPicture::AtMost(n) => format!("at most {n} of a picture"),
         };
         let mut line = format!(
-            "{}, {} ({}), {captions}, {}, {} of them cut at {} tokens",
+            "{}: {}, {} ({per_picture}), {}, {} cut at {} tokens",
             self.kind,
             self.selection,
-            counted(self.n_pictures, "picture"),
+            counted(self.n_captions, "caption"),
             self.part,
             self.n_cut,
             self.context.get()
         );
         if self.n_alike > 0 {
-            line += &format!(
-                ", {} that read as another picture's (only a picture's own counts)",
-                counted(self.n_alike, "caption")
-            );
+            line += &format!(", {} that read as another picture's", counted(self.n_alike, "caption"));
         }
         if self.n_left_out > 0 {
             line += &format!(", {} left out", counted(self.n_left_out, "unusable thing"));
         }
-        line + "; " + TIES
+        line
     }
 
     /// By names.
@@ -107,12 +104,13 @@ impl Protocol {
     }
 }
 
-fn selection(options: &PairOptions) -> String {
+fn selection(options: &PairOptions, n_pictures: usize) -> String {
+    let pictures = counted(n_pictures, "picture");
     match (&options.split, options.first) {
-        (None, None) => "all pictures".to_owned(),
-        (Some(split), None) => format!("split `{split}`"),
-        (None, Some(n)) => format!("the first {n}"),
-        (Some(split), Some(n)) => format!("the first {n} of split `{split}`"),
+        (None, None) => format!("all {pictures}"),
+        (Some(split), None) => format!("{pictures} of split `{split}`"),
+        (None, Some(_)) => format!("the first {pictures}"),
+        (Some(split), Some(_)) => format!("the first {pictures} of split `{split}`"),
     }
 }
 
@@ -184,8 +182,7 @@ mod tests {
         let protocol = Protocol::new(&pairs(&[&["A cat."], &["A dog."]]), &options, ContextLength::LONG);
         assert_eq!(
             protocol.line(),
-            "COCO captions, the first 2 of split `test` (2 pictures), 2 captions, at most 5 of a picture, whole captions, 0 of them \
-             cut at 248 tokens; of equal similarities the earlier one in the data comes first"
+            "COCO captions: the first 2 pictures of split `test`, 2 captions (at most 5 of a picture), whole captions, 0 cut at 248 tokens"
         );
     }
 }

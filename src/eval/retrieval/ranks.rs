@@ -77,6 +77,18 @@ pub struct Ranks {
     pub image_to_text: Vec<Place>,
 }
 
+impl Ranks {
+    /// The pictures whose captions come latest, at most `n`, the worst first; those whose caption comes first are not among
+    /// them.
+    pub fn worst_pictures(&self, n: usize) -> Vec<usize> {
+        let places = &self.image_to_text;
+        let mut worst: Vec<usize> = (0..places.len()).filter(|i| places[*i].rank > 0).collect();
+        worst.sort_by_key(|i| std::cmp::Reverse(places[*i].rank));
+        worst.truncate(n);
+        worst
+    }
+}
+
 /// Lets each caption look for its picture and each picture for any of its captions.
 ///
 /// # Panics

@@ -40,18 +40,16 @@ impl Way {
 }
 
 /// How often a right one was among the first k.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Recall {
     /// Which way was looked.
     pub way: Way,
     /// How many of the first count.
     pub k: usize,
-    /// How often one was among them.
-    pub n_found: usize,
-    /// How often was looked.
-    pub n_asked: usize,
     /// The share, 0 to 1.
     pub share: Estimate,
+    /// What each picture with its captions adds to it.
+    pub hits: Vec<Hits>,
 }
 
 /// What one picture and its captions add to a recall.
@@ -64,7 +62,7 @@ pub struct Hits {
 }
 
 /// What each picture with its captions adds to R@k.
-pub fn hits(ranks: &Ranks, belonging: &Belonging, way: Way, k: usize) -> Vec<Hits> {
+fn hits(ranks: &Ranks, belonging: &Belonging, way: Way, k: usize) -> Vec<Hits> {
     let count = |places: &[Place]| Hits {
         n_found: places.iter().filter(|place| place.rank < k).count() as u32,
         n_asked: places.len() as u32,
@@ -82,12 +80,12 @@ pub fn recalls(ranks: &Ranks, belonging: &Belonging, ks: &[usize]) -> Vec<Recall
     pairs
         .map(|(way, k)| {
             let hits = hits(ranks, belonging, way, k);
+            let clusters: Vec<(u32, u32)> = hits.iter().map(|hits| (hits.n_found, hits.n_asked)).collect();
             Recall {
                 way,
                 k,
-                n_found: hits.iter().map(|hits| hits.n_found as usize).sum(),
-                n_asked: hits.iter().map(|hits| hits.n_asked as usize).sum(),
-                share: clustered(&hits.iter().map(|hits| (hits.n_found, hits.n_asked)).collect::<Vec<_>>()),
+                share: clustered(&clusters),
+                hits,
             }
         })
         .collect()
@@ -115,9 +113,16 @@ mod tests {
             image_to_text: places(&[9, 10]),
         };
         let found = recalls(&ranks, &belonging, &[1, 5, 10]);
-        let counts: Vec<(String, usize, usize)> = found
+        let sum = |recall: &Recall, of: fn(&Hits) -> u32| recall.hits.iter().map(of).sum::<u32>();
+        let counts: Vec<(String, u32, u32)> = found
             .iter()
-            .map(|recall| (recall.way.key(recall.k), recall.n_found, recall.n_asked))
+            .map(|recall| {
+                (
+                    recall.way.key(recall.k),
+                    sum(recall, |hits| hits.n_found),
+                    sum(recall, |hits| hits.n_asked),
+                )
+            })
             .collect();
         let expected = [
             ("image_retrieval_recall@1", 1, 3),

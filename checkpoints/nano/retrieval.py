@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""What stretching and training bring for long captions: nano as a CLIP of 77 tokens, stretched to 248, and trained on long captions.
+
+    cargo build --release
+    checkpoints/nano/train/prepare.py --out nano-data --scenes 60000 --jobs 2      # see train/README.md; makes the same pictures each time
+    checkpoints/nano/retrieval.py --data nano-data --out retrieval --longclip target/release/longclip
+
+Trains nano as train/ablation.py does (two minutes; --trained FILE takes a model that is there), then asks `longclip eval retrieval` about
+scenes that no training saw, with their long and with their short captions, and prints the tables of docs/evaluate.md. Every number is
+one that the program printed. Run again, it goes on with the embeddings that are kept in the folder of --out.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "train"))
+LENGTHS = "5,10,20,40,77,120,160,248"
+WAYS = {"text to image": "image_retrieval_recall@", "image to text": "text_retrieval_recall@"}
+
+
+def scenes(opt):
+    path = os.path.join(opt.out, "scenes.ndjson")
+    with open(os.path.join(opt.data, "val.ndjson")) as lines:
+        records = [record for record in map(json.loads, lines) if record["source"] == "scenes"][:opt.scenes]
+    with open(path, "w") as file:
+        file.writelines(json.dumps(dict(record, path=os.path.abspath(os.path.join(opt.data, record["path"])))) + "\n" for record in records)
+    return path
+
+
+def trained(opt):
+    if opt.trained:
+        return opt.trained
+    import ablation  # needs numpy
+
+    with_defaults = argparse.Namespace(data=opt.data, out=opt.out, longclip=opt.longclip, base=opt.nano, steps=30, batch=128, lr="5e-5", logit_scale="3.1733")
+    rows = ablation.records(with_defaults, "train", "scenes", 30000, 1) + ablation.records(with_defaults, "train", "cifar10", 10000, 1)
+    ablation.write(os.path.join(opt.out, "train.ndjson"), rows)
+    return ablation.train(with_defaults, "both", [])[0]
+
+
+def evaluate(opt, data, field, model, kept, *more):
+    """Against nano as it is for 77 tokens, on the same scenes."""
+    command = [opt.longclip, "eval", "retrieval", "--data", data, "--text-field", field, "--model", model, "--compare", opt.nano, "--compare-no-stretch",
+               "--embeddings", os.path.join(opt.out, kept), "--format", "json", *more]
+    print("$", " ".join(command), file=sys.stderr, flush=True)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def percent(value):
+    return f"{100 * value:.1f} %"
+
+
+def cell(told, key):
+    """A value with its difference to 77 tokens; bold where that is real."""
+    difference = told["compare"]["differences"][key]
+    low, high = difference["interval_95"]
+    text = f"{percent(told['metrics'][key])} ({100 * difference['value']:+.1f}; {100 * low:+.1f} to {100 * high:+.1f})"
+    return f"**{text}**" if difference["real"] else text
+
+
+def main(opt):
+    os.makedirs(opt.out, exist_ok=True)
+    data, models = scenes(opt), {"stretched": opt.nano, "trained": trained(opt)}
+    found = {(field, name): evaluate(opt, data, field, model, f"{field}-{name}", "--sweep-length", LENGTHS, "--monotone")
+             for field in ("long", "short") for name, model in models.items()}
+    print("| captions | | 77 tokens | stretched | stretched and trained |\n| --- | --- | ---: | ---: | ---: |")
+    for field in ("long", "short"):
+        told = [found[field, name] for name in models]
+        for way, key in WAYS.items():
+            for k in (1, 5, 10):
+                print(f"| {field} | {way} R@{k} | {percent(told[0]['compare']['metrics'][key + str(k)])} | {' | '.join(cell(t, key + str(k)) for t in told)} |")
+    print(f"\n| tokens kept of {told[0]['protocol']['n_captions']} long captions | cut | 77 tokens | stretched | stretched and trained |\n| ---: | ---: | ---: | ---: | ---: |")
+    told = [found["long", name] for name in models]
+    for i, at in enumerate(told[0]["lengths"]):
+        key = f"image_retrieval_recall@1/tokens={at['tokens']}"
+        values = [told[0]["compare"]["metrics"][key], *(t["lengths"][i]["metrics"]["image_retrieval_recall@1"] for t in told)]
+        print(f"| {at['tokens']} | {at['n_cut']} | {' | '.join(map(percent, values))} |")
+    print("\n| more true sentences | 77 tokens | stretched | stretched and trained |\n| --- | ---: | ---: | ---: |")
+    for name, key in [("captions that always rise", "captions"), ("sentences that raise", "sentences"), ("mean rank correlation", "spearman")]:
+        shown = (lambda value: f"{value:+.3f}") if key == "spearman" else percent
+        values = [told[0]["compare"]["metrics"][f"monotone_{key}"], *(t["monotonicity"][key] for t in told)]
+        print(f"| {name} | {' | '.join(map(shown, values))} |")
+    protocol = told[0]["protocol"]
+    print(f"\n{protocol['n_pictures']} scenes; of their long captions {told[0]['compare']['protocol']['n_cut']} are cut at 77 tokens, {protocol['n_cut']} at 248")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="the folder that prepare.py made")
+    parser.add_argument("--out", required=True)
+    parser.add_argument("--longclip", default="target/release/longclip")
+    parser.add_argument("--nano", default=os.path.join(HERE, "../nano.safetensors"))
+    parser.add_argument("--trained", help="a model that was trained on long captions already")
+    parser.add_argument("--scenes", type=int, default=3000)
+    main(parser.parse_args())

@@ -1,0 +1,200 @@
+//! `longclip eval retrieval --data D`: how captions find their pictures, and pictures their captions.
+
+mod comparison;
+mod flags;
+mod measured;
+mod told;
+
+use longclip::eval::Picture;
+use longclip::eval::retrieval::Pairs;
+use longclip::model::LongClip;
+use longclip::{Error, Result};
+
+use self::flags::{DataFlags, MeasureFlags};
+use self::measured::{KS, Measured, Measuring};
+use self::told::Told;
+use super::Format;
+use super::compare::CompareFlags;
+use super::encode::{Data, EncodeFlags, Encoded, Loaded};
+use super::texts::Halt;
+use crate::cli::Outcome;
+use crate::cli::model_flags::ModelFlags;
+use crate::cli::report::{Exit, Report};
+use crate::cli::tally::Ended;
+
+const EXAMPLES: &str = "\
+Examples:
+  longclip eval retrieval --data pairs.ndjson
+  longclip eval retrieval --data Urban1k/ --model longclip-b --sweep-length 5,10,20,40,80,160,248
+  longclip eval retrieval --data annotations/captions_val2017.json --images val2017/ --format json
+  longclip eval retrieval --data pairs.ndjson --monotone --compare longclip-b --embeddings kept
+
+Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a list, and `image`, `long` and `caption` are names for the same.
+Exit codes: 0 all measured, 1 measured without what can't be used, 2 nothing could be done, 130 interrupted.";
+
+/// Measure retrieval: R@1, R@5 and R@10 from texts to pictures and back, by length, against another model
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    data: DataFlags,
+    #[command(flatten)]
+    measure: MeasureFlags,
+    #[command(flatten)]
+    compare: CompareFlags,
+    /// How results are printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
+    format: Format,
+    #[command(flatten)]
+    encode: EncodeFlags,
+    #[command(flatten)]
+    model: ModelFlags,
+}
+
+/// A model and how it is asked for.
+struct Contender {
+    flags: ModelFlags,
+    model: LongClip,
+    name: String,
+    /// What its kept embeddings are called apart by.
+    ending: Option<&'static str>,
+}
+
+impl Contender {
+    fn load(flags: ModelFlags, ending: Option<&'static str>, report: Report) -> Result<Self> {
+        let (model, name) = flags.load_named(report)?;
+        Ok(Contender {
+            flags,
+            model,
+            name,
+            ending,
+        })
+    }
+
+    fn loaded(&self) -> Loaded<'_> {
+        Loaded {
+            model: &self.model,
+            name: &self.name,
+            flags: &self.flags,
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    let options = args.data.options();
+    let mut lengths = args.measure.sweep_length.clone();
+    lengths.sort_unstable();
+    lengths.dedup();
+    let pairs = Pairs::open(&args.data.data, &options)?;
+    let mut contenders = vec![Contender::load(args.model.clone(), None, report)?];
+    if let Some(other) = args.compare.other(&args.model)? {
+        contenders.push(Contender::load(other, Some("compared"), report)?);
+    }
+    let mut encoded = Vec::new();
+    for contender in &contenders {
+        let found = args.encode_pictures(contender, &pairs, report)?;
+        if found.ended != Ended::AtTheEnd {
+            return Ok(found.exit);
+        }
+        encoded.push(found);
+    }
+    let pairs = args.without_unreadable(pairs, &encoded)?;
+    warn_of_few(pairs.pictures.len(), report);
+    let measured = contenders.iter().zip(&encoded).map(|(contender, encoded)| {
+        let measuring = Measuring {
+            loaded: contender.loaded(),
+            pairs: &pairs,
+            lengths: &lengths,
+            asks_monotone: args.measure.monotone,
+            kept: args.kept(contender, Some("texts")),
+            report,
+        };
+        measuring.measure(encoded, &options)
+    });
+    let measured: Vec<Measured> = match measured.collect() {
+        Ok(measured) => measured,
+        Err(Halt::Broken(error)) => return Err(error),
+        Err(Halt::Interrupted) => return Ok(args.interrupted(report)),
+    };
+    let told = Told {
+        data: args.data.data.display().to_string(),
+        measured: &measured,
+        bootstrap: args.compare.bootstrap(),
+        pairs: &pairs,
+    };
+    told.print(args.format)?;
+    Ok(match pairs.left_out.is_empty() {
+        true => Exit::Done,
+        false => Exit::SomeFailed,
+    })
+}
+
+/// Among few pictures all are found.
+fn warn_of_few(n_pictures: usize, report: Report) {
+    if let Some(k) = KS.iter().find(|k| n_pictures <= **k) {
+        report.warning(format!(
+            "of {n_pictures} pictures, each is among the first {k} whatever a model says: R@{k} from texts means nothing here"
+        ));
+    }
+}
+
+impl Args {
+    fn encode_pictures(&self, contender: &Contender, pairs: &Pairs, report: Report) -> anyhow::Result<Encoded> {
+        let pictures: Vec<Picture> = pairs
+            .pictures
+            .iter()
+            .map(|picture| Picture::file(picture.path.clone()))
+            .collect();
+        let data = Data {
+            name: self.data.data.display().to_string(),
+            pictures: &pictures,
+        };
+        let kept = self.kept(contender, None);
+        self.encode.encode(&contender.loaded(), &data, kept.as_deref(), report)
+    }
+
+    /// Where embeddings are kept, if they are: each model's and each kind's in a file of its own.
+    fn kept(&self, contender: &Contender, kind: Option<&str>) -> Option<std::path::PathBuf> {
+        let endings = contender.ending.into_iter().chain(kind);
+        let first = self.encode.embeddings.clone()?;
+        Some(endings.fold(first, |path, ending| longclip::eval::beside(&path, ending)))
+    }
+
+    /// The pairs whose pictures all models could read.
+    fn without_unreadable(&self, mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
+        let is_read = |name: &str| encoded.iter().all(|encoded| encoded.embeddings.get(name).is_some());
+        let n_before = pairs.pictures.len();
+        let mut unreadable = Vec::new();
+        pairs.pictures.retain(|picture| {
+            let name = picture.path.display().to_string();
+            let is_read = is_read(&name);
+            if !is_read {
+                unreadable.push(format!("`{name}` could not be read"));
+            }
+            is_read
+        });
+        let hint = match (unreadable.len(), self.data.skip_unusable) {
+            (0, _) => return Ok(pairs),
+            (n, true) if n < n_before => {
+                pairs.left_out.extend(unreadable);
+                return Ok(pairs);
+            }
+            (_, true) => "look at the errors above",
+            (_, false) => {
+                "look at the errors above; to leave such pictures out and have them counted, say `--skip-unusable`"
+            }
+        };
+        let problem = format!("{} of {n_before} pictures could not be read", unreadable.len());
+        Err(Error::usage(problem, hint))
+    }
+
+    fn interrupted(&self, report: Report) -> Exit {
+        if let Some(kept) = &self.encode.embeddings {
+            report.note(format!(
+                "`{}` keeps what was encoded; the same command goes on with it",
+                kept.display()
+            ));
+        }
+        Exit::Interrupted
+    }
+}

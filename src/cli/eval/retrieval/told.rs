@@ -1,0 +1,227 @@
+//! What `eval retrieval` prints: tables for people, or json with the keys that CLIP_benchmark's files have.
+
+use std::io::{self, Write};
+
+use longclip::eval::bootstrap::Bootstrap;
+use longclip::eval::interval::Estimate;
+use longclip::eval::retrieval::{AtLength, Pairs, Recall, TIES, Way};
+use serde_json::{Map, Value, json};
+
+use super::comparison::compare;
+use super::measured::Measured;
+use crate::cli::eval::Format;
+use crate::cli::eval::compare;
+
+/// Characters of the longest bar.
+const BAR: f64 = 30.0;
+
+/// Pictures that are told as the worst.
+const WORST: usize = 10;
+
+/// What there is to tell.
+pub(super) struct Told<'a> {
+    pub(super) data: String,
+    /// One model, or two.
+    pub(super) measured: &'a [Measured],
+    pub(super) bootstrap: Bootstrap,
+    pub(super) pairs: &'a Pairs,
+}
+
+impl Told<'_> {
+    pub(super) fn print(&self, format: Format) -> io::Result<()> {
+        let text = match format {
+            Format::Table => self.table(),
+            Format::Json => serde_json::to_string_pretty(&self.json()).map_err(io::Error::other)? + "\n",
+        };
+        io::stdout().write_all(text.as_bytes())
+    }
+
+    fn table(&self) -> String {
+        let mut text = String::new();
+        for measured in self.measured {
+            text += &format!(
+                "{} in {}, on {}\n{}\n\n",
+                measured.model,
+                measured.dtype,
+                self.data,
+                measured.protocol.line()
+            );
+            text += &recall_table(&measured.recalls);
+            text += &length_table(measured);
+            text += &monotonicity(measured);
+            if let Some(rate) = measured.images_per_s {
+                text += &format!("\nspeed: {rate:.1} images/s\n");
+            }
+            text += "\n";
+        }
+        if let [first, second] = self.measured {
+            let compared = compare(first, second, self.bootstrap);
+            let labels = labels(first, second);
+            text += &compare::table([&labels[0], &labels[1]], &compared, self.bootstrap);
+            text += "\n";
+        }
+        text += &format!("intervals of shares: 95 %, Wilson, a picture with its captions as one draw; {TIES}\n");
+        text
+    }
+
+    fn json(&self) -> Value {
+        let first = &self.measured[0];
+        let mut told = json!({
+            "dataset": self.data,
+            "model": first.model,
+            "pretrained": first.model,
+            "dtype": first.dtype,
+            "task": "zeroshot_retrieval",
+            "language": "en",
+            "metrics": by_key(&first.recalls, |recall| json!(recall.share.value)),
+            "intervals_95": by_key(&first.recalls, |recall| interval(&recall.share)),
+            "protocol": first.protocol.to_json(),
+            "images_per_s": first.images_per_s,
+        });
+        if !self.pairs.left_out.is_empty() {
+            told["left_out"] = json!(self.pairs.left_out);
+        }
+        if !first.lengths.is_empty() {
+            told["lengths"] = first.lengths.iter().map(at_length).collect();
+        }
+        if let Some(found) = &first.monotonicity {
+            told["monotonicity"] = json!({
+                "captions": found.rising_share(),
+                "sentences": found.raising_share(),
+                "spearman": found.correlation(),
+                "n_captions": found.captions.len(),
+                "n_left_out": found.n_left_out,
+            });
+        }
+        told["worst"] = self.worst(first);
+        if let [first, second] = self.measured {
+            let compared = compare(first, second, self.bootstrap);
+            told["compare"] = compare::to_json(&second.model, &second.dtype, &compared, self.bootstrap);
+            told["compare"]["protocol"] = second.protocol.to_json();
+        }
+        told
+    }
+}
+
+impl Told<'_> {
+    /// The pictures whose captions come latest, with what came first instead.
+    fn worst(&self, measured: &Measured) -> Value {
+        let captions: Vec<&str> = self.pairs.captions().collect();
+        let told = |picture_idx: usize| {
+            let place = measured.ranks.image_to_text[picture_idx];
+            let picture = &self.pairs.pictures[picture_idx];
+            json!({
+                "path": picture.path.display().to_string(),
+                "captions": picture.captions,
+                "rank": place.rank + 1,
+                "first": captions[place.first],
+                "first_cosine": place.first_similarity,
+                "own_cosine": place.own_similarity,
+            })
+        };
+        measured.ranks.worst_pictures(WORST).into_iter().map(told).collect()
+    }
+}
+
+/// What tells two models apart, where their names don't.
+fn labels(first: &Measured, second: &Measured) -> [String; 2] {
+    [first, second].map(|measured| {
+        let mut label = measured.model.clone();
+        if first.model == second.model && first.dtype != second.dtype {
+            label += &format!(", {}", measured.dtype);
+        }
+        if first.model == second.model && first.context != second.context {
+            label += &format!(", {} tokens", measured.context.get());
+        }
+        label
+    })
+}
+
+fn interval(estimate: &Estimate) -> Value {
+    json!([estimate.low, estimate.high])
+}
+
+fn by_key(recalls: &[Recall], of: impl Fn(&Recall) -> Value) -> Map<String, Value> {
+    recalls
+        .iter()
+        .map(|recall| (recall.way.key(recall.k), of(recall)))
+        .collect()
+}
+
+fn at_length(at: &AtLength) -> Value {
+    json!({
+        "tokens": at.tokens.get(),
+        "n_cut": at.n_cut,
+        "metrics": by_key(&at.recalls, |recall| json!(recall.share.value)),
+        "intervals_95": by_key(&at.recalls, |recall| interval(&recall.share)),
+    })
+}
+
+fn recall_table(recalls: &[Recall]) -> String {
+    let of_way = |way: Way| recalls.iter().filter(move |recall| recall.way == way);
+    let mut text = format!("{:<15}", "");
+    for recall in of_way(Way::TextToImage) {
+        text += &format!("{:<24}", format!("R@{}", recall.k));
+    }
+    text = text.trim_end().to_owned() + "\n";
+    for way in Way::BOTH {
+        let mut line = format!("{:<15}", way.name());
+        for recall in of_way(way) {
+            line += &format!("{:<24}", percents(&recall.share));
+        }
+        text += &format!("{}\n", line.trim_end());
+    }
+    text
+}
+
+fn percents(share: &Estimate) -> String {
+    let Estimate { value, low, high } = share;
+    format!("{:.1} % ({:.1} to {:.1})", 100.0 * value, 100.0 * low, 100.0 * high)
+}
+
+fn length_table(measured: &Measured) -> String {
+    if measured.lengths.is_empty() {
+        return String::new();
+    }
+    let mut text = "\ntokens  text to image R@1     image to text R@1     captions cut\n".to_owned();
+    let longest = measured
+        .lengths
+        .iter()
+        .map(|at| at.recalls[0].share.value)
+        .fold(f64::MIN_POSITIVE, f64::max);
+    for at in &measured.lengths {
+        let shares: Vec<&Estimate> = at.recalls.iter().map(|recall| &recall.share).collect();
+        let bar = "#".repeat((BAR * shares[0].value / longest).round() as usize);
+        let beyond = match at.tokens > measured.context {
+            true => format!("  (this model reads {})", measured.context.get()),
+            false => String::new(),
+        };
+        let line = format!(
+            "{:>6}  {:<20}  {:<20}  {:>12}  {bar}{beyond}",
+            at.tokens.get(),
+            percents(shares[0]),
+            percents(shares[1]),
+            at.n_cut
+        );
+        text += &format!("{}\n", line.trim_end());
+    }
+    text
+}
+
+fn monotonicity(measured: &Measured) -> String {
+    let Some(found) = &measured.monotonicity else {
+        return String::new();
+    };
+    if found.captions.is_empty() {
+        return "\nno caption has two sentences that the model reads: nothing can rise\n".to_owned();
+    }
+    format!(
+        "\nmore true sentences: {:.1} % of {} captions rise with every sentence, {:.1} % of added sentences raise the similarity, \
+         mean rank correlation {:+.3}; {} captions of one sentence say nothing\n",
+        100.0 * found.rising_share(),
+        found.captions.len(),
+        100.0 * found.raising_share(),
+        found.correlation(),
+        found.n_left_out
+    )
+}

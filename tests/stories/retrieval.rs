@@ -1,0 +1,353 @@
+//! Somebody measures how texts find pictures: in each published format, damaged, interrupted, against another model.
+
+use std::fs;
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::fixture::{Desk, data};
+use crate::many::with_many;
+
+/// The built-in model's result on some data.
+#[track_caller]
+fn measured(desk: &Desk, arguments: &[&str]) -> Value {
+    let fixed = ["eval", "retrieval", "--format", "json", "-q"];
+    let output = desk.output(&[&fixed[..], arguments].concat());
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // How fast it was is another number each time.
+    told["images_per_s"] = Value::Null;
+    told
+}
+
+/// Unit vectors by `longclip embed`.
+fn embedded(desk: &Desk, arguments: &[&str]) -> Vec<Vec<f64>> {
+    let fixed = ["embed", "--normalize", "--model", "nano", "-q"];
+    let vector = |record: &Value| {
+        let values = record["embedding"].as_array().unwrap();
+        values.iter().map(|value| value.as_f64().unwrap()).collect()
+    };
+    desk.records(&[&fixed[..], arguments].concat())
+        .iter()
+        .map(vector)
+        .collect()
+}
+
+fn cosine(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// R@k by sorting, of queries whose right answers are `right(query)`.
+fn recall(similarities: &[Vec<f64>], k: usize, right: impl Fn(usize, usize) -> bool) -> f64 {
+    let is_found = |(query, row): (usize, &Vec<f64>)| {
+        let mut order: Vec<usize> = (0..row.len()).collect();
+        // Equal to all digits that an f32 has; the sort is stable.
+        order.sort_by(|a, b| (row[*b] as f32).total_cmp(&(row[*a] as f32)));
+        order[..k.min(row.len())].iter().any(|answer| right(query, *answer))
+    };
+    similarities.iter().enumerate().filter(|row| is_found(*row)).count() as f64 / similarities.len() as f64
+}
+
+#[test]
+fn several_captions_a_picture_are_counted_as_clip_benchmark_counts_them() {
+    let desk = Desk::new();
+    let pairs = fs::read_to_string(data("pairs/pairs.ndjson")).unwrap();
+    let records: Vec<Value> = pairs.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut texts = Vec::new();
+    let mut owner = Vec::new();
+    for (i, record) in records.iter().enumerate() {
+        for text in record["text"].as_array().unwrap() {
+            texts.push("--text");
+            texts.push(text.as_str().unwrap());
+            owner.push(i);
+        }
+    }
+    let texts = embedded(&desk, &texts);
+    let pictures: Vec<String> = (1..=3).map(|i| data(&format!("pairs/Urban1k/image/{i}.jpg"))).collect();
+    let pictures: Vec<&str> = pictures.iter().map(String::as_str).collect();
+    let images = embedded(&desk, &pictures);
+    let by_text: Vec<Vec<f64>> = texts
+        .iter()
+        .map(|text| images.iter().map(|image| cosine(image, text)).collect())
+        .collect();
+    let by_image: Vec<Vec<f64>> = images
+        .iter()
+        .map(|image| texts.iter().map(|text| cosine(image, text)).collect())
+        .collect();
+
+    let told = measured(&desk, &["--data", &data("pairs/pairs.ndjson"), "--model", "nano"]);
+    for k in [1, 5, 10] {
+        let (image, text) = (
+            format!("image_retrieval_recall@{k}"),
+            format!("text_retrieval_recall@{k}"),
+        );
+        let expected = (
+            recall(&by_text, k, |text, image| owner[text] == image),
+            recall(&by_image, k, |image, text| owner[text] == image),
+        );
+        let metrics = &told["metrics"];
+        assert_eq!(
+            (metrics[&image].as_f64().unwrap(), metrics[&text].as_f64().unwrap()),
+            expected,
+            "R@{k}"
+        );
+    }
+    assert_eq!(told["task"], "zeroshot_retrieval");
+    assert_eq!(
+        (&told["protocol"]["n_pictures"], &told["protocol"]["n_captions"]),
+        (&json!(3), &json!(6))
+    );
+}
+
+#[test]
+fn each_published_format_gives_a_result_that_names_its_protocol() {
+    let desk = Desk::new();
+    for (name, kind, n_captions) in [
+        ("coco/annotations/captions_val2017.json", "COCO captions", 15),
+        ("flickr30k/results_20130124.token", "Flickr30k's token file", 15),
+        ("flickr30k/results.csv", "Flickr30k's results.csv", 15),
+        ("flickr30k/dataset_flickr30k.json", "captions in Karpathy's splits", 15),
+        ("Urban1k", "folders of pictures and captions", 3),
+        ("share-captioner.json", "ShareGPT4V's json", 3),
+        ("pairs.ndjson", "records", 6),
+    ] {
+        let told = measured(&desk, &["--data", &data(&format!("pairs/{name}")), "--model", "nano"]);
+        let protocol = &told["protocol"];
+        assert_eq!(
+            (protocol["kind"].as_str().unwrap(), &protocol["n_captions"]),
+            (kind, &json!(n_captions))
+        );
+    }
+}
+
+#[test]
+fn a_table_says_what_was_measured_and_how_sure_it_is() {
+    let desk = Desk::new().and_small_model();
+    let small = data("pairs/coco/annotations/captions_val2017.json");
+    let told = desk.run(&["eval", "retrieval", "--data", &small, "--model", "small.safetensors"]);
+    assert_snapshot!(told.replace(&small, "captions_val2017.json"), @r#"
+    exit code 0
+    --- stdout
+    small.safetensors in f32, on captions_val2017.json
+    COCO captions: all 3 pictures, 15 captions (at most 5 of a picture), whole captions, 0 cut at 248 tokens
+
+                   R@1                     R@5                     R@10
+    text to image  33.3 % (9.5 to 70.5)    100.0 % (43.9 to 100.0) 100.0 % (43.9 to 100.0)
+    image to text  33.3 % (6.1 to 79.2)    66.7 % (20.8 to 93.9)   100.0 % (43.9 to 100.0)
+
+    speed: [RATE] images/s
+
+    intervals of shares: 95 %, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
+    --- stderr
+    note: 3 done, 0 failed, [RATE] images/s
+    warning: of 3 pictures, each is among the first 5 whatever a model says: R@5 from texts means nothing here
+    "#);
+}
+
+#[test]
+fn a_longer_cut_reads_more_and_more_sentences_are_told_from_fewer() {
+    let desk = Desk::new();
+    let arguments = ["--data", &data("pairs/Urban1k"), "--model", "nano"];
+    let told = measured(
+        &desk,
+        &[&arguments[..], &["--sweep-length", "248,5,20", "--monotone"]].concat(),
+    );
+    let lengths = told["lengths"].as_array().unwrap();
+    let tokens: Vec<u64> = lengths.iter().map(|at| at["tokens"].as_u64().unwrap()).collect();
+    assert_eq!(tokens, [5, 20, 248]);
+    let cut: Vec<u64> = lengths.iter().map(|at| at["n_cut"].as_u64().unwrap()).collect();
+    assert_eq!(cut, [3, 3, 0]);
+    for key in ["image_retrieval_recall@1", "text_retrieval_recall@1"] {
+        assert_eq!(
+            lengths[2]["metrics"][key], told["metrics"][key],
+            "uncut is what is measured without a cut"
+        );
+    }
+    assert_eq!(
+        (&told["monotonicity"]["n_captions"], &told["monotonicity"]["n_left_out"]),
+        (&json!(3), &json!(0))
+    );
+}
+
+#[test]
+fn damaged_data_is_refused_with_its_places_and_left_out_on_demand() {
+    let lines = [
+        r#"{"path":"cat.jpg","text":"A cat."}"#,
+        r#"{"path":"coffee.jpg","text":"A cup of coffee."}"#,
+        r#"{"path":"gone.jpg","text":"Nobody."}"#,
+        r#"{"path":"astronaut.jpg","te"#,
+    ];
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("pairs.ndjson", lines.join("\n"));
+    let run = [
+        "eval",
+        "retrieval",
+        "--data",
+        "pairs.ndjson",
+        "--model",
+        "small.safetensors",
+    ];
+    assert_snapshot!(desk.run(&run), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `pairs.ndjson` has 2 things that can't be used: line 4: it is no JSON object: EOF while parsing a string at column 27; line 3: there is no picture `gone.jpg`
+    hint: mend the data, name the pictures' folder by `--images`, or leave them out and have them counted by `--skip-unusable`
+    "#);
+    assert_snapshot!(desk.run(&[&run[..], &["--skip-unusable"]].concat()), @r#"
+    exit code 1
+    --- stdout
+    small.safetensors in f32, on pairs.ndjson
+    records: all 2 pictures, 2 captions (all of each picture), whole captions, 0 cut at 248 tokens, 2 unusable things left out
+
+                   R@1                     R@5                     R@10
+    text to image  50.0 % (9.5 to 90.5)    100.0 % (34.2 to 100.0) 100.0 % (34.2 to 100.0)
+    image to text  50.0 % (9.5 to 90.5)    100.0 % (34.2 to 100.0) 100.0 % (34.2 to 100.0)
+
+    speed: [RATE] images/s
+
+    intervals of shares: 95 %, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
+    --- stderr
+    warning: of 2 pictures, each is among the first 5 whatever a model says: R@5 from texts means nothing here
+    "#);
+}
+
+#[test]
+fn a_picture_that_cant_be_decoded_is_no_smaller_benchmark_in_silence() {
+    let lines = [
+        r#"{"path":"cat.jpg","text":"A cat."}"#,
+        r#"{"path":"broken.jpg","text":"A cup of coffee."}"#,
+        r#"{"path":"astronaut.jpg","text":"An astronaut."}"#,
+    ];
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("pairs.ndjson", lines.join("\n"))
+        .file("broken.jpg", b"\xff\xd8\xff\xe0 and no more");
+    let run = [
+        "eval",
+        "retrieval",
+        "--data",
+        "pairs.ndjson",
+        "--model",
+        "small.safetensors",
+    ];
+    assert_snapshot!(desk.run(&run), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: cannot use the picture `broken.jpg`: the file is cut short: its end is missing
+    hint: copy or fetch it again
+    note: 2 done, 1 failed, [RATE] images/s
+    error: 1 of 3 pictures could not be read
+    hint: look at the errors above; to leave such pictures out and have them counted, say `--skip-unusable`
+    "#);
+    let output = desk.output(&[&run[..], &["--skip-unusable", "--format", "json"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&told["protocol"]["n_pictures"], &told["protocol"]["n_left_out"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(told["left_out"], json!(["`broken.jpg` could not be read"]));
+}
+
+#[test]
+fn a_model_is_compared_with_another_on_the_same_draws() {
+    let desk = Desk::new();
+    let urban = data("pairs/Urban1k");
+    let int8 = [
+        "--data",
+        &urban,
+        "--model",
+        "nano",
+        "--compare-dtype",
+        "int8",
+        "--resamples",
+        "200",
+    ];
+    let told = measured(&desk, &int8);
+    let compared = &told["compare"];
+    assert_eq!(
+        (&compared["dtype"], &compared["n_resamples"], &compared["seed"]),
+        (&json!("int8"), &json!(200), &json!(0))
+    );
+    for (key, first) in told["metrics"].as_object().unwrap() {
+        let difference = first.as_f64().unwrap() - compared["metrics"][key].as_f64().unwrap();
+        assert!((compared["differences"][key]["value"].as_f64().unwrap() - difference).abs() < 1e-12);
+    }
+    assert_eq!(told, measured(&desk, &int8), "the same seed draws the same");
+    let itself = [
+        "eval",
+        "retrieval",
+        "--data",
+        &urban,
+        "--model",
+        "nano",
+        "--compare",
+        "nano",
+    ];
+    assert_snapshot!(desk.run(&itself), @r#"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: the model is compared with itself
+    hint: name another by `--compare`, or another number type by `--compare-dtype`
+    "#);
+}
+
+#[test]
+fn killed_at_any_moment_and_run_again_it_gives_the_same_numbers() {
+    let desk = with_many(90);
+    let line = |i: usize| json!({"path": format!("many/{i:05}.ppm"), "text": format!("Picture {i}. It has the number {i}. {}", "So it is. ".repeat(i % 7))});
+    let lines: String = (0..90).map(|i| format!("{}\n", line(i))).collect();
+    fs::write(desk.path("pairs.ndjson"), lines).unwrap();
+    let fixed = [
+        "--data",
+        "pairs.ndjson",
+        "--model",
+        "small.safetensors",
+        "--monotone",
+        "--sweep-length",
+        "5,9",
+        "--batch",
+        "3",
+    ];
+    let expected = measured(&desk, &fixed);
+    let again = [&fixed[..], &["--embeddings", "kept"]].concat();
+    let run = [&["eval", "retrieval"][..], &again].concat();
+    let (mut n_killed, mut moment) = (0, 1_u64);
+    for file in ["kept", "kept", "kept.texts", "kept.texts"] {
+        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let length = |name: &str| fs::metadata(desk.path(name)).map_or(0, |metadata| metadata.len());
+        let until = length(file) + 1 + (moment >> 33) % 20_000;
+        let mut child = desk
+            .command(&run)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        while child.try_wait().unwrap().is_none() {
+            if length(file) >= until {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                n_killed += 1;
+                break;
+            }
+            std::thread::yield_now();
+        }
+    }
+    assert!(n_killed >= 2, "only {n_killed} runs could be killed");
+    assert_eq!(measured(&desk, &again), expected);
+    assert_eq!(
+        measured(&desk, &again),
+        expected,
+        "and once more from what is kept alone"
+    );
+}
