@@ -28,8 +28,9 @@ mod threads;
 
 pub use activations::{Activations, Precision};
 pub use attention::{Heads, Mask, Projected, Rows, Sequence, attention};
+pub(crate) use buffer::zeroes;
 pub use cores::physical_cores;
-pub use linear::{Activation, Linear, Weights};
+pub use linear::{Activation, Linear, NotFinite, Weights};
 pub use norm::LayerNorm;
 pub use similarity::dot_products;
 pub use threads::Threads;

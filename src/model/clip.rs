@@ -196,7 +196,7 @@ impl LongClip {
     pub fn picture_bytes(&self) -> usize {
         const FLOATS_OF_WIDTH: usize = 8;
         let sizes = &self.sizes;
-        let pixels = 3 * 3 * sizes.image_resolution_px * sizes.image_resolution_px;
+        let pixels = 5 * 3 * sizes.image_resolution_px * sizes.image_resolution_px;
         let rows = sizes.image_tokens() * (FLOATS_OF_WIDTH * sizes.vision_width + sizes.vision_mlp_dim);
         (pixels + rows) * size_of::<f32>()
     }

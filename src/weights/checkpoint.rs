@@ -209,8 +209,21 @@ impl Checkpoint {
     /// # Panics
     /// If a CLIP of these sizes has no tensor of this name.
     pub fn values(&self, name: &str) -> Result<Cow<'_, [f32]>> {
-        let values = combine::values(&self.file, &self.making(name))?;
+        let values = self.unchecked(name)?;
         self.check_finite(name, &values)?;
+        Ok(values)
+    }
+
+    /// As [`Checkpoint::values`], finite or not: for those who look at every value themselves, and tell by
+    /// [`Checkpoint::values`] where one isn't.
+    ///
+    /// # Errors
+    /// [`Error::UnreadableTensor`] if the number type is no weight's.
+    ///
+    /// # Panics
+    /// As [`Checkpoint::values`].
+    pub(crate) fn unchecked(&self, name: &str) -> Result<Cow<'_, [f32]>> {
+        let values = combine::values(&self.file, &self.making(name))?;
         let rounds = self.options.rounding == Rounding::Upstream && upstream_rounds(name);
         Ok(if rounds {
             values.iter().map(|v| f16::from_f32(*v).to_f32()).collect()

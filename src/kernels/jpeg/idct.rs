@@ -53,11 +53,10 @@ pub(crate) fn idct_row(blocks: &[[i16; BLOCK]], quant: &[i32; BLOCK], pixels: &m
         #[inline(always)]
         || {
             for (i, block) in blocks.iter().enumerate() {
-                let is_flat = block[1..].iter().fold(0, |any, &coefficient| any | coefficient) == 0;
-                let bytes = if is_flat {
-                    flat(block[0], quant[0])
-                } else {
-                    idct(block, quant)
+                let bytes = match Extent::of(block) {
+                    Extent::Mean => flat(block[0], quant[0]),
+                    Extent::Corner => idct::<4>(block, quant),
+                    Extent::All => idct::<8>(block, quant),
                 };
                 for (y, row) in bytes.iter().enumerate() {
                     pixels[y * stride + i * 8..][..8].copy_from_slice(row);
@@ -67,7 +66,40 @@ pub(crate) fn idct_row(blocks: &[[i16; BLOCK]], quant: &[i32; BLOCK], pixels: &m
     );
 }
 
-/// A block whose only coefficient is its mean (sky, blur, most chroma).
+/// Where a block's coefficients stand that aren't zero.
+enum Extent {
+    /// The first one alone: sky, blur, most chroma.
+    Mean,
+    /// Among the first four of the first four rows: most of a photo.
+    Corner,
+    All,
+}
+
+impl Extent {
+    #[inline(always)]
+    fn of(block: &[i16; BLOCK]) -> Self {
+        let (rows, _) = block.as_chunks::<8>();
+        let mut corner = [0; 8];
+        let mut low = [0; 8];
+        for (y, row) in rows.iter().enumerate() {
+            for (x, &coefficient) in row.iter().enumerate() {
+                if y < 4 {
+                    corner[x] |= coefficient;
+                } else {
+                    low[x] |= coefficient;
+                }
+            }
+        }
+        let any = |values: &[i16]| values.iter().fold(0, |any, value| any | value) != 0;
+        if any(&low) || any(&corner[4..]) {
+            return Extent::All;
+        }
+        let mean_alone = !any(&corner[1..]) && rows[1][0] | rows[2][0] | rows[3][0] == 0;
+        if mean_alone { Extent::Mean } else { Extent::Corner }
+    }
+}
+
+/// A block whose only coefficient is its mean.
 #[inline(always)]
 fn flat(dc: i16, quant: i32) -> [[u8; 8]; 8] {
     const ROUNDING: i32 = 1 << (PASS_BITS + 2);
@@ -75,16 +107,17 @@ fn flat(dc: i16, quant: i32) -> [[u8; 8]; 8] {
     [[(mean + 128).clamp(0, 255) as u8; 8]; 8]
 }
 
+/// A block whose coefficients stand in the first `N` of the first `N` rows.
 #[inline(always)]
-fn idct(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8]; 8] {
+fn idct<const N: usize>(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8]; 8] {
     let mut rows = [[0; 8]; 8];
-    for (y, row) in rows.iter_mut().enumerate() {
+    for (y, row) in rows.iter_mut().enumerate().take(N) {
         for (x, value) in row.iter_mut().enumerate() {
             *value = i32::from(block[y * 8 + x]).wrapping_mul(quant[y * 8 + x]);
         }
     }
-    let columns = transposed(pass::<{ CONST_BITS - PASS_BITS }>(rows));
-    let rows = transposed(pass::<{ CONST_BITS + PASS_BITS + 3 }>(columns));
+    let columns = transposed(pass::<{ CONST_BITS - PASS_BITS }, N>(rows));
+    let rows = transposed(pass::<{ CONST_BITS + PASS_BITS + 3 }, N>(columns));
     let mut bytes = [[0; 8]; 8];
     for (bytes, row) in bytes.iter_mut().zip(rows) {
         for (byte, value) in bytes.iter_mut().zip(row) {
@@ -94,9 +127,12 @@ fn idct(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8]; 8] {
     bytes
 }
 
-/// One dimension of the transform, of all eight columns at once, shifted down by `SHIFT` with rounding.
+/// One dimension of the transform, of all eight columns at once, shifted down by `SHIFT` with rounding. From row `N` on
+/// all is zero, and no work.
 #[inline(always)]
-fn pass<const SHIFT: u32>([r0, r1, r2, r3, r4, r5, r6, r7]: [Lanes; 8]) -> [Lanes; 8] {
+fn pass<const SHIFT: u32, const N: usize>(mut rows: [Lanes; 8]) -> [Lanes; 8] {
+    rows[N..].fill([0; 8]);
+    let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
     // Even part.
     let z1 = times(add(r2, r6), fix(0.541_196_100));
     let t2 = add(z1, times(r6, -fix(1.847_759_065)));
@@ -154,7 +190,7 @@ mod tests {
                 state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                 ((state >> 20) as i16 - 2048) / (8 + 4 * i as i16)
             });
-            let ours = idct(&block, &[1; BLOCK]);
+            let ours = idct::<8>(&block, &[1; BLOCK]);
             for (y, row) in ours.iter().enumerate() {
                 for (x, &pixel) in row.iter().enumerate() {
                     let exact = exact(&block, x, y).clamp(0.0, 255.0);
@@ -172,7 +208,26 @@ mod tests {
         for dc in (-2048..2048).step_by(7) {
             let mut block = [0; BLOCK];
             block[0] = dc;
-            assert_eq!(flat(dc, 3), idct(&block, &[3; BLOCK]), "{dc}");
+            assert_eq!(flat(dc, 3), idct::<8>(&block, &[3; BLOCK]), "{dc}");
+            assert!(matches!(Extent::of(&block), Extent::Mean), "{dc}");
+        }
+    }
+
+    #[test]
+    fn a_corner_is_transformed_as_the_whole_that_it_is() {
+        for place in 0..BLOCK {
+            let (x, y) = (place % 8, place / 8);
+            let mut block = [0; BLOCK];
+            (block[0], block[place]) = (100, -300);
+            let extent = Extent::of(&block);
+            assert_eq!(matches!(extent, Extent::All), x > 3 || y > 3, "({x}, {y})");
+            if let Extent::Corner = extent {
+                assert_eq!(
+                    idct::<4>(&block, &[5; BLOCK]),
+                    idct::<8>(&block, &[5; BLOCK]),
+                    "({x}, {y})"
+                );
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use super::simd::{Kernel, Simd, Vector};
 use super::threads::{Threads, share};
 use finish::Finish;
 pub(crate) use finish::Output;
-pub use pack::Weights;
+pub use pack::{NotFinite, Weights};
 use std::ops::Range;
 use tile::{Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, STEP, TILE_ROWS_MAX, tile};
 
@@ -59,36 +59,62 @@ pub struct Linear {
 
 impl Linear {
     /// Packs `weights`, row-major `(n_out, n_in)`, and `bias`, `n_out` values or none.
+    ///
+    /// # Errors
+    /// [`NotFinite`] if a weight is.
     pub fn pack(
         weights: Weights<'_>,
         bias: Option<&[f32]>,
-        (n_out, n_in): (usize, usize),
+        shape: (usize, usize),
         precision: Precision,
         threads: &Threads,
-    ) -> Self {
-        assert_eq!(weights.len(), n_out * n_in, "weights of a layer from {n_in} to {n_out}");
-        let mut linear = Linear::empty((n_out, n_in), precision);
-        if let Some(bias) = bias {
-            assert_eq!(bias.len(), n_out, "a bias for {n_out} outputs");
-            linear.bias[..n_out].copy_from_slice(bias);
-        }
-        pack::pack(&mut linear, weights, threads);
-        linear
+    ) -> Result<Self, NotFinite> {
+        let mut linear = Linear::room(precision);
+        linear.pack_again(weights, bias, shape, threads)?;
+        Ok(linear)
     }
 
-    fn empty((n_out, n_in): (usize, usize), precision: Precision) -> Self {
-        let lines = n_in.div_ceil(precision.line_values());
-        let n_panels = n_out.div_ceil(PANEL);
+    /// Room for a layer of a number type, from nothing to nothing: for [`Linear::pack_again`].
+    pub fn room(precision: Precision) -> Self {
         Linear {
-            n_out,
-            n_in,
+            n_out: 0,
+            n_in: 0,
             precision,
-            lines,
-            panels: Buffer::zeroed(n_panels * lines * LINE_STEPS * STEP),
-            bias: vec![0.0; n_panels * PANEL],
-            scales: vec![1.0; n_panels * PANEL],
-            offsets: vec![0; n_panels * PANEL],
+            lines: 0,
+            panels: Buffer::default(),
+            bias: Vec::new(),
+            scales: Vec::new(),
+            offsets: Vec::new(),
         }
+    }
+
+    /// Makes another layer of this one, in the same memory where that is enough.
+    ///
+    /// # Errors
+    /// [`NotFinite`] if a weight is; this is no layer then, until it is packed again.
+    pub fn pack_again(
+        &mut self,
+        weights: Weights<'_>,
+        bias: Option<&[f32]>,
+        (n_out, n_in): (usize, usize),
+        threads: &Threads,
+    ) -> Result<(), NotFinite> {
+        assert_eq!(weights.len(), n_out * n_in, "weights of a layer from {n_in} to {n_out}");
+        (self.n_out, self.n_in) = (n_out, n_in);
+        self.lines = n_in.div_ceil(self.precision.line_values());
+        self.panels.reserve(self.n_panels() * self.lines * LINE_STEPS * STEP);
+        let n_padded = self.n_panels() * PANEL;
+        self.bias.clear();
+        if let Some(bias) = bias {
+            assert_eq!(bias.len(), n_out, "a bias for {n_out} outputs");
+            self.bias.extend_from_slice(bias);
+        }
+        self.bias.resize(n_padded, 0.0);
+        self.scales.clear();
+        self.scales.resize(n_padded, 1.0);
+        self.offsets.clear();
+        self.offsets.resize(n_padded, 0);
+        pack::pack(self, weights, threads)
     }
 
     /// Outputs.

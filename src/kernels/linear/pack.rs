@@ -12,6 +12,7 @@ use crate::kernels::threads::{Threads, share};
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Weights in the type they are stored in.
 #[derive(Clone, Copy)]
@@ -48,13 +49,18 @@ impl<'a> Weights<'a> {
     }
 }
 
+/// A weight is infinite or no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotFinite;
+
 /// Fills in the panels of `linear`, and its scales and offsets where it has bytes.
-pub(super) fn pack(linear: &mut Linear, weights: Weights<'_>, threads: &Threads) {
+pub(super) fn pack(linear: &mut Linear, weights: Weights<'_>, threads: &Threads) -> Result<(), NotFinite> {
     let (n_panels, shape) = (linear.n_panels(), (linear.n_out, linear.n_in));
     let (precision, lines) = (linear.precision, linear.lines);
     let panels = Shared::new(linear.panels.bytes_mut());
     let scales = Shared::new(&mut linear.scales);
     let offsets = Shared::new(&mut linear.offsets);
+    let found_not_finite = AtomicBool::new(false);
     threads.run(|worker, scratch| {
         scratch.reserve(PANEL * lines * LINE);
         threads.isa().run(Pack {
@@ -67,8 +73,23 @@ pub(super) fn pack(linear: &mut Linear, weights: Weights<'_>, threads: &Threads)
             panels,
             scales,
             offsets,
+            found_not_finite: &found_not_finite,
         });
     });
+    match found_not_finite.into_inner() {
+        true => Err(NotFinite),
+        false => Ok(()),
+    }
+}
+
+/// Asked row by row, on the way through the first cache. Infinities and NaNs have every bit of the exponent; gathered
+/// with `|`, because that vectorises and a search doesn't.
+#[inline(always)]
+fn all_finite(row: &[f32]) -> bool {
+    const EXPONENT: u32 = f32::INFINITY.to_bits();
+    row.iter()
+        .fold(0, |any, value| any | u32::from(value.to_bits() & EXPONENT == EXPONENT))
+        == 0
 }
 
 /// One worker's part.
@@ -83,6 +104,7 @@ struct Pack<'a> {
     panels: Shared<u8>,
     scales: Shared<f32>,
     offsets: Shared<i32>,
+    found_not_finite: &'a AtomicBool,
 }
 
 impl Pack<'_> {
@@ -97,7 +119,11 @@ impl Pack<'_> {
             if output >= n_out {
                 return;
             }
-            let scale = round(self.weights.row(output * n_in..(output + 1) * n_in, &mut room), to);
+            let row = self.weights.row(output * n_in..(output + 1) * n_in, &mut room);
+            if !all_finite(row) {
+                self.found_not_finite.store(true, Ordering::Relaxed);
+            }
+            let scale = round(row, to);
             if self.precision == Precision::Int8 {
                 let sum: i32 = to.iter().map(|byte| i32::from(byte.cast_signed())).sum();
                 // SAFETY: `output` is below `n_out`, and panel `p` belongs to this worker alone.

@@ -6,10 +6,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::layers::{CpuLinear, Packed};
 use super::shelf::{Lent, Shelf};
 use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
 use crate::error::Result;
-use crate::kernels::{self, Activations, Heads, LayerNorm, Linear, Precision, Projected, Threads, Weights};
+use crate::kernels::{self, Activations, Heads, LayerNorm, Linear, Precision, Projected, Threads};
 use crate::weights::{Activation, Checkpoint};
 
 /// The engine on this crate's kernels.
@@ -19,6 +20,8 @@ pub struct CpuEngine {
     threads: Threads,
     buffers: Arc<Shelf<Vec<f32>>>,
     operands: Arc<Shelf<Activations>>,
+    /// Memory of layers that are packed for one use.
+    layers: Arc<Shelf<Linear>>,
 }
 
 impl CpuEngine {
@@ -37,6 +40,7 @@ impl CpuEngine {
             threads: Threads::with_level(count, level.unwrap_or_else(kernels::cpu::Level::best)),
             buffers: Arc::default(),
             operands: Arc::default(),
+            layers: Arc::default(),
         }
     }
 
@@ -68,7 +72,7 @@ impl CpuEngine {
     }
 
     /// The rows as an operand of `linear`, normalised first if there is a norm.
-    fn operand(&self, x: &CpuRows, norm: Option<&LayerNorm>, linear: &Linear) -> Lent<Activations> {
+    fn operand(&self, x: &CpuRows, norm: Option<&LayerNorm>, linear: &CpuLinear) -> Lent<Activations> {
         let mut operand = self.new_operand(linear.precision());
         match norm {
             Some(norm) => norm.run_into(x.values(), &mut operand, &self.threads),
@@ -77,10 +81,20 @@ impl CpuEngine {
         operand
     }
 
-    fn product(&self, operand: &Activations, linear: &Linear) -> CpuRows {
+    /// A layer, packed for this use or for good.
+    fn packed<'a>(&self, linear: &'a CpuLinear) -> Result<Packed<'a>> {
+        let room = || {
+            let kept = self.layers.take(|room| room.precision() == linear.precision());
+            Lent::new(kept.unwrap_or_else(|| Linear::room(linear.precision())), &self.layers)
+        };
+        linear.packed(&self.checkpoint, room, &self.threads)
+    }
+
+    fn product(&self, operand: &Activations, linear: &CpuLinear) -> Result<CpuRows> {
+        let linear = self.packed(linear)?;
         let mut out = self.new_rows(operand.rows(), linear.n_out());
         linear.run(operand, kernels::Activation::Identity, out.values_mut(), &self.threads);
-        out
+        Ok(out)
     }
 
     fn attention(
@@ -149,39 +163,16 @@ impl Engine for CpuEngine {
     type Source = Checkpoint;
     type Rows = CpuRows;
     type Operand = Lent<Activations>;
-    type Linear = Linear;
+    type Linear = CpuLinear;
     type Norm = LayerNorm;
     type Table = CpuTable;
 
-    fn linear(&self, source: &Checkpoint, names: &LinearNames<'_>) -> Result<Linear> {
-        let weight = source.values(names.weight)?;
-        let n_all = source.shape(names.weight)[0];
-        let n_in = weight.len() / n_all;
-        let outputs = names.outputs.clone().unwrap_or(0..n_all);
-        let bias = names.bias.map(|bias| source.values(bias)).transpose()?;
-        let bias = bias.as_ref().map(|bias| &bias[outputs.clone()]);
-        let rows = Weights::F32(&weight[outputs.start * n_in..outputs.end * n_in]);
-        let precision = self.precision_of(names.weight);
-        let linear = Linear::pack(rows, bias, (outputs.len(), n_in), precision, &self.threads);
-        source.release(names.weight);
-        Ok(linear)
+    fn linear(&self, source: &Checkpoint, names: &LinearNames<'_>) -> Result<CpuLinear> {
+        Ok(CpuLinear::new(source, names, self.precision_of(names.weight)))
     }
 
-    fn projection(&self, source: &Checkpoint, name: &str) -> Result<Linear> {
-        let weight = source.values(name)?;
-        let shape = source.shape(name);
-        let (n_in, n_out) = (shape[0], shape[1]);
-        let turned: Vec<f32> = (0..n_out)
-            .flat_map(|out| (0..n_in).map(move |i| i * n_out + out))
-            .map(|i| weight[i])
-            .collect();
-        Ok(Linear::pack(
-            Weights::F32(&turned),
-            None,
-            (n_out, n_in),
-            self.precision_of(name),
-            &self.threads,
-        ))
+    fn projection(&self, source: &Checkpoint, name: &str) -> Result<CpuLinear> {
+        Ok(CpuLinear::projection(source, name, self.precision_of(name)))
     }
 
     fn norm(&self, source: &Checkpoint, prefix: &str) -> Result<LayerNorm> {
@@ -262,8 +253,8 @@ impl Engine for CpuEngine {
         Ok(out)
     }
 
-    fn apply(&self, x: &CpuRows, linear: &Linear) -> Result<CpuRows> {
-        Ok(self.product(&self.operand(x, None, linear), linear))
+    fn apply(&self, x: &CpuRows, linear: &CpuLinear) -> Result<CpuRows> {
+        self.product(&self.operand(x, None, linear), linear)
     }
 
     fn normalise(&self, mut x: CpuRows, norm: &LayerNorm) -> Result<CpuRows> {
@@ -271,15 +262,15 @@ impl Engine for CpuEngine {
         Ok(x)
     }
 
-    fn norm_linear(&self, x: &CpuRows, norm: &LayerNorm, linear: &Linear) -> Result<CpuRows> {
-        Ok(self.product(&self.operand(x, Some(norm), linear), linear))
+    fn norm_linear(&self, x: &CpuRows, norm: &LayerNorm, linear: &CpuLinear) -> Result<CpuRows> {
+        self.product(&self.operand(x, Some(norm), linear), linear)
     }
 
     fn norm_linear_activate(
         &self,
         x: &CpuRows,
         norm: &LayerNorm,
-        linear: &Linear,
+        linear: &CpuLinear,
         activation: Activation,
     ) -> Result<Lent<Activations>> {
         let activation = match activation {
@@ -287,7 +278,7 @@ impl Engine for CpuEngine {
             Activation::Gelu => kernels::Activation::Gelu,
         };
         let mut hidden = self.new_operand(self.precision);
-        linear.run_into(
+        self.packed(linear)?.run_into(
             &self.operand(x, Some(norm), linear),
             activation,
             &mut hidden,
@@ -296,8 +287,8 @@ impl Engine for CpuEngine {
         Ok(hidden)
     }
 
-    fn add_linear(&self, mut x: CpuRows, a: Lent<Activations>, linear: &Linear) -> Result<CpuRows> {
-        linear.run_add(&a, x.values_mut(), &self.threads);
+    fn add_linear(&self, mut x: CpuRows, a: Lent<Activations>, linear: &CpuLinear) -> Result<CpuRows> {
+        self.packed(linear)?.run_add(&a, x.values_mut(), &self.threads);
         Ok(x)
     }
 

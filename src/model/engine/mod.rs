@@ -7,6 +7,7 @@
 
 mod candle;
 mod cpu;
+mod layers;
 mod shelf;
 mod trained;
 

@@ -3,14 +3,27 @@
 use super::super::decode::Problem;
 use super::corrupt;
 
-/// Codes up to this length are looked up at once: nearly all of a photo's.
-const LOOKUP_BITS: u32 = 9;
+/// Codes up to this length are looked up at once: nearly all of a photo's; and with their number's bits, most of its
+/// coefficients.
+const LOOKUP_BITS: u32 = 10;
 const CODE_BITS_MAX: usize = 16;
+
+/// A coefficient of a sequential scan, as bits spell it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Coefficient {
+    pub(super) value: i16,
+    /// Zeros before it.
+    pub(super) run: u8,
+    /// Bits of its code and its number together; 0 where it has to be read in two steps.
+    bits: u8,
+}
 
 /// A code for bytes.
 pub(super) struct Table {
     /// By the next [`LOOKUP_BITS`] bits: length and value, or length 0 where the code is longer.
     lookup: [(u8, u8); 1 << LOOKUP_BITS],
+    /// By the same bits: a coefficient, where code and number are no longer than that.
+    coefficients: [Coefficient; 1 << LOOKUP_BITS],
     /// For each length, the first code after those of that length, moved to 16 bits.
     ends: [u32; CODE_BITS_MAX + 1],
     /// For each length, where its values begin, less its first code.
@@ -23,6 +36,7 @@ impl Table {
     pub(super) fn new(counts: &[u8; CODE_BITS_MAX], values: &[u8]) -> Result<Self, Problem> {
         let mut table = Self {
             lookup: [(0, 0); 1 << LOOKUP_BITS],
+            coefficients: [Coefficient::default(); 1 << LOOKUP_BITS],
             ends: [0; CODE_BITS_MAX + 1],
             offsets: [0; CODE_BITS_MAX + 1],
             values: values.to_vec(),
@@ -44,7 +58,36 @@ impl Table {
             table.ends[bits as usize] = code << (CODE_BITS_MAX as u32 - bits);
             code <<= 1;
         }
+        table.spell_coefficients();
         Ok(table)
+    }
+
+    /// Reads every possible lookup as a coefficient.
+    fn spell_coefficients(&mut self) {
+        for (next, coefficient) in self.coefficients.iter_mut().enumerate() {
+            let (length, symbol) = self.lookup[next];
+            let (length, size) = (u32::from(length), u32::from(symbol & 15));
+            if length == 0 || size == 0 || length + size > LOOKUP_BITS {
+                continue;
+            }
+            let number = next as u32 >> (LOOKUP_BITS - length - size) & ((1 << size) - 1);
+            *coefficient = Coefficient {
+                value: extended(number, size) as i16,
+                run: symbol >> 4,
+                bits: (length + size) as u8,
+            };
+        }
+    }
+
+    /// The next coefficient, if it is a short one.
+    #[inline(always)]
+    pub(super) fn next_coefficient(&self, bits: &mut Bits<'_>) -> Option<Coefficient> {
+        let coefficient = self.coefficients[bits.peek(LOOKUP_BITS) as usize];
+        if coefficient.bits == 0 {
+            return None;
+        }
+        bits.drop(u32::from(coefficient.bits));
+        Some(coefficient)
     }
 
     /// The next value. Bits that are no code read as 0, as in libjpeg: the picture goes on, damaged.
@@ -71,6 +114,17 @@ impl Table {
         // libjpeg has read one bit more when it notices.
         bits.drop(CODE_BITS_MAX as u32 + 1);
         0
+    }
+}
+
+/// `n` bits as a signed number: a first bit of 0 means negative (F.2.2.1, EXTEND).
+#[inline(always)]
+fn extended(value: u32, n: u32) -> i32 {
+    let value = value as i32;
+    if n > 0 && value < 1 << (n - 1) {
+        value + 1 - (1 << n)
+    } else {
+        value
     }
 }
 
@@ -170,15 +224,10 @@ impl<'a> Bits<'a> {
         value
     }
 
-    /// A number of `n` bits in jpeg's signed form: a first bit of 0 means negative (F.2.2.1, EXTEND).
+    /// A number of `n` bits in jpeg's signed form.
     #[inline(always)]
     pub(super) fn signed(&mut self, n: u32) -> i32 {
-        let value = self.take(n) as i32;
-        if n > 0 && value < 1 << (n - 1) {
-            value + 1 - (1 << n)
-        } else {
-            value
-        }
+        extended(self.take(n), n)
     }
 
     /// Forgets the bits before the next marker, and where it stands: at its `0xff`, or at the end.

@@ -18,6 +18,7 @@ use super::picture::{Mode, Picture};
 use crate::kernels::jpeg::{
     BLOCK, double_height, double_width, double_width_of_sums, idct_row, repeat, ycc_to_rgb, ycck_to_cmyk,
 };
+use crate::kernels::zeroes;
 
 /// More scans than any encoder writes; a hostile file repeats them to take time.
 const SCANS_MAX: usize = 100;
@@ -280,7 +281,7 @@ impl Plane {
     fn new(component: &Component) -> Self {
         let stride = component.blocks_across * 8;
         Self {
-            bytes: vec![0; stride * component.blocks_down * 8],
+            bytes: zeroes(stride * component.blocks_down * 8),
             stride,
         }
     }
@@ -302,7 +303,7 @@ impl Plane {
 /// Chroma to the size of luma, and all to the picture's bytes.
 fn to_pixels(frame: &Frame, planes: &[Plane], colours: Colours) -> Vec<u8> {
     let row_bytes = frame.width * colours.mode().channels();
-    let mut out = vec![0; row_bytes * frame.height];
+    let mut out = zeroes(row_bytes * frame.height);
     let mut rows: Vec<Upsampler> = frame.components.iter().map(|c| Upsampler::new(frame, c)).collect();
     for (y, out) in out.chunks_exact_mut(row_bytes).enumerate() {
         let components = frame.components.iter().zip(planes);

@@ -256,6 +256,12 @@ fn read_ac(bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
     let mut k = 1;
     while k < BLOCK {
         bits.refill();
+        if let Some(coefficient) = ac.next_coefficient(bits) {
+            k += usize::from(coefficient.run);
+            block[place(k)] = coefficient.value;
+            k += 1;
+            continue;
+        }
         let (run, size) = split(ac.next(bits));
         if size == 0 {
             if run < 15 {
@@ -265,8 +271,7 @@ fn read_ac(bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
             continue;
         }
         k += run as usize;
-        let value = bits.signed(size);
-        block[place(k)] = value as i16;
+        block[place(k)] = bits.signed(size) as i16;
         k += 1;
     }
 }
