@@ -76,7 +76,7 @@ impl<E: Engine> VisionTower<E> {
                 "a picture of {found_px} px for a tower of {} px",
                 self.resolution_px
             );
-            cut_patches(picture.values(), self.resolution_px, self.patch_px, &mut patches);
+            cut_patches(picture, self.patch_px, &mut patches);
         }
         let patches = engine.rows(patches, 3 * self.patch_px * self.patch_px)?; // (n * grid², 3 * patch²)
         let x = engine.apply(&patches, &self.patch_embedding)?; // (n * grid², hidden_dim)
@@ -93,13 +93,13 @@ impl<E: Engine> VisionTower<E> {
     }
 }
 
-/// Appends the patches of `(3, resolution, resolution)` pixels, from top left by rows: each `(3, patch, patch)`.
-fn cut_patches(pixels: &[f32], resolution_px: usize, patch_px: usize, patches: &mut Vec<f32>) {
-    let grid = resolution_px / patch_px;
+/// Appends the patches of a picture, from top left by rows: each `(3, patch, patch)`.
+fn cut_patches(picture: &Pixels, patch_px: usize, patches: &mut Vec<f32>) {
+    let grid = picture.resolution_px() / patch_px;
     for (patch_y, patch_x) in (0..grid).flat_map(|y| (0..grid).map(move |x| (y, x))) {
+        let columns = patch_x * patch_px..(patch_x + 1) * patch_px;
         for (channel, row) in (0..3).flat_map(|c| (0..patch_px).map(move |r| (c, r))) {
-            let start = (channel * resolution_px + patch_y * patch_px + row) * resolution_px + patch_x * patch_px;
-            patches.extend_from_slice(&pixels[start..start + patch_px]);
+            picture.append_row(channel, patch_y * patch_px + row, columns.clone(), patches);
         }
     }
 }
@@ -107,12 +107,14 @@ fn cut_patches(pixels: &[f32], resolution_px: usize, patch_px: usize, patches: &
 #[cfg(test)]
 mod tests {
     use super::cut_patches;
+    use crate::preprocess::Pixels;
 
     #[test]
     fn patches_are_cut_by_rows_with_channels_outermost() {
-        let pixels: Vec<f32> = (0..48).map(|i| i as f32).collect(); // (3, 4, 4)
+        let values = (0..48).map(|i| i as f32).collect(); // (3, 4, 4)
+        let picture = Pixels::from_normalised(values, 4).unwrap();
         let mut patches = Vec::new();
-        cut_patches(&pixels, 4, 2, &mut patches);
+        cut_patches(&picture, 2, &mut patches);
         assert_eq!(patches[..12], [0., 1., 4., 5., 16., 17., 20., 21., 32., 33., 36., 37.]);
         assert_eq!(patches[12..16], [2., 3., 6., 7.]);
         assert_eq!(patches.len(), 48);

@@ -58,8 +58,8 @@ pub struct Prepared<T> {
 /// Runs all items through `prepare`, on threads, and then, on this one, in batches in their order, through `process`.
 ///
 /// `prepare` gets an item and its bytes. A batch is smaller than asked for where the input ends or is slow: results are
-/// never held back while nothing can be prepared. Ends early where `process` fails, and, with what is prepared by then,
-/// where `stop` is requested.
+/// never held back while nothing can be prepared. Ends early where `process` fails, and, behind the batch in hand, where
+/// `stop` is requested.
 ///
 /// # Errors
 /// Those of `process`; [`Error::Read`] where the system gives no threads.

@@ -5,7 +5,8 @@ use std::sync::mpsc::channel;
 
 use std::time::Duration;
 
-use super::places::{LINGER, Places};
+use super::places::{BATCHES_A_TURN, LINGER, Places};
+use super::window::room;
 use super::*;
 use crate::input::{Content, Deferred};
 
@@ -65,7 +66,7 @@ fn no_more_is_drawn_than_the_window_holds() {
     let outcome: Result<()> = run(Box::new(source), SETTINGS, &Stop::default(), number, |batch| {
         processed += batch.len();
         let ahead = drawn.load(Ordering::SeqCst) - processed;
-        assert!(ahead <= 2 * SETTINGS.batch + READERS, "{ahead} ahead");
+        assert!(ahead <= room(SETTINGS.batch), "{ahead} ahead");
         Ok(())
     });
     outcome.unwrap();
@@ -74,7 +75,7 @@ fn no_more_is_drawn_than_the_window_holds() {
 
 #[test]
 fn a_slow_item_is_waited_for_in_its_place_and_no_more_than_a_window_is_behind_it() {
-    const ROOM: usize = 2 * SETTINGS.batch + READERS;
+    let room = room(SETTINGS.batch);
     let (release, gate) = channel::<()>();
     let slow = Deferred::new(move || {
         gate.recv().expect("the test lets it go");
@@ -85,7 +86,7 @@ fn a_slow_item_is_waited_for_in_its_place_and_no_more_than_a_window_is_behind_it
     let counter = Arc::clone(&drawn);
     let source = (0..200).map(move |i| {
         // The window is full behind the slow item: only now it comes.
-        if counter.fetch_add(1, Ordering::SeqCst) + 1 == ROOM {
+        if counter.fetch_add(1, Ordering::SeqCst) + 1 == room {
             release.send(()).unwrap();
         }
         slow.take().unwrap_or_else(|| item(i))
@@ -99,7 +100,7 @@ fn a_slow_item_is_waited_for_in_its_place_and_no_more_than_a_window_is_behind_it
     });
     outcome.unwrap();
     assert_eq!(seen, (0..200).collect::<Vec<_>>());
-    assert!(most_ahead <= ROOM, "{most_ahead} ahead");
+    assert!(most_ahead <= room, "{most_ahead} ahead");
 }
 
 /// Places of which `n` are read.
@@ -124,14 +125,14 @@ fn prepare_a_turn(places: &mut Places<()>) -> usize {
 }
 
 #[test]
-fn preparers_begin_two_batches_and_the_model_computes_both() {
-    let mut places = read_places(SETTINGS, 3 * SETTINGS.batch);
+fn preparers_begin_a_turn_of_batches_and_the_model_computes_them_all() {
+    let mut places = read_places(SETTINGS, (BATCHES_A_TURN + 1) * SETTINGS.batch);
     let (number, item, _) = places.take_read().unwrap();
-    assert_eq!(prepare_a_turn(&mut places), 2 * SETTINGS.batch - 1);
+    assert_eq!(prepare_a_turn(&mut places), BATCHES_A_TURN * SETTINGS.batch - 1);
     assert!(places.take_batch(LINGER).is_none(), "one is still in hand");
     assert!(places.take_read().is_none(), "and none is begun");
     places.put_prepared(number, Prepared { item, outcome: Ok(()) });
-    for _ in 0..2 {
+    for _ in 0..BATCHES_A_TURN {
         assert_eq!(places.take_batch(Duration::ZERO).unwrap().len(), SETTINGS.batch);
         assert!(!places.may_prepare());
         places.batch_is_done();
@@ -216,7 +217,7 @@ fn results_are_not_held_back_while_the_input_is_silent() {
 }
 
 #[test]
-fn a_stop_finishes_what_is_prepared_though_the_input_hangs() {
+fn a_stop_ends_the_run_behind_the_batch_in_hand_though_the_input_hangs() {
     let (hang, never) = channel::<Vec<u8>>();
     let stop = Stop::default();
     let hanging = Item::new(

@@ -6,7 +6,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::places::{LINGER, Places};
+use super::places::{BATCHES_A_TURN, LINGER, Places};
 use super::{Prepared, READERS, Settings, Sharing, Stop};
 use crate::error::Result;
 use crate::input::Item;
@@ -43,6 +43,11 @@ impl<T> Drop for CloseAtEnd<'_, T> {
     }
 }
 
+/// Items in the window: those of a turn, those that are read ahead for the next one, and one in each reader's hands.
+pub(super) fn room(batch: usize) -> usize {
+    2 * BATCHES_A_TURN * batch + READERS
+}
+
 impl<T> Window<T> {
     pub(super) fn new(settings: Settings, stop: Stop) -> Self {
         Window {
@@ -65,8 +70,7 @@ impl<T> Window<T> {
 
     /// Waits until an item may be drawn; false where none may any more. One reader waits at a time.
     pub(super) fn wait_for_room(&self) -> bool {
-        // Two batches that are prepared or read meanwhile, and an item for each reader's hands.
-        let room = 2 * self.settings.batch + READERS;
+        let room = room(self.settings.batch);
         let mut state = self.locked();
         loop {
             if state.closed || state.places.input_has_ended() || self.stop.is_requested() {
@@ -128,13 +132,13 @@ impl<T> Window<T> {
         }
     }
 
-    /// Waits for a batch: a full one, or what there is where the input has ended, is slow, or is stopped.
-    /// None at the end. Until [`Window::batch_is_done`], a batch is being computed.
+    /// Waits for a batch: a full one, or what there is where the input has ended or is slow.
+    /// None at the end, and after a wish to stop. Until [`Window::batch_is_done`], a batch is being computed.
     pub(super) fn next_batch(&self) -> Option<Vec<Prepared<T>>> {
         let mut state = self.locked();
         loop {
             if self.stop.is_requested() {
-                state.places.give_up_unprepared();
+                state.places.give_up();
             }
             if state.places.is_done() {
                 self.close(state);

@@ -140,10 +140,24 @@ fn extreme_shapes_compute_only_the_crop() {
 #[test]
 fn pixels_are_normalised_planes() {
     let picture = Picture::new(Mode::Rgb, 1, 1, vec![0, 128, 255]).unwrap();
-    let pixels = normalise(&Preprocess::new(2).crop_u8(&picture), 2);
+    let pixels = Preprocess::new(2).pixels(&picture);
     let expected = [0.0f32, 128.0, 255.0];
     for (c, plane) in pixels.values().chunks_exact(4).enumerate() {
         assert!(plane.iter().all(|&v| v == (expected[c] / 255.0 - MEAN[c]) / STD[c]));
+    }
+}
+
+#[test]
+fn rows_of_a_photo_are_those_of_its_values() {
+    let photo = Preprocess::new(9).pixels(&patterned(Mode::Rgb, 9, 9));
+    let floats = Pixels::from_normalised(photo.values().into_owned(), 9).unwrap();
+    for (channel, row) in (0..3).flat_map(|c| (0..9).map(move |r| (c, r))) {
+        let (mut of_photo, mut of_floats) = (vec![7.0], vec![7.0]);
+        photo.append_row(channel, row, 2..8, &mut of_photo);
+        floats.append_row(channel, row, 2..8, &mut of_floats);
+        assert_eq!(of_photo, of_floats, "channel {channel}, row {row}");
+        let start = (channel * 9 + row) * 9;
+        assert_eq!(of_photo[1..], photo.values()[start + 2..start + 8]);
     }
 }
 
