@@ -58,20 +58,18 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Packs `weights`, row-major `(n_out, n_in)`, and `bias`, `n_out` values or none.
-    ///
-    /// # Errors
-    /// [`NotFinite`] if a weight is.
+    /// Packs `weights`, row-major `(n_out, n_in)`, and `bias`, `n_out` values or none, finite or not.
     pub fn pack(
         weights: Weights<'_>,
         bias: Option<&[f32]>,
         shape: (usize, usize),
         precision: Precision,
         threads: &Threads,
-    ) -> Result<Self, NotFinite> {
+    ) -> Self {
         let mut linear = Linear::room(precision);
-        linear.pack_again(weights, bias, shape, threads)?;
-        Ok(linear)
+        // What isn't finite is packed as any number is, and spoils its own output.
+        let (Ok(()) | Err(NotFinite)) = linear.pack_again(weights, bias, shape, threads);
+        linear
     }
 
     /// Room for a layer of a number type, from nothing to nothing: for [`Linear::pack_again`].
@@ -91,7 +89,7 @@ impl Linear {
     /// Makes another layer of this one, in the same memory where that is enough.
     ///
     /// # Errors
-    /// [`NotFinite`] if a weight is; this is no layer then, until it is packed again.
+    /// [`NotFinite`] if a weight isn't finite; it is packed all the same.
     pub fn pack_again(
         &mut self,
         weights: Weights<'_>,
