@@ -195,6 +195,6 @@ impl Run<'_> {
 }
 
 /// A small jpeg of a picture.
-fn small(picture: &Picture) -> Option<Vec<u8>> {
+pub(super) fn small(picture: &Picture) -> Option<Vec<u8>> {
     output::thumbnail(&Preprocess::new(output::THUMBNAIL_PX).crop_u8(picture))
 }

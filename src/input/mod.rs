@@ -14,6 +14,7 @@ mod ndjson;
 mod pattern;
 #[cfg_attr(not(feature = "train"), allow(dead_code, reason = "training reads records too"))]
 pub(crate) mod records;
+pub(crate) mod shards;
 mod standard_input;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -23,7 +23,7 @@ use std::io::{self, BufRead, Write};
 
 pub use destination::Destination;
 pub use heat_map::{HeatMap, png};
-pub use html::{THUMBNAIL_PX, thumbnail};
+pub use html::{THUMBNAIL_PX, report, thumbnail};
 pub use json::{Json, Ndjson};
 pub use record::{Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{file, metrics};
 use crate::error::Result;
+use crate::output::report::chart::{COLOURS, shown, tick};
 
 /// The file of a run folder.
 const PLOT: &str = "loss.html";
@@ -21,9 +22,6 @@ const LEFT: f64 = 60.0;
 const BELOW: f64 = 30.0;
 /// Points that can be seen apart.
 const POINTS_MAX: usize = 800;
-
-/// Colours that also those tell apart who don't see red and green (Okabe and Ito's).
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 /// A line of a chart.
 struct Curve {
@@ -137,31 +135,9 @@ fn chart(page: &mut String, title: &str, curves: &[Curve]) {
     );
 }
 
-/// The distance of an axis's numbers: 1, 2 or 5 with zeros, some five of them.
-fn tick(highest: f64) -> f64 {
-    let rough = highest / 5.0;
-    let power = 10f64.powf(rough.log10().floor());
-    let factors = [1.0, 2.0, 5.0, 10.0];
-    let enough = factors.into_iter().find(|factor| factor * power >= rough);
-    enough.unwrap_or(10.0) * power
-}
-
-fn shown(level: f64) -> String {
-    let digits = format!("{level:.6}");
-    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn axes_have_round_numbers() {
-        for (highest, expected) in [(4.1, 1.0), (1.0, 0.2), (0.35, 0.1), (120.0, 50.0)] {
-            assert!((tick(highest) - expected).abs() < 1e-12, "{highest} {}", tick(highest));
-        }
-        assert_eq!([shown(0.6000000001), shown(2.0), shown(0.0)], ["0.6", "2", "0"]);
-    }
 
     #[test]
     fn a_long_training_is_drawn_in_means() {

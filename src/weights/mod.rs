@@ -34,3 +34,4 @@ pub use self::export::{ExportLayout, config_of, export};
 pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 pub use self::sizes::Sizes;
 pub use self::stored::FileFormat;
+pub(crate) use self::torch::numpy::{self, Pickled};

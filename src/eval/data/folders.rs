@@ -16,11 +16,8 @@ pub(super) fn open(path: &Path) -> Result<DataSet> {
         options: InputOptions::default(),
     };
     let mut data = DataSet {
-        about: "a folder a class".into(),
-        samples: Vec::new(),
         classes: classes(path)?,
-        templates: Vec::new(),
-        unusable: Vec::new(),
+        ..DataSet::new("a folder a class")
     };
     for item in inputs.items() {
         let name = item.name.to_string();

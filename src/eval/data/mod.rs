@@ -4,13 +4,20 @@
 //! there or when it is resolved against the classes ([`DataSet::resolve`]), said with file and place, and costs that
 //! sample alone: the others go on. A new kind is a file here and an arm in [`DataSet::open`].
 
+mod cifar;
 mod folders;
+mod imagenet;
+mod records;
+mod tars;
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
+pub use self::cifar::Split;
 use super::Picture;
 use crate::error::{Error, Result};
+use crate::input::archive;
 use crate::labels::{Label, LabelList, Template};
 
 /// A data set, looked through.
@@ -79,45 +86,64 @@ pub struct Resolved {
     pub unusable: Vec<Unusable>,
 }
 
-const EXPECTED: &str = "data is a folder with a folder of pictures for each class";
+/// What a data set needs besides its name.
+#[derive(Debug, Clone)]
+pub struct DataOptions {
+    /// Which pictures, where the data has some for tests and some for training.
+    pub split: Split,
+    /// A folder for what has to be unpacked.
+    pub scratch: PathBuf,
+}
+
+const EXPECTED: &str = "data is a folder with a folder of pictures for each class, ndjson, json or csv of `path` and `label`, tars of `jpg` and \
+                        `cls` members, or CIFAR-10 or CIFAR-100 as they are distributed";
 
 impl DataSet {
+    fn new(about: &str) -> Self {
+        DataSet {
+            about: about.to_owned(),
+            samples: Vec::new(),
+            classes: Vec::new(),
+            templates: Vec::new(),
+            unusable: Vec::new(),
+        }
+    }
+
     /// Looks through data.
     ///
     /// # Errors
     /// [`Error::Usage`] for what is no data, or holds none; [`Error::Read`] if it can't be read.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, options: &DataOptions) -> Result<Self> {
         let unreadable = |source| Error::Read {
             path: path.to_owned(),
             source,
         };
-        if !std::fs::metadata(path).map_err(unreadable)?.is_dir() {
-            return Err(Error::usage(
-                format!("`{}` is no data of classes", path.display()),
-                EXPECTED,
-            ));
-        }
-        let data = folders::open(path)?;
+        let data = match std::fs::metadata(path).map_err(unreadable)?.is_dir() {
+            true => open_folder(path, options)?,
+            false => open_file(path, options)?,
+        };
         if data.samples.is_empty() {
             let why = match data.unusable.first() {
-                Some(Unusable { place, error }) => format!("; the first problem is at {place}: {error}"),
+                Some(first) => format!("; the first problem is: {}", first.error),
                 None => String::new(),
             };
-            return Err(Error::usage(
-                format!("there is no picture in `{}`{why}", path.display()),
-                EXPECTED,
-            ));
+            let problem = format!("there is no picture with a class in `{}`{why}", path.display());
+            return Err(Error::usage(problem, EXPECTED));
         }
         Ok(data)
     }
 
-    /// Gives each picture its class: among `given`, where the person named labels, else among the data's own.
+    /// Gives each picture its class: among `given`, where the person named labels, else among the data's own, which are
+    /// asked by `templates`.
     ///
     /// # Errors
     /// [`Error::Usage`] where there is no class, or no picture of one.
-    pub fn resolve(self, given: LabelList) -> Result<Resolved> {
-        let labels = if given.is_empty() { self.own_labels()? } else { given };
-        let candidates = Candidates::new(&labels, &self.classes);
+    pub fn resolve(self, given: LabelList, templates: &[Template]) -> Result<Resolved> {
+        let (labels, places) = match given.is_empty() {
+            true => self.own_labels(templates)?,
+            false => (given, None),
+        };
+        let candidates = Candidates::new(&labels, &self.classes, places);
         let mut resolved = Resolved {
             pictures: Vec::new(),
             truths: Vec::new(),
@@ -146,12 +172,14 @@ impl DataSet {
         }
     }
 
-    /// The classes as labels: the data's list, or the names that its pictures have, in byte order.
-    fn own_labels(&self) -> Result<LabelList> {
+    /// The classes as labels, with the place of each of the data's classes: the data's list, or the names that its pictures
+    /// have, in byte order.
+    fn own_labels(&self, templates: &[Template]) -> Result<(LabelList, Option<Vec<usize>>)> {
         let mut labels = LabelList::default();
         if !self.classes.is_empty() {
-            labels.extend(self.classes.iter().map(|class| Label::plain(&class.name)))?;
-            return Ok(labels);
+            labels.extend(self.classes.iter().map(|class| class.label(&self.classes, templates)))?;
+            let places = (0..self.classes.len()).collect();
+            return Ok((labels, Some(places)));
         }
         let names: BTreeSet<&str> = self
             .samples
@@ -161,15 +189,104 @@ impl DataSet {
                 Truth::Index(_) => None,
             })
             .collect();
-        if names.is_empty() {
+        if names.iter().all(|name| name.parse::<usize>().is_ok()) {
             return Err(Error::usage(
                 "the data numbers its classes and doesn't name them",
-                "name them in that order: `--labels-file FILE`, one a line",
+                "name them in that order, from number 0 on: `--labels-file FILE`, one a line",
             ));
         }
         labels.extend(names.into_iter().map(Label::plain))?;
-        Ok(labels)
+        Ok((labels, None))
     }
+}
+
+impl Class {
+    /// The class as a label. Two of ImageNet's names stand for two classes each: their keys tell them apart, for people.
+    fn label(&self, all: &[Class], templates: &[Template]) -> Label {
+        if all.iter().filter(|other| other.name == self.name).count() == 1 {
+            return Label::plain(&self.name);
+        }
+        Label {
+            prompts: match templates {
+                [] => vec![self.name.clone()],
+                templates => templates.iter().map(|template| template.fill(&self.name)).collect(),
+            },
+            ..Label::plain(format!("{} ({})", self.name, self.key))
+        }
+    }
+}
+
+fn open_folder(path: &Path, options: &DataOptions) -> Result<DataSet> {
+    if let Some(found) = cifar::find(path, options.split) {
+        return cifar::open(&found);
+    }
+    let archives = archives_of(path)?;
+    if !archives.is_empty() {
+        return tars::open(&archives, &options.scratch);
+    }
+    let data = folders::open(path)?;
+    Ok(match imagenet::is_it(&data) {
+        true => imagenet::named(data),
+        false => data,
+    })
+}
+
+/// A folder's tars, in byte order of their names; of its split's folder, where it has one.
+fn archives_of(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut archives = Vec::new();
+    for folder in [path.to_owned(), path.join("test")]
+        .iter()
+        .filter(|folder| folder.is_dir())
+    {
+        let unreadable = |source| Error::Read {
+            path: folder.clone(),
+            source,
+        };
+        for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+            let inner = entry.map_err(unreadable)?.path();
+            if archive::is_named_like_one(&inner) && inner.is_file() {
+                archives.push(inner);
+            }
+        }
+        if !archives.is_empty() {
+            break;
+        }
+    }
+    archives.sort();
+    Ok(archives)
+}
+
+fn open_file(path: &Path, options: &DataOptions) -> Result<DataSet> {
+    let unreadable = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(found) = cifar::find_file(path) {
+        return cifar::open(&found);
+    }
+    let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
+    match ending.as_ref().and_then(|ending| ending.to_str()) {
+        Some("csv") => return records::open_table(path, b','),
+        Some("tsv") => return records::open_table(path, b'\t'),
+        Some("ndjson" | "jsonl" | "json") => return records::open_json(path),
+        _ => {}
+    }
+    let mut start = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(archive::TELLING_BYTES)
+        .read_to_end(&mut start)
+        .map_err(unreadable)?;
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
+    if matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        return records::open_json(path);
+    }
+    if archive::begins_like_one(&start) || archive::is_named_like_one(path) {
+        return tars::open(&[path.to_owned()], &options.scratch);
+    }
+    Err(Error::usage(
+        format!("`{}` is no data of classes", path.display()),
+        EXPECTED,
+    ))
 }
 
 /// Finds a picture's class.
@@ -178,12 +295,14 @@ struct Candidates<'a> {
     /// Labels by their names, as written and as compared.
     by_name: HashMap<String, usize>,
     /// The data's classes by their keys.
-    by_key: HashMap<&'a str, &'a Class>,
+    by_key: HashMap<&'a str, usize>,
     classes: &'a [Class],
+    /// The label of each of the data's classes, where the labels are made of them.
+    places: Option<Vec<usize>>,
 }
 
 impl<'a> Candidates<'a> {
-    fn new(labels: &LabelList, classes: &'a [Class]) -> Self {
+    fn new(labels: &LabelList, classes: &'a [Class], places: Option<Vec<usize>>) -> Self {
         let mut by_name = HashMap::new();
         for (i, label) in labels.labels().iter().enumerate() {
             by_name.entry(compared(&label.name)).or_insert(i);
@@ -194,40 +313,65 @@ impl<'a> Candidates<'a> {
         Candidates {
             n_labels: labels.labels().len(),
             by_name,
-            by_key: classes.iter().map(|class| (class.key.as_str(), class)).collect(),
+            by_key: classes
+                .iter()
+                .enumerate()
+                .map(|(i, class)| (class.key.as_str(), i))
+                .collect(),
             classes,
+            places,
         }
     }
 
     fn find(&self, truth: &Truth) -> std::result::Result<usize, String> {
         match truth {
-            Truth::Name(name) => self.of_name(name),
-            Truth::Index(i) if self.classes.is_empty() => match *i < self.n_labels {
-                true => Ok(*i),
-                false => Err(format!(
-                    "its class is number {i}; there are {} labels, counted from 0",
-                    self.n_labels
-                )),
-            },
-            Truth::Index(i) => match self.classes.get(*i) {
-                Some(class) => self.of_name(&class.key),
-                None => Err(format!(
-                    "its class is number {i}; the data names {} classes, counted from 0",
-                    self.classes.len()
-                )),
+            Truth::Index(i) => self.of_number(*i),
+            Truth::Name(name) => match (self.of_name(name), name.parse()) {
+                (Some(label), _) => Ok(label),
+                (None, Ok(number)) => self.of_number(number),
+                (None, Err(_)) => Err(format!("its class `{name}` is none of the {} labels", self.n_labels)),
             },
         }
     }
 
-    fn of_name(&self, key: &str) -> std::result::Result<usize, String> {
-        let name = self.by_key.get(key).map_or(key, |class| class.name.as_str());
-        let found = [name, key].into_iter().find_map(|name| {
-            let exact = self.by_name.get(name);
-            exact.or_else(|| self.by_name.get(&compared(name)))
-        });
-        found
-            .copied()
-            .ok_or_else(|| format!("its class `{key}` is none of the {} labels", self.n_labels))
+    /// A number is a place in the data's list of classes, or, where it has none, in the labels.
+    fn of_number(&self, i: usize) -> std::result::Result<usize, String> {
+        if self.classes.is_empty() {
+            let problem = format!(
+                "its class is number {i}; there are {} labels, counted from 0",
+                self.n_labels
+            );
+            return (i < self.n_labels).then_some(i).ok_or(problem);
+        }
+        let Some(class) = self.classes.get(i) else {
+            return Err(format!(
+                "its class is number {i}; the data names {} classes, counted from 0",
+                self.classes.len()
+            ));
+        };
+        self.of_class(i)
+            .ok_or_else(|| format!("its class `{}` is none of the {} labels", class.key, self.n_labels))
+    }
+
+    fn of_name(&self, name: &str) -> Option<usize> {
+        match self.by_key.get(name) {
+            Some(class) => self.of_class(*class),
+            None => self.named(name),
+        }
+    }
+
+    fn of_class(&self, i: usize) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(i).copied(),
+            None => self
+                .named(&self.classes[i].name)
+                .or_else(|| self.named(&self.classes[i].key)),
+        }
+    }
+
+    fn named(&self, name: &str) -> Option<usize> {
+        let exact = self.by_name.get(name);
+        exact.or_else(|| self.by_name.get(&compared(name))).copied()
     }
 }
 

@@ -4,15 +4,23 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
+use crate::input::testing::archive_of;
 
-pub(super) fn labels(names: &[&str]) -> LabelList {
+pub(super) fn options() -> DataOptions {
+    DataOptions {
+        split: Split::Test,
+        scratch: std::env::temp_dir(),
+    }
+}
+
+fn labels(names: &[&str]) -> LabelList {
     let mut list = LabelList::default();
     list.extend(names.iter().map(|name| Label::plain(*name))).unwrap();
     list
 }
 
 /// A folder with files, each holding its own name.
-pub(super) fn folder(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
+fn folder(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     for file in files {
         let path = dir.path().join(file);
@@ -23,6 +31,7 @@ pub(super) fn folder(files: &[&str]) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
+/// The class of each picture.
 pub(super) fn names(resolved: &Resolved) -> Vec<&str> {
     let labels = resolved.labels.labels();
     resolved
@@ -30,6 +39,14 @@ pub(super) fn names(resolved: &Resolved) -> Vec<&str> {
         .iter()
         .map(|truth| labels[*truth].name.as_str())
         .collect()
+}
+
+fn said(unusable: &[Unusable]) -> Vec<String> {
+    unusable.iter().map(|unusable| unusable.error.to_string()).collect()
+}
+
+fn open(path: &Path) -> DataSet {
+    DataSet::open(path, &options()).unwrap()
 }
 
 #[test]
@@ -42,7 +59,7 @@ fn folders_are_classes_and_an_empty_one_is_a_candidate() {
         "cat/notes.txt",
     ]);
     fs::create_dir(path.join("zebra")).unwrap();
-    let resolved = DataSet::open(&path).unwrap().resolve(LabelList::default()).unwrap();
+    let resolved = open(&path).resolve(LabelList::default(), &[]).unwrap();
     assert_eq!(names(&resolved), ["cat", "fire truck"]);
     let all: Vec<&str> = resolved
         .labels
@@ -51,35 +68,183 @@ fn folders_are_classes_and_an_empty_one_is_a_candidate() {
         .map(|label| label.name.as_str())
         .collect();
     assert_eq!(all, ["cat", "fire truck", "zebra"]);
-    assert_eq!(resolved.unusable.len(), 1);
-    assert!(resolved.unusable[0].error.to_string().contains("loose.jpg"));
+    let said = said(&resolved.unusable);
+    assert!(said.len() == 1 && said[0].contains("loose.jpg"), "{said:?}");
 }
 
 #[test]
 fn given_labels_are_matched_by_name_and_a_class_without_one_is_said() {
     let (_dir, path) = folder(&["cat/a.jpg", "fire_truck/b.jpg", "ship/c.jpg"]);
-    let open = || DataSet::open(&path).unwrap();
-    let resolved = open().resolve(labels(&["ship", "fire truck", "bird"])).unwrap();
+    let resolved = open(&path)
+        .resolve(labels(&["ship", "fire truck", "bird"]), &[])
+        .unwrap();
     assert_eq!(names(&resolved), ["fire truck", "ship"]);
-    let [unusable] = &resolved.unusable[..] else { panic!() };
-    let said = unusable.error.to_string();
+    let said = said(&resolved.unusable);
     assert!(
-        said.contains("cat/a.jpg") && said.ends_with("its class `cat` is none of the 3 labels"),
-        "{said}"
+        said[0].contains("cat/a.jpg") && said[0].ends_with("its class `cat` is none of the 3 labels"),
+        "{said:?}"
     );
-    let error = open().resolve(labels(&["house"])).unwrap_err();
+    let error = open(&path).resolve(labels(&["house"]), &[]).unwrap_err();
     assert!(error.to_string().starts_with("no picture has a class"), "{error}");
 }
 
 #[test]
+fn records_have_a_path_and_a_label_or_say_on_which_line_not() {
+    let (_dir, path) = folder(&["img/a.jpg", "img/b.jpg"]);
+    let lines = [
+        r#"{"path": "img/a.jpg", "label": "cat"}"#,
+        r#"{"path": "img/b.jpg", "label": "dog"}"#,
+        "",
+        r#"{"path": "img/b.jpg", "label": 1}"#,
+        r#"{"path": "img/gone.jpg", "label": "cat"}"#,
+        r#"{"path": "img/b.jpg", "label": "#,
+        r#"{"path": "img/b.jpg"}"#,
+        r#"{"label": "cat"}"#,
+        r#"{"image": "img/b.jpg", "class": "cow"}"#,
+    ];
+    let file = path.join("list.ndjson");
+    fs::write(&file, lines.join("\n")).unwrap();
+    let resolved = open(&file).resolve(labels(&["cat", "dog"]), &[]).unwrap();
+    assert_eq!(names(&resolved), ["cat", "dog", "dog"]);
+    let said = said(&resolved.unusable);
+    let expected = [
+        "line 5`: its picture `",
+        "line 6`: it is no JSON object",
+        "line 7`: it has no class as `label` or `class`",
+        "line 8`: it names no picture",
+        "line 9`: its class `cow` is none of the 2 labels",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.contains(expected) && said.contains("list.ndjson"), "{said}");
+    }
+}
+
+#[test]
+fn tables_have_named_columns_or_two() {
+    for (name, text) in [
+        (
+            "a.csv",
+            "label,path\ncat,img/a.jpg\n\"dog\",img/b.jpg\n,,\ndog\ncat,img/gone.jpg\n",
+        ),
+        (
+            "b.csv",
+            "img/a.jpg,cat\nimg/b.jpg,dog\n\n\nimg/b.jpg,\nimg/gone.jpg,cat\n",
+        ),
+        (
+            "c.tsv",
+            "path\tn\tclass\nimg/a.jpg\t1\tcat\nimg/b.jpg\t2\tdog\n\nimg/b.jpg\t3\nimg/gone.jpg\t4\tcat\n",
+        ),
+    ] {
+        let (_dir, path) = folder(&["img/a.jpg", "img/b.jpg"]);
+        let file = path.join(name);
+        fs::write(&file, text).unwrap();
+        let resolved = open(&file).resolve(LabelList::default(), &[]).unwrap();
+        assert_eq!(names(&resolved), ["cat", "dog"], "{name}");
+        let said = said(&resolved.unusable);
+        assert!(
+            said.len() == 2 && said[0].contains("line 5") && said[1].contains("line 6"),
+            "{name}: {said:?}"
+        );
+    }
+    let (_dir, path) = folder(&[]);
+    fs::write(path.join("d.csv"), "a,b,c\n").unwrap();
+    let error = DataSet::open(&path.join("d.csv"), &options()).unwrap_err();
+    assert!(error.to_string().contains("line 1: its columns don't say"), "{error}");
+}
+
+#[test]
+fn tars_have_pictures_with_classes_by_name_or_by_number() {
+    let (_dir, path) = folder(&[]);
+    let tar = archive_of(&[
+        ("s0.jpg", b"0"),
+        ("s0.cls", b"1\n"),
+        ("s1.cls", b"sea lion"),
+        ("s1.webp", b"1"),
+        ("lonely.jpg", b"2"),
+        ("word.cls", b"0"),
+        ("s3.jpg", b"3"),
+        ("s3.cls", b"7"),
+        ("s4.jpg", b"4"),
+        ("s4.cls", b""),
+    ]);
+    fs::create_dir(path.join("test")).unwrap();
+    fs::write(path.join("test/0.tar"), tar).unwrap();
+    fs::write(path.join("classnames.txt"), "sea lion\ncat\n").unwrap();
+    fs::write(
+        path.join("zeroshot_classification_templates.txt"),
+        "a photo of a {c}.\n{c}\n",
+    )
+    .unwrap();
+    let data = open(&path);
+    assert_eq!(data.templates.len(), 2);
+    let bytes = data.samples[1].picture.item().content.take("it").unwrap();
+    assert_eq!(bytes, b"1");
+    let resolved = data.resolve(LabelList::default(), &[]).unwrap();
+    assert_eq!(names(&resolved), ["cat", "sea lion"]);
+    let said = said(&resolved.unusable);
+    let expected = [
+        "0.tar/lonely`: it has no class",
+        "0.tar/word`: it has no picture",
+        "0.tar/s4`: its `.cls` is empty",
+        "0.tar/s3`: its class is number 7; the data names 2 classes",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[test]
+fn numbers_without_names_ask_for_them() {
+    let (_dir, path) = folder(&["a.jpg"]);
+    let file = path.join("list.csv");
+    fs::write(&file, "path,label\na.jpg,2\n").unwrap();
+    let error = open(&file).resolve(LabelList::default(), &[]).unwrap_err();
+    assert_eq!(error.to_string(), "the data numbers its classes and doesn't name them");
+    let resolved = open(&file).resolve(labels(&["x", "y", "z"]), &[]).unwrap();
+    assert_eq!(names(&resolved), ["z"]);
+}
+
+#[test]
+fn synset_folders_have_the_published_names_and_templates() {
+    // Two of the names that OpenAI uses stand for two synsets each.
+    let (_dir, path) = folder(&[
+        "n01440764/a.JPEG",
+        "n03773504/b.JPEG",
+        "n04008634/c.JPEG",
+        "n99999999/d.JPEG",
+    ]);
+    let data = open(&path);
+    assert_eq!(
+        (data.about.as_str(), data.templates.len()),
+        ("ImageNet, 3 of 1000 classes", 80)
+    );
+    let templates = data.templates.clone();
+    let resolved = data.resolve(LabelList::default(), &templates).unwrap();
+    assert_eq!(
+        names(&resolved),
+        ["tench", "missile (n03773504)", "missile (n04008634)"]
+    );
+    assert_eq!(resolved.labels.labels()[1].prompts[0], templates[0].fill("missile"));
+    let said = said(&resolved.unusable);
+    assert!(
+        said.len() == 1 && said[0].contains("d.JPEG`") && said[0].contains("its class `n99999999`"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn what_is_no_data_is_refused_with_what_would_be() {
-    let (_dir, path) = folder(&["words.txt"]);
+    let (_dir, path) = folder(&["words.txt", "empty.ndjson"]);
+    fs::write(path.join("empty.ndjson"), "").unwrap();
     for (path, said) in [
-        (path.clone(), "there is no picture in"),
+        (path.clone(), "there is no picture with a class in"),
         (path.join("words.txt"), "is no data of classes"),
+        (path.join("empty.ndjson"), "there is no picture with a class in"),
         (path.join("gone"), "cannot read"),
     ] {
-        let error = DataSet::open(&path).unwrap_err();
+        let error = DataSet::open(&path, &options()).unwrap_err();
         assert!(error.to_string().contains(said), "{error}");
     }
 }

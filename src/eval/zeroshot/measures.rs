@@ -150,3 +150,124 @@ fn confusions(answers: &[Answer]) -> Vec<Confusion> {
     confusions.sort_unstable_by_key(|found| (std::cmp::Reverse(found.n), found.truth, found.predicted));
     confusions
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An answer whose likeliest classes are these, with a confidence.
+    fn answer(truth: usize, likeliest: &[usize], confidence: f64) -> Answer {
+        let rest = (1.0 - confidence) / likeliest.len().max(2) as f64;
+        let share = |i: usize| if i == 0 { confidence } else { rest };
+        Answer {
+            truth,
+            likeliest: likeliest
+                .iter()
+                .enumerate()
+                .map(|(i, class)| (*class, share(i)))
+                .collect(),
+        }
+    }
+
+    /// Pictures of 7 classes, drawn; class 6 has none.
+    fn drawn(n: usize, seed: u64) -> Vec<Answer> {
+        let mut random = Random::new(seed, 9);
+        (0..n)
+            .map(|_| {
+                let order: Vec<usize> = random.permutation(7).iter().map(|class| *class as usize).collect();
+                let confidence = (1.0 + random.below(99) as f64) / 100.0;
+                answer(random.below(6), &order[..5], confidence)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn accuracies_and_recall_are_those_counted_by_hand() {
+        let answers = [
+            answer(0, &[0, 1, 2, 3, 4], 0.9),
+            answer(0, &[1, 0, 2, 3, 4], 0.6),
+            answer(0, &[5, 1, 2, 3, 4], 0.5),
+            answer(1, &[1, 0, 2, 3, 4], 0.8),
+        ];
+        let measures = Measures::of(&answers, 6, 0);
+        assert_eq!(measures.acc1.value, 0.5);
+        assert_eq!(measures.acc5.unwrap().value, 0.75);
+        // Classes 2 to 5 have no picture: (1/3 + 1/1) / 2, as balanced_accuracy_score of scikit-learn.
+        assert!((measures.mean_per_class_recall.value - 2.0 / 3.0).abs() < 1e-12);
+        let found: Vec<_> = measures
+            .confusions
+            .iter()
+            .map(|c| (c.truth, c.predicted, c.n))
+            .collect();
+        assert_eq!(found, [(0, 1, 1), (0, 5, 1)]);
+    }
+
+    #[test]
+    fn fewer_than_five_classes_have_no_top_5() {
+        let answers = [answer(0, &[0, 1, 2, 3], 0.9)];
+        assert_eq!(Measures::of(&answers, 4, 0).acc5, None);
+    }
+
+    #[test]
+    fn measures_of_many_are_those_of_another_computation() {
+        for seed in 0..20 {
+            let answers = drawn(200, seed);
+            let measures = Measures::of(&answers, 7, seed);
+            // A matrix of all pairs, from which everything is read off.
+            let mut matrix = [[0usize; 7]; 7];
+            for answer in &answers {
+                matrix[answer.truth][answer.likeliest[0].0] += 1;
+            }
+            let trace: usize = (0..7).map(|class| matrix[class][class]).sum();
+            assert_eq!(measures.acc1.value, trace as f64 / 200.0);
+            let recalls: Vec<f64> = (0..7)
+                .filter(|class| matrix[*class].iter().sum::<usize>() > 0)
+                .map(|class| matrix[class][class] as f64 / matrix[class].iter().sum::<usize>() as f64)
+                .collect();
+            let mean = recalls.iter().sum::<f64>() / recalls.len() as f64;
+            let found = measures.mean_per_class_recall;
+            assert!((found.value - mean).abs() < 1e-12);
+            assert!(
+                found.low < mean && mean < found.high && found.high - found.low < 0.3,
+                "{found:?}"
+            );
+            for confusion in &measures.confusions {
+                assert_eq!(matrix[confusion.truth][confusion.predicted], confusion.n);
+            }
+            let off: usize = measures.confusions.iter().map(|confusion| confusion.n).sum();
+            assert_eq!(off, 200 - trace);
+            assert!(measures.confusions.is_sorted_by(|a, b| a.n >= b.n));
+            assert!((measures.calibration_error - by_picture(&answers)).abs() < 1e-12);
+        }
+    }
+
+    /// The calibration error picture by picture: each with all those of its bin.
+    fn by_picture(answers: &[Answer]) -> f64 {
+        let bin = |confidence: f64| (1..=15).find(|b| confidence <= f64::from(*b) / 15.0).unwrap();
+        let apart = |answer: &Answer| {
+            let same = answers
+                .iter()
+                .filter(|other| bin(other.likeliest[0].1) == bin(answer.likeliest[0].1));
+            let (n, sum) = same.fold((0.0_f64, 0.0_f64), |(n, sum), other| {
+                let right = f64::from(u8::from(other.likeliest[0].0 == other.truth));
+                (n + 1.0, sum + right - other.likeliest[0].1)
+            });
+            (sum / n).abs()
+        };
+        answers.iter().map(apart).sum::<f64>() / answers.len() as f64
+    }
+
+    #[test]
+    fn an_interval_is_the_seeds_and_a_certain_class_has_none() {
+        let answers = drawn(60, 3);
+        let low = |seed| Measures::of(&answers, 7, seed).mean_per_class_recall.low;
+        assert_eq!(low(1), low(1));
+        let right = [answer(0, &[0, 1, 2, 3, 4], 1.0), answer(1, &[1, 0, 2, 3, 4], 1.0)];
+        let certain = Measures::of(&right, 5, 0);
+        assert_eq!(
+            (certain.mean_per_class_recall.low, certain.calibration_error),
+            (1.0, 0.0)
+        );
+        assert_eq!(certain.bins[N_BINS - 1].n, 2);
+    }
+}

@@ -4,6 +4,7 @@
 //! A figure a picture, written as it comes; `page.js` filters and sorts what the page holds. Text is escaped on the way
 //! out, and the script puts none of it into markup.
 
+pub mod report;
 mod thumbnail;
 
 use std::fmt::Write as _;

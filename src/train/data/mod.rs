@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::input::archive;
-use crate::input::records::{read_range, read_range_of, unusable};
+use crate::input::records::{read_range, unusable};
 use crate::labels::Template;
 
 /// A picture with its captions.

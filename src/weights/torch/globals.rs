@@ -10,6 +10,8 @@ pub(super) enum Dialect {
     TorchSave,
     /// `torch.jit.save`: classes under `__torch__` are compiled modules, and plain data here.
     TorchScript,
+    /// Data as arrays of numpy's in lists and dictionaries, by Python 2 or 3.
+    Numpy,
 }
 
 /// What an allowed name means.
@@ -27,12 +29,23 @@ pub(super) enum Global {
     RebuildFromType,
     /// A module's class in a TorchScript archive.
     ScriptClass,
+    /// `_reconstruct`: an array whose shape, type and bytes come as its state.
+    NumpyArray,
+    /// `dtype`: a type of numbers.
+    NumpyType,
+    /// `_frombuffer`: an array over bytes.
+    NumpyBuffer,
+    /// `_codecs.encode(text, "latin1")`: bytes, as Python 3 writes them for Python 2.
+    Encode,
     /// Harmless settings of a training checkpoint, which no weight depends on.
     Other,
 }
 
 /// What `module.name` means, if it is allowed.
 pub(super) fn find(module: &str, name: &str, dialect: Dialect) -> Option<Global> {
+    if dialect == Dialect::Numpy {
+        return numpy_name(module, name);
+    }
     Some(match (module, name) {
         ("collections", "OrderedDict" | "defaultdict" | "Counter") => Global::DictClass,
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Global::RebuildTensor,
@@ -44,6 +57,18 @@ pub(super) fn find(module: &str, name: &str, dialect: Dialect) -> Option<Global>
         _ if dialect == Dialect::TorchScript && (module == "__torch__" || module.starts_with("__torch__.")) => {
             Global::ScriptClass
         }
+        _ => return None,
+    })
+}
+
+/// What arrays of numpy's are made of.
+fn numpy_name(module: &str, name: &str) -> Option<Global> {
+    Some(match (module, name) {
+        ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Global::NumpyArray,
+        ("numpy.core.numeric" | "numpy._core.numeric", "_frombuffer") => Global::NumpyBuffer,
+        ("numpy", "dtype") => Global::NumpyType,
+        ("numpy", "ndarray") => Global::Other,
+        ("_codecs", "encode") => Global::Encode,
         _ => return None,
     })
 }

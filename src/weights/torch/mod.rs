@@ -7,6 +7,7 @@
 //! Follows `torch/serialization.py`, `torch/csrc/jit/serialization` and Python's `pickletools.py`.
 
 mod globals;
+pub(crate) mod numpy;
 mod opcode;
 mod pickle;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A small interpreter of Python's pickle, protocols 2 to 5: only the opcodes that saved weights are made of.
+//! A small interpreter of Python's pickle, protocols 2 to 5: only the opcodes that saved weights and arrays are made of.
 //!
 //! A pickle is a program for a stack machine. This one has no way to run anything: `REDUCE`, `NEWOBJ` and `BUILD` know the
 //! few functions and classes of `globals` and do in Rust what those would do; any other name ends the reading at once.
@@ -31,20 +31,16 @@ pub(super) fn read(bytes: &[u8], dialect: Dialect) -> Outcome<Unpickled<'_>> {
         memo: HashMap::new(),
         heap: Heap::default(),
     };
-    for _ in 0..MAX_OPCODES {
-        let opcode = machine.byte()?;
-        if opcode == op::STOP {
-            let root = machine.pop()?;
-            return Ok(Unpickled {
-                root,
-                heap: machine.heap,
-            });
+    match machine.run() {
+        Ok(root) => Ok(Unpickled {
+            root,
+            heap: machine.heap,
+        }),
+        Err(Refusal::Damaged(found)) if dialect == Dialect::Numpy => {
+            damaged(format!("{found}, at byte {}", bytes.len() - machine.rest.len()))
         }
-        machine.step(opcode)?;
+        Err(refusal) => Err(refusal),
     }
-    damaged(format!(
-        "a pickle of more than {MAX_OPCODES} steps, which no weights need"
-    ))
 }
 
 struct Machine<'a> {
@@ -59,6 +55,20 @@ struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
+    /// Runs all opcodes; gives what stands on the stack in the end.
+    fn run(&mut self) -> Outcome<Value<'a>> {
+        for _ in 0..MAX_OPCODES {
+            let opcode = self.byte()?;
+            if opcode == op::STOP {
+                return self.pop();
+            }
+            self.step(opcode)?;
+        }
+        damaged(format!(
+            "a pickle of more than {MAX_OPCODES} steps, which no weights need"
+        ))
+    }
+
     /// Runs one opcode that moves or makes plain values; [`Machine::step_compound`] has the others.
     fn step(&mut self, opcode: u8) -> Outcome<()> {
         match opcode {
@@ -76,7 +86,8 @@ impl<'a> Machine<'a> {
             op::BINGET => self.recall(1)?,
             op::LONG_BINGET => self.recall(4)?,
 
-            op::NONE | op::NEWTRUE | op::NEWFALSE => self.stack.push(Value::Other),
+            op::NONE => self.stack.push(Value::Other),
+            op::NEWTRUE | op::NEWFALSE => self.stack.push(Value::Bool(opcode == op::NEWTRUE)),
             op::BININT1 => self.push_unsigned(1)?,
             op::BININT2 => self.push_unsigned(2)?,
             op::BININT => self.push_signed(4)?,
@@ -85,6 +96,9 @@ impl<'a> Machine<'a> {
                 self.push_signed(len_bytes)?;
             }
             op::BINFLOAT => self.push_other(8)?,
+            // Python 2's strings are bytes; in weights they are names.
+            op::SHORT_BINSTRING if self.dialect == Dialect::Numpy => self.push_bytes(1)?,
+            op::BINSTRING if self.dialect == Dialect::Numpy => self.push_bytes(4)?,
             op::SHORT_BINUNICODE | op::SHORT_BINSTRING => self.push_text(1)?,
             op::BINUNICODE | op::BINSTRING => self.push_text(4)?,
             op::BINUNICODE8 => self.push_text(8)?,
@@ -106,14 +120,25 @@ impl<'a> Machine<'a> {
                 let start = self.pop_mark()?;
                 self.push_tuple(start);
             }
+            op::EMPTY_LIST if self.dialect == Dialect::Numpy => {
+                let list = self.heap.new_list();
+                self.stack.push(list);
+            }
             op::EMPTY_LIST | op::EMPTY_SET => self.stack.push(Value::Other),
             op::FROZENSET => {
                 self.pop_to_mark()?;
                 self.stack.push(Value::Other);
             }
-            // Lists and sets are not kept, so what is put into them isn't either.
-            op::APPEND => drop(self.pop()?),
-            op::APPENDS | op::ADDITEMS => drop(self.pop_to_mark()?),
+            op::APPEND => {
+                let item = self.pop()?;
+                self.append(&[item]);
+            }
+            op::APPENDS => {
+                let items = self.pop_to_mark()?;
+                self.append(&items);
+            }
+            // Sets are not kept, so what is put into them isn't either.
+            op::ADDITEMS => drop(self.pop_to_mark()?),
             op::EMPTY_DICT => {
                 let dict = self.heap.new_dict();
                 self.stack.push(dict);
@@ -258,7 +283,9 @@ impl<'a> Machine<'a> {
 
     fn push_bytes(&mut self, count_bytes: usize) -> Outcome<()> {
         let len_bytes = self.length(count_bytes)?;
-        self.push_other(len_bytes)
+        let bytes = self.take(len_bytes)?;
+        self.stack.push(Value::Bytes(bytes));
+        Ok(())
     }
 
     fn push_text(&mut self, count_bytes: usize) -> Outcome<()> {
@@ -297,6 +324,13 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// Puts items behind those of the list on top of the stack. Weights' lists are not kept, and neither are theirs.
+    fn append(&mut self, items: &[Value<'a>]) {
+        if let Some(Value::List(list)) = self.stack.last() {
+            self.heap.append(*list, items);
+        }
+    }
+
     // Names, calls and objects.
 
     fn push_global(&mut self, module: &str, name: &str) -> Outcome<()> {
@@ -324,6 +358,13 @@ impl<'a> Machine<'a> {
             Global::ScriptClass => Ok(self.heap.new_object()),
             Global::RebuildTensor => Ok(Value::Tensor(arguments)),
             Global::Other => Ok(Value::Other),
+            Global::NumpyArray => Ok(self.heap.new_object()),
+            Global::NumpyType => Ok(Value::NumberType(arguments)),
+            Global::NumpyBuffer => Ok(Value::OverBuffer(arguments)),
+            Global::Encode => match *self.heap.tuple(arguments) {
+                [Value::Text(text), Value::Text("latin1")] => Ok(Value::Latin1(text)),
+                _ => damaged("a damaged pickle: text that is encoded otherwise than as Latin-1"),
+            },
             Global::FirstArgument => match self.heap.tuple(arguments).first() {
                 Some(first) => Ok(*first),
                 None => damaged("a damaged pickle: a call without arguments"),
@@ -344,8 +385,10 @@ impl<'a> Machine<'a> {
     /// Gives the object on top of the stack its attributes; other values have none that matter.
     fn build(&mut self) -> Outcome<()> {
         let state = self.pop()?;
-        if let (Value::Object(object), Value::Dict(attributes)) = (self.top()?, state) {
-            self.heap.set_attributes(object, attributes);
+        match (self.top()?, state) {
+            (Value::Object(object), Value::Dict(attributes)) => self.heap.set_attributes(object, attributes),
+            (Value::Object(object), Value::Tuple(state)) => self.heap.set_state(object, state),
+            _ => {}
         }
         Ok(())
     }

@@ -21,7 +21,17 @@ pub(super) enum Value<'a> {
     Storage(Storage<'a>),
     /// A tensor, as the arguments that it would be rebuilt from: storage, offset, shape, strides and more.
     Tensor(Tuple),
-    /// Whatever can't lead to weights: none, booleans, floats, bytes, lists, sets, settings. It is not kept.
+    Bool(bool),
+    Bytes(&'a [u8]),
+    /// Bytes that were written as the text that Latin-1 makes of them.
+    Latin1(&'a str),
+    /// A list; only where lists are kept.
+    List(List),
+    /// A type of numpy's, as the arguments that it would be made of.
+    NumberType(Tuple),
+    /// An array of numpy's over a buffer: buffer, type, shape, order.
+    OverBuffer(Tuple),
+    /// Whatever can't lead to numbers: none, floats, sets, settings. It is not kept.
     Other,
 }
 
@@ -45,6 +55,10 @@ pub(super) struct Tuple {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dict(usize);
 
+/// A list's place on the heap.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct List(usize);
+
 /// An object's place on the heap.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Object(usize);
@@ -54,8 +68,16 @@ pub(super) struct Object(usize);
 pub(super) struct Heap<'a> {
     items: Vec<Value<'a>>,
     dicts: Vec<Vec<(Value<'a>, Value<'a>)>>,
-    /// Each object's attributes, once they are set.
-    objects: Vec<Option<Dict>>,
+    lists: Vec<Vec<Value<'a>>>,
+    objects: Vec<Inside>,
+}
+
+/// What an object was given: attributes as a dictionary, or a state of its own form.
+#[derive(Debug, Clone, Copy)]
+enum Inside {
+    Nothing,
+    Attributes(Dict),
+    State(Tuple),
 }
 
 impl<'a> Heap<'a> {
@@ -74,7 +96,7 @@ impl<'a> Heap<'a> {
     }
 
     pub(super) fn new_object(&mut self) -> Value<'a> {
-        self.objects.push(None);
+        self.objects.push(Inside::Nothing);
         Value::Object(Object(self.objects.len() - 1))
     }
 
@@ -89,7 +111,10 @@ impl<'a> Heap<'a> {
 
     /// An object's attributes, as [`Heap::dict`] gives them.
     pub(super) fn attributes(&self, object: Object) -> &[(Value<'a>, Value<'a>)] {
-        self.objects[object.0].map_or(&[], |dict| self.dict(dict))
+        match self.objects[object.0] {
+            Inside::Attributes(dict) => self.dict(dict),
+            Inside::State(_) | Inside::Nothing => &[],
+        }
     }
 
     pub(super) fn set_item(&mut self, dict: Dict, key: Value<'a>, value: Value<'a>) {
@@ -97,6 +122,31 @@ impl<'a> Heap<'a> {
     }
 
     pub(super) fn set_attributes(&mut self, object: Object, attributes: Dict) {
-        self.objects[object.0] = Some(attributes);
+        self.objects[object.0] = Inside::Attributes(attributes);
+    }
+
+    /// An object's state, where it was given one.
+    pub(super) fn state(&self, object: Object) -> Option<Tuple> {
+        match self.objects[object.0] {
+            Inside::State(state) => Some(state),
+            Inside::Attributes(_) | Inside::Nothing => None,
+        }
+    }
+
+    pub(super) fn set_state(&mut self, object: Object, state: Tuple) {
+        self.objects[object.0] = Inside::State(state);
+    }
+
+    pub(super) fn new_list(&mut self) -> Value<'a> {
+        self.lists.push(Vec::new());
+        Value::List(List(self.lists.len() - 1))
+    }
+
+    pub(super) fn list(&self, list: List) -> &[Value<'a>] {
+        &self.lists[list.0]
+    }
+
+    pub(super) fn append(&mut self, list: List, items: &[Value<'a>]) {
+        self.lists[list.0].extend_from_slice(items);
     }
 }

@@ -1,11 +1,14 @@
 //! `longclip eval zeroshot --data D`: how often a picture's own class is the likeliest of all.
 
+mod page;
 mod told;
 
 use std::path::PathBuf;
 
-use longclip::eval::data::{DataSet, Resolved, Unusable};
-use longclip::eval::zeroshot::{Answer, Measures, judge};
+use clap::ValueEnum;
+use longclip::eval::Picture;
+use longclip::eval::data::{DataOptions, DataSet, Resolved, Split, Unusable};
+use longclip::eval::zeroshot::{Measures, judge};
 use longclip::labels::LabelSet;
 use longclip::score::Scoring;
 use longclip::{Error, Result};
@@ -26,7 +29,9 @@ Examples:
   longclip eval zeroshot --data photos/ --template \"a photo of a {}.\" --model longclip-b
   longclip eval zeroshot --data photos/ --labels-file classes.json --embeddings kept --format json
 
-Data is a folder with a folder of pictures for each class.
+Data is a folder with a folder of pictures for each class (ImageNet's synsets are known by their names); ndjson, json,
+csv or tsv of `path` and `label`; WebDataset tars of `jpg` and `cls`, or a folder of them; CIFAR-10 or CIFAR-100 in
+the binary or the Python form.
 Exit codes: 0 all pictures judged, 1 some could not be used, 2 nothing could be done, 130 interrupted.";
 
 /// Measure zero-shot classification: top-1, top-5, recall by class, calibration
@@ -36,11 +41,23 @@ pub(in crate::cli) struct Args {
     /// Pictures and their classes
     #[arg(long, value_name = "DATA", help_heading = "Data")]
     data: PathBuf,
+    /// Which of CIFAR's pictures
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "test",
+        help_heading = "Data",
+        hide_short_help = true
+    )]
+    split: SplitName,
     #[command(flatten)]
     labels: LabelFlags,
     /// How results are printed
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
     format: Format,
+    /// Write a page too: tables, confusions, calibration, the pictures that it was most wrongly sure of
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    report: Option<PathBuf>,
     /// What decides the resamples of an interval
     #[arg(
         long,
@@ -56,12 +73,18 @@ pub(in crate::cli) struct Args {
     model: ModelFlags,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SplitName {
+    Test,
+    Train,
+}
+
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let labelling = args.labelling()?;
-    let data = DataSet::open(&args.data)?;
+    let data = DataSet::open(&args.data, &args.data_options())?;
     let about = data.about.clone();
     let (labelling, prompts) = args.prompts(labelling, &data);
-    let resolved = data.resolve(labelling.list.clone())?;
+    let resolved = data.resolve(labelling.list.clone(), &labelling.templates)?;
     tell_unusable(&resolved.unusable, report);
     if resolved.unusable.len() as u64 > args.encode.run.most_failures() {
         report.note("stopped: too much of the data can't be used (`--on-error`, `--max-errors`)");
@@ -90,7 +113,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if encoded.ended != Ended::AtTheEnd {
         return Ok(encoded.exit);
     }
-    let answers = answers(&resolved, &encoded, &labels, &Scoring::softmax(model.logit_scale()))?;
+    let judged = judged(&resolved, &encoded)?;
+    let rows: Vec<(usize, &[f32])> = judged.iter().map(|judged| (judged.truth, judged.embedding)).collect();
+    let answers = judge(&rows, &labels, &Scoring::softmax(model.logit_scale()));
     let told = Told {
         model: &name,
         dtype: args.model.dtype_name(),
@@ -103,6 +128,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         images_per_s: encoded.images_per_s,
         seed: args.seed,
     };
+    if let Some(path) = &args.report {
+        page::write(path, &told, &judged, &answers)?;
+    }
     told.print(args.format)?;
     Ok(match encoded.exit {
         Exit::Done if !resolved.unusable.is_empty() => Exit::SomeFailed,
@@ -111,6 +139,16 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 impl Args {
+    fn data_options(&self) -> DataOptions {
+        DataOptions {
+            split: match self.split {
+                SplitName::Test => Split::Test,
+                SplitName::Train => Split::Train,
+            },
+            scratch: std::env::temp_dir(),
+        }
+    }
+
     fn labelling(&self) -> Result<Labelling> {
         let labelling = self.labels.labelling()?;
         match labelling.grouping {
@@ -156,17 +194,30 @@ fn tell_unusable(unusable: &[Unusable], report: Report) {
     }
 }
 
-/// What the model says of each picture that could be read.
-fn answers(resolved: &Resolved, encoded: &Encoded, labels: &LabelSet, scoring: &Scoring) -> Result<Vec<Answer>> {
-    let rows = resolved.truths.iter().zip(&resolved.pictures);
-    let judged: Vec<(usize, &[f32])> = rows
-        .filter_map(|(truth, picture)| Some((*truth, encoded.embeddings.get(picture.name())?)))
-        .collect();
-    if judged.is_empty() {
-        return Err(Error::usage(
+/// A picture that could be read.
+struct Judged<'a> {
+    picture: &'a Picture,
+    /// The class that it shows.
+    truth: usize,
+    embedding: &'a [f32],
+}
+
+/// The pictures that could be read, in the data's order.
+fn judged<'a>(resolved: &'a Resolved, encoded: &'a Encoded) -> Result<Vec<Judged<'a>>> {
+    let pictures = resolved.pictures.iter().zip(&resolved.truths);
+    let judged = pictures.filter_map(|(picture, truth)| {
+        Some(Judged {
+            picture,
+            truth: *truth,
+            embedding: encoded.embeddings.get(picture.name())?,
+        })
+    });
+    let judged: Vec<Judged<'_>> = judged.collect();
+    match judged.is_empty() {
+        false => Ok(judged),
+        true => Err(Error::usage(
             "no picture could be read, so there is nothing to measure",
             "look at the errors above",
-        ));
+        )),
     }
-    Ok(judge(&judged, labels, scoring))
 }

@@ -35,18 +35,24 @@ impl Told<'_> {
         io::stdout().write_all(text.as_bytes())
     }
 
+    /// Which model, on what.
+    pub(super) fn about(&self) -> [String; 2] {
+        let failed = match self.n_failed {
+            0 => String::new(),
+            n => format!(" ({n} more could not be used)"),
+        };
+        [
+            format!("{} in {}, on {} ({})", self.model, self.dtype, self.data, self.about),
+            format!(
+                "{} pictures{failed}, {} classes; asked by {}",
+                self.measures.n_pictures, self.measures.n_classes, self.prompts
+            ),
+        ]
+    }
+
     fn table(&self) -> String {
         let Measures { acc1, acc5, .. } = self.measures;
-        let mut text = format!(
-            "{} in {}, on {} ({})\n{} pictures, {} classes; asked by {}\n\n",
-            self.model,
-            self.dtype,
-            self.data,
-            self.about,
-            self.measures.n_pictures,
-            self.measures.n_classes,
-            self.prompts
-        );
+        let mut text = self.about().join("\n") + "\n\n";
         text += &row("top-1", Some(acc1), "95 %: Wilson");
         text += &row("top-5", acc5.as_ref(), "95 %: Wilson");
         text += &row(

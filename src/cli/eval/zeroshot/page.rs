@@ -1,0 +1,236 @@
+//! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the pictures that
+//! the model was most sure of and wrong about.
+
+use std::io::Write;
+use std::path::Path;
+
+use longclip::Result;
+use longclip::eval::Picture;
+use longclip::eval::interval::{Estimate, wilson};
+use longclip::eval::zeroshot::{Answer, Measures, N_BINS, N_RESAMPLES};
+use longclip::output::Destination;
+use longclip::output::report::{Chart, Column, Curve, Matrix, ReportPage, Shown, Stroke};
+use longclip::preprocess::Preprocess;
+
+use super::Judged;
+use super::told::Told;
+use crate::cli::pictures::small;
+
+/// Classes of a matrix that can be read; of more, those that are confused most.
+const CLASSES_OF_MATRIX: usize = 24;
+/// Pairs of the table.
+const PAIRS: usize = 30;
+/// Pictures that are shown.
+const WORST: usize = 24;
+
+/// Writes the page, whole or not at all.
+pub(super) fn write(path: &Path, told: &Told<'_>, judged: &[Judged<'_>], answers: &[Answer]) -> Result<()> {
+    let mut page = ReportPage::new(&format!("Zero-shot classification: {}", told.data), &told.about());
+    summary(&mut page, told);
+    calibration(&mut page, told.measures);
+    matrix(&mut page, told, answers);
+    confusions(&mut page, told);
+    worst(&mut page, told, judged, answers);
+    by_class(&mut page, told);
+    let mut file = Destination::whole(path)?;
+    file.write_all(page.finish().as_bytes())
+        .map_err(|source| file.error(source))?;
+    file.finish()
+}
+
+fn summary(page: &mut ReportPage, told: &Told<'_>) {
+    let measures = told.measures;
+    let row = |name: &str, estimate: &Estimate, how: &str| {
+        vec![
+            name.to_owned(),
+            percent(estimate.value),
+            interval(estimate),
+            how.to_owned(),
+        ]
+    };
+    let mut rows = vec![row("top-1", &measures.acc1, "Wilson")];
+    rows.extend(measures.acc5.as_ref().map(|acc5| row("top-5", acc5, "Wilson")));
+    let resamples = format!("{N_RESAMPLES} resamples within classes, seed {}", told.seed);
+    rows.push(row(
+        "mean per-class recall",
+        &measures.mean_per_class_recall,
+        &resamples,
+    ));
+    let error = format!("{:.4}", measures.calibration_error);
+    rows.push(vec![
+        "calibration error".into(),
+        error,
+        String::new(),
+        format!("{N_BINS} bins"),
+    ]);
+    let columns = [
+        ("", Column::Words),
+        ("value", Column::Numbers),
+        ("95 % interval", Column::Numbers),
+        ("by", Column::Words),
+    ];
+    page.table(&columns, &rows);
+}
+
+fn calibration(page: &mut ReportPage, measures: &Measures) {
+    page.heading("How sure, and how often right");
+    let filled = measures.bins.iter().filter(|bin| bin.n > 0);
+    page.chart(&Chart {
+        title: "Calibration: the share that is right by the likeliest class's probability".into(),
+        across: "probability of the likeliest class".into(),
+        up: "share that is right".into(),
+        x: (0.0, 1.0),
+        y: (0.0, 1.0),
+        curves: vec![
+            Curve {
+                name: format!("the model, error {:.4}", measures.calibration_error),
+                points: filled.map(|bin| (bin.confidence, bin.accuracy)).collect(),
+                stroke: Stroke::Line,
+            },
+            Curve {
+                name: "as sure as it is right".into(),
+                points: vec![(0.0, 0.0), (1.0, 1.0)],
+                stroke: Stroke::Dashes,
+            },
+        ],
+    });
+}
+
+fn matrix(page: &mut ReportPage, told: &Told<'_>, answers: &[Answer]) {
+    page.heading("What was taken for what");
+    let shown = classes_of_matrix(told.measures);
+    if shown.len() < told.labels.len() {
+        page.text(&format!(
+            "The {} classes that are confused most, of {}.",
+            shown.len(),
+            told.labels.len()
+        ));
+    }
+    page.text("Down: what the picture shows. Across: what it was taken for.");
+    let mut counts = vec![vec![0; shown.len()]; shown.len()];
+    let place = |class: usize| shown.iter().position(|other| *other == class);
+    for answer in answers {
+        if let (Some(row), Some(column)) = (place(answer.truth), place(answer.predicted())) {
+            counts[row][column] += 1;
+        }
+    }
+    page.matrix(&Matrix {
+        names: shown.iter().map(|class| told.labels[*class].clone()).collect(),
+        counts,
+    });
+}
+
+/// All classes where they are few; else those that most pictures were mistaken in or for, in their order.
+fn classes_of_matrix(measures: &Measures) -> Vec<usize> {
+    let mut n_wrong: Vec<(usize, usize)> = (0..measures.n_classes).map(|class| (0, class)).collect();
+    for confusion in &measures.confusions {
+        n_wrong[confusion.truth].0 += confusion.n;
+        n_wrong[confusion.predicted].0 += confusion.n;
+    }
+    n_wrong.sort_by_key(|(n, class)| (std::cmp::Reverse(*n), *class));
+    let mut shown: Vec<usize> = n_wrong
+        .iter()
+        .take(CLASSES_OF_MATRIX)
+        .map(|(_, class)| *class)
+        .collect();
+    shown.sort_unstable();
+    shown
+}
+
+fn confusions(page: &mut ReportPage, told: &Told<'_>) {
+    let rows: Vec<Vec<String>> = told
+        .measures
+        .confusions
+        .iter()
+        .take(PAIRS)
+        .map(|found| {
+            let label = |class: usize| told.labels[class].clone();
+            vec![found.n.to_string(), label(found.truth), label(found.predicted)]
+        })
+        .collect();
+    if !rows.is_empty() {
+        page.heading("Confused most often");
+        let columns = [
+            ("n", Column::Numbers),
+            ("shows", Column::Words),
+            ("taken for", Column::Words),
+        ];
+        page.table(&columns, &rows);
+    }
+}
+
+/// The pictures that the model was most sure of and wrong about.
+fn worst(page: &mut ReportPage, told: &Told<'_>, judged: &[Judged<'_>], answers: &[Answer]) {
+    let mut wrong: Vec<(&Judged<'_>, &Answer)> = judged
+        .iter()
+        .zip(answers)
+        .filter(|(_, answer)| !answer.is_within(1))
+        .collect();
+    wrong.sort_by(|(_, a), (_, b)| b.confidence().total_cmp(&a.confidence()));
+    if wrong.is_empty() {
+        return;
+    }
+    page.heading("Most surely wrong");
+    let shown = wrong.iter().take(WORST).map(|(judged, answer)| Shown {
+        jpeg: thumbnail(judged.picture),
+        name: judged.picture.name().to_owned(),
+        lines: vec![
+            format!("shows: {}", told.labels[answer.truth]),
+            format!(
+                "taken for: {}, {}",
+                told.labels[answer.predicted()],
+                percent(answer.confidence())
+            ),
+        ],
+    });
+    page.pictures(&shown.collect::<Vec<_>>());
+}
+
+/// A small jpeg of a picture, if it can still be read.
+pub(in crate::cli::eval) fn thumbnail(picture: &Picture) -> Option<Vec<u8>> {
+    let name = picture.name();
+    let bytes = picture.item().content.take(name).ok()?;
+    let decoded = Preprocess::new(longclip::output::THUMBNAIL_PX)
+        .decode(name, &bytes)
+        .ok()?;
+    small(&decoded)
+}
+
+fn by_class(page: &mut ReportPage, told: &Told<'_>) {
+    page.heading("Recall by class");
+    let rows: Vec<Vec<String>> = told
+        .labels
+        .iter()
+        .zip(&told.measures.recalls)
+        .map(|(label, recall)| {
+            let share = wilson(recall.n_right, recall.n);
+            let (value, interval) = match recall.n {
+                0 => ("–".to_owned(), "–".to_owned()),
+                _ => (percent(share.value), interval(&share)),
+            };
+            vec![
+                label.clone(),
+                recall.n.to_string(),
+                recall.n_right.to_string(),
+                value,
+                interval,
+            ]
+        })
+        .collect();
+    let columns = [
+        ("class", Column::Words),
+        ("pictures", Column::Numbers),
+        ("right", Column::Numbers),
+        ("recall", Column::Numbers),
+        ("95 % interval", Column::Numbers),
+    ];
+    page.table(&columns, &rows);
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn interval(estimate: &Estimate) -> String {
+    format!("{:.1} to {:.1} %", 100.0 * estimate.low, 100.0 * estimate.high)
+}

@@ -1,0 +1,63 @@
+//! Counts of pairs as a table of shades: what is, down; what it was taken for, across.
+
+use super::super::escaped;
+
+/// Counts of pairs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matrix {
+    /// Names of the rows, and of the columns.
+    pub names: Vec<String>,
+    /// How often row i was taken for column j.
+    pub counts: Vec<Vec<u64>>,
+}
+
+impl Matrix {
+    pub(super) fn html(&self) -> String {
+        let names: Vec<String> = self.names.iter().map(|name| escaped(name)).collect();
+        let head: String = names.iter().map(|name| format!("<th>{name}</th>")).collect();
+        let mut html =
+            format!("<div class=\"wide\"><table class=\"matrix\">\n<thead><tr><th></th>{head}</tr></thead>\n<tbody>\n");
+        for (name, counts) in names.iter().zip(&self.counts) {
+            let all: u64 = counts.iter().sum();
+            let cells: String = counts
+                .iter()
+                .zip(&names)
+                .map(|(n, other)| cell(*n, all, name, other))
+                .collect();
+            html += &format!("<tr><th>{name}</th>{cells}</tr>\n");
+        }
+        html + "</tbody>\n</table></div>\n"
+    }
+}
+
+/// A count, the darker the larger its share of the row is.
+fn cell(n: u64, all: u64, name: &str, other: &str) -> String {
+    if n == 0 {
+        return "<td></td>".to_owned();
+    }
+    let share = n as f64 / all as f64;
+    format!(
+        "<td style=\"background:rgba(var(--shade),{:.3})\" title=\"{n} of {all}: {name} as {other}\">{n}</td>",
+        0.08 + 0.72 * share
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_says_its_count_and_is_as_dark_as_its_share() {
+        let matrix = Matrix {
+            names: vec!["cat".into(), "dog".into()],
+            counts: vec![vec![3, 1], vec![0, 0]],
+        };
+        let html = matrix.html();
+        assert!(
+            html.contains("rgba(var(--shade),0.620)\" title=\"3 of 4: cat as cat\">3</td>"),
+            "{html}"
+        );
+        assert!(html.contains("title=\"1 of 4: cat as dog\">1</td>"));
+        assert_eq!(html.matches("<td></td>").count(), 2);
+    }
+}

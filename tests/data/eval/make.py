@@ -1,0 +1,23 @@
+"""Makes the small batches in CIFAR's Python form beside this script: two pictures, as numpy of today pickles them.
+
+    python3 tests/data/eval/make.py          # numpy 2.4; the files are the same each time
+
+Python 2's own form, in which CIFAR is distributed, is written by hand in src/eval/data/cifar/tests.rs.
+"""
+import os
+import pickle
+
+import numpy as np
+
+here = os.path.dirname(os.path.abspath(__file__))
+# Picture 0 has its column as value, picture 1 its row; the planes are 0, 50 and 100 above that.
+column = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
+planes = lambda values: np.stack([values, values + 50, values + 100]).reshape(-1)
+data = np.stack([planes(column), planes(column.T)]).astype(np.uint8)
+
+for protocol in (2, 4, 5):
+    batch = {"batch_label": "testing batch 1 of 1", "labels": [3, 8], "data": data, "filenames": ["a.png", "b.png"]}
+    with open(os.path.join(here, f"cifar10-protocol-{protocol}"), "wb") as file:
+        pickle.dump(batch, file, protocol=protocol)
+with open(os.path.join(here, "cifar100-bytes-keys"), "wb") as file:
+    pickle.dump({b"data": data, b"fine_labels": [99, 0], b"coarse_labels": [13, 4]}, file, protocol=3)
