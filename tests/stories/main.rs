@@ -32,3 +32,4 @@ mod tokens;
 mod train;
 #[cfg(feature = "hub")]
 mod urls;
+mod zeroshot;

@@ -53,58 +53,100 @@ fn fields(place: &str, record: &Record) -> Result<(String, Truth)> {
 
 /// Reads a table of commas or tabs.
 pub(super) fn open_table(path: &Path, delimiter: u8) -> Result<DataSet> {
-    let unreadable = |error: csv::Error| {
+    let no_table = |problem: String| {
         Error::usage(
-            format!("`{}` is not a table of text: {error}", path.display()),
-            "the first row names the columns: `path,label`",
+            format!("`{}` is no table of text: {problem}", path.display()),
+            "save it as UTF-8; the first row names the columns: `path,label`",
         )
     };
-    let reader = ReaderBuilder::new()
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| no_table(error.utf8_error().to_string()))?;
+    let text = text.trim_start_matches('\u{feff}');
+    let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(false)
         .flexible(true)
         .trim(Trim::All)
-        .from_path(path);
-    let mut reader = reader.map_err(unreadable)?;
+        .from_reader(text.as_bytes());
     let mut data = DataSet::new("a table of path and label");
+    let mut lines = Lines {
+        text,
+        counted: 0,
+        line: 1,
+    };
     let mut columns = None;
     let mut row = StringRecord::new();
-    while reader.read_record(&mut row).map_err(unreadable)? {
-        let line = row.position().map_or(0, csv::Position::line);
+    while reader
+        .read_record(&mut row)
+        .map_err(|error| no_table(error.to_string()))?
+    {
+        let line = lines.of_row(row.position().map_or(0, |position| position.byte() as usize));
         let place = format!("{} line {line}", path.display());
-        let Some((picture_at, label_at)) = columns else {
-            let (found, is_header) = columns_of(&row).ok_or_else(|| {
+        let Some(columns) = columns else {
+            let (found, holds) = columns_of(&row).ok_or_else(|| {
                 Error::usage(
-                    format!("{place}: its columns don't say which is the path and which the label"),
+                    format!("`{place}`: its columns don't say which is the path and which the label"),
                     "name them in the first row: `path,label`",
                 )
             })?;
             columns = Some(found);
-            if !is_header {
+            if holds == Holds::Data {
                 data.add_row(path, &row, found, place);
             }
             continue;
         };
-        data.add_row(path, &row, (picture_at, label_at), place);
+        data.add_row(path, &row, columns, place);
     }
     Ok(data)
 }
 
-/// The places of path and label, and whether this row names them.
-fn columns_of(row: &StringRecord) -> Option<((usize, usize), bool)> {
+/// Counts lines while rows go by.
+struct Lines<'a> {
+    text: &'a str,
+    /// Bytes whose lines are counted.
+    counted: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    /// The line of a row that begins at `start` or, since blank lines belong to no row, behind them.
+    fn of_row(&mut self, start: usize) -> usize {
+        let blank = self.text[start..].len() - self.text[start..].trim_start_matches(['\r', '\n']).len();
+        let passed = &self.text.as_bytes()[self.counted..start + blank];
+        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.counted = start + blank;
+        self.line
+    }
+}
+
+/// What a table's first row holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Names,
+    Data,
+}
+
+/// The places of path and label, and what this row is.
+fn columns_of(row: &StringRecord) -> Option<((usize, usize), Holds)> {
     let place = |names: &[&str]| {
-        let known = |field: &str| names.contains(&field.trim_start_matches('\u{feff}').to_lowercase().as_str());
+        let known = |field: &str| names.contains(&field.to_lowercase().as_str());
         row.iter().position(known)
     };
     match (place(&PATHS), place(&LABELS)) {
-        (Some(path), Some(label)) => Some(((path, label), true)),
-        (None, None) if row.len() == 2 => Some(((0, 1), false)),
+        (Some(path), Some(label)) => Some(((path, label), Holds::Names)),
+        (None, None) if row.len() == 2 => Some(((0, 1), Holds::Data)),
         _ => None,
     }
 }
 
 impl DataSet {
     fn add_row(&mut self, list: &Path, row: &StringRecord, (picture, label): (usize, usize), place: String) {
+        if row.iter().any(|field| field.contains('\n')) {
+            return self.leave_out(place, "a field of several lines: a quote that opens here is not closed");
+        }
         match (row.get(picture), row.get(label)) {
             (Some(picture), Some(label)) if !picture.is_empty() && !label.is_empty() => {
                 self.add(list, picture, Truth::Name(label.to_owned()), place);

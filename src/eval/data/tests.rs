@@ -147,7 +147,13 @@ fn tables_have_named_columns_or_two() {
             "{name}: {said:?}"
         );
     }
-    let (_dir, path) = folder(&[]);
+    let (_dir, path) = folder(&["img/a.jpg"]);
+    fs::write(path.join("open.csv"), "img/a.jpg,cat\nimg/a.jpg,\"cat\nimg/a.jpg,dog\n").unwrap();
+    let swallowed = said(&open(&path.join("open.csv")).unusable);
+    assert!(
+        swallowed.len() == 1 && swallowed[0].contains("line 2`: a field of several lines"),
+        "{swallowed:?}"
+    );
     fs::write(path.join("d.csv"), "a,b,c\n").unwrap();
     let error = DataSet::open(&path.join("d.csv"), &options()).unwrap_err();
     assert!(error.to_string().contains("line 1: its columns don't say"), "{error}");

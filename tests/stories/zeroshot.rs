@@ -1,0 +1,256 @@
+//! A person measures a model on pictures with classes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::fixture::{Desk, data, repository};
+
+const CLASSES: [&str; 6] = ["astronaut", "cat", "coffee", "exif", "grey", "rgb"];
+
+/// Class folders of pictures that the repository has, and a model whose numbers mean nothing but stay.
+fn desk() -> Desk {
+    let mut desk = Desk::new().and_small_model().folder("photos");
+    for class in CLASSES {
+        desk = desk.folder(&format!("photos/{class}"));
+    }
+    let shipped = ["cat.jpg", "coffee.jpg", "astronaut.jpg"].map(|name| repository().join("img").join(name));
+    let goldens = std::fs::read_dir(data("preprocess"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    for path in shipped.into_iter().chain(goldens) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if let Some(class) = CLASSES.iter().find(|class| name.starts_with(*class)) {
+            std::fs::copy(&path, desk.path(&format!("photos/{class}/{name}"))).unwrap();
+        }
+    }
+    desk
+}
+
+const EVAL: [&str; 8] = [
+    "eval",
+    "zeroshot",
+    "--model",
+    "small.safetensors",
+    "--data",
+    "photos",
+    "--format",
+    "json",
+];
+
+#[track_caller]
+fn measured(desk: &Desk, more: &[&str]) -> Value {
+    let output = desk.output(&[&EVAL[..], more].concat());
+    assert!(
+        output.status.code().is_some_and(|code| code < 2),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What was measured, without how fast.
+fn timeless(mut measured: Value) -> Value {
+    measured.as_object_mut().unwrap().remove("images_per_s");
+    measured
+}
+
+#[track_caller]
+fn check(measured: &Value, key: &str, expected: f64) {
+    let found = measured["metrics"][key].as_f64().unwrap();
+    assert!(
+        (found - expected).abs() < 1e-9,
+        "{key}: {found}, and {expected} by hand"
+    );
+}
+
+#[test]
+fn the_numbers_are_those_of_classify_counted_by_hand() {
+    let desk = desk();
+    let more = ["--template", "a photo of a {}."];
+    let found = measured(&desk, &more);
+    let records = desk.records(
+        &[
+            &[
+                "classify",
+                "photos",
+                "--model",
+                "small.safetensors",
+                "--format",
+                "ndjson",
+            ][..],
+            &more,
+            &["--labels"],
+            &CLASSES,
+        ]
+        .concat(),
+    );
+    let mut by_class: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    let (mut n, mut n_first, mut n_five) = (0.0, 0.0, 0.0);
+    // Confidence and accuracy summed up in each of 15 bins.
+    let mut bins: HashMap<u64, (f64, f64)> = HashMap::new();
+    for record in &records {
+        let class = record["path"].as_str().unwrap().split('/').nth(1).unwrap();
+        let labels: Vec<&str> = record["labels"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|label| label["label"].as_str().unwrap())
+            .collect();
+        let right = f64::from(u8::from(labels[0] == class));
+        n += 1.0;
+        n_first += right;
+        n_five += f64::from(u8::from(labels[..5].contains(&class)));
+        let of_class = by_class.entry(class).or_default();
+        *of_class = (of_class.0 + right, of_class.1 + 1.0);
+        let confidence = record["labels"][0]["probability"].as_f64().unwrap();
+        let bin = bins.entry((confidence * 15.0).ceil() as u64).or_default();
+        *bin = (bin.0 + confidence, bin.1 + right);
+    }
+    assert_eq!(found["n_pictures"], records.len());
+    assert_eq!(by_class.len(), CLASSES.len());
+    check(&found, "acc1", n_first / n);
+    check(&found, "acc5", n_five / n);
+    let recall = by_class.values().map(|(right, all)| right / all).sum::<f64>() / by_class.len() as f64;
+    check(&found, "mean_per_class_recall", recall);
+    // classify prints probabilities with some six digits.
+    let error = bins
+        .values()
+        .map(|(confidence, right)| (confidence - right).abs())
+        .sum::<f64>()
+        / n;
+    let found_error = found["metrics"]["expected_calibration_error"].as_f64().unwrap();
+    assert!((found_error - error).abs() < 1e-5, "{found_error} {error}");
+}
+
+#[test]
+fn an_interrupted_evaluation_goes_on_and_ends_with_the_same_numbers() {
+    let desk = desk();
+    let whole = timeless(measured(&desk, &[]));
+    assert_eq!(timeless(measured(&desk, &["--embeddings", "kept"])), whole);
+    let kept = std::fs::read(desk.path("kept")).unwrap();
+    for share in [0, 3, 5, 8, 10] {
+        // As a kill leaves it: some records, and half of another.
+        std::fs::write(desk.path("kept"), &kept[..kept.len() * share / 10]).unwrap();
+        assert_eq!(
+            timeless(measured(&desk, &["--embeddings", "kept"])),
+            whole,
+            "{share} of 10 parts"
+        );
+        assert_eq!(std::fs::read(desk.path("kept")).unwrap(), kept);
+    }
+    let other = desk.run(&[
+        "eval",
+        "zeroshot",
+        "--data",
+        "photos",
+        "--model",
+        "nano",
+        "--embeddings",
+        "kept",
+    ]);
+    assert_snapshot!(other, @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `kept` was made with the model `small.safetensors` in f32; this run has `nano` in f32
+    hint: name another file by `--embeddings`, or remove this one
+    ");
+    std::fs::write(
+        desk.path("photos/cat/new.png"),
+        std::fs::read(data("preprocess/rgb-2x3.png")).unwrap(),
+    )
+    .unwrap();
+    let more = desk.run(&[&EVAL[..], &["--embeddings", "kept"]].concat());
+    assert!(more.contains("was made with other data, `photos` of"), "{more}");
+}
+
+#[test]
+fn what_cannot_be_used_is_said_with_its_place_and_the_rest_is_measured() {
+    let desk = desk()
+        .file("photos/cat/broken.jpg", "not a picture")
+        .file("photos/loose.jpg", "no class")
+        .file(
+            "list.csv",
+            "path,label\nphotos/cat/cat.jpg,cat\nphotos/gone.jpg,cat\nphotos/coffee/coffee.jpg,tea\n",
+        );
+    let found = measured(&desk, &[]);
+    assert_eq!(found["n_failed"], 2);
+    let table = [
+        "eval",
+        "zeroshot",
+        "--model",
+        "small.safetensors",
+        "--data",
+        "list.csv",
+        "--labels",
+        "cat",
+        "dog",
+    ];
+    assert_snapshot!(desk.run(&table), @"");
+    let strict = desk.output(&[&table[..7], &["--on-error", "fail", "--labels", "cat", "dog"]].concat());
+    assert_eq!((strict.status.code(), strict.stdout.len()), (Some(1), 0));
+}
+
+#[test]
+fn equal_scores_count_for_the_earlier_class_and_four_classes_have_no_top_5() {
+    let desk = desk()
+        .file(
+            "two.json",
+            r#"{"coffee": {"prompts": ["x"]}, "cat": {"prompts": ["x"]}, "astronaut": {"prompts": ["x"]}}"#,
+        )
+        .file(
+            "list.ndjson",
+            concat!(
+                "{\"path\": \"photos/cat/cat.jpg\", \"label\": \"cat\"}\n",
+                "{\"path\": \"photos/coffee/coffee.jpg\", \"label\": \"coffee\"}\n",
+            ),
+        );
+    let output = desk.output(&[
+        "eval",
+        "zeroshot",
+        "--model",
+        "small.safetensors",
+        "--data",
+        "list.ndjson",
+        "--labels-file",
+        "two.json",
+        "--format",
+        "json",
+    ]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    check(&found, "acc1", 0.5);
+    check(&found, "mean_per_class_recall", 0.5);
+    assert_eq!(found["metrics"]["acc5"], Value::Null);
+    assert_eq!(found["confusions"][0]["predicted"], "coffee");
+    assert_eq!(found["n_classes"], 3);
+}
+
+#[test]
+fn a_report_is_one_page_with_its_pictures() {
+    let desk = desk();
+    measured(&desk, &["--report", "page.html"]);
+    let page = std::fs::read_to_string(desk.path("page.html")).unwrap();
+    for part in [
+        "mean per-class recall",
+        "<svg",
+        "class=\"matrix\"",
+        "Most surely wrong",
+        "data:image/jpeg;base64,",
+        "Recall by class",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!Path::new(&desk.path("page.html.partial")).exists());
+}
+
+#[test]
+fn a_flag_that_changes_nothing_is_refused() {
+    let output = desk().run(&["eval", "zeroshot", "--data", "photos", "--group-by"]);
+    assert!(
+        output.contains("exit code 2") && output.contains("`--group-by` changes nothing"),
+        "{output}"
+    );
+}
