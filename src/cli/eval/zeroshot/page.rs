@@ -19,7 +19,7 @@ use crate::cli::pictures::small;
 /// Classes of a matrix that can be read; of more, those that are confused most.
 const CLASSES_OF_MATRIX: usize = 24;
 /// Pairs of the table.
-const PAIRS: usize = 30;
+const PAIRS: usize = 15;
 /// Pictures that are shown.
 const WORST: usize = 24;
 
