@@ -85,7 +85,7 @@ impl Measures {
             n_classes,
             acc1: wilson(n_within(1), answers.len()),
             acc5: (n_classes >= CLASSES_OF_ACC5).then(|| wilson(n_within(5), answers.len())),
-            mean_per_class_recall: mean_recall(&recalls, seed),
+            mean_per_class_recall: mean_recall(answers, &recalls, seed),
             calibration_error,
             bins,
             recalls,
@@ -104,21 +104,33 @@ fn recalls(answers: &[Answer], n_classes: usize) -> Vec<Recall> {
     recalls
 }
 
-/// The mean over the classes that have pictures; the interval by drawing each class's pictures anew.
-fn mean_recall(recalls: &[Recall], seed: u64) -> Estimate {
-    let seen: Vec<&Recall> = recalls.iter().filter(|recall| recall.n > 0).collect();
-    let mean = |n_right: &mut dyn FnMut(&Recall) -> usize| {
-        let shares = seen.iter().map(|recall| n_right(recall) as f64 / recall.n as f64);
-        shares.sum::<f64>() / seen.len() as f64
-    };
+/// The mean over the classes that have pictures; the interval by drawing as many pictures anew.
+fn mean_recall(answers: &[Answer], recalls: &[Recall], seed: u64) -> Estimate {
+    let hits: Vec<(usize, bool)> = answers
+        .iter()
+        .map(|answer| (answer.truth, answer.is_within(1)))
+        .collect();
     let mut random = Random::new(seed, RECALL_STREAM);
-    let mut drawn = |recall: &Recall| {
-        (0..recall.n)
-            .filter(|_| random.below(recall.n) < recall.n_right)
-            .count()
+    let mut drawn = vec![Recall::default(); recalls.len()];
+    let mut resample = || {
+        drawn.fill(Recall::default());
+        for _ in 0..hits.len() {
+            let (class, is_right) = hits[random.below(hits.len())];
+            drawn[class].n += 1;
+            drawn[class].n_right += usize::from(is_right);
+        }
+        mean_of(&drawn)
     };
-    let resampled = (0..N_RESAMPLES).map(|_| mean(&mut drawn)).collect();
-    percentiles(mean(&mut |recall| recall.n_right), resampled)
+    let resampled = (0..N_RESAMPLES).map(|_| resample()).collect();
+    percentiles(mean_of(recalls), resampled)
+}
+
+fn mean_of(recalls: &[Recall]) -> f64 {
+    let seen = recalls.iter().filter(|recall| recall.n > 0);
+    let (n, sum) = seen.fold((0_usize, 0.0), |(n, sum), recall| {
+        (n + 1, sum + recall.n_right as f64 / recall.n as f64)
+    });
+    sum / n as f64
 }
 
 /// `ECE = Σ_b n_b/n |accuracy_b - confidence_b|`; bin b holds confidences in `(b/15, (b+1)/15]`.

@@ -50,7 +50,7 @@ fn summary(page: &mut ReportPage, told: &Told<'_>) {
     };
     let mut rows = vec![row("top-1", &measures.acc1, "Wilson")];
     rows.extend(measures.acc5.as_ref().map(|acc5| row("top-5", acc5, "Wilson")));
-    let resamples = format!("{N_RESAMPLES} resamples within classes, seed {}", told.seed);
+    let resamples = format!("{N_RESAMPLES} resamples of the pictures, seed {}", told.seed);
     rows.push(row(
         "mean per-class recall",
         &measures.mean_per_class_recall,

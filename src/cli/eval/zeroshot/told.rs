@@ -44,8 +44,15 @@ impl Told<'_> {
         [
             format!("{} in {}, on {} ({})", self.model, self.dtype, self.data, self.about),
             format!(
-                "{} pictures{failed}, {} classes; asked by {}",
-                self.measures.n_pictures, self.measures.n_classes, self.prompts
+                "{} {}{failed}, {} classes; asked by {}",
+                self.measures.n_pictures,
+                if self.measures.n_pictures == 1 {
+                    "picture"
+                } else {
+                    "pictures"
+                },
+                self.measures.n_classes,
+                self.prompts
             ),
         ]
     }
@@ -58,7 +65,7 @@ impl Told<'_> {
         text += &row(
             "mean per-class recall",
             Some(&self.measures.mean_per_class_recall),
-            &format!("95 %: {N_RESAMPLES} resamples within classes, seed {}", self.seed),
+            &format!("95 %: {N_RESAMPLES} resamples of the pictures, seed {}", self.seed),
         );
         text += &format!(
             "{:<24}{:>7.4}  {N_BINS} bins\n",
