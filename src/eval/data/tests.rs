@@ -156,7 +156,7 @@ fn tables_have_named_columns_or_two() {
     );
     fs::write(path.join("d.csv"), "a,b,c\n").unwrap();
     let error = DataSet::open(&path.join("d.csv"), &options()).unwrap_err();
-    assert!(error.to_string().contains("line 1: its columns don't say"), "{error}");
+    assert!(error.to_string().contains("line 1`: its columns don't say"), "{error}");
 }
 
 #[test]
