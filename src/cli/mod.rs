@@ -25,7 +25,10 @@ mod report;
 mod run_flags;
 mod score_flags;
 mod scorer;
+mod shards;
 mod sort;
+#[cfg(feature = "arrow")]
+mod stream;
 mod tally;
 mod tokens;
 #[cfg(feature = "train")]

@@ -1,7 +1,7 @@
 //! Runs pictures through the pipeline and the model: what `classify`, `embed` and `sort` have in common.
 
 use longclip::Error;
-use longclip::input::{Item, Items, SkippedCounts};
+use longclip::input::{InputOptions, Item, Items};
 use longclip::model::LongClip;
 use longclip::output::{self, Progress};
 use longclip::pipeline::{self, Prepared};
@@ -144,11 +144,11 @@ impl Run<'_> {
             Err(Halt::TooManyFailed) => Ended::TooManyFailed,
             Err(Halt::Broken(error)) => return Err(error),
         };
-        let skipped = match expected {
-            Expected::Of(inputs) => inputs.options.skipped.counts(),
-            Expected::Exactly(_) => SkippedCounts::default(),
+        let options = match expected {
+            Expected::Of(inputs) => inputs.options.clone(),
+            Expected::Exactly(_) => InputOptions::default(),
         };
-        let exit = tally.sum_up(ended, held, &skipped);
+        let exit = tally.sum_up(ended, held, &options);
         Ok((ended, exit))
     }
 

@@ -9,6 +9,8 @@
 #[path = "../recipe/mod.rs"]
 mod recipe;
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod bad_weights;
 mod candle_oracle;
 mod classify;
@@ -27,6 +29,7 @@ mod reference;
 mod resume;
 mod retrieval;
 mod scores;
+mod shards;
 mod sort;
 mod tokens;
 mod train;
