@@ -124,15 +124,21 @@ impl DataSet {
             true => open_folder(path, options)?,
             false => open_file(path, options)?,
         };
-        if data.samples.is_empty() {
-            let why = match data.unusable.first() {
-                Some(first) => format!("; the first problem is: {}", first.error),
-                None => String::new(),
-            };
-            let problem = format!("there is no picture with a class in `{}`{why}", path.display());
-            return Err(Error::usage(problem, EXPECTED));
+        match data.unusable.first() {
+            _ if !data.samples.is_empty() => Ok(data),
+            Some(first) => Err(Error::usage(
+                format!(
+                    "there is no picture with a class in `{}`: {}",
+                    path.display(),
+                    first.error
+                ),
+                "mend that; `longclip eval zeroshot --help` says what data is",
+            )),
+            None => Err(Error::usage(
+                format!("there is no picture with a class in `{}`", path.display()),
+                EXPECTED,
+            )),
         }
-        Ok(data)
     }
 
     /// Gives each picture its class: among `given`, where the person named labels, else among the data's own, which are
