@@ -28,6 +28,8 @@ pub mod pipeline;
 pub mod preprocess;
 mod random;
 pub mod score;
+#[cfg(feature = "parquet")]
+pub mod search;
 pub mod text;
 #[cfg(feature = "train")]
 pub mod train;

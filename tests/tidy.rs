@@ -13,7 +13,7 @@ const FILE_LINES_MAX: usize = 600;
 /// Folders of the library, from the top of the house to its ground. A folder may use those of later rows, not those of
 /// its own row or of earlier ones.
 const STOREYS: [&[&str]; 6] = [
-    &["classify", "pipeline", "train", "eval"],
+    &["classify", "pipeline", "train", "eval", "search"],
     &["input", "labels", "score", "output"],
     &["model"],
     &["preprocess", "text", "weights"],

@@ -25,10 +25,9 @@ mod report;
 mod run_flags;
 mod score_flags;
 mod scorer;
-mod shards;
+#[cfg(feature = "parquet")]
+mod search;
 mod sort;
-#[cfg(feature = "arrow")]
-mod stream;
 mod tally;
 mod tokens;
 #[cfg(feature = "train")]
@@ -67,6 +66,8 @@ enum Command {
     Embed(embed::Args),
     Eval(eval::Args),
     Sort(sort::Args),
+    #[cfg(feature = "parquet")]
+    Search(search::Args),
     Tokens(tokens::Args),
     #[cfg(feature = "train")]
     Train(train::Args),
@@ -102,6 +103,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Embed(args) => embed::run(&args, report),
         Command::Eval(args) => eval::run(&args, report),
         Command::Sort(args) => sort::run(&args, report),
+        #[cfg(feature = "parquet")]
+        Command::Search(args) => search::run(&args, report),
         Command::Tokens(args) => tokens::run(&args, report),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(&args, report),

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use longclip::Error;
+use longclip::kernels::Threads;
 use longclip::kernels::cpu::Level;
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::text::start_of;
@@ -9,7 +10,6 @@ use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretchin
 
 use super::find_model::find_model;
 use super::report::Report;
-use super::shards::Facts;
 
 /// Which model, and what it is computed on.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,9 +22,9 @@ pub(super) struct ModelFlags {
     /// Where to compute: cpu, cuda[:N] or metal[:N]
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
     device: DeviceChoice,
-    /// The numbers to compute with; f32 gives the reference's digits
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
-    dtype: Dtype,
+    /// The numbers to compute with; f32, the default, gives the reference's digits
+    #[arg(long, value_name = "TYPE")]
+    dtype: Option<Dtype>,
     /// Threads of the CPU [default: physical cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -92,7 +92,7 @@ impl ModelFlags {
     pub(super) fn other(&self, model: Option<&str>, dtype: Option<Dtype>, stretch: Stretch) -> ModelFlags {
         ModelFlags {
             model: model.map_or_else(|| self.model.clone(), |name| Some(name.to_owned())),
-            dtype: dtype.unwrap_or(self.dtype),
+            dtype: dtype.or(self.dtype),
             no_stretch: stretch == Stretch::Never || (model.is_none() && self.no_stretch),
             ..self.clone()
         }
@@ -100,27 +100,37 @@ impl ModelFlags {
 
     /// Whether the same model is asked for, to be computed in the same way.
     pub(super) fn is_same_as(&self, other: &ModelFlags) -> bool {
-        let asked = |flags: &ModelFlags| (flags.model.clone(), flags.dtype, flags.no_stretch);
+        let asked = |flags: &ModelFlags| (flags.model.clone(), flags.dtype(), flags.no_stretch);
         asked(self) == asked(other)
-    }
-
-    /// What records depend on beside the model's name, by name.
-    pub(super) fn facts(&self) -> Facts {
-        let activation = self.activation.map(|name| match name {
-            ActivationName::QuickGelu => "quick-gelu",
-            ActivationName::Gelu => "gelu",
-        });
-        Facts::from_iter([
-            ("dtype".into(), self.dtype_name().into()),
-            ("activation".into(), activation.into()),
-            ("no_stretch".into(), self.no_stretch.into()),
-            ("upstream_rounding".into(), self.upstream_rounding.into()),
-        ])
     }
 
     /// The number type as typed.
     pub(super) fn dtype_name(&self) -> String {
-        format!("{:?}", self.dtype).to_lowercase()
+        format!("{:?}", self.dtype()).to_lowercase()
+    }
+
+    fn dtype(&self) -> Dtype {
+        self.dtype.unwrap_or(Dtype::F32)
+    }
+
+    /// The model's name as typed.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// The same flags, with a model and a number type for what was not typed.
+    pub(super) fn or(&self, model: &str, dtype: &str) -> Self {
+        ModelFlags {
+            model: self.model.clone().or_else(|| Some(model.to_owned())),
+            dtype: self.dtype.or_else(|| Dtype::from_str(dtype, true).ok()),
+            ..self.clone()
+        }
+    }
+
+    /// Threads for kernels beside the model's.
+    pub(super) fn kernel_threads(&self) -> longclip::Result<Threads> {
+        let level = cpu_level()?.unwrap_or_else(Level::best);
+        Ok(Threads::with_level(self.thread_count(), level))
     }
 
     /// Whether the model computes on the CPU.
@@ -152,7 +162,7 @@ impl ModelFlags {
     fn model_options(&self) -> longclip::Result<LongClipOptions> {
         Ok(LongClipOptions {
             device: self.device,
-            number_type: match self.dtype {
+            number_type: match self.dtype() {
                 Dtype::F32 => NumberType::F32,
                 Dtype::Bf16 => NumberType::Bf16,
                 Dtype::F16 => NumberType::F16,

@@ -1,7 +1,7 @@
 //! Runs pictures through the pipeline and the model: what `classify`, `embed` and `sort` have in common.
 
 use longclip::Error;
-use longclip::input::{InputOptions, Item, Items};
+use longclip::input::{Item, Items};
 use longclip::model::LongClip;
 use longclip::output::{self, Progress};
 use longclip::pipeline::{self, Prepared};
@@ -35,6 +35,11 @@ pub(super) trait Sink {
 
     /// A batch is through: what was written should be seen.
     fn flush(&mut self) -> anyhow::Result<()>;
+
+    /// Pictures of the input that needed nothing and so don't come this way.
+    fn n_passed_by(&self) -> u64 {
+        0
+    }
 }
 
 /// What came of a picture.
@@ -114,6 +119,24 @@ impl Run<'_> {
         held: Progress,
         sink: &mut dyn Sink,
     ) -> anyhow::Result<(Ended, Exit)> {
+        let skipped = match &expected {
+            Expected::Of(inputs) => Some(inputs.options.skipped.clone()),
+            Expected::Exactly(_) => None,
+        };
+        let (ended, tally) = self.through(expected, items, held, sink)?;
+        let skipped = skipped.map(|skipped| skipped.counts()).unwrap_or_default();
+        let exit = tally.sum_up(ended, held, &skipped);
+        Ok((ended, exit))
+    }
+
+    /// As [`Run::over`], for a caller that says itself what came of the pictures.
+    pub(super) fn through(
+        self,
+        expected: Expected<'_>,
+        items: Items,
+        held: Progress,
+        sink: &mut dyn Sink,
+    ) -> anyhow::Result<(Ended, Tally)> {
         let mut tally = Tally::new(self.report, self.most_failures);
         let mut progress = ProgressLine::begin(self.report, &expected, held.n_records, self.results);
         let stop = stop_on_interrupt();
@@ -134,7 +157,7 @@ impl Run<'_> {
         };
         let halted = pipeline::run(items, self.settings, &stop, prepare, |batch| {
             self.process(batch, &mut tally, &progress, sink)?;
-            progress.show(&tally);
+            progress.show(&tally, sink.n_passed_by());
             Ok(())
         });
         progress.end();
@@ -144,12 +167,7 @@ impl Run<'_> {
             Err(Halt::TooManyFailed) => Ended::TooManyFailed,
             Err(Halt::Broken(error)) => return Err(error),
         };
-        let options = match expected {
-            Expected::Of(inputs) => inputs.options.clone(),
-            Expected::Exactly(_) => InputOptions::default(),
-        };
-        let exit = tally.sum_up(ended, held, &options);
-        Ok((ended, exit))
+        Ok((ended, tally))
     }
 
     fn process(

@@ -46,11 +46,12 @@ impl ProgressLine {
         }
     }
 
-    /// A batch is done.
-    pub(super) fn show(&mut self, tally: &Tally) {
-        let total = self.total.get().map(|total| total.saturating_sub(self.n_held));
+    /// A batch is done; so many of the pictures until now needed nothing.
+    pub(super) fn show(&mut self, tally: &Tally, n_passed_by: u64) {
+        let nothing_to_do = self.n_held + n_passed_by;
+        let total = self.total.get().map(|total| total.saturating_sub(nothing_to_do));
         if let Some(bar) = &self.bar {
-            if let (Some(total), None) = (total, bar.length()) {
+            if let Some(total) = total.filter(|total| bar.length() != Some(*total)) {
                 bar.set_length(total);
                 bar.set_style(style("{bar:30} {pos}/{len}  {per_sec}  {eta} left{msg}"));
             }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use longclip::Error;
-use longclip::input::{InputOptions, Passed, SkippedCounts};
+use longclip::input::{Passed, SkippedCounts};
 use longclip::output::Progress;
 
 use super::report::{Exit, Report, Verbosity};
@@ -76,21 +76,26 @@ impl Tally {
     }
 
     /// Says what came of a run of many pictures, and what that means for the exit code.
-    pub(super) fn sum_up(&self, ended: Ended, held: Progress, options: &InputOptions) -> Exit {
+    pub(super) fn sum_up(&self, ended: Ended, held: Progress, skipped: &SkippedCounts) -> Exit {
         if self.n_all() + held.n_records == 0 && ended == Ended::AtTheEnd {
-            match options.shard {
-                Some(shard) => self
-                    .report
-                    .note(format!("no picture of what was named falls to shard {shard}")),
-                None => self.report.warning("there are no pictures in what was named"),
-            }
+            self.report.warning("there are no pictures in what was named");
         }
         if self.n_all() >= MANY || held.n_records > 0 || ended != Ended::AtTheEnd {
             self.report.note(self.summary(held));
         }
-        for line in skipped_lines(&options.skipped.counts()) {
+        self.tell_skipped(skipped);
+        self.exit(ended, held)
+    }
+
+    /// Says what was passed over as no picture.
+    pub(super) fn tell_skipped(&self, skipped: &SkippedCounts) {
+        for line in skipped_lines(skipped) {
             self.report.note(line);
         }
+    }
+
+    /// What a run's end means for the exit code.
+    pub(super) fn exit(&self, ended: Ended, held: Progress) -> Exit {
         match ended {
             Ended::Interrupted => Exit::Interrupted,
             Ended::TooManyFailed => {
@@ -103,7 +108,7 @@ impl Tally {
         }
     }
 
-    fn summary(&self, held: Progress) -> String {
+    pub(super) fn summary(&self, held: Progress) -> String {
         let mut text = format!("{} done", self.n_done);
         match held {
             Progress { n_records: 0, .. } => {}

@@ -32,5 +32,5 @@ pub(crate) use buffer::zeroes;
 pub use cores::physical_cores;
 pub use linear::{Activation, Linear, NotFinite, Weights};
 pub use norm::LayerNorm;
-pub use similarity::dot_products;
+pub use similarity::StoredRows;
 pub use threads::Threads;

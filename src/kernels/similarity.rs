@@ -1,50 +1,121 @@
 //! Dot products of many stored embeddings with a few queries: what a search does.
 //!
 //! Embeddings are kept as f16, half the memory and half the time, since reading them is what takes long: 512 dimensions
-//! are 1 KiB a row and some 40 vector instructions. Values become f32 as they are read; sums are f32.
+//! are 1 KiB a row and some 40 vector instructions. Values become f32 as they are read; sums are f32. Rows are taken as
+//! a file has them, little-endian and at any alignment, so that a mapped file is searched in place.
 
-use super::buffer::Shared;
 use super::simd::{Kernel, Simd, Vector};
-use super::threads::Threads;
+use super::threads::{Threads, share};
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 /// Sums kept apart, so that the 4 cycles of a product's latency overlap.
 const CHAINS: usize = 4;
+/// Rows between two looks at their products: the products of one query are four cache lines.
+const BLOCK_ROWS: usize = 64;
+const VALUE_BYTES: usize = size_of::<f16>();
 
-/// `out[r * n_queries + q] = rows[r] · queries[q]`, for row-major `rows (n_rows, dim)` and `queries (n_queries, dim)`.
-pub fn dot_products(rows: &[f16], queries: &[f32], dim: usize, out: &mut [f32], threads: &Threads) {
-    assert!(
-        dim > 0 && rows.len().is_multiple_of(dim) && queries.len().is_multiple_of(dim),
-        "{} and {} values in rows of {dim}",
-        rows.len(),
-        queries.len()
-    );
-    let (n_rows, n_queries) = (rows.len() / dim, queries.len() / dim);
-    assert_eq!(
-        out.len(),
-        n_rows * n_queries,
-        "products of {n_rows} rows and {n_queries} queries"
-    );
-    let out = Shared::new(out);
-    threads.split(n_rows, |part| {
-        // SAFETY: parts are disjoint, and the slice is borrowed until all workers are done.
-        let out =
-            unsafe { std::slice::from_raw_parts_mut(out.get().add(part.start * n_queries), part.len() * n_queries) };
-        let rows = &rows[part.start * dim..part.end * dim];
-        threads.isa().run(Part {
-            rows,
-            queries,
-            dim,
-            out,
-        });
-    });
+/// Rows of `dim` little-endian f16, in parts that lie anywhere in memory.
+#[derive(Debug, Clone)]
+pub struct StoredRows<'a> {
+    parts: Vec<&'a [u8]>,
+    dim: usize,
+    n_rows: usize,
 }
 
-/// One worker's rows.
+impl<'a> StoredRows<'a> {
+    /// Takes parts of whole rows, in order.
+    ///
+    /// # Panics
+    /// If `dim` is 0 or a part holds a broken row.
+    pub fn new(parts: Vec<&'a [u8]>, dim: usize) -> Self {
+        assert!(dim > 0, "a row has at least one number");
+        let n_bytes: usize = parts.iter().map(|part| part.len()).sum();
+        for part in &parts {
+            let row_bytes = dim * VALUE_BYTES;
+            assert!(
+                part.len().is_multiple_of(row_bytes),
+                "{} bytes in rows of {row_bytes}",
+                part.len()
+            );
+        }
+        StoredRows {
+            n_rows: n_bytes / (dim * VALUE_BYTES),
+            parts,
+            dim,
+        }
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.n_rows == 0
+    }
+
+    /// Gives all products with `queries (n_queries, dim)` to `take`, some rows at a time: the first row's number, and
+    /// `products[r * n_queries + q]`. Each worker goes through one stretch of the rows with a state of its own, made by
+    /// `fresh`; the states come back in the order of the stretches.
+    pub fn fold<T: Send>(
+        &self,
+        queries: &[f32],
+        threads: &Threads,
+        fresh: impl Fn() -> T,
+        take: impl Fn(&mut T, usize, &[f32]) + Sync,
+    ) -> Vec<T> {
+        let dim = self.dim;
+        assert!(
+            queries.len().is_multiple_of(dim),
+            "{} values in rows of {dim}",
+            queries.len()
+        );
+        let n_queries = queries.len() / dim;
+        let states: Vec<Mutex<T>> = (0..threads.count()).map(|_| Mutex::new(fresh())).collect();
+        threads.run(|worker, _| {
+            let mut state = states[worker].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut products = vec![0.0; BLOCK_ROWS * n_queries];
+            for (first, rows) in self.blocks(share(self.n_rows, threads.count(), worker)) {
+                let out = &mut products[..rows.len() / (dim * VALUE_BYTES) * n_queries];
+                threads.isa().run(Part {
+                    rows,
+                    queries,
+                    dim,
+                    out,
+                });
+                take(&mut state, first, out);
+            }
+        });
+        let states = states.into_iter();
+        states
+            .map(|state| state.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect()
+    }
+
+    /// A stretch of the rows in blocks, each with its first row's number; a block lies in one part.
+    fn blocks(&self, stretch: Range<usize>) -> impl Iterator<Item = (usize, &'a [u8])> {
+        let row_bytes = self.dim * VALUE_BYTES;
+        let starts = self.parts.iter().scan(0, move |start, part| {
+            let own = *start;
+            *start += part.len() / row_bytes;
+            Some((own, *part))
+        });
+        starts.flat_map(move |(start, part)| {
+            let end = start + part.len() / row_bytes;
+            let (first, last) = (stretch.start.clamp(start, end), stretch.end.clamp(start, end));
+            let rows = &part[(first - start) * row_bytes..(last - start) * row_bytes];
+            let numbers = (first..).step_by(BLOCK_ROWS);
+            numbers.zip(rows.chunks(BLOCK_ROWS * row_bytes))
+        })
+    }
+}
+
+/// One block's rows.
 struct Part<'a> {
-    rows: &'a [f16],
+    rows: &'a [u8],
     queries: &'a [f32],
     dim: usize,
     out: &'a mut [f32],
@@ -54,7 +125,7 @@ impl Vector for Part<'_> {
     #[inline(always)]
     fn vector<S: Simd>(self, s: S) {
         let mut out = self.out.iter_mut();
-        for row in self.rows.chunks_exact(self.dim) {
+        for row in self.rows.chunks_exact(self.dim * VALUE_BYTES) {
             for (query, out) in self.queries.chunks_exact(self.dim).zip(&mut out) {
                 *out = dot(s, row, query);
             }
@@ -65,38 +136,52 @@ impl Vector for Part<'_> {
 impl Kernel for Part<'_> {
     fn plain(self) {
         let mut out = self.out.iter_mut();
-        for row in self.rows.chunks_exact(self.dim) {
+        for row in self.rows.chunks_exact(self.dim * VALUE_BYTES) {
             for (query, out) in self.queries.chunks_exact(self.dim).zip(&mut out) {
-                *out = row
-                    .iter()
-                    .zip(query)
-                    .map(|(a, b)| a.to_f64() * f64::from(*b))
-                    .sum::<f64>() as f32;
+                let terms = values(row).zip(query);
+                *out = terms.map(|(a, b)| a.to_f64() * f64::from(*b)).sum::<f64>() as f32;
             }
         }
     }
 }
 
-#[inline(always)]
-fn dot<S: Simd>(s: S, row: &[f16], query: &[f32]) -> f32 {
-    assert_eq!(row.len(), query.len(), "dimensions");
-    let whole = row.len() - row.len() % S::LANES;
-    let mut sums = [s.splat(0.0); CHAINS];
-    for (n, i) in (0..whole).step_by(S::LANES).enumerate() {
-        // SAFETY: `i + LANES` is at most `whole`, the length of neither is less.
-        let (a, b) = unsafe { (s.load_f16(row.as_ptr().add(i)), s.load(query.as_ptr().add(i))) };
-        sums[n % CHAINS] = s.mul_add(a, b, sums[n % CHAINS]);
-    }
-    let rest: f32 = rest(whole..row.len(), row, query);
-    s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]))) + rest
+/// The numbers of little-endian bytes.
+fn values(bytes: &[u8]) -> impl Iterator<Item = f16> {
+    let (pairs, _) = bytes.as_chunks();
+    pairs.iter().map(|pair| f16::from_le_bytes(*pair))
 }
 
-/// What is left after whole vectors.
-fn rest(range: Range<usize>, row: &[f16], query: &[f32]) -> f32 {
-    let mut values = [0.0; 16];
-    let values = &mut values[..range.len()];
-    row[range.clone()].convert_to_f32_slice(values);
-    values.iter().zip(&query[range]).map(|(a, b)| a * b).sum()
+#[inline(always)]
+fn dot<S: Simd>(s: S, row: &[u8], query: &[f32]) -> f32 {
+    assert_eq!(row.len(), query.len() * VALUE_BYTES, "dimensions");
+    let whole = query.len() - query.len() % S::LANES;
+    let step = CHAINS * S::LANES;
+    let mut sums = [s.splat(0.0); CHAINS];
+    let add = |sum: S::F, i: usize| {
+        // SAFETY: `i + LANES` is at most `whole`, the length of neither is less; the instruction sets with vectors are
+        // little-endian, and `load_f16` takes any alignment.
+        let (a, b) = unsafe {
+            (
+                s.load_f16(row.as_ptr().add(i * VALUE_BYTES).cast()),
+                s.load(query.as_ptr().add(i)),
+            )
+        };
+        s.mul_add(a, b, sum)
+    };
+    let chained = whole - whole % step;
+    for i in (0..chained).step_by(step) {
+        for (n, sum) in sums.iter_mut().enumerate() {
+            *sum = add(*sum, i + n * S::LANES);
+        }
+    }
+    for (n, i) in (chained..whole).step_by(S::LANES).enumerate() {
+        sums[n] = add(sums[n], i);
+    }
+    let rest: f32 = values(&row[whole * VALUE_BYTES..])
+        .zip(&query[whole..])
+        .map(|(a, b)| a.to_f32() * b)
+        .sum();
+    s.sum(s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]))) + rest
 }
 
 #[cfg(test)]
@@ -104,14 +189,43 @@ mod tests {
     use super::*;
     use crate::kernels::testing::{each_level, noise};
 
+    fn stored(rows: &[f16]) -> Vec<u8> {
+        rows.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    /// All products, `(n_rows, n_queries)`, from the workers' states.
+    fn products(rows: &StoredRows, queries: &[f32], threads: &Threads) -> Vec<f32> {
+        let take = |all: &mut Vec<f32>, first: usize, some: &[f32]| {
+            if all.is_empty() {
+                all.push(first as f32);
+            }
+            all.extend(some);
+        };
+        let states = rows.fold(queries, threads, Vec::new, take);
+        let mut all = Vec::new();
+        for state in states.into_iter().filter(|state| !state.is_empty()) {
+            if let Some(before) = all.len().checked_div(queries.len() / rows.dim) {
+                assert_eq!(state[0] as usize, before, "a stretch begins where the one before ends");
+            }
+            all.extend(&state[1..]);
+        }
+        all
+    }
+
     /// Bound: a rounding a product and a sum, of the sum of sizes.
     #[track_caller]
     fn check(n_rows: usize, n_queries: usize, dim: usize) {
         let rows: Vec<f16> = noise(1, n_rows * dim).into_iter().map(f16::from_f32).collect();
         let queries = noise(2, n_queries * dim);
+        // Rows in three parts, the first of them at an odd address.
+        let bytes = [&[0], &stored(&rows)[..]].concat();
+        let cuts = [0, n_rows / 3, n_rows / 2, n_rows].map(|row| 1 + row * dim * 2);
+        let parts = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
+        let stored = StoredRows::new(parts, dim);
+        assert_eq!(stored.len(), n_rows);
         each_level(|threads| {
-            let mut out = vec![f32::NAN; n_rows * n_queries];
-            dot_products(&rows, &queries, dim, &mut out, threads);
+            let out = products(&stored, &queries, threads);
+            assert_eq!(out.len(), n_rows * n_queries);
             for (i, found) in out.iter().enumerate() {
                 let (row, query) = (i / n_queries, i % n_queries);
                 let terms = rows[row * dim..][..dim].iter().zip(&queries[query * dim..][..dim]);
@@ -132,7 +246,9 @@ mod tests {
         for dim in [1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 256, 512, 768] {
             check(5, 3, dim);
         }
-        check(0, 2, 16);
+        for n_rows in [0, 1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 5 * BLOCK_ROWS + 3] {
+            check(n_rows, 2, 16);
+        }
         check(3, 0, 16);
         check(1, 1, 512);
     }
@@ -141,9 +257,9 @@ mod tests {
     fn a_row_that_is_not_finite_spoils_only_its_own() {
         let mut rows = vec![f16::ONE; 3 * 20];
         rows[25] = f16::NAN;
+        let bytes = stored(&rows);
         each_level(|threads| {
-            let mut out = [0.0; 3];
-            dot_products(&rows, &[1.0; 20], 20, &mut out, threads);
+            let out = products(&StoredRows::new(vec![&bytes], 20), &[1.0; 20], threads);
             assert!(out[0] == 20.0 && out[1].is_nan() && out[2] == 20.0);
         });
     }

@@ -186,6 +186,15 @@ impl LongClip {
         hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// What tells these weights from others, wherever they lie and whatever they are computed on, as 32 hexadecimal
+    /// digits: the same for a copy of the file.
+    pub fn weights_identity(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.checkpoint.content_digest());
+        hash.update(format!("{:?}", self.activation));
+        hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// A text's tokens, cut to this model's context.
     pub fn tokenize(&self, text: &str) -> Tokens {
         Tokenizer::clip().encode(text, self.context_length)

@@ -3,8 +3,6 @@
 //! `cli` looks a format up in [`FORMATS`], makes it with [`Settings`] and gives it records in the input's order; where
 //! they go is [`Destination`]'s matter. A new format is one file here, whose `FORMAT` is one line in [`FORMATS`].
 
-#[cfg(feature = "arrow")]
-pub mod arrow;
 mod csv;
 mod destination;
 mod heat_map;
@@ -27,6 +25,8 @@ pub use destination::Destination;
 pub use heat_map::{HeatMap, png};
 pub use html::{THUMBNAIL_PX, report, thumbnail};
 pub use json::{Json, Ndjson};
+#[cfg(feature = "parquet")]
+pub(crate) use parquet::Shared;
 pub use record::{Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};
 pub use table::{Bars, Table};
@@ -82,8 +82,6 @@ pub struct Settings {
     pub bars: Bars,
     /// The model's name and where it comes from, for formats that keep a note of it.
     pub model: String,
-    /// The numbers that it computes with, for the same.
-    pub dtype: String,
 }
 
 /// What records are about.
@@ -161,8 +159,6 @@ pub enum Holds {
     Binary,
     /// Pictures themselves, small.
     Thumbnails,
-    /// Batches that came in, and nothing else.
-    Batches,
 }
 
 impl FormatInfo {
@@ -181,8 +177,6 @@ pub const FORMATS: &[FormatInfo] = &[
     csv::TSV,
     #[cfg(feature = "parquet")]
     parquet::FORMAT,
-    #[cfg(feature = "arrow")]
-    arrow::FORMAT,
     html::FORMAT,
     npy::FORMAT,
 ];

@@ -4,7 +4,7 @@
 //! for each label with its score); `groups`, a list of structs `group`, `probability` (or, wide, a float column
 //! `group:NAME` for each), where labels are grouped; a number that a score doesn't have is null, never NaN; `embedding`, a list of fixed length; `fields`, the carried ones as JSON; `error`.
 //! Numbers are f32, as the model computes. Rows wait until there are some thousand, then they are a row group, written
-//! and forgotten. Notes: `longclip.version`, `longclip.model`, `longclip.dtype`, `longclip.labels` (JSON).
+//! and forgotten. Notes: `longclip.version`, `longclip.model`, `longclip.labels` (JSON).
 
 use std::io::{self, Write};
 use std::mem;
@@ -51,10 +51,11 @@ struct Parquet {
 
 /// The writer's output, to be fetched from outside.
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl Shared {
-    fn take(&self) -> Vec<u8> {
+    /// What was written since the last call.
+    pub(crate) fn take(&self) -> Vec<u8> {
         mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -80,7 +81,6 @@ impl Parquet {
         let notes = vec![
             KeyValue::new("longclip.version".into(), env!("CARGO_PKG_VERSION").to_owned()),
             KeyValue::new("longclip.model".into(), settings.model.clone()),
-            KeyValue::new("longclip.dtype".into(), settings.dtype.clone()),
             KeyValue::new("longclip.labels".into(), serde_json::json!(settings.labels).to_string()),
         ];
         let properties = WriterProperties::builder()

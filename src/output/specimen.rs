@@ -15,7 +15,6 @@ pub(super) fn settings() -> Settings {
         fields: Fields::Carried,
         bars: Bars::None,
         model: "nano".into(),
-        dtype: "f32".into(),
     }
 }
 

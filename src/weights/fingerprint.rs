@@ -21,26 +21,36 @@ impl Checkpoint {
     /// A hash of what tells these weights, and how they are read, from others.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
-        let mut add = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
-        let (file, options) = (self.file(), self.options());
-        add(format!("{:?} {:?} {options:?}", self.sizes(), self.activation()).as_bytes());
-        for entry in files_of(&file.path) {
-            add(entry.as_bytes());
+        hash.update(self.content_digest());
+        for entry in files_of(&self.file().path) {
+            add(&mut hash, entry.as_bytes());
         }
+        hash.finalize().into()
+    }
+
+    /// As [`Checkpoint::fingerprint`], wherever the file lies and whenever it was written: a copy has the same one.
+    pub fn content_digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let (file, options) = (self.file(), self.options());
+        let read_as = format!("{:?} {:?} {options:?}", self.sizes(), self.activation());
+        add(&mut hash, read_as.as_bytes());
         for (name, tensor) in &file.tensors {
-            add(name.as_bytes());
-            add(format!("{} {:?} {:?}", tensor.stored_type(), tensor.shape(), tensor.strides).as_bytes());
+            add(&mut hash, name.as_bytes());
+            let form = format!("{} {:?} {:?}", tensor.stored_type(), tensor.shape(), tensor.strides);
+            add(&mut hash, form.as_bytes());
             let bytes = &file.blobs[tensor.blob].bytes()[tensor.byte_range()];
             for window in 0..WINDOWS {
                 let start = bytes.len().saturating_sub(WINDOW_BYTES) * window / (WINDOWS - 1);
-                add(&bytes[start..bytes.len().min(start + WINDOW_BYTES)]);
+                add(&mut hash, &bytes[start..bytes.len().min(start + WINDOW_BYTES)]);
             }
         }
         hash.finalize().into()
     }
+}
+
+fn add(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_le_bytes());
+    hash.update(bytes);
 }
 
 /// Path, length and time of change of a file, or of each file in a folder; nothing for weights in memory.

@@ -1,6 +1,6 @@
-//! Maps weight files into memory: the one place outside `kernels` with `unsafe`.
+//! Maps files into memory: the one place outside `kernels` with `unsafe`.
 //!
-//! Called by the readers of `.safetensors` and `.pt`; a mapped file costs no memory until a tensor of it is read.
+//! Called by the readers of `.safetensors` and `.pt`, and by the search for its index; a mapped file costs no memory until a tensor of it is read.
 
 use std::fs::File;
 use std::ops::Range;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Read`] if the file can't be opened or mapped.
 #[allow(unsafe_code, reason = "mapping a file is unsafe by nature; see SAFETY")]
-pub(super) fn map(path: &Path) -> Result<Mmap> {
+pub(crate) fn map(path: &Path) -> Result<Mmap> {
     let failed = |source| Error::Read {
         path: path.to_owned(),
         source,

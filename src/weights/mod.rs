@@ -31,6 +31,8 @@ pub use self::architecture::Architecture;
 pub use self::checkpoint::{Checkpoint, FIXED_ROWS, LoadOptions, Rounding, Surplus};
 pub use self::config::Activation;
 pub use self::export::{ExportLayout, config_of, export};
+#[cfg(feature = "parquet")]
+pub(crate) use self::map::map;
 pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 pub use self::sizes::Sizes;
 pub use self::stored::FileFormat;

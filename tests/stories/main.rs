@@ -9,8 +9,6 @@
 #[path = "../recipe/mod.rs"]
 mod recipe;
 
-#[cfg(feature = "arrow")]
-mod arrow;
 mod bad_weights;
 mod candle_oracle;
 mod classify;
@@ -29,7 +27,10 @@ mod reference;
 mod resume;
 mod retrieval;
 mod scores;
-mod shards;
+#[cfg(feature = "parquet")]
+mod search;
+#[cfg(feature = "parquet")]
+mod search_updates;
 mod sort;
 mod tokens;
 mod train;

@@ -1,0 +1,157 @@
+//! `longclip search build INPUT... -o INDEX`: makes an index, or brings it up to date.
+
+use std::path::PathBuf;
+
+use longclip::input::Item;
+use longclip::output::Progress;
+use longclip::search::{Changes, Finished, Index, Update};
+use longclip::{Error, Result};
+
+use super::model;
+use crate::cli::Outcome;
+use crate::cli::input_flags::{InputFlags, PictureFlags};
+use crate::cli::model_flags::ModelFlags;
+use crate::cli::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
+use crate::cli::progress::{self, Expected};
+use crate::cli::report::Report;
+use crate::cli::run_flags::RunFlags;
+use crate::cli::tally::Ended;
+
+const EXAMPLES: &str = "\
+Examples:
+  longclip search build photos/ -o photos.parquet
+  longclip search build photos/ scans/ --model longclip-b --dtype int8 -o all.parquet
+
+Run again, it encodes what is new or changed, and drops what is gone or no longer named.
+The index stays whole until the new one is; whatever ends a build, the next one goes on there.
+Exit codes: 0 all pictures are in, 1 some failed and are tried again next time,
+2 nothing could be done, 130 interrupted.";
+
+/// Make an index of pictures, or bring it up to date
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    input: InputFlags,
+    /// The index: a Parquet file of paths and embeddings
+    #[arg(short, long, value_name = "INDEX")]
+    output: PathBuf,
+    #[command(flatten)]
+    run: RunFlags,
+    #[command(flatten)]
+    pictures: PictureFlags,
+    #[command(flatten)]
+    model: ModelFlags,
+}
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    if args.input.is_empty() {
+        let hint = "name some: `longclip search build photos/ -o photos.parquet`";
+        return Err(Error::usage("no pictures given", hint).into());
+    }
+    let inputs = args.input.inputs(None)?;
+    let before = Index::open_if_there(&args.output)?;
+    let origin = before.as_ref().map(|index| (&*args.output, index.origin()));
+    let (model, origin) = model::load(&args.model, &args.pictures, origin, report)?;
+    drop(before);
+    let update = Update::begin(&args.output, origin)?;
+    if update.n_resumed() > 0 {
+        report.note(format!(
+            "going on from an interrupted build, which had encoded {} pictures",
+            update.n_resumed()
+        ));
+    }
+    let items = update.only_new(inputs.items());
+    let run = Run {
+        model: &model,
+        preprocess: args.pictures.apply(model.preprocess()),
+        settings: args.run.pipeline(&args.model, &model),
+        most_failures: args.run.most_failures(),
+        thumbnails: Thumbnails::None,
+        pictures: Pictures::Forgotten,
+        results: progress::Results::Elsewhere,
+        report,
+    };
+    let mut builder = Builder { update };
+    let (ended, tally) = run.through(Expected::Of(&inputs), items, Progress::default(), &mut builder)?;
+    if tally.n_all() > 0 {
+        report.note(format!("encoded: {}", tally.summary(Progress::default())));
+    }
+    tally.tell_skipped(&inputs.options.skipped.counts());
+    let exit = tally.exit(ended, Progress::default());
+    if ended == Ended::AtTheEnd {
+        let finished = builder.update.finish()?;
+        report.note(format!("{}: {}", args.output.display(), in_words(&finished)));
+    } else if let Some(journal) = builder.update.leave()? {
+        report.note(format!(
+            "`{}` holds what was encoded, and the next build goes on from it",
+            journal.display()
+        ));
+    }
+    Ok(exit)
+}
+
+/// Gives embeddings to the index.
+struct Builder {
+    update: Update,
+}
+
+impl Sink for Builder {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
+        let encoded = match seen {
+            Ok(seen) => self.update.encoded(&item, &seen.embedding),
+            Err(error) => {
+                self.update.failed(&item);
+                Err(error)
+            }
+        };
+        match encoded {
+            Ok(()) => Ok(Verdict::Done),
+            Err(error @ Error::Write { .. }) => Err(error.into()),
+            Err(error) => Ok(Verdict::Failed(error)),
+        }
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        Ok(self.update.flush()?)
+    }
+
+    fn n_passed_by(&self) -> u64 {
+        self.update.n_known()
+    }
+}
+
+/// What came of it, without what is none.
+fn in_words(finished: &Finished) -> String {
+    let (Finished::Written(changes) | Finished::UpToDate(changes)) = finished;
+    let Changes {
+        n_pictures,
+        n_new,
+        n_changed,
+        n_kept,
+        n_dropped,
+        n_out_of_reach,
+        n_twice,
+    } = changes;
+    let mut words = format!("{n_pictures} picture{}", if *n_pictures == 1 { "" } else { "s" });
+    if matches!(finished, Finished::UpToDate(_)) {
+        words += ", up to date";
+    } else {
+        let counts = [
+            (n_new, "new"),
+            (n_changed, "changed"),
+            (n_kept, "as they were"),
+            (n_dropped, "dropped"),
+        ];
+        for (n, what) in counts.into_iter().filter(|(n, _)| **n > 0) {
+            words += &format!(", {n} {what}");
+        }
+    }
+    if *n_out_of_reach > 0 {
+        words += &format!("; {n_out_of_reach} kept, since what they lie in can't be read");
+    }
+    if *n_twice > 0 {
+        words += &format!("; {n_twice} named more than once, and held once");
+    }
+    words
+}

@@ -1,0 +1,36 @@
+//! `longclip search build|query`: an index of pictures, and what of it is nearest to a text or a picture.
+
+mod build;
+mod model;
+mod query;
+mod results;
+
+use super::Outcome;
+use super::report::Report;
+
+const EXAMPLES: &str = "\
+Examples:
+  longclip search build photos/ -o photos.parquet
+  longclip search query photos.parquet \"a cat asleep on a sofa, in the evening light\"
+  longclip search query photos.parquet --image like-this.jpg --top-k 20 --format html --output found.html";
+
+/// Find pictures by a text or by a picture
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Build(build::Args),
+    Query(query::Args),
+}
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    match &args.command {
+        Command::Build(args) => build::run(args, report),
+        Command::Query(args) => query::run(args, report),
+    }
+}

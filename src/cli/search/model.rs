@@ -1,0 +1,71 @@
+//! The model of an index: the one that made it, unless another is named, which is then refused.
+
+use std::path::Path;
+
+use longclip::model::LongClip;
+use longclip::search::Origin;
+use longclip::weights::names;
+use longclip::{Error, Result};
+
+use crate::cli::find_model::Machine;
+use crate::cli::input_flags::PictureFlags;
+use crate::cli::model_flags::ModelFlags;
+use crate::cli::report::Report;
+
+/// Loads the model that `flags` ask for, or else the one that made the index.
+pub(super) fn load(
+    flags: &ModelFlags,
+    pictures: &PictureFlags,
+    index: Option<(&Path, &Origin)>,
+    report: Report,
+) -> Result<(LongClip, Origin)> {
+    let flags = match index {
+        Some((path, origin)) => {
+            if flags.name().is_none() {
+                must_be_here(path, origin)?;
+            }
+            flags.or(&name_from_here(origin), &origin.dtype)
+        }
+        None => flags.clone(),
+    };
+    let (model, name) = flags.load_named(report)?;
+    let folder = std::env::current_dir().map_err(|source| Error::Read {
+        path: ".".into(),
+        source,
+    })?;
+    let own = Origin {
+        model: name,
+        weights: model.weights_identity(),
+        dtype: flags.dtype_name(),
+        orientation: pictures.reading().to_owned(),
+        embed_dim: model.sizes().embed_dim,
+        folder,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    if let Some((path, origin)) = index {
+        origin.refuse_other(path, &own)?;
+    }
+    Ok((model, own))
+}
+
+/// A model's file is named as it was seen from the folder in which the index was made.
+fn name_from_here(origin: &Origin) -> String {
+    let from_there = origin.folder.join(&origin.model);
+    let is_here = Path::new(&origin.model).exists() || !from_there.exists();
+    if is_here {
+        origin.model.clone()
+    } else {
+        from_there.display().to_string()
+    }
+}
+
+/// Nobody asked for this model by name, so it isn't downloaded in passing.
+fn must_be_here(path: &Path, origin: &Origin) -> Result<()> {
+    let Machine { places, hub } = Machine::from_environment();
+    let found = names::locate(&name_from_here(origin), &places, &hub);
+    found.map(drop).ok_or_else(|| Error::UnknownModel {
+        name: origin.model.clone(),
+        problem: format!("`{}` was made with it, and it is not on this machine", path.display()),
+        hint: Some("say where it is by `--model`; a known one is fetched by `longclip model pull NAME`".into()),
+    })
+}

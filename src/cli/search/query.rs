@@ -1,0 +1,261 @@
+//! `longclip search query INDEX TEXT...`: what is nearest to texts and pictures.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use longclip::input::{InputOptions, Inputs, Item, Source};
+use longclip::labels::files::read_texts;
+use longclip::model::LongClip;
+use longclip::search::{Excluded, Hit, Index, Limit, Limits, Question};
+use longclip::{Error, Result};
+
+use super::model;
+use super::results::{Found, ResultFlags, Results};
+use crate::cli::Outcome;
+use crate::cli::input_flags::PictureFlags;
+use crate::cli::model_flags::{ModelFlags, warn_of_cut_texts};
+use crate::cli::report::{Exit, Report};
+
+const EXAMPLES: &str = "\
+Examples:
+  longclip search query photos.parquet \"a cat asleep on a sofa, in the evening light\"
+  longclip search query photos.parquet \"a cat\" --exclude \"a cat on grass\" --top-k 20
+  longclip search query photos.parquet --image like-this.jpg --format html --output found.html
+  longclip search query photos.parquet \"a receipt\" --format '{path}' | xargs -d '\\n' cp -t receipts/
+
+`--exclude` drops pictures that are nearer to its text than to the text that is searched for;
+where a picture is searched for, those that are nearer to its text than that picture is.
+Model and number type are the index's, if none are named.";
+
+/// Print the pictures of an index that are nearest to a text or a picture
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// An index that `longclip search build` made
+    #[arg(value_name = "INDEX")]
+    index: PathBuf,
+    #[command(flatten)]
+    questions: QuestionFlags,
+    #[command(flatten)]
+    results: ResultFlags,
+    #[command(flatten)]
+    pictures: PictureFlags,
+    #[command(flatten)]
+    model: ModelFlags,
+}
+
+/// What is searched for.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Search")]
+struct QuestionFlags {
+    /// Texts, each searched for by itself; up to 248 tokens each
+    #[arg(value_name = "TEXT")]
+    texts: Vec<String>,
+    /// Search for pictures like this one: a file, a URL, or `-` for stdin; may be repeated
+    #[arg(short, long, value_name = "FILE")]
+    image: Vec<PathBuf>,
+    /// Read texts from a file, one a line; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    queries_from: Option<PathBuf>,
+    /// Drop pictures that are nearer to this text than to what is searched for; may be repeated
+    #[arg(short = 'x', long, value_name = "TEXT")]
+    exclude: Vec<String>,
+    /// Print at most K pictures for each text or picture
+    #[arg(short = 'k', long, value_name = "K", default_value = "10")]
+    top_k: NonZeroUsize,
+    /// Print only pictures whose cosine is at least X; a fitting text reaches some 0.25, a like picture 0.8
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = cosine)]
+    threshold: Option<f32>,
+}
+
+fn cosine(text: &str) -> std::result::Result<f32, String> {
+    let cosine: f32 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    let is_one = (-1.0..=1.0).contains(&cosine);
+    is_one
+        .then_some(cosine)
+        .ok_or_else(|| "a cosine lies between -1 and 1".to_owned())
+}
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    let texts = args.questions.all_texts()?;
+    let format = args.results.format()?;
+    let index = Index::open(&args.index)?;
+    if index.is_empty() {
+        let problem = format!("the index `{}` holds no pictures", args.index.display());
+        return Err(Error::usage(problem, "add some: `longclip search build photos/ -o INDEX`").into());
+    }
+    let pictures = args.pictures.turned(&index.origin().orientation);
+    let (model, _) = model::load(&args.model, &pictures, Some((&args.index, index.origin())), report)?;
+    let began = Instant::now();
+    let asked = args.questions.encode(&texts, &model, &pictures, report)?;
+    let encoded = Instant::now();
+    let limits = Limits {
+        top_k: args.questions.top_k,
+        threshold: args.questions.threshold,
+    };
+    let threads = args.model.kernel_threads()?;
+    let questions: Vec<Question> = asked.iter().map(|asked| asked.question.clone()).collect();
+    let hits = index.nearest(&questions, limits, &threads);
+    report.detail(format!(
+        "{} pictures of {}: encoded in {:.0} ms, searched in {:.0} ms{}",
+        index.len(),
+        index.origin(),
+        (encoded - began).as_secs_f64() * 1e3,
+        encoded.elapsed().as_secs_f64() * 1e3,
+        if index.is_searched_in_place() {
+            ""
+        } else {
+            " (read into memory first)"
+        }
+    ));
+    let found = found(&index, &asked, &hits)?;
+    let mut results = Results::open(&args.results, &format, &index, model.preprocess())?;
+    for (asked, found) in asked.iter().zip(&found) {
+        results.write(&asked.name, found)?;
+    }
+    results.finish()?;
+    tell(&asked, &found, &args.index, report);
+    Ok(Exit::Done)
+}
+
+/// Something that is searched for, and what it is called.
+struct Asked {
+    name: String,
+    question: Question,
+}
+
+impl QuestionFlags {
+    fn all_texts(&self) -> Result<Vec<String>> {
+        let stdin = Path::new("-");
+        let n_from_stdin = self.image.iter().filter(|image| *image == stdin).count()
+            + usize::from(self.queries_from.as_deref() == Some(stdin));
+        if n_from_stdin > 1 {
+            return Err(Error::usage(
+                format!("{n_from_stdin} inputs want stdin, and it can be read once"),
+                "give all but one of them a file",
+            ));
+        }
+        let mut texts = self.texts.clone();
+        if let Some(file) = &self.queries_from {
+            texts.extend(read_texts(file)?);
+        }
+        if texts.is_empty() && self.image.is_empty() {
+            return Err(Error::usage(
+                "nothing to search for",
+                "give a text: `longclip search query INDEX \"a cat on a sofa\"`, or `--image FILE`",
+            ));
+        }
+        if texts.iter().chain(&self.exclude).any(|text| text.trim().is_empty()) {
+            return Err(Error::usage(
+                "a text to search for, or to exclude, is empty",
+                "write what the pictures show",
+            ));
+        }
+        Ok(texts)
+    }
+
+    fn encode(
+        &self,
+        texts: &[String],
+        model: &LongClip,
+        pictures: &PictureFlags,
+        report: Report,
+    ) -> Result<Vec<Asked>> {
+        warn_of_cut_texts(
+            model,
+            texts.iter().chain(&self.exclude).map(String::as_str),
+            "text",
+            report,
+        );
+        let all: Vec<String> = self.exclude.iter().chain(texts).cloned().collect();
+        let embeddings = if all.is_empty() {
+            Vec::new()
+        } else {
+            model.encode_texts(&all)?.0.rows().map(<[f32]>::to_vec).collect()
+        };
+        let (excluded, wanted) = embeddings.split_at(self.exclude.len());
+        let asked = |name: &str, wanted: Vec<f32>, limit| Asked {
+            name: name.to_owned(),
+            question: Question {
+                wanted,
+                excluded: excluded
+                    .iter()
+                    .map(|row| Excluded {
+                        embedding: row.clone(),
+                        limit,
+                    })
+                    .collect(),
+            },
+        };
+        let of_texts = texts.iter().zip(wanted);
+        let mut all: Vec<Asked> = of_texts
+            .map(|(text, row)| asked(text, row.clone(), Limit::NearerThanToWanted))
+            .collect();
+        let preprocess = pictures.apply(model.preprocess());
+        for image in &self.image {
+            let mut item = only_item(image)?;
+            let name = item.name.to_string();
+            let pixels = preprocess.run(&name, &item.content.take(&name)?)?;
+            let row = model.encode_image(&pixels)?.0.row(0).to_vec();
+            all.push(asked(&name, row, Limit::NearerThanWanted));
+        }
+        Ok(all)
+    }
+}
+
+/// The one picture that goes by a name.
+fn only_item(image: &Path) -> Result<Item> {
+    let inputs = Inputs {
+        sources: vec![Source::Named(image.to_owned())],
+        options: InputOptions::default(),
+    };
+    let mut items = inputs.items();
+    match (items.next(), items.next()) {
+        (Some(item), None) => Ok(item),
+        (None, _) => Err(Error::usage(
+            format!("there is no picture in `{}`", image.display()),
+            "name one picture",
+        )),
+        (Some(_), Some(_)) => Err(Error::usage(
+            format!("there is more than one picture in `{}`", image.display()),
+            "name one; several are searched for by `--image A --image B`",
+        )),
+    }
+}
+
+/// The pictures of all hits, read once each.
+fn found(index: &Index, asked: &[Asked], hits: &[Vec<Hit>]) -> Result<Vec<Vec<Found>>> {
+    let mut rows: Vec<usize> = hits.iter().flatten().map(|hit| hit.row).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    let pictures = index.pictures_of(&rows)?;
+    let folder = &index.origin().folder;
+    let of_hit = |asked: &Asked, rank: usize, hit: &Hit| {
+        let place = rows.binary_search(&hit.row).unwrap_or_default();
+        Found::new(&asked.name, rank, hit.cosine, &pictures[place], folder)
+    };
+    let all = asked.iter().zip(hits).map(|(asked, hits)| {
+        let ranked = (1..).zip(hits);
+        ranked.map(|(rank, hit)| of_hit(asked, rank, hit)).collect()
+    });
+    Ok(all.collect())
+}
+
+/// Says what the results alone don't.
+fn tell(asked: &[Asked], found: &[Vec<Found>], index: &Path, report: Report) {
+    for (asked, _) in asked.iter().zip(found).filter(|(_, found)| found.is_empty()) {
+        report.note(format!(
+            "nothing found for `{}`: no picture passes `--threshold` and `--exclude`",
+            asked.name
+        ));
+    }
+    let n_stale = found.iter().flatten().filter(|found| found.is_stale()).count();
+    if n_stale > 0 {
+        report.note(format!(
+            "{n_stale} of these {} gone or changed since `{}` was made; `longclip search build` brings it up to date",
+            if n_stale == 1 { "is" } else { "are" },
+            index.display()
+        ));
+    }
+}

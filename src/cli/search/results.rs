@@ -1,0 +1,267 @@
+//! What was found, on the screen, as records, as a line of one's own, or as a page of pictures.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use longclip::output::{
+    self, Bars, Destination, Fields, Format, Labelled, Layout, Outcome, Record, Settings, Subject, Task, Template,
+    Thumbnail, Vectors,
+};
+use longclip::preprocess::Preprocess;
+use longclip::search::{Index, Picture, State};
+use longclip::{Error, Result};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::cli::model_flags::reason;
+use crate::cli::pictures::small;
+
+/// How results are printed, and where.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct ResultFlags {
+    /// table, ndjson, json, html, or a template as '{path}' [default: by the ending of --output, else table]
+    #[arg(short, long, value_name = "FORMAT", value_parser = parse)]
+    format: Option<ResultFormat>,
+    /// Write to a file, which gets its name when it is whole
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// A format of results.
+#[derive(Debug, Clone)]
+pub(super) enum ResultFormat {
+    Table,
+    Ndjson,
+    Json,
+    Html,
+    Template(Template),
+}
+
+fn parse(text: &str) -> std::result::Result<ResultFormat, String> {
+    if Template::is_meant(text) {
+        let template = Template::parse(text).map_err(|error| reason(&error))?;
+        return Ok(ResultFormat::Template(template));
+    }
+    by_name(text).ok_or_else(|| "expected one of table, ndjson, json, html, or a template as '{path}'".to_owned())
+}
+
+fn by_name(name: &str) -> Option<ResultFormat> {
+    match name {
+        "table" => Some(ResultFormat::Table),
+        "ndjson" | "jsonl" => Some(ResultFormat::Ndjson),
+        "json" => Some(ResultFormat::Json),
+        "html" => Some(ResultFormat::Html),
+        _ => None,
+    }
+}
+
+impl ResultFlags {
+    pub(super) fn format(&self) -> Result<ResultFormat> {
+        if let Some(format) = &self.format {
+            return Ok(format.clone());
+        }
+        let Some(path) = &self.output else {
+            return Ok(ResultFormat::Table);
+        };
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        ending.and_then(by_name).ok_or_else(|| {
+            Error::usage(
+                "the ending of `--output` tells no format",
+                "name one: `--format ndjson`, or end it in .ndjson, .json or .html",
+            )
+        })
+    }
+}
+
+/// A picture that was found, as it is printed.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Found {
+    /// What was searched for.
+    query: String,
+    rank: usize,
+    /// Where the picture is, from here.
+    path: String,
+    cosine: f32,
+    /// `gone` or `changed`, where its file is not the one that was indexed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    /// Whether the picture is a file of its own.
+    #[serde(skip)]
+    is_file: bool,
+}
+
+impl Found {
+    /// `folder` is where the index's relative paths begin.
+    pub(super) fn new(query: &str, rank: usize, cosine: f32, picture: &Picture, folder: &Path) -> Self {
+        let is_from_here = std::env::current_dir().is_ok_and(|here| here == folder);
+        let path = if is_from_here || !picture.is_file() {
+            picture.path.clone()
+        } else {
+            picture.place(folder).display().to_string()
+        };
+        Found {
+            query: query.to_owned(),
+            rank,
+            path,
+            // Stored numbers are rounded, so that a picture's cosine with itself may be a little more than one.
+            cosine: cosine.clamp(-1.0, 1.0),
+            state: match picture.state(folder) {
+                State::AsIndexed => None,
+                State::Changed => Some("changed"),
+                State::Gone => Some("gone"),
+            },
+            is_file: picture.is_file(),
+        }
+    }
+
+    /// Whether its file is gone or another.
+    pub(super) fn is_stale(&self) -> bool {
+        self.state.is_some()
+    }
+}
+
+/// An open output.
+pub(super) struct Results {
+    written: Written,
+    destination: Destination,
+    n_written: usize,
+}
+
+enum Written {
+    Table,
+    Ndjson,
+    Json,
+    /// Formats of labelled pictures: what was searched for is a picture's label.
+    Records(Box<dyn Format>, Option<Preprocess>),
+}
+
+impl Results {
+    pub(super) fn open(
+        flags: &ResultFlags,
+        format: &ResultFormat,
+        index: &Index,
+        preprocess: &Preprocess,
+    ) -> Result<Self> {
+        let written = match format {
+            ResultFormat::Table => Written::Table,
+            ResultFormat::Ndjson => Written::Ndjson,
+            ResultFormat::Json => Written::Json,
+            ResultFormat::Template(template) => Written::Records(Box::new(template.clone()), None),
+            ResultFormat::Html => {
+                let page = output::by_name("html").ok_or_else(|| Error::usage("no format `html`", "use ndjson"))?;
+                Written::Records((page.make)(&settings(index))?, Some(preprocess.clone()))
+            }
+        };
+        let destination = match &flags.output {
+            Some(path) => Destination::whole(path)?,
+            None => Destination::stream(Box::new(io::stdout()), "stdout"),
+        };
+        let mut results = Results {
+            written,
+            destination,
+            n_written: 0,
+        };
+        results.with(|written, out, _| match written {
+            Written::Records(format, _) => format.begin(out),
+            Written::Json => out.write_all(b"["),
+            Written::Table | Written::Ndjson => Ok(()),
+        })?;
+        Ok(results)
+    }
+
+    /// What was found for one text or picture.
+    pub(super) fn write(&mut self, query: &str, found: &[Found]) -> Result<()> {
+        self.with(|written, out, n_written| match written {
+            Written::Table => table(query, found, n_written, out),
+            Written::Ndjson => found.iter().try_for_each(|found| {
+                serde_json::to_writer(&mut *out, found)?;
+                out.write_all(b"\n")
+            }),
+            Written::Json => found.iter().try_for_each(|found| {
+                out.write_all(if *n_written == 0 { b"\n" } else { b",\n" })?;
+                *n_written += 1;
+                Ok(serde_json::to_writer(&mut *out, found)?)
+            }),
+            Written::Records(format, preprocess) => found.iter().try_for_each(|found| {
+                let photo = preprocess.as_ref().and_then(|preprocess| thumbnail(found, preprocess));
+                format.record(&record(found, photo), out)
+            }),
+        })
+    }
+
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.with(|written, out, _| match written {
+            Written::Records(format, _) => format.end(out),
+            Written::Json => out.write_all(b"\n]\n"),
+            Written::Table | Written::Ndjson => Ok(()),
+        })?;
+        self.destination.finish()
+    }
+
+    fn with(&mut self, write: impl FnOnce(&mut Written, &mut Destination, &mut usize) -> io::Result<()>) -> Result<()> {
+        let written = write(&mut self.written, &mut self.destination, &mut self.n_written);
+        written.map_err(|source| self.destination.error(source))
+    }
+}
+
+/// What was searched for, then a line a picture.
+fn table(query: &str, found: &[Found], n_written: &mut usize, out: &mut Destination) -> io::Result<()> {
+    if *n_written > 0 {
+        writeln!(out)?;
+    }
+    *n_written += 1;
+    writeln!(out, "{query}")?;
+    if found.is_empty() {
+        writeln!(out, "  nothing")?;
+    }
+    for Found {
+        cosine, path, state, ..
+    } in found
+    {
+        let state = state.map_or_else(String::new, |state| format!("  ({state})"));
+        writeln!(out, "  {cosine:7.4}  {path}{state}")?;
+    }
+    Ok(())
+}
+
+fn settings(index: &Index) -> Settings {
+    Settings {
+        task: Task::Labels(Vectors::None),
+        labels: Vec::new(),
+        groups: Vec::new(),
+        layout: Layout::Long,
+        fields: Fields::None,
+        bars: Bars::None,
+        model: index.origin().model.clone(),
+    }
+}
+
+fn record(found: &Found, photo: Option<Vec<u8>>) -> Record {
+    let mut fields = Map::new();
+    fields.insert("rank".to_owned(), Value::from(found.rank));
+    fields.insert("state".to_owned(), Value::from(found.state.unwrap_or_default()));
+    Record {
+        subject: Subject::Path(found.path.clone()),
+        fields,
+        outcome: Outcome::Labels {
+            labels: vec![Labelled {
+                label: found.query.clone(),
+                probability: None,
+                logit: None,
+                cosine: Some(f64::from(found.cosine)),
+                group: None,
+            }],
+            groups: Vec::new(),
+            embedding: None,
+        },
+        thumbnail: photo.map(|photo| Thumbnail { photo, heat: None }),
+    }
+}
+
+/// A small jpeg of a picture's file as it is now; `None` where it can't be read.
+fn thumbnail(found: &Found, preprocess: &Preprocess) -> Option<Vec<u8>> {
+    let bytes = found.is_file.then(|| fs::read(&found.path).ok())??;
+    small(&preprocess.decode(&found.path, &bytes).ok()?)
+}

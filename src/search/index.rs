@@ -1,0 +1,301 @@
+//! An open index: its file is mapped, its embeddings are used where they lie.
+//!
+//! A file that another program wrote anew (compressed, as f32, with a dictionary) is read through Arrow into memory
+//! instead: slower to open, the same answers.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float16Type, Float32Type, Float64Type};
+use arrow_array::{Array, ArrayRef};
+use bytes::Bytes;
+use half::f16;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{Compression, Type};
+use parquet::file::metadata::PageIndexPolicy;
+use parquet::file::serialized_reader::SerializedPageReader;
+
+use super::columns::{self, EMBEDDING, PATH, damaged, not_an_index};
+use super::origin::Origin;
+use super::page::{VALUE_BYTES, values_in_place};
+use super::rows::{self, Picture};
+use crate::error::{Error, Result};
+use crate::kernels::StoredRows;
+use crate::weights::map;
+
+/// An index of pictures, open for reading.
+pub struct Index {
+    path: PathBuf,
+    origin: Origin,
+    file: Bytes,
+    metadata: ArrowReaderMetadata,
+    /// Little-endian f16, whole rows.
+    parts: Vec<Bytes>,
+    n_rows: usize,
+    storage: Storage,
+}
+
+/// Where an index's embeddings are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Storage {
+    Mapped,
+    Memory,
+}
+
+impl Index {
+    /// Opens an index; `None` where there is no file of that name.
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    pub fn open_if_there(path: &Path) -> Result<Option<Self>> {
+        if path
+            .symlink_metadata()
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        {
+            return Ok(None);
+        }
+        Index::open(path).map(Some)
+    }
+
+    /// Opens an index.
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::Usage`] where it isn't there, isn't an index, or isn't whole.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = mapped(path)?;
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
+        let loaded = unless_it_panics(path, || ArrowReaderMetadata::load(&file, options))?;
+        let metadata = loaded.map_err(|error| {
+            if !file.starts_with(b"PAR1") {
+                return not_an_index(path, "not a Parquet file");
+            }
+            damaged(path, &format!("it is not a whole Parquet file ({})", one_line(&error)))
+        })?;
+        check_places(path, &metadata, file.len())?;
+        let about = metadata.metadata().file_metadata();
+        let origin = columns::origin(path, about.key_value_metadata())?;
+        for column in [PATH, EMBEDDING] {
+            if metadata.schema().column_with_name(column).is_none() {
+                return Err(damaged(path, &format!("it has no column `{column}`")));
+            }
+        }
+        let n_rows = usize::try_from(about.num_rows()).unwrap_or(0);
+        let mapped = unless_it_panics(path, || in_place(&file, &metadata, origin.embed_dim))?;
+        let (parts, storage) = match mapped {
+            Some(parts) => (parts, Storage::Mapped),
+            None => {
+                let read = || read(path, &file, &metadata, origin.embed_dim);
+                (vec![unless_it_panics(path, read)??], Storage::Memory)
+            }
+        };
+        let found = parts.iter().map(Bytes::len).sum::<usize>() / (origin.embed_dim * VALUE_BYTES);
+        if found != n_rows {
+            let problem = format!("it holds {found} embeddings for {n_rows} pictures");
+            return Err(damaged(path, &problem));
+        }
+        Ok(Index {
+            path: path.to_owned(),
+            origin,
+            file,
+            metadata,
+            parts,
+            n_rows,
+            storage,
+        })
+    }
+
+    /// What made its embeddings.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// How many pictures it holds.
+    pub fn len(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.n_rows == 0
+    }
+
+    /// Whether its embeddings are used where the file is mapped.
+    pub fn is_searched_in_place(&self) -> bool {
+        self.storage == Storage::Mapped
+    }
+
+    /// Its embeddings, unit length, in order.
+    pub fn embeddings(&self) -> StoredRows<'_> {
+        StoredRows::new(self.parts().collect(), self.origin.embed_dim)
+    }
+
+    /// The memory in which its embeddings lie, in order.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.parts.iter().map(|part| &part[..])
+    }
+
+    /// All pictures, in order.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the file is damaged.
+    pub fn pictures(&self) -> Result<Vec<Picture>> {
+        self.read(self.n_rows, || rows::all(&self.file, &self.metadata))
+    }
+
+    /// The pictures of these rows, which ascend.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the file is damaged.
+    pub fn pictures_of(&self, rows: &[usize]) -> Result<Vec<Picture>> {
+        self.read(rows.len(), || rows::some(&self.file, &self.metadata, rows))
+    }
+
+    fn read(&self, n: usize, read: impl FnOnce() -> parquet::errors::Result<Vec<Picture>>) -> Result<Vec<Picture>> {
+        let read = unless_it_panics(&self.path, read)?;
+        let pictures = read.map_err(|error| damaged(&self.path, &one_line(&error)))?;
+        if pictures.len() != n {
+            let problem = format!("{} paths where {n} were expected", pictures.len());
+            return Err(damaged(&self.path, &problem));
+        }
+        Ok(pictures)
+    }
+
+    /// The embedding of a row, as stored.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    pub(super) fn stored_embedding(&self, row: usize) -> &[u8] {
+        let row_bytes = self.origin.embed_dim * VALUE_BYTES;
+        let mut before = row * row_bytes;
+        for part in &self.parts {
+            if before < part.len() {
+                return &part[before..before + row_bytes];
+            }
+            before -= part.len();
+        }
+        panic!("row {row} of {}", self.n_rows)
+    }
+}
+
+fn mapped(path: &Path) -> Result<Bytes> {
+    if path.is_dir() {
+        return Err(not_an_index(path, "a folder"));
+    }
+    match map(path) {
+        Ok(map) => Ok(Bytes::from_owner(map)),
+        Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Err(Error::usage(
+            format!("there is no index `{}`", path.display()),
+            format!("make it: `longclip search build photos/ -o {}`", path.display()),
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses places that lie outside of the file.
+fn check_places(path: &Path, metadata: &ArrowReaderMetadata, n_bytes: usize) -> Result<()> {
+    let groups = metadata.metadata().row_groups();
+    let is_inside = |start: i64, length: i64| {
+        let end = start.checked_add(length);
+        start >= 0 && length >= 0 && end.is_some_and(|end| end <= n_bytes as i64)
+    };
+    for chunk in groups.iter().flat_map(|group| group.columns()) {
+        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
+        if !is_inside(start, chunk.compressed_size()) || chunk.data_page_offset() < 0 {
+            return Err(damaged(path, "a column lies outside of it"));
+        }
+    }
+    if groups.iter().any(|group| group.num_rows() < 0) {
+        return Err(damaged(path, "it counts fewer than no rows"));
+    }
+    Ok(())
+}
+
+/// What the reader of Parquet doesn't foresee in a damaged file costs that file, not the process.
+fn unless_it_panics<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| damaged(path, "reading it failed in an unforeseen way"))
+}
+
+/// The numbers of all pages, if they lie in the file as the writer lays them.
+fn in_place(file: &Bytes, metadata: &ArrowReaderMetadata, dim: usize) -> Option<Vec<Bytes>> {
+    let column = embedding_column(metadata)?;
+    let about = metadata.parquet_schema().column(column);
+    if about.physical_type() != Type::FIXED_LEN_BYTE_ARRAY || about.type_length() != VALUE_BYTES as i32 {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for group in metadata.metadata().row_groups() {
+        let chunk = group.column(column);
+        if chunk.compression() != Compression::UNCOMPRESSED {
+            return None;
+        }
+        let n_rows = usize::try_from(group.num_rows()).ok()?;
+        let pages = SerializedPageReader::new(file.clone().into(), chunk, n_rows, None).ok()?;
+        for page in pages {
+            parts.push(values_in_place(&page.ok()?, dim)?);
+        }
+    }
+    Some(parts)
+}
+
+/// The column of the embeddings' numbers, among the file's columns of plain values.
+fn embedding_column(metadata: &ArrowReaderMetadata) -> Option<usize> {
+    let mut columns = metadata.parquet_schema().columns().iter();
+    columns.position(|column| column.path().parts().first().is_some_and(|name| name == EMBEDDING))
+}
+
+/// Reads embeddings that lie in the file in another form.
+fn read(path: &Path, file: &Bytes, metadata: &ArrowReaderMetadata, dim: usize) -> Result<Bytes> {
+    let mask = ProjectionMask::columns(metadata.parquet_schema(), [EMBEDDING]);
+    let failed = |error: &dyn std::fmt::Display| damaged(path, &one_line(error));
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata.clone());
+    let batches = reader.with_projection(mask).build().map_err(|error| failed(&error))?;
+    let mut values = Vec::new();
+    for batch in batches {
+        let batch = batch.map_err(|error| failed(&error))?;
+        let column = batch.column(0);
+        append(column, dim, &mut values)
+            .ok_or_else(|| damaged(path, &format!("an embedding is not {dim} numbers, or is missing")))?;
+    }
+    Ok(values.into())
+}
+
+/// Appends the rows of a list column as f16; `None` where one is missing, has gaps or another length.
+fn append(column: &ArrayRef, dim: usize, values: &mut Vec<u8>) -> Option<()> {
+    for row in 0..column.len() {
+        let list = list_at(column, row)?;
+        if list.len() != dim || list.null_count() > 0 {
+            return None;
+        }
+        let mut push = |value: f16| values.extend(value.to_le_bytes());
+        if let Some(numbers) = list.as_primitive_opt::<Float16Type>() {
+            numbers.values().iter().for_each(|value| push(*value));
+        } else if let Some(numbers) = list.as_primitive_opt::<Float32Type>() {
+            numbers.values().iter().for_each(|value| push(f16::from_f32(*value)));
+        } else {
+            let numbers = list.as_primitive_opt::<Float64Type>()?;
+            numbers.values().iter().for_each(|value| push(f16::from_f64(*value)));
+        }
+    }
+    Some(())
+}
+
+/// A row of any kind of list column.
+fn list_at(column: &ArrayRef, row: usize) -> Option<ArrayRef> {
+    if column.is_null(row) {
+        return None;
+    }
+    if let Some(lists) = column.as_fixed_size_list_opt() {
+        return Some(lists.value(row));
+    }
+    if let Some(lists) = column.as_list_opt::<i32>() {
+        return Some(lists.value(row));
+    }
+    column.as_list_opt::<i64>().map(|lists| lists.value(row))
+}
+
+fn one_line(error: &dyn std::fmt::Display) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}

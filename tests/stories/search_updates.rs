@@ -1,0 +1,252 @@
+//! Building an index again: what is new, changed or gone, what is out of reach, and every moment of a kill.
+
+use std::fs::{self, File};
+use std::process::Stdio;
+use std::time::{Duration, Instant, SystemTime};
+
+use insta::assert_snapshot;
+
+use crate::fixture::Desk;
+use crate::many::{SMALL, arguments, ppm, with_many};
+use crate::search::{BUILD, build, found, index};
+
+#[test]
+fn an_updated_index_is_the_one_that_a_build_from_nothing_makes_and_reads_only_what_changed() {
+    let desk = with_many(30).file("many/00007b.ppm", "broken");
+    assert_eq!(build(&desk), Some(1));
+    // A picture that is known is not read: this one is spoiled behind its size and time.
+    let spoiled = desk.path("many/00003.ppm");
+    let written = fs::metadata(&spoiled).unwrap().modified().unwrap();
+    let length = fs::metadata(&spoiled).unwrap().len() as usize;
+    fs::write(&spoiled, vec![b'x'; length]).unwrap();
+    File::options()
+        .write(true)
+        .open(&spoiled)
+        .unwrap()
+        .set_modified(written)
+        .unwrap();
+    // One changed, two added (one of them first), two gone, and the broken one mended.
+    fs::write(desk.path("many/00010.ppm"), ppm(500)).unwrap();
+    later(&desk, "many/00010.ppm");
+    fs::write(desk.path("many/00000a.ppm"), ppm(501)).unwrap();
+    fs::write(desk.path("many/zzz.ppm"), ppm(502)).unwrap();
+    fs::remove_file(desk.path("many/00000.ppm")).unwrap();
+    fs::remove_file(desk.path("many/00020.ppm")).unwrap();
+    fs::write(desk.path("many/00007b.ppm"), ppm(503)).unwrap();
+    later(&desk, "many/00007b.ppm");
+    let again = arguments(&[&BUILD[..5], &SMALL]);
+    assert_snapshot!(desk.run(&again), @"
+    exit code 0
+    --- stdout
+    --- stderr
+    note: encoded: 4 done, 0 failed, [RATE] images/s
+    note: i.parquet: 31 pictures, 3 new, 1 changed, 27 as they were, 2 dropped
+    ");
+    let updated = index(&desk);
+    assert_snapshot!(desk.run(&again), @"
+    exit code 0
+    --- stdout
+    --- stderr
+    note: i.parquet: 31 pictures, up to date
+    ");
+    assert!(index(&desk) == updated, "nothing changed");
+    // Mended, with the time it had, so that a fresh build sees the same files.
+    fs::write(&spoiled, ppm(3)).unwrap();
+    File::options()
+        .write(true)
+        .open(&spoiled)
+        .unwrap()
+        .set_modified(written)
+        .unwrap();
+    fs::remove_file(desk.path("i.parquet")).unwrap();
+    assert_eq!(build(&desk), Some(0));
+    assert!(index(&desk) == updated, "an updated index differs from a fresh one");
+}
+
+/// A file's time of change goes on by a second: the clock of a file system may be coarse.
+fn later(desk: &Desk, name: &str) {
+    let file = File::options().write(true).open(desk.path(name)).unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
+}
+
+/// Runs a build and kills it: every other time as its journal grows, else after some milliseconds. False where it ended
+/// before, well.
+fn killed(desk: &Desk, run: &[&str], n_kills: u32, random: u64) -> bool {
+    let journal = desk.path("i.parquet.journal");
+    let bytes = || fs::metadata(&journal).map_or(0, |about| about.len());
+    let until = bytes() + 2_000 + random % 30_000;
+    let mut child = desk.command(run).stderr(Stdio::null()).spawn().unwrap();
+    let until_then = Instant::now() + Duration::from_millis(random % 60);
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert_eq!(status.code(), Some(0));
+            return false;
+        }
+        let is_due = if n_kills.is_multiple_of(2) {
+            bytes() >= until
+        } else {
+            Instant::now() >= until_then
+        };
+        if is_due {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return true;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn killed_at_any_moment_the_old_index_is_whole_and_no_work_is_done_twice() {
+    let desk = with_many(40);
+    build(&desk);
+    let old = index(&desk);
+    for i in 40..640 {
+        fs::write(desk.path(&format!("many/{i:05}.ppm")), ppm(i)).unwrap();
+    }
+    fs::remove_file(desk.path("many/00005.ppm")).unwrap();
+    let run = arguments(&[&BUILD, &SMALL, &["--batch", "2"]]);
+    let journal = desk.path("i.parquet.journal");
+    let n_held = || fs::metadata(&journal).map_or(0, |about| about.len());
+    let (mut moment, mut held, mut n_kills) = (12345_u64, 0, 0);
+    loop {
+        moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        if !killed(&desk, &run, n_kills, moment >> 33) {
+            break;
+        }
+        n_kills += 1;
+        if index(&desk) != old {
+            // The kill came between the index's new name and the end.
+            break;
+        }
+        assert!(n_held() >= held, "the journal only grows");
+        held = n_held();
+        if n_kills == 3 && held > 500 {
+            // A kill can tear a record; make sure that one is.
+            let torn = fs::read(&journal).unwrap();
+            fs::write(&journal, &torn[..torn.len() - 5]).unwrap();
+            held = 0;
+        }
+        assert!(n_kills < 500, "it gets on");
+    }
+    assert!(n_kills >= 5, "{n_kills} kills");
+    assert_eq!(build(&desk), Some(0));
+    assert!(!journal.exists(), "the journal goes when the index has its name");
+    let resumed = index(&desk);
+    fs::remove_file(desk.path("i.parquet")).unwrap();
+    build(&desk);
+    assert!(
+        index(&desk) == resumed,
+        "a build that was killed {n_kills} times differs from one that wasn't"
+    );
+    assert_eq!(
+        found(&desk, &["--image", "many/00123.ppm", "-k", "1"]),
+        ["many/00123.ppm"]
+    );
+}
+
+#[test]
+fn another_working_folder_names_the_same_pictures() {
+    let desk = with_many(5);
+    build(&desk);
+    let from_below = ["search", "build", ".", "-o", "../i.parquet"];
+    let mut command = desk.command(&from_below);
+    let output = command.current_dir(desk.path("many")).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("5 pictures, 5 as they were"), "{said}");
+    // From where they were named, and from elsewhere, paths lead to them.
+    for folder in ["many", ""] {
+        let name = if folder.is_empty() { "i.parquet" } else { "../i.parquet" };
+        let mut command = desk.command(&["search", "query", name, "a square", "-f", "{path}"]);
+        let output = command.current_dir(desk.path(folder)).output().unwrap();
+        let paths = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(paths.lines().count(), 5);
+        for path in paths.lines() {
+            assert!(desk.path(folder).join(path).is_file(), "{path}");
+        }
+    }
+}
+
+#[test]
+fn members_of_an_archive_are_known_by_their_bytes() {
+    let desk = with_many(6);
+    let tar = std::process::Command::new("tar")
+        .args(["-cf", "many.tar", "many"])
+        .current_dir(desk.path(""))
+        .status();
+    assert!(tar.unwrap().success());
+    let run = arguments(&[&["search", "build", "many.tar", "-o", "i.parquet"], &SMALL]);
+    desk.output(&run);
+    let said = String::from_utf8(desk.output(&run).stderr).unwrap();
+    assert!(said.contains("6 pictures, up to date"), "{said}");
+    assert_eq!(
+        found(&desk, &["--image", "many/00004.ppm", "-k", "1"]),
+        ["many.tar/many/00004.ppm"]
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there_for_once_costs_nothing() {
+    let desk = with_many(4).folder("more");
+    for i in 0..3 {
+        fs::write(desk.path(&format!("more/{i}.ppm")), ppm(90 + i)).unwrap();
+    }
+    let run = arguments(&[&["search", "build", "many", "more", "-o", "i.parquet"], &SMALL]);
+    desk.output(&run);
+    fs::rename(desk.path("more"), desk.path("unplugged")).unwrap();
+    assert_snapshot!(desk.run(&run), @"
+    exit code 1
+    --- stdout
+    --- stderr
+    error: cannot read `more`: No such file or directory (os error 2)
+    note: encoded: 0 done, 1 failed, [RATE] images/s
+    note: i.parquet: 7 pictures, up to date; 3 kept, since what they lie in can't be read
+    ");
+    fs::rename(desk.path("unplugged"), desk.path("more")).unwrap();
+    let said = String::from_utf8(desk.output(&run).stderr).unwrap();
+    assert!(said.contains("7 pictures, up to date"), "{said}");
+}
+
+#[test]
+fn a_build_that_stops_at_a_failure_goes_on_from_there_even_where_a_folder_is_gone() {
+    let desk = with_many(4).folder("more").file("zz.ppm", "broken");
+    for i in 0..3 {
+        fs::write(desk.path(&format!("more/{i}.ppm")), ppm(90 + i)).unwrap();
+    }
+    let stopping = [
+        "search",
+        "build",
+        "many",
+        "more",
+        "zz.ppm",
+        "-o",
+        "i.parquet",
+        "--on-error",
+        "fail",
+    ];
+    assert_snapshot!(desk.run(&arguments(&[&stopping, &SMALL])), @"
+    exit code 1
+    --- stdout
+    --- stderr
+    error: cannot use the picture `zz.ppm`: it is text, not a picture that can be decoded
+    hint: give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
+    note: encoded: 7 done, 1 failed, [RATE] images/s
+    note: stopped: too many failed (`--on-error`, `--max-errors`)
+    note: `i.parquet.journal` holds what was encoded, and the next build goes on from it
+    ");
+    // Nothing that can be read is there: what was encoded stays for another time.
+    let elsewhere = ["search", "build", "nowhere", "-o", "i.parquet"];
+    assert_eq!(desk.output(&arguments(&[&elsewhere, &SMALL])).status.code(), Some(2));
+    fs::rename(desk.path("more"), desk.path("unplugged")).unwrap();
+    let run = ["search", "build", "many", "more", "-o", "i.parquet"];
+    assert_snapshot!(desk.run(&arguments(&[&run, &SMALL])), @"
+    exit code 1
+    --- stdout
+    --- stderr
+    note: going on from an interrupted build, which had encoded 7 pictures
+    error: cannot read `more`: No such file or directory (os error 2)
+    note: encoded: 0 done, 1 failed, [RATE] images/s
+    note: i.parquet: 7 pictures, 7 new; 3 kept, since what they lie in can't be read
+    ");
+    assert!(!desk.path("i.parquet.journal").exists());
+}
