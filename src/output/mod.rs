@@ -23,7 +23,7 @@ use std::io::{self, BufRead, Write};
 
 pub use destination::Destination;
 pub use heat_map::{HeatMap, png};
-pub use html::{THUMBNAIL_PX, report, thumbnail};
+pub use html::{Html, THUMBNAIL_PX, report, thumbnail};
 pub use json::{Json, Ndjson};
 #[cfg(feature = "parquet")]
 pub(crate) use parquet::Shared;

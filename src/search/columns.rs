@@ -27,9 +27,10 @@ pub(super) const N_PLAIN: usize = 4;
 const FORM: &str = "1";
 const FORM_NOTE: &str = "longclip.index";
 
-pub(super) fn schema(embed_dim: usize) -> Schema {
+/// The columns, and the notes once more: Arrow's programs keep those of its own schema, not the file's.
+pub(super) fn schema(origin: &Origin) -> Schema {
     let number = Arc::new(Field::new("element", DataType::Float16, false));
-    Schema::new(vec![
+    let columns = vec![
         Field::new(PATH, DataType::Utf8, false),
         Field::new(SIZE, DataType::Int64, true),
         Field::new(
@@ -38,8 +39,15 @@ pub(super) fn schema(embed_dim: usize) -> Schema {
             true,
         ),
         Field::new(SHA256, DataType::Utf8, true),
-        Field::new(EMBEDDING, DataType::FixedSizeList(number, embed_dim as i32), false),
-    ])
+        Field::new(
+            EMBEDDING,
+            DataType::FixedSizeList(number, origin.embed_dim as i32),
+            false,
+        ),
+    ];
+    let notes = notes(origin).into_iter();
+    let notes = notes.filter_map(|note| Some((note.key, note.value?)));
+    Schema::new_with_metadata(columns, notes.collect())
 }
 
 pub(super) fn notes(origin: &Origin) -> Vec<KeyValue> {

@@ -63,7 +63,7 @@ impl Plan {
     /// What is known of a picture already; the later word counts. `folder` is where its path begins.
     pub(super) fn know(&mut self, folder: &Path, picture: Picture, place: Place) {
         let key = if picture.is_file() {
-            key(folder, &picture.path)
+            key(folder, Path::new(&picture.path))
         } else {
             picture.path.clone()
         };
@@ -80,7 +80,8 @@ impl Plan {
     pub(super) fn admit(&mut self, item: &Item) -> bool {
         let picture = about(item);
         let key = match &item.content {
-            Content::File(_) | Content::Nothing(_) => key(&self.folder, &picture.path),
+            Content::File(path) => key(&self.folder, path),
+            Content::Nothing(_) => key(&self.folder, Path::new(&picture.path)),
             _ => picture.path.clone(),
         };
         if self.seen.contains(&key) {
@@ -115,7 +116,7 @@ impl Plan {
 
     /// A name gave nothing: what lies below it, if it is a folder, isn't known to be gone.
     pub(super) fn failed(&mut self, name: &str) {
-        self.failed.insert(key(&self.folder, name));
+        self.failed.insert(key(&self.folder, Path::new(name)));
     }
 
     /// Takes what is known, was not named, and lies below a name that gave nothing.
@@ -147,9 +148,13 @@ fn is_unchanged(known: &Picture, picture: &Picture) -> bool {
 }
 
 /// An absolute path without `.`, so that other spellings and other working folders name the same picture.
-fn key(folder: &Path, path: &str) -> String {
+fn key(folder: &Path, path: &Path) -> String {
     let absolute: PathBuf = folder.join(path).components().collect();
-    absolute.display().to_string()
+    match absolute.to_str() {
+        Some(text) => text.to_owned(),
+        // Names that are no text, and would look alike if shown, stay apart; the index can't know such a file again.
+        None => format!("{absolute:?}"),
+    }
 }
 
 /// What can be told of a picture before it is read.

@@ -213,6 +213,10 @@ fn rows_come_back_all_and_a_few_of_them() {
     write(&path, &vectors(1, 300, 5), 5);
     let index = Index::open(&path).unwrap();
     assert_eq!(index.origin(), &origin(5));
+    // Programs that know the columns by Arrow's schema keep the notes too.
+    let file = std::fs::File::open(&path).unwrap();
+    let schema = Arc::clone(ParquetRecordBatchReaderBuilder::try_new(file).unwrap().schema());
+    assert_eq!(schema.metadata().get("longclip.weights"), Some(&origin(5).weights));
     let all: Vec<Picture> = (0..300).map(picture).collect();
     assert_eq!(index.pictures().unwrap(), all);
     for rows in [vec![], vec![0], vec![299], vec![3, 36, 37, 38, 150, 298]] {

@@ -50,7 +50,7 @@ impl<W: Write> IndexWriter<W> {
     /// # Errors
     /// Those of `out`.
     pub fn new(out: W, origin: &Origin) -> io::Result<Self> {
-        let schema = columns::schema(origin.embed_dim);
+        let schema = columns::schema(origin);
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::UNCOMPRESSED)
             .set_dictionary_enabled(false)

@@ -250,3 +250,20 @@ fn a_build_that_stops_at_a_failure_goes_on_from_there_even_where_a_folder_is_gon
     ");
     assert!(!desk.path("i.parquet.journal").exists());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_no_text_are_held_each_by_itself() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let desk = with_many(2);
+    for (i, name) in [b"a\xff.ppm", b"a\xfe.ppm"].iter().enumerate() {
+        let path = desk.path("many").join(OsStr::from_bytes(*name));
+        fs::write(path, ppm(70 + i)).unwrap();
+    }
+    let run = arguments(&[&BUILD[..5], &SMALL]);
+    let said = |run: &[&str]| String::from_utf8(desk.output(run).stderr).unwrap();
+    assert!(said(&run).contains("4 pictures, 4 new\n"));
+    assert!(said(&run).contains("4 pictures, 2 new, 2 as they were, 2 dropped\n"));
+}

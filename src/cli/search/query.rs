@@ -110,7 +110,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         }
     ));
     let found = found(&index, &asked, &hits)?;
-    let mut results = Results::open(&args.results, &format, &index, model.preprocess())?;
+    let names: Vec<&str> = asked.iter().map(|asked| asked.name.as_str()).collect();
+    let preprocess = pictures.apply(model.preprocess());
+    let mut results = Results::open(&args.results, &format, &index, &names, &preprocess)?;
     for (asked, found) in asked.iter().zip(&found) {
         results.write(&asked.name, found)?;
     }

@@ -4,13 +4,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use longclip::output::{
-    self, Bars, Destination, Fields, Format, Labelled, Layout, Outcome, Record, Settings, Subject, Task, Template,
-    Thumbnail, Vectors,
-};
+use longclip::output::{Destination, Format, Html, Labelled, Outcome, Record, Subject, Template, Thumbnail};
 use longclip::preprocess::Preprocess;
 use longclip::search::{Index, Picture, State};
 use longclip::{Error, Result};
+use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -138,10 +136,12 @@ enum Written {
 }
 
 impl Results {
+    /// `asked` is all that is searched for, in order.
     pub(super) fn open(
         flags: &ResultFlags,
         format: &ResultFormat,
         index: &Index,
+        asked: &[&str],
         preprocess: &Preprocess,
     ) -> Result<Self> {
         let written = match format {
@@ -150,8 +150,9 @@ impl Results {
             ResultFormat::Json => Written::Json,
             ResultFormat::Template(template) => Written::Records(Box::new(template.clone()), None),
             ResultFormat::Html => {
-                let page = output::by_name("html").ok_or_else(|| Error::usage("no format `html`", "use ndjson"))?;
-                Written::Records((page.make)(&settings(index))?, Some(preprocess.clone()))
+                let searches = asked.iter().map(|name| (*name).to_owned()).collect();
+                let page = Html::of_searches(&index.origin().model, searches);
+                Written::Records(Box::new(page), Some(preprocess.clone()))
             }
         };
         let destination = match &flags.output {
@@ -184,10 +185,12 @@ impl Results {
                 *n_written += 1;
                 Ok(serde_json::to_writer(&mut *out, found)?)
             }),
-            Written::Records(format, preprocess) => found.iter().try_for_each(|found| {
-                let photo = preprocess.as_ref().and_then(|preprocess| thumbnail(found, preprocess));
-                format.record(&record(found, photo), out)
-            }),
+            Written::Records(format, preprocess) => {
+                let photo = |found: &Found| thumbnail(found, preprocess.as_ref()?);
+                let photos: Vec<Option<Vec<u8>>> = found.par_iter().map(photo).collect();
+                let records = found.iter().zip(photos).map(|(found, photo)| record(found, photo));
+                records.into_iter().try_for_each(|record| format.record(&record, out))
+            }
         })
     }
 
@@ -224,18 +227,6 @@ fn table(query: &str, found: &[Found], n_written: &mut usize, out: &mut Destinat
         writeln!(out, "  {cosine:7.4}  {path}{state}")?;
     }
     Ok(())
-}
-
-fn settings(index: &Index) -> Settings {
-    Settings {
-        task: Task::Labels(Vectors::None),
-        labels: Vec::new(),
-        groups: Vec::new(),
-        layout: Layout::Long,
-        fields: Fields::None,
-        bars: Bars::None,
-        model: index.origin().model.clone(),
-    }
 }
 
 fn record(found: &Found, photo: Option<Vec<u8>>) -> Record {

@@ -26,9 +26,12 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
 /// Labels of a picture that are drawn; the page says how many more there are.
 const DRAWN: usize = 5;
 
-struct Html {
+/// The page.
+pub struct Html {
     model: String,
     labels: Vec<String>,
+    /// What labels are called.
+    word: &'static str,
 }
 
 impl Html {
@@ -36,6 +39,16 @@ impl Html {
         Html {
             model: settings.model.clone(),
             labels: settings.labels.clone(),
+            word: "Label",
+        }
+    }
+
+    /// A page of pictures that were searched for: their labels are the searches that found them.
+    pub fn of_searches(model: &str, searches: Vec<String>) -> Self {
+        Html {
+            model: model.to_owned(),
+            labels: searches,
+            word: "Search",
         }
     }
 }
@@ -49,6 +62,7 @@ impl Format for Html {
             style = include_str!("page.css"),
             model = escaped(&self.model),
             version = env!("CARGO_PKG_VERSION"),
+            word = self.word,
             options = options,
         )
     }
