@@ -63,6 +63,14 @@ pub enum Error {
         /// What to do about it.
         hint: Option<String>,
     },
+    /// What comes in is no stream of record batches, or breaks off. What came before was read.
+    #[error("cannot read the Arrow stream on {name}: {problem}")]
+    Stream {
+        /// What it is called: a file, or stdin.
+        name: String,
+        /// Which batch, what was expected and found.
+        problem: String,
+    },
     /// One sample of a training's data can't be used.
     #[error("cannot use the sample `{name}`: {problem}")]
     Sample {
@@ -145,7 +153,7 @@ impl Error {
     /// What kind of thing this is, from which exit codes follow.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Usage { .. } => ErrorKind::Usage,
+            Error::Usage { .. } | Error::Stream { .. } => ErrorKind::Usage,
             Error::Picture { .. } | Error::Sample { .. } => ErrorKind::Input,
             Error::NotWeights { .. }
             | Error::ForeignPickle { .. }
@@ -168,6 +176,9 @@ impl Error {
             Error::ForeignPickle { .. } => {
                 Some("save only the tensors: `torch.save(model.state_dict(), \"weights.pt\")`, or as safetensors")
             }
+            Error::Stream { .. } => Some(
+                "what is expected is a stream as `pyarrow.ipc.new_stream` writes it; results of the batches before are whole",
+            ),
             Error::NotWeights { .. } => Some(
                 "fetch or save the file again, or name another: `longclip model list` shows the models that have names",
             ),

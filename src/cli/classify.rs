@@ -3,7 +3,11 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+#[cfg(feature = "arrow")]
+use longclip::input::arrow::LabelColumn;
 use longclip::input::{Item, Name};
+#[cfg(feature = "arrow")]
+use longclip::output::arrow::Row;
 use longclip::output::{
     Fields, Holds, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task, Thumbnail, Vectors,
 };
@@ -19,10 +23,13 @@ use super::model_flags::{ModelFlags, reason};
 use super::output_flags::{self, FormatChoice, OutputFlags, Results};
 use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
 use super::progress::{self, Expected};
-use super::report::Report;
+use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
-use super::score_flags::ScoreFlags;
+use super::score_flags::{ScoreFlags, ScorePlan};
 use super::scorer::{Answer, Scorer};
+use super::shards::{Facts, ShardFile};
+#[cfg(feature = "arrow")]
+use super::stream::StreamFlags;
 use super::tally::Ended;
 
 const EXAMPLES: &str = "\
@@ -30,6 +37,8 @@ Examples:
   longclip classify img/cat.jpg --labels \"A cat jumping.\" \"A cat sleeping.\"
   longclip classify photos/ --labels-file labels.txt --output results.ndjson
   longclip classify photos/ --labels-file animals.csv --templates imagenet7 --group-by --reject
+  longclip classify photos/ --labels-file labels.txt --shard 0/8 --output results/
+  longclip classify --in arrow --out arrow --labels-file labels.txt < photos.arrows > labelled.arrows
   find . -name '*.jpg' -print0 | longclip classify --files-from - -0 --label \"a cat\" --label \"a dog\" --format ndjson
 
 Put pictures before `--labels`: it takes everything that stands behind it.
@@ -41,6 +50,9 @@ Exit codes: 0 all pictures done, 1 some failed, 2 nothing could be done, 130 int
 pub(super) struct Args {
     #[command(flatten)]
     input: InputFlags,
+    #[cfg(feature = "arrow")]
+    #[command(flatten)]
+    stream: StreamFlags,
     #[command(flatten)]
     labels: LabelFlags,
     #[command(flatten)]
@@ -66,6 +78,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    #[cfg(feature = "arrow")]
+    if args.stream.is_asked() {
+        return run_over_batches(args, report);
+    }
     let (inputs, labelling) = args.labels.plan(&args.input, report)?;
     let scores = args.scores.plan(labelling.grouping)?;
     let place = args
@@ -75,11 +91,17 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         .transpose()?;
     let format = args.output.format("table")?;
     args.check(&format, &labelling)?;
+    let shard = ShardFile::planned(&args.input, &args.output, &format)?;
     let (model, model_name) = args.model.load_named(report)?;
+    if let Some(shard) = &shard
+        && shard.is_done(args.facts(&labelling, &scores, &model_name), report)?
+    {
+        return Ok(Exit::Done);
+    }
     let scorer = Scorer::new(&model, &labelling, &scores, report)?;
     let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
     let mut items = inputs.items();
-    let (results, mut held) = args.output.open(&format, &settings, &mut items)?;
+    let (results, mut held) = args.output.open(&format, &settings, &mut items, shard)?;
     let settings_of_run = args.run.pipeline(&args.model, &model);
     let run = Run {
         model: &model,
@@ -119,7 +141,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     writer.results.begin()?;
     let (ended, exit) = run.over(Expected::Of(&inputs), items, held.progress, &mut writer)?;
     match ended {
-        Ended::AtTheEnd => writer.results.finish()?,
+        Ended::AtTheEnd => writer.results.finish(report)?,
         Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
     }
     Ok(exit)
@@ -158,7 +180,85 @@ impl Args {
             },
             bars: output_flags::bars(&self.output),
             model,
+            dtype: self.model.dtype_name(),
         }
+    }
+
+    /// All that records depend on, by name.
+    fn facts(&self, labelling: &Labelling, scores: &ScorePlan, model: &str) -> Facts {
+        let own = Facts::from_iter([
+            ("command".into(), "classify".into()),
+            ("model".into(), model.into()),
+            ("top_k".into(), self.top_k.map(NonZeroUsize::get).into()),
+            ("embeddings".into(), self.embeddings.into()),
+            ("wide".into(), (self.output.layout() == Layout::Wide).into()),
+        ]);
+        let others = [
+            self.input.facts(),
+            labelling.facts(),
+            scores.facts(),
+            self.model.facts(),
+            self.pictures.facts(),
+        ];
+        own.into_iter().chain(others.into_iter().flatten()).collect()
+    }
+}
+
+/// `--in arrow`: the stream's rows are the pictures.
+#[cfg(feature = "arrow")]
+fn run_over_batches(args: &Args, report: Report) -> Outcome {
+    args.check_stream()?;
+    let source = args.stream.source(&args.input, args.labels.reads_stdin())?;
+    let labelling = args.labels.labelling()?;
+    let scores = args.scores.plan(labelling.grouping)?;
+    let incoming = source.open(LabelColumn::Read)?;
+    if labelling.list.is_empty() && !incoming.columns.have_labels() {
+        return Err(Error::usage(
+            "no labels given, and the Arrow stream has no column `labels`",
+            "say what the pictures may show: `--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`",
+        )
+        .into());
+    }
+    let (model, model_name) = args.model.load_named(report)?;
+    let mut scorer = Scorer::new(&model, &labelling, &scores, report)?;
+    let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
+    let run = Run {
+        model: &model,
+        preprocess: args.pictures.apply(model.preprocess()),
+        settings: args.run.pipeline(&args.model, &model),
+        most_failures: args.run.most_failures(),
+        thumbnails: Thumbnails::None,
+        pictures: Pictures::Forgotten,
+        results: progress::Results::Elsewhere,
+        report,
+    };
+    incoming.run(run, &settings, &args.output, &mut |item, seen| {
+        let scores = scorer.score_all(item, &seen.embedding)?;
+        Ok(Row {
+            label: scores.best,
+            scores: Some(scores.in_order),
+            embedding: args.embeddings.then_some(seen.embedding),
+            error: None,
+        })
+    })
+}
+
+#[cfg(feature = "arrow")]
+impl Args {
+    /// Refuses what the columns of results have no place for.
+    fn check_stream(&self) -> Result<()> {
+        let given = [
+            ("--top-k", self.top_k.is_some()),
+            ("--explain", self.explain.is_some()),
+            ("--group-by", self.labels.are_grouped()),
+        ];
+        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+            return Err(Error::usage(
+                format!("`{flag}` changes nothing in an Arrow stream, whose columns are the best label and all scores"),
+                "leave it out",
+            ));
+        }
+        self.output.check_stream()
     }
 }
 

@@ -3,8 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use longclip::input::Item;
+#[cfg(feature = "arrow")]
+use longclip::input::arrow::LabelColumn;
 use longclip::labels::files::read_texts;
 use longclip::model::{LongClip, normalize};
+#[cfg(feature = "arrow")]
+use longclip::output::arrow::Row;
 use longclip::output::{Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
 use longclip::{Error, Result};
 
@@ -17,13 +21,17 @@ use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
 use super::progress::{self, Expected};
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
+use super::shards::{Facts, ShardFile};
+#[cfg(feature = "arrow")]
+use super::stream::StreamFlags;
 use super::tally::Ended;
 
 const EXAMPLES: &str = "\
 Examples:
   longclip embed img/cat.jpg
   longclip embed --text \"a cat\" --text \"a dog\" --normalize
-  longclip embed photos/ --normalize --output photos.npy";
+  longclip embed photos/ --normalize --output photos.npy
+  longclip embed --in arrow --out arrow --normalize < photos.arrows > vectors.arrows";
 
 /// Print the vectors of pictures or texts
 #[derive(Debug, clap::Args)]
@@ -31,6 +39,9 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     input: InputFlags,
+    #[cfg(feature = "arrow")]
+    #[command(flatten)]
+    stream: StreamFlags,
     #[command(flatten)]
     texts: TextFlags,
     #[command(flatten)]
@@ -62,36 +73,37 @@ struct TextFlags {
 const TEXTS_A_PASS: usize = 64;
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    #[cfg(feature = "arrow")]
+    if args.stream.is_asked() {
+        return run_over_batches(args, report);
+    }
     let texts_on_stdin = args.texts.texts_file.as_deref() == Some(Path::new("-"));
     let inputs = args.input.inputs(texts_on_stdin.then_some("--texts-file -"))?;
     let texts = texts(args)?;
     let format = args.output.format("ndjson")?;
     args.output.check(&format, Task::Embeddings(0))?;
     args.output.check_texts_resume(texts.len())?;
+    let shard = ShardFile::planned(&args.input, &args.output, &format)?;
+    if shard.is_some() && !texts.is_empty() {
+        return Err(Error::usage(
+            "`--shard` is for pictures, and there are texts",
+            "embed texts into a file of their own",
+        )
+        .into());
+    }
     let (model, model_name) = args.model.load_named(report)?;
+    if let Some(shard) = &shard
+        && shard.is_done(args.facts(&model_name), report)?
+    {
+        return Ok(Exit::Done);
+    }
     warn_of_cut_texts(&model, texts.iter().map(String::as_str), "text", report);
-    let settings = Settings {
-        task: Task::Embeddings(model.sizes().embed_dim),
-        labels: Vec::new(),
-        groups: Vec::new(),
-        layout: Layout::Long,
-        fields: if args.input.may_bring_fields() {
-            Fields::Carried
-        } else {
-            Fields::None
-        },
-        bars: output_flags::bars(&args.output),
-        model: model_name,
-    };
+    let settings = args.settings(&model, model_name);
     let mut items = inputs.items();
-    let (results, mut held) = args.output.open(&format, &settings, &mut items)?;
+    let (results, mut held) = args.output.open(&format, &settings, &mut items, shard)?;
     let mut writer = Writer {
         results,
-        lengths: if args.texts.normalize {
-            Lengths::Unit
-        } else {
-            Lengths::Own
-        },
+        lengths: args.texts.lengths(),
     };
     let run = Run {
         model: &model,
@@ -111,15 +123,84 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     writer.results.begin()?;
     writer.write_texts(&model, &texts)?;
     if args.input.is_empty() {
-        writer.results.finish()?;
+        writer.results.finish(report)?;
         return Ok(Exit::Done);
     }
     let (ended, exit) = run.over(Expected::Of(&inputs), items, held.progress, &mut writer)?;
     match ended {
-        Ended::AtTheEnd => writer.results.finish()?,
+        Ended::AtTheEnd => writer.results.finish(report)?,
         Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
     }
     Ok(exit)
+}
+
+/// `--in arrow`: the stream's rows are the pictures.
+#[cfg(feature = "arrow")]
+fn run_over_batches(args: &Args, report: Report) -> Outcome {
+    if !args.texts.text.is_empty() || args.texts.texts_file.is_some() {
+        return Err(Error::usage(
+            "texts have no rows in the stream of `--in arrow`",
+            "embed them into a file of their own",
+        )
+        .into());
+    }
+    args.output.check_stream()?;
+    let incoming = args.stream.source(&args.input, None)?.open(LabelColumn::Carried)?;
+    let (model, model_name) = args.model.load_named(report)?;
+    let settings = args.settings(&model, model_name);
+    let run = Run {
+        model: &model,
+        preprocess: args.pictures.apply(model.preprocess()),
+        settings: args.run.pipeline(&args.model, &model),
+        most_failures: args.run.most_failures(),
+        thumbnails: Thumbnails::None,
+        pictures: Pictures::Forgotten,
+        results: progress::Results::Elsewhere,
+        report,
+    };
+    let lengths = args.texts.lengths();
+    incoming.run(run, &settings, &args.output, &mut |_, seen| {
+        Ok(Row {
+            embedding: Some(lengths.of(seen.embedding)),
+            ..Row::default()
+        })
+    })
+}
+
+impl Args {
+    fn settings(&self, model: &LongClip, model_name: String) -> Settings {
+        Settings {
+            task: Task::Embeddings(model.sizes().embed_dim),
+            labels: Vec::new(),
+            groups: Vec::new(),
+            layout: Layout::Long,
+            fields: if self.input.may_bring_fields() {
+                Fields::Carried
+            } else {
+                Fields::None
+            },
+            bars: output_flags::bars(&self.output),
+            model: model_name,
+            dtype: self.model.dtype_name(),
+        }
+    }
+
+    /// All that records depend on, by name.
+    fn facts(&self, model: &str) -> Facts {
+        let own = Facts::from_iter([
+            ("command".into(), "embed".into()),
+            ("model".into(), model.into()),
+            ("normalize".into(), self.texts.normalize.into()),
+        ]);
+        let others = [self.input.facts(), self.model.facts(), self.pictures.facts()];
+        own.into_iter().chain(others.into_iter().flatten()).collect()
+    }
+}
+
+impl TextFlags {
+    fn lengths(&self) -> Lengths {
+        if self.normalize { Lengths::Unit } else { Lengths::Own }
+    }
 }
 
 fn texts(args: &Args) -> Result<Vec<String>> {
@@ -142,6 +223,15 @@ enum Lengths {
     /// As the towers gave them.
     Own,
     Unit,
+}
+
+impl Lengths {
+    fn of(self, mut values: Vec<f32>) -> Vec<f32> {
+        if self == Lengths::Unit {
+            normalize(&mut values);
+        }
+        values
+    }
 }
 
 /// Writes a record for each text and picture.
@@ -167,11 +257,8 @@ impl Writer {
         Ok(())
     }
 
-    fn vector(&self, mut values: Vec<f32>) -> RecordOutcome {
-        if self.lengths == Lengths::Unit {
-            normalize(&mut values);
-        }
-        RecordOutcome::Embedding(values)
+    fn vector(&self, values: Vec<f32>) -> RecordOutcome {
+        RecordOutcome::Embedding(self.lengths.of(values))
     }
 
     fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {

@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use longclip::input::{InputOptions, Inputs, Links, Separator, Source, Web, WebSettings};
+use clap::ValueEnum;
+use longclip::input::{InputOptions, Inputs, Links, Separator, Shard, Source, Unit, Web, WebSettings};
 use longclip::preprocess::{Limits, Orientation, Preprocess};
 use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
+
+use super::model_flags::reason;
+use super::shards::Facts;
 
 /// Where pictures come from.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,12 +35,57 @@ pub(super) struct InputFlags {
     /// How many folders deep to look; 1 is a folder's own files
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     max_depth: Option<u32>,
+    /// Only those pictures that fall to shard I of N, from 0 to N-1, by a hash of their names: the shards of N processes
+    /// together are all pictures, each once
+    #[arg(long, value_name = "I/N", value_parser = parse_shard, hide_short_help = true)]
+    shard: Option<Shard>,
+    /// What a shard has: single pictures, or whole archives, so that each is read by one process only
+    #[arg(
+        long,
+        value_name = "UNIT",
+        default_value = "picture",
+        requires = "shard",
+        hide_short_help = true
+    )]
+    shard_by: ShardBy,
     /// Give a URL up after so many seconds without a byte
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     url_timeout: u64,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ShardBy {
+    Picture,
+    Archive,
+}
+
+fn parse_shard(text: &str) -> Result<Shard, String> {
+    Shard::parse(text).map_err(|error| reason(&error))
+}
+
 impl InputFlags {
+    /// The part of all pictures that was asked for.
+    pub(super) fn shard(&self) -> Option<Shard> {
+        self.shard.map(|shard| {
+            shard.by(match self.shard_by {
+                ShardBy::Picture => Unit::Picture,
+                ShardBy::Archive => Unit::Archive,
+            })
+        })
+    }
+
+    /// What records depend on, by name.
+    pub(super) fn facts(&self) -> Facts {
+        let lists = self.files_from.iter().chain(&self.ndjson_from);
+        let names = self.inputs.iter().chain(lists);
+        let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
+        Facts::from_iter([
+            ("inputs".into(), names.into()),
+            ("follow".into(), self.follow.into()),
+            ("max_depth".into(), self.max_depth.into()),
+        ])
+    }
+
     /// Whether nothing was named.
     pub(super) fn is_empty(&self) -> bool {
         self.inputs.is_empty() && self.files_from.is_empty() && self.ndjson_from.is_empty()
@@ -83,6 +132,47 @@ impl InputFlags {
         }
     }
 
+    /// How what was named is read.
+    pub(super) fn options(&self) -> InputOptions {
+        InputOptions {
+            links: if self.follow { Links::Follow } else { Links::PassOver },
+            max_depth: self.max_depth.map(|depth| depth as usize),
+            shard: self.shard(),
+            web: Web::new(self.web_settings()),
+            ..InputOptions::default()
+        }
+    }
+
+    /// The one file that is named, where it is a stream; `None` is stdin. Refuses what changes nothing then.
+    #[cfg(feature = "arrow")]
+    pub(super) fn stream(&self) -> Result<Option<&Path>> {
+        let is_given = [
+            ("--files-from", !self.files_from.is_empty()),
+            ("--ndjson-from", !self.ndjson_from.is_empty()),
+            ("--shard", self.shard.is_some()),
+            ("--follow", self.follow),
+            ("--max-depth", self.max_depth.is_some()),
+        ];
+        if let Some((flag, _)) = is_given.iter().find(|(_, given)| *given) {
+            return Err(Error::usage(
+                format!("`{flag}` doesn't go with `--in arrow`, whose rows are the pictures"),
+                "leave out one of them",
+            ));
+        }
+        match self.inputs.as_slice() {
+            [] => Ok(None),
+            [only] if only == Path::new("-") => Ok(None),
+            [only] => Ok(Some(only)),
+            _ => Err(Error::usage(
+                format!(
+                    "`--in arrow` reads one stream, and there are {} inputs",
+                    self.inputs.len()
+                ),
+                "name one file, or none for stdin",
+            )),
+        }
+    }
+
     /// The sources in order. `stdin_is_taken` names a flag that reads stdin, where one does.
     pub(super) fn inputs(&self, stdin_is_taken: Option<&str>) -> Result<Inputs> {
         let separator = if self.null { Separator::Nul } else { Separator::Line };
@@ -95,12 +185,7 @@ impl InputFlags {
         let records = self.ndjson_from.iter().cloned().map(Source::Ndjson);
         let inputs = Inputs {
             sources: named.chain(lists).chain(records).collect(),
-            options: InputOptions {
-                links: if self.follow { Links::Follow } else { Links::PassOver },
-                max_depth: self.max_depth.map(|depth| depth as usize),
-                web: Web::new(self.web_settings()),
-                ..InputOptions::default()
-            },
+            options: self.options(),
         };
         let n_readers = inputs.n_reading_stdin() + usize::from(stdin_is_taken.is_some());
         if n_readers > 1 {
@@ -130,6 +215,14 @@ impl PictureFlags {
     /// How pictures are read, in words: what their pixels depend on besides the file.
     pub(super) fn reading(&self) -> &'static str {
         if self.no_exif { "as stored" } else { "upright" }
+    }
+
+    /// What records depend on, by name.
+    pub(super) fn facts(&self) -> Facts {
+        Facts::from_iter([
+            ("no_exif".into(), self.no_exif.into()),
+            ("max_pixels".into(), self.max_pixels.into()),
+        ])
     }
 
     /// The same flags, with pictures turned as an index notes it.

@@ -72,8 +72,7 @@ impl LabelFlags {
                 "the label `{swallowed}` looks like a picture: put pictures before `--labels`, which takes everything behind it"
             ));
         }
-        let from_stdin = self.labels_file.iter().any(|file| file == Path::new("-"));
-        let inputs = input.inputs(from_stdin.then_some("--labels-file -"))?;
+        let inputs = input.inputs(self.reads_stdin())?;
         let labelling = self.labelling()?;
         if labelling.list.is_empty() && !input.may_bring_labels() {
             return Err(LabelSet::none_given());
@@ -84,6 +83,18 @@ impl LabelFlags {
     /// Whether the person said what labels are asked by.
     pub(super) fn name_templates(&self) -> bool {
         !self.template.is_empty() || self.templates.is_some()
+    }
+
+    /// Whether probabilities are summed up by group.
+    #[cfg(feature = "arrow")]
+    pub(super) fn are_grouped(&self) -> bool {
+        self.group_by.is_some()
+    }
+
+    /// The flag that reads stdin, where one does.
+    pub(super) fn reads_stdin(&self) -> Option<&'static str> {
+        let from_stdin = self.labels_file.iter().any(|file| file == Path::new("-"));
+        from_stdin.then_some("--labels-file -")
     }
 
     /// Checks the labels alone, of which there may be none.

@@ -8,8 +8,10 @@ use longclip::labels::{
     Combine, Label, LabelList, LabelSet, LongText, Notice, PromptEncoder, Recipe, Template, VectorCache,
 };
 use longclip::model::LongClip;
+use serde_json::json;
 
 use super::report::Report;
+use super::shards::Facts;
 
 /// What pictures may show, read and checked.
 #[derive(Debug)]
@@ -39,6 +41,33 @@ impl Labelling {
             Some(root) => encoder.cache(VectorCache::open(root, model)),
             None => encoder,
         }
+    }
+
+    /// What records depend on, by name.
+    pub(super) fn facts(&self) -> Facts {
+        let label = |label: &Label| {
+            if label.prompts.is_empty() && label.group.is_none() {
+                return json!(label.name);
+            }
+            json!({"label": label.name, "prompts": label.prompts, "group": label.group})
+        };
+        let templates = self.templates.iter().map(|template| template.fill("{}"));
+        let combine = match self.combine {
+            Combine::Mean => "mean",
+            Combine::Max => "max",
+        };
+        let long_text = match self.long_text {
+            LongText::Truncate => "truncate",
+            LongText::Refuse => "error",
+            LongText::Chunk => "chunk",
+        };
+        Facts::from_iter([
+            ("labels".into(), self.list.labels().iter().map(label).collect()),
+            ("templates".into(), templates.collect()),
+            ("combine".into(), combine.into()),
+            ("long_text".into(), long_text.into()),
+            ("group_by".into(), (self.grouping == Grouping::ByGroup).into()),
+        ])
     }
 
     fn recipe(&self) -> Recipe<'_> {

@@ -27,7 +27,10 @@ mod score_flags;
 mod scorer;
 #[cfg(feature = "parquet")]
 mod search;
+mod shards;
 mod sort;
+#[cfg(feature = "arrow")]
+mod stream;
 mod tally;
 mod tokens;
 #[cfg(feature = "train")]

@@ -10,6 +10,7 @@ use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretchin
 
 use super::find_model::find_model;
 use super::report::Report;
+use super::shards::Facts;
 
 /// Which model, and what it is computed on.
 #[derive(Debug, Clone, clap::Args)]
@@ -102,6 +103,20 @@ impl ModelFlags {
     pub(super) fn is_same_as(&self, other: &ModelFlags) -> bool {
         let asked = |flags: &ModelFlags| (flags.model.clone(), flags.dtype(), flags.no_stretch);
         asked(self) == asked(other)
+    }
+
+    /// What records depend on beside the model's name, by name.
+    pub(super) fn facts(&self) -> Facts {
+        let activation = self.activation.map(|name| match name {
+            ActivationName::QuickGelu => "quick-gelu",
+            ActivationName::Gelu => "gelu",
+        });
+        Facts::from_iter([
+            ("dtype".into(), self.dtype_name().into()),
+            ("activation".into(), activation.into()),
+            ("no_stretch".into(), self.no_stretch.into()),
+            ("upstream_rounding".into(), self.upstream_rounding.into()),
+        ])
     }
 
     /// The number type as typed.

@@ -1,7 +1,7 @@
 //! The flags that say how results are printed and where, and the open output that they come to.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use longclip::input::Items;
 use longclip::output::{
@@ -13,14 +13,16 @@ use longclip::{Error, Result};
 use super::held::HeldRun;
 use super::model_flags::reason;
 use super::report::Report;
+use super::shards::ShardFile;
 
 /// How results are printed, and where.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputFlags {
-    #[arg(short, long, value_name = "FORMAT", value_parser = FormatChoice::parse, help = format_help(), long_help = format_long_help())]
+    #[arg(short, long, visible_alias = "out", value_name = "FORMAT", value_parser = FormatChoice::parse, help = format_help(), long_help = format_long_help())]
     format: Option<FormatChoice>,
-    /// Write to a file; formats that can be continued grow there, others get the name when they are whole
+    /// Write to a file; formats that can be continued grow there, others get the name when they are whole. With `--shard` a
+    /// folder, in which each shard has its file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Go on behind what the `--output` of an interrupted run holds
@@ -52,9 +54,12 @@ impl FormatChoice {
             return Ok(FormatChoice::Template(template));
         }
         let known = || FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ");
-        output::by_name(text)
-            .map(FormatChoice::Named)
-            .ok_or_else(|| format!("expected one of {}, or a template as '{{path}} {{label}}'", known()))
+        output::by_name(text).map(FormatChoice::Named).ok_or_else(|| {
+            format!(
+                "expected one of {}, or a template as '{{path}} {{label}}'; a file is named by `--output`",
+                known()
+            )
+        })
     }
 
     fn name(&self) -> &str {
@@ -101,12 +106,28 @@ fn format_long_help() -> String {
     )
 }
 
+/// The format of shards where none is named.
+const OF_SHARDS: &str = if cfg!(feature = "parquet") { "parquet" } else { "ndjson" };
+
 impl OutputFlags {
+    /// Whether an interrupted run is gone on with.
+    pub(super) fn resumes(&self) -> bool {
+        self.resume
+    }
+
+    /// The folder that `--output` names, where it is one: for shards.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        let path = self.output.as_deref()?;
+        let ends_as_one = path.to_string_lossy().ends_with(std::path::is_separator);
+        (ends_as_one || path.is_dir()).then_some(path)
+    }
+
     /// The format that was asked for, by name or by the file's ending, else `default`.
     pub(super) fn format(&self, default: &'static str) -> Result<FormatChoice> {
         if let Some(format) = &self.format {
             return Ok(format.clone());
         }
+        let default = if self.folder().is_some() { OF_SHARDS } else { default };
         let ending = self.output.as_ref().and_then(|path| path.extension()?.to_str());
         let ending = match ending {
             Some("jsonl") => Some("ndjson"),
@@ -136,6 +157,10 @@ impl OutputFlags {
 
     /// Refuses what the format can't hold.
     pub(super) fn check(&self, format: &FormatChoice, task: Task) -> Result<()> {
+        #[cfg(feature = "arrow")]
+        if format.holds(Holds::Batches) {
+            return Err(output::arrow::needs_batches());
+        }
         let (needs, what) = match task {
             Task::Labels(Vectors::None) => (Holds::Labels, "labels"),
             Task::Labels(Vectors::Beside(_)) => (Holds::LabelsWithVectors, "vectors beside labels"),
@@ -144,7 +169,7 @@ impl OutputFlags {
         let that_hold = |what: Holds| {
             let names = FORMATS
                 .iter()
-                .filter(|format| format.holds(what))
+                .filter(|format| format.holds(what) && !format.holds(Holds::Batches))
                 .map(|format| format.name);
             names.collect::<Vec<_>>().join(", ")
         };
@@ -161,13 +186,51 @@ impl OutputFlags {
                 format!("it is for {}", that_hold(Holds::Wide)),
             );
         }
+        self.check_place(format)
+    }
+
+    fn check_place(&self, format: &FormatChoice) -> Result<()> {
         if format.holds(Holds::Binary) && self.is_on_terminal() {
-            return refused(
+            return Err(Error::usage(
                 format!("{} is nothing for a terminal", format.name()),
                 format!("name a file: `--output results.{}`", format.name()),
-            );
+            ));
         }
         Ok(())
+    }
+
+    /// Refuses what a stream of batches has no place for.
+    #[cfg(feature = "arrow")]
+    pub(super) fn check_stream(&self) -> Result<()> {
+        let format = self.format("arrow")?;
+        if !format.holds(Holds::Batches) {
+            return Err(Error::usage(
+                format!(
+                    "`--in arrow` gives its batches back, and {} has no place for them",
+                    format.name()
+                ),
+                "use `--out arrow`",
+            ));
+        }
+        if self.wide || self.resume {
+            return Err(Error::usage(
+                format!(
+                    "`--{}` changes nothing in an Arrow stream",
+                    if self.wide { "wide" } else { "resume" }
+                ),
+                "leave it out",
+            ));
+        }
+        self.check_place(&format)
+    }
+
+    /// Where a stream of batches goes: stdout, or a file that gets its name when it is whole.
+    #[cfg(feature = "arrow")]
+    pub(super) fn stream(&self) -> Result<Destination> {
+        match &self.output {
+            None => Ok(Destination::stream(Box::new(io::stdout()), "stdout")),
+            Some(path) => Destination::whole(path),
+        }
     }
 
     /// Refuses to resume behind texts: they are done in no time, and are no input that can be drawn again.
@@ -187,6 +250,7 @@ impl OutputFlags {
         format: &FormatChoice,
         settings: &Settings,
         items: &mut Items,
+        shard: Option<ShardFile>,
     ) -> Result<(Results, HeldRun)> {
         let made = format.make(settings)?;
         let can_continue = made.held(Box::new(io::empty())).is_some();
@@ -197,10 +261,11 @@ impl OutputFlags {
             ));
         }
         let mut held = HeldRun::default();
-        let destination = match &self.output {
-            None => Destination::stream(Box::new(io::stdout()), "stdout"),
-            Some(path) if !can_continue => Destination::whole(path)?,
-            Some(path) => {
+        let destination = match (&self.output, &shard) {
+            (_, Some(shard)) => shard.create()?,
+            (None, None) => Destination::stream(Box::new(io::stdout()), "stdout"),
+            (Some(path), None) if !can_continue => Destination::whole(path)?,
+            (Some(path), None) => {
                 if self.resume {
                     held = HeldRun::read(path, &*made, items)?;
                 }
@@ -211,6 +276,7 @@ impl OutputFlags {
             format: made,
             destination,
             held: held.progress,
+            shard,
         };
         Ok((results, held))
     }
@@ -222,6 +288,8 @@ pub(super) struct Results {
     destination: Destination,
     /// What stays of an interrupted run.
     held: Progress,
+    /// The shard whose file this is, where it is one's.
+    shard: Option<ShardFile>,
 }
 
 impl Results {
@@ -254,15 +322,20 @@ impl Results {
     }
 
     /// Everything is written.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub(super) fn finish(mut self, report: Report) -> Result<()> {
         self.end()?;
-        self.destination.finish()
+        self.destination.finish()?;
+        self.shard.map_or(Ok(()), |shard| shard.is_whole(report))
     }
 
     /// The run was cut short: what there is can be read, and doesn't pass as all.
     pub(super) fn leave(mut self, report: Report) -> Result<()> {
         self.end()?;
-        if let Some(partial) = self.destination.leave()? {
+        let partial = self.destination.leave()?;
+        if let (Some(shard), Some(partial)) = (&self.shard, &partial) {
+            return shard.give_up(partial, report);
+        }
+        if let Some(partial) = partial {
             report.note(format!("what was done until now is in `{}`", partial.display()));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Runs pictures through the pipeline and the model: what `classify`, `embed` and `sort` have in common.
 
 use longclip::Error;
-use longclip::input::{Item, Items};
+use longclip::input::{InputOptions, Item, Items};
 use longclip::model::LongClip;
 use longclip::output::{self, Progress};
 use longclip::pipeline::{self, Prepared};
@@ -119,13 +119,12 @@ impl Run<'_> {
         held: Progress,
         sink: &mut dyn Sink,
     ) -> anyhow::Result<(Ended, Exit)> {
-        let skipped = match &expected {
-            Expected::Of(inputs) => Some(inputs.options.skipped.clone()),
-            Expected::Exactly(_) => None,
+        let options = match &expected {
+            Expected::Of(inputs) => inputs.options.clone(),
+            Expected::Exactly(_) => InputOptions::default(),
         };
         let (ended, tally) = self.through(expected, items, held, sink)?;
-        let skipped = skipped.map(|skipped| skipped.counts()).unwrap_or_default();
-        let exit = tally.sum_up(ended, held, &skipped);
+        let exit = tally.sum_up(ended, held, &options);
         Ok((ended, exit))
     }
 

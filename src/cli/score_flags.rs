@@ -12,6 +12,7 @@ use longclip::{Error, Result};
 use super::labelling::{Grouping, say};
 use super::report::Report;
 use super::scorer::NONE_OF_THESE;
+use super::shards::Facts;
 
 /// How labels are scored.
 #[derive(Debug, Clone, clap::Args)]
@@ -155,6 +156,24 @@ impl ScoreFlags {
 }
 
 impl ScorePlan {
+    /// What records depend on, by name.
+    pub(super) fn facts(&self) -> Facts {
+        let score = match self.score {
+            Score::Independent => "independent",
+            Score::Cosine => "cosine",
+            Score::RawDot => "raw-dot",
+            _ => "softmax",
+        };
+        let temperature = self.temperature.map_or(1.0, Temperature::value);
+        Facts::from_iter([
+            ("score".into(), score.into()),
+            ("temperature".into(), temperature.into()),
+            ("threshold".into(), self.threshold.into()),
+            ("reject".into(), self.margin.into()),
+            ("neutral".into(), self.neutral.clone().into()),
+        ])
+    }
+
     /// Refuses labels that this score has no meaning for.
     pub(super) fn check_labels(&self, labels: &LabelSet) -> Result<()> {
         if self.margin.is_some() && labels.labels().iter().any(|label| label == NONE_OF_THESE) {

@@ -33,6 +33,15 @@ pub(super) struct Answer {
     pub(super) nearest_text: Vec<f32>,
 }
 
+/// What came of a picture, as numbers.
+#[cfg(feature = "arrow")]
+pub(super) struct AllScores {
+    /// The likeliest answer; none where it is below the threshold.
+    pub(super) best: Option<String>,
+    /// A probability, or where there are none a cosine, for each label as they were given, "none of these" last.
+    pub(super) in_order: Vec<f32>,
+}
+
 impl<'a> Scorer<'a> {
     pub(super) fn new(
         model: &'a LongClip,
@@ -75,14 +84,7 @@ impl<'a> Scorer<'a> {
 
     /// Scores a picture.
     pub(super) fn score(&mut self, item: &Item, embedding: &[f32]) -> Result<Answer> {
-        let labels = match &item.labels {
-            Some(own) => {
-                let own = self.own.set(own)?;
-                self.plan.check_labels(own)?;
-                own
-            }
-            None => self.labels.as_ref().ok_or_else(|| no_labels(item))?,
-        };
+        let labels = labels_of(item, self.labels.as_ref(), &mut self.own, self.plan)?;
         let scores = self.scoring.scores(embedding, labels.texts(), labels.rows());
         let mut answers = answers(&scores, labels, self.grouping);
         let mut groups = match self.grouping {
@@ -100,13 +102,56 @@ impl<'a> Scorer<'a> {
             nearest_text: labels.embeddings().0.row(nearest_row).to_vec(),
         })
     }
+
+    /// Scores a picture, without a label left out.
+    #[cfg(feature = "arrow")]
+    pub(super) fn score_all(&mut self, item: &Item, embedding: &[f32]) -> Result<AllScores> {
+        let labels = labels_of(item, self.labels.as_ref(), &mut self.own, self.plan)?;
+        let scores = self.scoring.scores(embedding, labels.texts(), labels.rows());
+        let mut in_order = vec![f32::NAN; labels.labels().len()];
+        for label in &scores.labels {
+            in_order[label.label_idx] = label.probability.unwrap_or(label.cosine) as f32;
+        }
+        if let Some(own) = &item.labels {
+            // A label that a row names twice is scored once, and stands in both places.
+            let place = |name: &String| labels.labels().iter().position(|label| label == name.trim());
+            in_order = own
+                .iter()
+                .map(|name| place(name).map_or(f32::NAN, |i| in_order[i]))
+                .collect();
+        }
+        in_order.extend(scores.none.map(|none| none.probability as f32));
+        let best = answers(&scores, labels, Grouping::None).into_iter().next();
+        let least = self.plan.threshold.unwrap_or(f64::NEG_INFINITY);
+        Ok(AllScores {
+            best: best
+                .filter(|best| best.score().is_some_and(|score| score >= least))
+                .map(|best| best.label),
+            in_order,
+        })
+    }
+}
+
+/// A picture's labels: its own, else the run's.
+fn labels_of<'s>(
+    item: &Item,
+    labels: Option<&'s LabelSet>,
+    own: &'s mut OwnLabels<'_>,
+    plan: &ScorePlan,
+) -> Result<&'s LabelSet> {
+    let Some(names) = &item.labels else {
+        return labels.ok_or_else(|| no_labels(item));
+    };
+    let own = own.set(names)?;
+    plan.check_labels(own)?;
+    Ok(own)
 }
 
 fn no_labels(item: &Item) -> Error {
     Error::Picture {
         name: item.name.to_string(),
         problem: "its record has no `labels`, and none were given for all".into(),
-        hint: Some("add `\"labels\": [...]` to the line, or give `--labels`".into()),
+        hint: Some("give it `labels` of its own, or give `--labels` for all".into()),
     }
 }
 

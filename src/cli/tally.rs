@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use longclip::Error;
-use longclip::input::{Passed, SkippedCounts};
+use longclip::input::{InputOptions, Passed, SkippedCounts};
 use longclip::output::Progress;
 
 use super::report::{Exit, Report, Verbosity};
@@ -76,14 +76,19 @@ impl Tally {
     }
 
     /// Says what came of a run of many pictures, and what that means for the exit code.
-    pub(super) fn sum_up(&self, ended: Ended, held: Progress, skipped: &SkippedCounts) -> Exit {
+    pub(super) fn sum_up(&self, ended: Ended, held: Progress, options: &InputOptions) -> Exit {
         if self.n_all() + held.n_records == 0 && ended == Ended::AtTheEnd {
-            self.report.warning("there are no pictures in what was named");
+            match options.shard {
+                Some(shard) => self
+                    .report
+                    .note(format!("no picture of what was named falls to shard {shard}")),
+                None => self.report.warning("there are no pictures in what was named"),
+            }
         }
         if self.n_all() >= MANY || held.n_records > 0 || ended != Ended::AtTheEnd {
             self.report.note(self.summary(held));
         }
-        self.tell_skipped(skipped);
+        self.tell_skipped(&options.skipped.counts());
         self.exit(ended, held)
     }
 

@@ -12,7 +12,7 @@ use std::thread;
 
 use super::content::{LARGEST_BYTES, read_at_most};
 use super::folder::is_named_like_a_picture;
-use super::{Content, Item, Items, Skipped};
+use super::{Content, InputOptions, Item, Items, Shard, Skipped, Unit};
 use crate::error::Error;
 use crate::preprocess;
 
@@ -38,42 +38,92 @@ pub(crate) fn is_packed(start: &[u8]) -> bool {
     start.starts_with(GZIP) || start.starts_with(ZSTD)
 }
 
-pub(super) fn file_items(path: PathBuf, skipped: &Skipped) -> Items {
+pub(super) fn file_items(path: PathBuf, options: &InputOptions) -> Items {
     let name = path.display().to_string();
+    let share = Share::of(&name, options);
+    if share.is_elsewhere() {
+        return Box::new(std::iter::empty());
+    }
     match File::open(&path) {
-        Ok(file) => items(name, Box::new(file), skipped),
-        Err(source) => super::one(Item::unusable(name, Error::Read { path, source })),
+        Ok(file) => items(name, Box::new(file), options),
+        Err(source) => share.of_failure(Item::unusable(name, Error::Read { path, source })),
     }
 }
 
 /// The pictures of an archive that is read from `reader` and called `name`; `-` is stdin.
-pub(super) fn items(name: String, reader: Box<dyn Read + Send>, skipped: &Skipped) -> Items {
+pub(super) fn items(name: String, reader: Box<dyn Read + Send>, options: &InputOptions) -> Items {
     let (sender, receiver) = sync_channel(MEMBERS_AHEAD);
+    let share = Share::of(&name, options);
     let unpacking = Unpacking {
         name: name.clone(),
-        skipped: skipped.clone(),
+        skipped: options.skipped.clone(),
+        share: share.clone(),
         sender,
     };
     let spawned = thread::Builder::new().name("archive".into()).spawn(move || {
         if let Err(source) = unpacking.send_all(reader) {
             let path = unpacking.name.clone().into();
             let item = Item::unusable(unpacking.name.clone(), Error::Read { path, source });
-            // Where nobody listens any more, nobody wants to know.
-            let _ = unpacking.sender.send(item);
+            for item in unpacking.share.of_failure(item) {
+                // Where nobody listens any more, nobody wants to know.
+                let _ = unpacking.sender.send(item);
+            }
         }
     });
     match spawned {
         Ok(_) => Box::new(receiver.into_iter()),
         Err(source) => {
             let path = name.clone().into();
-            super::one(Item::unusable(name, Error::Read { path, source }))
+            share.of_failure(Item::unusable(name, Error::Read { path, source }))
         }
+    }
+}
+
+/// What of an archive a shard has. Names are those on any machine: the archive's without its folder, and behind it the
+/// member's key, so that the files of one sample stay together.
+#[derive(Clone)]
+struct Share {
+    shard: Option<Shard>,
+    file_name: String,
+}
+
+impl Share {
+    fn of(name: &str, options: &InputOptions) -> Self {
+        let file_name = name.rsplit(std::path::is_separator).next().unwrap_or(name);
+        Share {
+            shard: options.shard,
+            file_name: file_name.to_owned(),
+        }
+    }
+
+    fn holds_archive(&self) -> bool {
+        self.shard.is_none_or(|shard| shard.holds(&self.file_name))
+    }
+
+    /// Whether nothing of it belongs here.
+    fn is_elsewhere(&self) -> bool {
+        self.shard.is_some_and(|shard| shard.unit() == Unit::Archive) && !self.holds_archive()
+    }
+
+    fn holds_member(&self, key: &str) -> bool {
+        self.shard
+            .is_none_or(|shard| match (shard.unit(), self.file_name.as_str()) {
+                (Unit::Archive, _) => self.holds_archive(),
+                (Unit::Picture, "-") => shard.holds(key),
+                (Unit::Picture, file_name) => shard.holds(&format!("{file_name}/{key}")),
+            })
+    }
+
+    /// That an archive can't be read is told once, by the shard that has its name.
+    fn of_failure(&self, item: Item) -> Items {
+        Box::new(self.holds_archive().then_some(item).into_iter())
     }
 }
 
 struct Unpacking {
     name: String,
     skipped: Skipped,
+    share: Share,
     sender: SyncSender<Item>,
 }
 
@@ -89,7 +139,7 @@ impl Unpacking {
             let Some(item) = self.item(&inner, &mut member)? else {
                 continue;
             };
-            if self.sender.send(item).is_err() {
+            if self.share.holds_member(&key(&inner)) && self.sender.send(item).is_err() {
                 break;
             }
         }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{InputOptions, Item, Items, Patterns, named};
+use super::folder::is_named_like_a_picture;
+use super::{InputOptions, Item, Items, Patterns, named, split};
 use crate::error::Error;
 
 /// What stands between the names of a list.
@@ -23,12 +24,33 @@ pub(super) fn items(list: &Path, separator: Separator, options: &InputOptions) -
     match open(list) {
         Ok(reader) => Box::new(
             Entries::new(reader, separator, list).flat_map(move |entry| match entry {
-                Ok(name) => named(name_of(name.bytes), Patterns::Literal, &options),
-                Err(error) => super::one(Item::unusable(error.0, error.1)),
+                Ok(name) => entry_items(name_of(name.bytes), &options),
+                Err(error) => refused(error.0, error.1, &options),
             }),
         ),
-        Err(error) => super::one(Item::unusable(list.display().to_string(), error)),
+        Err(error) => refused(list.display().to_string(), error, &options),
     }
+}
+
+fn refused(name: String, error: Error, options: &InputOptions) -> Items {
+    split::kept(super::one(Item::unusable(name, error)), options.shard, split::as_named)
+}
+
+/// What an entry stands for. Where it is named like a picture, its name alone says whose shard it is: to look at every
+/// file of a list of millions, in each of a thousand shards, would take longer than the pictures. A folder of such a
+/// name goes to that shard as a whole.
+fn entry_items(path: PathBuf, options: &InputOptions) -> Items {
+    let Some(shard) = options.shard.filter(|_| is_named_like_a_picture(&path)) else {
+        return named(path, Patterns::Literal, options);
+    };
+    if !shard.holds(&path.display().to_string()) {
+        return Box::new(std::iter::empty());
+    }
+    let whole = InputOptions {
+        shard: None,
+        ..options.clone()
+    };
+    named(path, Patterns::Literal, &whole)
 }
 
 /// Opens a list; `-` is stdin.

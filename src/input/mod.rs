@@ -6,6 +6,8 @@
 //! source is a file here and an arm in [`Inputs::items`] or `named`.
 
 pub(crate) mod archive;
+#[cfg(feature = "arrow")]
+pub mod arrow;
 mod base64;
 pub(crate) mod content;
 mod folder;
@@ -15,6 +17,7 @@ mod pattern;
 #[cfg_attr(not(feature = "train"), allow(dead_code, reason = "training reads records too"))]
 pub(crate) mod records;
 pub(crate) mod shards;
+mod split;
 mod standard_input;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -28,6 +31,7 @@ use serde_json::{Map, Value};
 pub use self::content::{Content, Deferred};
 pub(crate) use self::folder::is_named_like_a_picture;
 pub use self::list::Separator;
+pub use self::split::{Shard, Unit};
 pub use self::url::{Address, Proxies, Web, WebSettings};
 use crate::error::Error;
 
@@ -114,6 +118,8 @@ pub struct InputOptions {
     pub links: Links,
     /// How many folders deep to look; 1 is the named folder's own files. No end if `None`.
     pub max_depth: Option<usize>,
+    /// The part of all pictures that is meant; all if `None`.
+    pub shard: Option<Shard>,
     /// The way to URLs.
     pub web: Web,
     /// Where what was passed over is counted.
@@ -179,21 +185,23 @@ enum Patterns {
 /// The pictures behind one name: the file's, the folder's, the archive's ...
 fn named(path: PathBuf, patterns: Patterns, options: &InputOptions) -> Items {
     if path == Path::new("-") && patterns == Patterns::Expanded {
-        return standard_input::items();
+        return standard_input::items(options);
     }
     if let Some(url) = path.to_str().filter(|text| url::is_url(text)) {
-        return one(url::item(url, options));
+        return split::kept(one(url::item(url, options)), options.shard, split::as_named);
     }
     if path.is_dir() {
-        return folder::items(path, options);
+        let folder = path.display().to_string();
+        let name = move |item: &Item| split::below(&folder, &item.name.to_string());
+        return split::kept(folder::items(path, options), options.shard, name);
     }
     if archive::is_named_like_one(&path) {
-        return archive::file_items(path, &options.skipped);
+        return archive::file_items(path, options);
     }
     if patterns == Patterns::Expanded && !path.exists() && pattern::is_pattern(&path) {
         return pattern::items(&path, options);
     }
-    one(Item::file(path))
+    split::kept(one(Item::file(path)), options.shard, split::as_named)
 }
 
 fn one(item: Item) -> Items {

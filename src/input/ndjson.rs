@@ -9,10 +9,14 @@ use serde_json::{Map, Value};
 
 use super::list::{Entries, Separator, open};
 use super::url::{self, is_url};
-use super::{Content, InputOptions, Item, Items, Name};
+use super::{Content, InputOptions, Item, Items, Name, split};
 use crate::error::Error;
 
 pub(super) fn items(file: &Path, options: &InputOptions) -> Items {
+    split::kept(all_items(file, options), options.shard, split::as_named)
+}
+
+fn all_items(file: &Path, options: &InputOptions) -> Items {
     let reader = match open(file) {
         Ok(reader) => reader,
         Err(error) => return super::one(Item::unusable(file.display().to_string(), error)),
@@ -69,7 +73,8 @@ fn item_of_record(mut record: Map<String, Value>, place: &str, options: &InputOp
     }
 }
 
-fn named_content(path: &str, options: &InputOptions) -> Content {
+/// The bytes that a record's `path` names: a file's, or a URL's.
+pub(super) fn named_content(path: &str, options: &InputOptions) -> Content {
     if is_url(path) {
         url::content(path, options)
     } else {
@@ -77,9 +82,14 @@ fn named_content(path: &str, options: &InputOptions) -> Content {
     }
 }
 
+const EXPECTED: &str = "`labels` must be a list of one text or more, none of them empty";
+
 fn texts(value: Value) -> Result<Vec<String>, &'static str> {
-    const EXPECTED: &str = "`labels` must be a list of one text or more, none of them empty";
-    let texts: Vec<String> = serde_json::from_value(value).map_err(|_| EXPECTED)?;
+    checked_labels(serde_json::from_value(value).map_err(|_| EXPECTED)?)
+}
+
+/// A record's own labels.
+pub(super) fn checked_labels(texts: Vec<String>) -> Result<Vec<String>, &'static str> {
     if texts.is_empty() || texts.iter().any(|text| text.trim().is_empty()) {
         return Err(EXPECTED);
     }

@@ -214,7 +214,7 @@ pub(crate) fn read_range_of(file: &mut File, offset: u64, length: u64) -> std::i
         true => Ok(bytes),
         false => Err(std::io::Error::new(
             std::io::ErrorKind::UnexpectedEof,
-            "it has become shorter since it was looked through",
+            "it ends before that, or has become shorter since it was looked through",
         )),
     }
 }

@@ -3,27 +3,29 @@
 use std::io::{Cursor, Read, stdin};
 
 use super::content::read_at_most;
-use super::{Content, Item, Items, archive};
+use super::{Content, InputOptions, Item, Items, archive, split};
 use crate::error::Error;
 
 /// What messages and records call it.
 const NAME: &str = "-";
 
-pub(super) fn items() -> Items {
-    Box::new(std::iter::once_with(begun).flatten())
+pub(super) fn items(options: &InputOptions) -> Items {
+    let options = options.clone();
+    Box::new(std::iter::once_with(move || begun(&options)).flatten())
 }
 
-fn begun() -> Items {
+fn begun(options: &InputOptions) -> Items {
+    let one = |item: Item| split::kept(super::one(item), options.shard, split::as_named);
     let mut start = Vec::new();
     if let Err(source) = stdin().take(archive::TELLING_BYTES).read_to_end(&mut start) {
-        return super::one(Item::unusable(NAME, unreadable(source)));
+        return one(Item::unusable(NAME, unreadable(source)));
     }
     let is_archive = archive::begins_like_one(&start);
     let whole = Cursor::new(start).chain(stdin());
     if is_archive {
-        return archive::items(NAME.into(), Box::new(whole), &super::Skipped::default());
+        return archive::items(NAME.into(), Box::new(whole), options);
     }
-    super::one(match read_at_most(whole) {
+    one(match read_at_most(whole) {
         Ok(Some(bytes)) => Item::new(NAME, Content::Bytes(bytes)),
         Ok(None) => Item::unusable(NAME, unreadable(std::io::Error::other("more than 1 GiB"))),
         Err(source) => Item::unusable(NAME, unreadable(source)),

@@ -15,7 +15,7 @@ pub struct Destination {
 }
 
 enum Out {
-    Stream(Box<dyn Write>),
+    Stream(Box<dyn Write + Send>),
     File(File),
 }
 
@@ -30,7 +30,7 @@ enum Place {
 
 impl Destination {
     /// A stream that is given, as the process's stdout, with what messages call it.
-    pub fn stream(out: Box<dyn Write>, name: &'static str) -> Self {
+    pub fn stream(out: Box<dyn Write + Send>, name: &'static str) -> Self {
         Destination::new(Out::Stream(out), Place::Stream(name))
     }
 
@@ -84,6 +84,15 @@ impl Destination {
         Ok(Destination::new(Out::File(file), Place::Whole { path, partial }))
     }
 
+    /// As [`Destination::whole`], under a name of one's own until then, which no file may have.
+    ///
+    /// # Errors
+    /// [`Error::Write`].
+    pub fn whole_from(partial: PathBuf, path: PathBuf) -> Result<Self> {
+        let file = File::create_new(&partial).map_err(|source| failed(&partial, source))?;
+        Ok(Destination::new(Out::File(file), Place::Whole { path, partial }))
+    }
+
     fn new(out: Out, place: Place) -> Self {
         Destination {
             out: BufWriter::new(out),
@@ -105,7 +114,7 @@ impl Destination {
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn finish(mut self) -> Result<()> {
+    pub fn finish(&mut self) -> Result<()> {
         self.flush().map_err(|source| self.error(source))?;
         if let (Place::Whole { path, partial }, Out::File(file)) = (&self.place, self.out.get_ref()) {
             // The name must not be there before the bytes are.
@@ -119,11 +128,11 @@ impl Destination {
     ///
     /// # Errors
     /// [`Error::Write`].
-    pub fn leave(mut self) -> Result<Option<PathBuf>> {
+    pub fn leave(&mut self) -> Result<Option<PathBuf>> {
         self.flush().map_err(|source| self.error(source))?;
-        Ok(match self.place {
+        Ok(match &self.place {
             Place::Stream(_) | Place::Growing(_) => None,
-            Place::Whole { partial, .. } => Some(partial),
+            Place::Whole { partial, .. } => Some(partial.clone()),
         })
     }
 }

@@ -3,6 +3,8 @@
 //! `cli` looks a format up in [`FORMATS`], makes it with [`Settings`] and gives it records in the input's order; where
 //! they go is [`Destination`]'s matter. A new format is one file here, whose `FORMAT` is one line in [`FORMATS`].
 
+#[cfg(feature = "arrow")]
+pub mod arrow;
 mod csv;
 mod destination;
 mod heat_map;
@@ -82,6 +84,8 @@ pub struct Settings {
     pub bars: Bars,
     /// The model's name and where it comes from, for formats that keep a note of it.
     pub model: String,
+    /// The numbers that it computes with, for the same.
+    pub dtype: String,
 }
 
 /// What records are about.
@@ -159,6 +163,8 @@ pub enum Holds {
     Binary,
     /// Pictures themselves, small.
     Thumbnails,
+    /// Batches that came in, and nothing else.
+    Batches,
 }
 
 impl FormatInfo {
@@ -177,6 +183,8 @@ pub const FORMATS: &[FormatInfo] = &[
     csv::TSV,
     #[cfg(feature = "parquet")]
     parquet::FORMAT,
+    #[cfg(feature = "arrow")]
+    arrow::FORMAT,
     html::FORMAT,
     npy::FORMAT,
 ];

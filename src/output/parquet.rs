@@ -4,7 +4,7 @@
 //! for each label with its score); `groups`, a list of structs `group`, `probability` (or, wide, a float column
 //! `group:NAME` for each), where labels are grouped; a number that a score doesn't have is null, never NaN; `embedding`, a list of fixed length; `fields`, the carried ones as JSON; `error`.
 //! Numbers are f32, as the model computes. Rows wait until there are some thousand, then they are a row group, written
-//! and forgotten. Notes: `longclip.version`, `longclip.model`, `longclip.labels` (JSON).
+//! and forgotten. Notes: `longclip.version`, `longclip.model`, `longclip.dtype`, `longclip.labels` (JSON).
 
 use std::io::{self, Write};
 use std::mem;
@@ -81,6 +81,7 @@ impl Parquet {
         let notes = vec![
             KeyValue::new("longclip.version".into(), env!("CARGO_PKG_VERSION").to_owned()),
             KeyValue::new("longclip.model".into(), settings.model.clone()),
+            KeyValue::new("longclip.dtype".into(), settings.dtype.clone()),
             KeyValue::new("longclip.labels".into(), serde_json::json!(settings.labels).to_string()),
         ];
         let properties = WriterProperties::builder()

@@ -15,6 +15,7 @@ pub(super) fn settings() -> Settings {
         fields: Fields::Carried,
         bars: Bars::None,
         model: "nano".into(),
+        dtype: "f32".into(),
     }
 }
 

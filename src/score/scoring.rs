@@ -32,6 +32,11 @@ impl Temperature {
     pub fn new(value: f64) -> Option<Self> {
         (value.is_finite() && value > 0.0).then_some(Temperature(value))
     }
+
+    /// The number, above 0.
+    pub fn value(self) -> f64 {
+        self.0
+    }
 }
 
 /// How pictures are scored against labels.

@@ -56,6 +56,13 @@ fn shell(desk: &Desk, line: &str) -> String {
         .env("HOME", desk.path(""))
         .env("PATH", path)
         .env("HF_HUB_OFFLINE", "1");
+    // As a task of an array of jobs has them.
+    command.envs([
+        ("SLURM_ARRAY_TASK_ID", "3"),
+        ("SLURM_ARRAY_TASK_MIN", "0"),
+        ("SLURM_ARRAY_TASK_COUNT", "4"),
+        ("SLURM_CPUS_PER_TASK", "2"),
+    ]);
     let output = command.output().unwrap();
     without_rate(&String::from_utf8(output.stdout).unwrap())
 }

@@ -9,6 +9,8 @@
 #[path = "../recipe/mod.rs"]
 mod recipe;
 
+#[cfg(feature = "arrow")]
+mod arrow;
 mod bad_weights;
 mod candle_oracle;
 mod classify;
@@ -31,6 +33,7 @@ mod scores;
 mod search;
 #[cfg(feature = "parquet")]
 mod search_updates;
+mod shards;
 mod sort;
 mod tokens;
 mod train;

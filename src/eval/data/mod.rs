@@ -4,16 +4,18 @@
 //! there or when it is resolved against the classes ([`DataSet::resolve`]), said with file and place, and costs that
 //! sample alone: the others go on. A new kind is a file here and an arm in [`DataSet::open`].
 
+mod candidates;
 mod cifar;
 mod folders;
 mod imagenet;
 mod records;
 mod tars;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use self::candidates::Candidates;
 pub use self::cifar::Split;
 use super::Picture;
 use crate::error::{Error, Result};
@@ -122,15 +124,21 @@ impl DataSet {
             true => open_folder(path, options)?,
             false => open_file(path, options)?,
         };
-        if data.samples.is_empty() {
-            let why = match data.unusable.first() {
-                Some(first) => format!("; the first problem is: {}", first.error),
-                None => String::new(),
-            };
-            let problem = format!("there is no picture with a class in `{}`{why}", path.display());
-            return Err(Error::usage(problem, EXPECTED));
+        match data.unusable.first() {
+            _ if !data.samples.is_empty() => Ok(data),
+            Some(first) => Err(Error::usage(
+                format!(
+                    "there is no picture with a class in `{}`: {}",
+                    path.display(),
+                    first.error
+                ),
+                "mend that; `longclip eval zeroshot --help` says what data is",
+            )),
+            None => Err(Error::usage(
+                format!("there is no picture with a class in `{}`", path.display()),
+                EXPECTED,
+            )),
         }
-        Ok(data)
     }
 
     /// Gives each picture its class: among `given`, where the person named labels, else among the data's own, which are
@@ -287,92 +295,6 @@ fn open_file(path: &Path, options: &DataOptions) -> Result<DataSet> {
         format!("`{}` is no data of classes", path.display()),
         EXPECTED,
     ))
-}
-
-/// Finds a picture's class.
-struct Candidates<'a> {
-    n_labels: usize,
-    /// Labels by their names, as written and as compared.
-    by_name: HashMap<String, usize>,
-    /// The data's classes by their keys.
-    by_key: HashMap<&'a str, usize>,
-    classes: &'a [Class],
-    /// The label of each of the data's classes, where the labels are made of them.
-    places: Option<Vec<usize>>,
-}
-
-impl<'a> Candidates<'a> {
-    fn new(labels: &LabelList, classes: &'a [Class], places: Option<Vec<usize>>) -> Self {
-        let mut by_name = HashMap::new();
-        for (i, label) in labels.labels().iter().enumerate() {
-            by_name.entry(compared(&label.name)).or_insert(i);
-        }
-        for (i, label) in labels.labels().iter().enumerate() {
-            by_name.insert(label.name.clone(), i);
-        }
-        Candidates {
-            n_labels: labels.labels().len(),
-            by_name,
-            by_key: classes
-                .iter()
-                .enumerate()
-                .map(|(i, class)| (class.key.as_str(), i))
-                .collect(),
-            classes,
-            places,
-        }
-    }
-
-    fn find(&self, truth: &Truth) -> std::result::Result<usize, String> {
-        match truth {
-            Truth::Index(i) => self.of_number(*i),
-            Truth::Name(name) => match (self.of_name(name), name.parse()) {
-                (Some(label), _) => Ok(label),
-                (None, Ok(number)) => self.of_number(number),
-                (None, Err(_)) => Err(format!("its class `{name}` is none of the {} labels", self.n_labels)),
-            },
-        }
-    }
-
-    /// A number is a place in the data's list of classes, or, where it has none, in the labels.
-    fn of_number(&self, i: usize) -> std::result::Result<usize, String> {
-        if self.classes.is_empty() {
-            let problem = format!(
-                "its class is number {i}; there are {} labels, counted from 0",
-                self.n_labels
-            );
-            return (i < self.n_labels).then_some(i).ok_or(problem);
-        }
-        let Some(class) = self.classes.get(i) else {
-            return Err(format!(
-                "its class is number {i}; the data names {} classes, counted from 0",
-                self.classes.len()
-            ));
-        };
-        self.of_class(i)
-            .ok_or_else(|| format!("its class `{}` is none of the {} labels", class.key, self.n_labels))
-    }
-
-    fn of_name(&self, name: &str) -> Option<usize> {
-        match self.by_key.get(name) {
-            Some(class) => self.of_class(*class),
-            None => self.named(name),
-        }
-    }
-
-    fn of_class(&self, i: usize) -> Option<usize> {
-        match &self.places {
-            Some(places) => places.get(i).copied(),
-            None => self
-                .named(&self.classes[i].name)
-                .or_else(|| self.named(&self.classes[i].key)),
-        }
-    }
-
-    fn named(&self, name: &str) -> Option<usize> {
-        let exact = self.by_name.get(name);
-        exact.or_else(|| self.by_name.get(&compared(name))).copied()
-    }
 }
 
 /// A name as it is compared: folders have underscores for spaces.

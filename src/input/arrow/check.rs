@@ -1,0 +1,73 @@
+//! Judges a batch's head before it is decoded: what the decoder believes, and would panic or take all memory on.
+
+use arrow_ipc::{CompressionType, RecordBatch};
+
+use super::frames::LARGEST_BODY_BYTES;
+
+/// Before a packed buffer stands the length that it unpacks to, or -1 where it isn't packed.
+const PREFIX_BYTES: usize = 8;
+const NOT_PACKED: i64 = -1;
+
+/// Whether lengths are lengths, and buffers lie in the body and unpack to what is left to them.
+pub(super) fn batch(batch: &RecordBatch<'_>, body: &[u8]) -> Result<(), String> {
+    if u32::try_from(batch.length()).is_err() {
+        return Err(format!("a batch of {} rows", batch.length()));
+    }
+    for node in batch.nodes().iter().flatten() {
+        if node.length() < 0 || !(0..=node.length()).contains(&node.null_count()) {
+            return Err(format!(
+                "a column of {} rows with {} nulls",
+                node.length(),
+                node.null_count()
+            ));
+        }
+    }
+    let n_buffers = batch.buffers().map_or(0, |buffers| buffers.len());
+    for count in batch.variadicBufferCounts().iter().flatten() {
+        if !usize::try_from(count).is_ok_and(|count| count <= n_buffers) {
+            return Err(format!("a column of {count} buffers, and there are {n_buffers}"));
+        }
+    }
+    let is_packed = match batch.compression().map(|compression| compression.codec()) {
+        None => false,
+        Some(CompressionType::LZ4_FRAME | CompressionType::ZSTD) => true,
+        Some(other) => return Err(format!("buffers packed by an unknown codec, {}", other.0)),
+    };
+    let mut unpacked_bytes = 0;
+    for buffer in batch.buffers().iter().flatten() {
+        let bytes = slice(body, buffer.offset(), buffer.length()).ok_or_else(|| {
+            let (offset, length) = (buffer.offset(), buffer.length());
+            format!(
+                "a buffer of {length} bytes from {offset} on, in a body of {}",
+                body.len()
+            )
+        })?;
+        if is_packed && !bytes.is_empty() {
+            unpacked_bytes += unpacked(bytes)?;
+        }
+        if unpacked_bytes > LARGEST_BODY_BYTES {
+            return Err(format!(
+                "buffers that unpack to more than {LARGEST_BODY_BYTES} bytes: write smaller batches"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn slice(body: &[u8], offset: i64, length: i64) -> Option<&[u8]> {
+    let offset = usize::try_from(offset).ok()?;
+    let end = offset.checked_add(usize::try_from(length).ok()?)?;
+    body.get(offset..end)
+}
+
+fn unpacked(buffer: &[u8]) -> Result<u64, String> {
+    let prefix = buffer.first_chunk::<PREFIX_BYTES>();
+    let prefix = prefix.ok_or_else(|| format!("a packed buffer of {} bytes", buffer.len()))?;
+    match i64::from_le_bytes(*prefix) {
+        NOT_PACKED => Ok(buffer.len() as u64),
+        // Capped, so that a sum of them can't overflow.
+        length => u64::try_from(length)
+            .map(|length| length.min(LARGEST_BODY_BYTES + 1))
+            .map_err(|_| format!("a buffer that unpacks to {length} bytes")),
+    }
+}

@@ -1,0 +1,169 @@
+//! The messages of a stream: a head's length, the head (a flatbuffer, verified), and a body of as many bytes as it says.
+//!
+//! A length is a stranger's word: no more memory is taken than bytes arrive, and none beyond the limits here. The
+//! lengths' old form, without the mark before them, is read too.
+
+use std::io::{ErrorKind, Read};
+
+use arrow_buffer::Buffer;
+use arrow_ipc::Message;
+use arrow_ipc::convert::MessageBuffer;
+
+/// A schema of some hundred thousand columns, a batch of as many.
+const LARGEST_HEAD_BYTES: u32 = 64 << 20;
+/// A batch's columns, packed and unpacked. Those of 32-bit offsets hold half of it.
+pub(super) const LARGEST_BODY_BYTES: u64 = 4 << 30;
+/// Bytes that are reserved at once on a length's word.
+const TRUSTED_BYTES: u64 = 16 << 20;
+const MARK: u32 = u32::MAX;
+const FILE_START: &[u8] = b"ARROW1\0\0";
+/// Eights of bytes up to an alignment of 512.
+const MOST_FILLINGS: usize = 64;
+const PARQUET_START: &[u8] = b"PAR1";
+
+/// A message: its head, and the bytes that belong to it.
+pub(super) struct Frame {
+    head: MessageBuffer,
+    pub(super) body: Buffer,
+}
+
+impl Frame {
+    pub(super) fn message(&self) -> Message<'_> {
+        self.head.as_ref()
+    }
+}
+
+/// Reads messages, one behind the other.
+pub(super) struct Frames {
+    reader: Box<dyn Read + Send>,
+    /// The first bytes, to tell a person what was found.
+    start: Vec<u8>,
+    /// How many of them were read and not yet used.
+    unread: usize,
+    has_ended: bool,
+}
+
+impl Frames {
+    /// Looks at the first bytes: nothing at all is no stream; the mark of an Arrow file stands before one.
+    pub(super) fn open(mut reader: Box<dyn Read + Send>) -> Result<Frames, String> {
+        let mut eight = || at_most(&mut reader, 8);
+        let mut start = eight()?;
+        if start.is_empty() {
+            return Err("it is empty; expected a schema, also where there are no rows".into());
+        }
+        if start == FILE_START {
+            // Behind its mark a writer may fill up to its alignment.
+            let mut fillings = std::iter::repeat_with(&mut eight).take(MOST_FILLINGS);
+            let first = fillings.find(|bytes| !matches!(bytes.as_deref(), Ok([0, 0, 0, 0, 0, 0, 0, 0])));
+            start = first.unwrap_or_else(|| Ok(Vec::new()))?;
+        }
+        Ok(Frames {
+            reader,
+            unread: start.len(),
+            start,
+            has_ended: false,
+        })
+    }
+
+    /// What to say where the first message is none.
+    pub(super) fn no_stream(&self, problem: &str) -> String {
+        match self.start.as_slice() {
+            [0xff, 0xff, 0xff, 0xff, ..] => problem.to_owned(),
+            [] => problem.to_owned(),
+            start if start.starts_with(PARQUET_START) => "it is a Parquet file".into(),
+            start => format!("it begins with `{}`", shown(start)),
+        }
+    }
+
+    /// Waits for the next message; none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Frame>, String> {
+        let Some(head_bytes) = self.head_bytes()? else {
+            self.has_ended = true;
+            return Ok(None);
+        };
+        let head = self.exactly(u64::from(head_bytes), "head")?;
+        let head = MessageBuffer::try_new(Buffer::from_vec(head)).map_err(|error| error.to_string())?;
+        let body_bytes = u64::try_from(head.as_ref().bodyLength())
+            .map_err(|_| format!("a body of {} bytes", head.as_ref().bodyLength()))?;
+        if body_bytes > LARGEST_BODY_BYTES {
+            return Err(format!(
+                "a body of {body_bytes} bytes; at most {LARGEST_BODY_BYTES} are read at once: write smaller batches"
+            ));
+        }
+        let body = Buffer::from_vec(self.exactly(body_bytes, "body")?);
+        Ok(Some(Frame { head, body }))
+    }
+
+    /// The length of the next head; none where the stream ends here, with its mark or without it.
+    fn head_bytes(&mut self) -> Result<Option<u32>, String> {
+        if self.has_ended {
+            return Ok(None);
+        }
+        let mut length = self.word()?;
+        if length == Some(MARK) {
+            length = Some(self.word()?.ok_or("it ends in the middle of a message")?);
+        }
+        match length {
+            None | Some(0) => Ok(None),
+            Some(bytes) if bytes > LARGEST_HEAD_BYTES => Err(format!(
+                "a message's head of {bytes} bytes; at most {LARGEST_HEAD_BYTES} are read"
+            )),
+            Some(bytes) => Ok(Some(bytes)),
+        }
+    }
+
+    fn word(&mut self) -> Result<Option<u32>, String> {
+        let bytes = self.take(4)?;
+        match *bytes.as_slice() {
+            [] => Ok(None),
+            [a, b, c, d] => Ok(Some(u32::from_le_bytes([a, b, c, d]))),
+            _ => Err("it ends in the middle of a message".into()),
+        }
+    }
+
+    fn exactly(&mut self, wanted: u64, what: &str) -> Result<Vec<u8>, String> {
+        let bytes = self.take(wanted)?;
+        if bytes.len() as u64 == wanted {
+            return Ok(bytes);
+        }
+        Err(format!(
+            "it is cut short: {} of the {wanted} bytes of a message's {what} came",
+            bytes.len()
+        ))
+    }
+
+    /// The next bytes, fewer where the stream ends.
+    fn take(&mut self, wanted: u64) -> Result<Vec<u8>, String> {
+        if self.unread == 0 {
+            return at_most(&mut self.reader, wanted);
+        }
+        let begin = self.start.len() - self.unread;
+        let n = self.unread.min(usize::try_from(wanted).unwrap_or(usize::MAX));
+        self.unread -= n;
+        let mut bytes = self.start[begin..begin + n].to_vec();
+        bytes.extend(at_most(&mut self.reader, wanted - n as u64)?);
+        Ok(bytes)
+    }
+}
+
+/// Bytes for a person: as text where they are some.
+fn shown(bytes: &[u8]) -> String {
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
+    let one = |byte: &u8| {
+        if is_text(byte) {
+            char::from(*byte).to_string()
+        } else {
+            std::ascii::escape_default(*byte).to_string()
+        }
+    };
+    bytes.iter().map(one).collect()
+}
+
+fn at_most(reader: &mut dyn Read, wanted: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(wanted.min(TRUSTED_BYTES) as usize);
+    match reader.take(wanted).read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(bytes),
+        Err(error) => Err(error.to_string()),
+    }
+}

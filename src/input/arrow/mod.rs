@@ -1,0 +1,171 @@
+//! Arrow in: a stream of record batches (Arrow IPC), whose rows are pictures.
+//!
+//! `cli` opens a [`Stream`], which reads its schema; [`Columns`] finds the columns `path`, `image`, `id` and `labels` in it,
+//! and makes items of a batch's rows. A batch is given as soon as it is there: nothing is read ahead of it. The bytes
+//! come from anywhere: `frames.rs` reads messages within limits, `check.rs` judges what the decoder takes for granted, and
+//! what still makes the decoder panic is an error as well ([`is_decoding`]). Format: arrow.apache.org, "Arrow Columnar
+//! Format", section "Serialization and Interprocess Communication". An Arrow file (Feather 2) is a stream between two
+//! marks, and is read as one.
+
+mod check;
+mod columns;
+mod frames;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_ipc::convert::fb_to_schema;
+use arrow_ipc::reader::{read_dictionary, read_record_batch};
+use arrow_ipc::{Message, MessageHeader};
+use arrow_schema::{ArrowError, SchemaRef};
+
+pub use self::columns::{Columns, LabelColumn};
+use self::frames::{Frame, Frames};
+use crate::error::{Error, Result};
+
+/// A stream of record batches that is being read.
+pub struct Stream {
+    frames: Frames,
+    /// What messages call it.
+    name: String,
+    schema: SchemaRef,
+    dictionaries: HashMap<i64, ArrayRef>,
+    n_batches: u64,
+}
+
+impl Stream {
+    /// Reads a stream's schema; `name` is for messages.
+    ///
+    /// # Errors
+    /// [`Error::Stream`] where it doesn't begin as an Arrow stream does.
+    pub fn open(reader: Box<dyn Read + Send>, name: &str) -> Result<Stream> {
+        let failed = |problem| broken(name, problem);
+        let mut frames = Frames::open(reader).map_err(failed)?;
+        let first = frames
+            .next()
+            .map_err(|problem| failed(frames.no_stream(&problem)))?
+            .ok_or_else(|| failed("it ends before its schema".into()))?;
+        let schema = schema(&first).map_err(|problem| failed(frames.no_stream(&problem)))?;
+        Ok(Stream {
+            frames,
+            name: name.to_owned(),
+            schema,
+            dictionaries: HashMap::new(),
+            n_batches: 0,
+        })
+    }
+
+    /// What its batches' columns are.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Waits for the next batch; none where the stream has ended.
+    ///
+    /// # Errors
+    /// [`Error::Stream`] where it ends in the middle of a message, or a message is no batch of this schema. Nothing can be
+    /// read behind that.
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            let place = self.n_batches + 1;
+            let failed = |problem| broken(&self.name, format!("batch {place}: {problem}"));
+            let Some(frame) = self.frames.next().map_err(failed)? else {
+                return Ok(None);
+            };
+            let decoded = decoded(&frame, &self.schema, &mut self.dictionaries).map_err(failed)?;
+            if decoded.is_some() {
+                self.n_batches = place;
+                return Ok(decoded);
+            }
+        }
+    }
+}
+
+fn broken(name: &str, problem: String) -> Error {
+    Error::Stream {
+        name: name.to_owned(),
+        problem,
+    }
+}
+
+fn schema(frame: &Frame) -> Result<SchemaRef, String> {
+    let message = frame.message();
+    let schema = message
+        .header_as_schema()
+        .ok_or_else(|| format!("its first message is {}, not a schema", kind(&message)))?;
+    if !schema.endianness().equals_to_target_endianness() {
+        return Err("its numbers are in the other byte order than this machine's".into());
+    }
+    if schema.fields().is_none() {
+        return Err("its schema has no list of columns".into());
+    }
+    guarded(|| Ok(Arc::new(fb_to_schema(schema))))
+}
+
+/// The batch of a message; none where it is a dictionary, which is kept for those behind it.
+fn decoded(
+    frame: &Frame,
+    schema: &SchemaRef,
+    dictionaries: &mut HashMap<i64, ArrayRef>,
+) -> Result<Option<RecordBatch>, String> {
+    let (message, body) = (frame.message(), &frame.body);
+    let version = message.version();
+    if let Some(batch) = message.header_as_record_batch() {
+        check::batch(&batch, body)?;
+        return guarded(|| read_record_batch(body, batch, Arc::clone(schema), dictionaries, None, &version)).map(Some);
+    }
+    if let Some(dictionary) = message.header_as_dictionary_batch() {
+        let values = dictionary.data().ok_or("a dictionary without values")?;
+        check::batch(&values, body)?;
+        guarded(|| read_dictionary(body, dictionary, schema, dictionaries, &version))?;
+        return Ok(None);
+    }
+    match message.header_type() {
+        MessageHeader::NONE => Ok(None),
+        _ => Err(format!("expected a record batch, found {}", kind(&message))),
+    }
+}
+
+fn kind(message: &Message<'_>) -> &'static str {
+    match message.header_type() {
+        MessageHeader::Schema => "a schema",
+        MessageHeader::RecordBatch => "a record batch",
+        MessageHeader::DictionaryBatch => "a dictionary",
+        MessageHeader::Tensor | MessageHeader::SparseTensor => "a tensor",
+        _ => "a message without a header",
+    }
+}
+
+thread_local! {
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is decoding a stream's bytes. A panic there becomes an error; a program may wish not to print it.
+pub fn is_decoding() -> bool {
+    DECODING.get()
+}
+
+/// Decodes; where the decoder panics on what it is given, that is an error as any other.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, String> {
+    DECODING.set(true);
+    let outcome = catch_unwind(AssertUnwindSafe(decode));
+    DECODING.set(false);
+    match outcome {
+        Ok(decoded) => decoded.map_err(|error| error.to_string()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Err(format!(
+                "its bytes make no sense: {}",
+                text.unwrap_or_default().lines().next().unwrap_or("")
+            ))
+        }
+    }
+}

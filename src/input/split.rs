@@ -1,0 +1,155 @@
+//! Shards: the part of an input list that one of several processes takes, told by a hash of each picture's name.
+//!
+//! Asked by the sources, each of which knows what its names are on any machine: `docs/scale.md` says which they are, and
+//! how to compute the hash elsewhere. No process has to know of another, and none of the input's length or order.
+
+use std::num::NonZeroU32;
+
+use sha2::{Digest, Sha256};
+
+use super::{Item, Items};
+use crate::error::{Error, Result};
+
+/// One of several equal parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    index: u32,
+    count: NonZeroU32,
+    unit: Unit,
+}
+
+/// What stays together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unit {
+    /// Each picture goes by itself.
+    #[default]
+    Picture,
+    /// An archive's pictures go with it, so that no other shard has to read it.
+    Archive,
+}
+
+impl Shard {
+    /// The shard that `text` names, as `3/8`: they are counted from 0.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it is no shard.
+    pub fn parse(text: &str) -> Result<Shard> {
+        let no_shard = |problem: String| Error::usage(problem, "the shards of 8 are `0/8` to `7/8`");
+        let number = |digits: &str| digits.trim().parse::<u32>().ok();
+        let parts = text.split_once('/').and_then(|(i, n)| number(i).zip(number(n)));
+        let (index, count) = parts.ok_or_else(|| no_shard(format!("expected I/N, found `{text}`")))?;
+        let count = NonZeroU32::new(count).ok_or_else(|| no_shard("there are no shards of 0".into()))?;
+        if index >= count.get() {
+            return Err(no_shard(format!(
+                "there is no shard {index} of {count}: they are counted from 0"
+            )));
+        }
+        Ok(Shard {
+            index,
+            count,
+            unit: Unit::default(),
+        })
+    }
+
+    /// With another unit.
+    #[must_use]
+    pub fn by(mut self, unit: Unit) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    /// Its number, from 0.
+    pub fn index(&self) -> u32 {
+        self.index
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.count.get()
+    }
+
+    /// What stays together.
+    pub fn unit(&self) -> Unit {
+        self.unit
+    }
+
+    /// Whether a name belongs to it: the first 8 bytes of the name's SHA-256, least first, modulo the number of shards.
+    ///
+    /// ```
+    /// use longclip::input::Shard;
+    ///
+    /// let shards: Vec<Shard> = ["0/2", "1/2"].into_iter().map(Shard::parse).collect::<Result<_, _>>()?;
+    /// assert_eq!(shards.iter().filter(|shard| shard.holds("a.jpg")).count(), 1);
+    /// # Ok::<(), longclip::Error>(())
+    /// ```
+    pub fn holds(&self, name: &str) -> bool {
+        let hash = Sha256::digest(name.as_bytes());
+        let first = hash.iter().take(8).rev();
+        let number = first.fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        number % u64::from(self.count.get()) == u64::from(self.index)
+    }
+}
+
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+/// Those items that belong to the shard, if there is one; `name` is what an item is called on any machine.
+pub(super) fn kept(items: Items, shard: Option<Shard>, name: impl Fn(&Item) -> String + Send + 'static) -> Items {
+    match shard {
+        Some(shard) => Box::new(items.filter(move |item| shard.holds(&name(item)))),
+        None => items,
+    }
+}
+
+/// The name as it stands in the output.
+pub(super) fn as_named(item: &Item) -> String {
+    item.name.to_string()
+}
+
+/// The part of a name below a folder, with `/` between its parts; the whole name where it isn't below.
+pub(super) fn below(folder: &str, name: &str) -> String {
+    let inner = name.strip_prefix(folder).unwrap_or(name);
+    let inner = inner.trim_start_matches(std::path::is_separator);
+    let inner = if inner.is_empty() { name } else { inner };
+    inner.replace(std::path::MAIN_SEPARATOR, "/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_s_shard_is_the_documented_one() {
+        // sha256("a.jpg") and sha256("photos/ü 1.png"), by sha256sum.
+        let number = |name: &str, n: u32| {
+            let shards = (0..n).filter(|i| Shard::parse(&format!("{i}/{n}")).unwrap().holds(name));
+            shards.collect::<Vec<_>>()
+        };
+        assert_eq!(number("a.jpg", 1), [0]);
+        assert_eq!(number("a.jpg", 1000), [696]);
+        assert_eq!(number("photos/ü 1.png", 1000), [310]);
+    }
+
+    #[test]
+    fn what_is_no_shard_is_told() {
+        for (text, problem) in [
+            ("8/8", "there is no shard 8 of 8: they are counted from 0"),
+            ("1/0", "there are no shards of 0"),
+            ("3", "expected I/N, found `3`"),
+            ("-1/8", "expected I/N, found `-1/8`"),
+        ] {
+            assert_eq!(Shard::parse(text).unwrap_err().to_string(), problem);
+        }
+        assert_eq!(Shard::parse("7/8").unwrap().to_string(), "7/8");
+    }
+
+    #[test]
+    fn a_folder_s_name_makes_no_difference() {
+        assert_eq!(below("photos/", "photos/a/1.jpg"), "a/1.jpg");
+        assert_eq!(below("/mnt/b", "/mnt/b/a/1.jpg"), "a/1.jpg");
+        assert_eq!(below("photos", "photos"), "photos");
+    }
+}

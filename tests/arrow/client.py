@@ -1,0 +1,157 @@
+"""Speaks with `longclip --in arrow --out arrow` through pyarrow, the other implementation of Arrow, and reads shards.
+
+Run by tests/arrow/run. Each function is a promise of docs/scale.md; the first that doesn't hold ends the run.
+"""
+import io
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+LONGCLIP = sys.argv[1]
+IMG = pathlib.Path(__file__).resolve().parent.parent.parent / "img"
+NAMES = ["cat.jpg", "coffee.jpg", "astronaut.jpg"]
+BYTES = [(IMG / name).read_bytes() for name in NAMES]
+LABELS = ["a cat", "a cup of coffee", "an astronaut"]
+MODEL = ["--model", "nano", "-q"]
+
+
+def stream(table, **options):
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        for batch in table.to_batches() if isinstance(table, pa.Table) else [table]:
+            writer.write_batch(batch)
+    return sink.getvalue()
+
+
+def run(command, data, *more, code=0):
+    labels = ["--labels", *LABELS] if command == "classify" and "--labels" not in more else []
+    done = subprocess.run([LONGCLIP, command, "--in", "arrow", "--out", "arrow", *MODEL, *more, *labels], input=data, capture_output=True, timeout=120)
+    assert done.returncode == code, (done.returncode, done.stderr.decode())
+    return pa.ipc.open_stream(done.stdout).read_all() if code < 2 else done.stderr.decode()
+
+
+def plain():
+    """What the plain command says of the three pictures: scores in the labels' order."""
+    command = [LONGCLIP, "classify", *[str(IMG / n) for n in NAMES], *MODEL, "--format", "ndjson", "--labels", *LABELS]
+    records = [json.loads(line) for line in subprocess.run(command, check=True, capture_output=True).stdout.splitlines()]
+    by_label = [{label["label"]: label["probability"] for label in record["labels"]} for record in records]
+    return np.array([[labels[label] for label in LABELS] for labels in by_label], np.float32)
+
+
+def lock_step():
+    """One batch in, one batch out, before the next one is written; empty ones too."""
+    schema = pa.schema([("id", pa.int64()), ("image", pa.binary())], metadata={"mine": "kept"})
+    process = subprocess.Popen([LONGCLIP, "classify", "--in", "arrow", "--out", "arrow", *MODEL, "--labels", *LABELS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    writer, reader = pa.ipc.new_stream(process.stdin, schema), None
+    for rows in [[0, 1], [], [2], [0, 1, 2] * 20, []]:
+        batch = pa.record_batch([pa.array(rows, pa.int64()), pa.array([BYTES[i] for i in rows], pa.binary())], schema=schema)
+        writer.write_batch(batch)
+        process.stdin.flush()
+        reader = reader or pa.ipc.open_stream(process.stdout)
+        back = reader.read_next_batch()
+        assert back.select(["id", "image"]).equals(batch), "columns are carried through"
+        best = [max(zip(scores, LABELS))[1] for scores in back.column("scores").to_pylist()]
+        assert back.column("label").to_pylist() == best and len(best) == len(rows)
+        assert back.column("error").null_count == len(rows)
+    notes = reader.schema.metadata
+    assert notes[b"mine"] == b"kept" and notes[b"longclip.model"] == b"nano" and json.loads(notes[b"longclip.labels"]) == LABELS
+    writer.close()
+    process.stdin.close()
+    assert process.wait() == 0
+    try:
+        reader.read_next_batch()
+        raise AssertionError("a batch too many")
+    except StopIteration:
+        pass
+
+
+def numbers(expected):
+    """The plain command's numbers, in every layout of pictures and however batches are packed."""
+    images = {
+        "binary": pa.array(BYTES, pa.binary()),
+        "large_binary": pa.array(BYTES, pa.large_binary()),
+        "binary_view": pa.array(BYTES, pa.binary_view()),
+        "dictionary": pa.array(BYTES, pa.binary()).dictionary_encode(),
+        "dataset": pa.array([{"bytes": b, "path": n} for b, n in zip(BYTES, NAMES)]),
+    }
+    for name, image in images.items():
+        for compression in [None, "lz4", "zstd"]:
+            table = pa.table({"image": image})
+            back = run("classify", stream(table, compression=compression))
+            scores = back.column("scores").combine_chunks()
+            assert scores.type == pa.list_(pa.float32(), len(LABELS)), scores.type
+            found = scores.flatten().to_numpy().reshape(-1, len(LABELS))
+            assert np.array_equal(found, expected), (name, compression, found)
+            assert back.column("image").equals(table.column("image")), name
+    for kind in [pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]:
+        paths = pa.array([str(IMG / n) for n in NAMES]).cast(kind) if not pa.types.is_dictionary(kind) else pa.array([str(IMG / n) for n in NAMES]).dictionary_encode()
+        back = run("classify", stream(pa.table({"path": paths})))
+        assert np.array_equal(back.column("scores").combine_chunks().flatten().to_numpy().reshape(-1, len(LABELS)), expected)
+    part = pa.table({"image": images["binary"], "n": [1, 2, 3]}).to_batches()[0].slice(1, 2)
+    back = run("classify", stream(part))
+    assert back.column("n").to_pylist() == [2, 3]
+    assert np.array_equal(back.column("scores").combine_chunks().flatten().to_numpy().reshape(-1, len(LABELS)), expected[1:])
+
+
+def failures():
+    """A row that can't be used is a row; a stream that can't be read is exit code 2 and its name."""
+    table = pa.table({"image": [BYTES[0], b"broken", None], "path": [None, "b.jpg", None], "nested": [[{"a": 1}], None, []]})
+    back = run("classify", stream(table), code=1)
+    assert back.column("nested").equals(table.column("nested"))
+    assert back.column("label").is_valid().to_pylist() == [True, False, False]
+    assert np.isnan(back.column("scores").chunk(0).values.to_numpy(zero_copy_only=False)[3:]).all()
+    errors = back.column("error").to_pylist()
+    assert errors[0] is None and "`b.jpg`" in errors[1] and "row 3" in errors[2], errors
+    assert "neither a column `path` nor `image`" in run("classify", stream(pa.table({"img": BYTES})), code=2)
+    assert "`path` of the Arrow stream is of the type Int64" in run("classify", stream(pa.table({"path": [1]})), code=2)
+    assert "a column `scores` already" in run("classify", stream(pa.table({"image": BYTES, "scores": [1, 2, 3]})), code=2)
+    whole = stream(pa.table({"image": BYTES}))
+    for length in [0, 3, 100, len(whole) // 2, len(whole) - 9]:
+        said = run("classify", whole[:length], code=2)
+        assert "cannot read the Arrow stream on stdin" in said and "panicked" not in said, said
+    own = pa.table({"image": BYTES[:2], "labels": [["a dog", "a cat"], None]})
+    back = run("classify", stream(own))
+    assert back.column("labels").equals(own.column("labels"))
+    assert [len(scores) for scores in back.column("scores").to_pylist()] == [2, 3]
+
+
+def vectors():
+    """`embed` adds unit vectors, those of the plain command."""
+    back = run("embed", stream(pa.table({"image": BYTES})), "--normalize")
+    found = np.stack(back.column("embedding").to_pylist())
+    command = [LONGCLIP, "embed", *[str(IMG / n) for n in NAMES], *MODEL, "--normalize"]
+    plain = [json.loads(line)["embedding"] for line in subprocess.run(command, check=True, capture_output=True).stdout.splitlines()]
+    assert np.array_equal(found.astype(np.float32), np.array(plain, np.float32))
+
+
+def shards():
+    """A folder of shards is one table, and its rows are those of one file."""
+    with tempfile.TemporaryDirectory() as desk:
+        desk = pathlib.Path(desk)
+        (desk / "photos").mkdir()
+        for i in range(30):
+            (desk / "photos" / f"{i:02}.jpg").write_bytes(BYTES[i % 3] if i != 7 else b"broken")
+        command = [LONGCLIP, "classify", "photos", *MODEL, "--threads", "1", "--labels", *LABELS]
+        assert subprocess.run([*command, "--output", "whole.parquet"], cwd=desk, stderr=subprocess.DEVNULL).returncode == 1
+        processes = [subprocess.Popen([*command, "--shard", f"{i}/4", "--output", "out/"], cwd=desk, stderr=subprocess.DEVNULL) for i in range(4)]
+        assert sorted(process.wait() for process in processes) == [0, 0, 0, 1]
+        assert (desk / "out/_SUCCESS").exists()
+        together = pa.dataset.dataset(desk / "out", format="parquet").to_table().sort_by("path")
+        whole = pq.read_table(desk / "whole.parquet").sort_by("path")
+        assert together.num_rows == 30 and together.to_pylist() == whole.to_pylist()
+
+
+if __name__ == "__main__":
+    lock_step()
+    numbers(plain())
+    failures()
+    vectors()
+    shards()
+    print(f"pyarrow {pa.__version__}: lock-step, numbers, failures, vectors and shards are as promised")
