@@ -6,6 +6,7 @@ use std::path::PathBuf;
 #[cfg(feature = "arrow")]
 use longclip::input::arrow::LabelColumn;
 use longclip::input::{Item, Name};
+use longclip::model::LongClip;
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
 use longclip::output::{
@@ -94,7 +95,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let shard = ShardFile::planned(&args.input, &args.output, &format)?;
     let (model, model_name) = args.model.load_named(report)?;
     if let Some(shard) = &shard
-        && shard.is_done(args.facts(&labelling, &scores, &model_name), report)?
+        && shard.is_done(args.facts(&labelling, &scores, (&model, &model_name)), report)?
     {
         return Ok(Exit::Done);
     }
@@ -185,10 +186,11 @@ impl Args {
     }
 
     /// All that records depend on, by name.
-    fn facts(&self, labelling: &Labelling, scores: &ScorePlan, model: &str) -> Facts {
+    fn facts(&self, labelling: &Labelling, scores: &ScorePlan, (model, model_name): (&LongClip, &str)) -> Facts {
         let own = Facts::from_iter([
             ("command".into(), "classify".into()),
-            ("model".into(), model.into()),
+            ("model".into(), model_name.into()),
+            ("weights".into(), model.weights_identity().into()),
             ("top_k".into(), self.top_k.map(NonZeroUsize::get).into()),
             ("embeddings".into(), self.embeddings.into()),
             ("wide".into(), (self.output.layout() == Layout::Wide).into()),

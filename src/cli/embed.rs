@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     }
     let (model, model_name) = args.model.load_named(report)?;
     if let Some(shard) = &shard
-        && shard.is_done(args.facts(&model_name), report)?
+        && shard.is_done(args.facts(&model, &model_name), report)?
     {
         return Ok(Exit::Done);
     }
@@ -186,10 +186,11 @@ impl Args {
     }
 
     /// All that records depend on, by name.
-    fn facts(&self, model: &str) -> Facts {
+    fn facts(&self, model: &LongClip, model_name: &str) -> Facts {
         let own = Facts::from_iter([
             ("command".into(), "embed".into()),
-            ("model".into(), model.into()),
+            ("model".into(), model_name.into()),
+            ("weights".into(), model.weights_identity().into()),
             ("normalize".into(), self.texts.normalize.into()),
         ]);
         let others = [self.input.facts(), self.model.facts(), self.pictures.facts()];

@@ -303,6 +303,18 @@ fn shards_that_would_be_made_otherwise_are_refused_by_what_differs() {
 }
 
 #[test]
+fn other_weights_under_the_same_name_are_refused() {
+    let desk = with_many(3);
+    assert_eq!(desk.output(&folder_run("0/2", &["-q"])).status.code(), Some(0));
+    let mut weights = fs::read(desk.path("small.safetensors")).unwrap();
+    let near_end = weights.len() - 2;
+    weights[near_end] ^= 1;
+    fs::write(desk.path("small.safetensors"), weights).unwrap();
+    let said = desk.run(&folder_run("1/2", &[]));
+    assert!(said.contains("made otherwise: `weights` was `"), "{said}");
+}
+
+#[test]
 fn what_is_no_shard_or_no_folder_of_shards_is_told() {
     let desk = with_many(2).folder("out");
     assert_snapshot!(desk.run(&folder_run("2/2", &[])), @r#"

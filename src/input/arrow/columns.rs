@@ -41,7 +41,7 @@ impl Columns {
     pub fn of(schema: &Schema, labels: LabelColumn) -> Result<Columns> {
         let path = found(schema, "path", &is_text, "text (utf8)")?;
         let image = found(schema, "image", &is_image, "encoded pictures (binary)")?;
-        if path.is_none() && image.is_none() {
+        if ["path", "image"].iter().all(|name| schema.index_of(name).is_err()) {
             let names: Vec<String> = schema
                 .fields()
                 .iter()
@@ -140,6 +140,10 @@ fn found(schema: &Schema, name: &str, fits: &dyn Fn(&DataType) -> bool, expected
             "rename or drop one of them",
         ));
     }
+    if field.data_type() == &DataType::Null {
+        // What a program makes of a column without a value: it may be of any type.
+        return Ok(None);
+    }
     if !fits(field.data_type()) {
         return Err(Error::usage(
             format!(
@@ -178,7 +182,8 @@ fn is_image(data_type: &DataType) -> bool {
 }
 
 fn is_list_of_text(data_type: &DataType) -> bool {
-    let is_of_text = |field: &Field| is_text(field.data_type());
+    // Lists that are all empty have no type of their own.
+    let is_of_text = |field: &Field| is_text(field.data_type()) || field.data_type() == &DataType::Null;
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => is_of_text(item),
         _ => false,
@@ -209,7 +214,7 @@ impl Values {
     /// The array and the place in it of a row's value; none for null.
     fn row(&self, row: usize) -> Option<(ArrayRef, usize)> {
         let place = match &self.keys {
-            _ if self.rows.is_null(row) => return None,
+            _ if self.rows.is_null(row) || self.values.data_type() == &DataType::Null => return None,
             Some(keys) => *keys.get(row)?,
             None => row,
         };

@@ -144,6 +144,23 @@ fn pictures_of_datasets_are_pairs_of_bytes_and_path() {
     check_image(Arc::new(pair), ["one.jpg", "row 12"]);
 }
 
+#[test]
+fn a_column_without_a_value_may_be_of_no_type() {
+    let nothing = || Arc::new(arrow_array::NullArray::new(2)) as ArrayRef;
+    let image: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"one", b"two"]));
+    let batch = RecordBatch::try_from_iter([("image", image), ("path", nothing()), ("labels", nothing())]).unwrap();
+    assert_eq!(rows(&batch)[1], ("row 12".to_owned(), None, Ok(b"two".to_vec())));
+    let batch = RecordBatch::try_from_iter([("path", nothing())]).unwrap();
+    assert!(rows(&batch)[0].2.as_ref().unwrap_err().contains("both are null"));
+    let mut empty_lists = ListBuilder::new(arrow_array::builder::NullBuilder::new());
+    empty_lists.values().append_null();
+    empty_lists.append(true);
+    let lists: ArrayRef = Arc::new(empty_lists.finish());
+    let path: ArrayRef = Arc::new(StringArray::from(vec!["a.jpg"]));
+    let batch = RecordBatch::try_from_iter([("path", path), ("labels", lists)]).unwrap();
+    assert!(rows(&batch)[0].2.as_ref().unwrap_err().contains("one text or more"));
+}
+
 #[track_caller]
 fn check_schema(fields: Vec<Field>, problem: &str) {
     let error = Columns::of(&Schema::new(fields), LabelColumn::Read).unwrap_err();
