@@ -39,7 +39,7 @@ Examples:
   longclip classify photos/ --labels-file labels.txt --output results.ndjson
   longclip classify photos/ --labels-file animals.csv --templates imagenet7 --group-by --reject
   longclip classify photos/ --labels-file labels.txt --shard 0/8 --output results/
-  longclip classify --in arrow --out arrow --labels-file labels.txt < photos.arrows > labelled.arrows
+  longclip classify --in arrow --out arrow --labels-file labels.txt < in.arrows > out.arrows
   find . -name '*.jpg' -print0 | longclip classify --files-from - -0 --label \"a cat\" --label \"a dog\" --format ndjson
 
 Put pictures before `--labels`: it takes everything that stands behind it.

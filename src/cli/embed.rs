@@ -31,7 +31,7 @@ Examples:
   longclip embed img/cat.jpg
   longclip embed --text \"a cat\" --text \"a dog\" --normalize
   longclip embed photos/ --normalize --output photos.npy
-  longclip embed --in arrow --out arrow --normalize < photos.arrows > vectors.arrows";
+  longclip embed --in arrow --out arrow --normalize < in.arrows > out.arrows";
 
 /// Print the vectors of pictures or texts
 #[derive(Debug, clap::Args)]
