@@ -226,6 +226,7 @@ impl PictureFlags {
     }
 
     /// The same flags, with pictures turned as an index notes it.
+    #[cfg(feature = "parquet")]
     pub(super) fn turned(&self, orientation: &str) -> Self {
         PictureFlags {
             no_exif: orientation == "as stored",

@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use longclip::Error;
+#[cfg(feature = "parquet")]
 use longclip::kernels::Threads;
 use longclip::kernels::cpu::Level;
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
@@ -128,26 +129,6 @@ impl ModelFlags {
         self.dtype.unwrap_or(Dtype::F32)
     }
 
-    /// The model's name as typed.
-    pub(super) fn name(&self) -> Option<&str> {
-        self.model.as_deref()
-    }
-
-    /// The same flags, with a model and a number type for what was not typed.
-    pub(super) fn or(&self, model: &str, dtype: &str) -> Self {
-        ModelFlags {
-            model: self.model.clone().or_else(|| Some(model.to_owned())),
-            dtype: self.dtype.or_else(|| Dtype::from_str(dtype, true).ok()),
-            ..self.clone()
-        }
-    }
-
-    /// Threads for kernels beside the model's.
-    pub(super) fn kernel_threads(&self) -> longclip::Result<Threads> {
-        let level = cpu_level()?.unwrap_or_else(Level::best);
-        Ok(Threads::with_level(self.thread_count(), level))
-    }
-
     /// Whether the model computes on the CPU.
     pub(super) fn computes_on_cpu(&self) -> bool {
         self.device == DeviceChoice::Cpu
@@ -190,6 +171,30 @@ impl ModelFlags {
                 ActivationName::Gelu => Activation::Gelu,
             }),
         })
+    }
+}
+
+/// What a search asks for: the model of its index, and threads of its own.
+#[cfg(feature = "parquet")]
+impl ModelFlags {
+    /// The model's name as typed.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// The same flags, with a model and a number type for what was not typed.
+    pub(super) fn or(&self, model: &str, dtype: &str) -> Self {
+        ModelFlags {
+            model: self.model.clone().or_else(|| Some(model.to_owned())),
+            dtype: self.dtype.or_else(|| Dtype::from_str(dtype, true).ok()),
+            ..self.clone()
+        }
+    }
+
+    /// Threads for kernels beside the model's.
+    pub(super) fn kernel_threads(&self) -> longclip::Result<Threads> {
+        let level = cpu_level()?.unwrap_or_else(Level::best);
+        Ok(Threads::with_level(self.thread_count(), level))
     }
 }
 
