@@ -13,8 +13,8 @@ use crate::input::Item;
 
 /// How often a wish to stop is looked for by those who wait.
 const STOP_INTERVAL: Duration = Duration::from_millis(100);
-/// Bytes of encoded pictures at which no more are read ahead: some fifty photos.
-const BYTES_AHEAD: usize = 256 << 20;
+/// Bytes of encoded pictures at which no more are read ahead: a dozen photos, more than a model takes in a second.
+const BYTES_AHEAD: usize = 64 << 20;
 
 pub(super) struct Window<T> {
     state: Mutex<State<T>>,

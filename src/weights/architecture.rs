@@ -107,7 +107,14 @@ impl Config<'_> {
         let vision_width = self.number("/vision_config/hidden_size")?;
         let text_width = self.number("/text_config/hidden_size")?;
         let context_length = self.number_or("/text_config/max_position_embeddings", 77)?;
-        let activation = self.json.pointer("/vision_config/hidden_act").and_then(Value::as_str);
+        let activation = match self.json.pointer("/vision_config/hidden_act") {
+            None => Activation::default(),
+            Some(name) => name.as_str().and_then(Activation::from_transformers).ok_or_else(|| {
+                self.refused(&format!(
+                    "has {name} for `vision_config.hidden_act`, where `quick_gelu` or `gelu` is expected"
+                ))
+            })?,
+        };
         Ok(Architecture {
             sizes: Sizes {
                 image_resolution_px: self.number("/vision_config/image_size")?,
@@ -125,10 +132,7 @@ impl Config<'_> {
                 context_length,
                 stored_context_length: context_length,
             },
-            activation: match activation {
-                Some("quick_gelu") | None => Activation::QuickGelu,
-                Some(_) => Activation::Gelu,
-            },
+            activation,
         })
     }
 
@@ -252,6 +256,25 @@ mod tests {
             first,
             Architecture::from_json(&json!({ "model_cfg": openclip() }), "c.json").unwrap()
         );
+    }
+
+    #[test]
+    fn an_activation_that_no_clip_has_is_refused() {
+        let with = |name: &str| {
+            json!({
+                "projection_dim": 64,
+                "vision_config": {
+                    "hidden_size": 192, "num_hidden_layers": 3, "image_size": 64, "patch_size": 8, "hidden_act": name,
+                },
+                "text_config": { "hidden_size": 128, "num_hidden_layers": 2 },
+            })
+        };
+        let gelu = Architecture::from_json(&with("gelu"), "c.json").unwrap();
+        assert_eq!(gelu.activation, Activation::Gelu);
+        let error = Architecture::from_json(&with("relu"), "c.json")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("\"relu\" for `vision_config.hidden_act`"), "{error}");
     }
 
     #[test]

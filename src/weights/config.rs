@@ -21,6 +21,17 @@ pub enum Activation {
     Gelu,
 }
 
+impl Activation {
+    /// The activation that transformers calls by `name` (`hidden_act`), if a CLIP has it.
+    pub(super) fn from_transformers(name: &str) -> Option<Activation> {
+        match name {
+            "gelu" | "gelu_new" | "gelu_pytorch_tanh" => Some(Activation::Gelu),
+            "quick_gelu" => Some(Activation::QuickGelu),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -67,15 +78,8 @@ fn from_huggingface(file_name: &'static str, json: &Value, sizes: &Sizes) -> Opt
         return None;
     }
     // transformers' default where a config is silent is quick_gelu (`configuration_clip.py`).
-    let activation = match text
-        .get("hidden_act")
-        .or_else(|| vision.get("hidden_act"))
-        .and_then(Value::as_str)
-    {
-        Some("gelu" | "gelu_new" | "gelu_pytorch_tanh") => Some(Activation::Gelu),
-        Some("quick_gelu") => Some(Activation::QuickGelu),
-        _ => None,
-    };
+    let named = text.get("hidden_act").or_else(|| vision.get("hidden_act"));
+    let activation = named.and_then(Value::as_str).and_then(Activation::from_transformers);
     Some(Config {
         file_name,
         activation,
