@@ -14,6 +14,7 @@ mod arrow;
 mod bad_weights;
 mod candle_oracle;
 mod classify;
+mod compare;
 mod documents;
 mod embed;
 mod explain;

@@ -303,6 +303,34 @@ fn a_model_is_compared_with_another_on_the_same_draws() {
 }
 
 #[test]
+fn a_page_shows_the_curve_the_comparison_and_the_worst_pictures() {
+    let desk = Desk::new();
+    let urban = data("pairs/Urban1k");
+    let more = [
+        "--compare-dtype",
+        "int8",
+        "--sweep-length",
+        "5,20,248",
+        "--monotone",
+        "--report",
+        "page.html",
+    ];
+    measured(&desk, &[&["--data", &urban, "--model", "nano"][..], &more].concat());
+    let page = fs::read_to_string(desk.path("page.html")).unwrap();
+    for part in [
+        "<h1>Retrieval: ",
+        "text to image",
+        "Which differences are real",
+        "R@1 by the number of tokens kept",
+        "<polyline",
+        "nano, int8, image to text",
+        "Whether more true sentences score higher",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
 fn killed_at_any_moment_and_run_again_it_gives_the_same_numbers() {
     let desk = with_many(90);
     let line = |i: usize| json!({"path": format!("many/{i:05}.ppm"), "text": format!("Picture {i}. It has the number {i}. {}", "So it is. ".repeat(i % 7))});

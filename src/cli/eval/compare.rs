@@ -1,10 +1,17 @@
 //! `--compare MODEL`: two models on the same data, and which differences between them are real.
 
+use std::path::{Path, PathBuf};
+
+use longclip::eval::beside;
 use longclip::eval::bootstrap::{Bootstrap, Difference};
+use longclip::model::LongClip;
+use longclip::output::report::{Column, ReportPage};
 use longclip::{Error, Result};
 use serde_json::{Map, Value, json};
 
+use super::encode::Loaded;
 use crate::cli::model_flags::{Dtype, ModelFlags, Stretch};
+use crate::cli::report::Report;
 
 /// What a model is compared with, and how sure the answer shall be.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,8 +40,18 @@ fn resamples(text: &str) -> std::result::Result<usize, String> {
 }
 
 impl CompareFlags {
+    /// The models that are measured: the first one, and the one that it is compared with.
+    pub(super) fn contenders(&self, first: &ModelFlags, report: Report) -> Result<Vec<Contender>> {
+        let other = self.other(first)?;
+        let mut contenders = vec![Contender::load(first.clone(), None, report)?];
+        if let Some(other) = other {
+            contenders.push(Contender::load(other, Some("compared"), report)?);
+        }
+        Ok(contenders)
+    }
+
     /// The flags of the other model, where there is one: those of the first, with what is said of it.
-    pub(super) fn other(&self, first: &ModelFlags) -> Result<Option<ModelFlags>> {
+    fn other(&self, first: &ModelFlags) -> Result<Option<ModelFlags>> {
         if self.compare.is_none() && self.compare_dtype.is_none() {
             return Ok(None);
         }
@@ -58,6 +75,73 @@ impl CompareFlags {
             seed: self.seed,
         }
     }
+}
+
+/// A model, and how it is asked for.
+pub(super) struct Contender {
+    pub(super) flags: ModelFlags,
+    pub(super) model: LongClip,
+    pub(super) name: String,
+    /// What its kept embeddings are called apart by.
+    ending: Option<&'static str>,
+}
+
+impl Contender {
+    fn load(flags: ModelFlags, ending: Option<&'static str>, report: Report) -> Result<Self> {
+        let (model, name) = flags.load_named(report)?;
+        Ok(Contender {
+            flags,
+            model,
+            name,
+            ending,
+        })
+    }
+
+    pub(super) fn loaded(&self) -> Loaded<'_> {
+        Loaded {
+            model: &self.model,
+            name: &self.name,
+            flags: &self.flags,
+        }
+    }
+
+    /// Where its embeddings of a kind are kept, if `first` says where the first one's are.
+    pub(super) fn kept(&self, first: Option<&Path>, kind: Option<&str>) -> Option<PathBuf> {
+        let endings = self.ending.into_iter().chain(kind);
+        Some(endings.fold(first?.to_owned(), |path, ending| beside(&path, ending)))
+    }
+}
+
+/// The models' names, with what tells them apart where their names don't.
+pub(super) fn labels(contenders: &[Contender]) -> Vec<String> {
+    let is_same = |of: &dyn Fn(&Contender) -> String| contenders.iter().all(|one| of(one) == of(&contenders[0]));
+    let dtype = |contender: &Contender| contender.flags.dtype_name();
+    let tokens = |contender: &Contender| format!("{} tokens", contender.model.sizes().context_length);
+    let label = |contender: &Contender| {
+        let mut label = contender.name.clone();
+        if is_same(&|one| one.name.clone()) {
+            let parts = [
+                (is_same(&dtype), dtype(contender)),
+                (is_same(&tokens), tokens(contender)),
+            ];
+            label.extend(
+                parts
+                    .iter()
+                    .filter(|(is_same, _)| !is_same)
+                    .map(|(_, part)| format!(", {part}")),
+            );
+        }
+        label
+    };
+    contenders.iter().map(label).collect()
+}
+
+/// Two models on the same data.
+pub(super) struct Comparison {
+    /// The models' names; they differ.
+    pub(super) models: [String; 2],
+    pub(super) bootstrap: Bootstrap,
+    pub(super) rows: Vec<Compared>,
 }
 
 /// A metric of both models.
@@ -97,72 +181,98 @@ impl Scale {
     }
 }
 
-/// The comparison as people read it.
-pub(super) fn table(models: [&str; 2], compared: &[Compared], bootstrap: Bootstrap) -> String {
-    let [first, second] = models;
-    let name_width = compared
-        .iter()
-        .map(|row| row.name.chars().count())
-        .max()
-        .unwrap_or(0)
-        .max(6);
-    let widths = models.map(|model| model.chars().count().max(8));
-    let mut text = format!(
-        "{:<name_width$}  {first:>a$}  {second:>b$}  difference\n",
-        "",
-        a = widths[0],
-        b = widths[1]
-    );
-    for Compared {
-        name,
-        scale,
-        first,
-        second,
-        difference,
-        ..
-    } in compared
-    {
-        let interval = format!(
+impl Compared {
+    fn interval(&self) -> String {
+        let Compared { scale, difference, .. } = self;
+        format!(
             "{} to {}",
             scale.signed(difference.0.low),
             scale.signed(difference.0.high)
-        );
-        text += &format!(
-            "{name:<name_width$}  {:>a$}  {:>b$}  {:>7}  ({interval}){}\n",
-            scale.value(*first),
-            scale.value(*second),
-            scale.signed(difference.0.value),
-            if difference.is_real() { "  real" } else { "" },
-            a = widths[0],
-            b = widths[1]
-        );
+        )
     }
-    text + &explanation(models, bootstrap)
+
+    fn verdict(&self) -> &'static str {
+        if self.difference.is_real() { "real" } else { "" }
+    }
 }
 
-/// How the differences were come by.
-pub(super) fn explanation(models: [&str; 2], bootstrap: Bootstrap) -> String {
-    format!(
-        "differences are {} minus {}, with 95 % intervals of a paired bootstrap: {} draws of pictures, seed {}; real: 0 lies outside\n",
-        models[0], models[1], bootstrap.n_resamples, bootstrap.seed
-    )
-}
+impl Comparison {
+    /// As people read it.
+    pub(super) fn table(&self) -> String {
+        let [first, second] = &self.models;
+        let names = self.rows.iter().map(|row| row.name.chars().count());
+        let name_width = names.max().unwrap_or(0);
+        let [a, b] = [first, second].map(|model| model.chars().count().max(8));
+        let mut text = format!("{:<name_width$}  {first:>a$}  {second:>b$}  difference\n", "");
+        for row in &self.rows {
+            let line = format!(
+                "{:<name_width$}  {:>a$}  {:>b$}  {:>7}  {:<20}  {}",
+                row.name,
+                row.scale.value(row.first),
+                row.scale.value(row.second),
+                row.scale.signed(row.difference.0.value),
+                format!("({})", row.interval()),
+                row.verdict()
+            );
+            text += &format!("{}\n", line.trim_end());
+        }
+        format!("{text}{}\n", self.explanation())
+    }
 
-/// The comparison as programs read it.
-pub(super) fn to_json(model: &str, dtype: &str, compared: &[Compared], bootstrap: Bootstrap) -> Value {
-    let map = |of: &dyn Fn(&Compared) -> Value| -> Map<String, Value> {
-        compared.iter().map(|row| (row.key.clone(), of(row))).collect()
-    };
-    json!({
-        "model": model,
-        "dtype": dtype,
-        "metrics": map(&|row| json!(row.second)),
-        "differences": map(&|row| json!({
-            "value": row.difference.0.value,
-            "interval_95": [row.difference.0.low, row.difference.0.high],
-            "real": row.difference.is_real(),
-        })),
-        "n_resamples": bootstrap.n_resamples,
-        "seed": bootstrap.seed,
-    })
+    /// How the differences were come by.
+    fn explanation(&self) -> String {
+        let [first, second] = &self.models;
+        format!(
+            "differences: {first} minus {second}, with 95 % intervals of a paired bootstrap, {} draws of pictures, seed {}; real: 0 lies \
+             outside",
+            self.bootstrap.n_resamples, self.bootstrap.seed
+        )
+    }
+
+    /// As a page shows it.
+    pub(super) fn add_to(&self, page: &mut ReportPage) {
+        page.heading("Which differences are real");
+        let row = |row: &Compared| {
+            vec![
+                row.name.clone(),
+                row.scale.value(row.first),
+                row.scale.value(row.second),
+                row.scale.signed(row.difference.0.value),
+                row.interval(),
+                row.verdict().to_owned(),
+            ]
+        };
+        let rows: Vec<Vec<String>> = self.rows.iter().map(row).collect();
+        let [first, second] = &self.models;
+        let columns = [
+            ("", Column::Words),
+            (first.as_str(), Column::Numbers),
+            (second.as_str(), Column::Numbers),
+            ("difference", Column::Numbers),
+            ("95 % interval", Column::Numbers),
+            ("", Column::Words),
+        ];
+        page.table(&columns, &rows);
+        page.text(&self.explanation());
+    }
+
+    /// As programs read it, about the second model.
+    pub(super) fn to_json(&self, second: &Contender) -> Value {
+        let map = |of: &dyn Fn(&Compared) -> Value| -> Map<String, Value> {
+            self.rows.iter().map(|row| (row.key.clone(), of(row))).collect()
+        };
+        json!({
+            "model": second.name,
+            "dtype": second.flags.dtype_name(),
+            "context_length": second.model.sizes().context_length,
+            "metrics": map(&|row| json!(row.second)),
+            "differences": map(&|row| json!({
+                "value": row.difference.0.value,
+                "interval_95": [row.difference.0.low, row.difference.0.high],
+                "real": row.difference.is_real(),
+            })),
+            "n_resamples": self.bootstrap.n_resamples,
+            "seed": self.bootstrap.seed,
+        })
+    }
 }

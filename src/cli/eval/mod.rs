@@ -2,6 +2,7 @@
 
 mod compare;
 mod encode;
+mod page;
 mod retrieval;
 mod texts;
 mod zeroshot;

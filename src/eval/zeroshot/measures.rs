@@ -14,7 +14,7 @@ pub const N_RESAMPLES: usize = 1000;
 /// What resamples are drawn for: a stream of the seed's own.
 const RECALL_STREAM: u64 = 1;
 /// Fewer classes have no top-5: all of them would be right.
-const CLASSES_OF_ACC5: usize = 5;
+pub(super) const CLASSES_OF_ACC5: usize = 5;
 
 /// What was measured.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use longclip::eval::bootstrap::{Bootstrap, Ratio};
 use longclip::eval::retrieval::{Growing, Recall};
 
 use super::measured::Measured;
-use crate::cli::eval::compare::{Compared, Scale};
+use crate::cli::eval::compare::{Compared, Comparison, Contender, Scale, labels};
 
 /// A metric of one model, picture by picture.
 struct Metric {
@@ -14,8 +14,10 @@ struct Metric {
     ratio: Ratio,
 }
 
-/// All metrics of both, with their differences.
-pub(super) fn compare(first: &Measured, second: &Measured, bootstrap: Bootstrap) -> Vec<Compared> {
+/// All metrics of both with their differences, where there are two.
+pub(super) fn compare(contenders: &[Contender], measured: &[Measured], bootstrap: Bootstrap) -> Option<Comparison> {
+    let [first, second] = measured else { return None };
+    let models = <[String; 2]>::try_from(labels(contenders)).ok()?;
     let (first, second) = (metrics(first), metrics(second));
     let n_pictures = first.first().map_or(0, |metric| metric.ratio.parts.len());
     let differences = bootstrap.paired(n_pictures, |times| {
@@ -25,19 +27,20 @@ pub(super) fn compare(first: &Measured, second: &Measured, bootstrap: Bootstrap)
             .collect()
     });
     let all = vec![1; n_pictures];
-    first
-        .into_iter()
-        .zip(second)
-        .zip(differences)
-        .map(|((first, second), difference)| Compared {
-            first: first.ratio.value(&all),
-            second: second.ratio.value(&all),
-            key: first.key,
-            name: first.name,
-            scale: first.scale,
-            difference,
-        })
-        .collect()
+    let rows = first.into_iter().zip(second).zip(differences);
+    let rows = rows.map(|((first, second), difference)| Compared {
+        first: first.ratio.value(&all),
+        second: second.ratio.value(&all),
+        key: first.key,
+        name: first.name,
+        scale: first.scale,
+        difference,
+    });
+    Some(Comparison {
+        models,
+        bootstrap,
+        rows: rows.collect(),
+    })
 }
 
 fn metrics(measured: &Measured) -> Vec<Metric> {

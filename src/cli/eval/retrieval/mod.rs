@@ -3,19 +3,21 @@
 mod comparison;
 mod flags;
 mod measured;
+mod page;
 mod told;
+
+use std::path::PathBuf;
 
 use longclip::eval::Picture;
 use longclip::eval::retrieval::Pairs;
-use longclip::model::LongClip;
 use longclip::{Error, Result};
 
 use self::flags::{DataFlags, MeasureFlags};
 use self::measured::{KS, Measured, Measuring};
 use self::told::Told;
 use super::Format;
-use super::compare::CompareFlags;
-use super::encode::{Data, EncodeFlags, Encoded, Loaded};
+use super::compare::{CompareFlags, Contender, labels};
+use super::encode::{Data, EncodeFlags, Encoded};
 use super::texts::Halt;
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
@@ -27,7 +29,7 @@ Examples:
   longclip eval retrieval --data pairs.ndjson
   longclip eval retrieval --data Urban1k/ --model longclip-b --sweep-length 5,10,20,40,80,160,248
   longclip eval retrieval --data annotations/captions_val2017.json --images val2017/ --format json
-  longclip eval retrieval --data pairs.ndjson --monotone --compare longclip-b --embeddings kept
+  longclip eval retrieval --data pairs.ndjson --monotone --compare longclip-b --embeddings kept --report page.html
 
 Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a list, and `image`, `long` and `caption` are names for the same.
 Exit codes: 0 all measured, 1 measured without what can't be used, 2 nothing could be done, 130 interrupted.";
@@ -45,39 +47,13 @@ pub(in crate::cli) struct Args {
     /// How results are printed
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
     format: Format,
+    /// Write a page too: tables, R@1 by length, the comparison, the pictures whose captions came latest
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     encode: EncodeFlags,
     #[command(flatten)]
     model: ModelFlags,
-}
-
-/// A model and how it is asked for.
-struct Contender {
-    flags: ModelFlags,
-    model: LongClip,
-    name: String,
-    /// What its kept embeddings are called apart by.
-    ending: Option<&'static str>,
-}
-
-impl Contender {
-    fn load(flags: ModelFlags, ending: Option<&'static str>, report: Report) -> Result<Self> {
-        let (model, name) = flags.load_named(report)?;
-        Ok(Contender {
-            flags,
-            model,
-            name,
-            ending,
-        })
-    }
-
-    fn loaded(&self) -> Loaded<'_> {
-        Loaded {
-            model: &self.model,
-            name: &self.name,
-            flags: &self.flags,
-        }
-    }
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
@@ -86,10 +62,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     lengths.sort_unstable();
     lengths.dedup();
     let pairs = Pairs::open(&args.data.data, &options)?;
-    let mut contenders = vec![Contender::load(args.model.clone(), None, report)?];
-    if let Some(other) = args.compare.other(&args.model)? {
-        contenders.push(Contender::load(other, Some("compared"), report)?);
-    }
+    let contenders = args.compare.contenders(&args.model, report)?;
     let mut encoded = Vec::new();
     for contender in &contenders {
         let found = args.encode_pictures(contender, &pairs, report)?;
@@ -106,7 +79,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             pairs: &pairs,
             lengths: &lengths,
             asks_monotone: args.measure.monotone,
-            kept: args.kept(contender, Some("texts")),
+            kept: contender.kept(args.encode.embeddings.as_deref(), Some("texts")),
             report,
         };
         measuring.measure(encoded, &options)
@@ -118,10 +91,15 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     };
     let told = Told {
         data: args.data.data.display().to_string(),
+        contenders: &contenders,
+        labels: labels(&contenders),
         measured: &measured,
-        bootstrap: args.compare.bootstrap(),
+        comparison: comparison::compare(&contenders, &measured, args.compare.bootstrap()),
         pairs: &pairs,
     };
+    if let Some(path) = &args.report {
+        page::write(path, &told)?;
+    }
     told.print(args.format)?;
     Ok(match pairs.left_out.is_empty() {
         true => Exit::Done,
@@ -149,15 +127,8 @@ impl Args {
             name: self.data.data.display().to_string(),
             pictures: &pictures,
         };
-        let kept = self.kept(contender, None);
+        let kept = contender.kept(self.encode.embeddings.as_deref(), None);
         self.encode.encode(&contender.loaded(), &data, kept.as_deref(), report)
-    }
-
-    /// Where embeddings are kept, if they are: each model's and each kind's in a file of its own.
-    fn kept(&self, contender: &Contender, kind: Option<&str>) -> Option<std::path::PathBuf> {
-        let endings = contender.ending.into_iter().chain(kind);
-        let first = self.encode.embeddings.clone()?;
-        Some(endings.fold(first, |path, ending| longclip::eval::beside(&path, ending)))
     }
 
     /// The pairs whose pictures all models could read.

@@ -2,15 +2,13 @@
 
 use std::io::{self, Write};
 
-use longclip::eval::bootstrap::Bootstrap;
 use longclip::eval::interval::Estimate;
 use longclip::eval::retrieval::{AtLength, Pairs, Recall, TIES, Way};
 use serde_json::{Map, Value, json};
 
-use super::comparison::compare;
 use super::measured::Measured;
 use crate::cli::eval::Format;
-use crate::cli::eval::compare;
+use crate::cli::eval::compare::{Comparison, Contender};
 
 /// Characters of the longest bar.
 const BAR: f64 = 30.0;
@@ -23,7 +21,10 @@ pub(super) struct Told<'a> {
     pub(super) data: String,
     /// One model, or two.
     pub(super) measured: &'a [Measured],
-    pub(super) bootstrap: Bootstrap,
+    pub(super) contenders: &'a [Contender],
+    /// What the models are called, one each.
+    pub(super) labels: Vec<String>,
+    pub(super) comparison: Option<Comparison>,
     pub(super) pairs: &'a Pairs,
 }
 
@@ -54,14 +55,17 @@ impl Told<'_> {
             }
             text += "\n";
         }
-        if let [first, second] = self.measured {
-            let compared = compare(first, second, self.bootstrap);
-            let labels = labels(first, second);
-            text += &compare::table([&labels[0], &labels[1]], &compared, self.bootstrap);
+        if let Some(comparison) = &self.comparison {
+            text += &comparison.table();
             text += "\n";
         }
-        text += &format!("intervals of shares: 95 %, Wilson, a picture with its captions as one draw; {TIES}\n");
+        text += &format!("{}\n", self.footer());
         text
+    }
+
+    /// What holds for all numbers.
+    pub(super) fn footer(&self) -> String {
+        format!("intervals of shares: 95 %, Wilson, a picture with its captions as one draw; {TIES}")
     }
 
     fn json(&self) -> Value {
@@ -94,9 +98,8 @@ impl Told<'_> {
             });
         }
         told["worst"] = self.worst(first);
-        if let [first, second] = self.measured {
-            let compared = compare(first, second, self.bootstrap);
-            told["compare"] = compare::to_json(&second.model, &second.dtype, &compared, self.bootstrap);
+        if let (Some(comparison), [_, contender], [_, second]) = (&self.comparison, self.contenders, self.measured) {
+            told["compare"] = comparison.to_json(contender);
             told["compare"]["protocol"] = second.protocol.to_json();
         }
         told
@@ -121,20 +124,6 @@ impl Told<'_> {
         };
         measured.ranks.worst_pictures(WORST).into_iter().map(told).collect()
     }
-}
-
-/// What tells two models apart, where their names don't.
-fn labels(first: &Measured, second: &Measured) -> [String; 2] {
-    [first, second].map(|measured| {
-        let mut label = measured.model.clone();
-        if first.model == second.model && first.dtype != second.dtype {
-            label += &format!(", {}", measured.dtype);
-        }
-        if first.model == second.model && first.context != second.context {
-            label += &format!(", {} tokens", measured.context.get());
-        }
-        label
-    })
 }
 
 fn interval(estimate: &Estimate) -> Value {
@@ -208,7 +197,7 @@ fn length_table(measured: &Measured) -> String {
     text
 }
 
-fn monotonicity(measured: &Measured) -> String {
+pub(super) fn monotonicity(measured: &Measured) -> String {
     let Some(found) = &measured.monotonicity else {
         return String::new();
     };

@@ -7,15 +7,17 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use longclip::eval::Picture;
+use longclip::eval::bootstrap::Bootstrap;
 use longclip::eval::data::{DataOptions, DataSet, Resolved, Split, Unusable};
-use longclip::eval::zeroshot::{Measures, judge};
+use longclip::eval::zeroshot::{Answer, Measures, differences, judge};
 use longclip::labels::LabelSet;
 use longclip::score::Scoring;
 use longclip::{Error, Result};
 
 use self::told::Told;
 use super::Format;
-use super::encode::{Data, EncodeFlags, Encoded, Loaded};
+use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, labels};
+use super::encode::{Data, EncodeFlags, Encoded};
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::labelling::{Grouping, Labelling};
@@ -58,15 +60,8 @@ pub(in crate::cli) struct Args {
     /// Write a page too: tables, confusions, calibration, the pictures that it was most wrongly sure of
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     report: Option<PathBuf>,
-    /// What decides the resamples of an interval
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        help_heading = "Output",
-        hide_short_help = true
-    )]
-    seed: u64,
+    #[command(flatten)]
+    compare: CompareFlags,
     #[command(flatten)]
     encode: EncodeFlags,
     #[command(flatten)]
@@ -90,46 +85,53 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         report.note("stopped: too much of the data can't be used (`--on-error`, `--max-errors`)");
         return Ok(Exit::SomeFailed);
     }
-    let (model, name) = args.model.load_named(report)?;
+    let contenders = args.compare.contenders(&args.model, report)?;
     let labelling = Labelling {
         list: resolved.labels.clone(),
         ..labelling
     };
-    let labels = labelling
-        .run_labels(&mut labelling.encoder(&model), report)?
-        .ok_or_else(LabelSet::none_given)?;
-    let loaded = Loaded {
-        model: &model,
-        name: &name,
-        flags: &args.model,
-    };
-    let pictures = Data {
-        name: args.data.display().to_string(),
-        pictures: &resolved.pictures,
-    };
-    let encoded = args
-        .encode
-        .encode(&loaded, &pictures, args.encode.embeddings.as_deref(), report)?;
-    if encoded.ended != Ended::AtTheEnd {
-        return Ok(encoded.exit);
+    let data_name = args.data.display().to_string();
+    let mut seen = Vec::new();
+    for contender in &contenders {
+        let labels = labelling
+            .run_labels(&mut labelling.encoder(&contender.model), report)?
+            .ok_or_else(LabelSet::none_given)?;
+        let pictures = Data {
+            name: data_name.clone(),
+            pictures: &resolved.pictures,
+        };
+        let kept = contender.kept(args.encode.embeddings.as_deref(), None);
+        let encoded = args
+            .encode
+            .encode(&contender.loaded(), &pictures, kept.as_deref(), report)?;
+        if encoded.ended != Ended::AtTheEnd {
+            return Ok(encoded.exit);
+        }
+        seen.push(SeenBy {
+            contender,
+            labels,
+            encoded,
+        });
     }
-    let judged = judged(&resolved, &encoded)?;
-    let rows: Vec<(usize, &[f32])> = judged.iter().map(|judged| (judged.truth, judged.embedding)).collect();
-    let answers = judge(&rows, &labels, &Scoring::softmax(model.logit_scale()));
+    let judged = judged(&resolved, &seen)?;
+    let answers: Vec<Vec<Answer>> = (0..seen.len()).map(|i| answers(&judged, &seen[i], i)).collect();
+    let SeenBy { labels, encoded, .. } = &seen[0];
     let told = Told {
-        model: &name,
+        model: &contenders[0].name,
         dtype: args.model.dtype_name(),
-        data: &pictures.name,
+        data: &data_name,
         about: &about,
         prompts: &prompts,
         labels: labels.labels(),
-        measures: &Measures::of(&answers, labels.labels().len(), args.seed),
+        measures: &Measures::of(&answers[0], labels.labels().len(), args.compare.seed),
         n_failed: encoded.n_failed + resolved.unusable.len(),
         images_per_s: encoded.images_per_s,
-        seed: args.seed,
+        seed: args.compare.seed,
+        comparison: comparison(&contenders, &answers, labels.labels().len(), args.compare.bootstrap()),
+        contenders: &contenders,
     };
     if let Some(path) = &args.report {
-        page::write(path, &told, &judged, &answers)?;
+        page::write(path, &told, &judged, &answers[0])?;
     }
     told.print(args.format)?;
     Ok(match encoded.exit {
@@ -194,22 +196,31 @@ fn tell_unusable(unusable: &[Unusable], report: Report) {
     }
 }
 
+/// What one model made of the classes and the pictures.
+struct SeenBy<'a> {
+    contender: &'a Contender,
+    labels: LabelSet,
+    encoded: Encoded,
+}
+
 /// A picture that could be read.
 struct Judged<'a> {
     picture: &'a Picture,
     /// The class that it shows.
     truth: usize,
-    embedding: &'a [f32],
+    /// One of each model.
+    embeddings: Vec<&'a [f32]>,
 }
 
-/// The pictures that could be read, in the data's order.
-fn judged<'a>(resolved: &'a Resolved, encoded: &'a Encoded) -> Result<Vec<Judged<'a>>> {
+/// The pictures that could be read by all models, in the data's order.
+fn judged<'a>(resolved: &'a Resolved, seen: &'a [SeenBy<'_>]) -> Result<Vec<Judged<'a>>> {
     let pictures = resolved.pictures.iter().zip(&resolved.truths);
     let judged = pictures.filter_map(|(picture, truth)| {
+        let embeddings = seen.iter().map(|seen| seen.encoded.embeddings.get(picture.name()));
         Some(Judged {
             picture,
             truth: *truth,
-            embedding: encoded.embeddings.get(picture.name())?,
+            embeddings: embeddings.collect::<Option<_>>()?,
         })
     });
     let judged: Vec<Judged<'_>> = judged.collect();
@@ -220,4 +231,45 @@ fn judged<'a>(resolved: &'a Resolved, encoded: &'a Encoded) -> Result<Vec<Judged
             "look at the errors above",
         )),
     }
+}
+
+/// What model `i` says of the pictures.
+fn answers(judged: &[Judged<'_>], seen: &SeenBy<'_>, i: usize) -> Vec<Answer> {
+    let rows: Vec<(usize, &[f32])> = judged
+        .iter()
+        .map(|judged| (judged.truth, judged.embeddings[i]))
+        .collect();
+    judge(
+        &rows,
+        &seen.labels,
+        &Scoring::softmax(seen.contender.model.logit_scale()),
+    )
+}
+
+/// Both models' accuracies, where there are two.
+fn comparison(
+    contenders: &[Contender],
+    answers: &[Vec<Answer>],
+    n_classes: usize,
+    bootstrap: Bootstrap,
+) -> Option<Comparison> {
+    let [first, second] = answers else { return None };
+    let found = differences(first, second, n_classes, bootstrap);
+    let rows = found.into_iter().map(|found| Compared {
+        key: found.key.to_owned(),
+        name: match found.key {
+            "acc1" => "top-1".to_owned(),
+            "acc5" => "top-5".to_owned(),
+            key => key.replace('_', " ").replace("per class", "per-class"),
+        },
+        scale: Scale::Share,
+        first: found.first,
+        second: found.second,
+        difference: found.difference,
+    });
+    Some(Comparison {
+        models: <[String; 2]>::try_from(labels(contenders)).ok()?,
+        bootstrap,
+        rows: rows.collect(),
+    })
 }

@@ -1,20 +1,16 @@
 //! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the pictures that
 //! the model was most sure of and wrong about.
 
-use std::io::Write;
 use std::path::Path;
 
 use longclip::Result;
-use longclip::eval::Picture;
 use longclip::eval::interval::{Estimate, wilson};
 use longclip::eval::zeroshot::{Answer, Measures, N_BINS, N_RESAMPLES};
-use longclip::output::Destination;
 use longclip::output::report::{Chart, Column, Curve, Matrix, ReportPage, Shown, Stroke};
-use longclip::preprocess::Preprocess;
 
 use super::Judged;
 use super::told::Told;
-use crate::cli::pictures::small;
+use crate::cli::eval::page::{interval, percent, thumbnail, write as write_page};
 
 /// Classes of a matrix that can be read; of more, those that are confused most.
 const CLASSES_OF_MATRIX: usize = 24;
@@ -27,15 +23,15 @@ const WORST: usize = 24;
 pub(super) fn write(path: &Path, told: &Told<'_>, judged: &[Judged<'_>], answers: &[Answer]) -> Result<()> {
     let mut page = ReportPage::new(&format!("Zero-shot classification: {}", told.data), &told.about());
     summary(&mut page, told);
+    if let Some(comparison) = &told.comparison {
+        comparison.add_to(&mut page);
+    }
     calibration(&mut page, told.measures);
     matrix(&mut page, told, answers);
     confusions(&mut page, told);
     worst(&mut page, told, judged, answers);
     by_class(&mut page, told);
-    let mut file = Destination::whole(path)?;
-    file.write_all(page.finish().as_bytes())
-        .map_err(|source| file.error(source))?;
-    file.finish()
+    write_page(path, page)
 }
 
 fn summary(page: &mut ReportPage, told: &Told<'_>) {
@@ -186,16 +182,6 @@ fn worst(page: &mut ReportPage, told: &Told<'_>, judged: &[Judged<'_>], answers:
     page.pictures(&shown.collect::<Vec<_>>());
 }
 
-/// A small jpeg of a picture, if it can still be read.
-pub(in crate::cli::eval) fn thumbnail(picture: &Picture) -> Option<Vec<u8>> {
-    let name = picture.name();
-    let bytes = picture.item().content.take(name).ok()?;
-    let decoded = Preprocess::new(longclip::output::THUMBNAIL_PX)
-        .decode(name, &bytes)
-        .ok()?;
-    small(&decoded)
-}
-
 fn by_class(page: &mut ReportPage, told: &Told<'_>) {
     page.heading("Recall by class");
     let rows: Vec<Vec<String>> = told
@@ -225,12 +211,4 @@ fn by_class(page: &mut ReportPage, told: &Told<'_>) {
         ("95 % interval", Column::Numbers),
     ];
     page.table(&columns, &rows);
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
-}
-
-fn interval(estimate: &Estimate) -> String {
-    format!("{:.1} to {:.1} %", 100.0 * estimate.low, 100.0 * estimate.high)
 }

@@ -7,6 +7,7 @@ use longclip::eval::zeroshot::{Confusion, Measures, N_BINS, N_RESAMPLES};
 use serde_json::{Value, json};
 
 use super::Format;
+use crate::cli::eval::compare::{Comparison, Contender};
 
 /// Pairs that are shown.
 const PAIRS: usize = 10;
@@ -24,6 +25,8 @@ pub(super) struct Told<'a> {
     pub(super) n_failed: usize,
     pub(super) images_per_s: Option<f64>,
     pub(super) seed: u64,
+    pub(super) contenders: &'a [Contender],
+    pub(super) comparison: Option<Comparison>,
 }
 
 impl Told<'_> {
@@ -80,6 +83,9 @@ impl Told<'_> {
         for Confusion { truth, predicted, n } in self.measures.confusions.iter().take(PAIRS) {
             text += &format!("{n:>7}  {} as {}\n", self.labels[*truth], self.labels[*predicted]);
         }
+        if let Some(comparison) = &self.comparison {
+            text += &format!("\n{}", comparison.table());
+        }
         text
     }
 
@@ -93,7 +99,7 @@ impl Told<'_> {
                 "n": found.n,
             })
         };
-        json!({
+        let mut told = json!({
             "dataset": self.data,
             "model": self.model,
             "pretrained": self.model,
@@ -118,7 +124,11 @@ impl Told<'_> {
             "seed": self.seed,
             "images_per_s": self.images_per_s,
             "confusions": measures.confusions.iter().take(PAIRS).map(pair).collect::<Vec<_>>(),
-        })
+        });
+        if let (Some(comparison), [_, second]) = (&self.comparison, self.contenders) {
+            told["compare"] = comparison.to_json(second);
+        }
+        told
     }
 }
 

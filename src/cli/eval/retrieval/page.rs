@@ -1,0 +1,154 @@
+//! The page of `eval retrieval --report`: R@k, the comparison, R@1 by length, what sentences do, and the pictures whose captions
+//! came latest, with the captions that came first instead.
+
+use std::path::Path;
+
+use longclip::Result;
+use longclip::eval::Picture;
+use longclip::eval::retrieval::Way;
+use longclip::output::report::{Chart, Column, Curve, ReportPage, Shown, Stroke};
+
+use super::measured::Measured;
+use super::told::{Told, monotonicity};
+use crate::cli::eval::page;
+
+/// Pictures that are shown.
+const WORST: usize = 24;
+/// Captions of a picture that are shown.
+const CAPTIONS: usize = 5;
+
+/// Writes the page, whole or not at all.
+pub(super) fn write(path: &Path, told: &Told<'_>) -> Result<()> {
+    let about: Vec<String> = told.measured.iter().map(about).collect();
+    let mut page = ReportPage::new(&format!("Retrieval: {}", told.data), &about);
+    recalls(&mut page, told);
+    if let Some(comparison) = &told.comparison {
+        comparison.add_to(&mut page);
+    }
+    lengths(&mut page, told);
+    sentences(&mut page, told);
+    worst(&mut page, told);
+    page::write(path, page)
+}
+
+fn about(measured: &Measured) -> String {
+    format!("{} in {}: {}", measured.model, measured.dtype, measured.protocol.line())
+}
+
+fn recalls(page: &mut ReportPage, told: &Told<'_>) {
+    let mut rows = Vec::new();
+    for (measured, label) in told.measured.iter().zip(&told.labels) {
+        rows.extend(measured.recalls.iter().map(|recall| {
+            vec![
+                label.clone(),
+                recall.way.name().to_owned(),
+                format!("R@{}", recall.k),
+                page::percent(recall.share.value),
+                page::interval(&recall.share),
+            ]
+        }));
+    }
+    let columns = [
+        ("model", Column::Words),
+        ("from and to", Column::Words),
+        ("", Column::Words),
+        ("found", Column::Numbers),
+        ("95 % interval", Column::Numbers),
+    ];
+    page.table(&columns, &rows);
+    page.text(&told.footer());
+}
+
+fn lengths(page: &mut ReportPage, told: &Told<'_>) {
+    let [first, ..] = told.measured else { return };
+    let (Some(from), Some(to)) = (first.lengths.first(), first.lengths.last()) else {
+        return;
+    };
+    page.heading("R@1 by the number of tokens kept");
+    let curve = |measured: &Measured, label: &String, way: Way| {
+        let place = Way::BOTH.iter().position(|other| *other == way).unwrap_or(0);
+        let point =
+            |at: &longclip::eval::retrieval::AtLength| (at.tokens.get() as f64, 100.0 * at.recalls[place].share.value);
+        Curve {
+            name: format!("{label}, {}", way.name()),
+            points: measured.lengths.iter().map(point).collect(),
+            stroke: Stroke::Line,
+        }
+    };
+    let models = || told.measured.iter().zip(&told.labels);
+    let curves: Vec<Curve> = models()
+        .flat_map(|(measured, label)| Way::BOTH.map(|way| curve(measured, label, way)))
+        .collect();
+    let points = curves.iter().flat_map(|curve| curve.points.iter());
+    let highest = points.map(|(_, share)| *share).fold(1.0, f64::max);
+    page.chart(&Chart {
+        title: "R@1 by the number of tokens kept of each caption".into(),
+        across: "tokens kept of each caption, start and end counted".into(),
+        up: "R@1 in %".into(),
+        // A single length still has a frame.
+        x: (0.0f64.min(from.tokens.get() as f64), to.tokens.get() as f64),
+        y: (0.0, (1.05 * highest).min(100.0)),
+        curves,
+    });
+    let rows: Vec<Vec<String>> = models()
+        .flat_map(|(measured, label)| {
+            measured.lengths.iter().map(|at| {
+                let share = |place: usize| {
+                    let share = &at.recalls[place].share;
+                    format!("{} ({})", page::percent(share.value), page::interval(share))
+                };
+                vec![
+                    label.clone(),
+                    at.tokens.get().to_string(),
+                    share(0),
+                    share(1),
+                    at.n_cut.to_string(),
+                ]
+            })
+        })
+        .collect();
+    let columns = [
+        ("model", Column::Words),
+        ("tokens", Column::Numbers),
+        ("text to image R@1", Column::Numbers),
+        ("image to text R@1", Column::Numbers),
+        ("captions cut", Column::Numbers),
+    ];
+    page.table(&columns, &rows);
+}
+
+fn sentences(page: &mut ReportPage, told: &Told<'_>) {
+    if told.measured.iter().all(|measured| measured.monotonicity.is_none()) {
+        return;
+    }
+    page.heading("Whether more true sentences score higher");
+    for (measured, label) in told.measured.iter().zip(&told.labels) {
+        page.text(&format!("{label}: {}", monotonicity(measured).trim()));
+    }
+}
+
+/// The first model's.
+fn worst(page: &mut ReportPage, told: &Told<'_>) {
+    let [first, ..] = told.measured else { return };
+    let worst = first.ranks.worst_pictures(WORST);
+    if worst.is_empty() {
+        return;
+    }
+    page.heading("Pictures whose captions came latest");
+    let captions: Vec<&str> = told.pairs.captions().collect();
+    let shown = worst.into_iter().map(|picture_idx| {
+        let picture = &told.pairs.pictures[picture_idx];
+        let place = first.ranks.image_to_text[picture_idx];
+        let mut lines = vec![
+            format!("came first, {:.3}: {}", place.first_similarity, captions[place.first]),
+            format!("its own at place {}, {:.3}:", place.rank + 1, place.own_similarity),
+        ];
+        lines.extend(picture.captions.iter().take(CAPTIONS).cloned());
+        Shown {
+            jpeg: page::thumbnail(&Picture::file(picture.path.clone())),
+            name: picture.path.display().to_string(),
+            lines,
+        }
+    });
+    page.pictures(&shown.collect::<Vec<_>>());
+}

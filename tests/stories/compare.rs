@@ -1,0 +1,97 @@
+//! Somebody asks which of two models is better on their own folders of pictures.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::fixture::{Desk, data};
+
+/// A desk with a folder a class, a picture in each.
+fn with_classes() -> Desk {
+    let desk = Desk::new().folder("photos");
+    for (class, i) in [("cat", 1), ("cup of coffee", 2), ("astronaut", 3)] {
+        let folder = desk.path("photos").join(class);
+        fs::create_dir(&folder).unwrap();
+        fs::copy(data(&format!("pairs/Urban1k/image/{i}.jpg")), folder.join("a.jpg")).unwrap();
+    }
+    desk
+}
+
+fn told(desk: &Desk, more: &[&str]) -> Value {
+    let fixed = [
+        "eval", "zeroshot", "--data", "photos", "--model", "nano", "--format", "json", "-q",
+    ];
+    let output = desk.output(&[&fixed[..], more].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn each_model_is_measured_as_it_is_alone_and_differences_come_with_an_interval() {
+    let desk = with_classes();
+    let both = told(
+        &desk,
+        &[
+            "--compare-dtype",
+            "int8",
+            "--resamples",
+            "300",
+            "--seed",
+            "5",
+            "--embeddings",
+            "kept",
+        ],
+    );
+    let alone = told(&desk, &["--dtype", "int8"]);
+    let compared = &both["compare"];
+    for key in ["acc1", "mean_per_class_recall"] {
+        assert_eq!(compared["metrics"][key], alone["metrics"][key], "{key}");
+        let difference = both["metrics"][key].as_f64().unwrap() - alone["metrics"][key].as_f64().unwrap();
+        assert!((compared["differences"][key]["value"].as_f64().unwrap() - difference).abs() < 1e-12);
+    }
+    assert_eq!(
+        compared["differences"].as_object().unwrap().len(),
+        2,
+        "three classes have no top-5"
+    );
+    assert_eq!((&compared["n_resamples"], &compared["seed"]), (&json!(300), &json!(5)));
+    assert!(desk.path("kept").is_file() && desk.path("kept.compared").is_file());
+    let again = told(
+        &desk,
+        &[
+            "--compare-dtype",
+            "int8",
+            "--resamples",
+            "300",
+            "--seed",
+            "5",
+            "--embeddings",
+            "kept",
+        ],
+    );
+    assert_eq!(again["compare"], both["compare"], "from what is kept");
+}
+
+#[test]
+fn a_table_and_a_page_name_both_models_apart() {
+    let desk = with_classes();
+    let run = [
+        "eval",
+        "zeroshot",
+        "--data",
+        "photos",
+        "--model",
+        "nano",
+        "--compare-dtype",
+        "int8",
+        "--report",
+        "page.html",
+        "-q",
+    ];
+    let output = desk.output(&run);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("nano, f32  nano, int8  difference"), "{table}");
+    let page = fs::read_to_string(desk.path("page.html")).unwrap();
+    assert!(page.contains("Which differences are real") && page.contains("nano, int8"));
+}
