@@ -9,7 +9,7 @@ use longclip::eval::retrieval::Way;
 use longclip::output::report::{Chart, Column, Curve, ReportPage, Shown, Stroke};
 
 use super::measured::Measured;
-use super::told::{Told, monotonicity};
+use super::told::{Told, monotonicity, with_dtype};
 use crate::cli::eval::page;
 
 /// Pictures that are shown.
@@ -19,7 +19,8 @@ const CAPTIONS: usize = 5;
 
 /// Writes the page, whole or not at all.
 pub(super) fn write(path: &Path, told: &Told<'_>) -> Result<()> {
-    let about: Vec<String> = told.measured.iter().map(about).collect();
+    let models = told.measured.iter().zip(&told.labels);
+    let about: Vec<String> = models.map(|(measured, label)| about(measured, label)).collect();
     let mut page = ReportPage::new(&format!("Retrieval: {}", told.data), &about);
     recalls(&mut page, told);
     if let Some(comparison) = &told.comparison {
@@ -31,8 +32,8 @@ pub(super) fn write(path: &Path, told: &Told<'_>) -> Result<()> {
     page::write(path, page)
 }
 
-fn about(measured: &Measured) -> String {
-    format!("{} in {}: {}", measured.model, measured.dtype, measured.protocol.line())
+fn about(measured: &Measured, label: &str) -> String {
+    format!("{}: {}", with_dtype(label, &measured.dtype), measured.protocol.line())
 }
 
 fn recalls(page: &mut ReportPage, told: &Told<'_>) {

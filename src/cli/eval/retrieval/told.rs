@@ -39,11 +39,10 @@ impl Told<'_> {
 
     fn table(&self) -> String {
         let mut text = String::new();
-        for measured in self.measured {
+        for (measured, label) in self.measured.iter().zip(&self.labels) {
             text += &format!(
-                "{} in {}, on {}\n{}\n\n",
-                measured.model,
-                measured.dtype,
+                "{}, on {}\n{}\n\n",
+                with_dtype(label, &measured.dtype),
                 self.data,
                 measured.protocol.line()
             );
@@ -123,6 +122,14 @@ impl Told<'_> {
             })
         };
         measured.ranks.worst_pictures(WORST).into_iter().map(told).collect()
+    }
+}
+
+/// A model's name with its number type, where that doesn't stand in it already.
+pub(super) fn with_dtype(label: &str, dtype: &str) -> String {
+    match label.split(", ").any(|part| part == dtype) {
+        true => label.to_owned(),
+        false => format!("{label} in {dtype}"),
     }
 }
 
