@@ -1,10 +1,25 @@
-//! The main job in one call: a picture, labels, and their scores. The pipeline does the same for many pictures.
+//! The main job in one call: a picture, labels, and their scores; and scores as the answers that a record holds. The
+//! pipeline does the same for many pictures.
 
 use crate::error::Result;
 use crate::labels::LabelSet;
 use crate::model::LongClip;
+use crate::output::{Grouped, Labelled};
 use crate::preprocess::Pixels;
-use crate::score::{Scores, Scoring};
+use crate::score::{Scores, Scoring, group_scores};
+
+/// What stands in the place of a label where none fits.
+pub const NONE_OF_THESE: &str = "none of these";
+
+/// Whether probabilities are summed up by group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Grouping {
+    /// They aren't.
+    #[default]
+    None,
+    /// They are, and each label says its group.
+    ByGroup,
+}
 
 /// Scores one picture against labels; the likeliest first.
 ///
@@ -13,4 +28,68 @@ use crate::score::{Scores, Scoring};
 pub fn classify(model: &LongClip, picture: &Pixels, labels: &LabelSet, scoring: &Scoring) -> Result<Scores> {
     let image = model.encode_image(picture)?.0;
     Ok(scoring.scores(image.row(0), labels.texts(), labels.rows()))
+}
+
+/// Scores with the labels' names, the likeliest first, [`NONE_OF_THESE`] among them where that was a candidate.
+///
+/// # Panics
+/// If the scores are those of other labels.
+pub fn labelled(scores: &Scores, labels: &LabelSet, grouping: Grouping) -> Vec<Labelled> {
+    let group = |label_idx: usize| match grouping {
+        Grouping::None => None,
+        Grouping::ByGroup => Some(labels.groups().of(label_idx).to_owned()),
+    };
+    let named = scores.labels.iter().map(|score| Labelled {
+        label: labels.labels()[score.label_idx].clone(),
+        probability: score.probability,
+        logit: score.logit,
+        cosine: Some(score.cosine),
+        group: group(score.label_idx),
+    });
+    let mut answers: Vec<Labelled> = named.collect();
+    if let Some(none) = scores.none {
+        let none_of_these = Labelled {
+            label: NONE_OF_THESE.to_owned(),
+            probability: Some(none.probability),
+            logit: Some(none.logit),
+            cosine: None,
+            group: (grouping == Grouping::ByGroup).then(|| NONE_OF_THESE.to_owned()),
+        };
+        answers.insert(scores.n_likelier_than_none(), none_of_these);
+    }
+    answers
+}
+
+/// A score for each label, in the labels' order: its probability, or its cosine where there is none.
+pub fn in_order(scores: &Scores) -> Vec<f32> {
+    let mut in_order = vec![f32::NAN; scores.labels.len()];
+    for label in &scores.labels {
+        in_order[label.label_idx] = label.probability.unwrap_or(label.cosine) as f32;
+    }
+    in_order
+}
+
+/// What the labels' probabilities sum up to by group, the likeliest first, [`NONE_OF_THESE`] among them.
+///
+/// # Panics
+/// If the scores are those of other labels.
+pub fn grouped(scores: &Scores, labels: &LabelSet) -> Vec<Grouped> {
+    let groups = labels.groups();
+    let sums = group_scores(&scores.labels, groups.of_label(), groups.names().len());
+    let mut named: Vec<Grouped> = sums
+        .into_iter()
+        .map(|score| Grouped {
+            group: groups.names()[score.group_idx].clone(),
+            probability: score.probability,
+        })
+        .collect();
+    if let Some(none) = scores.none {
+        let place = named.partition_point(|group| group.probability >= none.probability);
+        let none_of_these = Grouped {
+            group: NONE_OF_THESE.to_owned(),
+            probability: none.probability,
+        };
+        named.insert(place, none_of_these);
+    }
+    named
 }

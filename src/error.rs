@@ -190,6 +190,14 @@ impl Error {
         }
     }
 
+    /// All of it in one line, for a record's `error`: what happened, and what to do.
+    pub fn reason(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self}; {hint}"),
+            None => self.to_string(),
+        }
+    }
+
     /// A request that can't be carried out, with what to do instead.
     pub fn usage(problem: impl Into<String>, hint: impl Into<String>) -> Self {
         Error::Usage {

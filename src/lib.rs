@@ -35,7 +35,7 @@ pub mod text;
 pub mod train;
 pub mod weights;
 
-pub use classify::classify;
+pub use classify::{Grouping, NONE_OF_THESE, classify, grouped, in_order, labelled};
 pub use error::{Error, ErrorKind, Result};
 pub use labels::LabelSet;
 pub use model::LongClip;

@@ -1,6 +1,6 @@
-"""Writes weights of the real size, made from their names as the tests' are (tests/recipe, tests/data/models/README.md).
+"""Writes weights that are made from their names as the tests' are (tests/recipe, tests/data/models/README.md).
 
-    python weights.py B B.safetensors        # or L
+    python weights.py B B.safetensors        # or L, or tiny
 
 Speed does not depend on them, and the goldens of tests/data/models hold for them.
 """
@@ -10,10 +10,15 @@ import numpy as np
 from safetensors.numpy import save_file
 
 SIZES = {
+    "tiny": dict(
+        patch=16, vision=128, vision_layers=2, text=64, text_layers=2, embed=64, resolution=64, vocabulary=1000
+    ),
     "B": dict(patch=16, vision=768, vision_layers=12, text=512, text_layers=12, embed=512),
     "L": dict(patch=14, vision=1024, vision_layers=24, text=768, text_layers=12, embed=768),
 }
-VOCABULARY, POSITIONS, RESOLUTION = 49408, 248, 224
+POSITIONS = 248
+# Of the real sizes.
+VOCABULARY, RESOLUTION = 49408, 224
 WRAP = 2**64
 
 
@@ -61,12 +66,12 @@ def shapes(size):
     vision, text, patch, embed = s["vision"], s["text"], s["patch"], s["embed"]
     out["visual.conv1.weight"] = ((vision, 3, patch, patch), 0, (3 * patch**2) ** -0.5)
     out["visual.class_embedding"] = ((vision,), 0, vision**-0.5)
-    out["visual.positional_embedding"] = (((RESOLUTION // patch) ** 2 + 1, vision), 0, vision**-0.5)
+    out["visual.positional_embedding"] = (((s.get("resolution", RESOLUTION) // patch) ** 2 + 1, vision), 0, vision**-0.5)
     out["visual.proj"] = ((vision, embed), 0, vision**-0.5)
     norm("visual.ln_pre", vision)
     norm("visual.ln_post", vision)
     tower("visual.", vision, s["vision_layers"])
-    out["token_embedding.weight"] = ((VOCABULARY, text), 0, 0.02)
+    out["token_embedding.weight"] = ((s.get("vocabulary", VOCABULARY), text), 0, 0.02)
     out["positional_embedding"] = out["positional_embedding_res"] = ((POSITIONS, text), 0, 0.01)
     out["text_projection"] = ((text, embed), 0, text**-0.5)
     norm("ln_final", text)

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+pub(super) use longclip::Grouping;
 use longclip::Result;
 use longclip::labels::{
     Combine, Label, LabelList, LabelSet, LongText, Notice, PromptEncoder, Recipe, Template, VectorCache,
@@ -24,13 +25,6 @@ pub(super) struct Labelling {
     /// Where vectors are kept from run to run, if they are.
     pub(super) cache_root: Option<PathBuf>,
     pub(super) grouping: Grouping,
-}
-
-/// Whether probabilities are summed up by group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grouping {
-    None,
-    ByGroup,
 }
 
 impl Labelling {

@@ -214,16 +214,7 @@ fn cpu_level() -> longclip::Result<Option<Level>> {
 }
 
 pub(super) fn parse_device(text: &str) -> Result<DeviceChoice, String> {
-    let (kind, ordinal) = text.split_once(':').unwrap_or((text, "0"));
-    let ordinal: usize = ordinal
-        .parse()
-        .map_err(|_| format!("`{ordinal}` is not a card's number, as in `cuda:0`"))?;
-    match kind {
-        "cpu" => Ok(DeviceChoice::Cpu),
-        "cuda" => Ok(DeviceChoice::Cuda(ordinal)),
-        "metal" => Ok(DeviceChoice::Metal(ordinal)),
-        _ => Err("expected `cpu`, `cuda[:N]` or `metal[:N]`".to_owned()),
-    }
+    DeviceChoice::from_name(text).map_err(|error| error.reason())
 }
 
 /// A line for an over-long text: which, how long, what is lost.
@@ -250,8 +241,5 @@ pub(super) fn warn_of_cut_texts<'a>(
 
 /// An error as one line for a record: what happened, and what to do.
 pub(super) fn reason(error: &Error) -> String {
-    match error.hint() {
-        Some(hint) => format!("{error}; {hint}"),
-        None => error.to_string(),
-    }
+    error.reason()
 }

@@ -30,9 +30,6 @@ enum OnError {
     Fail,
 }
 
-/// Pictures of a batch for each thread: with few of them, some threads have nothing to prepare at the end of a turn.
-const PICTURES_A_THREAD: usize = 4;
-
 impl RunFlags {
     /// How many failures the run goes on with.
     pub(super) fn most_failures(&self) -> u64 {
@@ -43,19 +40,15 @@ impl RunFlags {
     }
 
     pub(super) fn pipeline(&self, flags: &ModelFlags, model: &LongClip) -> pipeline::Settings {
-        let (sharing, most) = if flags.computes_on_cpu() {
-            (Sharing::TakeTurns, (PICTURES_A_THREAD * flags.thread_count()).max(16))
+        let sharing = if flags.computes_on_cpu() {
+            Sharing::TakeTurns
         } else {
-            (Sharing::SideBySide, 64)
+            Sharing::SideBySide
         };
-        let batch = match self.batch {
-            Some(batch) => batch.get(),
-            None => pipeline::batch_that_fits(most, model.picture_bytes()),
-        };
+        let settings = pipeline::Settings::fitting(sharing, flags.thread_count(), model.picture_bytes());
         pipeline::Settings {
-            preparers: flags.thread_count(),
-            batch,
-            sharing,
+            batch: self.batch.map_or(settings.batch, NonZeroUsize::get),
+            ..settings
         }
     }
 }

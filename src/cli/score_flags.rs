@@ -7,11 +7,10 @@ use longclip::labels::{LabelSet, PromptEncoder, files, neutral_prompts};
 use longclip::model::{LongClip, MeasuredTexts, TextEmbeddings};
 use longclip::score::{CALIBRATED_MARGIN, Neutral, Score, Scoring, Temperature};
 use longclip::text::start_of;
-use longclip::{Error, Result};
+use longclip::{Error, NONE_OF_THESE, Result};
 
 use super::labelling::{Grouping, say};
 use super::report::Report;
-use super::scorer::NONE_OF_THESE;
 use super::shards::Facts;
 
 /// How labels are scored.

@@ -4,15 +4,12 @@ use longclip::input::Item;
 use longclip::labels::LabelSet;
 use longclip::model::LongClip;
 use longclip::output::{Grouped, Labelled};
-use longclip::score::{Scores, Scoring, group_scores};
-use longclip::{Error, Result};
+use longclip::score::Scoring;
+use longclip::{Error, NONE_OF_THESE, Result, grouped, labelled};
 
 use super::labelling::{Grouping, Labelling, OwnLabels};
 use super::report::Report;
 use super::score_flags::ScorePlan;
-
-/// What stands in the place of a label where none fits.
-pub(super) const NONE_OF_THESE: &str = "none of these";
 
 /// Scores pictures.
 pub(super) struct Scorer<'a> {
@@ -86,10 +83,10 @@ impl<'a> Scorer<'a> {
     pub(super) fn score(&mut self, item: &Item, embedding: &[f32]) -> Result<Answer> {
         let labels = labels_of(item, self.labels.as_ref(), &mut self.own, self.plan)?;
         let scores = self.scoring.scores(embedding, labels.texts(), labels.rows());
-        let mut answers = answers(&scores, labels, self.grouping);
+        let mut answers = labelled(&scores, labels, self.grouping);
         let mut groups = match self.grouping {
             Grouping::None => Vec::new(),
-            Grouping::ByGroup => groups(&scores, labels),
+            Grouping::ByGroup => grouped(&scores, labels),
         };
         if let Some(least) = self.plan.threshold {
             answers.retain(|label| label.score().is_some_and(|score| score >= least));
@@ -108,10 +105,7 @@ impl<'a> Scorer<'a> {
     pub(super) fn score_all(&mut self, item: &Item, embedding: &[f32]) -> Result<AllScores> {
         let labels = labels_of(item, self.labels.as_ref(), &mut self.own, self.plan)?;
         let scores = self.scoring.scores(embedding, labels.texts(), labels.rows());
-        let mut in_order = vec![f32::NAN; labels.labels().len()];
-        for label in &scores.labels {
-            in_order[label.label_idx] = label.probability.unwrap_or(label.cosine) as f32;
-        }
+        let mut in_order = longclip::in_order(&scores);
         if let Some(own) = &item.labels {
             // A label that a row names twice is scored once, and stands in both places.
             let place = |name: &String| labels.labels().iter().position(|label| label == name.trim());
@@ -121,7 +115,7 @@ impl<'a> Scorer<'a> {
                 .collect();
         }
         in_order.extend(scores.none.map(|none| none.probability as f32));
-        let best = answers(&scores, labels, Grouping::None).into_iter().next();
+        let best = labelled(&scores, labels, Grouping::None).into_iter().next();
         let least = self.plan.threshold.unwrap_or(f64::NEG_INFINITY);
         Ok(AllScores {
             best: best
@@ -153,51 +147,4 @@ fn no_labels(item: &Item) -> Error {
         problem: "its record has no `labels`, and none were given for all".into(),
         hint: Some("give it `labels` of its own, or give `--labels` for all".into()),
     }
-}
-
-fn answers(scores: &Scores, labels: &LabelSet, grouping: Grouping) -> Vec<Labelled> {
-    let group = |label_idx: usize| match grouping {
-        Grouping::None => None,
-        Grouping::ByGroup => Some(labels.groups().of(label_idx).to_owned()),
-    };
-    let labelled = scores.labels.iter().map(|score| Labelled {
-        label: labels.labels()[score.label_idx].clone(),
-        probability: score.probability,
-        logit: score.logit,
-        cosine: Some(score.cosine),
-        group: group(score.label_idx),
-    });
-    let mut answers: Vec<Labelled> = labelled.collect();
-    if let Some(none) = scores.none {
-        let none_of_these = Labelled {
-            label: NONE_OF_THESE.to_owned(),
-            probability: Some(none.probability),
-            logit: Some(none.logit),
-            cosine: None,
-            group: (grouping == Grouping::ByGroup).then(|| NONE_OF_THESE.to_owned()),
-        };
-        answers.insert(scores.n_likelier_than_none(), none_of_these);
-    }
-    answers
-}
-
-fn groups(scores: &Scores, labels: &LabelSet) -> Vec<Grouped> {
-    let groups = labels.groups();
-    let grouped = group_scores(&scores.labels, groups.of_label(), groups.names().len());
-    let mut grouped: Vec<Grouped> = grouped
-        .into_iter()
-        .map(|score| Grouped {
-            group: groups.names()[score.group_idx].clone(),
-            probability: score.probability,
-        })
-        .collect();
-    if let Some(none) = scores.none {
-        let place = grouped.partition_point(|group| group.probability >= none.probability);
-        let none_of_these = Grouped {
-            group: NONE_OF_THESE.to_owned(),
-            probability: none.probability,
-        };
-        grouped.insert(place, none_of_these);
-    }
-    grouped
 }

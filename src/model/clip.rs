@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use candle_core::{DType, Device};
 use sha2::{Digest, Sha256};
 
+use super::device::{DeviceChoice, NumberType};
 use super::embeddings::{Embeddings, ImageEmbeddings, LogitScale, TextEmbeddings};
 use super::engine::{CandleEngine, CpuEngine, Engine, TensorSource};
 use super::text::TextTower;
@@ -20,34 +21,6 @@ use crate::text::{ContextLength, Tokenizer, Tokens};
 use crate::weights::hub::HubSettings;
 use crate::weights::names::{self, Places};
 use crate::weights::{Activation, Checkpoint, LoadOptions, Sizes};
-
-/// Where to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum DeviceChoice {
-    /// The processor.
-    #[default]
-    Cpu,
-    /// An NVIDIA card by its ordinal (feature `cuda`).
-    Cuda(usize),
-    /// An Apple GPU by its ordinal (feature `metal`).
-    Metal(usize),
-}
-
-/// The numbers to compute with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum NumberType {
-    /// 32-bit floats: the reference's digits.
-    #[default]
-    F32,
-    /// bfloat16 products, f32 sums.
-    Bf16,
-    /// 16-bit floats; on a GPU only.
-    F16,
-    /// 8-bit integers with scales, measured as they come; on a CPU only.
-    Int8,
-}
 
 /// How to prepare a model for computing.
 #[derive(Debug, Clone, Default)]
@@ -356,29 +329,6 @@ impl Towers {
                 "use `--device cpu`, or f16 or bf16",
             )),
         }
-    }
-}
-
-impl DeviceChoice {
-    /// Opens the device.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] if it is not there, or this build has no part for it.
-    pub fn open(self) -> Result<Device> {
-        let (name, opened) = match self {
-            DeviceChoice::Cpu => return Ok(Device::Cpu),
-            DeviceChoice::Cuda(ordinal) => (format!("cuda:{ordinal}"), Device::new_cuda(ordinal)),
-            DeviceChoice::Metal(ordinal) => (format!("metal:{ordinal}"), Device::new_metal(ordinal)),
-        };
-        opened.map_err(|source| {
-            let feature = name.split(':').next().unwrap_or_default();
-            Error::usage(
-                format!("device `{name}` can't be used: {source}"),
-                format!(
-                    "this needs such a card and a build with `--features {feature}`; `--device cpu` works everywhere"
-                ),
-            )
-        })
     }
 }
 

@@ -7,6 +7,7 @@
 mod attention;
 mod block;
 mod clip;
+mod device;
 mod embeddings;
 pub mod engine;
 mod text;
@@ -14,7 +15,8 @@ mod tokens;
 mod vision;
 
 pub use attention::BlockAttention;
-pub use clip::{DeviceChoice, LongClip, LongClipOptions, NumberType};
+pub use clip::{LongClip, LongClipOptions};
+pub use device::{DeviceChoice, NumberType};
 pub use embeddings::{Embeddings, ImageEmbeddings, LogitScale, MeasuredTexts, TextEmbeddings, norm, normalize};
 pub use text::TextTower;
 pub use tokens::TokenBatch;

@@ -42,6 +42,26 @@ pub enum Sharing {
     SideBySide,
 }
 
+/// Pictures of a batch for each thread: with few of them, some threads have nothing to prepare at the end of a turn.
+const PICTURES_A_THREAD: usize = 4;
+/// Pictures of a batch on a GPU.
+const PICTURES_A_GPU: usize = 64;
+
+impl Settings {
+    /// Batches that keep so many threads, or a GPU, at work; smaller where memory is short for pictures of so many bytes.
+    pub fn fitting(sharing: Sharing, threads: usize, picture_bytes: usize) -> Self {
+        let most = match sharing {
+            Sharing::TakeTurns => (PICTURES_A_THREAD * threads).max(16),
+            Sharing::SideBySide => PICTURES_A_GPU,
+        };
+        Settings {
+            preparers: threads,
+            batch: batch_that_fits(most, picture_bytes),
+            sharing,
+        }
+    }
+}
+
 /// Threads that wait for disks and networks. They cost no CPU; a web server or a spinning disk answers faster when asked
 /// for some things at once, and no one minds eight.
 const READERS: usize = 8;

@@ -1,0 +1,42 @@
+"""What the compiled part is asked with: one dictionary a call, so that every argument has its name."""
+
+from __future__ import annotations
+
+import os
+from typing import TypedDict
+
+
+class ModelRequest(TypedDict):
+    name: str | None
+    device: str
+    dtype: str
+    threads: int | None
+    activation: str | None
+    stretch: bool
+    upstream_rounding: bool
+    ignore_surplus: bool
+
+
+class LabelsRequest(TypedDict):
+    labels: list[tuple[str, list[str]]]
+    labels_file: str | os.PathLike[str] | None
+    templates: list[str]
+    long_text: str
+    score: str
+    temperature: float | None
+    reject: float | None
+
+
+class OutputRequest(TypedDict):
+    format: str
+    top_k: int | None
+    embeddings: bool
+    on_error: str
+
+
+class ColumnsRequest(TypedDict):
+    embeddings: bool
+
+
+class VectorsRequest(TypedDict):
+    normalize: bool

@@ -1,0 +1,45 @@
+"""Ray Data: pictures through actors, a model each.
+
+    pictures.map_batches(longclip.ray.Classify, fn_constructor_kwargs={"labels": ["a cat", "a dog"], "image": "bytes"},
+                         batch_format="pyarrow", batch_size=64, num_cpus=4, concurrency=8)
+
+`docs/scale.md` has whole programs. An actor that dies is started again by Ray, and its batches are done again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from .batches import Batches
+from .classifier import Labels
+
+
+def _cpus() -> int | None:
+    """The CPUs that this actor was given, rounded down, at least one; outside of one, all cores."""
+    if not ray.is_initialized() or ray.get_runtime_context().get_actor_id() is None:
+        return None
+    resources: dict[str, float] = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
+    return max(1, int(resources.get("CPU", 1)))
+
+
+class Classify:
+    """Gives batches back with `label`, `scores` and `error`; `options` are those of `longclip.batches.Batches`."""
+
+    def __init__(self, labels: Labels, **options: Any) -> None:
+        self._batches = Batches(labels, threads=options.pop("threads", _cpus()), **options)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        return self._batches(batch)
+
+
+class Embed:
+    """Gives batches back with `embedding` and `error`."""
+
+    def __init__(self, **options: Any) -> None:
+        self._batches = Batches(None, threads=options.pop("threads", _cpus()), **options)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        return self._batches(batch)

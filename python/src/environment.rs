@@ -1,0 +1,56 @@
+//! What the environment says: where models are, how the network is reached, which instructions may be used.
+//!
+//! The same variables as the command line's (`docs/models.md`).
+
+use std::time::Duration;
+
+use longclip::input::{InputOptions, Web, WebSettings};
+use longclip::kernels::cpu::Level;
+use longclip::weights::hub::HubSettings;
+use longclip::weights::names::Places;
+use longclip::{Error, Result};
+
+/// Seconds that a web server may be silent.
+const SILENCE: Duration = Duration::from_secs(30);
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where models are looked for.
+pub(crate) fn places() -> Places {
+    Places::from_lookup(variable, None)
+}
+
+/// How the hub is reached, and where its files are kept.
+pub(crate) fn hub() -> HubSettings {
+    HubSettings::from_lookup(variable)
+}
+
+/// How folders are walked and URLs fetched.
+pub(crate) fn input_options() -> InputOptions {
+    let HubSettings { proxies, ca_bundle, .. } = hub();
+    InputOptions {
+        web: Web::new(WebSettings {
+            proxies,
+            ca_bundle,
+            silence: SILENCE,
+        }),
+        ..InputOptions::default()
+    }
+}
+
+/// The highest instruction set to use: `$LONGCLIP_CPU`.
+pub(crate) fn cpu_level() -> Result<Option<Level>> {
+    let Some(name) = variable("LONGCLIP_CPU") else {
+        return Ok(None);
+    };
+    let level = Level::from_name(&name).ok_or_else(|| {
+        let known = Level::ALL.map(Level::name).join("`, `");
+        Error::usage(
+            format!("`LONGCLIP_CPU` is `{name}`"),
+            format!("it may be `{known}`, or be unset"),
+        )
+    })?;
+    Ok(Some(level))
+}

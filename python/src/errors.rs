@@ -1,0 +1,128 @@
+//! From the library's error to an exception of `longclip/errors.py`, and the one way into work without the lock.
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use longclip::{Error, ErrorKind};
+use pyo3::prelude::*;
+
+pyo3::import_exception!(longclip.errors, ComputeError);
+pyo3::import_exception!(longclip.errors, FileError);
+pyo3::import_exception!(longclip.errors, InternalError);
+pyo3::import_exception!(longclip.errors, MissingFileError);
+pyo3::import_exception!(longclip.errors, ModelError);
+pyo3::import_exception!(longclip.errors, NetworkError);
+pyo3::import_exception!(longclip.errors, PictureError);
+pyo3::import_exception!(longclip.errors, UnknownModelError);
+pyo3::import_exception!(longclip.errors, UsageError);
+
+/// Why work was left: an error of the library, or an exception such as that of Ctrl-C.
+pub(crate) enum Halt {
+    Failed(Error),
+    Raised(PyErr),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Halt::Failed(error)
+    }
+}
+
+impl From<PyErr> for Halt {
+    fn from(error: PyErr) -> Self {
+        Halt::Raised(error)
+    }
+}
+
+impl From<Halt> for PyErr {
+    fn from(halt: Halt) -> Self {
+        match halt {
+            Halt::Failed(error) => exception(&error),
+            Halt::Raised(error) => error,
+        }
+    }
+}
+
+/// Runs work without the interpreter's lock. A panic in it, which would be a defect of ours, is an exception too.
+pub(crate) fn unlocked<T, E>(py: Python<'_>, work: impl FnOnce() -> Result<T, E> + Send) -> PyResult<T>
+where
+    T: Send,
+    E: Into<Halt> + Send,
+{
+    match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
+        Ok(done) => done.map_err(|error| error.into().into()),
+        Err(panic) => Err(InternalError::new_err((
+            format!("this should not have happened: {}", said(&*panic)),
+            "please report it, with what was done before",
+        ))),
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+}
+
+/// The exception that says what the error says.
+pub(crate) fn exception(error: &Error) -> PyErr {
+    let (message, hint) = (error.to_string(), error.hint().map(in_python));
+    match error {
+        Error::Read { path, source } | Error::Write { path, source } => of_a_file(message, path, source),
+        Error::Picture { name, .. } | Error::Sample { name, .. } => {
+            PictureError::new_err((message, hint, name.clone()))
+        }
+        Error::UnknownModel { .. } => UnknownModelError::new_err((message, hint)),
+        Error::Compute { .. } => ComputeError::new_err((message, hint)),
+        _ => match error.kind() {
+            ErrorKind::Model => ModelError::new_err((message, hint)),
+            ErrorKind::Network => NetworkError::new_err((message, hint)),
+            _ => UsageError::new_err((message, hint)),
+        },
+    }
+}
+
+fn of_a_file(message: String, path: &Path, source: &io::Error) -> PyErr {
+    let arguments = (
+        message,
+        None::<String>,
+        source.raw_os_error(),
+        path.display().to_string(),
+    );
+    match source.kind() {
+        io::ErrorKind::NotFound => MissingFileError::new_err(arguments),
+        _ => FileError::new_err(arguments),
+    }
+}
+
+/// The command line's words for what has another name in Python.
+const IN_PYTHON: [(&str, &str); 9] = [
+    ("`--device cpu`", "`device=\"cpu\"`"),
+    (
+        "`--features cuda`",
+        "`pip install ./python -C build-args=\"--features cuda\"`",
+    ),
+    (
+        "`--features metal`",
+        "`pip install ./python -C build-args=\"--features metal\"`",
+    ),
+    ("`--model nano`", "`load(\"nano\")`"),
+    ("`--long-text truncate`", "`long_text=\"truncate\"`"),
+    ("`--long-text chunk`", "`long_text=\"chunk\"`"),
+    ("`--ignore-surplus`", "`ignore_surplus=True`"),
+    (", or raise the limit with `--max-pixels`", ""),
+    (
+        "`--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`",
+        "`labels=[\"a cat\", \"a dog\"]`, or the path of a file of labels",
+    ),
+];
+
+/// Advice as a Python program can follow it: flags are arguments here.
+fn in_python(hint: &str) -> String {
+    let hint = hint.to_owned();
+    IN_PYTHON
+        .iter()
+        .fold(hint, |hint, (flag, argument)| hint.replace(flag, argument))
+}

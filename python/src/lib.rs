@@ -1,0 +1,32 @@
+//! The face of longclip in Python: what `python/longclip` calls, and what the Rust library does.
+//!
+//! Arrays cross as bytes in the machine's order, f32 and i32, row-major; the Python side gives them shapes. Work that takes
+//! time runs without the interpreter's lock, errors are the exceptions of `longclip/errors.py`, and a panic is one of
+//! them. `longclip/_native.pyi` is this module as Python's checkers see it.
+
+mod classifier;
+mod environment;
+mod errors;
+mod model;
+mod numbers;
+mod picture;
+mod run;
+mod stream;
+mod tokens;
+
+/// The compiled part of `longclip`.
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use crate::classifier::Classifier;
+    #[pymodule_export]
+    use crate::model::Model;
+    #[pymodule_export]
+    use crate::picture::{Picture, Preprocess};
+    #[pymodule_export]
+    use crate::tokens::tokenize;
+
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "Python's name for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}

@@ -1,0 +1,122 @@
+"""`longclip.classify` gives the command line's records."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import longclip
+import numpy as np
+import pytest
+
+from reference import ROOT
+
+IMG = ROOT / "img"
+LABELS = ["A cat jumping.", "A cat sleeping.", "a cup of coffee", "an astronaut"]
+PHOTOS = [IMG / name for name in ("cat.jpg", "coffee.jpg", "astronaut.jpg")]
+
+
+def test_the_likeliest_label_comes_first(nano: Any) -> None:
+    records = longclip.classify(PHOTOS, LABELS, nano[0])
+    assert [record["path"] for record in records] == [str(photo) for photo in PHOTOS]
+    # Astronauts are nothing that nano knows.
+    assert [record["labels"][0]["label"] for record in records[:2]] == [LABELS[0], LABELS[2]]
+    for record in records:
+        probabilities = [label["probability"] for label in record["labels"]]
+        assert probabilities == sorted(probabilities, reverse=True) and abs(sum(probabilities) - 1) < 1e-5
+
+
+def command_line() -> str | None:
+    """The program, where it is built: this suite needs only the wheel."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    built = [target / kind / "longclip" for kind in ("release", "debug")]
+    found = [path for path in built if path.exists()]
+    return str(max(found, key=lambda path: path.stat().st_mtime)) if found else shutil.which("longclip")
+
+
+@pytest.mark.skipif(command_line() is None, reason="the command line is not built")
+@pytest.mark.parametrize(
+    ("flags", "options"),
+    [
+        ([], {}),
+        (["--top-k", "2", "--embeddings"], {"top_k": 2, "embeddings": True}),
+        (["--score", "cosine"], {"score": "cosine"}),
+        (["--score", "independent"], {"score": "independent"}),
+        (["--score", "raw-dot", "--temperature", "2"], {"score": "raw-dot", "temperature": 2.0}),
+        (["--reject"], {"reject": 0.5}),
+        (["--templates", "imagenet7"], {"templates": "imagenet7"}),
+        (["--template", "a photo of {}"], {"templates": ["a photo of {}"]}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_records_are_the_command_lines(flags: list[str], options: dict[str, Any], tmp_path: Path, nano: Any) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(IMG, folder, ignore=shutil.ignore_patterns("*.md"))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no more")
+    with tarfile.open(folder / "shard.tar", "w") as tar:
+        tar.add(IMG / "cat.jpg", "inside/cat.jpg")
+    inputs = [str(folder), str(folder / "shard.tar"), str(folder / "missing.png")]
+    command = [str(command_line()), "classify", *inputs, "--model", "nano", "--format", "ndjson", "-q", *flags]
+    command += [f"--label={label}" for label in LABELS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    theirs = [json.loads(line) for line in done.stdout.splitlines()]
+    ours = longclip.classify(inputs, LABELS, nano[0], on_error="skip", **options)
+    assert len(ours) >= 6 and [record["path"] for record in ours] == [record["path"] for record in theirs]
+    assert ours == theirs
+
+
+def test_every_kind_of_picture_has_its_name_and_its_record(nano: Any) -> None:
+    from PIL import Image
+
+    png = ROOT / "tests" / "data" / "preprocess" / "rgb-97x61.png"
+    pillow = Image.open(png)
+    images = [png, png.read_bytes(), pillow, np.asarray(pillow), pillow.rotate(0)]
+    records = longclip.classify(images, LABELS, nano[0])
+    assert [record["path"] for record in records] == [str(png), "picture 1", str(png), "picture 3", "picture 4"]
+    assert all(record["labels"] == records[0]["labels"] for record in records)
+    named = longclip.classify(images[1:], LABELS, nano[0], names=["a", "b", "c", "d"])
+    assert [record["path"] for record in named] == ["a", str(png), "c", "d"]
+
+
+def test_a_bad_picture_ends_the_call_or_is_a_record(nano: Any) -> None:
+    images = [PHOTOS[0].read_bytes(), b"no picture", PHOTOS[1].read_bytes()]
+    with pytest.raises(longclip.PictureError, match="picture 1"):
+        longclip.classify(images, LABELS, nano[0])
+    records = longclip.classify(images, LABELS, nano[0], on_error="skip")
+    assert [sorted(record) for record in records] == [["labels", "path"], ["error", "path"], ["labels", "path"]]
+    assert "picture 1" in records[1]["error"]
+
+
+def test_labels_may_have_prompts_or_stand_in_a_file(nano: Any, tmp_path: Path) -> None:
+    prompts = {"cat": ["A cat jumping.", "A cat sleeping."], "coffee": "a cup of coffee"}
+    records = longclip.classify(PHOTOS[:2], prompts, nano[0])
+    assert [record["labels"][0]["label"] for record in records] == ["cat", "coffee"]
+    file = tmp_path / "labels.json"
+    file.write_text(json.dumps(prompts))
+    assert longclip.classify(PHOTOS[:2], file, nano[0]) == records
+    with pytest.raises(FileNotFoundError):
+        longclip.classify(PHOTOS, tmp_path / "none.txt", nano[0])
+
+
+def test_what_a_person_should_know_of_their_labels_is_a_warning(nano: Any) -> None:
+    with pytest.warns(longclip.LongclipWarning, match="302 tokens; this model reads 248"):
+        longclip.Classifier(["cat " * 300, "a dog"], nano[0])
+    with pytest.warns(longclip.LongclipWarning, match="given more than once"):
+        assert longclip.Classifier(["a dog", "a dog"], nano[0]).answers == ["a dog"]
+
+
+def test_none_of_these_is_an_answer_where_it_was_asked_for(nano: Any) -> None:
+    classifier = longclip.Classifier(["a submarine", "a fax machine"], nano[0], reject=0.5)
+    assert classifier.answers == ["a submarine", "a fax machine", "none of these"]
+    assert classifier.classify(PHOTOS[0])[0]["labels"][0]["label"] == "none of these"
+
+
+def test_a_model_that_goes_by_name_is_loaded_once() -> None:
+    first = longclip.Classifier(["a cat"], "nano")
+    assert longclip.Classifier(["a dog"], "nano").model is first.model
