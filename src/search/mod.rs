@@ -3,7 +3,7 @@
 //! `cli` runs pictures through the pipeline and gives their embeddings to an [`Update`], which knows what the index holds
 //! already; [`Index`] opens an index, and [`Index::nearest`] answers. `columns.rs` says what a row is, `page.rs` how
 //! embeddings lie in the file: one behind the other, as numbers, so that the mapped file is searched in place. What was
-//! encoded by a build that doesn't come to its end stands in a [journal](journal), from which the next one goes on.
+//! encoded by a build that doesn't come to its end stands in a journal (`journal.rs`), from which the next one goes on.
 
 mod columns;
 mod index;
