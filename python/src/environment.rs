@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
+use longclip::Result;
 use longclip::input::{InputOptions, Web, WebSettings};
 use longclip::kernels::cpu::Level;
 use longclip::weights::hub::HubSettings;
 use longclip::weights::names::Places;
-use longclip::{Error, Result};
 
 /// Seconds that a web server may be silent.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -42,15 +42,8 @@ pub(crate) fn input_options() -> InputOptions {
 
 /// The highest instruction set to use: `$LONGCLIP_CPU`.
 pub(crate) fn cpu_level() -> Result<Option<Level>> {
-    let Some(name) = variable("LONGCLIP_CPU") else {
-        return Ok(None);
-    };
-    let level = Level::from_name(&name).ok_or_else(|| {
-        let known = Level::ALL.map(Level::name).join("`, `");
-        Error::usage(
-            format!("`LONGCLIP_CPU` is `{name}`"),
-            format!("it may be `{known}`, or be unset"),
-        )
-    })?;
-    Ok(Some(level))
+    variable("LONGCLIP_CPU")
+        .as_deref()
+        .map(Level::from_variable)
+        .transpose()
 }

@@ -12,7 +12,6 @@ use longclip::output::arrow::Row;
 use longclip::output::{
     Fields, Holds, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task, Thumbnail, Vectors,
 };
-use longclip::pipeline;
 use longclip::{Error, Result};
 
 use super::Outcome;
@@ -23,7 +22,7 @@ use super::labelling::Labelling;
 use super::model_flags::{ModelFlags, reason};
 use super::output_flags::{self, FormatChoice, OutputFlags, Results};
 use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
-use super::progress::{self, Expected};
+use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
 use super::score_flags::{ScoreFlags, ScorePlan};
@@ -103,33 +102,18 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
     let mut items = inputs.items();
     let (results, mut held) = args.output.open(&format, &settings, &mut items, shard)?;
-    let settings_of_run = args.run.pipeline(&args.model, &model);
-    let run = Run {
-        model: &model,
-        preprocess: args.pictures.apply(model.preprocess()),
-        settings: pipeline::Settings {
-            // A kept picture is many times larger than what the model reads of it.
-            batch: if place.is_some() { 1 } else { settings_of_run.batch },
-            ..settings_of_run
-        },
-        most_failures: args.run.most_failures(),
-        thumbnails: if format.holds(Holds::Thumbnails) {
-            Thumbnails::Made
-        } else {
-            Thumbnails::None
-        },
-        pictures: if place.is_some() {
-            Pictures::Kept
-        } else {
-            Pictures::Forgotten
-        },
-        results: if args.output.is_on_terminal() {
-            progress::Results::OnTerminal
-        } else {
-            progress::Results::Elsewhere
-        },
-        report,
+    let mut run = Run {
+        results: args.output.where_to(),
+        ..args.run.plain(&args.model, &args.pictures, &model, report)
     };
+    if format.holds(Holds::Thumbnails) {
+        run.thumbnails = Thumbnails::Made;
+    }
+    if place.is_some() {
+        run.pictures = Pictures::Kept;
+        // A kept picture is many times larger than what the model reads of it.
+        run.settings.batch = 1;
+    }
     let mut writer = Writer {
         scorer,
         n_shown: args.top_k.map_or(usize::MAX, NonZeroUsize::get),
@@ -224,16 +208,7 @@ fn run_over_batches(args: &Args, report: Report) -> Outcome {
     let (model, model_name) = args.model.load_named(report)?;
     let mut scorer = Scorer::new(&model, &labelling, &scores, report)?;
     let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
-    let run = Run {
-        model: &model,
-        preprocess: args.pictures.apply(model.preprocess()),
-        settings: args.run.pipeline(&args.model, &model),
-        most_failures: args.run.most_failures(),
-        thumbnails: Thumbnails::None,
-        pictures: Pictures::Forgotten,
-        results: progress::Results::Elsewhere,
-        report,
-    };
+    let run = args.run.plain(&args.model, &args.pictures, &model, report);
     incoming.run(run, &settings, &args.output, &mut |item, seen| {
         let scores = scorer.score_all(item, &seen.embedding)?;
         Ok(Row {

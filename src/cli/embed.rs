@@ -17,8 +17,8 @@ use super::classify::subject;
 use super::input_flags::{InputFlags, PictureFlags};
 use super::model_flags::{ModelFlags, reason, warn_of_cut_texts};
 use super::output_flags::{self, OutputFlags, Results};
-use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
-use super::progress::{self, Expected};
+use super::pictures::{Run, Seen, Sink, Verdict};
+use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
 use super::shards::{Facts, ShardFile};
@@ -106,18 +106,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         lengths: args.texts.lengths(),
     };
     let run = Run {
-        model: &model,
-        preprocess: args.pictures.apply(model.preprocess()),
-        settings: args.run.pipeline(&args.model, &model),
-        most_failures: args.run.most_failures(),
-        thumbnails: Thumbnails::None,
-        pictures: Pictures::Forgotten,
-        results: if args.output.is_on_terminal() {
-            progress::Results::OnTerminal
-        } else {
-            progress::Results::Elsewhere
-        },
-        report,
+        results: args.output.where_to(),
+        ..args.run.plain(&args.model, &args.pictures, &model, report)
     };
     held.check(&run, |item, seen| writer.encoded(item, seen))?;
     writer.results.begin()?;
@@ -148,16 +138,7 @@ fn run_over_batches(args: &Args, report: Report) -> Outcome {
     let incoming = args.stream.source(&args.input, None)?.open(LabelColumn::Carried)?;
     let (model, model_name) = args.model.load_named(report)?;
     let settings = args.settings(&model, model_name);
-    let run = Run {
-        model: &model,
-        preprocess: args.pictures.apply(model.preprocess()),
-        settings: args.run.pipeline(&args.model, &model),
-        most_failures: args.run.most_failures(),
-        thumbnails: Thumbnails::None,
-        pictures: Pictures::Forgotten,
-        results: progress::Results::Elsewhere,
-        report,
-    };
+    let run = args.run.plain(&args.model, &args.pictures, &model, report);
     let lengths = args.texts.lengths();
     incoming.run(run, &settings, &args.output, &mut |_, seen| {
         Ok(Row {

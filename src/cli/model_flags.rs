@@ -200,17 +200,8 @@ impl ModelFlags {
 
 /// `$LONGCLIP_CPU` limits the instruction set: for comparing, and for reports of errors.
 fn cpu_level() -> longclip::Result<Option<Level>> {
-    let Ok(name) = std::env::var("LONGCLIP_CPU") else {
-        return Ok(None);
-    };
-    let level = Level::from_name(&name).ok_or_else(|| {
-        let known = Level::ALL.map(Level::name).join("`, `");
-        Error::usage(
-            format!("`LONGCLIP_CPU` is `{name}`"),
-            format!("it may be `{known}`, or be unset"),
-        )
-    })?;
-    Ok(Some(level))
+    let value = std::env::var("LONGCLIP_CPU").ok();
+    value.as_deref().map(Level::from_variable).transpose()
 }
 
 pub(super) fn parse_device(text: &str) -> Result<DeviceChoice, String> {

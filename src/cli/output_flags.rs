@@ -12,6 +12,7 @@ use longclip::{Error, Result};
 
 use super::held::HeldRun;
 use super::model_flags::reason;
+use super::progress;
 use super::report::Report;
 use super::shards::ShardFile;
 
@@ -151,8 +152,17 @@ impl OutputFlags {
     }
 
     /// Whether results go where progress would be drawn.
-    pub(super) fn is_on_terminal(&self) -> bool {
+    fn is_on_terminal(&self) -> bool {
         self.output.is_none() && io::stdout().is_terminal()
+    }
+
+    /// Where results go, as far as progress is concerned.
+    pub(super) fn where_to(&self) -> progress::Results {
+        if self.is_on_terminal() {
+            progress::Results::OnTerminal
+        } else {
+            progress::Results::Elsewhere
+        }
     }
 
     /// Refuses what the format can't hold.

@@ -6,7 +6,11 @@ use clap::ValueEnum;
 use longclip::model::LongClip;
 use longclip::pipeline::{self, Sharing};
 
+use super::input_flags::PictureFlags;
 use super::model_flags::ModelFlags;
+use super::pictures::{Pictures, Run, Thumbnails};
+use super::progress::Results;
+use super::report::Report;
 
 /// How a run over many pictures goes.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,7 +43,27 @@ impl RunFlags {
         }
     }
 
-    pub(super) fn pipeline(&self, flags: &ModelFlags, model: &LongClip) -> pipeline::Settings {
+    /// A run over pictures that are forgotten once the model saw them, and of which nothing is shown.
+    pub(super) fn plain<'a>(
+        &self,
+        flags: &ModelFlags,
+        pictures: &PictureFlags,
+        model: &'a LongClip,
+        report: Report,
+    ) -> Run<'a> {
+        Run {
+            model,
+            preprocess: pictures.apply(model.preprocess()),
+            settings: self.pipeline(flags, model),
+            most_failures: self.most_failures(),
+            thumbnails: Thumbnails::None,
+            pictures: Pictures::Forgotten,
+            results: Results::Elsewhere,
+            report,
+        }
+    }
+
+    fn pipeline(&self, flags: &ModelFlags, model: &LongClip) -> pipeline::Settings {
         let sharing = if flags.computes_on_cpu() {
             Sharing::TakeTurns
         } else {

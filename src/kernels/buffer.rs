@@ -25,13 +25,13 @@ impl Buffer {
         }
         // A mapping starts on a small page. Leave room to start on a huge one, where there will be any.
         let room = if len >= HUGE_PAGE { HUGE_PAGE } else { 0 };
-        let map = MmapMut::map_anon(len + room).expect("the system has memory left");
+        let mut map = MmapMut::map_anon(len + room).expect("the system has memory left");
         let start = if room == 0 {
             0
         } else {
             map.as_ptr().align_offset(HUGE_PAGE)
         };
-        advise_huge_pages(&map, start, len - len % HUGE_PAGE);
+        ask_for_huge_pages(&mut map[start..start + len]);
         *self = Buffer {
             map: Some(map),
             start,
@@ -69,18 +69,6 @@ impl Buffer {
     }
 }
 
-/// Whole huge pages only: a rounded-up tail would cost up to 2 MiB of memory for each buffer.
-#[cfg(target_os = "linux")]
-fn advise_huge_pages(map: &MmapMut, start: usize, len: usize) {
-    if len > 0 {
-        // A kernel without huge pages refuses the advice, and small ones serve as well.
-        let _ = map.advise_range(memmap2::Advice::HugePage, start, len);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn advise_huge_pages(_map: &MmapMut, _start: usize, _len: usize) {}
-
 /// So many zeroes, on huge pages where they are many: a decoded photo would cost a page fault every 4 KiB.
 pub(crate) fn zeroes(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
@@ -88,13 +76,15 @@ pub(crate) fn zeroes(len: usize) -> Vec<u8> {
     bytes
 }
 
+/// Whole huge pages only: a rounded-up tail would cost up to 2 MiB of memory for each buffer.
 #[cfg(target_os = "linux")]
 fn ask_for_huge_pages(bytes: &mut [u8]) {
     let start = bytes.as_mut_ptr().align_offset(HUGE_PAGE);
     let len = bytes.len().saturating_sub(start) / HUGE_PAGE * HUGE_PAGE;
     if len > 0 {
         let inside = bytes[start..].as_mut_ptr();
-        // SAFETY: the range lies inside `bytes`; the advice changes how it is mapped, not what it holds. It may be refused.
+        // SAFETY: the range lies inside `bytes`; the advice changes how it is mapped, not what it holds. A kernel without
+        // huge pages refuses it, and small ones serve as well.
         unsafe { libc::madvise(inside.cast(), len, libc::MADV_HUGEPAGE) };
     }
 }

@@ -9,6 +9,7 @@ use super::simd::Neon;
 use super::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Avx2, Avx512};
+use crate::error::{Error, Result};
 
 /// A family of kernels, from what runs everywhere to what needs most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +46,20 @@ impl Level {
     /// The level of that name.
     pub fn from_name(name: &str) -> Option<Level> {
         Level::ALL.into_iter().find(|level| level.name() == name)
+    }
+
+    /// The level that `$LONGCLIP_CPU` names, for whoever reads the environment: the highest to use.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is no such level.
+    pub fn from_variable(value: &str) -> Result<Level> {
+        Level::from_name(value).ok_or_else(|| {
+            let known = Level::ALL.map(Level::name).join("`, `");
+            Error::usage(
+                format!("`LONGCLIP_CPU` is `{value}`"),
+                format!("it may be `{known}`, or be unset"),
+            )
+        })
     }
 }
 

@@ -34,3 +34,14 @@ pub use linear::{Activation, Linear, NotFinite, Weights};
 pub use norm::LayerNorm;
 pub use similarity::StoredRows;
 pub use threads::Threads;
+
+/// Whether no value is infinite or no number. Such have every bit of the exponent; gathered with `|`, because that
+/// vectorises and a search doesn't.
+#[inline(always)]
+pub(crate) fn all_finite(values: &[f32]) -> bool {
+    const EXPONENT: u32 = f32::INFINITY.to_bits();
+    let any = values
+        .iter()
+        .fold(0, |any, value| any | u32::from(value.to_bits() & EXPONENT == EXPONENT));
+    any == 0
+}

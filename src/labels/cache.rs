@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::model::LongClip;
+use crate::weights::hex;
 
 const MAGIC: &[u8; 8] = b"LCVECS1\n";
 const ENDING: &str = "vectors";
@@ -273,10 +274,6 @@ fn check_of(key: &Key, row: &[u8]) -> [u8; 8] {
 
 fn first_bytes<const N: usize>(bytes: &[u8]) -> [u8; N] {
     std::array::from_fn(|i| bytes[i])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

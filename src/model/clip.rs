@@ -20,7 +20,7 @@ use crate::preprocess::{Pixels, Preprocess};
 use crate::text::{ContextLength, Tokenizer, Tokens};
 use crate::weights::hub::HubSettings;
 use crate::weights::names::{self, Places};
-use crate::weights::{Activation, Checkpoint, LoadOptions, Sizes};
+use crate::weights::{Activation, Checkpoint, LoadOptions, Sizes, identity};
 
 /// How to prepare a model for computing.
 #[derive(Debug, Clone, Default)]
@@ -156,7 +156,7 @@ impl LongClip {
         let mut hash = Sha256::new();
         hash.update(self.checkpoint.fingerprint());
         hash.update(&self.computed_with);
-        hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        identity(hash)
     }
 
     /// What tells these weights from others, wherever they lie and whatever they are computed on, as 32 hexadecimal
@@ -165,7 +165,7 @@ impl LongClip {
         let mut hash = Sha256::new();
         hash.update(self.checkpoint.content_digest());
         hash.update(format!("{:?}", self.activation));
-        hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        identity(hash)
     }
 
     /// A text's tokens, cut to this model's context.
@@ -173,12 +173,14 @@ impl LongClip {
         Tokenizer::clip().encode(text, self.context_length)
     }
 
-    /// Bytes that one more picture of a batch takes, roughly: its pixels, waiting and at work, and the rows of the
-    /// image tower with what a block makes of them at once (queries, keys, values, attention, norms, the MLP's inside).
+    /// Bytes that one more picture of a batch takes, roughly: its pixels, of four batches waiting as bytes and of one at
+    /// work as floats, and the rows of the image tower with what a block makes of them at once (queries, keys, values,
+    /// attention, norms, the MLP's inside).
     pub fn picture_bytes(&self) -> usize {
+        const FLOATS_OF_PIXEL: usize = 2;
         const FLOATS_OF_WIDTH: usize = 8;
         let sizes = &self.sizes;
-        let pixels = 5 * 3 * sizes.image_resolution_px * sizes.image_resolution_px;
+        let pixels = FLOATS_OF_PIXEL * 3 * sizes.image_resolution_px * sizes.image_resolution_px;
         let rows = sizes.image_tokens() * (FLOATS_OF_WIDTH * sizes.vision_width + sizes.vision_mlp_dim);
         (pixels + rows) * size_of::<f32>()
     }

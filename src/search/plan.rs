@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::rows::{Picture, size_and_mtime};
 use crate::input::{Content, Item};
+use crate::weights::hex;
 
 /// Where an embedding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,7 +179,7 @@ fn about(item: &Item) -> Picture {
         }
         Content::Bytes(bytes) => Picture {
             size: Some(bytes.len() as u64),
-            sha256: Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()),
+            sha256: Some(hex(&Sha256::digest(bytes))),
             ..nothing
         },
         _ => nothing,

@@ -20,6 +20,7 @@ use super::sizes::{Shapes, Sizes};
 use super::stored::{FileFormat, TensorFile};
 use super::{combine, problems, safetensors, torch};
 use crate::error::{Error, Result};
+use crate::kernels::all_finite;
 use crate::nano;
 
 /// What to do with tensors that a CLIP doesn't have.
@@ -340,12 +341,7 @@ impl Checkpoint {
 
 /// What is wrong with values that are not all finite.
 fn not_finite(name: &str, values: &[f32]) -> Option<String> {
-    // Infinities and NaNs have every bit of the exponent. Gathered with `|`, because that vectorises and a search doesn't.
-    const EXPONENT: u32 = f32::INFINITY.to_bits();
-    let any = values
-        .iter()
-        .fold(0, |any, value| any | u32::from(value.to_bits() & EXPONENT == EXPONENT));
-    if any == 0 {
+    if all_finite(values) {
         return None;
     }
     let place = values.iter().position(|value| !value.is_finite())?;

@@ -48,6 +48,16 @@ impl Checkpoint {
     }
 }
 
+/// The first half of a hash, as 32 hexadecimal digits: what people and file names tell things apart by.
+pub fn identity(hash: Sha256) -> String {
+    hex(&hash.finalize()[..16])
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn add(hash: &mut Sha256, bytes: &[u8]) {
     hash.update((bytes.len() as u64).to_le_bytes());
     hash.update(bytes);

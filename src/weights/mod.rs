@@ -31,6 +31,8 @@ pub use self::architecture::Architecture;
 pub use self::checkpoint::{Checkpoint, FIXED_ROWS, LoadOptions, Rounding, Surplus};
 pub use self::config::Activation;
 pub use self::export::{ExportLayout, config_of, export};
+pub(crate) use self::fingerprint::hex;
+pub use self::fingerprint::identity;
 #[cfg(feature = "parquet")]
 pub(crate) use self::map::map;
 pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};

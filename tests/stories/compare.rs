@@ -30,19 +30,17 @@ fn told(desk: &Desk, more: &[&str]) -> Value {
 #[test]
 fn each_model_is_measured_as_it_is_alone_and_differences_come_with_an_interval() {
     let desk = with_classes();
-    let both = told(
-        &desk,
-        &[
-            "--compare-dtype",
-            "int8",
-            "--resamples",
-            "300",
-            "--seed",
-            "5",
-            "--embeddings",
-            "kept",
-        ],
-    );
+    let compare = [
+        "--compare-dtype",
+        "int8",
+        "--resamples",
+        "300",
+        "--seed",
+        "5",
+        "--embeddings",
+        "kept",
+    ];
+    let both = told(&desk, &compare);
     let alone = told(&desk, &["--dtype", "int8"]);
     let compared = &both["compare"];
     for key in ["acc1", "mean_per_class_recall"] {
@@ -57,19 +55,7 @@ fn each_model_is_measured_as_it_is_alone_and_differences_come_with_an_interval()
     );
     assert_eq!((&compared["n_resamples"], &compared["seed"]), (&json!(300), &json!(5)));
     assert!(desk.path("kept").is_file() && desk.path("kept.compared").is_file());
-    let again = told(
-        &desk,
-        &[
-            "--compare-dtype",
-            "int8",
-            "--resamples",
-            "300",
-            "--seed",
-            "5",
-            "--embeddings",
-            "kept",
-        ],
-    );
+    let again = told(&desk, &compare);
     assert_eq!(again["compare"], both["compare"], "from what is kept");
 }
 

@@ -95,6 +95,16 @@ impl Desk {
         child.wait_with_output().unwrap()
     }
 
+    /// Runs a line in a shell that finds the program and, of the machine's own settings, nothing but its other programs.
+    pub(crate) fn shell(&self, script: &str) -> Output {
+        let program = Path::new(env!("CARGO_BIN_EXE_longclip"));
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.parent().unwrap().display());
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(self.dir.path());
+        command.env_clear().env("HOME", self.dir.path()).env("PATH", path);
+        command.output().unwrap()
+    }
+
     /// What a person sees of a run: exit code, stdout and stderr.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);

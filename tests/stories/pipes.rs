@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -39,16 +39,6 @@ fn a_folder_with_one_broken_file_gives_all_the_others() {
     ");
 }
 
-/// Runs a line in a shell that finds the program and, of the machine's own settings, nothing but its other programs.
-fn shell(desk: &Desk, script: &str) -> Output {
-    let program = Path::new(env!("CARGO_BIN_EXE_longclip"));
-    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.parent().unwrap().display());
-    let mut command = Command::new("sh");
-    command.args(["-c", script]).current_dir(desk.path("."));
-    command.env_clear().env("HOME", desk.path(".")).env("PATH", path);
-    command.output().unwrap()
-}
-
 #[test]
 fn the_readmes_pipeline_works_as_it_is_written() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
@@ -62,11 +52,11 @@ fn the_readmes_pipeline_works_as_it_is_written() {
     );
     let name = "with space\nand line.jpg";
     let desk = Desk::with_pictures().file(name, fs::read(repository().join("img/cat.jpg")).unwrap());
-    if !shell(&desk, "jq --version").status.success() {
+    if !desk.shell("jq --version").status.success() {
         println!("skipped: there is no jq here");
         return;
     }
-    let output = shell(&desk, line);
+    let output = desk.shell(line);
     assert_eq!(
         output.status.code(),
         Some(0),
@@ -112,7 +102,7 @@ fn a_reader_that_has_seen_enough_hears_no_complaint() {
         };
         let script =
             format!("{{ longclip {command} {labels} --model small.safetensors {more}; echo $? > code; }} | head -1");
-        let output = shell(&desk, &script);
+        let output = desk.shell(&script);
         assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{command}");
         assert_eq!(
             output.stdout.iter().filter(|&&byte| byte == b'\n').count(),

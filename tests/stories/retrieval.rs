@@ -175,6 +175,16 @@ fn a_longer_cut_reads_more_and_more_sentences_are_told_from_fewer() {
     );
 }
 
+/// Measures `pairs.ndjson` with the small model.
+const RUN: [&str; 6] = [
+    "eval",
+    "retrieval",
+    "--data",
+    "pairs.ndjson",
+    "--model",
+    "small.safetensors",
+];
+
 #[test]
 fn damaged_data_is_refused_with_its_places_and_left_out_on_demand() {
     let lines = [
@@ -186,22 +196,14 @@ fn damaged_data_is_refused_with_its_places_and_left_out_on_demand() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file("pairs.ndjson", lines.join("\n"));
-    let run = [
-        "eval",
-        "retrieval",
-        "--data",
-        "pairs.ndjson",
-        "--model",
-        "small.safetensors",
-    ];
-    assert_snapshot!(desk.run(&run), @r#"
+    assert_snapshot!(desk.run(&RUN), @r#"
     exit code 2
     --- stdout
     --- stderr
     error: `pairs.ndjson` has 2 things that can't be used: line 4: it is no JSON object: EOF while parsing a string at column 27; line 3: there is no picture `gone.jpg`
     hint: mend the data, name the pictures' folder by `--images`, or leave them out and have them counted by `--skip-unusable`
     "#);
-    assert_snapshot!(desk.run(&[&run[..], &["--skip-unusable"]].concat()), @r#"
+    assert_snapshot!(desk.run(&[&RUN[..], &["--skip-unusable"]].concat()), @r#"
     exit code 1
     --- stdout
     small.safetensors in f32, on pairs.ndjson
@@ -230,15 +232,7 @@ fn a_picture_that_cant_be_decoded_is_no_smaller_benchmark_in_silence() {
         .and_small_model()
         .file("pairs.ndjson", lines.join("\n"))
         .file("broken.jpg", b"\xff\xd8\xff\xe0 and no more");
-    let run = [
-        "eval",
-        "retrieval",
-        "--data",
-        "pairs.ndjson",
-        "--model",
-        "small.safetensors",
-    ];
-    assert_snapshot!(desk.run(&run), @r#"
+    assert_snapshot!(desk.run(&RUN), @r#"
     exit code 2
     --- stdout
     --- stderr
@@ -248,7 +242,7 @@ fn a_picture_that_cant_be_decoded_is_no_smaller_benchmark_in_silence() {
     error: 1 of 3 pictures could not be read
     hint: look at the errors above; to leave such pictures out and have them counted, say `--skip-unusable`
     "#);
-    let output = desk.output(&[&run[..], &["--skip-unusable", "--format", "json"]].concat());
+    let output = desk.output(&[&RUN[..], &["--skip-unusable", "--format", "json"]].concat());
     assert_eq!(output.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(

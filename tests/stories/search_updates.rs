@@ -19,12 +19,7 @@ fn an_updated_index_is_the_one_that_a_build_from_nothing_makes_and_reads_only_wh
     let written = fs::metadata(&spoiled).unwrap().modified().unwrap();
     let length = fs::metadata(&spoiled).unwrap().len() as usize;
     fs::write(&spoiled, vec![b'x'; length]).unwrap();
-    File::options()
-        .write(true)
-        .open(&spoiled)
-        .unwrap()
-        .set_modified(written)
-        .unwrap();
+    set_time(&desk, "many/00003.ppm", written);
     // One changed, two added (one of them first), two gone, and the broken one mended.
     fs::write(desk.path("many/00010.ppm"), ppm(500)).unwrap();
     later(&desk, "many/00010.ppm");
@@ -52,12 +47,7 @@ fn an_updated_index_is_the_one_that_a_build_from_nothing_makes_and_reads_only_wh
     assert!(index(&desk) == updated, "nothing changed");
     // Mended, with the time it had, so that a fresh build sees the same files.
     fs::write(&spoiled, ppm(3)).unwrap();
-    File::options()
-        .write(true)
-        .open(&spoiled)
-        .unwrap()
-        .set_modified(written)
-        .unwrap();
+    set_time(&desk, "many/00003.ppm", written);
     fs::remove_file(desk.path("i.parquet")).unwrap();
     assert_eq!(build(&desk), Some(0));
     assert!(index(&desk) == updated, "an updated index differs from a fresh one");
@@ -65,8 +55,12 @@ fn an_updated_index_is_the_one_that_a_build_from_nothing_makes_and_reads_only_wh
 
 /// A file's time of change goes on by a second: the clock of a file system may be coarse.
 fn later(desk: &Desk, name: &str) {
+    set_time(desk, name, SystemTime::now() + Duration::from_secs(1));
+}
+
+fn set_time(desk: &Desk, name: &str, time: SystemTime) {
     let file = File::options().write(true).open(desk.path(name)).unwrap();
-    file.set_modified(SystemTime::now() + Duration::from_secs(1)).unwrap();
+    file.set_modified(time).unwrap();
 }
 
 /// Runs a build and kills it: every other time as its journal grows, else after some milliseconds. False where it ended

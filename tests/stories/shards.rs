@@ -447,16 +447,6 @@ fn a_shard_without_pictures_is_a_file_without_rows() {
     assert!(desk.path("out/_SUCCESS").exists());
 }
 
-/// Runs a line in a shell that finds the program.
-fn shell(desk: &Desk, script: &str) -> Output {
-    let program = Path::new(env!("CARGO_BIN_EXE_longclip"));
-    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.parent().unwrap().display());
-    let mut command = Command::new("sh");
-    command.args(["-c", script]).current_dir(desk.path("."));
-    command.env_clear().env("HOME", desk.path(".")).env("PATH", path);
-    command.output().unwrap()
-}
-
 #[test]
 fn what_the_documents_tell_schedulers_is_a_shard() {
     let page = fs::read_to_string(repository().join("docs/scale.md")).unwrap();
@@ -473,7 +463,7 @@ fn what_the_documents_tell_schedulers_is_a_shard() {
             "{variables}\nlongclip classify many --shard \"{shard} --output out/ --format ndjson -q \\
              --label cat --label dog --model small.safetensors && ls out && rm -r out"
         );
-        let output = shell(&desk, &script);
+        let output = desk.shell(&script);
         let listed = String::from_utf8(output.stdout).unwrap();
         let expected = match (shard.contains("MIN"), shard.contains("JOB")) {
             (true, _) => "part-00002-of-00004.ndjson",
@@ -491,15 +481,15 @@ fn what_the_documents_tell_schedulers_is_a_shard() {
 #[test]
 fn gnu_parallel_runs_shards() {
     let desk = with_many(20);
-    if !shell(&desk, "parallel --version").status.success() {
+    if !desk.shell("parallel --version").status.success() {
         println!("skipped: there is no GNU parallel here");
         return;
     }
     let script = "seq 0 4 | parallel -j 2 longclip classify many --shard {}/5 --output out/ --format ndjson \
                   --threads 1 -q --label cat --label dog --model small.safetensors";
-    let output = shell(&desk, script);
+    let output = desk.shell(script);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(names_in(&desk.path("out")).len(), 7);
-    let n_rows = shell(&desk, "cat out/part-*.ndjson | wc -l");
+    let n_rows = desk.shell("cat out/part-*.ndjson | wc -l");
     assert_eq!(String::from_utf8(n_rows.stdout).unwrap().trim(), "20");
 }

@@ -11,8 +11,8 @@ use longclip::output::Progress;
 
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::ModelFlags;
-use crate::cli::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
-use crate::cli::progress::{Expected, Results};
+use crate::cli::pictures::{Seen, Sink, Verdict};
+use crate::cli::progress::Expected;
 use crate::cli::report::{Exit, Report};
 use crate::cli::run_flags::RunFlags;
 use crate::cli::tally::Ended;
@@ -81,16 +81,7 @@ impl EncodeFlags {
                 exit: Exit::Done,
             });
         }
-        let run = Run {
-            model: loaded.model,
-            preprocess: self.pictures.apply(loaded.model.preprocess()),
-            settings: self.run.pipeline(loaded.flags, loaded.model),
-            most_failures: self.run.most_failures(),
-            thumbnails: Thumbnails::None,
-            pictures: Pictures::Forgotten,
-            results: Results::Elsewhere,
-            report,
-        };
+        let run = self.run.plain(loaded.flags, &self.pictures, loaded.model, report);
         let held = Progress {
             n_records: n_held as u64,
             ..Progress::default()

@@ -7,7 +7,10 @@ mod retrieval;
 mod texts;
 mod zeroshot;
 
+use std::io::{self, Write};
+
 use clap::{Subcommand, ValueEnum};
+use serde_json::Value;
 
 use super::Outcome;
 use super::report::Report;
@@ -36,6 +39,17 @@ enum Format {
     Table,
     /// For programs, with the keys of CLIP_benchmark
     Json,
+}
+
+impl Format {
+    /// Prints what a table or JSON says.
+    fn print(self, table: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> io::Result<()> {
+        let text = match self {
+            Format::Table => table(),
+            Format::Json => serde_json::to_string_pretty(&json()).map_err(io::Error::other)? + "\n",
+        };
+        io::stdout().write_all(text.as_bytes())
+    }
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {

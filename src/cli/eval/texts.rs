@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use longclip::eval::{Embeddings, Origin};
 use longclip::model::{self, LongClip, TextEmbeddings};
 use longclip::pipeline::Stop;
+use longclip::weights::identity;
 use sha2::{Digest, Sha256};
 
 use super::encode::Loaded;
@@ -100,5 +101,5 @@ impl<'a> Texts<'a> {
 fn key(ids: &[u32]) -> String {
     let mut hash = Sha256::new();
     ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
-    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    identity(hash)
 }

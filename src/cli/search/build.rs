@@ -11,8 +11,8 @@ use super::model;
 use crate::cli::Outcome;
 use crate::cli::input_flags::{InputFlags, PictureFlags};
 use crate::cli::model_flags::ModelFlags;
-use crate::cli::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
-use crate::cli::progress::{self, Expected};
+use crate::cli::pictures::{Seen, Sink, Verdict};
+use crate::cli::progress::Expected;
 use crate::cli::report::Report;
 use crate::cli::run_flags::RunFlags;
 use crate::cli::tally::Ended;
@@ -62,16 +62,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         ));
     }
     let items = update.only_new(inputs.items());
-    let run = Run {
-        model: &model,
-        preprocess: args.pictures.apply(model.preprocess()),
-        settings: args.run.pipeline(&args.model, &model),
-        most_failures: args.run.most_failures(),
-        thumbnails: Thumbnails::None,
-        pictures: Pictures::Forgotten,
-        results: progress::Results::Elsewhere,
-        report,
-    };
+    let run = args.run.plain(&args.model, &args.pictures, &model, report);
     let mut builder = Builder { update };
     let (ended, tally) = run.through(Expected::Of(&inputs), items, Progress::default(), &mut builder)?;
     if tally.n_all() > 0 {

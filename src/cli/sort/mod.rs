@@ -17,7 +17,7 @@ use super::input_flags::{InputFlags, PictureFlags};
 use super::label_flags::LabelFlags;
 use super::labelling::Grouping;
 use super::model_flags::ModelFlags;
-use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
+use super::pictures::{Run, Seen, Sink, Verdict};
 use super::progress::{self, Expected};
 use super::report::Report;
 use super::run_flags::RunFlags;
@@ -115,14 +115,8 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
         out: io::stdout(),
     };
     let run = Run {
-        model: &model,
-        preprocess: args.pictures.apply(model.preprocess()),
-        settings: args.run.pipeline(&args.model, &model),
-        most_failures: args.run.most_failures(),
-        thumbnails: Thumbnails::None,
-        pictures: Pictures::Forgotten,
         results: progress::Results::OnTerminal,
-        report,
+        ..args.run.plain(&args.model, &args.pictures, &model, report)
     };
     let (_, exit) = run.over(Expected::Of(&inputs), inputs.items(), Progress::default(), &mut sorter)?;
     Ok(exit)

@@ -6,6 +6,7 @@
 use super::Linear;
 use super::tile::{LINE_STEPS, PANEL, STEP};
 use crate::kernels::activations::{Precision, encode, encode_plain, scale_plain};
+use crate::kernels::all_finite;
 use crate::kernels::buffer::{LINE, Shared};
 use crate::kernels::simd::{Kernel, Simd, Vector};
 use crate::kernels::threads::{Threads, share};
@@ -82,16 +83,6 @@ pub(super) fn pack(linear: &mut Linear, weights: Weights<'_>, threads: &Threads)
     }
 }
 
-/// Asked row by row, on the way through the first cache. Infinities and NaNs have every bit of the exponent; gathered
-/// with `|`, because that vectorises and a search doesn't.
-#[inline(always)]
-fn all_finite(row: &[f32]) -> bool {
-    const EXPONENT: u32 = f32::INFINITY.to_bits();
-    row.iter()
-        .fold(0, |any, value| any | u32::from(value.to_bits() & EXPONENT == EXPONENT))
-        == 0
-}
-
 /// One worker's part.
 struct Pack<'a> {
     weights: Weights<'a>,
@@ -120,6 +111,7 @@ impl Pack<'_> {
                 return;
             }
             let row = self.weights.row(output * n_in..(output + 1) * n_in, &mut room);
+            // On its way through the first cache.
             if !all_finite(row) {
                 self.found_not_finite.store(true, Ordering::Relaxed);
             }

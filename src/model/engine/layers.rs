@@ -56,28 +56,33 @@ impl CpuLinear {
     /// A layer stored `(n_out, n_in)`, or of more axes that flatten to it.
     pub(super) fn new(checkpoint: &Checkpoint, names: &LinearNames<'_>, precision: Precision) -> Self {
         let shape = checkpoint.shape(names.weight);
+        let outputs = names.outputs.clone().unwrap_or(0..shape[0]);
+        let n_in = shape[1..].iter().product();
         CpuLinear {
-            weight: names.weight.to_owned(),
             bias: names.bias.map(str::to_owned),
-            outputs: names.outputs.clone().unwrap_or(0..shape[0]),
-            n_in: shape[1..].iter().product(),
-            precision,
-            stored: Stored::OutputsFirst,
-            was_used: AtomicBool::new(false),
-            kept: OnceLock::new(),
+            ..CpuLinear::without_bias(names.weight, (outputs, n_in), precision, Stored::OutputsFirst)
         }
     }
 
     /// A layer without bias, stored `(n_in, n_out)`.
     pub(super) fn projection(checkpoint: &Checkpoint, name: &str, precision: Precision) -> Self {
         let shape = checkpoint.shape(name);
+        CpuLinear::without_bias(name, (0..shape[1], shape[0]), precision, Stored::InputsFirst)
+    }
+
+    fn without_bias(
+        weight: &str,
+        (outputs, n_in): (Range<usize>, usize),
+        precision: Precision,
+        stored: Stored,
+    ) -> Self {
         CpuLinear {
-            weight: name.to_owned(),
+            weight: weight.to_owned(),
             bias: None,
-            outputs: 0..shape[1],
-            n_in: shape[0],
+            outputs,
+            n_in,
             precision,
-            stored: Stored::InputsFirst,
+            stored,
             was_used: AtomicBool::new(false),
             kept: OnceLock::new(),
         }

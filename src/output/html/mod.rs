@@ -59,7 +59,7 @@ impl Format for Html {
         write!(
             out,
             include_str!("head.html"),
-            style = include_str!("page.css"),
+            top = top("longclip: pictures and labels", include_str!("page.css"), Scripts::Own),
             model = escaped(&self.model),
             version = env!("CARGO_PKG_VERSION"),
             word = self.word,
@@ -139,6 +139,26 @@ fn label_bar(labelled: &Labelled, hidden: &str) -> String {
         (None, None) => String::new(),
     };
     bar(&labelled.label, labelled.score(), &shown, hidden)
+}
+
+/// Whether a page may run the script that stands in it. None runs another.
+enum Scripts {
+    None,
+    Own,
+}
+
+/// What every page begins with, to where its body does; `title` is text.
+fn top(title: &str, style: &str, scripts: Scripts) -> String {
+    format!(
+        include_str!("top.html"),
+        version = env!("CARGO_PKG_VERSION"),
+        scripts = match scripts {
+            Scripts::None => "",
+            Scripts::Own => "; script-src 'unsafe-inline'",
+        },
+        title = escaped(title),
+        style = style,
+    )
 }
 
 fn percent(probability: f64) -> String {

@@ -1,6 +1,6 @@
 //! What `eval retrieval` prints: tables for people, or json with the keys that CLIP_benchmark's files have.
 
-use std::io::{self, Write};
+use std::io;
 
 use longclip::eval::interval::Estimate;
 use longclip::eval::retrieval::{AtLength, Pairs, Recall, TIES, Way};
@@ -30,11 +30,7 @@ pub(super) struct Told<'a> {
 
 impl Told<'_> {
     pub(super) fn print(&self, format: Format) -> io::Result<()> {
-        let text = match format {
-            Format::Table => self.table(),
-            Format::Json => serde_json::to_string_pretty(&self.json()).map_err(io::Error::other)? + "\n",
-        };
-        io::stdout().write_all(text.as_bytes())
+        format.print(|| self.table(), || self.json())
     }
 
     fn table(&self) -> String {

@@ -1,6 +1,6 @@
 //! What `eval zeroshot` prints: a table for people, or json with the keys that CLIP_benchmark's files have.
 
-use std::io::{self, Write};
+use std::io;
 
 use longclip::eval::interval::Estimate;
 use longclip::eval::zeroshot::{Confusion, Measures, N_BINS, N_RESAMPLES};
@@ -31,11 +31,7 @@ pub(super) struct Told<'a> {
 
 impl Told<'_> {
     pub(super) fn print(&self, format: Format) -> io::Result<()> {
-        let text = match format {
-            Format::Table => self.table(),
-            Format::Json => serde_json::to_string_pretty(&self.json()).map_err(io::Error::other)? + "\n",
-        };
-        io::stdout().write_all(text.as_bytes())
+        format.print(|| self.table(), || self.json())
     }
 
     /// Which model, on what.

@@ -6,7 +6,7 @@
 pub(crate) mod chart;
 mod matrix;
 
-use super::{escaped, image};
+use super::{Scripts, escaped, image, top};
 
 pub use self::chart::{Chart, Curve, Stroke};
 pub use self::matrix::Matrix;
@@ -114,9 +114,7 @@ impl ReportPage {
     pub fn finish(self) -> String {
         format!(
             include_str!("page.html"),
-            version = env!("CARGO_PKG_VERSION"),
-            title = escaped(&self.title),
-            style = include_str!("page.css"),
+            top = top(&self.title, include_str!("page.css"), Scripts::None),
             body = self.body,
         )
     }
