@@ -18,6 +18,7 @@ from .model import load
 class Batches:
     """A model, and labels where there are any, for any number of batches.
 
+    `model` has to be named: by itself each worker would take what lies on its machine. A path is one that all of them can reach.
     Without `labels` the results are `embedding` and `error`, with them `label`, `scores`, `embedding` if `embeddings`, and `error`.
     `image` is the column of encoded pictures; `keep_image` gives it back. `options` are those of `Classifier`, for example
     `templates` or `score`.
@@ -27,7 +28,7 @@ class Batches:
         self,
         labels: Labels | None = None,
         *,
-        model: str = "nano",
+        model: str,
         dtype: str = "f32",
         threads: int | None = None,
         image: str = "image",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from types import SimpleNamespace
 from typing import Any
@@ -85,9 +86,9 @@ class Model:
     """A Long-CLIP. It travels between processes by its name, and is loaded again where it arrives."""
 
     def __init__(self, request: ModelRequest) -> None:
-        self._request = request
         self.native = _native.Model(request)
         self.name = self.native.name
+        self._request: ModelRequest = {**request, "name": _anywhere(self.name)}
         self.dtype = self.native.dtype
         self.embed_dim = self.native.embed_dim
         self.context_length = self.native.context_length
@@ -177,6 +178,11 @@ class Model:
     def to(self, *_: Any, **__: Any) -> Model:
         """Itself: `load(device=...)` chooses where to compute. Tensors of any device are taken, and given back there."""
         return self
+
+
+def _anywhere(name: str) -> str:
+    """The name as a process in another folder understands it."""
+    return os.path.abspath(name) if os.path.exists(name) else name
 
 
 def _normalised(image: Any) -> npt.NDArray[Any] | None:

@@ -1,7 +1,8 @@
 """Ray Data: pictures through actors, a model each.
 
-    pictures.map_batches(longclip.ray.Classify, fn_constructor_kwargs={"labels": ["a cat", "a dog"], "image": "bytes"},
-                         batch_format="pyarrow", batch_size=64, num_cpus=4, concurrency=8)
+    pictures.map_batches(longclip.ray.Classify, fn_constructor_kwargs={"labels": ["a cat", "a dog"], "model": "longclip-b"},
+                         batch_format="pyarrow", batch_size=64, num_cpus=4,
+                         compute=ray.data.ActorPoolStrategy(size=8))
 
 `docs/scale.md` has whole programs. An actor that dies is started again by Ray, and its batches are done again.
 """

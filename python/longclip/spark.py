@@ -1,6 +1,6 @@
 """Spark: pictures through Python workers, a model each, which stay from task to task.
 
-    classify = longclip.spark.Classify(["a cat", "a dog"], image="content")
+    classify = longclip.spark.Classify(["a cat", "a dog"], model="longclip-b", image="content")
     labelled = pictures.mapInArrow(classify, classify.schema(pictures))
 
 `docs/scale.md` has whole programs. A worker that dies fails its task, and Spark does the task again.
@@ -26,22 +26,20 @@ from .classifier import Labels
 class Classify:
     """For `mapInArrow`: gives batches back with `label`, `scores` and `error`; `options` are those of `longclip.batches.Batches`."""
 
-    def __init__(self, labels: Labels | None, **options: Any) -> None:
-        self._labels, self._options = labels, options
+    def __init__(self, labels: Labels | None, *, model: str, **options: Any) -> None:
+        self._labels, self._options = labels, {"model": model, **options}
 
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         task = TaskContext.get()
-        work = self._batches(task.cpus() if task is not None else None)
+        work = _kept(pickle.dumps((self._labels, {"threads": task.cpus() if task else None, **self._options})))
         for batch in batches:
             yield from _in_sparks_types(work(pa.Table.from_batches([batch]))).to_batches()
 
     def schema(self, frame: DataFrame) -> StructType:
-        """The columns of the result: `mapInArrow`'s second argument. Loads the model here, to ask it for them."""
-        empty = to_arrow_schema(frame.schema).empty_table()
-        return from_arrow_schema(_in_sparks_types(self._batches(None)(empty)).schema)
-
-    def _batches(self, threads: int | None) -> Batches:
-        return _kept(pickle.dumps((self._labels, {"threads": threads, **self._options})))
+        """The columns of the result: `mapInArrow`'s second argument. They are the same for any model, so that of the smallest is asked."""
+        smallest = Batches(self._labels, **{**self._options, "model": "nano", "dtype": "f32"})
+        schema = smallest.schema(to_arrow_schema(frame.schema))
+        return from_arrow_schema(_in_sparks_types(schema.empty_table()).schema)
 
 
 class Embed(Classify):

@@ -1,22 +1,17 @@
 //! Labels that are encoded once, and pictures that are held against them: records as the command line writes them.
 
-use std::path::PathBuf;
-
 use longclip::input::Name;
-use longclip::labels::files::read_labels;
-use longclip::labels::{
-    Combine, Label, LabelList, LabelSet, LongText, PromptEncoder, PublishedTemplates, Recipe, Template, neutral_prompts,
-};
-use longclip::model::{MeasuredTexts, TextEmbeddings};
+use longclip::labels::LabelSet;
 use longclip::output::arrow::Row;
 use longclip::output::{self, Outcome, Record, Subject, Task, Vectors};
-use longclip::score::{Neutral, Scores, Scoring, Temperature};
-use longclip::{Error, Grouping, LongClip, NONE_OF_THESE, Result, in_order, labelled};
+use longclip::score::{Scores, Scoring};
+use longclip::{Error, Grouping, NONE_OF_THESE, Result, in_order, labelled};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
 use crate::errors::{Halt, unlocked};
+use crate::labelling::{Request, unknown};
 use crate::model::Model;
 use crate::picture::Picture;
 use crate::run::{self, Pictures};
@@ -32,20 +27,6 @@ pub(crate) struct Classifier {
     answers: Vec<String>,
 }
 
-/// Labels and scores as they are asked for.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-struct Request {
-    /// Names, each with its prompts; none where a file has them.
-    labels: Vec<(String, Vec<String>)>,
-    labels_file: Option<PathBuf>,
-    templates: Vec<String>,
-    long_text: String,
-    score: String,
-    temperature: Option<f64>,
-    reject: Option<f64>,
-}
-
 /// What a run writes.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -55,9 +36,6 @@ struct Output {
     embeddings: bool,
     on_error: String,
 }
-
-/// Groups of a table's labels are read and not used: `classify` has no sums by group here.
-const GROUP_COLUMN: &str = "group";
 
 /// What a stream is given.
 #[derive(FromPyObject)]
@@ -73,119 +51,12 @@ enum OnError {
     Skip,
 }
 
-impl Request {
-    fn list(&self) -> Result<LabelList> {
-        let mut list = LabelList::default();
-        let group = None;
-        let given = self.labels.iter().cloned();
-        list.extend(given.map(|(name, prompts)| Label {
-            name,
-            prompts,
-            group: group.clone(),
-        }))?;
-        if let Some(file) = &self.labels_file {
-            list.extend(read_labels(file, GROUP_COLUMN)?)?;
-        }
-        Ok(list)
-    }
-
-    fn templates(&self) -> Result<Vec<Template>> {
-        let mut templates = Vec::new();
-        for text in &self.templates {
-            match text.as_str() {
-                "imagenet80" => templates.extend(PublishedTemplates::ImageNet80.templates()),
-                "imagenet7" => templates.extend(PublishedTemplates::ImageNet7.templates()),
-                own => templates.push(Template::new(own)?),
-            }
-        }
-        Ok(templates)
-    }
-
-    fn long_text(&self) -> Result<LongText> {
-        match self.long_text.as_str() {
-            "truncate" => Ok(LongText::Truncate),
-            "error" => Ok(LongText::Refuse),
-            "chunk" => Ok(LongText::Chunk),
-            other => Err(unknown("long_text", other, "`truncate`, `error` or `chunk`")),
-        }
-    }
-
-    fn scoring(&self, model: &LongClip, labels: &LabelSet, encoder: &mut PromptEncoder<'_>) -> Result<Scoring> {
-        let scale = model.logit_scale();
-        let scoring = match (self.score.as_str(), self.reject) {
-            ("softmax", None) => Scoring::softmax(scale),
-            ("softmax", Some(margin)) => Scoring::softmax_or_none(scale, neutral(encoder)?, margin),
-            (_, Some(_)) => {
-                return Err(Error::usage(
-                    "`reject` is for the score `softmax`",
-                    "leave out `score`, or leave out `reject`",
-                ));
-            }
-            ("independent", None) => Scoring::independent(scale, neutral(encoder)?),
-            ("cosine", None) if self.temperature.is_some() => {
-                return Err(Error::usage(
-                    "`temperature` changes nothing: the score `cosine` has no logits to divide",
-                    "leave it out, or choose another score",
-                ));
-            }
-            ("cosine", None) => Scoring::cosine(scale),
-            ("raw-dot", None) => match labels.averaged() {
-                Some(label) => {
-                    return Err(Error::usage(
-                        format!("the score `raw-dot` compares features as they are, and that of `{label}` is a mean"),
-                        "give a prompt a label, or use another score",
-                    ));
-                }
-                None => Scoring::raw_dot(scale),
-            },
-            (other, None) => {
-                return Err(unknown(
-                    "score",
-                    other,
-                    "`softmax`, `independent`, `cosine` or `raw-dot`",
-                ));
-            }
-        };
-        let Some(value) = self.temperature else {
-            return Ok(scoring);
-        };
-        let temperature = Temperature::new(value).ok_or_else(|| {
-            Error::usage(
-                format!("a temperature of {value}"),
-                "give a number above 0: above 1 probabilities are flatter, below 1 sharper",
-            )
-        })?;
-        Ok(scoring.temperature(temperature))
-    }
-}
-
-fn neutral(encoder: &mut PromptEncoder<'_>) -> Result<Neutral> {
-    let rows = encoder.encode(&neutral_prompts())?;
-    Ok(Neutral::new(MeasuredTexts::new(TextEmbeddings(rows))).expect("there are built-in neutral prompts"))
-}
-
-fn unknown(argument: &str, value: &str, known: &str) -> Error {
-    Error::usage(format!("`{argument}` is `{value}`"), format!("it may be {known}"))
-}
-
 #[pymethods]
 impl Classifier {
     #[new]
     fn new(py: Python<'_>, model: Py<Model>, request: Request) -> PyResult<Self> {
         let held = model.get();
-        let (labels, scoring) = unlocked(py, || {
-            held.loaded()?.with(|clip| {
-                let templates = request.templates()?;
-                let recipe = Recipe {
-                    templates: &templates,
-                    combine: Combine::Mean,
-                };
-                let mut encoder = PromptEncoder::new(clip).long_text(request.long_text()?);
-                let labels = LabelSet::encode(&request.list()?, &recipe, &mut encoder)?;
-                let scoring = request.scoring(clip, &labels, &mut encoder)?;
-                Ok::<_, Error>((labels, scoring))
-            })
-        })?;
+        let (labels, scoring) = unlocked(py, || held.loaded()?.with(|clip| request.encode(clip)))?;
         let none = request.reject.map(|_| NONE_OF_THESE.to_owned());
         Ok(Classifier {
             answers: labels.labels().iter().cloned().chain(none).collect(),

@@ -7,6 +7,8 @@
 mod classifier;
 mod environment;
 mod errors;
+mod labelling;
+mod loaded;
 mod model;
 mod numbers;
 mod picture;

@@ -1,25 +1,18 @@
-//! A model as Python holds it: found by name, loaded, and loaded again in a process that was forked from its own.
+//! A model as Python holds it: what it is, and embeddings of pixels, pictures, token ids and Arrow streams.
 
-use std::mem;
-use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use longclip::kernels::physical_cores;
-use longclip::model::{self, DeviceChoice, Embeddings, LongClip, LongClipOptions, NumberType};
+use longclip::Result;
+use longclip::model::{self, DeviceChoice, Embeddings, LongClip};
 use longclip::output::arrow::Row;
 use longclip::output::{Bars, Fields, Layout, Settings, Task};
 use longclip::preprocess::Pixels;
-use longclip::weights::hub::Progress;
-use longclip::weights::names::{self, ModelSource};
-use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
-use longclip::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes};
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::environment;
 use crate::errors::{Halt, unlocked};
+use crate::loaded::{Loaded, Recipe, Request};
 use crate::numbers::{floats, to_floats, to_ids};
 use crate::picture::Picture;
 use crate::run::{self, Pictures};
@@ -37,35 +30,6 @@ pub(crate) struct Model {
     notice: Option<String>,
 }
 
-/// All that it takes to load the model again.
-#[derive(Clone)]
-struct Recipe {
-    source: ModelSource,
-    load: LoadOptions,
-    options: LongClipOptions,
-}
-
-/// The model in one process. Its threads are not in a process that was forked from this one.
-pub(crate) struct Loaded {
-    process: u32,
-    /// Taken only when it is dropped.
-    parts: Option<(LongClip, ThreadPool)>,
-}
-
-/// How a model is asked for.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-struct Request {
-    name: Option<String>,
-    device: String,
-    dtype: String,
-    threads: Option<usize>,
-    activation: Option<String>,
-    stretch: bool,
-    upstream_rounding: bool,
-    ignore_surplus: bool,
-}
-
 /// What a stream is given.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -73,95 +37,11 @@ struct StreamOutput {
     normalize: bool,
 }
 
-impl Request {
-    fn recipe(&self, source: ModelSource) -> Result<Recipe> {
-        const MOST_THREADS: usize = 1024;
-        if let Some(threads) = self.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
-            return Err(Error::usage(
-                format!("{threads} threads"),
-                format!("give 1 to {MOST_THREADS}, or leave it out: there is one a physical core then"),
-            ));
-        }
-        Ok(Recipe {
-            source,
-            load: LoadOptions {
-                stretching: self.stretch.then(Stretching::default),
-                rounding: if self.upstream_rounding {
-                    Rounding::Upstream
-                } else {
-                    Rounding::None
-                },
-                surplus: if self.ignore_surplus {
-                    Surplus::Ignore
-                } else {
-                    Surplus::Refuse
-                },
-            },
-            options: LongClipOptions {
-                device: DeviceChoice::from_name(&self.device)?,
-                number_type: NumberType::from_name(&self.dtype)?,
-                threads: self.threads,
-                cpu_level: environment::cpu_level()?,
-                activation: self.activation.as_deref().map(activation).transpose()?,
-            },
-        })
-    }
-}
-
-fn activation(name: &str) -> Result<Activation> {
-    match name {
-        "quick-gelu" => Ok(Activation::QuickGelu),
-        "gelu" => Ok(Activation::Gelu),
-        _ => Err(Error::usage(
-            format!("there is no activation `{name}`"),
-            "it may be `quick-gelu` or `gelu`",
-        )),
-    }
-}
-
-impl Recipe {
-    fn threads(&self) -> usize {
-        self.options.threads.unwrap_or_else(physical_cores)
-    }
-
-    fn load(&self) -> Result<Loaded> {
-        let checkpoint = Checkpoint::open_source(&self.source, &self.load)?;
-        let model = LongClip::from_checkpoint(checkpoint, &self.options)?;
-        // What the library leaves to rayon stays within the threads that were asked for, and is not lost by a fork.
-        let pool = ThreadPoolBuilder::new().num_threads(self.threads()).build();
-        let pool = pool.map_err(|error| Error::Read {
-            path: "threads of the model".into(),
-            source: std::io::Error::other(error),
-        })?;
-        Ok(Loaded {
-            process: process::id(),
-            parts: Some((model, pool)),
-        })
-    }
-}
-
-impl Loaded {
-    /// Works with the model.
-    pub(crate) fn with<T: Send>(&self, work: impl FnOnce(&LongClip) -> T + Send) -> T {
-        let (model, pool) = self.parts.as_ref().expect("they are taken only when this is dropped");
-        pool.install(|| work(model))
-    }
-}
-
-impl Drop for Loaded {
-    fn drop(&mut self) {
-        // Dropping the pools would wait for threads that are not in this process.
-        if self.process != process::id() {
-            mem::forget(self.parts.take());
-        }
-    }
-}
-
 impl Model {
     /// The model in this process.
     pub(crate) fn loaded(&self) -> Result<Arc<Loaded>> {
         let mut held = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.process != process::id() {
+        if !held.is_at_home() {
             *held = Arc::new(self.recipe.load()?);
         }
         Ok(Arc::clone(&held))
@@ -200,40 +80,12 @@ impl Model {
     }
 }
 
-/// Says in Python's log what the hub is doing, since it may take minutes.
-fn log_progress(progress: Progress<'_>, announced: &mut Vec<String>) {
-    let line = match progress {
-        Progress::Downloading { file, bytes_total, .. } => {
-            format!("downloading `{file}` ({} MB)", bytes_total / 1_000_000)
-        }
-        Progress::Waiting { file } => format!("another process downloads `{file}`; waiting for it"),
-        _ => return,
-    };
-    if announced.contains(&line) {
-        return;
-    }
-    Python::attach(|py| {
-        let logger = py
-            .import("logging")
-            .and_then(|logging| logging.call_method1("getLogger", ("longclip",)));
-        // A log that can't be written to is no reason not to load a model.
-        let _ = logger.and_then(|logger| logger.call_method1("warning", ("%s", &line)));
-    });
-    announced.push(line);
-}
-
 #[pymethods]
 impl Model {
     #[new]
     fn new(py: Python<'_>, request: Request) -> PyResult<Self> {
         unlocked(py, || {
-            let mut announced = Vec::new();
-            let found = names::resolve(
-                request.name.as_deref(),
-                &environment::places(),
-                &environment::hub(),
-                &mut |progress| log_progress(progress, &mut announced),
-            )?;
+            let found = request.find()?;
             let recipe = request.recipe(found.source)?;
             Ok::<_, Halt>(Model {
                 loaded: Mutex::new(Arc::new(recipe.load()?)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -14,6 +13,7 @@ import longclip
 import numpy as np
 import pytest
 
+from programs import command_line
 from reference import ROOT
 
 IMG = ROOT / "img"
@@ -29,14 +29,6 @@ def test_the_likeliest_label_comes_first(nano: Any) -> None:
     for record in records:
         probabilities = [label["probability"] for label in record["labels"]]
         assert probabilities == sorted(probabilities, reverse=True) and abs(sum(probabilities) - 1) < 1e-5
-
-
-def command_line() -> str | None:
-    """The program, where it is built: this suite needs only the wheel."""
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    built = [target / kind / "longclip" for kind in ("release", "debug")]
-    found = [path for path in built if path.exists()]
-    return str(max(found, key=lambda path: path.stat().st_mtime)) if found else shutil.which("longclip")
 
 
 @pytest.mark.skipif(command_line() is None, reason="the command line is not built")

@@ -146,6 +146,13 @@ def test_a_model_travels_between_processes(nano: Nano) -> None:
     assert (model.encode_image(preprocess(CAT)) == nano[0].encode_image(CAT)).all()
 
 
+def test_a_model_of_a_file_travels_to_another_folder(tiny_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tiny_file.parent)
+    model, _ = longclip.load(tiny_file.name)
+    monkeypatch.chdir(tmp_path)
+    assert pickle.loads(pickle.dumps(model)).embed_dim == 64
+
+
 def _in_child(queue: Any, model: longclip.Model, labels: longclip.Classifier) -> None:
     queue.put((model.encode_image(CAT).tolist(), model.encode_text("a cat").tolist(), labels.classify(CAT)))
 

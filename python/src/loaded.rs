@@ -1,0 +1,169 @@
+//! A model in one process: asked for, found by name, opened; and what to do in a process that was forked from that one.
+
+use std::mem;
+use std::process;
+
+use longclip::kernels::physical_cores;
+use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
+use longclip::weights::hub::Progress;
+use longclip::weights::names::{self, ModelSource, Resolved};
+use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
+use longclip::{Error, Result};
+use pyo3::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::environment;
+
+/// How a model is asked for.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub(crate) struct Request {
+    name: Option<String>,
+    device: String,
+    dtype: String,
+    threads: Option<usize>,
+    activation: Option<String>,
+    stretch: bool,
+    upstream_rounding: bool,
+    ignore_surplus: bool,
+}
+
+/// All that it takes to load the model again.
+#[derive(Clone)]
+pub(crate) struct Recipe {
+    source: ModelSource,
+    load: LoadOptions,
+    pub(crate) options: LongClipOptions,
+}
+
+/// The model in one process. Its threads are not in a process that was forked from this one.
+pub(crate) struct Loaded {
+    process: u32,
+    /// Taken only when it is dropped.
+    parts: Option<(LongClip, ThreadPool)>,
+}
+
+impl Request {
+    /// Finds the model by its name, and fetches it where it must.
+    pub(crate) fn find(&self) -> Result<Resolved> {
+        let mut announced = Vec::new();
+        names::resolve(
+            self.name.as_deref(),
+            &environment::places(),
+            &environment::hub(),
+            &mut |progress| log_progress(progress, &mut announced),
+        )
+    }
+
+    /// What it comes to for a model that was found.
+    pub(crate) fn recipe(&self, source: ModelSource) -> Result<Recipe> {
+        const MOST_THREADS: usize = 1024;
+        if let Some(threads) = self.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
+            return Err(Error::usage(
+                format!("{threads} threads"),
+                format!("give 1 to {MOST_THREADS}, or leave it out: there is one a physical core then"),
+            ));
+        }
+        Ok(Recipe {
+            source,
+            load: LoadOptions {
+                stretching: self.stretch.then(Stretching::default),
+                rounding: if self.upstream_rounding {
+                    Rounding::Upstream
+                } else {
+                    Rounding::None
+                },
+                surplus: if self.ignore_surplus {
+                    Surplus::Ignore
+                } else {
+                    Surplus::Refuse
+                },
+            },
+            options: LongClipOptions {
+                device: DeviceChoice::from_name(&self.device)?,
+                number_type: NumberType::from_name(&self.dtype)?,
+                threads: self.threads,
+                cpu_level: environment::cpu_level()?,
+                activation: self.activation.as_deref().map(activation).transpose()?,
+            },
+        })
+    }
+}
+
+fn activation(name: &str) -> Result<Activation> {
+    match name {
+        "quick-gelu" => Ok(Activation::QuickGelu),
+        "gelu" => Ok(Activation::Gelu),
+        _ => Err(Error::usage(
+            format!("there is no activation `{name}`"),
+            "it may be `quick-gelu` or `gelu`",
+        )),
+    }
+}
+
+impl Recipe {
+    /// Threads of the CPU.
+    pub(crate) fn threads(&self) -> usize {
+        self.options.threads.unwrap_or_else(physical_cores)
+    }
+
+    /// Opens the model in this process.
+    pub(crate) fn load(&self) -> Result<Loaded> {
+        let checkpoint = Checkpoint::open_source(&self.source, &self.load)?;
+        let model = LongClip::from_checkpoint(checkpoint, &self.options)?;
+        // What the library leaves to rayon stays within the threads that were asked for, and is not lost by a fork.
+        let pool = ThreadPoolBuilder::new().num_threads(self.threads()).build();
+        let pool = pool.map_err(|error| Error::Read {
+            path: "threads of the model".into(),
+            source: std::io::Error::other(error),
+        })?;
+        Ok(Loaded {
+            process: process::id(),
+            parts: Some((model, pool)),
+        })
+    }
+}
+
+impl Loaded {
+    /// Whether this process is the one that it was loaded in.
+    pub(crate) fn is_at_home(&self) -> bool {
+        self.process == process::id()
+    }
+
+    /// Works with the model.
+    pub(crate) fn with<T: Send>(&self, work: impl FnOnce(&LongClip) -> T + Send) -> T {
+        let (model, pool) = self.parts.as_ref().expect("they are taken only when this is dropped");
+        pool.install(|| work(model))
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        // Dropping the pools would wait for threads that are not in this process.
+        if !self.is_at_home() {
+            mem::forget(self.parts.take());
+        }
+    }
+}
+
+/// Says in Python's log what the hub is doing, since it may take minutes.
+fn log_progress(progress: Progress<'_>, announced: &mut Vec<String>) {
+    let line = match progress {
+        Progress::Downloading { file, bytes_total, .. } => {
+            format!("downloading `{file}` ({} MB)", bytes_total / 1_000_000)
+        }
+        Progress::Waiting { file } => format!("another process downloads `{file}`; waiting for it"),
+        _ => return,
+    };
+    if announced.contains(&line) {
+        return;
+    }
+    Python::attach(|py| {
+        let logger = py
+            .import("logging")
+            .and_then(|logging| logging.call_method1("getLogger", ("longclip",)));
+        // A log that can't be written to is no reason not to load a model.
+        let _ = logger.and_then(|logger| logger.call_method1("warning", ("%s", &line)));
+    });
+    announced.push(line);
+}
