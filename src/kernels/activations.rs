@@ -180,9 +180,8 @@ impl Activations {
         self.shape
     }
 
-    /// Tile `t`, all of its lines.
-    pub(crate) fn tile_bytes(&self, t: usize) -> &[u8] {
-        let rows = self.shape.tile(t);
+    /// The tile of `rows`, all of its lines.
+    pub(crate) fn tile_bytes(&self, rows: &Range<usize>) -> &[u8] {
         &self.buffer.bytes()[rows.start * self.shape.lines * LINE..rows.end * self.shape.lines * LINE]
     }
 
@@ -250,20 +249,40 @@ impl Writer {
         }
     }
 
-    /// The address of a column of a row; the columns up to the next multiple of 16 follow it.
+    /// Where `row` goes. Finding out takes some divisions.
     #[inline(always)]
-    pub(crate) fn at(self, row: usize, column: usize) -> *mut u8 {
+    pub(crate) fn row(self, row: usize) -> RowWriter {
         let (start, stride) = self.shape.row(row);
-        let byte = column * self.precision.bytes();
-        self.base.get().wrapping_add(start + byte / LINE * stride + byte % LINE)
+        RowWriter {
+            precision: self.precision,
+            start: self.base.get().wrapping_add(start),
+            stride,
+        }
     }
 
-    /// [`Writer::at`] where the tile of the row is known, without a division.
+    /// The address of a column of `row`, whose tile is known; the columns up to the next multiple of 16 follow it.
     #[inline(always)]
     pub(crate) fn at_in(self, tile: &Range<usize>, row: usize, column: usize) -> *mut u8 {
         let byte = column * self.precision.bytes();
         let line = tile.start * self.shape.lines + byte / LINE * tile.len() + row - tile.start;
         self.base.get().wrapping_add(line * LINE + byte % LINE)
+    }
+}
+
+/// Where one row goes: cache lines, `stride` bytes apart.
+#[derive(Clone, Copy)]
+pub(crate) struct RowWriter {
+    pub(crate) precision: Precision,
+    pub(crate) start: *mut u8,
+    pub(crate) stride: usize,
+}
+
+impl RowWriter {
+    /// The address of a column; the columns up to the next multiple of 16 follow it.
+    #[inline(always)]
+    pub(crate) fn at(self, column: usize) -> *mut u8 {
+        let byte = column * self.precision.bytes();
+        self.start.wrapping_add(byte / LINE * self.stride + byte % LINE)
     }
 }
 

@@ -37,10 +37,6 @@ pub struct LongClipOptions {
     pub activation: Option<Activation>,
 }
 
-/// Rows at once in one pass of the image tower on a CPU: the activations of one picture of a ViT-B or L, which stay in
-/// the second cache. More pictures a pass are slower (`benches/peers/encoders.py`: batch 8 in one pass took 8.7 times
-/// batch 1 in bf16); small models get several.
-const CPU_ROWS_A_PASS: usize = 288;
 /// Pictures at once in one pass on a GPU.
 const GPU_PICTURES_A_PASS: usize = 32;
 /// Token rows at once in one pass of the text tower.
@@ -223,7 +219,7 @@ impl LongClip {
 
     fn pictures_a_pass(&self) -> usize {
         match &self.towers {
-            Towers::Cpu(_) => (CPU_ROWS_A_PASS / self.sizes.image_tokens()).max(1),
+            Towers::Cpu(towers) => (towers.engine.rows_a_pass() / self.sizes.image_tokens()).max(1),
             Towers::Candle(_) => GPU_PICTURES_A_PASS,
         }
     }

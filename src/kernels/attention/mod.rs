@@ -10,8 +10,8 @@ mod portable;
 mod tests;
 mod vector;
 
-use super::activations::{Activations, Precision, Writer};
-use super::buffer::{Buffer, Shared};
+use super::activations::{Activations, Precision, RowWriter, Writer};
+use super::buffer::{Buffer, LINE, Shared};
 use super::cpu::Isa;
 use super::simd::{Kernel, Simd, Vector};
 use super::threads::Threads;
@@ -239,12 +239,16 @@ enum Output {
 }
 
 impl Output {
-    /// The address of `column` and those up to the next multiple of 16, and their type.
+    /// Where a row of `width` columns goes.
     #[inline(always)]
-    fn at(self, row: usize, column: usize, width: usize) -> (*mut u8, Precision) {
+    fn row(self, row: usize, width: usize) -> RowWriter {
         match self {
-            Output::Store(out) => (out.get().wrapping_add(row * width + column).cast(), Precision::F32),
-            Output::Pack(writer) => (writer.at(row, column), writer.precision),
+            Output::Store(out) => RowWriter {
+                precision: Precision::F32,
+                start: out.get().wrapping_add(row * width).cast(),
+                stride: LINE,
+            },
+            Output::Pack(writer) => writer.row(row),
         }
     }
 }

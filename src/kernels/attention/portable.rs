@@ -22,11 +22,12 @@ pub(super) fn head(job: &Job<'_>, sequence: &Sequence, head: usize) {
                 *mean += weight / sum * f64::from(*value);
             }
         }
+        let row = job.output.row(query, job.heads.width());
         for (i, x) in mean.iter().enumerate() {
-            let (to, precision) = job.output.at(query, columns.start + i, job.heads.width());
+            let to = row.at(columns.start + i);
             // SAFETY: row and column lie inside the output that `attention` holds; each head of a row has one worker.
             unsafe {
-                match precision {
+                match row.precision {
                     Precision::F32 => to.cast::<f32>().write_unaligned(*x as f32),
                     Precision::Bf16 | Precision::Int8 => to.cast::<bf16>().write_unaligned(bf16::from_f64(*x)),
                 }

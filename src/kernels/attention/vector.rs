@@ -1,9 +1,11 @@
 //! One head of one sequence on vectors: keys and values packed once, then tiles of queries against them.
 
 use super::{Job, Rows, Sequence};
-use crate::kernels::activations::{Precision, encode, store_float};
+use crate::kernels::activations::{Precision, RowWriter, encode, store_float};
 use crate::kernels::buffer::{Buffer, LINE};
-use crate::kernels::linear::tile::{Dot, DotBf16, DotF32, LINE_STEPS, Operands, PANEL, STEP, TILE_ROWS_MAX, tile};
+use crate::kernels::linear::tile::{
+    Ahead, Dot, DotBf16, DotF32, LINE_STEPS, Operands, PANEL, STEP, TILE_ROWS_MAX, tile,
+};
 use crate::kernels::simd::{Simd, math};
 use crate::kernels::threads::share;
 use std::ops::Range;
@@ -127,13 +129,22 @@ impl Head<'_> {
         self.head * self.sizes.dim..(self.head + 1) * self.sizes.dim
     }
 
-    /// The head's columns of row `key` of `rows`; asks for a row that follows soon, since rows lie far apart.
+    /// Asks for the head's columns of a row: rows lie far apart, and no prefetcher of a CPU finds the next.
+    #[inline(always)]
+    fn ask<S: Simd>(&self, s: S, rows: &Rows<'_>, row: usize) {
+        for line in rows.get(row, self.columns()).chunks(LINE / 4) {
+            s.prefetch(line.as_ptr().cast());
+        }
+    }
+
+    /// The head's columns of row `key` of `rows`; asks for a row that follows soon.
     #[inline(always)]
     fn key<'a, S: Simd>(&self, s: S, rows: &Rows<'a>, key: usize) -> &'a [f32] {
-        let next = self.sequence.key_row((key + ROWS_AHEAD).min(self.sizes.n_keys - 1));
-        for ahead in rows.get(next, self.columns()).chunks(LINE / 4) {
-            s.prefetch(ahead.as_ptr().cast());
-        }
+        self.ask(
+            s,
+            rows,
+            self.sequence.key_row((key + ROWS_AHEAD).min(self.sizes.n_keys - 1)),
+        );
         rows.get(self.sequence.key_row(key), self.columns())
     }
 
@@ -200,7 +211,11 @@ impl Head<'_> {
         let sizes = &self.sizes;
         let (height, row_scores) = (rows.len(), sizes.row_scores());
         let most = self.sequence.visible(self.job.mask, rows.end - 1);
-        self.round_queries(s, rows.clone(), room.rows);
+        self.round_queries::<S, D>(s, rows.clone(), room.rows);
+        // Those of the next tile, while this one is computed.
+        for row in rows.end..(rows.end + rows.len()).min(self.sequence.queries.len()) {
+            self.ask(s, &self.job.projected.queries, self.sequence.queries.start + row);
+        }
         for panel in 0..most.div_ceil(PANEL) {
             let bytes = sizes.dim_lines * LINE_STEPS * STEP;
             let operands = Operands {
@@ -212,23 +227,24 @@ impl Head<'_> {
                     .as_mut_ptr()
                     .cast(),
                 to_stride: row_scores * 4,
+                ahead: Ahead::NOTHING,
             };
             // SAFETY: the slices above have what the tile reads and writes; `rows` holds 14 queries and more.
             unsafe { tile(s, dot, operands) };
         }
-        let lines = most.div_ceil(sizes.precision.line_values());
+        let lines = most.div_ceil(D::PRECISION.line_values());
         let mut sums = [0.0; TILE_ROWS_MAX];
         for (i, row) in rows.clone().enumerate() {
-            let scores = &mut room.scores[i * row_scores..][..lines * sizes.precision.line_values()];
+            let scores = &mut room.scores[i * row_scores..][..lines * D::PRECISION.line_values()];
             let weights = &mut room.weights[i * LINE..lines * height * LINE];
-            sums[i] = self.weigh(
-                s,
-                scores,
-                self.sequence.visible(self.job.mask, row),
-                weights,
-                height * LINE,
-            );
+            let visible = self.sequence.visible(self.job.mask, row);
+            sums[i] = weigh::<S, D>(s, scores, visible, weights, height * LINE);
         }
+        let width = self.job.heads.width();
+        let to: [_; TILE_ROWS_MAX] = std::array::from_fn(|i| {
+            let row = self.sequence.queries.start + rows.start + i.min(height - 1);
+            (self.job.output.row(row, width), 1.0 / sums[i])
+        });
         let mut means = [0_f32; TILE_ROWS_MAX * PANEL];
         for panel in 0..sizes.dim_panels {
             let bytes = sizes.key_lines * LINE_STEPS * STEP;
@@ -239,23 +255,24 @@ impl Head<'_> {
                 lines,
                 to: means.as_mut_ptr().cast(),
                 to_stride: STEP,
+                ahead: Ahead::NOTHING,
             };
             // SAFETY: the weights of the tile have `lines` lines, no more than the panel; `means` holds 14 rows.
             unsafe { tile(s, dot, operands) };
-            self.emit(s, rows.clone(), panel, &means, &sums);
+            self.emit(s, panel, &means, &to[..height]);
         }
     }
 
     /// Queries, divided by √dim and ln 2 (weights are powers of 2, not of e), as a tile of activations: `[line][row][64 bytes]`.
     #[inline(always)]
-    fn round_queries<S: Simd>(&self, s: S, rows: Range<usize>, to: &mut [u8]) {
+    fn round_queries<S: Simd, D: Dot>(&self, s: S, rows: Range<usize>, to: &mut [u8]) {
         let scale = std::f32::consts::LOG2_E / (self.sizes.dim as f32).sqrt();
         let height = rows.len();
         assert!(
             to.len() >= height * self.sizes.dim_lines * LINE,
             "room for {height} queries"
         );
-        let (dim, precision) = (self.sizes.dim, self.sizes.precision);
+        let (dim, precision) = (self.sizes.dim, D::PRECISION);
         for (i, row) in rows.enumerate() {
             let queries = &self.job.projected.queries;
             let query = queries.get(self.sequence.queries.start + row, self.columns());
@@ -275,54 +292,48 @@ impl Head<'_> {
         }
     }
 
-    /// Divides the rows' weighted sums by the sums of their weights and stores them.
+    /// Multiplies the rows' weighted sums by what belongs to each, and stores them where each goes.
     #[inline(always)]
-    fn emit<S: Simd>(&self, s: S, rows: Range<usize>, panel: usize, means: &[f32], sums: &[f32]) {
-        let width = self.job.heads.width();
+    fn emit<S: Simd>(&self, s: S, panel: usize, means: &[f32], to: &[(RowWriter, f32)]) {
         let columns = PANEL.min(self.sizes.dim - panel * PANEL);
-        for ((row, means), sum) in rows.zip(means.chunks_exact(PANEL)).zip(sums) {
-            let query = self.sequence.queries.start + row;
+        let first = self.head * self.sizes.dim + panel * PANEL;
+        for ((row, factor), means) in to.iter().zip(means.chunks_exact(PANEL)) {
             for i in (0..columns).step_by(S::LANES) {
-                let column = self.head * self.sizes.dim + panel * PANEL + i;
-                let (to, precision) = self.job.output.at(query, column, width);
-                // SAFETY: `columns` is a multiple of 16, as is `column`; the row lies inside the output that
-                // `attention` holds, and this head of it belongs to this worker.
+                // SAFETY: `columns` is a multiple of 16, as is `first`; the row lies inside the output that `attention`
+                // holds, and this head of it belongs to this worker.
                 unsafe {
-                    let mean = s.mul(s.load(means.as_ptr().add(i)), s.splat(1.0 / sum));
-                    store_float(s, precision, to, mean);
+                    let mean = s.mul(s.load(means.as_ptr().add(i)), s.splat(*factor));
+                    store_float(s, row.precision, row.at(first + i), mean);
                 }
             }
         }
     }
+}
 
-    /// Turns a row of `scores` into weights 2^(score − largest) at `to`, a line each `stride` bytes; those past `visible`
-    /// are 0. Returns their sum.
-    #[inline(always)]
-    fn weigh<S: Simd>(&self, s: S, scores: &mut [f32], visible: usize, to: &mut [u8], stride: usize) -> f32 {
-        let bytes = self.sizes.precision.bytes();
-        let lines = scores.len() * bytes / LINE;
-        assert!(
-            (scores.len() * bytes).is_multiple_of(LINE) && to.len() > (lines - 1) * stride + LINE - 1,
-            "room for weights"
-        );
-        scores[visible..].fill(f32::NEG_INFINITY);
-        let mut top = s.splat(f32::NEG_INFINITY);
-        for vector in scores.chunks_exact(S::LANES) {
-            // SAFETY: the chunk holds `LANES` values.
-            top = s.max(top, unsafe { s.load(vector.as_ptr()) });
-        }
-        let largest = s.splat(s.largest(top));
-        let mut sum = s.splat(0.0);
-        for (i, vector) in scores.chunks_exact(S::LANES).enumerate() {
-            let byte = i * S::LANES * bytes;
-            // SAFETY: the chunk holds `LANES` values, and they lie in one of the lines that the assertion counted.
+/// Turns a row of `scores` into weights 2^(score − largest) at `to`, a line each `stride` bytes; those past `visible`
+/// are 0. Returns their sum.
+#[inline(always)]
+fn weigh<S: Simd, D: Dot>(s: S, scores: &mut [f32], visible: usize, to: &mut [u8], stride: usize) -> f32 {
+    let values = D::PRECISION.line_values();
+    assert!(scores.len().is_multiple_of(values), "whole lines of weights");
+    scores[visible..].fill(f32::NEG_INFINITY);
+    let mut top = s.splat(f32::NEG_INFINITY);
+    for vector in scores.chunks_exact(S::LANES) {
+        // SAFETY: the chunk holds `LANES` values.
+        top = s.max(top, unsafe { s.load(vector.as_ptr()) });
+    }
+    let largest = s.splat(s.largest(top));
+    let mut sum = s.splat(0.0);
+    for (line, scores) in scores.chunks_exact(values).enumerate() {
+        let to = to[line * stride..][..LINE].as_mut_ptr();
+        for i in (0..values).step_by(S::LANES) {
+            // SAFETY: `LANES` divides the values of a line, all of which `scores` and `to` have.
             unsafe {
-                let weight = math::exp2(s, s.sub(s.load(vector.as_ptr()), largest));
+                let weight = math::exp2(s, s.sub(s.load(scores.as_ptr().add(i)), largest));
                 sum = s.add(sum, weight);
-                let to = to.as_mut_ptr().add(byte / LINE * stride + byte % LINE);
-                store_float(s, self.sizes.precision, to, weight);
+                store_float(s, D::PRECISION, to.add(i * D::PRECISION.bytes()), weight);
             }
         }
-        s.sum(sum)
     }
+    s.sum(sum)
 }

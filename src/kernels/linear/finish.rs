@@ -5,6 +5,7 @@ use super::{Activation, Linear};
 use crate::kernels::activations::{Precision, Writer, store_float};
 use crate::kernels::buffer::Shared;
 use crate::kernels::simd::{Simd, math};
+use half::bf16;
 use std::ops::Range;
 
 /// Where outputs go.
@@ -28,52 +29,114 @@ pub(super) struct Finish<'a> {
     pub(super) output: Output,
 }
 
+/// What belongs to `LANES` outputs of a panel.
+#[derive(Clone, Copy)]
+struct Lanes<S: Simd> {
+    bias: S::F,
+    scales: S::F,
+    offsets: S::I,
+}
+
+/// An activation on vectors. A type, since a closure would not be compiled with the instruction set switched on.
+trait Function {
+    fn of<S: Simd>(s: S, x: S::F) -> S::F;
+}
+
+struct Identity;
+struct QuickGelu;
+struct Gelu;
+
+impl Function for Identity {
+    #[inline(always)]
+    fn of<S: Simd>(_: S, x: S::F) -> S::F {
+        x
+    }
+}
+
+impl Function for QuickGelu {
+    #[inline(always)]
+    fn of<S: Simd>(s: S, x: S::F) -> S::F {
+        math::quick_gelu(s, x)
+    }
+}
+
+impl Function for Gelu {
+    #[inline(always)]
+    fn of<S: Simd>(s: S, x: S::F) -> S::F {
+        math::gelu(s, x)
+    }
+}
+
 impl Finish<'_> {
     /// Finishes `sums`, `[rows][32]` words.
     #[inline(always)]
     pub(super) fn vector<S: Simd>(&self, s: S, sums: &[u32]) {
-        for (row, sums) in self.rows.clone().zip(sums.chunks_exact(PANEL)) {
-            if self.columns() == PANEL {
-                for i in (0..PANEL).step_by(S::LANES) {
-                    self.emit_vector(s, row, i, self.value(s, row, i, sums));
-                }
-            } else {
-                let mut values = [0.0; PANEL];
-                for (i, to) in (0..PANEL).step_by(S::LANES).zip(values.chunks_exact_mut(S::LANES)) {
-                    // SAFETY: the chunk holds `LANES` values.
-                    unsafe { s.store(to.as_mut_ptr(), self.value(s, row, i, sums)) };
-                }
-                self.emit_part(row, &values);
+        match self.activation {
+            Activation::Identity => self.activate::<S, Identity>(s, sums),
+            Activation::QuickGelu => self.activate::<S, QuickGelu>(s, sums),
+            Activation::Gelu => self.activate::<S, Gelu>(s, sums),
+        }
+    }
+
+    #[inline(always)]
+    fn activate<S: Simd, A: Function>(&self, s: S, sums: &[u32]) {
+        if self.columns() < PANEL {
+            return self.part::<S, A>(s, sums);
+        }
+        for i in (0..PANEL).step_by(S::LANES) {
+            let lanes = self.lanes(s, i);
+            for (row, sums) in self.rows.clone().zip(sums.chunks_exact(PANEL)) {
+                let x = A::of(s, self.value(s, lanes, row, &sums[i..i + S::LANES]));
+                self.emit_vector(s, row, i, x);
             }
         }
     }
 
-    /// Outputs `i..i + LANES` of this panel for `row`.
+    /// A panel that isn't whole: the last one.
     #[inline(always)]
-    fn value<S: Simd>(&self, s: S, row: usize, i: usize, sums: &[u32]) -> S::F {
-        let column = self.panel * PANEL + i;
-        let linear = self.linear;
-        let columns = column..column + S::LANES;
-        let (bias, scales) = (&linear.bias[columns.clone()], &linear.scales[columns.clone()]);
-        let (sums, offsets) = (&sums[i..i + S::LANES], &linear.offsets[columns]);
-        // SAFETY: all four slices have `LANES` values.
-        let x = unsafe {
-            let words = s.load_words(sums.as_ptr().cast());
-            let product = match linear.precision {
-                Precision::F32 | Precision::Bf16 => s.as_f32(words),
-                Precision::Int8 => {
-                    let exact = s.add_words(words, s.load_words(offsets.as_ptr().cast()));
-                    let scale = s.mul(s.splat(self.row_scales[row]), s.load(scales.as_ptr()));
-                    s.mul(s.to_f32(exact), scale)
-                }
-            };
-            s.add(product, s.load(bias.as_ptr()))
-        };
-        match self.activation {
-            Activation::Identity => x,
-            Activation::QuickGelu => math::quick_gelu(s, x),
-            Activation::Gelu => math::gelu(s, x),
+    fn part<S: Simd, A: Function>(&self, s: S, sums: &[u32]) {
+        for (row, sums) in self.rows.clone().zip(sums.chunks_exact(PANEL)) {
+            let mut values = [0.0; PANEL];
+            for (i, to) in (0..PANEL).step_by(S::LANES).zip(values.chunks_exact_mut(S::LANES)) {
+                let x = A::of(s, self.value(s, self.lanes(s, i), row, &sums[i..i + S::LANES]));
+                // SAFETY: the chunk holds `LANES` values.
+                unsafe { s.store(to.as_mut_ptr(), x) };
+            }
+            self.emit_part(row, &values);
         }
+    }
+
+    /// What belongs to outputs `i..i + LANES` of this panel.
+    #[inline(always)]
+    fn lanes<S: Simd>(&self, s: S, i: usize) -> Lanes<S> {
+        let columns = self.panel * PANEL + i..self.panel * PANEL + i + S::LANES;
+        let linear = self.linear;
+        let (bias, scales) = (&linear.bias[columns.clone()], &linear.scales[columns.clone()]);
+        let offsets = &linear.offsets[columns];
+        // SAFETY: all three slices have `LANES` values.
+        unsafe {
+            Lanes {
+                bias: s.load(bias.as_ptr()),
+                scales: s.load(scales.as_ptr()),
+                offsets: s.load_words(offsets.as_ptr().cast()),
+            }
+        }
+    }
+
+    /// `LANES` outputs for `row`, before the activation.
+    #[inline(always)]
+    fn value<S: Simd>(&self, s: S, lanes: Lanes<S>, row: usize, sums: &[u32]) -> S::F {
+        assert_eq!(sums.len(), S::LANES);
+        // SAFETY: the slice has `LANES` words.
+        let words = unsafe { s.load_words(sums.as_ptr().cast()) };
+        let product = match self.linear.precision {
+            Precision::F32 | Precision::Bf16 => s.as_f32(words),
+            Precision::Int8 => {
+                let exact = s.add_words(words, lanes.offsets);
+                s.mul(s.to_f32(exact), s.mul(s.splat(self.row_scales[row]), lanes.scales))
+            }
+        };
+        s.add(product, lanes.bias)
     }
 
     /// [`Finish::vector`] in plain code.
@@ -125,6 +188,7 @@ impl Finish<'_> {
         }
     }
 
+    /// Writes the outputs there are of a panel's `values`.
     fn emit_part(&self, row: usize, values: &[f32; PANEL]) {
         for (i, x) in values[..self.columns()].iter().enumerate() {
             let column = self.panel * PANEL + i;
@@ -133,14 +197,12 @@ impl Finish<'_> {
                 match self.output {
                     Output::Store(out) => out.get().add(row * self.linear.n_out + column).write(*x),
                     Output::Add(out) => *out.get().add(row * self.linear.n_out + column) += x,
-                    Output::Pack(writer) if writer.precision == Precision::F32 => {
-                        writer.at(row, column).cast::<f32>().write(*x);
-                    }
                     Output::Pack(writer) => {
-                        writer
-                            .at(row, column)
-                            .cast::<u16>()
-                            .write_unaligned(half::bf16::from_f32(*x).to_bits());
+                        let to = writer.at_in(&self.rows, row, column);
+                        match writer.precision {
+                            Precision::F32 => to.cast::<f32>().write(*x),
+                            Precision::Bf16 | Precision::Int8 => to.cast::<bf16>().write_unaligned(bf16::from_f32(*x)),
+                        }
                     }
                 }
             }

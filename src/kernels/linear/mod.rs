@@ -7,28 +7,18 @@
 mod finish;
 mod pack;
 mod portable;
+mod product;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tile;
 
 use super::activations::{Activations, Precision};
 use super::buffer::{Buffer, LINE, Shared};
-use super::simd::{Kernel, Simd, Vector};
 use super::threads::{Threads, share};
-use finish::Finish;
 pub(crate) use finish::Output;
 pub use pack::{NotFinite, Weights};
-use std::ops::Range;
-use tile::{Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, STEP, TILE_ROWS_MAX, tile};
-
-/// Bytes of activations that stay in a core's second cache while all panels of weights pass over them: less than the 1 MiB
-/// of Zen 4 and 5 by what the panel in use and the next one want. A picture's rows of a ViT-B in f32 are 591 KiB: as one
-/// block each worker reads half of the weights, as two both read all of them (512 KiB here: 7 % slower in f32, `longclip
-/// bench` in turn). Cutting the depth instead, where rows are few and deep, brought nothing more.
-const BLOCK_BYTES: usize = 640 << 10;
-
-// Asking for the next panel while the tiles of this one are computed brought 1 % in f32, nothing in bf16 and bytes
-// (197 rows, all layers of B): the CPU's own prefetcher follows a panel well enough.
+use product::{Order, Product};
+use tile::{LINE_STEPS, PANEL, STEP};
 
 /// What is done to each output after its bias was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,106 +187,5 @@ impl Linear {
     fn panel(&self, p: usize) -> &[u8] {
         let bytes = self.lines * LINE_STEPS * STEP;
         &self.panels.bytes()[p * bytes..][..bytes]
-    }
-}
-
-/// The order in which tiles of rows meet panels: blocks of tiles that fit a cache, in a block panel by panel, for a panel
-/// all tiles of the block. Workers take equal stretches of it: one row block is cut by outputs, many blocks by rows.
-#[derive(Clone, Copy)]
-struct Order {
-    tiles: usize,
-    panels: usize,
-    block: usize,
-}
-
-impl Order {
-    /// For `tiles` of activations that have `bytes` together.
-    fn new(tiles: usize, panels: usize, bytes: usize) -> Self {
-        let blocks = bytes.div_ceil(BLOCK_BYTES).max(1);
-        Order {
-            tiles,
-            panels,
-            block: tiles.div_ceil(blocks).max(1),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.tiles * self.panels
-    }
-
-    /// The tile and the panel at place `i`.
-    fn at(&self, i: usize) -> (usize, usize) {
-        let first = i / (self.block * self.panels) * self.block;
-        let block = self.block.min(self.tiles - first);
-        let i = i - first * self.panels;
-        (first + i % block, i / block)
-    }
-}
-
-/// One worker's part of a product.
-struct Product<'a> {
-    linear: &'a Linear,
-    x: &'a Activations,
-    order: Order,
-    part: Range<usize>,
-    activation: Activation,
-    output: Output,
-}
-
-impl<'a> Product<'a> {
-    fn finish(&self, tile: usize, panel: usize) -> Finish<'a> {
-        Finish {
-            linear: self.linear,
-            row_scales: self.x.scales(),
-            rows: self.x.shape().tile(tile),
-            panel,
-            activation: self.activation,
-            output: self.output,
-        }
-    }
-
-    #[inline(always)]
-    fn run<S: Simd, D: Dot>(&self, s: S, dot: D) {
-        let mut sums = [0_u32; TILE_ROWS_MAX * PANEL];
-        for i in self.part.clone() {
-            let (t, p) = self.order.at(i);
-            let (a, b) = (self.x.tile_bytes(t), self.linear.panel(p));
-            let rows = self.x.shape().tile(t).len();
-            let lines = self.linear.lines;
-            assert!(rows <= S::TILE_ROWS && a.len() == rows * lines * LINE && b.len() == lines * LINE_STEPS * STEP);
-            let operands = Operands {
-                a: a.as_ptr(),
-                rows,
-                b: b.as_ptr(),
-                lines,
-                to: sums.as_mut_ptr().cast(),
-                to_stride: STEP,
-            };
-            // SAFETY: the assertion above; `sums` has 32 words for each row of the tallest tile.
-            unsafe { tile(s, dot, operands) };
-            self.finish(t, p).vector(s, &sums);
-        }
-    }
-}
-
-impl Vector for Product<'_> {
-    #[inline(always)]
-    fn vector<S: Simd>(self, s: S) {
-        match self.linear.precision {
-            Precision::F32 => self.run(s, DotF32),
-            Precision::Bf16 => self.run(s, DotBf16),
-            Precision::Int8 => self.run(s, DotInt8),
-        }
-    }
-}
-
-impl Kernel for Product<'_> {
-    fn plain(self) {
-        for i in self.part.clone() {
-            let (t, p) = self.order.at(i);
-            let rows = self.x.shape().tile(t).len();
-            let sums = portable::sums(self.linear.precision, self.x.tile_bytes(t), self.linear.panel(p), rows);
-            self.finish(t, p).plain(&sums);
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! order of the depth, whatever the height of the tile, so that a row's result does not depend on its neighbours.
 //! Weights lie in panels of 32 outputs, `[step][32 outputs][word]`; a step is one word of depth.
 
+use crate::kernels::activations::Precision;
 use crate::kernels::buffer::LINE;
 use crate::kernels::simd::{Simd, Vector};
 
@@ -19,6 +20,8 @@ pub(crate) const TILE_ROWS_MAX: usize = 14;
 
 /// How a word of activations meets a word of weights.
 pub(crate) trait Dot: Copy {
+    /// The number type of both.
+    const PRECISION: Precision;
     /// A register of sums.
     type Sum<S: Simd>: Copy;
     fn zero<S: Simd>(s: S) -> Self::Sum<S>;
@@ -37,6 +40,7 @@ pub(crate) struct DotBf16;
 pub(crate) struct DotInt8;
 
 impl Dot for DotF32 {
+    const PRECISION: Precision = Precision::F32;
     type Sum<S: Simd> = S::F;
     #[inline(always)]
     fn zero<S: Simd>(s: S) -> S::F {
@@ -53,6 +57,7 @@ impl Dot for DotF32 {
 }
 
 impl Dot for DotBf16 {
+    const PRECISION: Precision = Precision::Bf16;
     type Sum<S: Simd> = S::F;
     #[inline(always)]
     fn zero<S: Simd>(s: S) -> S::F {
@@ -69,6 +74,7 @@ impl Dot for DotBf16 {
 }
 
 impl Dot for DotInt8 {
+    const PRECISION: Precision = Precision::Int8;
     type Sum<S: Simd> = S::I;
     #[inline(always)]
     fn zero<S: Simd>(s: S) -> S::I {
@@ -97,6 +103,24 @@ pub(crate) struct Operands {
     /// 32 words a row go here, rows `to_stride` bytes apart.
     pub(crate) to: *mut u8,
     pub(crate) to_stride: usize,
+    pub(crate) ahead: Ahead,
+}
+
+/// Cache lines that will be wanted soon, asked for on the way.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    /// The first, at any address.
+    pub(crate) from: *const u8,
+    /// How many for each line of depth.
+    pub(crate) per_line: usize,
+}
+
+impl Ahead {
+    /// None.
+    pub(crate) const NOTHING: Ahead = Ahead {
+        from: std::ptr::null(),
+        per_line: 0,
+    };
 }
 
 /// Computes one tile of up to [`Simd::TILE_ROWS`] rows and 32 outputs.
@@ -133,7 +157,16 @@ impl<D: Dot, const ROWS: usize> Vector for Tile<D, ROWS> {
             let mut a = self.operands.a;
             let mut b = self.operands.b.wrapping_add(part);
             let mut sums = [[D::zero(s); 2]; ROWS];
+            // One pass over the depth asks; AVX2 makes two.
+            let Ahead {
+                from: mut ahead,
+                per_line,
+            } = if part == 0 { self.operands.ahead } else { Ahead::NOTHING };
             for _ in 0..self.operands.lines {
+                for _ in 0..per_line {
+                    s.prefetch_far(ahead);
+                    ahead = ahead.wrapping_add(LINE);
+                }
                 for step in 0..LINE_STEPS {
                     // SAFETY: `tile`'s promise: this line of `a` has `ROWS` times 64 bytes, this step of `b` 128.
                     unsafe {

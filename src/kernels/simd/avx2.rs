@@ -225,6 +225,10 @@ impl Simd for Avx2 {
         registers!(_mm_prefetch::<_MM_HINT_T0>(at.cast()))
     }
     #[inline(always)]
+    fn prefetch_far(self, at: *const u8) {
+        registers!(_mm_prefetch::<_MM_HINT_T1>(at.cast()))
+    }
+    #[inline(always)]
     unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize) {
         for r in 0..8 {
             for c in 0..8 {

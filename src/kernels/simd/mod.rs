@@ -116,6 +116,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     unsafe fn store_i8(self, to: *mut u8, a: Self::F);
     /// Asks for the cache line at `at`, which may be any address.
     fn prefetch(self, at: *const u8);
+    /// The same, no nearer than the second cache.
+    fn prefetch_far(self, at: *const u8);
     /// Transposes a `LANES × LANES` block of words; strides in bytes.
     /// # Safety
     /// `LANES` rows of `LANES` words are readable from `from` and writable at `to`, a stride apart each.

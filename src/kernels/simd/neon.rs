@@ -214,6 +214,8 @@ impl Simd for Neon {
         // No stable intrinsic; the CPU's own prefetcher has to do.
     }
     #[inline(always)]
+    fn prefetch_far(self, _: *const u8) {}
+    #[inline(always)]
     unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize) {
         // SAFETY: the caller's promise: four rows of four words, a stride apart, on both sides.
         unsafe {
