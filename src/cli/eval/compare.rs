@@ -1,5 +1,6 @@
 //! `--compare MODEL`: two models on the same data, and which differences between them are real.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use longclip::eval::beside;
@@ -112,13 +113,18 @@ impl Contender {
     }
 }
 
-/// The models' names, with what tells them apart where their names don't.
+/// The models' names, of files without their folders, with what tells them apart where their names don't.
 pub(super) fn labels(contenders: &[Contender]) -> Vec<String> {
+    let names = short_names(
+        &contenders
+            .iter()
+            .map(|contender| contender.name.as_str())
+            .collect::<Vec<_>>(),
+    );
     let is_same = |of: &dyn Fn(&Contender) -> String| contenders.iter().all(|one| of(one) == of(&contenders[0]));
     let dtype = |contender: &Contender| contender.flags.dtype_name();
     let tokens = |contender: &Contender| format!("{} tokens", contender.model.sizes().context_length);
-    let label = |contender: &Contender| {
-        let mut label = contender.name.clone();
+    let label = |(contender, mut label): (&Contender, String)| {
         if is_same(&|one| one.name.clone()) {
             let parts = [
                 (is_same(&dtype), dtype(contender)),
@@ -133,7 +139,23 @@ pub(super) fn labels(contenders: &[Contender]) -> Vec<String> {
         }
         label
     };
-    contenders.iter().map(label).collect()
+    contenders.iter().zip(names).map(label).collect()
+}
+
+/// Names without the folders before them, unless these tell the names apart.
+fn short_names(names: &[&str]) -> Vec<String> {
+    let last = |name: &str| {
+        Path::new(name)
+            .file_name()
+            .map_or_else(|| name.to_owned(), |last| last.display().to_string())
+    };
+    let short: Vec<String> = names.iter().map(|name| last(name)).collect();
+    let n_distinct = |names: &[&str]| names.iter().collect::<HashSet<_>>().len();
+    let are_as_distinct = n_distinct(&short.iter().map(String::as_str).collect::<Vec<_>>()) == n_distinct(names);
+    match are_as_distinct {
+        true => short,
+        false => names.iter().map(|name| (*name).to_owned()).collect(),
+    }
 }
 
 /// Two models on the same data.
@@ -274,5 +296,20 @@ impl Comparison {
             "n_resamples": self.bootstrap.n_resamples,
             "seed": self.bootstrap.seed,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_their_folders_unless_these_tell_them_apart() {
+        assert_eq!(
+            short_names(&["runs/a/ema.safetensors", "nano"]),
+            ["ema.safetensors", "nano"]
+        );
+        assert_eq!(short_names(&["a/best.pt", "b/best.pt"]), ["a/best.pt", "b/best.pt"]);
+        assert_eq!(short_names(&["a/best.pt", "a/best.pt"]), ["best.pt", "best.pt"]);
     }
 }

@@ -1,7 +1,7 @@
 //! The page of `eval retrieval --report`: R@k, the comparison, R@1 by length, what sentences do, and the pictures whose captions
 //! came latest, with the captions that came first instead.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use longclip::Result;
 use longclip::eval::Picture;
@@ -137,6 +137,7 @@ fn worst(page: &mut ReportPage, told: &Told<'_>) {
     }
     page.heading("Pictures whose captions came latest");
     let captions: Vec<&str> = told.pairs.captions().collect();
+    let folder = shared_folder(told.pairs.pictures.iter().map(|picture| picture.path.as_path()));
     let shown = worst.into_iter().map(|picture_idx| {
         let picture = &told.pairs.pictures[picture_idx];
         let place = first.ranks.image_to_text[picture_idx];
@@ -147,9 +148,40 @@ fn worst(page: &mut ReportPage, told: &Told<'_>) {
         lines.extend(picture.captions.iter().take(CAPTIONS).cloned());
         Shown {
             jpeg: page::thumbnail(&Picture::file(picture.path.clone())),
-            name: picture.path.display().to_string(),
+            name: picture
+                .path
+                .strip_prefix(&folder)
+                .unwrap_or(&picture.path)
+                .display()
+                .to_string(),
             lines,
         }
     });
     page.pictures(&shown.collect::<Vec<_>>());
+}
+
+/// The deepest folder that holds all of `paths`: names on a page don't repeat it.
+fn shared_folder<'a>(mut paths: impl Iterator<Item = &'a Path>) -> PathBuf {
+    let first = paths.next().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+    paths.fold(first, |mut folder, path| {
+        while !path.starts_with(&folder) {
+            folder.pop();
+        }
+        folder
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shared_folder_is_the_deepest_that_holds_all_paths() {
+        let shared = |paths: &[&str]| shared_folder(paths.iter().map(Path::new)).display().to_string();
+        assert_eq!(shared(&["/data/a/1.jpg", "/data/ab/2.jpg", "/data/a/b/3.jpg"]), "/data");
+        assert_eq!(shared(&["/data/a/1.jpg"]), "/data/a");
+        assert_eq!(shared(&["a/1.jpg", "b/1.jpg"]), "");
+        assert_eq!(shared(&["1.jpg", "a/2.jpg"]), "");
+        assert_eq!(shared(&[]), "");
+    }
 }
