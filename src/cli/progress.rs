@@ -1,12 +1,13 @@
 //! How far a run is: a bar with rate and time left on a terminal, a line every half minute elsewhere.
 
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use longclip::input::Inputs;
 
 use super::report::{Report, Verbosity};
@@ -39,7 +40,7 @@ impl ProgressLine {
             report.verbosity() > Verbosity::Quiet && io::stderr().is_terminal() && results == Results::Elsewhere;
         ProgressLine {
             report,
-            bar: is_drawn.then(|| ProgressBar::no_length().with_style(style("{pos} done  {per_sec}"))),
+            bar: is_drawn.then(|| ProgressBar::no_length().with_style(style("{pos} done  {rate}"))),
             last_line: Instant::now(),
             total,
             n_held,
@@ -53,7 +54,7 @@ impl ProgressLine {
         if let Some(bar) = &self.bar {
             if let Some(total) = total.filter(|total| bar.length() != Some(*total)) {
                 bar.set_length(total);
-                bar.set_style(style("{bar:30} {pos}/{len}  {per_sec}  {eta} left{msg}"));
+                bar.set_style(style("{bar:30} {pos}/{len}  {rate}  {eta} left{msg}"));
             }
             bar.set_position(tally.n_all());
             if tally.n_failed() > 0 {
@@ -118,5 +119,9 @@ fn line(tally: &Tally, total: Option<u64>) -> String {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
+        // What can't be written to a line on a terminal is not worth more than that line.
+        let _ = write!(text, "{:.0} images/s", state.per_sec());
+    })
 }
