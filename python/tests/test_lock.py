@@ -60,10 +60,13 @@ def test_other_threads_go_on(what: str, nano: Any, b_file: Path, tmp_path: Path)
         "preprocess": lambda: preprocess(tmp_path / "large.jpg"),
         "first use": lambda: longclip.load(b_file, threads=1)[0].encode_image(cat),
     }
-    pause, took = longest_pause_s(works[what])
-    # One call that kept the lock would be one pause as long as itself.
-    assert took > 0.1, f"{what} took {took:.3f} s, too short to tell"
-    assert pause < max(0.5 * took, 0.08), f"{what} took {took:.2f} s, and Python stood still for {pause:.2f} s of it"
+    # One call that kept the lock would be one pause as long as itself, each time. A busy machine makes a pause now and then.
+    for _ in range(3):
+        pause, took = longest_pause_s(works[what])
+        assert took > 0.1, f"{what} took {took:.3f} s, too short to tell"
+        if pause < max(0.5 * took, 0.08):
+            return
+    pytest.fail(f"{what} took {took:.2f} s, and Python stood still for {pause:.2f} s of it")
 
 
 def test_several_threads_may_use_one_model(nano: Any) -> None:
@@ -83,16 +86,21 @@ def test_several_threads_may_use_one_model(nano: Any) -> None:
 
 
 def test_ctrl_c_is_heard_between_batches() -> None:
+    # By CPU time, which a busy machine doesn't stretch.
     program = """
 import longclip, threading, time, _thread
 model, _ = longclip.load("nano", threads=1)
 cat = open("img/cat.jpg", "rb").read()
-model.encode_image([cat])
+begun = time.process_time()
+model.encode_image([cat] * 200)
+all_s = 50 * (time.process_time() - begun)
 threading.Timer(0.3, _thread.interrupt_main).start()
-begun = time.perf_counter()
+begun = time.process_time()
 try:
-    model.encode_image([cat] * 20000)
+    model.encode_image([cat] * 10000)
+    print("not heard")
 except KeyboardInterrupt:
-    print(time.perf_counter() - begun < 20)
+    took_s = time.process_time() - begun
+    print("heard" if took_s < all_s / 2 else f"heard after {took_s:.1f} s of {all_s:.1f} s")
 """
-    assert run_python(program) == "True\n"
+    assert run_python(program) == "heard\n"
