@@ -77,4 +77,3 @@ class Killing:
         assert begun == "begun" and names, "it was killed between batches"
         done = {name for lines in journals.values() for line in lines if line.startswith("done") for name in line.split()}
         assert done.issuperset(names), "nobody has done its last batch"
-        assert len(journals) >= 2, "nobody came in its place"

@@ -86,9 +86,10 @@ def test_several_threads_may_use_one_model(nano: Any) -> None:
 
 
 def test_ctrl_c_is_heard_between_batches() -> None:
-    # By CPU time, which a busy machine doesn't stretch.
+    # By CPU time, which a busy machine doesn't stretch. Who runs tests in the background may have Ctrl-C ignored.
     program = """
-import longclip, threading, time, _thread
+import longclip, signal, threading, time, _thread
+signal.signal(signal.SIGINT, signal.default_int_handler)
 model, _ = longclip.load("nano", threads=1)
 cat = open("img/cat.jpg", "rb").read()
 begun = time.process_time()
