@@ -76,9 +76,14 @@ impl Shape {
         share(self.rows, self.tiles, t)
     }
 
-    /// Where `row` begins, in bytes, and how far its lines are apart.
+    /// Where `row` begins, in bytes, and how far its lines are apart. Finding its tile takes some divisions.
     fn row(&self, row: usize) -> (usize, usize) {
-        let tile = self.tile(((row + 1) * self.tiles - 1) / self.rows);
+        self.row_in(&self.tile(((row + 1) * self.tiles - 1) / self.rows), row)
+    }
+
+    /// [`Shape::row`] where the tile of the row is known.
+    #[inline(always)]
+    fn row_in(&self, tile: &Range<usize>, row: usize) -> (usize, usize) {
         let start = tile.start * self.lines + (row - tile.start);
         (start * LINE, tile.len() * LINE)
     }
@@ -249,23 +254,25 @@ impl Writer {
         }
     }
 
-    /// Where `row` goes. Finding out takes some divisions.
+    /// Where `row` goes.
     #[inline(always)]
     pub(crate) fn row(self, row: usize) -> RowWriter {
-        let (start, stride) = self.shape.row(row);
+        self.row_writer(self.shape.row(row))
+    }
+
+    /// [`Writer::row`] where the tile of the row is known, without a division.
+    #[inline(always)]
+    pub(crate) fn row_in(self, tile: &Range<usize>, row: usize) -> RowWriter {
+        self.row_writer(self.shape.row_in(tile, row))
+    }
+
+    #[inline(always)]
+    fn row_writer(self, (start, stride): (usize, usize)) -> RowWriter {
         RowWriter {
             precision: self.precision,
             start: self.base.get().wrapping_add(start),
             stride,
         }
-    }
-
-    /// The address of a column of `row`, whose tile is known; the columns up to the next multiple of 16 follow it.
-    #[inline(always)]
-    pub(crate) fn at_in(self, tile: &Range<usize>, row: usize, column: usize) -> *mut u8 {
-        let byte = column * self.precision.bytes();
-        let line = tile.start * self.shape.lines + byte / LINE * tile.len() + row - tile.start;
-        self.base.get().wrapping_add(line * LINE + byte % LINE)
     }
 }
 

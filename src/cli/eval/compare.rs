@@ -1,6 +1,7 @@
 //! `--compare MODEL`: two models on the same data, and which differences between them are real.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use longclip::eval::beside;
@@ -115,16 +116,12 @@ impl Contender {
 
 /// The models' names, of files without their folders, with what tells them apart where their names don't.
 pub(super) fn labels(contenders: &[Contender]) -> Vec<String> {
-    let names = short_names(
-        &contenders
-            .iter()
-            .map(|contender| contender.name.as_str())
-            .collect::<Vec<_>>(),
-    );
+    let names: Vec<&str> = contenders.iter().map(|contender| contender.name.as_str()).collect();
     let is_same = |of: &dyn Fn(&Contender) -> String| contenders.iter().all(|one| of(one) == of(&contenders[0]));
     let dtype = |contender: &Contender| contender.flags.dtype_name();
     let tokens = |contender: &Contender| format!("{} tokens", contender.model.sizes().context_length);
-    let label = |(contender, mut label): (&Contender, String)| {
+    let label = |(contender, name): (&Contender, &str)| {
+        let mut label = name.to_owned();
         if is_same(&|one| one.name.clone()) {
             let parts = [
                 (is_same(&dtype), dtype(contender)),
@@ -139,22 +136,18 @@ pub(super) fn labels(contenders: &[Contender]) -> Vec<String> {
         }
         label
     };
-    contenders.iter().zip(names).map(label).collect()
+    contenders.iter().zip(short_names(&names)).map(label).collect()
 }
 
 /// Names without the folders before them, unless these tell the names apart.
-fn short_names(names: &[&str]) -> Vec<String> {
-    let last = |name: &str| {
-        Path::new(name)
-            .file_name()
-            .map_or_else(|| name.to_owned(), |last| last.display().to_string())
-    };
-    let short: Vec<String> = names.iter().map(|name| last(name)).collect();
+fn short_names<'a>(names: &[&'a str]) -> Vec<&'a str> {
+    let last = |name: &&'a str| Path::new(*name).file_name().and_then(OsStr::to_str).unwrap_or(name);
+    let short: Vec<&str> = names.iter().map(last).collect();
     let n_distinct = |names: &[&str]| names.iter().collect::<HashSet<_>>().len();
-    let are_as_distinct = n_distinct(&short.iter().map(String::as_str).collect::<Vec<_>>()) == n_distinct(names);
-    match are_as_distinct {
-        true => short,
-        false => names.iter().map(|name| (*name).to_owned()).collect(),
+    if n_distinct(&short) == n_distinct(names) {
+        short
+    } else {
+        names.to_vec()
     }
 }
 

@@ -213,7 +213,7 @@ impl Head<'_> {
         let most = self.sequence.visible(self.job.mask, rows.end - 1);
         self.round_queries::<S, D>(s, rows.clone(), room.rows);
         // Those of the next tile, while this one is computed.
-        for row in rows.end..(rows.end + rows.len()).min(self.sequence.queries.len()) {
+        for row in rows.end..(rows.end + height).min(self.sequence.queries.len()) {
             self.ask(s, &self.job.projected.queries, self.sequence.queries.start + row);
         }
         for panel in 0..most.div_ceil(PANEL) {
@@ -233,18 +233,17 @@ impl Head<'_> {
             unsafe { tile(s, dot, operands) };
         }
         let lines = most.div_ceil(D::PRECISION.line_values());
-        let mut sums = [0.0; TILE_ROWS_MAX];
+        let queries = self.sequence.queries.start;
+        let to_row = |row| self.job.output.row(queries + row, self.job.heads.width());
+        // Where each row goes, and what its weighted sums are multiplied by.
+        let mut to = [(to_row(rows.start), 0.0); TILE_ROWS_MAX];
         for (i, row) in rows.clone().enumerate() {
             let scores = &mut room.scores[i * row_scores..][..lines * D::PRECISION.line_values()];
             let weights = &mut room.weights[i * LINE..lines * height * LINE];
             let visible = self.sequence.visible(self.job.mask, row);
-            sums[i] = weigh::<S, D>(s, scores, visible, weights, height * LINE);
+            let sum = weigh::<S, D>(s, scores, visible, weights, height * LINE);
+            to[i] = (to_row(row), 1.0 / sum);
         }
-        let width = self.job.heads.width();
-        let to: [_; TILE_ROWS_MAX] = std::array::from_fn(|i| {
-            let row = self.sequence.queries.start + rows.start + i.min(height - 1);
-            (self.job.output.row(row, width), 1.0 / sums[i])
-        });
         let mut means = [0_f32; TILE_ROWS_MAX * PANEL];
         for panel in 0..sizes.dim_panels {
             let bytes = sizes.key_lines * LINE_STEPS * STEP;

@@ -182,7 +182,7 @@ impl Finish<'_> {
                     s.store(to, s.add(s.load(to), x));
                 }
                 Output::Pack(writer) => {
-                    store_float(s, writer.precision, writer.at_in(&self.rows, row, column), x);
+                    store_float(s, writer.precision, writer.row_in(&self.rows, row).at(column), x);
                 }
             }
         }
@@ -198,7 +198,7 @@ impl Finish<'_> {
                     Output::Store(out) => out.get().add(row * self.linear.n_out + column).write(*x),
                     Output::Add(out) => *out.get().add(row * self.linear.n_out + column) += x,
                     Output::Pack(writer) => {
-                        let to = writer.at_in(&self.rows, row, column);
+                        let to = writer.row_in(&self.rows, row).at(column);
                         match writer.precision {
                             Precision::F32 => to.cast::<f32>().write(*x),
                             Precision::Bf16 | Precision::Int8 => to.cast::<bf16>().write_unaligned(bf16::from_f32(*x)),
