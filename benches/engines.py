@@ -58,7 +58,8 @@ def on_ray(opt, parquet, out):
     ray.init(num_cpus=opt.workers + 1, include_dashboard=False, log_to_driver=False, object_store_memory=1 << 30)
     ray.data.DataContext.get_current().enable_progress_bars = False
     ready = time.monotonic()
-    pictures = ray.data.read_parquet(str(parquet))
+    # A block is what one actor takes: Ray would make these few pictures one or two of them, and let an actor wait.
+    pictures = ray.data.read_parquet(str(parquet)).repartition(target_num_rows_per_block=opt.batch)
     labelled = pictures.map_batches(
         longclip.ray.Classify,
         fn_constructor_kwargs={"labels": LABELS, "model": opt.model, "dtype": opt.dtype},

@@ -11,6 +11,7 @@
 )]
 
 mod activations;
+mod allocator;
 mod attention;
 mod buffer;
 mod cores;
@@ -27,6 +28,7 @@ mod testing;
 mod threads;
 
 pub use activations::{Activations, Precision};
+pub use allocator::keep_freed_memory;
 pub use attention::{Heads, Mask, Projected, Rows, Sequence, attention};
 pub(crate) use buffer::zeroes;
 pub use cores::physical_cores;

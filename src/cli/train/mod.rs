@@ -54,6 +54,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    kernels::keep_freed_memory();
     let device = args.start.device.open()?;
     let (parameters, base) = parameters(args, &device, report)?;
     let folder = &args.run.out;
