@@ -6,6 +6,7 @@
 
 use super::block::{Block, BlockShape, LastBlock};
 use super::engine::{Engine, Mask};
+use super::pass::Pass;
 use super::tokens::TokenBatch;
 use crate::error::{Error, Result};
 use crate::weights::{Activation, Sizes};
@@ -56,13 +57,12 @@ impl<E: Engine> TextTower<E> {
     /// [`Error::Usage`] if a text is longer than the context or an id is not in the vocabulary; else those of the
     /// engine's arithmetic.
     pub fn forward(&self, engine: &E, batch: &TokenBatch) -> Result<E::Rows> {
-        let mut x = self.embed(engine, batch)?;
-        for block in &self.blocks {
-            x = block.forward(engine, x, batch.sequences())?;
-        }
-        let texts = batch.texts();
-        let end_tokens = self.last_block.forward(engine, &x, &texts, &texts.last_rows())?; // (n, text_width)
-        engine.norm_linear(&end_tokens, &self.ln_final, &self.projection) // (n, embed_dim)
+        self.pass(batch).run(engine)
+    }
+
+    /// The way of these texts through the tower.
+    pub fn pass<'a>(&'a self, batch: &'a TokenBatch) -> TextPass<'a, E> {
+        TextPass { tower: self, batch }
     }
 
     /// The hidden state of every position behind the final norm, `(n_rows, text_width)`, before any projection.
@@ -104,5 +104,31 @@ impl<E: Engine> TextTower<E> {
             &self.positional_embedding,
             batch.positions(),
         )
+    }
+}
+
+/// The way of some texts through the text tower.
+pub struct TextPass<'a, E: Engine> {
+    tower: &'a TextTower<E>,
+    batch: &'a TokenBatch,
+}
+
+impl<E: Engine> Pass<E> for TextPass<'_, E> {
+    fn embed(&self, engine: &E) -> Result<E::Rows> {
+        self.tower.embed(engine, self.batch)
+    }
+
+    fn n_stages(&self) -> usize {
+        self.tower.blocks.len() + 1
+    }
+
+    fn stage(&self, engine: &E, stage: usize, x: E::Rows) -> Result<E::Rows> {
+        let tower = self.tower;
+        if let Some(block) = tower.blocks.get(stage) {
+            return block.forward(engine, x, self.batch.sequences());
+        }
+        let texts = self.batch.texts();
+        let end_tokens = tower.last_block.forward(engine, &x, &texts, &texts.last_rows())?; // (n, text_width)
+        engine.norm_linear(&end_tokens, &tower.ln_final, &tower.projection) // (n, embed_dim)
     }
 }

@@ -5,6 +5,7 @@
 
 use super::block::{Block, BlockShape, LastBlock};
 use super::engine::{Engine, LinearNames, Mask, Sequences};
+use super::pass::Pass;
 use crate::error::Result;
 use crate::preprocess::Pixels;
 use crate::weights::{Activation, Sizes};
@@ -66,9 +67,15 @@ impl<E: Engine> VisionTower<E> {
     /// # Panics
     /// If there are no pictures, or one is not of the tower's resolution.
     pub fn forward(&self, engine: &E, pictures: &[&Pixels]) -> Result<E::Rows> {
+        self.pass(pictures).run(engine)
+    }
+
+    /// The way of these pictures through the tower.
+    ///
+    /// # Panics
+    /// As [`VisionTower::forward`].
+    pub fn pass<'a>(&'a self, pictures: &'a [&'a Pixels]) -> VisionPass<'a, E> {
         assert!(!pictures.is_empty(), "a batch has at least one picture");
-        let grid = self.resolution_px / self.patch_px;
-        let mut patches = Vec::with_capacity(pictures.len() * 3 * self.resolution_px * self.resolution_px);
         for picture in pictures {
             let found_px = picture.resolution_px();
             assert_eq!(
@@ -76,20 +83,49 @@ impl<E: Engine> VisionTower<E> {
                 "a picture of {found_px} px for a tower of {} px",
                 self.resolution_px
             );
-            cut_patches(picture, self.patch_px, &mut patches);
         }
-        let patches = engine.rows(patches, 3 * self.patch_px * self.patch_px)?; // (n * grid², 3 * patch²)
-        let x = engine.apply(&patches, &self.patch_embedding)?; // (n * grid², hidden_dim)
-        let x = engine.embed_patches(x, &self.class_embedding, &self.positional_embedding)?; // (n * (grid² + 1), ..)
-        let mut x = engine.normalise(x, &self.ln_pre)?;
-        let sequences = Sequences::new(std::iter::repeat_n(grid * grid + 1, pictures.len()));
-        for block in &self.blocks {
-            x = block.forward(engine, x, &sequences)?;
+        let n_patches = (self.resolution_px / self.patch_px).pow(2);
+        VisionPass {
+            tower: self,
+            pictures,
+            sequences: Sequences::new(std::iter::repeat_n(n_patches + 1, pictures.len())),
         }
-        let class_tokens = self
+    }
+}
+
+/// The way of some pictures through the image tower.
+pub struct VisionPass<'a, E: Engine> {
+    tower: &'a VisionTower<E>,
+    pictures: &'a [&'a Pixels],
+    sequences: Sequences,
+}
+
+impl<E: Engine> Pass<E> for VisionPass<'_, E> {
+    fn embed(&self, engine: &E) -> Result<E::Rows> {
+        let tower = self.tower;
+        let mut patches = Vec::with_capacity(self.pictures.len() * 3 * tower.resolution_px * tower.resolution_px);
+        for picture in self.pictures {
+            cut_patches(picture, tower.patch_px, &mut patches);
+        }
+        let patches = engine.rows(patches, 3 * tower.patch_px * tower.patch_px)?; // (n * grid², 3 * patch²)
+        let x = engine.apply(&patches, &tower.patch_embedding)?; // (n * grid², hidden_dim)
+        let x = engine.embed_patches(x, &tower.class_embedding, &tower.positional_embedding)?; // (n * (grid² + 1), ..)
+        engine.normalise(x, &tower.ln_pre)
+    }
+
+    fn n_stages(&self) -> usize {
+        self.tower.blocks.len() + 1
+    }
+
+    fn stage(&self, engine: &E, stage: usize, x: E::Rows) -> Result<E::Rows> {
+        let tower = self.tower;
+        if let Some(block) = tower.blocks.get(stage) {
+            return block.forward(engine, x, &self.sequences);
+        }
+        let class_tokens = tower
             .last_block
-            .forward(engine, &x, &sequences, &sequences.first_rows())?; // (n, hidden_dim)
-        engine.norm_linear(&class_tokens, &self.ln_post, &self.projection) // (n, embed_dim)
+            .forward(engine, &x, &self.sequences, &self.sequences.first_rows())?; // (n, hidden_dim)
+        engine.norm_linear(&class_tokens, &tower.ln_post, &tower.projection) // (n, embed_dim)
     }
 }
 

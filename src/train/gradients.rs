@@ -3,19 +3,21 @@
 //! A contrastive loss needs all embeddings of a batch at once, but not all activations: GradCache (Gao et al. 2021, arXiv
 //! 2101.06983) embeds the batch in parts without keeping activations, takes the loss's gradients by the embeddings, and
 //! embeds each part again to carry them on to the parameters. The result is the whole batch's to rounding; it costs one
-//! more pass forward. Called by `run.rs`.
+//! more pass forward. Within a part, `pass.rs` says what is kept. Called by `run.rs`.
 
 use std::collections::BTreeMap;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Device, Tensor, Var};
+use candle_core::{DType, Tensor, Var};
+use serde::Serialize;
 
 use super::in_place;
 use super::parameters::Parameters;
+use super::pass::PartPass;
 use super::pcm::{BatchEmbeddings, Losses, Matching, losses};
+use super::towers::{Computing, Towers};
 use crate::error::{Error, Result};
-use crate::model::engine::{CandleEngine, Gradients as Differentiable, TensorSource};
-use crate::model::{TextTower, TokenBatch, VisionTower};
+use crate::model::engine::TensorSource;
 use crate::preprocess::Pixels;
 
 /// An image and its captions, ready for the towers.
@@ -55,131 +57,43 @@ impl Gradients {
     }
 }
 
-/// What the towers are computed on.
-#[derive(Debug, Clone)]
-pub struct Computing {
-    /// Where tensors live.
-    pub device: Device,
-    /// The number type of the towers' arithmetic. Parameters, losses and the optimizer stay in f32.
-    pub dtype: DType,
+/// How a batch is computed in the memory there is. The gradients are the same to rounding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Samples at once in one pass, at least one.
+    pub micro_batch: usize,
+    /// What a pass keeps for its way back.
+    pub kept: Kept,
 }
 
-impl Computing {
-    /// f32 on the CPU.
-    pub const CPU: Computing = Computing {
-        device: Device::Cpu,
-        dtype: DType::F32,
-    };
-
-    /// The fastest operations with gradients that there are for it.
-    pub(super) fn way_back(&self) -> Differentiable {
-        match (&self.device, self.dtype) {
-            (Device::Cpu, DType::F32) => Differentiable::Fused,
-            _ => Differentiable::Composed,
-        }
-    }
+/// What a pass keeps for its way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// All activations.
+    Activations,
+    /// What goes into each block; the rest is computed again when it is needed (gradient checkpointing, Chen et al. 2016,
+    /// arXiv 1604.06174). It costs one more pass forward.
+    BlockInputs,
 }
 
-/// Both towers on a model's values of this moment.
-pub struct Towers {
-    engine: CandleEngine,
-    vision: VisionTower<CandleEngine>,
-    text: TextTower<CandleEngine>,
-}
-
-impl Towers {
-    /// Takes the towers from the parameters, for gradients.
-    ///
-    /// # Errors
-    /// [`Error::Compute`] if the device fails.
-    pub fn load(parameters: &Parameters, computing: &Computing) -> Result<Self> {
-        Towers::of(parameters, parameters, computing, computing.way_back())
-    }
-
-    /// Takes the towers from a source that has the same tensors as the parameters.
-    pub(super) fn of(
-        source: &(dyn TensorSource + 'static),
-        parameters: &Parameters,
-        computing: &Computing,
-        gradients: Differentiable,
-    ) -> Result<Self> {
-        let engine = CandleEngine {
-            device: computing.device.clone(),
-            dtype: computing.dtype,
-            gradients,
-        };
-        let (sizes, activation) = (parameters.sizes(), parameters.activation());
-        Ok(Towers {
-            vision: VisionTower::load(&engine, source, sizes, activation)?,
-            text: TextTower::load(&engine, source, sizes, activation)?,
-            engine,
-        })
-    }
-
-    /// Embeddings of images, `(n, embed_dim)`, f32, not normalised.
-    ///
-    /// # Errors
-    /// [`Error::Compute`] if the device fails.
-    pub fn embed_images(&self, pictures: &[&Pixels]) -> Result<Tensor> {
-        in_f32(self.vision.forward(&self.engine, pictures)?)
-    }
-
-    /// Embeddings of texts by their token ids, `(n, embed_dim)`, f32, not normalised.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for ids that the model doesn't know; [`Error::Compute`] if the device fails.
-    pub fn embed_texts<'a>(&self, texts: impl Iterator<Item = &'a [u32]>) -> Result<Tensor> {
-        in_f32(self.text.forward(&self.engine, &TokenBatch::new(texts)?)?)
-    }
-
-    /// Long and short captions are one batch: a short one is mostly the beginning of its long one, and costs little then.
-    fn embed(&self, batch: &[Example], matching: &Matching) -> Result<BatchEmbeddings> {
-        let pictures: Vec<&Pixels> = batch.iter().map(|example| &example.pixels).collect();
-        let image = self.embed_images(&pictures)?;
-        let long = batch.iter().map(|example| example.long.as_slice());
-        if matching.components.is_none() {
-            let long = self.embed_texts(long)?;
-            return Ok(BatchEmbeddings {
-                short: long.detach(),
-                image,
-                long,
-            });
-        }
-        let n = batch.len();
-        let short = batch.iter().map(|example| example.short.as_slice());
-        let both = self.embed_texts(long.chain(short))?;
-        let part = |first| both.narrow(0, first, n).map_err(Error::compute("embedding a batch"));
-        Ok(BatchEmbeddings {
-            image,
-            long: part(0)?,
-            short: part(n)?,
-        })
-    }
-}
-
-fn in_f32(embeddings: Tensor) -> Result<Tensor> {
-    embeddings
-        .to_dtype(DType::F32)
-        .map_err(Error::compute("reading embeddings"))
-}
-
-/// The gradients of a batch, computed at most `micro_batch` samples at a time.
+/// The gradients of a batch.
 ///
 /// # Errors
 /// [`Error::Usage`] for token ids that the model doesn't know; [`Error::Compute`] if the device fails or an embedding is
 /// not finite.
 ///
 /// # Panics
-/// If the batch is empty or `micro_batch` is 0.
+/// If the batch is empty or a pass has no samples.
 pub fn gradients(
     parameters: &Parameters,
     computing: &Computing,
     batch: &[Example],
-    micro_batch: usize,
+    plan: Plan,
     matching: &Matching,
 ) -> Result<Gradients> {
     let towers = Towers::load(parameters, computing)?;
-    gradients_of(parameters, &towers, batch, micro_batch, matching)
+    gradients_of(parameters, &towers, batch, plan, matching)
 }
 
 /// As [`gradients`], of towers that were taken from the parameters.
@@ -187,32 +101,37 @@ pub(super) fn gradients_of(
     parameters: &Parameters,
     towers: &Towers,
     batch: &[Example],
-    micro_batch: usize,
+    plan: Plan,
     matching: &Matching,
 ) -> Result<Gradients> {
-    assert!(!batch.is_empty() && micro_batch > 0, "a batch has at least one sample");
+    assert!(
+        !batch.is_empty() && plan.micro_batch > 0,
+        "a batch has at least one sample"
+    );
+    let failed = || Error::compute("a training step");
     let logit_scale = parameters.tensor("logit_scale", DType::F32, &towers.engine.device)?;
-    if batch.len() <= micro_batch {
-        let embeddings = towers.embed(batch, matching)?;
-        return of_embeddings(&embeddings, &logit_scale, matching)
-            .and_then(|(losses, store)| result(parameters, &losses, store))
-            .map_err(Error::compute("a training step"));
+    let pass = |part| PartPass::forward(towers, part, matching, plan.kept);
+    let is_whole = batch.len() <= plan.micro_batch;
+    let (mut parts, mut only) = (Vec::new(), None);
+    for part in batch.chunks(plan.micro_batch) {
+        let pass = pass(part)?;
+        parts.push(pass.embeddings().detached());
+        only = is_whole.then_some(pass);
     }
-    let mut parts = Vec::new();
-    for part in batch.chunks(micro_batch) {
-        parts.push(towers.embed(part, matching)?.detached());
-    }
-    let whole = joined(&parts).map_err(Error::compute("joining a batch"))?;
+    let whole = joined(&parts).map_err(failed())?;
     drop(parts);
-    let (losses, mut store) =
-        of_embeddings(&whole.batch(), &logit_scale, matching).map_err(Error::compute("a training step"))?;
-    let by_embedding = whole.gradients(&mut store).map_err(Error::compute("a training step"))?;
-    let mut sum = result(parameters, &losses, store).map_err(Error::compute("a training step"))?;
-    for (i, part) in batch.chunks(micro_batch).enumerate() {
-        let embeddings = towers.embed(part, matching)?;
-        carry_on(&embeddings, &by_embedding, i * micro_batch)
-            .and_then(|store| add(&mut sum.by_name, parameters, store))
-            .map_err(Error::compute("a training step"))?;
+    let (losses, mut store) = of_embeddings(&whole.batch(), &logit_scale, matching).map_err(failed())?;
+    let by_embedding = whole.gradients(&mut store).map_err(failed())?;
+    let mut sum = result(parameters, &losses, store).map_err(failed())?;
+    for (i, part) in batch.chunks(plan.micro_batch).enumerate() {
+        let pass = match only.take() {
+            Some(pass) => pass,
+            None => pass(part)?,
+        };
+        let by_embedding = by_embedding.rows(i * plan.micro_batch, part.len()).map_err(failed())?;
+        pass.backward(parameters, &by_embedding, &mut |store| {
+            add(&mut sum.by_name, parameters, store)
+        })?;
     }
     Ok(sum)
 }
@@ -291,12 +210,4 @@ impl WholeBatch {
             short: of(&self.short)?,
         })
     }
-}
-
-/// Carries the gradients by a part's embeddings, rows `first..` of the batch's, on to the parameters.
-fn carry_on(part: &BatchEmbeddings, whole: &BatchEmbeddings, first: usize) -> candle_core::Result<GradStore> {
-    let product = |part: &Tensor, whole: &Tensor| (part * whole.narrow(0, first, part.dim(0)?)?)?.sum_all();
-    let image = product(&part.image, &whole.image)?;
-    let texts = (product(&part.long, &whole.long)? + product(&part.short, &whole.short)?)?;
-    (image + texts)?.backward()
 }

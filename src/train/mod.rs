@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod optimizer;
 pub mod order;
 pub mod parameters;
+mod pass;
 pub mod pca;
 pub mod pcm;
 mod plot;
@@ -26,6 +27,7 @@ pub mod run;
 pub mod saved;
 pub mod settings;
 mod skipped;
+pub mod towers;
 pub mod validate;
 
 #[cfg(test)]

@@ -50,6 +50,22 @@ impl BatchEmbeddings {
             short: self.short.detach(),
         }
     }
+
+    /// These rows of all three.
+    pub(super) fn rows(&self, first: usize, n: usize) -> candle_core::Result<Self> {
+        Ok(BatchEmbeddings {
+            image: self.image.narrow(0, first, n)?,
+            long: self.long.narrow(0, first, n)?,
+            short: self.short.narrow(0, first, n)?,
+        })
+    }
+
+    /// The sum of all products, a scalar.
+    pub(super) fn dot(&self, other: &Self) -> candle_core::Result<Tensor> {
+        let product = |a: &Tensor, b: &Tensor| (a * b)?.sum_all();
+        let texts = (product(&self.long, &other.long)? + product(&self.short, &other.short)?)?;
+        product(&self.image, &other.image)? + texts
+    }
 }
 
 /// Both losses, scalars; training minimises their sum.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::average::{Average, Snapshot};
 use super::batches::{Batch, Batches};
 use super::data::Dataset;
-use super::gradients::{Computing, Gradients, Towers, gradients};
+use super::gradients::{Gradients, gradients};
 use super::loader::{Loader, Preparation};
 use super::metrics::{Metrics, StepMetrics, TrainingMetrics};
 use super::optimizer::AdamW;
@@ -21,6 +21,7 @@ use super::plot;
 use super::saved::{BEST, Best, Moving, Progress, State};
 use super::settings::Settings;
 use super::skipped::{Begin, SkippedSamples};
+use super::towers::{Computing, Towers};
 use super::validate::{Validation, Validator};
 use crate::error::{Error, Result};
 use crate::labels::Template;
@@ -214,7 +215,7 @@ impl<'a> Run<'a> {
             &self.moving.parameters,
             &self.training.computing,
             &batch.examples,
-            settings.micro_batch,
+            settings.plan,
             &settings.matching,
         )?;
         let grad_norm = gradients.norm()?;
@@ -297,7 +298,7 @@ impl<'a> Run<'a> {
         let validator = Validator {
             preparation: training.preparation(data, parameters)?,
             templates: training.templates,
-            batch: training.settings.micro_batch,
+            batch: training.settings.plan.micro_batch,
             n_threads: training.n_threads,
         };
         let source = Snapshot::new(parameters, average.as_ref());

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::gradients::Plan;
 use super::optimizer::{AdamWSettings, Schedule};
 use super::pcm::Matching;
 
@@ -33,8 +34,9 @@ pub struct Settings {
     pub ema_decay: Option<f64>,
     /// Decides the order of samples, and the weights of a fresh model.
     pub seed: u64,
-    /// Samples at once in one pass; the batch's gradients are put together of them.
-    pub micro_batch: usize,
+    /// How a batch is computed in the memory there is.
+    #[serde(flatten)]
+    pub plan: Plan,
     /// Steps between two validations; only before the first and after the last step if `None`.
     pub validate_every: Option<u64>,
     /// Steps between two savings.
@@ -42,7 +44,7 @@ pub struct Settings {
 }
 
 /// What may differ in a resumed training: it changes no number, or only later ones.
-const MAY_DIFFER: [&str; 4] = ["steps", "micro_batch", "validate_every", "save_every"];
+const MAY_DIFFER: [&str; 5] = ["steps", "micro_batch", "kept", "validate_every", "save_every"];
 
 impl Settings {
     /// The learning rate's way.

@@ -1,13 +1,14 @@
 //! The parts of training together, on a tiny model: the reference's steps, and gradients by parts.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
 
-use super::gradients::{Computing, Example, Gradients, Towers, gradients, gradients_of};
+use super::gradients::{Example, Gradients, Kept, Plan, gradients, gradients_of};
 use super::optimizer::{AdamW, AdamWSettings, Schedule};
 use super::parameters::Parameters;
 use super::pcm::Matching;
 use super::testing::{assert_close, golden, numbers, picture, tiny_clip, token_ids, values};
+use super::towers::{Computing, Towers};
 use crate::weights::LoadOptions;
 
 const DEVICE: Device = Device::Cpu;
@@ -43,7 +44,12 @@ fn parameters(freeze: &[&str]) -> Parameters {
 }
 
 fn compute(parameters: &Parameters, batch: &[Example], micro_batch: usize, matching: &Matching) -> Gradients {
-    gradients(parameters, &Computing::CPU, batch, micro_batch, matching).unwrap()
+    let plan = plan(micro_batch, Kept::Activations);
+    gradients(parameters, &Computing::CPU, batch, plan, matching).unwrap()
+}
+
+fn plan(micro_batch: usize, kept: Kept) -> Plan {
+    Plan { micro_batch, kept }
 }
 
 #[test]
@@ -110,6 +116,39 @@ fn gradients_by_parts_are_the_whole_batchs() {
     }
 }
 
+/// Whatever is frozen, and with short captions or without.
+#[test]
+fn gradients_of_blocks_computed_again_are_those_of_blocks_that_were_kept() {
+    let batch = small_batch(5);
+    let with_short = Matching {
+        components: Some(3),
+        ..Matching::default()
+    };
+    let without = Matching {
+        components: None,
+        ..Matching::default()
+    };
+    for (freeze, matching) in [
+        (vec![], with_short),
+        (vec![], without),
+        (vec!["visual.", "logit_scale"], with_short),
+        (vec!["transformer.", "token_embedding"], with_short),
+    ] {
+        let parameters = parameters(&freeze);
+        let whole = compute(&parameters, &batch, 5, &matching);
+        for micro_batch in [5, 2] {
+            let plan = plan(micro_batch, Kept::BlockInputs);
+            let again = gradients(&parameters, &Computing::CPU, &batch, plan, &matching).unwrap();
+            assert_close("the long loss", &[again.loss_long], &[whole.loss_long], 1e-6);
+            assert_close("the short loss", &[again.loss_short], &[whole.loss_short], 1e-6);
+            assert!(again.by_name.keys().eq(whole.by_name.keys()));
+            for (name, gradient) in &again.by_name {
+                assert_close(name, &values(gradient), &values(&whole.by_name[name]), 1e-5);
+            }
+        }
+    }
+}
+
 /// The whole way back through both towers, operation by operation, against differences of the loss.
 #[test]
 fn gradients_are_the_slopes_of_the_loss() {
@@ -154,7 +193,7 @@ fn fused_layers_and_composed_ones_have_the_same_losses_and_gradients() {
     };
     let by = |how| {
         let towers = Towers::of(&parameters, &parameters, &Computing::CPU, how).unwrap();
-        gradients_of(&parameters, &towers, &batch, 6, &matching).unwrap()
+        gradients_of(&parameters, &towers, &batch, plan(6, Kept::Activations), &matching).unwrap()
     };
     let (fused, composed) = (by(How::Fused), by(How::Composed));
     assert_close("the long loss", &[fused.loss_long], &[composed.loss_long], 1e-5);
@@ -162,6 +201,38 @@ fn fused_layers_and_composed_ones_have_the_same_losses_and_gradients() {
     assert!(fused.by_name.keys().eq(composed.by_name.keys()));
     for (name, gradient) in &fused.by_name {
         assert_close(name, &values(gradient), &values(&composed.by_name[name]), 1e-3);
+    }
+}
+
+/// Towers in half the bits, everything else in f32: the losses nearly the same, gradients that point the same way, in f32.
+#[test]
+fn in_mixed_precision_gradients_point_the_same_way() {
+    let (parameters, batch) = (parameters(&[]), small_batch(6));
+    let matching = Matching {
+        components: Some(3),
+        ..Matching::default()
+    };
+    // At the temperature that trainings end with, a loss would magnify bf16's rounding a hundred times.
+    parameters
+        .set("logit_scale", &Tensor::new(1.0f32, &DEVICE).unwrap())
+        .unwrap();
+    let exact = compute(&parameters, &batch, 6, &matching);
+    for kept in [Kept::Activations, Kept::BlockInputs] {
+        let computing = Computing {
+            device: DEVICE,
+            dtype: DType::BF16,
+        };
+        let mixed = gradients(&parameters, &computing, &batch, plan(4, kept), &matching).unwrap();
+        assert_close("the long loss", &[mixed.loss_long], &[exact.loss_long], 2e-2);
+        assert_close("the short loss", &[mixed.loss_short], &[exact.loss_short], 2e-2);
+        assert!(mixed.by_name.keys().eq(exact.by_name.keys()));
+        for (name, gradient) in &mixed.by_name {
+            assert_eq!(gradient.dtype(), DType::F32, "`{name}`");
+            let (found, expected) = (values(gradient), values(&exact.by_name[name]));
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let cosine = dot(&found, &expected) / (dot(&found, &found) * dot(&expected, &expected)).sqrt();
+            assert!(cosine > 0.98, "`{name}` points elsewhere: cosine {cosine}");
+        }
     }
 }
 

@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use candle_core::{D, DType, Device, Tensor};
 use serde_json::{Value, json};
 
-use super::gradients::{Example, Towers};
+use super::gradients::Example;
 use super::loader::{Loaded, Loader, Preparation};
 use super::order::{Draw, Position};
+use super::towers::Towers;
 use crate::error::{Error, Result};
 use crate::labels::Template;
 use crate::preprocess::Pixels;

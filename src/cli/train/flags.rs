@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use candle_core::DType;
 use clap::ValueEnum;
 use longclip::model::DeviceChoice;
+use longclip::train::gradients::Kept;
 use longclip::train::optimizer::AdamWSettings;
 use longclip::train::pcm::Matching;
 use longclip::{Error, Result};
@@ -88,6 +89,10 @@ pub(super) struct MethodFlags {
     /// [default: as many as fit into a quarter of the free memory]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) micro_batch: Option<usize>,
+    /// Keep only what goes into each block, and compute the rest again on the way back: less memory, one more pass forward, the
+    /// same result
+    #[arg(long)]
+    grad_checkpointing: bool,
     /// The highest learning rate
     #[arg(long, value_name = "X", default_value = "1e-6", value_parser = positive)]
     pub(super) lr: f64,
@@ -134,6 +139,13 @@ impl MethodFlags {
             beta_2,
             epsilon: self.epsilon,
             weight_decay: self.weight_decay,
+        }
+    }
+
+    pub(super) fn kept(&self) -> Kept {
+        match self.grad_checkpointing {
+            true => Kept::BlockInputs,
+            false => Kept::Activations,
         }
     }
 

@@ -10,10 +10,11 @@ use candle_core::Device;
 use longclip::labels::{PublishedTemplates, Template, read_templates};
 use longclip::train::data::{DataOptions, Dataset};
 use longclip::train::fresh::{FIRST_LOGIT_SCALE, fresh};
-use longclip::train::gradients::Computing;
+use longclip::train::gradients::{Kept, Plan};
 use longclip::train::parameters::Parameters;
 use longclip::train::run::{Start, Training};
 use longclip::train::settings::Settings;
+use longclip::train::towers::Computing;
 use longclip::weights::names::ModelSource;
 use longclip::weights::{Architecture, Checkpoint, LoadOptions, Stretching};
 use longclip::{Error, Result, kernels, pipeline};
@@ -228,9 +229,12 @@ fn settings(args: &Args, parameters: &Parameters, base: String, n_samples: usize
         freeze: method.freeze.clone(),
         ema_decay: method.ema,
         seed: method.seed,
-        micro_batch: method
-            .micro_batch
-            .unwrap_or_else(|| equal_parts(batch, sample_bytes(parameters))),
+        plan: Plan {
+            micro_batch: method
+                .micro_batch
+                .unwrap_or_else(|| equal_parts(batch, sample_bytes(parameters, method.kept()))),
+            kept: method.kept(),
+        },
         validate_every: run.validate_every,
         save_every: run.save_every,
     })
@@ -243,14 +247,18 @@ fn equal_parts(batch: usize, sample_bytes: usize) -> usize {
 }
 
 /// Bytes that one more sample of a pass takes, roughly: what each block keeps of it for the way back (its input, two norms,
-/// queries, keys and values, the attention, two sums; the MLP's inside before and behind the activation), its texts as
-/// long as they may be.
-fn sample_bytes(parameters: &Parameters) -> usize {
+/// queries, keys and values, the attention, two sums; the MLP's inside before and behind the activation), or its input and
+/// all of that for one block; its texts as long as they may be.
+fn sample_bytes(parameters: &Parameters, kept: Kept) -> usize {
     const FLOATS_OF_WIDTH: usize = 10;
     const FLOATS_OF_MLP: usize = 2;
     let sizes = parameters.sizes();
     let floats = |rows: usize, width: usize, mlp_dim: usize, layers: usize| {
-        rows * (FLOATS_OF_WIDTH * width + FLOATS_OF_MLP * mlp_dim) * layers
+        let a_block = FLOATS_OF_WIDTH * width + FLOATS_OF_MLP * mlp_dim;
+        match kept {
+            Kept::Activations => rows * a_block * layers,
+            Kept::BlockInputs => rows * (width * layers + a_block),
+        }
     };
     let image = floats(
         sizes.image_tokens(),
@@ -277,10 +285,10 @@ fn say_what_is_trained(parameters: &Parameters, settings: &Settings, n_samples: 
         settings.steps,
         settings.batch,
     ));
-    if settings.micro_batch < settings.batch {
+    if settings.plan.micro_batch < settings.batch {
         report.note(format!(
             "a batch is computed {} samples at a time, at the cost of one more pass forward",
-            settings.micro_batch
+            settings.plan.micro_batch
         ));
     }
 }

@@ -1,0 +1,94 @@
+//! Both towers on the parameters of this moment, as training and its validation compute them.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::parameters::Parameters;
+use crate::error::{Error, Result};
+use crate::model::engine::{CandleEngine, Gradients as Differentiable, TensorSource};
+use crate::model::{TextTower, TokenBatch, VisionTower};
+use crate::preprocess::Pixels;
+
+/// What the towers are computed on.
+#[derive(Debug, Clone)]
+pub struct Computing {
+    /// Where tensors live.
+    pub device: Device,
+    /// The number type of the towers' arithmetic. Parameters, losses and the optimizer stay in f32.
+    pub dtype: DType,
+}
+
+impl Computing {
+    /// f32 on the CPU.
+    pub const CPU: Computing = Computing {
+        device: Device::Cpu,
+        dtype: DType::F32,
+    };
+
+    /// The fastest operations with gradients that there are for it.
+    pub(super) fn way_back(&self) -> Differentiable {
+        match (&self.device, self.dtype) {
+            (Device::Cpu, DType::F32) => Differentiable::Fused,
+            _ => Differentiable::Composed,
+        }
+    }
+}
+
+/// Both towers on a model's values of this moment.
+pub struct Towers {
+    pub(super) engine: CandleEngine,
+    pub(super) vision: VisionTower<CandleEngine>,
+    pub(super) text: TextTower<CandleEngine>,
+}
+
+impl Towers {
+    /// Takes the towers from the parameters, for gradients.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] if the device fails.
+    pub fn load(parameters: &Parameters, computing: &Computing) -> Result<Self> {
+        Towers::of(parameters, parameters, computing, computing.way_back())
+    }
+
+    /// Takes the towers from a source that has the same tensors as the parameters.
+    pub(super) fn of(
+        source: &(dyn TensorSource + 'static),
+        parameters: &Parameters,
+        computing: &Computing,
+        gradients: Differentiable,
+    ) -> Result<Self> {
+        let engine = CandleEngine {
+            device: computing.device.clone(),
+            dtype: computing.dtype,
+            gradients,
+        };
+        let (sizes, activation) = (parameters.sizes(), parameters.activation());
+        Ok(Towers {
+            vision: VisionTower::load(&engine, source, sizes, activation)?,
+            text: TextTower::load(&engine, source, sizes, activation)?,
+            engine,
+        })
+    }
+
+    /// Embeddings of images, `(n, embed_dim)`, f32, not normalised.
+    ///
+    /// # Errors
+    /// [`Error::Compute`] if the device fails.
+    pub fn embed_images(&self, pictures: &[&Pixels]) -> Result<Tensor> {
+        in_f32(self.vision.forward(&self.engine, pictures)?)
+    }
+
+    /// Embeddings of texts by their token ids, `(n, embed_dim)`, f32, not normalised.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for ids that the model doesn't know; [`Error::Compute`] if the device fails.
+    pub fn embed_texts<'a>(&self, texts: impl Iterator<Item = &'a [u32]>) -> Result<Tensor> {
+        in_f32(self.text.forward(&self.engine, &TokenBatch::new(texts)?)?)
+    }
+}
+
+/// Embeddings leave the towers' number type.
+pub(super) fn in_f32(embeddings: Tensor) -> Result<Tensor> {
+    embeddings
+        .to_dtype(DType::F32)
+        .map_err(Error::compute("reading embeddings"))
+}
