@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
+use clap::builder::ArgPredicate;
 use longclip::model::LongClip;
 use longclip::pipeline::{self, Sharing};
 
@@ -21,9 +22,15 @@ pub(super) struct RunFlags {
     #[arg(long, value_name = "N", hide_short_help = true)]
     batch: Option<NonZeroUsize>,
     /// What a picture that can't be used means: `skip` goes on and exits with 1 in the end, `fail` stops there
-    #[arg(long, value_name = "WHAT", default_value = "skip", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "skip",
+        default_value_if("max_errors", ArgPredicate::IsPresent, "skip"),
+        hide_short_help = true
+    )]
     on_error: OnError,
-    /// Stop when more than N pictures failed
+    /// Skip pictures that can't be used until more than N failed, and stop there
     #[arg(long, value_name = "N", hide_short_help = true)]
     max_errors: Option<u64>,
 }

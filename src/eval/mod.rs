@@ -11,7 +11,9 @@ mod embeddings;
 pub mod interval;
 mod pictures;
 pub mod retrieval;
+mod unusable;
 pub mod zeroshot;
 
 pub use self::embeddings::{Embeddings, Origin, beside};
 pub use self::pictures::{Picture, Shelf, fingerprint};
+pub use self::unusable::Unusable;

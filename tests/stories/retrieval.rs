@@ -201,9 +201,9 @@ fn damaged_data_is_refused_with_its_places_and_left_out_on_demand() {
     --- stdout
     --- stderr
     error: `pairs.ndjson` has 2 things that can't be used: line 4: it is no JSON object: EOF while parsing a string at column 27; line 3: there is no picture `gone.jpg`
-    hint: mend the data, name the pictures' folder by `--images`, or leave them out and have them counted by `--skip-unusable`
+    hint: mend the data, name the pictures' folder by `--images`, or leave them out and have them counted by `--on-error skip`
     "#);
-    assert_snapshot!(desk.run(&[&RUN[..], &["--skip-unusable"]].concat()), @r#"
+    assert_snapshot!(desk.run(&[&RUN[..], &["--on-error", "skip"]].concat()), @r#"
     exit code 1
     --- stdout
     small.safetensors in f32, on pairs.ndjson
@@ -217,6 +217,8 @@ fn damaged_data_is_refused_with_its_places_and_left_out_on_demand() {
 
     intervals of shares: 95 %, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
     --- stderr
+    error: cannot use the sample `pairs.ndjson line 4`: it is no JSON object: EOF while parsing a string at column 27
+    error: cannot use the sample `pairs.ndjson line 3`: there is no picture `gone.jpg`
     warning: of 2 pictures, each is among the first 5 whatever a model says: R@5 from texts means nothing here
     "#);
 }
@@ -238,18 +240,20 @@ fn a_picture_that_cant_be_decoded_is_no_smaller_benchmark_in_silence() {
     --- stderr
     error: cannot use the picture `broken.jpg`: the file is cut short: its end is missing
     hint: copy or fetch it again
-    note: 2 done, 1 failed, [RATE] images/s
-    error: 1 of 3 pictures could not be read
-    hint: look at the errors above; to leave such pictures out and have them counted, say `--skip-unusable`
+    note: 1 done, 1 failed, [RATE] images/s
+    error: 1 thing can't be used, so nothing was measured
+    hint: mend the data; or `--on-error skip` leaves it out and counts it, `--max-errors N` up to N of them
     "#);
-    let output = desk.output(&[&RUN[..], &["--skip-unusable", "--format", "json"]].concat());
+    let output = desk.output(&[&RUN[..], &["--on-error", "skip", "--format", "json"]].concat());
     assert_eq!(output.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
         (&told["protocol"]["n_pictures"], &told["protocol"]["n_left_out"]),
         (&json!(2), &json!(1))
     );
-    assert_eq!(told["left_out"], json!(["`broken.jpg` could not be read"]));
+    assert_eq!(told["left_out"], json!(["`broken.jpg`: it could not be read"]));
+    let least = |most: &str| desk.output(&[&RUN[..], &["--max-errors", most]].concat()).status.code();
+    assert_eq!((least("0"), least("1")), (Some(2), Some(1)));
 }
 
 #[test]

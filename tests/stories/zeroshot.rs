@@ -199,7 +199,23 @@ fn what_cannot_be_used_is_said_with_its_place_and_the_rest_is_measured() {
         assert!(told.lines().any(|told| told == line), "{line}\n{told}");
     }
     let strict = desk.output(&[&table[..6], &["--on-error", "fail", "--labels", "cat", "dog"]].concat());
-    assert_eq!((strict.status.code(), strict.stdout.len()), (Some(1), 0));
+    assert_eq!((strict.status.code(), strict.stdout.len()), (Some(2), 0));
+    // Two of the data and one picture: as many as a run may go on with, and one more.
+    let broken = "path,label\nphotos/cat/cat.jpg,cat\nphotos/gone.jpg,cat\nphotos/cat/broken.jpg,cat\nphotos/coffee/coffee.jpg,tea\n";
+    let desk = desk.file("list.csv", broken);
+    let most = |most| {
+        let output = desk.output(&[&table[..], &["--max-errors", most]].concat());
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    assert_eq!(most("3").0, Some(1));
+    let (code, told) = most("2");
+    assert!(
+        code == Some(2) && told.contains("error: 3 things can't be used, so nothing was measured"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -4,16 +4,17 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use longclip::eval::{Embeddings, Origin, Picture, fingerprint};
-use longclip::input::Item;
+use longclip::Error;
+use longclip::eval::{Embeddings, Origin, Picture, Unusable, fingerprint};
+use longclip::input::{InputOptions, Item};
 use longclip::model::LongClip;
 use longclip::output::Progress;
 
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::ModelFlags;
-use crate::cli::pictures::{Seen, Sink, Verdict};
+use crate::cli::pictures::{Run, Seen, Sink, Verdict};
 use crate::cli::progress::Expected;
-use crate::cli::report::{Exit, Report};
+use crate::cli::report::{Exit, Report, Verbosity};
 use crate::cli::run_flags::RunFlags;
 use crate::cli::tally::Ended;
 
@@ -41,6 +42,8 @@ pub(super) struct Data<'a> {
     /// The data as named.
     pub(super) name: String,
     pub(super) pictures: &'a [Picture],
+    /// What of the data could not be used before a picture was read: it counts as failed.
+    pub(super) n_unusable: usize,
 }
 
 /// What came of a data set's pictures.
@@ -81,7 +84,10 @@ impl EncodeFlags {
                 exit: Exit::Done,
             });
         }
-        let run = self.run.plain(loaded.flags, &self.pictures, loaded.model, report);
+        let run = Run {
+            most_failures: self.run.most_failures().saturating_sub(data.n_unusable as u64),
+            ..self.run.plain(loaded.flags, &self.pictures, loaded.model, report)
+        };
         let held = Progress {
             n_records: n_held as u64,
             ..Progress::default()
@@ -94,8 +100,13 @@ impl EncodeFlags {
         };
         let expected = Expected::Exactly((n_held + missing.len()) as u64);
         let items = missing.into_iter().map(|picture| picture.item());
-        let (ended, exit) = run.over(expected, Box::new(items), held, &mut keeper)?;
+        let (ended, tally) = run.through(expected, Box::new(items), held, &mut keeper)?;
         let (n_done, n_failed) = (keeper.n_done, keeper.n_failed);
+        if ended == Ended::TooManyFailed {
+            report.note(tally.summary(held));
+            return Err(unmeasured(n_failed + data.n_unusable).into());
+        }
+        let exit = tally.sum_up(ended, held, &InputOptions::default());
         if let (Ended::Interrupted, Some(kept)) = (ended, kept) {
             report.note(format!(
                 "`{}` keeps what was encoded; the same command goes on with it",
@@ -141,6 +152,37 @@ impl EncodeFlags {
         }
         Ok(embeddings)
     }
+}
+
+/// Failures that are told one by one.
+const TOLD: usize = 5;
+
+/// Says what of the data can't be used, and is left out.
+pub(super) fn tell_unusable(unusable: &[Unusable], report: Report) {
+    let n_told = match report.verbosity() {
+        Verbosity::Verbose => unusable.len(),
+        _ => TOLD,
+    };
+    for Unusable { place, error } in unusable.iter().take(n_told) {
+        report.failed_input(place, error);
+    }
+    if unusable.len() > n_told {
+        report.note(format!("{} samples can't be used; `-v` tells them all", unusable.len()));
+    }
+}
+
+/// More can't be used than the run goes on with: a part of the data is another benchmark.
+pub(super) fn unmeasured(n: usize) -> Error {
+    let (are, them) = match n {
+        1 => ("1 thing".to_owned(), "it"),
+        n => (format!("{n} things"), "them"),
+    };
+    Error::usage(
+        format!("{are} can't be used, so nothing was measured"),
+        format!(
+            "mend the data; or `--on-error skip` leaves {them} out and counts {them}, `--max-errors N` up to N of them"
+        ),
+    )
 }
 
 /// Keeps each embedding as it comes.

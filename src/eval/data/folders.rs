@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{Class, DataSet, Sample, Truth, compared};
 use crate::error::{Error, Result};
-use crate::eval::Picture;
+use crate::eval::{Picture, Unusable};
 use crate::input::{Content, InputOptions, Inputs, Source};
 
 pub(super) fn open(path: &Path) -> Result<DataSet> {
@@ -30,7 +30,7 @@ pub(super) fn open(path: &Path) -> Result<DataSet> {
                 }),
                 None => data.leave_out(name, "it lies beside the folders of the classes, and so has no class"),
             },
-            Content::Nothing(Some(error)) => data.unusable.push(super::Unusable { place: name, error }),
+            Content::Nothing(Some(error)) => data.unusable.push(Unusable { place: name, error }),
             _ => {}
         }
     }
@@ -40,11 +40,7 @@ pub(super) fn open(path: &Path) -> Result<DataSet> {
 impl DataSet {
     /// Something of the data that can't be used.
     pub(super) fn leave_out(&mut self, place: String, problem: impl Into<String>) {
-        let error = Error::Sample {
-            name: place.clone(),
-            problem: problem.into(),
-        };
-        self.unusable.push(super::Unusable { place, error });
+        self.unusable.push(Unusable::new(place, problem));
     }
 }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use self::candidates::Candidates;
 pub use self::cifar::Split;
-use super::Picture;
+use super::{Picture, Unusable};
 use crate::error::{Error, Result};
 use crate::input::archive;
 use crate::labels::{Label, LabelList, Template};
@@ -64,15 +64,6 @@ pub struct Class {
     pub key: String,
     /// What a person and a model call it.
     pub name: String,
-}
-
-/// A sample, or some of the data, that can't be used.
-#[derive(Debug)]
-pub struct Unusable {
-    /// Where it stands.
-    pub place: String,
-    /// Why not.
-    pub error: Error,
 }
 
 /// A data set whose pictures have their classes.
@@ -164,11 +155,7 @@ impl DataSet {
                     resolved.pictures.push(picture);
                     resolved.truths.push(class);
                 }
-                Err(problem) => {
-                    let name = place.clone();
-                    let error = Error::Sample { name, problem };
-                    resolved.unusable.push(Unusable { place, error });
-                }
+                Err(problem) => resolved.unusable.push(Unusable::new(place, problem)),
             }
         }
         match resolved.unusable.first() {

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{DataSet, Sample, Truth};
 use crate::error::{Error, Result};
-use crate::eval::Picture;
+use crate::eval::{Picture, Unusable};
 use crate::input::records::{Record, RecordFile, text, unusable};
 
 const PATHS: [&str; 4] = ["path", "image", "filepath", "filename"];
@@ -26,12 +26,12 @@ pub(super) fn open_json(path: &Path) -> Result<DataSet> {
         let fields = records.read(i).and_then(|record| fields(&place, &record));
         match fields {
             Ok((picture, label)) => data.add(path, &picture, label, place),
-            Err(error) => data.unusable.push(super::Unusable { place, error }),
+            Err(error) => data.unusable.push(Unusable { place, error }),
         }
     }
     if let Some(error) = damage {
         let place = path.display().to_string();
-        data.unusable.push(super::Unusable { place, error });
+        data.unusable.push(Unusable { place, error });
     }
     Ok(data)
 }

@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Class, DataSet, Sample, Truth, Unusable, compared};
+use super::{Class, DataSet, Sample, Truth, compared};
 use crate::error::{Error, Result};
-use crate::eval::{Picture, Shelf, pictures};
+use crate::eval::{Picture, Shelf, Unusable, pictures};
 use crate::input::records::unusable;
 use crate::input::shards::{Group, Range, Shards};
 use crate::labels::{Template, files};

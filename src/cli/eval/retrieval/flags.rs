@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use longclip::eval::retrieval::{Damage, PairOptions, Part, PerPicture};
+use longclip::eval::retrieval::{PairOptions, Part, PerPicture};
 use longclip::text::ContextLength;
 
 /// Which pictures and which captions.
@@ -32,9 +32,6 @@ pub(super) struct DataFlags {
     /// The field of records that holds captions [default: long, text, caption, captions or description]
     #[arg(long, value_name = "FIELD", hide_short_help = true)]
     text_field: Option<String>,
-    /// Go on without what can't be used; the protocol counts it
-    #[arg(long)]
-    pub(super) skip_unusable: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -45,7 +42,8 @@ enum PartName {
 }
 
 impl DataFlags {
-    pub(super) fn options(&self) -> PairOptions {
+    /// The data's part of what was asked, of which so much may be unusable.
+    pub(super) fn options(&self, most_unusable: u64) -> PairOptions {
         PairOptions {
             images: self.images.clone(),
             text_field: self.text_field.clone(),
@@ -57,10 +55,7 @@ impl DataFlags {
                 PartName::FirstSentence => Part::FirstSentence,
             }),
             captions_per_picture: self.captions_per_picture,
-            damage: match self.skip_unusable {
-                true => Damage::LeaveOut,
-                false => Damage::Refuse,
-            },
+            most_unusable,
         }
     }
 }

@@ -8,8 +8,8 @@ mod told;
 
 use std::path::PathBuf;
 
-use longclip::eval::Picture;
 use longclip::eval::retrieval::Pairs;
+use longclip::eval::{Picture, Unusable};
 use longclip::{Error, Result};
 
 use self::flags::{DataFlags, MeasureFlags};
@@ -17,7 +17,7 @@ use self::measured::{KS, Measured, Measuring};
 use self::told::Told;
 use super::Format;
 use super::compare::{CompareFlags, Contender, labels};
-use super::encode::{Data, EncodeFlags, Encoded};
+use super::encode::{Data, EncodeFlags, Encoded, tell_unusable};
 use super::texts::Halt;
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
@@ -32,11 +32,15 @@ Examples:
   longclip eval retrieval --data pairs.ndjson --monotone --compare longclip-b --embeddings kept --report page.html
 
 Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a list, and `image`, `long` and `caption` are names for the same.
-Exit codes: 0 all measured, 1 measured without what can't be used, 2 nothing could be done, 130 interrupted.";
+Exit codes: 0 all measured, 1 measured without what can't be used, 2 nothing was measured, 130 interrupted.";
+
+/// A benchmark without its difficult pictures is another benchmark: here the default is the strict one.
+const ON_ERROR: &str = "What a line, a caption or a picture that can't be used means: `fail` measures nothing, `skip` goes on without it, counts it \
+                        in the protocol and exits with 1 in the end";
 
 /// Measure retrieval: R@1, R@5 and R@10 from texts to pictures and back, by length, against another model
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("on_error", |flag| flag.default_value("fail").hide_short_help(false).help(ON_ERROR)))]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     data: DataFlags,
@@ -57,11 +61,12 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let options = args.data.options();
+    let options = args.data.options(args.encode.run.most_failures());
     let mut lengths = args.measure.sweep_length.clone();
     lengths.sort_unstable();
     lengths.dedup();
     let pairs = Pairs::open(&args.data.data, &options)?;
+    tell_unusable(&pairs.left_out, report);
     let contenders = args.compare.contenders(&args.model, report)?;
     let mut encoded = Vec::new();
     for contender in &contenders {
@@ -71,7 +76,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         }
         encoded.push(found);
     }
-    let pairs = args.without_unreadable(pairs, &encoded)?;
+    let pairs = without_unreadable(pairs, &encoded)?;
     warn_of_few(pairs.pictures.len(), report);
     let measured = contenders.iter().zip(&encoded).map(|(contender, encoded)| {
         let measuring = Measuring {
@@ -116,6 +121,27 @@ fn warn_of_few(n_pictures: usize, report: Report) {
     }
 }
 
+/// The pairs whose pictures all models could read.
+fn without_unreadable(mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
+    let is_read = |name: &str| encoded.iter().all(|encoded| encoded.embeddings.get(name).is_some());
+    let n_before = pairs.pictures.len();
+    let mut unreadable = Vec::new();
+    pairs.pictures.retain(|picture| {
+        let name = picture.path.display().to_string();
+        let is_read = is_read(&name);
+        if !is_read {
+            unreadable.push(Unusable::new(format!("`{name}`"), "it could not be read"));
+        }
+        is_read
+    });
+    if unreadable.len() == n_before {
+        let problem = format!("none of {n_before} pictures could be read");
+        return Err(Error::usage(problem, "look at the errors above"));
+    }
+    pairs.left_out.extend(unreadable);
+    Ok(pairs)
+}
+
 impl Args {
     fn encode_pictures(&self, contender: &Contender, pairs: &Pairs, report: Report) -> anyhow::Result<Encoded> {
         let pictures: Vec<Picture> = pairs
@@ -126,37 +152,10 @@ impl Args {
         let data = Data {
             name: self.data.data.display().to_string(),
             pictures: &pictures,
+            n_unusable: pairs.left_out.len(),
         };
         let kept = contender.kept(self.encode.embeddings.as_deref(), None);
         self.encode.encode(&contender.loaded(), &data, kept.as_deref(), report)
-    }
-
-    /// The pairs whose pictures all models could read.
-    fn without_unreadable(&self, mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
-        let is_read = |name: &str| encoded.iter().all(|encoded| encoded.embeddings.get(name).is_some());
-        let n_before = pairs.pictures.len();
-        let mut unreadable = Vec::new();
-        pairs.pictures.retain(|picture| {
-            let name = picture.path.display().to_string();
-            let is_read = is_read(&name);
-            if !is_read {
-                unreadable.push(format!("`{name}` could not be read"));
-            }
-            is_read
-        });
-        let hint = match (unreadable.len(), self.data.skip_unusable) {
-            (0, _) => return Ok(pairs),
-            (n, true) if n < n_before => {
-                pairs.left_out.extend(unreadable);
-                return Ok(pairs);
-            }
-            (_, true) => "look at the errors above",
-            (_, false) => {
-                "look at the errors above; to leave such pictures out and have them counted, say `--skip-unusable`"
-            }
-        };
-        let problem = format!("{} of {n_before} pictures could not be read", unreadable.len());
-        Err(Error::usage(problem, hint))
     }
 
     fn interrupted(&self, report: Report) -> Exit {

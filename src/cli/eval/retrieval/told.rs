@@ -78,7 +78,8 @@ impl Told<'_> {
             "images_per_s": first.images_per_s,
         });
         if !self.pairs.left_out.is_empty() {
-            told["left_out"] = json!(self.pairs.left_out);
+            let left_out = self.pairs.left_out.iter().map(ToString::to_string);
+            told["left_out"] = left_out.collect::<Vec<_>>().into();
         }
         if !first.lengths.is_empty() {
             told["lengths"] = first.lengths.iter().map(at_length).collect();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use longclip::eval::Picture;
 use longclip::eval::bootstrap::Bootstrap;
-use longclip::eval::data::{DataOptions, DataSet, Resolved, Split, Unusable};
+use longclip::eval::data::{DataOptions, DataSet, Resolved, Split};
 use longclip::eval::zeroshot::{Answer, Measures, differences, judge};
 use longclip::labels::LabelSet;
 use longclip::score::Scoring;
@@ -17,12 +17,12 @@ use longclip::{Error, Result};
 use self::told::Told;
 use super::Format;
 use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, labels};
-use super::encode::{Data, EncodeFlags, Encoded};
+use super::encode::{Data, EncodeFlags, Encoded, tell_unusable, unmeasured};
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::labelling::{Grouping, Labelling};
 use crate::cli::model_flags::ModelFlags;
-use crate::cli::report::{Exit, Report, Verbosity};
+use crate::cli::report::{Exit, Report};
 use crate::cli::tally::Ended;
 
 const EXAMPLES: &str = "\
@@ -34,7 +34,7 @@ Examples:
 Data is a folder with a folder of pictures for each class (ImageNet's synsets are known by their names); ndjson, json,
 csv or tsv of `path` and `label`; WebDataset tars of `jpg` and `cls`, or a folder of them; CIFAR-10 or CIFAR-100 in
 the binary or the Python form.
-Exit codes: 0 all pictures judged, 1 some could not be used, 2 nothing could be done, 130 interrupted.";
+Exit codes: 0 all pictures judged, 1 measured without what can't be used, 2 nothing was measured, 130 interrupted.";
 
 /// Measure zero-shot classification: top-1, top-5, recall by class, calibration
 #[derive(Debug, clap::Args)]
@@ -82,8 +82,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let resolved = data.resolve(labelling.list.clone(), &labelling.templates)?;
     tell_unusable(&resolved.unusable, report);
     if resolved.unusable.len() as u64 > args.encode.run.most_failures() {
-        report.note("stopped: too much of the data can't be used (`--on-error`, `--max-errors`)");
-        return Ok(Exit::SomeFailed);
+        return Err(unmeasured(resolved.unusable.len()).into());
     }
     let contenders = args.compare.contenders(&args.model, report)?;
     let labelling = Labelling {
@@ -99,6 +98,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         let pictures = Data {
             name: data_name.clone(),
             pictures: &resolved.pictures,
+            n_unusable: resolved.unusable.len(),
         };
         let kept = contender.kept(args.encode.embeddings.as_deref(), None);
         let encoded = args
@@ -177,22 +177,6 @@ impl Args {
             several => format!("{} templates, averaged", several.len()),
         };
         (Labelling { templates, ..labelling }, words)
-    }
-}
-
-/// Failures that are told one by one.
-const TOLD: usize = 5;
-
-fn tell_unusable(unusable: &[Unusable], report: Report) {
-    let n_told = match report.verbosity() {
-        Verbosity::Verbose => unusable.len(),
-        _ => TOLD,
-    };
-    for Unusable { place, error } in unusable.iter().take(n_told) {
-        report.failed_input(place, error);
-    }
-    if unusable.len() > n_told {
-        report.note(format!("{} samples can't be used; `-v` tells them all", unusable.len()));
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{Class, DataSet, Sample, Truth, compared};
 use crate::error::{Error, Result};
-use crate::eval::{Picture, Shelf, pictures};
+use crate::eval::{Picture, Shelf, Unusable, pictures};
 
 const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
@@ -203,7 +203,7 @@ pub(super) fn open(found: &Found) -> Result<DataSet> {
         let bytes = match std::fs::read(path).map_err(unreadable) {
             Ok(bytes) => bytes,
             Err(error) => {
-                data.unusable.push(super::Unusable { place: name, error });
+                data.unusable.push(Unusable { place: name, error });
                 continue;
             }
         };

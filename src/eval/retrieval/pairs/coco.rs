@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Entry, Found};
 use crate::error::{Error, Result};
+use crate::eval::Unusable;
 
 #[derive(Deserialize)]
 struct Coco {
@@ -57,22 +58,18 @@ pub(super) fn read(data: &Path) -> Result<Found> {
             captions: Vec::new(),
         };
         if let Some(other) = by_id.insert(image.id, entry) {
-            let problem = format!("{place}: its id {} is that of `{}` too", image.id, other.picture);
-            found.problems.push(problem);
+            let problem = format!("its id {} is that of `{}` too", image.id, other.picture);
+            found.problems.push(Unusable::new(place, problem));
         }
     }
     for (i, annotation) in annotations.into_iter().enumerate() {
         let place = || place("annotation", i);
         match (by_id.get_mut(&annotation.image_id), annotation.caption) {
             (Some(entry), Some(caption)) => entry.captions.push(caption),
-            (Some(_), None) => found.problems.push(format!("{}: it has no `caption`", place())),
+            (Some(_), None) => found.problems.push(Unusable::new(place(), "it has no `caption`")),
             (None, _) => {
-                let problem = format!(
-                    "{}: there is no image with its `image_id` {}",
-                    place(),
-                    annotation.image_id
-                );
-                found.problems.push(problem);
+                let problem = format!("there is no image with its `image_id` {}", annotation.image_id);
+                found.problems.push(Unusable::new(place(), problem));
             }
         }
     }

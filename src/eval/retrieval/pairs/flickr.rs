@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::Found;
 use crate::error::{Error, Result};
+use crate::eval::Unusable;
 
 /// How a line is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub(super) fn read(data: &Path, layout: Layout) -> Result<Found> {
             });
         match parsed {
             Ok((picture, caption)) => found.add(picture, None, vec![caption.to_owned()], place),
-            Err(problem) => found.problems.push(format!("{}: {problem}", place())),
+            Err(problem) => found.problems.push(Unusable::new(place(), problem)),
         }
     }
     Ok(found)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Entry, Found};
 use crate::error::{Error, Result};
+use crate::eval::Unusable;
 use crate::input::is_named_like_a_picture;
 
 /// The two folders inside of `data`, relative to it.
@@ -23,8 +24,8 @@ pub(super) fn read(data: &Path) -> Result<Found> {
     };
     for (stem, caption) in by_stem(&data.join(captions), is_text, &mut found)? {
         let Some(picture) = pictures.remove(&stem) else {
-            let problem = format!("{}: there is no picture `{images}/{stem}.*` for it", caption.display());
-            found.problems.push(problem);
+            let problem = format!("there is no picture `{images}/{stem}.*` for it");
+            found.leave_out(&caption, problem);
             continue;
         };
         match read_caption(&caption)? {
@@ -37,14 +38,20 @@ pub(super) fn read(data: &Path) -> Result<Found> {
                     captions: vec![text],
                 });
             }
-            Err(problem) => found.problems.push(problem),
+            Err(problem) => found.leave_out(&caption, problem),
         }
     }
     for (stem, picture) in pictures {
-        let problem = format!("{}: there is no `{captions}/{stem}.txt` for it", picture.display());
-        found.problems.push(problem);
+        found.leave_out(&picture, format!("there is no `{captions}/{stem}.txt` for it"));
     }
     Ok(found)
+}
+
+impl Found {
+    /// A file that can't be used.
+    fn leave_out(&mut self, file: &Path, problem: impl Into<String>) {
+        self.problems.push(Unusable::new(file.display().to_string(), problem));
+    }
 }
 
 /// A folder's files that `is_wanted`, by their names up to the last dot, in byte order.
@@ -64,19 +71,15 @@ fn by_stem(folder: &Path, is_wanted: impl Fn(&Path) -> bool, found: &mut Found) 
         }
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(other) = files.insert(stem, path.clone()) {
-            let problem = format!(
-                "{}: its name is that of `{}` too, up to the dot",
-                path.display(),
-                other.display()
-            );
-            found.problems.push(problem);
+            let problem = format!("its name is that of `{}` too, up to the dot", other.display());
+            found.leave_out(&path, problem);
         }
     }
     Ok(files)
 }
 
 /// A caption's text, or why it can't be used.
-fn read_caption(path: &Path) -> Result<std::result::Result<String, String>> {
+fn read_caption(path: &Path) -> Result<std::result::Result<String, &'static str>> {
     let bytes = std::fs::read(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
@@ -84,6 +87,6 @@ fn read_caption(path: &Path) -> Result<std::result::Result<String, String>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     Ok(match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.trim_start_matches(['\r', '\n']).to_owned()),
-        Err(_) => Err(format!("{}: it is no UTF-8", path.display())),
+        Err(_) => Err("it is no UTF-8"),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Called by `longclip eval retrieval`. All captions are held, pictures are named only. What can't be used is listed with
 //! file and place: an evaluation that leaves something out measures something else, so it is refused unless the person
-//! says otherwise ([`Damage::LeaveOut`]), and then counted. A new kind is a file here and an arm in [`kind`] and `read`.
+//! says otherwise ([`PairOptions::most_unusable`]), and then counted. A new kind is a file here and an arm in [`kind`] and `read`.
 
 mod coco;
 mod flickr;
@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 pub use self::kind::Kind;
 use super::ranks::Belonging;
 use crate::error::{Error, Result};
+use crate::eval::Unusable;
 use crate::text::first_sentence;
 
 /// What is taken of data.
@@ -35,8 +36,8 @@ pub struct PairOptions {
     pub part: Option<Part>,
     /// The most captions of a picture, from the front; as upstream takes them for this kind of data if `None`.
     pub captions_per_picture: Option<PerPicture>,
-    /// What happens to what can't be used.
-    pub damage: Damage,
+    /// How much of the data may be unusable; with more, it is refused.
+    pub most_unusable: u64,
 }
 
 /// What is taken of a caption.
@@ -79,16 +80,6 @@ pub enum PerPicture {
     AtMost(usize),
 }
 
-/// What happens to what can't be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Damage {
-    /// The evaluation is refused.
-    #[default]
-    Refuse,
-    /// It is left out and counted.
-    LeaveOut,
-}
-
 /// A picture with its captions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Captioned {
@@ -99,7 +90,7 @@ pub struct Captioned {
 }
 
 /// A benchmark's pictures, at least one, each with its captions, in the order of the data.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Pairs {
     /// What kind of data it is.
     pub kind: Kind,
@@ -109,8 +100,8 @@ pub struct Pairs {
     pub part: Part,
     /// How many captions a picture may have.
     pub captions_per_picture: PerPicture,
-    /// What could not be used, and why, a line each.
-    pub left_out: Vec<String>,
+    /// What could not be used.
+    pub left_out: Vec<Unusable>,
 }
 
 impl Pairs {
@@ -126,13 +117,14 @@ impl Pairs {
         let chosen = chosen(data, std::mem::take(&mut found.entries), options)?;
         let images = images_folder(data, kind, &chosen, options);
         let mut pictures = Vec::with_capacity(chosen.len());
-        for entry in chosen {
+        for mut entry in chosen {
+            let place = std::mem::take(&mut entry.place);
             match entry.captioned(&images, part, captions_per_picture) {
                 Ok(picture) => pictures.push(picture),
-                Err(problem) => found.problems.push(problem),
+                Err(problem) => found.problems.push(Unusable::new(place, problem)),
             }
         }
-        if options.damage == Damage::Refuse && !found.problems.is_empty() {
+        if found.problems.len() as u64 > options.most_unusable {
             return Err(damaged(data, &found.problems));
         }
         if pictures.is_empty() {
@@ -170,20 +162,12 @@ impl Pairs {
     }
 }
 
-/// An error as a problem: its place first.
-fn problem(error: Error) -> String {
-    match error {
-        Error::Sample { name, problem } => format!("{name}: {problem}"),
-        other => other.to_string(),
-    }
-}
-
 /// What a reader finds in a file.
 #[derive(Debug, Default)]
 struct Found {
     entries: Vec<Entry>,
-    /// What can't be used, each with its place.
-    problems: Vec<String>,
+    /// What can't be used.
+    problems: Vec<Unusable>,
     /// Entries by the picture's name.
     by_picture: HashMap<String, usize>,
 }
@@ -216,6 +200,7 @@ impl Found {
 }
 
 impl Entry {
+    /// The picture with its captions, or why it can't be used.
     fn captioned(self, images: &Path, part: Part, most: PerPicture) -> Result<Captioned, String> {
         let most = match most {
             PerPicture::All => usize::MAX,
@@ -225,7 +210,7 @@ impl Entry {
         let taken = self.captions.iter().take(most);
         let captions: Vec<String> = taken.map(|caption| part.of(caption).trim().to_owned()).collect();
         if captions.is_empty() {
-            return Err(format!("{}: the picture `{}` has no caption", self.place, self.picture));
+            return Err(format!("the picture `{}` has no caption", self.picture));
         }
         if let Some(n) = captions.iter().position(String::is_empty) {
             let which = if captions.len() == 1 {
@@ -233,10 +218,10 @@ impl Entry {
             } else {
                 format!(" {}", n + 1)
             };
-            return Err(format!("{}: caption{which} of `{}` is empty", self.place, self.picture));
+            return Err(format!("caption{which} of `{}` is empty", self.picture));
         }
         if !path.is_file() {
-            return Err(format!("{}: there is no picture `{}`", self.place, path.display()));
+            return Err(format!("there is no picture `{}`", path.display()));
         }
         Ok(Captioned { path, captions })
     }
@@ -283,13 +268,13 @@ fn images_folder(data: &Path, kind: Kind, chosen: &[Entry], options: &PairOption
 /// Problems that are told one by one.
 const TOLD: usize = 5;
 
-fn damaged(data: &Path, problems: &[String]) -> Error {
+fn damaged(data: &Path, problems: &[Unusable]) -> Error {
     // The file's name stands in front already.
     let name = format!("{} ", data.display());
-    let told = problems
-        .iter()
-        .take(TOLD)
-        .map(|problem| problem.strip_prefix(&name).unwrap_or(problem));
+    let told = problems.iter().take(TOLD).map(|problem| {
+        let problem = problem.to_string();
+        problem.strip_prefix(&name).map_or(problem.clone(), str::to_owned)
+    });
     let mut told = told.collect::<Vec<_>>().join("; ");
     if problems.len() > TOLD {
         told += &format!("; and {} more", problems.len() - TOLD);
@@ -301,7 +286,7 @@ fn damaged(data: &Path, problems: &[String]) -> Error {
     Error::usage(
         format!("`{}` has {are}: {told}", data.display()),
         format!(
-            "mend the data, name the pictures' folder by `--images`, or leave {them} out and have {them} counted by `--skip-unusable`"
+            "mend the data, name the pictures' folder by `--images`, or leave {them} out and have {them} counted by `--on-error skip`"
         ),
     )
 }

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Found, problem};
+use super::Found;
 use crate::error::Result;
+use crate::eval::Unusable;
 use crate::input::records::{Record, RecordFile, answer, text, unusable};
 
 const PICTURE: [&str; 4] = ["path", "image", "image_file", "file_name"];
@@ -26,10 +27,12 @@ pub(super) fn read(data: &Path, text_field: Option<&str>) -> Result<Found> {
         });
         match parsed {
             Ok((picture, split, captions)) => found.add(&picture, split.as_deref(), captions, || name),
-            Err(error) => found.problems.push(problem(error)),
+            Err(error) => found.problems.push(Unusable::of(error, name)),
         }
     }
-    found.problems.extend(damage.map(problem));
+    found
+        .problems
+        .extend(damage.map(|error| Unusable::of(error, data.display().to_string())));
     Ok(found)
 }
 

@@ -47,7 +47,7 @@ fn check_damage(data: &Path, said: &[&str], n_pictures_left: usize) {
         assert!(message.contains(said), "`{said}` is not in: {message}");
     }
     let options = PairOptions {
-        damage: Damage::LeaveOut,
+        most_unusable: u64::MAX,
         ..PairOptions::default()
     };
     let left = Pairs::open(data, &options).unwrap();
