@@ -58,3 +58,6 @@ pub fn judge(pictures: &[(usize, &[f32])], labels: &LabelSet, scoring: &Scoring)
     };
     pictures.par_iter().map(one).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! Intervals against what the bootstrap tends to with ever more resamples, computed without drawing: of few pictures by
+//! all draws there are, each with its probability; of many by the variance of a mean over classes.
+
+use super::{Answer, Measures, N_RESAMPLES, differences};
+use crate::eval::bootstrap::Bootstrap;
+use crate::eval::interval::Estimate;
+
+/// Share of a distribution below the interval, and above it.
+const TAIL: f64 = 0.025;
+/// Seeds whose ends of an interval are put in order: the one in the middle scatters less than each. An odd number.
+const N_SEEDS: u64 = 41;
+/// Values nearer to each other differ by rounding alone.
+const ROUNDING: f64 = 1e-9;
+
+/// An answer of which only the classes matter.
+fn answer(truth: usize, likeliest: &[usize]) -> Answer {
+    let likeliest = likeliest.iter().map(|class| (*class, 0.2)).collect();
+    Answer { truth, likeliest }
+}
+
+/// All ways to draw `n` times from `n` pictures: how often each comes, with the way's probability `n! / (Π kᵢ! nⁿ)`.
+fn all_draws(n: usize) -> Vec<(Vec<u32>, f64)> {
+    fn spread(left: u32, places: usize, begun: &mut Vec<u32>, all: &mut Vec<Vec<u32>>) {
+        if places == 1 {
+            all.push([&begun[..], &[left]].concat());
+            return;
+        }
+        for times in 0..=left {
+            begun.push(times);
+            spread(left - times, places - 1, begun, all);
+            begun.pop();
+        }
+    }
+    let factorial = |k: u32| (1..=k).map(f64::from).product::<f64>();
+    let mut all = Vec::new();
+    spread(n as u32, n, &mut Vec::new(), &mut all);
+    let probability = |times: &Vec<u32>| {
+        let ways = factorial(n as u32) / times.iter().map(|k| factorial(*k)).product::<f64>();
+        ways / (n as f64).powi(n as i32)
+    };
+    let draws = all.into_iter().map(|times| (probability(&times), times));
+    draws.map(|(probability, times)| (times, probability)).collect()
+}
+
+/// scikit-learn's `balanced_accuracy_score`, written as it does it: a class at a time, those without a picture left out.
+fn balanced_accuracy(answers: &[Answer], times: &[u32]) -> f64 {
+    let mut recalls = Vec::new();
+    for class in 0..20 {
+        let of_class = || answers.iter().zip(times).filter(|(answer, _)| answer.truth == class);
+        let drawn: u32 = of_class().map(|(_, times)| times).sum();
+        let right = of_class().filter(|(answer, _)| answer.likeliest[0].0 == class);
+        if drawn > 0 {
+            recalls.push(f64::from(right.map(|(_, times)| times).sum::<u32>()) / f64::from(drawn));
+        }
+    }
+    recalls.iter().sum::<f64>() / recalls.len() as f64
+}
+
+/// The share of what was drawn whose class is among the first `k`.
+fn top(answers: &[Answer], times: &[u32], k: usize) -> f64 {
+    let is_in = |answer: &Answer| answer.likeliest[..k].iter().any(|(class, _)| *class == answer.truth);
+    let hits = answers.iter().zip(times).filter(|(answer, _)| is_in(answer));
+    f64::from(hits.map(|(_, times)| times).sum::<u32>()) / f64::from(times.iter().sum::<u32>())
+}
+
+/// Checks that the ends cut off a fortieth of the distribution each, up to `slack`, which is what drawing scatters by.
+#[track_caller]
+fn check_ends((low, high): (f64, f64), draws: &[(Vec<u32>, f64)], metric: impl Fn(&[u32]) -> f64, slack: f64) {
+    let values: Vec<(f64, f64)> = draws.iter().map(|(times, share)| (metric(times), *share)).collect();
+    let share = |is_in: &dyn Fn(f64) -> bool| {
+        values
+            .iter()
+            .filter(|(value, _)| is_in(*value))
+            .map(|v| v.1)
+            .sum::<f64>()
+    };
+    // A value that many draws have can hold the end: then less lies below it and more up to it.
+    let (below, up_to) = (share(&|v| v < low - ROUNDING), share(&|v| v <= low + ROUNDING));
+    assert!(
+        below <= TAIL + slack && up_to >= TAIL - slack,
+        "low end {low}: {below} below, {up_to} up to it"
+    );
+    let (above, from) = (share(&|v| v > high + ROUNDING), share(&|v| v >= high - ROUNDING));
+    assert!(
+        above <= TAIL + slack && from >= TAIL - slack,
+        "high end {high}: {above} above, {from} from it on"
+    );
+}
+
+/// Four standard errors of the share that lies below a quantile of `n_resamples`.
+fn slack(n_resamples: f64) -> f64 {
+    4.0 * (TAIL * (1.0 - TAIL) / n_resamples).sqrt()
+}
+
+/// The mean recall's ends in the middle of many seeds.
+fn middle_ends(answers: &[Answer], n_classes: usize) -> (f64, f64) {
+    let found: Vec<Estimate> = (0..N_SEEDS)
+        .map(|seed| Measures::of(answers, n_classes, seed).mean_per_class_recall)
+        .collect();
+    let middle = |end: fn(&Estimate) -> f64| {
+        let mut ends: Vec<f64> = found.iter().map(end).collect();
+        ends.sort_by(f64::total_cmp);
+        ends[ends.len() / 2]
+    };
+    (middle(|found| found.low), middle(|found| found.high))
+}
+
+/// Checks all intervals of two models' answers about the same few pictures.
+#[track_caller]
+fn check_few(first: &[Answer], second: &[Answer], n_classes: usize) {
+    let draws = all_draws(first.len());
+    assert!((draws.iter().map(|draw| draw.1).sum::<f64>() - 1.0).abs() < ROUNDING);
+    // The median of N draws of a normal distribution has π/2 of their mean's variance.
+    let of_middle = slack(N_RESAMPLES as f64 * N_SEEDS as f64 / std::f64::consts::FRAC_PI_2);
+    for answers in [first, second] {
+        let found = middle_ends(answers, n_classes);
+        check_ends(found, &draws, |times| balanced_accuracy(answers, times), of_middle);
+    }
+    let bootstrap = Bootstrap {
+        n_resamples: 40_000,
+        seed: 5,
+    };
+    let found = differences(first, second, n_classes, bootstrap);
+    let keys: Vec<&str> = found.iter().map(|metric| metric.key).collect();
+    match n_classes {
+        0..5 => assert_eq!(keys, ["acc1", "mean_per_class_recall"]),
+        _ => assert_eq!(keys, ["acc1", "acc5", "mean_per_class_recall"]),
+    }
+    for metric in found {
+        let of = |answers: &[Answer], times: &[u32]| match metric.key {
+            "acc1" => top(answers, times, 1),
+            "acc5" => top(answers, times, 5),
+            _ => balanced_accuracy(answers, times),
+        };
+        let ends = (metric.difference.0.low, metric.difference.0.high);
+        check_ends(
+            ends,
+            &draws,
+            |times| of(first, times) - of(second, times),
+            slack(40_000.0),
+        );
+    }
+}
+
+#[test]
+fn a_few_pictures_intervals_are_those_of_all_draws_there_are() {
+    // Class 5 has no picture, classes 1 and 2 have one each: a third of the draws go without each of these.
+    let first = [
+        answer(0, &[0, 1, 2, 3, 4]),
+        answer(0, &[1, 0, 2, 3, 4]),
+        answer(0, &[0, 5, 4, 3, 2]),
+        answer(0, &[5, 1, 2, 3, 4]),
+        answer(1, &[1, 2, 3, 4, 5]),
+        answer(2, &[0, 1, 3, 4, 5]),
+        answer(3, &[3, 1, 0, 4, 5]),
+        answer(3, &[4, 3, 0, 1, 5]),
+    ];
+    let second = [
+        answer(0, &[0, 1, 2, 3, 4]),
+        answer(0, &[0, 1, 2, 3, 4]),
+        answer(0, &[5, 1, 4, 3, 2]),
+        answer(0, &[4, 1, 2, 3, 5]),
+        answer(1, &[0, 2, 3, 4, 5]),
+        answer(2, &[2, 1, 3, 4, 5]),
+        answer(3, &[3, 1, 0, 4, 5]),
+        answer(3, &[3, 4, 0, 1, 5]),
+    ];
+    check_few(&first, &second, 6);
+    check_few(&second, &first, 9);
+}
+
+#[test]
+fn four_classes_have_intervals_without_a_top_5() {
+    let first: Vec<Answer> = [0, 0, 1, 1, 2, 3].map(|truth| answer(truth, &[0, 1, 2, 3])).to_vec();
+    let second: Vec<Answer> = [0, 0, 1, 1, 2, 3].map(|truth| answer(truth, &[1, 2, 3, 0])).to_vec();
+    check_few(&first, &second, 4);
+    assert_eq!(Measures::of(&first, 4, 0).acc5, None);
+}
+
+#[test]
+fn all_right_and_all_wrong_leave_nothing_to_draw() {
+    let truths = [0, 0, 1, 2, 2];
+    let right = truths.map(|truth| answer(truth, &[truth, 3, 4, 5, 6]));
+    let wrong = truths.map(|truth| answer(truth, &[3, truth, 4, 5, 6]));
+    check_few(&right, &wrong, 7);
+    let recall = |answers: &[Answer]| Measures::of(answers, 7, 1).mean_per_class_recall;
+    let certain = |value| Estimate {
+        value,
+        low: value,
+        high: value,
+    };
+    assert_eq!((recall(&right), recall(&wrong)), (certain(1.0), certain(0.0)));
+    let found = differences(&right, &wrong, 7, Bootstrap::default());
+    let ends: Vec<(Estimate, bool)> = found
+        .iter()
+        .map(|metric| (metric.difference.0, metric.difference.is_real()))
+        .collect();
+    assert_eq!(
+        ends,
+        [(certain(1.0), true), (certain(0.0), false), (certain(1.0), true)]
+    );
+}
+
+/// E[1 / N] of the pictures of a class that come in `n` draws, where each is of the class with probability `p`; of draws
+/// that have one at all.
+fn mean_inverse(n: usize, p: f64) -> f64 {
+    let (mut share, mut seen, mut sum) = ((1.0 - p).powi(n as i32), 0.0, 0.0);
+    for k in 1..=n {
+        share *= (n - k + 1) as f64 / k as f64 * p / (1.0 - p);
+        seen += share;
+        sum += share / k as f64;
+    }
+    sum / seen
+}
+
+#[test]
+fn many_pictures_intervals_follow_from_the_variance_of_a_mean_over_classes() {
+    // Classes of very different sizes, which one share of all pictures would not tell apart.
+    let sizes = [12_usize, 30, 75, 150, 240, 330];
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for (class, size) in sizes.into_iter().enumerate() {
+        let of = |is_right: bool| answer(class, &[if is_right { class } else { 7 }, 8, 9, 10, 11]);
+        for i in 0..size {
+            first.push(of(i % 3 != 0));
+            second.push(of(i % 3 == 1 || i % 5 == 0));
+        }
+    }
+    let n = first.len();
+    // Var(mean recall) = 1/K² Σ σ²_c E[1/N_c], where σ²_c is the variance of a picture's hit (or difference) in its class: by the
+    // pictures of each class that come, recalls are independent and their mean is the class's.
+    let error = |hit: &dyn Fn(usize) -> f64| {
+        let mut start = 0;
+        let of_class = sizes.map(|size| {
+            let hits: Vec<f64> = (start..start + size).map(hit).collect();
+            start += size;
+            let mean = hits.iter().sum::<f64>() / size as f64;
+            let variance = hits.iter().map(|hit| (hit - mean).powi(2)).sum::<f64>() / size as f64;
+            (mean, variance * mean_inverse(n, size as f64 / n as f64))
+        });
+        let k = sizes.len() as f64;
+        let mean = of_class.iter().map(|class| class.0).sum::<f64>() / k;
+        (mean, of_class.iter().map(|class| class.1).sum::<f64>().sqrt() / k)
+    };
+    let hit = |answers: &[Answer], i: usize| f64::from(u8::from(answers[i].predicted() == answers[i].truth));
+    // A quantile's standard error is √(q (1-q) / N) over the density there, 0.0584 at ±1.96; and what the normal distribution
+    // itself is off by, since few pictures of the smallest class make steps.
+    let scatter = |n_resamples: f64| slack(n_resamples) / 0.0584 + 0.03;
+    let check = |(low, high): (f64, f64), (mean, error): (f64, f64), scatter: f64| {
+        let found = ((low - mean) / error, (high - mean) / error);
+        assert!(
+            (found.0 + 1.96).abs() < scatter && (found.1 - 1.96).abs() < scatter,
+            "{found:?}, {scatter}"
+        );
+    };
+    let of_middle = scatter(N_RESAMPLES as f64 * N_SEEDS as f64 / std::f64::consts::FRAC_PI_2);
+    check(middle_ends(&first, 12), error(&|i| hit(&first, i)), of_middle);
+    let bootstrap = Bootstrap {
+        n_resamples: 40_000,
+        seed: 6,
+    };
+    let found = differences(&first, &second, 12, bootstrap)[2];
+    assert_eq!(found.key, "mean_per_class_recall");
+    let ends = (found.difference.0.low, found.difference.0.high);
+    check(ends, error(&|i| hit(&first, i) - hit(&second, i)), scatter(40_000.0));
+}
