@@ -24,7 +24,7 @@ pub(super) fn open(path: &Path) -> Result<DataSet> {
         match item.content {
             Content::File(picture) => match class_key(path, &picture) {
                 Some(key) => data.samples.push(Sample {
-                    place: format!("`{name}`"),
+                    place: name,
                     truth: Truth::Name(key),
                     picture: Picture::file(picture),
                 }),

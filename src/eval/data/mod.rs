@@ -184,7 +184,8 @@ impl DataSet {
                 Truth::Index(_) => None,
             })
             .collect();
-        if names.iter().all(|name| name.parse::<usize>().is_ok()) {
+        // Also -1, by which some data says that it doesn't know.
+        if names.iter().all(|name| name.parse::<f64>().is_ok()) {
             return Err(Error::usage(
                 "the data numbers its classes and doesn't name them",
                 "name them in that order, from number 0 on: `--labels-file FILE`, one a line",

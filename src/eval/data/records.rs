@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use csv::{ReaderBuilder, StringRecord, Trim};
+use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 use serde_json::Value;
 
 use super::{DataSet, Sample, Truth};
@@ -63,14 +63,13 @@ pub(super) fn open_table(path: &Path, delimiter: u8) -> Result<DataSet> {
         path: path.to_owned(),
         source,
     })?;
-    let text = String::from_utf8(bytes).map_err(|error| no_table(error.utf8_error().to_string()))?;
-    let text = text.trim_start_matches('\u{feff}');
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(false)
         .flexible(true)
         .trim(Trim::All)
-        .from_reader(text.as_bytes());
+        .from_reader(text);
     let mut data = DataSet::new("a table of path and label");
     let mut lines = Lines {
         text,
@@ -78,14 +77,16 @@ pub(super) fn open_table(path: &Path, delimiter: u8) -> Result<DataSet> {
         line: 1,
     };
     let mut columns = None;
-    let mut row = StringRecord::new();
+    let mut row = ByteRecord::new();
     while reader
-        .read_record(&mut row)
+        .read_byte_record(&mut row)
         .map_err(|error| no_table(error.to_string()))?
     {
         let line = lines.of_row(row.position().map_or(0, |position| position.byte() as usize));
         let place = format!("{} line {line}", path.display());
+        let text = StringRecord::from_byte_record(row.clone());
         let Some(columns) = columns else {
+            let row = text.map_err(|_| no_table(format!("line {line} is no UTF-8")))?;
             let (found, holds) = columns_of(&row).ok_or_else(|| {
                 Error::usage(
                     format!("`{place}`: its columns don't say which is the path and which the label"),
@@ -98,14 +99,17 @@ pub(super) fn open_table(path: &Path, delimiter: u8) -> Result<DataSet> {
             }
             continue;
         };
-        data.add_row(path, &row, columns, place);
+        match text {
+            Ok(row) => data.add_row(path, &row, columns, place),
+            Err(_) => data.leave_out(place, "it is no UTF-8"),
+        }
     }
     Ok(data)
 }
 
 /// Counts lines while rows go by.
 struct Lines<'a> {
-    text: &'a str,
+    text: &'a [u8],
     /// Bytes whose lines are counted.
     counted: usize,
     line: usize,
@@ -114,8 +118,9 @@ struct Lines<'a> {
 impl Lines<'_> {
     /// The line of a row that begins at `start` or, since blank lines belong to no row, behind them.
     fn of_row(&mut self, start: usize) -> usize {
-        let blank = self.text[start..].len() - self.text[start..].trim_start_matches(['\r', '\n']).len();
-        let passed = &self.text.as_bytes()[self.counted..start + blank];
+        let is_blank = |byte: &&u8| matches!(**byte, b'\r' | b'\n');
+        let blank = self.text[start..].iter().take_while(is_blank).count();
+        let passed = &self.text[self.counted..start + blank];
         self.line += passed.iter().filter(|byte| **byte == b'\n').count();
         self.counted = start + blank;
         self.line

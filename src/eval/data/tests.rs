@@ -154,6 +154,23 @@ fn tables_have_named_columns_or_two() {
         swallowed.len() == 1 && swallowed[0].contains("line 2`: a field of several lines"),
         "{swallowed:?}"
     );
+    fs::write(
+        path.join("mixed.csv"),
+        b"path,label\nimg/a.jpg,cat\n\nimg/a.jpg,\xe9l\xe9phant\nimg/a.jpg,dog\n",
+    )
+    .unwrap();
+    let mixed = open(&path.join("mixed.csv"));
+    let told = said(&mixed.unusable);
+    assert!(
+        mixed.samples.len() == 2 && told.len() == 1 && told[0].contains("mixed.csv line 4`: it is no UTF-8"),
+        "{told:?}"
+    );
+    fs::write(path.join("wide.csv"), b"\xff\xfep\0a\0t\0h\0,\0l\0\n\0").unwrap();
+    let error = DataSet::open(&path.join("wide.csv"), &options()).unwrap_err();
+    assert!(
+        error.to_string().contains("no table of text: line 1 is no UTF-8"),
+        "{error}"
+    );
     fs::write(path.join("d.csv"), "a,b,c\n").unwrap();
     let error = DataSet::open(&path.join("d.csv"), &options()).unwrap_err();
     assert!(error.to_string().contains("line 1`: its columns don't say"), "{error}");
@@ -205,6 +222,11 @@ fn tars_have_pictures_with_classes_by_name_or_by_number() {
 fn numbers_without_names_ask_for_them() {
     let (_dir, path) = folder(&["a.jpg"]);
     let file = path.join("list.csv");
+    for labels in ["2", "-1", "1.5"] {
+        fs::write(&file, format!("path,label\na.jpg,{labels}\na.jpg,0\n")).unwrap();
+        let error = open(&file).resolve(LabelList::default(), &[]).unwrap_err();
+        assert_eq!(error.to_string(), "the data numbers its classes and doesn't name them");
+    }
     fs::write(&file, "path,label\na.jpg,2\n").unwrap();
     let error = open(&file).resolve(LabelList::default(), &[]).unwrap_err();
     assert_eq!(error.to_string(), "the data numbers its classes and doesn't name them");

@@ -130,7 +130,7 @@ fn without_unreadable(mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
         let name = picture.path.display().to_string();
         let is_read = is_read(&name);
         if !is_read {
-            unreadable.push(Unusable::new(format!("`{name}`"), "it could not be read"));
+            unreadable.push(Unusable::new(name, "it could not be read"));
         }
         is_read
     });

@@ -31,6 +31,7 @@ pub(super) fn read(data: &Path, layout: Layout) -> Result<Found> {
     })?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut found = Found::default();
+    let mut is_last_read = false;
     for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
         let is_heading = layout == Layout::Table && number == 1;
         if is_heading || line.trim_ascii().is_empty() {
@@ -43,12 +44,40 @@ pub(super) fn read(data: &Path, layout: Layout) -> Result<Found> {
                 Layout::Tokens => token_line(line),
                 Layout::Table => table_line(line),
             });
+        is_last_read = parsed.is_ok();
         match parsed {
             Ok((picture, caption)) => found.add(picture, None, vec![caption.to_owned()], place),
             Err(problem) => found.problems.push(Unusable::new(place(), problem)),
         }
     }
+    if is_last_read && !bytes.ends_with(b"\n") {
+        found.tell_cut(data);
+    }
     Ok(found)
+}
+
+impl Found {
+    /// A file without a last line end, whose last picture alone has fewer captions than all others have, was cut short: its
+    /// last caption may be half of one.
+    fn tell_cut(&mut self, data: &Path) {
+        let Some((last, others)) = self.entries.split_last_mut() else {
+            return;
+        };
+        let (n_last, Some(n_each)) = (last.captions.len(), others.first().map(|other| other.captions.len())) else {
+            return;
+        };
+        if n_last < n_each && others.iter().all(|other| other.captions.len() == n_each) {
+            let problem = format!(
+                "the file ends in the middle of a line, after {n_last} of the {n_each} captions of `{}`: it is cut short",
+                last.picture
+            );
+            self.problems.push(Unusable::new(data.display().to_string(), problem));
+            last.captions.pop();
+            if last.captions.is_empty() {
+                self.entries.pop();
+            }
+        }
+    }
 }
 
 /// `name.jpg#0`, a tab, the caption.

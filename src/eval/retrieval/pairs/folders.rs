@@ -28,7 +28,7 @@ pub(super) fn read(data: &Path) -> Result<Found> {
             found.leave_out(&caption, problem);
             continue;
         };
-        match read_caption(&caption)? {
+        match read_caption(&caption) {
             Ok(text) => {
                 let name = picture.file_name().unwrap_or_default().to_string_lossy();
                 found.entries.push(Entry {
@@ -79,14 +79,11 @@ fn by_stem(folder: &Path, is_wanted: impl Fn(&Path) -> bool, found: &mut Found) 
 }
 
 /// A caption's text, or why it can't be used.
-fn read_caption(path: &Path) -> Result<std::result::Result<String, &'static str>> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+fn read_caption(path: &Path) -> std::result::Result<String, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("it can't be read: {error}"))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    Ok(match std::str::from_utf8(bytes) {
+    match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.trim_start_matches(['\r', '\n']).to_owned()),
-        Err(_) => Err("it is no UTF-8"),
-    })
+        Err(_) => Err("it is no UTF-8".to_owned()),
+    }
 }

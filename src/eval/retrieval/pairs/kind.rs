@@ -133,8 +133,11 @@ pub(super) fn tell(data: &Path) -> Result<Kind> {
     file.take(1 << 16).read_to_end(&mut start).map_err(unreadable)?;
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start).trim_ascii_start();
     match text.first() {
+        None => {
+            return Err(Error::usage(format!("`{}` is empty", data.display()), EXPECTED));
+        }
         Some(b'[') => {
-            return Ok(if has_conversations(text) {
+            return Ok(if has_key(text, "conversations") {
                 Kind::ShareGpt4v
             } else {
                 Kind::Records
@@ -154,8 +157,17 @@ pub(super) fn tell(data: &Path) -> Result<Kind> {
     }
 }
 
-fn has_conversations(start: &[u8]) -> bool {
-    start.windows(15).any(|window| window == b"\"conversations\"")
+fn has_key(start: &[u8], key: &str) -> bool {
+    let key = format!("\"{key}\"");
+    start.windows(key.len()).any(|window| window == key.as_bytes())
+}
+
+/// Whether further lines begin an object of their own, as records do.
+fn has_objects_below(start: &[u8]) -> bool {
+    start
+        .split(|byte| *byte == b'\n')
+        .skip(1)
+        .any(|line| line.starts_with(b"{"))
 }
 
 /// The keys that tell one object from many.
@@ -170,15 +182,15 @@ struct HeadImage {
     sentences: Option<IgnoredAny>,
 }
 
-/// One object is COCO's or Karpathy's, one a line are records. An object of more than one line that can't be parsed is
-/// COCO's: its reader says where it is broken.
+/// One object is COCO's or Karpathy's, one a line are records. What can't be parsed is told by how it looks: the reader of its
+/// kind says where it is broken.
 fn tell_objects(data: &Path, start: &[u8]) -> std::io::Result<Kind> {
     let mut reader = BufReader::new(File::open(data)?);
     if reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
         reader.consume(3);
     }
     let first = serde_json::Deserializer::from_reader(reader).into_iter::<Head>().next();
-    let has_conversations = has_conversations(start);
+    let has_conversations = has_key(start, "conversations");
     Ok(match first {
         Some(Ok(Head {
             images: Some(images), ..
@@ -189,7 +201,12 @@ fn tell_objects(data: &Path, start: &[u8]) -> std::io::Result<Kind> {
                 annotations: Some(_), ..
             },
         )) => Kind::Coco,
-        Some(Err(error)) if error.line() > 1 || begins_like_coco(start) => Kind::Coco,
+        Some(Err(error)) if begins_like_coco(start) || (error.line() > 1 && !has_objects_below(start)) => {
+            match has_key(start, "sentences") {
+                true => Kind::Karpathy,
+                false => Kind::Coco,
+            }
+        }
         _ if has_conversations => Kind::ShareGpt4v,
         _ => Kind::Records,
     })

@@ -250,6 +250,45 @@ fn damaged_lines_of_flickr30k_are_named() {
 }
 
 #[test]
+fn a_file_of_flickr30k_that_was_cut_is_told_from_one_without_a_last_line_end() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a.jpg", "b.jpg", "c.jpg"] {
+        fs::write(dir.path().join(name), "a picture").unwrap();
+    }
+    let tokens = dir.path().join("some.token");
+    let begun = "a.jpg#0\tA cat.\na.jpg#1\tThe cat.\nb.jpg#0\tA dog.\n";
+    fs::write(&tokens, format!("{begun}b.jpg#1\tThe dog.")).unwrap();
+    let pairs = Pairs::open(&tokens, &PairOptions::default()).unwrap();
+    check(&pairs, Kind::FlickrTokens, &[("a.jpg", 2), ("b.jpg", 2)]);
+    fs::write(&tokens, format!("{begun}b.jpg#1\tThe dog.\nc.jpg#0\tA bi")).unwrap();
+    check_damage(
+        &tokens,
+        &["in the middle of a line, after 1 of the 2 captions of `c.jpg`"],
+        2,
+    );
+    fs::write(&tokens, format!("{begun}b.jpg#1")).unwrap();
+    check_damage(&tokens, &["line 4: there is no tab"], 2);
+    // Pictures that have as many captions as people wrote, and a last line without an end.
+    fs::write(&tokens, format!("{begun}c.jpg#0\tA bird.")).unwrap();
+    let pairs = Pairs::open(&tokens, &PairOptions::default()).unwrap();
+    check(&pairs, Kind::FlickrTokens, &[("a.jpg", 2), ("b.jpg", 1), ("c.jpg", 1)]);
+}
+
+#[test]
+fn a_damaged_file_is_told_as_what_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.jpg"), "a picture").unwrap();
+    let records = dir.path().join("pairs.ndjson");
+    fs::write(&records, "{\"path\": \n{\"path\": \"a.jpg\", \"text\": \"A cat.\"}\n").unwrap();
+    check_damage(&records, &["line 1: it is no JSON object"], 1);
+    let karpathy = dir.path().join("dataset.json");
+    let whole = r#"{"images": [{"filename": "a.jpg", "sentences": [{"raw": "A cat."}]}, {"filename": "b.jpg", "sentences": []}]}"#;
+    fs::write(&karpathy, &whole[..whole.len() - 20]).unwrap();
+    let message = refused(&karpathy);
+    assert!(message.contains("is not Karpathy's json: EOF"), "{message}");
+}
+
+#[test]
 fn lonely_files_of_urban1k_are_named() {
     let dir = tempfile::tempdir().unwrap();
     for (name, bytes) in [
@@ -265,7 +304,10 @@ fn lonely_files_of_urban1k_are_named() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
+    fs::write(dir.path().join("image/5.jpg"), "5").unwrap();
+    fs::create_dir(dir.path().join("caption/5.txt")).unwrap();
     let said = [
+        "caption/5.txt: it can't be read",
         "caption/3.txt: there is no picture `image/3.*`",
         "image/2.png: there is no `caption/2.txt`",
         "caption/4.txt: caption of `image/4.jpg` is empty",
@@ -282,7 +324,7 @@ fn what_is_no_pairs_is_refused_with_what_would_be() {
     fs::create_dir(dir.path().join("folder")).unwrap();
     for (name, said) in [
         ("a.txt", "is no pairs of pictures and captions"),
-        ("empty.ndjson", "is no pairs of pictures and captions"),
+        ("empty.ndjson", "empty.ndjson` is empty"),
         ("empty.json", "has no picture with a caption"),
         ("folder", "has no `image` and `caption` in it"),
         ("gone", "cannot read"),
