@@ -23,7 +23,8 @@ impl Average {
     /// # Errors
     /// [`Error::Compute`] if the device fails.
     pub fn new(decay: f64, parameters: &Parameters) -> Result<Self> {
-        let copied = |(name, var): (&String, &Var)| Ok((name.clone(), var.as_tensor().copy()?));
+        // Detached, or each mean would keep all earlier ones alive as the way that it was computed.
+        let copied = |(name, var): (&String, &Var)| Ok((name.clone(), var.as_detached_tensor().copy()?));
         let values: candle_core::Result<_> = parameters.trained().iter().map(copied).collect();
         Ok(Average {
             decay,
@@ -115,6 +116,8 @@ mod tests {
         average.update(&parameters).unwrap();
         let expected = 0.75 * start + 0.25;
         assert!((values(&average.values()["logit_scale"])[0] - expected).abs() < 1e-6);
+        // What remembers how it was computed keeps all earlier means in memory.
+        assert!(average.values().values().all(|mean| !mean.track_op()));
         let averaged = Snapshot::new(&parameters, Some(&average));
         let seen = averaged.tensor("logit_scale", DType::F32, &Device::Cpu).unwrap();
         assert!((values(&seen)[0] - expected).abs() < 1e-6);
