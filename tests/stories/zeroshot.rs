@@ -268,6 +268,20 @@ fn a_report_is_one_page_with_its_pictures() {
         assert!(page.contains(part), "{part}");
     }
     assert!(!Path::new(&desk.path("page.html.partial")).exists());
+    // Where no page can be, nothing is encoded first.
+    for (place, said) in [
+        ("nowhere/page.html", "cannot write `nowhere/page.html.partial`"),
+        ("photos", "`photos` is a folder"),
+    ] {
+        for task in [&EVAL[..], &["eval", "retrieval", "--data", "photos"]] {
+            let told = desk.run(&[task, &["--report", place]].concat());
+            assert!(
+                told.contains("exit code 2") && told.contains(said) && !told.contains("done"),
+                "{told}"
+            );
+        }
+    }
+    assert!(!Path::new(&desk.path("photos.partial")).exists());
 }
 
 #[test]

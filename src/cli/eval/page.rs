@@ -3,14 +3,27 @@
 use std::io::Write;
 use std::path::Path;
 
-use longclip::Result;
 use longclip::eval::Picture;
 use longclip::eval::interval::Estimate;
 use longclip::output::Destination;
 use longclip::output::report::ReportPage;
 use longclip::preprocess::Preprocess;
+use longclip::{Error, Result};
 
 use crate::cli::pictures::small;
+
+/// Whether a page can be written there, asked before hours of work and not behind them.
+pub(super) fn check(path: Option<&Path>) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    if path.is_dir() {
+        let problem = format!("`{}` is a folder, and no page can be written as it", path.display());
+        return Err(Error::usage(problem, "name a file: `--report page.html`"));
+    }
+    let partial = Destination::whole(path)?.leave()?;
+    partial.map_or(Ok(()), |partial| {
+        std::fs::remove_file(&partial).map_err(|source| Error::Write { path: partial, source })
+    })
+}
 
 /// Writes a page, whole or not at all.
 pub(super) fn write(path: &Path, page: ReportPage) -> Result<()> {

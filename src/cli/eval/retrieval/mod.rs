@@ -61,6 +61,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    super::page::check(args.report.as_deref())?;
     let options = args.data.options(args.encode.run.most_failures());
     let mut lengths = args.measure.sweep_length.clone();
     lengths.sort_unstable();
@@ -102,10 +103,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: comparison::compare(&contenders, &measured, args.compare.bootstrap()),
         pairs: &pairs,
     };
-    if let Some(path) = &args.report {
-        page::write(path, &told)?;
-    }
+    let page = args.report.as_ref().map_or(Ok(()), |path| page::write(path, &told));
     told.print(args.format)?;
+    page?;
     Ok(match pairs.left_out.is_empty() {
         true => Exit::Done,
         false => Exit::SomeFailed,

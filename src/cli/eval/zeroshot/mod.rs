@@ -75,6 +75,7 @@ enum SplitName {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    super::page::check(args.report.as_deref())?;
     let labelling = args.labelling()?;
     let data = DataSet::open(&args.data, &args.data_options())?;
     let about = data.about.clone();
@@ -130,10 +131,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: comparison(&contenders, &answers, labels.labels().len(), args.compare.bootstrap()),
         contenders: &contenders,
     };
-    if let Some(path) = &args.report {
-        page::write(path, &told, &judged, &answers[0])?;
-    }
+    let write_page = |path: &PathBuf| page::write(path, &told, &judged, &answers[0]);
+    let page = args.report.as_ref().map_or(Ok(()), write_page);
     told.print(args.format)?;
+    page?;
     Ok(match encoded.exit {
         Exit::Done if !resolved.unusable.is_empty() => Exit::SomeFailed,
         exit => exit,
