@@ -11,6 +11,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::{Entry, Found};
 use crate::error::{Error, Result};
@@ -28,11 +29,25 @@ struct Image {
     file_name: String,
 }
 
+/// Fields are looked at one annotation at a time: one that is wrong is no wrong file.
 #[derive(Deserialize)]
+#[serde(expecting = "an annotation: an object with `image_id` and `caption`")]
 struct Annotation {
-    image_id: i64,
+    image_id: Option<Value>,
     /// Absent where annotations are of boxes.
-    caption: Option<String>,
+    caption: Option<Value>,
+}
+
+impl Annotation {
+    fn fields(self) -> std::result::Result<(i64, String), &'static str> {
+        let image_id = self.image_id.ok_or("it has no `image_id`")?;
+        let image_id = image_id.as_i64().ok_or("its `image_id` is no whole number")?;
+        match self.caption {
+            Some(Value::String(caption)) => Ok((image_id, caption)),
+            Some(_) => Err("its `caption` is no text"),
+            None => Err("it has no `caption`"),
+        }
+    }
 }
 
 pub(super) fn read(data: &Path) -> Result<Found> {
@@ -63,14 +78,17 @@ pub(super) fn read(data: &Path) -> Result<Found> {
         }
     }
     for (i, annotation) in annotations.into_iter().enumerate() {
-        let place = || place("annotation", i);
-        match (by_id.get_mut(&annotation.image_id), annotation.caption) {
-            (Some(entry), Some(caption)) => entry.captions.push(caption),
-            (Some(_), None) => found.problems.push(Unusable::new(place(), "it has no `caption`")),
-            (None, _) => {
-                let problem = format!("there is no image with its `image_id` {}", annotation.image_id);
-                found.problems.push(Unusable::new(place(), problem));
-            }
+        let added = annotation
+            .fields()
+            .map_err(str::to_owned)
+            .and_then(|(image_id, caption)| {
+                let entry = by_id.get_mut(&image_id);
+                let entry = entry.ok_or_else(|| format!("there is no image with its `image_id` {image_id}"))?;
+                entry.captions.push(caption);
+                Ok(())
+            });
+        if let Err(problem) = added {
+            found.problems.push(Unusable::new(place("annotation", i), problem));
         }
     }
     found.entries = by_id.into_values().collect();
@@ -88,10 +106,12 @@ struct KarpathyImage {
     filepath: Option<String>,
     filename: String,
     split: Option<String>,
+    #[serde(default)]
     sentences: Vec<Sentence>,
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a sentence: an object with `raw`")]
 struct Sentence {
     raw: String,
 }

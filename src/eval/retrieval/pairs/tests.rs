@@ -208,6 +208,16 @@ fn damaged_coco_is_named_with_its_places() {
         "image 3: there is no picture",
     ];
     check_damage(&data, &said, 1);
+    let wrong = r#"{"images": [{"id": 1, "file_name": "1.jpg"}], "annotations": [{"image_id": 1, "caption": "one"},
+      {"image_id": "1", "caption": "a"}, {"image_id": 1, "caption": 7}, {"image_id": 1, "caption": null}, {"caption": "b"}]}"#;
+    fs::write(&data, wrong).unwrap();
+    let said = [
+        "annotation 2: its `image_id` is no whole number",
+        "annotation 3: its `caption` is no text",
+        "annotation 4: it has no `caption`",
+        "annotation 5: it has no `image_id`",
+    ];
+    check_damage(&data, &said, 1);
     fs::write(&data, &whole[..200]).unwrap();
     let message = refused(&data);
     assert!(
@@ -282,6 +292,9 @@ fn a_damaged_file_is_told_as_what_it_was() {
     fs::write(&records, "{\"path\": \n{\"path\": \"a.jpg\", \"text\": \"A cat.\"}\n").unwrap();
     check_damage(&records, &["line 1: it is no JSON object"], 1);
     let karpathy = dir.path().join("dataset.json");
+    let lacking = r#"{"images": [{"filename": "a.jpg", "sentences": [{"raw": "A cat."}]}, {"filename": "b.jpg"}]}"#;
+    fs::write(&karpathy, lacking).unwrap();
+    check_damage(&karpathy, &["image 2: the picture `b.jpg` has no caption"], 1);
     let whole = r#"{"images": [{"filename": "a.jpg", "sentences": [{"raw": "A cat."}]}, {"filename": "b.jpg", "sentences": []}]}"#;
     fs::write(&karpathy, &whole[..whole.len() - 20]).unwrap();
     let message = refused(&karpathy);
