@@ -15,5 +15,5 @@ mod unusable;
 pub mod zeroshot;
 
 pub use self::embeddings::{Embeddings, Origin, beside};
-pub use self::pictures::{Picture, Shelf, fingerprint};
+pub use self::pictures::{Picture, Shelf, fingerprint, in_words};
 pub use self::unusable::Unusable;

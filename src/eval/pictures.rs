@@ -3,6 +3,7 @@
 //! A list of them is what an evaluation encodes. Names are unique within a data set and the same in each run: by them
 //! [`Embeddings`](super::Embeddings) are found again.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ impl Picture {
     /// A file, called by its path.
     pub fn file(path: PathBuf) -> Self {
         Picture {
-            name: path.display().to_string(),
+            name: in_words(path.as_os_str()),
             place: Place::File(path),
         }
     }
@@ -83,6 +84,19 @@ impl Picture {
             Place::OnShelf(shelf, _) => shelf.stamp(),
         }
     }
+}
+
+/// A name as text: bytes that are none as `\xff`, so that two names stay two.
+pub fn in_words(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        text += chunk.valid();
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|byte| text += &format!("\\x{byte:02x}"));
+    }
+    text
 }
 
 /// A file's length and time of change; of one that isn't there, nothing.

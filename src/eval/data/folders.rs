@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{Class, DataSet, Sample, Truth, compared};
 use crate::error::{Error, Result};
-use crate::eval::{Picture, Unusable};
+use crate::eval::{Picture, Unusable, in_words};
 use crate::input::{Content, InputOptions, Inputs, Source};
 
 pub(super) fn open(path: &Path) -> Result<DataSet> {
@@ -53,7 +53,7 @@ fn classes(path: &Path) -> Result<Vec<Class>> {
     let mut keys = Vec::new();
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        let key = entry.file_name().to_string_lossy().into_owned();
+        let key = in_words(&entry.file_name());
         if entry.path().is_dir() && !key.starts_with('.') {
             keys.push(key);
         }
@@ -71,5 +71,5 @@ fn class_key(root: &Path, picture: &Path) -> Option<String> {
     let mut parts = picture.strip_prefix(root).ok()?.components();
     let first = parts.next()?;
     parts.next()?;
-    Some(first.as_os_str().to_string_lossy().into_owned())
+    Some(in_words(first.as_os_str()))
 }

@@ -11,7 +11,7 @@ mod imagenet;
 mod records;
 mod tars;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -172,8 +172,14 @@ impl DataSet {
     fn own_labels(&self, templates: &[Template]) -> Result<(LabelList, Option<Vec<usize>>)> {
         let mut labels = LabelList::default();
         if !self.classes.is_empty() {
-            labels.extend(self.classes.iter().map(|class| class.label(&self.classes, templates)))?;
-            let places = (0..self.classes.len()).collect();
+            let own = class_labels(&self.classes, templates);
+            let names: Vec<String> = own.iter().map(|label| label.name.trim().to_owned()).collect();
+            labels.extend(own)?;
+            let place = |name: &String| {
+                let found = labels.labels().iter().position(|label| label.name == *name);
+                found.expect("each was added under this name, or joined the one that has it")
+            };
+            let places = names.iter().map(place).collect();
             return Ok((labels, Some(places)));
         }
         let names: BTreeSet<&str> = self
@@ -196,20 +202,31 @@ impl DataSet {
     }
 }
 
-impl Class {
-    /// The class as a label. Two of ImageNet's names stand for two classes each: their keys tell them apart, for people.
-    fn label(&self, all: &[Class], templates: &[Template]) -> Label {
-        if all.iter().filter(|other| other.name == self.name).count() == 1 {
-            return Label::plain(&self.name);
+/// The classes as labels. Some share their name, as two of ImageNet's do with two others: their keys tell them apart, for
+/// people, or their numbers, where the keys are equal too.
+fn class_labels(classes: &[Class], templates: &[Template]) -> Vec<Label> {
+    let (mut of_name, mut of_key) = (HashMap::new(), HashMap::new());
+    for Class { name, key } in classes {
+        *of_name.entry(name.as_str()).or_insert(0) += 1;
+        *of_key.entry((name.as_str(), key.as_str())).or_insert(0) += 1;
+    }
+    let label = |(number, Class { name, key }): (usize, &Class)| {
+        if of_name[name.as_str()] == 1 {
+            return Label::plain(name);
         }
+        let told_apart = match of_key[&(name.as_str(), key.as_str())] {
+            1 => format!("{name} ({key})"),
+            _ => format!("{name} ({number})"),
+        };
         Label {
             prompts: match templates {
-                [] => vec![self.name.clone()],
-                templates => templates.iter().map(|template| template.fill(&self.name)).collect(),
+                [] => vec![name.clone()],
+                templates => templates.iter().map(|template| template.fill(name)).collect(),
             },
-            ..Label::plain(format!("{} ({})", self.name, self.key))
+            ..Label::plain(told_apart)
         }
-    }
+    };
+    classes.iter().enumerate().map(label).collect()
 }
 
 fn open_folder(path: &Path, options: &DataOptions) -> Result<DataSet> {
@@ -287,7 +304,12 @@ fn open_file(path: &Path, options: &DataOptions) -> Result<DataSet> {
 
 /// A name as it is compared: folders have underscores for spaces.
 fn compared(name: &str) -> String {
-    name.trim().replace('_', " ")
+    let spaced = name.trim().replace('_', " ");
+    match spaced.trim().is_empty() {
+        // Underscores alone are a name of their own.
+        true => name.to_owned(),
+        false => spaced,
+    }
 }
 
 #[cfg(test)]

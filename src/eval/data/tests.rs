@@ -72,6 +72,45 @@ fn folders_are_classes_and_an_empty_one_is_a_candidate() {
     assert!(said.len() == 1 && said[0].contains("loose.jpg"), "{said:?}");
 }
 
+#[cfg(unix)]
+#[test]
+fn names_that_are_no_text_stay_apart() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let (_dir, path) = folder(&[]);
+    for name in [&b"\xff/\xff.png"[..], b"\xff/\xfe.png", b"\xfe/a.png"] {
+        let file = path.join(OsStr::from_bytes(name));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, name).unwrap();
+    }
+    let resolved = open(&path).resolve(LabelList::default(), &[]).unwrap();
+    assert_eq!(names(&resolved), ["\\xfe", "\\xff", "\\xff"]);
+    let found: BTreeSet<&str> = resolved.pictures.iter().map(Picture::name).collect();
+    assert!(
+        found.len() == 3 && found.iter().any(|name| name.ends_with("\\xff/\\xfe.png")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn classes_of_the_same_name_are_two_classes() {
+    // CLIP_benchmark's names of ImageNet have two such pairs.
+    let (_dir, path) = folder(&["_/x.jpg", "__/y.jpg"]);
+    let resolved = open(&path).resolve(LabelList::default(), &[]).unwrap();
+    assert_eq!(names(&resolved), ["_", "__"]);
+    let (_dir, path) = folder(&["a b/x.jpg", "a_b/y.jpg"]);
+    let resolved = open(&path).resolve(LabelList::default(), &[]).unwrap();
+    assert_eq!(names(&resolved), ["a b (a b)", "a b (a_b)"]);
+    let (_dir, path) = folder(&[]);
+    let tar = archive_of(&[("0.jpg", b"0"), ("0.cls", b"2"), ("1.jpg", b"1"), ("1.cls", b"0")]);
+    fs::write(path.join("0.tar"), tar).unwrap();
+    fs::write(path.join("classnames.txt"), "missile\ncat\nmissile\n").unwrap();
+    let resolved = open(&path).resolve(LabelList::default(), &[]).unwrap();
+    assert_eq!(names(&resolved), ["missile (2)", "missile (0)"]);
+    let labels = resolved.labels.labels();
+    assert!(labels.len() == 3 && labels[0].prompts == labels[2].prompts && labels[0].prompts == ["missile"]);
+}
+
 #[test]
 fn given_labels_are_matched_by_name_and_a_class_without_one_is_said() {
     let (_dir, path) = folder(&["cat/a.jpg", "fire_truck/b.jpg", "ship/c.jpg"]);

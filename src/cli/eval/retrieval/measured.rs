@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use longclip::eval::in_words;
 use longclip::eval::retrieval::{
     AtLength, Monotonicity, PairOptions, Pairs, Protocol, Ranks, Recall, at_lengths, monotonicity, rank, recalls,
 };
@@ -78,7 +79,7 @@ impl Measuring<'_> {
     /// A row for each picture, in the order of the data.
     fn images(&self, encoded: &Encoded) -> ImageEmbeddings {
         let rows = self.pairs.pictures.iter().map(|picture| {
-            let name = picture.path.display().to_string();
+            let name = in_words(picture.path.as_os_str());
             encoded
                 .embeddings
                 .get(&name)

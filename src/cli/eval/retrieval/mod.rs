@@ -9,7 +9,7 @@ mod told;
 use std::path::PathBuf;
 
 use longclip::eval::retrieval::Pairs;
-use longclip::eval::{Picture, Unusable};
+use longclip::eval::{Picture, Unusable, in_words};
 use longclip::{Error, Result};
 
 use self::flags::{DataFlags, MeasureFlags};
@@ -127,7 +127,7 @@ fn without_unreadable(mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
     let n_before = pairs.pictures.len();
     let mut unreadable = Vec::new();
     pairs.pictures.retain(|picture| {
-        let name = picture.path.display().to_string();
+        let name = in_words(picture.path.as_os_str());
         let is_read = is_read(&name);
         if !is_read {
             unreadable.push(Unusable::new(name, "it could not be read"));

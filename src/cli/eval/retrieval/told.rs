@@ -2,6 +2,7 @@
 
 use std::io;
 
+use longclip::eval::in_words;
 use longclip::eval::interval::Estimate;
 use longclip::eval::retrieval::{AtLength, Pairs, Recall, TIES, Way};
 use serde_json::{Map, Value, json};
@@ -110,7 +111,7 @@ impl Told<'_> {
             let place = measured.ranks.image_to_text[picture_idx];
             let picture = &self.pairs.pictures[picture_idx];
             json!({
-                "path": picture.path.display().to_string(),
+                "path": in_words(picture.path.as_os_str()),
                 "captions": picture.captions,
                 "rank": place.rank + 1,
                 "first": captions[place.first],

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Entry, Found};
 use crate::error::{Error, Result};
-use crate::eval::Unusable;
+use crate::eval::{Unusable, in_words};
 use crate::input::is_named_like_a_picture;
 
 /// The two folders inside of `data`, relative to it.
@@ -69,7 +69,11 @@ fn by_stem(folder: &Path, is_wanted: impl Fn(&Path) -> bool, found: &mut Found) 
         if is_hidden || !is_wanted(&path) {
             continue;
         }
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(stem) = path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned) else {
+            let problem = "its name is no UTF-8";
+            found.problems.push(Unusable::new(in_words(path.as_os_str()), problem));
+            continue;
+        };
         if let Some(other) = files.insert(stem, path.clone()) {
             let problem = format!("its name is that of `{}` too, up to the dot", other.display());
             found.leave_out(&path, problem);
