@@ -141,7 +141,9 @@ impl Shards {
             let Some((its_key, ending)) = key_and_ending(&name) else {
                 continue;
             };
-            if its_key != key {
+            let ending = ending.to_lowercase();
+            // A key that has this member already is another sample's, which came right behind.
+            if its_key != key || members.iter().any(|(known, _)| *known == ending) {
                 close(&key, &mut members);
                 its_key.clone_into(&mut key);
             }
@@ -150,7 +152,7 @@ impl Shards {
                 offset: begin + member.raw_file_position(),
                 length: member.size(),
             };
-            members.push((ending.to_lowercase(), range));
+            members.push((ending, range));
         }
         close(&key, &mut members);
         Ok(())

@@ -3,6 +3,7 @@
 //! Names of the classes stand in `classnames.txt`, one a line, in the folder of the tars or the one above it, and templates in
 //! `zeroshot_classification_templates.txt` with `{c}` for the name: so do the data sets of CLIP_benchmark.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,9 +80,10 @@ pub(super) fn open(paths: &[PathBuf], scratch: &Path) -> Result<DataSet> {
         pictures: pictures_at,
         stamp: stamps.join(" "),
     });
+    let mut names = HashSet::new();
     for (i, (name, truth)) in truths.into_iter().enumerate() {
-        let picture = Picture::on_shelf(name.clone(), Arc::clone(&tars), i);
-        let place = name;
+        let place = of_its_own(name, &mut names);
+        let picture = Picture::on_shelf(place.clone(), Arc::clone(&tars), i);
         data.samples.push(Sample { picture, truth, place });
     }
     if let Some(first) = paths.first() {
@@ -89,6 +91,17 @@ pub(super) fn open(paths: &[PathBuf], scratch: &Path) -> Result<DataSet> {
         data.templates = templates(first)?;
     }
     Ok(data)
+}
+
+/// The name, or, where a sample before has it, one that none has: a key may come again in an archive, of another picture.
+fn of_its_own(name: String, names: &mut HashSet<String>) -> String {
+    let mut own = name.clone();
+    let mut times = 1;
+    while !names.insert(own.clone()) {
+        times += 1;
+        own = format!("{name} ({times})");
+    }
+    own
 }
 
 fn member(group: &Group<'_>) -> std::result::Result<Option<Member>, &'static str> {

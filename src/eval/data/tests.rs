@@ -258,6 +258,25 @@ fn tars_have_pictures_with_classes_by_name_or_by_number() {
 }
 
 #[test]
+fn a_key_that_comes_again_in_a_tar_is_another_picture() {
+    let (_dir, path) = folder(&[]);
+    let samples = ["s0", "s1", "s0", "s0"].map(|key| (format!("{key}.jpg"), format!("{key}.cls")));
+    let members = samples.iter().zip([b"0", b"1", b"2", b"3"]);
+    let members: Vec<(&str, &[u8])> = members
+        .flat_map(|((picture, class), bytes)| [(picture.as_str(), &bytes[..]), (class.as_str(), &b"cat"[..])])
+        .collect();
+    fs::write(path.join("0.tar"), archive_of(&members)).unwrap();
+    let data = open(&path);
+    let named: BTreeSet<&str> = data.samples.iter().map(|sample| sample.picture.name()).collect();
+    assert!(
+        named.len() == 4 && named.iter().any(|name| name.ends_with("s0 (3)")),
+        "{named:?}"
+    );
+    let bytes = |sample: &Sample| sample.picture.item().content.take("it").unwrap();
+    assert_eq!(data.samples.iter().map(bytes).collect::<Vec<_>>().concat(), b"0123");
+}
+
+#[test]
 fn numbers_without_names_ask_for_them() {
     let (_dir, path) = folder(&["a.jpg"]);
     let file = path.join("list.csv");
