@@ -2,10 +2,12 @@
 """Packs trained weights of nano into the file that is compiled into the binary.
 
     python3 -m venv venv && venv/bin/pip install numpy safetensors
-    venv/bin/python checkpoints/nano/pack.py base-77.safetensors checkpoints/nano.safetensors
+    venv/bin/python checkpoints/nano/pack.py blend.safetensors checkpoints/nano.safetensors
+    venv/bin/python checkpoints/nano/pack.py run/best.safetensors checkpoints/nano/long.safetensors --table checkpoints/nano.safetensors
 
 Input: the tensors of a CLIP under upstream's names, whose token table is factorised: `token_embedding.A` (49408, 64)
-times `token_embedding.B` (64, 192). `train/train_base.py` writes such a file.
+times `token_embedding.B` (64, 192). `train/train_base.py` writes such a file. Or those of a Long-CLIP as `longclip train` writes
+it: its table is a whole one, which has to be that of a packed file, `--table`, as it is where the training left it alone.
 Output: the same names in f16, but `token_embedding.A` as int8 rows with one f16 `token_embedding.scale` each (row =
 int8 row * scale), and `logit_scale` in f32. The result is read back and compared with the input before it gets its name.
 
@@ -20,7 +22,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 LIMIT = 16_000_000  # bytes of the packed file, at most
-TABLE, SCALE = "token_embedding.A", "token_embedding.scale"
+TABLE, SCALE, TO_WIDTH = "token_embedding.A", "token_embedding.scale", "token_embedding.B"
+WHOLE = "token_embedding.weight"
 
 
 def quantised(table):
@@ -31,6 +34,16 @@ def quantised(table):
     scale = np.maximum(scale, np.finfo(np.float16).smallest_subnormal)
     rows = np.rint(table / scale.astype(np.float32)[:, None])
     return np.clip(rows, -127, 127).astype(np.int8), scale
+
+
+def factorised(tensors, packed_path):
+    """The tensors with their whole token table in the parts that a packed file has it in."""
+    parts = {name: tensor for name, tensor in load_file(packed_path).items() if name in (TABLE, SCALE, TO_WIDTH)}
+    whole = parts[TABLE] * parts[SCALE].astype(np.float32)[:, None] @ parts[TO_WIDTH].astype(np.float32)
+    found = tensors.pop(WHOLE).astype(np.float32)
+    if np.abs(found - whole).max() > 1e-5 * np.abs(whole).max():
+        sys.exit(f"{WHOLE} is not the table of {packed_path}: train with `--freeze token_embedding`")
+    return {**tensors, TABLE: parts[TABLE] * parts[SCALE].astype(np.float32)[:, None], TO_WIDTH: parts[TO_WIDTH]}
 
 
 def packed(tensors):
@@ -66,11 +79,16 @@ def check(path, tensors):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("weights", help="a base-77.safetensors as train_base.py writes it")
+    arguments.add_argument("weights", help="as train_base.py, blend.py or `longclip train` writes them")
     arguments.add_argument("packed", help="the file to write, such as checkpoints/nano.safetensors")
+    arguments.add_argument("--table", metavar="PACKED", help="the file whose token table they have, where theirs is a whole one")
     arguments = arguments.parse_args()
 
     tensors = load_file(arguments.weights)
+    if (WHOLE in tensors) != bool(arguments.table):
+        sys.exit(f"`--table` goes with weights that have a {WHOLE}, and only with these")
+    if arguments.table:
+        tensors = factorised(tensors, arguments.table)
     unfinished = arguments.packed + ".part"
     save_file(packed(tensors), unfinished, metadata={"format": "longclip-nano"})
     check(unfinished, tensors)

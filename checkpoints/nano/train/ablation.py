@@ -4,10 +4,10 @@
     checkpoints/nano/train/prepare.py --out nano-data --scenes 60000 --jobs 2       # see README.md
     python3 checkpoints/nano/train/ablation.py --data nano-data --longclip target/release/longclip --out ablation [--steps 300]
 
-Three trainings of the same budget from the same 77-token base, by `longclip train`, differing in one flag each. Then, by
+Trainings of the same budget from the same 77-token base, by `longclip train`, differing in one flag each, and so again for each seed. Then, by
 `longclip embed` on pictures that no training saw: R@1 of scenes with long and with short captions, both ways, and zero-shot
 top-1 on CIFAR-10's test pictures with its ten names as `a photo of a NAME.`. Captions that read the same count as one.
-Prints the table of docs/train.md. Needs numpy.
+Prints the table of docs/train.md: means over the seeds, and from the least to the most. Needs numpy.
 """
 import argparse
 import json
@@ -75,11 +75,12 @@ def evaluate(opt, model, flags, scenes, photos):
     return row + [float(np.mean([names[i] == r["class"] for i, r in zip(nearest, photos)]))]
 
 
-def train(opt, name, flags):
-    out = os.path.join(opt.out, "run-" + "-".join(flags).strip("-") if flags else "run-both")
+def train(opt, flags, seed):
+    """The trained model, and the minutes that its steps took."""
+    out = os.path.join(opt.out, f"run-{''.join(flags).strip('-') or 'both'}-{seed}")
     command = [opt.longclip, "train", "--base", opt.base, "--data", os.path.join(opt.out, "train.ndjson"), "--out", out, "--steps", str(opt.steps),
                "--batch", str(opt.batch), "--micro-batch", str(opt.batch), "--lr", opt.lr, "--logit-scale", opt.logit_scale, "--warmup", str(opt.steps // 10),
-               "--seed", "1", "--resume", *flags]
+               "--freeze", "token_embedding", "--seed", str(seed), "--resume", *flags]
     print("$", " ".join(command), flush=True)
     subprocess.run(command, check=True)
     times = [json.loads(line)["step_ms"] for line in open(os.path.join(out, "metrics.ndjson"))]
@@ -91,15 +92,26 @@ def main(opt):
     training = records(opt, "train", "scenes", opt.scenes, 1) + records(opt, "train", "cifar10", opt.photos, 1)
     write(os.path.join(opt.out, "train.ndjson"), training)
     scenes, photos = records(opt, "val", "scenes", 1000, 2), records(opt, "val", "cifar10", 2000, 2)
-    rows = [("base, stretched, not trained", None, evaluate(opt, opt.base, [], scenes, photos))]
+    rows = [("base, stretched, not trained", [(None, evaluate(opt, opt.base, [], scenes, photos))])]
     for name, flags in RUNS.items():
-        model, minutes = train(opt, name, flags)
-        rows.append((name, minutes, evaluate(opt, model, [f for f in flags if f == "--no-stretch"], scenes, photos)))
-    print(f"\n{len(training)} training samples, {opt.steps} steps of {opt.batch}, rate {opt.lr}; {len(scenes)} scenes, {len(photos)} photos\n")
+        found = []
+        for seed in opt.seeds:
+            model, minutes = train(opt, flags, seed)
+            found.append((minutes, evaluate(opt, model, [f for f in flags if f == "--no-stretch"], scenes, photos)))
+        rows.append((name, found))
+    print(f"\n{len(training)} training samples, {opt.steps} steps of {opt.batch}, rate {opt.lr}, seeds {opt.seeds}; {len(scenes)} scenes, {len(photos)} photos\n")
     print("| | long R@1, image to text | long R@1, text to image | short R@1, image to text | short R@1, text to image | CIFAR-10 top-1 | minutes |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for name, minutes, row in rows:
-        print(f"| {name} | " + " | ".join(f"{100 * x:.1f} %" for x in row) + f" | {'' if minutes is None else f'{minutes:.0f}'} |")
+    for name, found in rows:
+        columns = zip(*(row for _, row in found))
+        minutes = [minutes for minutes, _ in found if minutes is not None]
+        print(f"| {name} | {' | '.join(map(cell, columns))} | {f'{np.mean(minutes):.0f}' if minutes else ''} |")
+
+
+def cell(values):
+    """The mean, and between what and what it lies."""
+    percent = [100 * value for value in values]
+    return f"{np.mean(percent):.1f} %" + (f" ({min(percent):.1f} to {max(percent):.1f})" if len(percent) > 1 else "")
 
 
 if __name__ == "__main__":
@@ -109,6 +121,7 @@ if __name__ == "__main__":
     parser.add_argument("--longclip", default="target/release/longclip")
     parser.add_argument("--base", default=os.path.join(HERE, "../../nano.safetensors"))
     parser.add_argument("--logit-scale", default="3.1733", help="what the trainings begin with; nano's own")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", default="5e-5")
