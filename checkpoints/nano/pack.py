@@ -38,12 +38,13 @@ def quantised(table):
 
 def factorised(tensors, packed_path):
     """The tensors with their whole token table in the parts that a packed file has it in."""
-    parts = {name: tensor for name, tensor in load_file(packed_path).items() if name in (TABLE, SCALE, TO_WIDTH)}
-    whole = parts[TABLE] * parts[SCALE].astype(np.float32)[:, None] @ parts[TO_WIDTH].astype(np.float32)
+    parts = load_file(packed_path)
+    table, to_width = parts[TABLE] * parts[SCALE].astype(np.float32)[:, None], parts[TO_WIDTH].astype(np.float32)
+    whole = table @ to_width
     found = tensors.pop(WHOLE).astype(np.float32)
     if np.abs(found - whole).max() > 1e-5 * np.abs(whole).max():
         sys.exit(f"{WHOLE} is not the table of {packed_path}: train with `--freeze token_embedding`")
-    return {**tensors, TABLE: parts[TABLE] * parts[SCALE].astype(np.float32)[:, None], TO_WIDTH: parts[TO_WIDTH]}
+    return {**tensors, TABLE: table, TO_WIDTH: to_width}
 
 
 def packed(tensors):

@@ -52,6 +52,23 @@ fn plan(micro_batch: usize, kept: Kept) -> Plan {
     Plan { micro_batch, kept }
 }
 
+/// Both losses to `relative`, and gradients by the same names.
+#[track_caller]
+fn check_losses(found: &Gradients, expected: &Gradients, relative: f64) {
+    assert_close("the long loss", &[found.loss_long], &[expected.loss_long], relative);
+    assert_close("the short loss", &[found.loss_short], &[expected.loss_short], relative);
+    assert!(found.by_name.keys().eq(expected.by_name.keys()));
+}
+
+/// Losses and gradients to these relative errors.
+#[track_caller]
+fn check_same(found: &Gradients, expected: &Gradients, of_losses: f64, of_gradients: f64) {
+    check_losses(found, expected, of_losses);
+    for (name, gradient) in &found.by_name {
+        assert_close(name, &values(gradient), &values(&expected.by_name[name]), of_gradients);
+    }
+}
+
 #[test]
 fn three_steps_are_the_references() {
     let goldens = golden("steps.json");
@@ -107,12 +124,7 @@ fn gradients_by_parts_are_the_whole_batchs() {
     let whole = compute(&parameters, &batch, 7, &matching);
     for micro_batch in [1, 3, 6] {
         let parts = compute(&parameters, &batch, micro_batch, &matching);
-        assert_close("the long loss", &[parts.loss_long], &[whole.loss_long], 1e-5);
-        assert_close("the short loss", &[parts.loss_short], &[whole.loss_short], 1e-5);
-        assert!(parts.by_name.keys().eq(whole.by_name.keys()));
-        for (name, gradient) in &parts.by_name {
-            assert_close(name, &values(gradient), &values(&whole.by_name[name]), 1e-3);
-        }
+        check_same(&parts, &whole, 1e-5, 1e-3);
     }
 }
 
@@ -139,12 +151,7 @@ fn gradients_of_blocks_computed_again_are_those_of_blocks_that_were_kept() {
         for micro_batch in [5, 2] {
             let plan = plan(micro_batch, Kept::BlockInputs);
             let again = gradients(&parameters, &Computing::CPU, &batch, plan, &matching).unwrap();
-            assert_close("the long loss", &[again.loss_long], &[whole.loss_long], 1e-6);
-            assert_close("the short loss", &[again.loss_short], &[whole.loss_short], 1e-6);
-            assert!(again.by_name.keys().eq(whole.by_name.keys()));
-            for (name, gradient) in &again.by_name {
-                assert_close(name, &values(gradient), &values(&whole.by_name[name]), 1e-5);
-            }
+            check_same(&again, &whole, 1e-6, 1e-5);
         }
     }
 }
@@ -196,12 +203,7 @@ fn fused_layers_and_composed_ones_have_the_same_losses_and_gradients() {
         gradients_of(&parameters, &towers, &batch, plan(6, Kept::Activations), &matching).unwrap()
     };
     let (fused, composed) = (by(How::Fused), by(How::Composed));
-    assert_close("the long loss", &[fused.loss_long], &[composed.loss_long], 1e-5);
-    assert_close("the short loss", &[fused.loss_short], &[composed.loss_short], 1e-5);
-    assert!(fused.by_name.keys().eq(composed.by_name.keys()));
-    for (name, gradient) in &fused.by_name {
-        assert_close(name, &values(gradient), &values(&composed.by_name[name]), 1e-3);
-    }
+    check_same(&fused, &composed, 1e-5, 1e-3);
 }
 
 /// Towers in half the bits, everything else in f32: the losses nearly the same, gradients that point the same way, in f32.
@@ -223,9 +225,7 @@ fn in_mixed_precision_gradients_point_the_same_way() {
             dtype: DType::BF16,
         };
         let mixed = gradients(&parameters, &computing, &batch, plan(4, kept), &matching).unwrap();
-        assert_close("the long loss", &[mixed.loss_long], &[exact.loss_long], 2e-2);
-        assert_close("the short loss", &[mixed.loss_short], &[exact.loss_short], 2e-2);
-        assert!(mixed.by_name.keys().eq(exact.by_name.keys()));
+        check_losses(&mixed, &exact, 2e-2);
         for (name, gradient) in &mixed.by_name {
             assert_eq!(gradient.dtype(), DType::F32, "`{name}`");
             let (found, expected) = (values(gradient), values(&exact.by_name[name]));

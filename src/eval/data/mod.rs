@@ -175,11 +175,10 @@ impl DataSet {
             let own = class_labels(&self.classes, templates);
             let names: Vec<String> = own.iter().map(|label| label.name.trim().to_owned()).collect();
             labels.extend(own)?;
-            let place = |name: &String| {
-                let found = labels.labels().iter().position(|label| label.name == *name);
-                found.expect("each was added under this name, or joined the one that has it")
-            };
-            let places = names.iter().map(place).collect();
+            let list = labels.labels().iter().enumerate();
+            let place_of: HashMap<&str, usize> = list.map(|(place, label)| (label.name.as_str(), place)).collect();
+            // Each was added under its name, or joined the one that has it.
+            let places = names.iter().map(|name| place_of[name.as_str()]).collect();
             return Ok((labels, Some(places)));
         }
         let names: BTreeSet<&str> = self
