@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 
 use clap::ValueEnum;
-use clap::builder::ArgPredicate;
 use longclip::model::LongClip;
 use longclip::pipeline::{self, Sharing};
 
@@ -22,15 +21,9 @@ pub(super) struct RunFlags {
     #[arg(long, value_name = "N", hide_short_help = true)]
     batch: Option<NonZeroUsize>,
     /// What a picture that can't be used means: `skip` goes on and exits with 1 in the end, `fail` stops there
-    #[arg(
-        long,
-        value_name = "WHAT",
-        default_value = "skip",
-        default_value_if("max_errors", ArgPredicate::IsPresent, "skip"),
-        hide_short_help = true
-    )]
+    #[arg(long, value_name = "WHAT", default_value = "skip", hide_short_help = true)]
     on_error: OnError,
-    /// Skip pictures that can't be used until more than N failed, and stop there
+    /// Skip pictures that can't be used until more than N failed, and stop there, whatever `--on-error` says
     #[arg(long, value_name = "N", hide_short_help = true)]
     max_errors: Option<u64>,
 }
@@ -44,10 +37,10 @@ enum OnError {
 impl RunFlags {
     /// How many failures the run goes on with.
     pub(super) fn most_failures(&self) -> u64 {
-        match self.on_error {
+        self.max_errors.unwrap_or(match self.on_error {
             OnError::Fail => 0,
-            OnError::Skip => self.max_errors.unwrap_or(u64::MAX),
-        }
+            OnError::Skip => u64::MAX,
+        })
     }
 
     /// A run over pictures that are forgotten once the model saw them, and of which nothing is shown.

@@ -131,7 +131,7 @@ impl Unpacking {
     fn send_all(&self, reader: Box<dyn Read + Send>) -> io::Result<()> {
         let mut archive = tar::Archive::new(unpacked(BufReader::new(reader))?);
         for member in archive.entries()? {
-            let mut member = member?;
+            let mut member = member.map_err(damage)?;
             if !member.header().entry_type().is_file() {
                 continue;
             }
@@ -186,6 +186,18 @@ impl Unpacking {
         }
         format!("{}/{}", self.name, inner.display())
     }
+}
+
+/// What a tar's reader says, fit for a line: of a damaged header it quotes the bytes, whatever they are.
+pub(crate) fn damage(error: io::Error) -> io::Error {
+    let quotes_bytes = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    if error.to_string().contains(quotes_bytes) {
+        return io::Error::new(
+            error.kind(),
+            "it is no tar, or a damaged one: a header holds no numbers where they belong",
+        );
+    }
+    error
 }
 
 /// What a reader gives once gzip or zstd are undone; anything else as it is.

@@ -118,7 +118,7 @@ impl Shards {
     /// Finds the members of the last archive; `begin` is where its first byte will be read again.
     fn look_through(&self, reader: impl Read, begin: u64, visit: &mut impl FnMut(&Group<'_>)) -> io::Result<()> {
         let path = &self.archives[self.archives.len() - 1].path;
-        let mut archive = tar::Archive::new(reader);
+        let mut tar = tar::Archive::new(reader);
         let (mut key, mut members) = (String::new(), Vec::new());
         let mut close = |key: &str, members: &mut Vec<(String, Range)>| {
             if !members.is_empty() {
@@ -126,12 +126,12 @@ impl Shards {
                 members.clear();
             }
         };
-        for member in archive.entries()? {
+        for member in tar.entries()? {
             let member = match member {
                 Ok(member) => member,
                 Err(error) => {
                     close(&key, &mut members);
-                    return Err(error);
+                    return Err(archive::damage(error));
                 }
             };
             if !member.header().entry_type().is_file() {

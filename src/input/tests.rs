@@ -194,6 +194,20 @@ fn an_archive_cut_short_gives_what_it_holds_and_then_says_so() {
 }
 
 #[test]
+fn bytes_that_are_no_tar_are_said_to_be_none_and_not_printed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("x.tar");
+    let noise: Vec<u8> = (0..3000_u32).map(|i| (i * 37 % 251) as u8).collect();
+    fs::write(&path, noise).unwrap();
+    let mut items: Vec<Item> = folder(&path).items().collect();
+    let told = problem(&mut items[0]);
+    assert!(
+        told.contains("no tar, or a damaged one") && !told.contains(char::is_control),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_is_missing_or_a_folder_in_a_record_is_said_when_it_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut missing = Item::file(dir.path().join("gone.jpg"));

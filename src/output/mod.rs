@@ -31,7 +31,7 @@ pub use json::{Json, Ndjson};
 pub(crate) use parquet::Shared;
 pub use record::{Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};
-pub use table::{Bars, Table};
+pub use table::{Bars, Table, one_line};
 pub use template::Template;
 
 use crate::error::Result;

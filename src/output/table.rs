@@ -19,7 +19,7 @@ pub enum Bars {
         /// Columns of the terminal.
         width_columns: usize,
     },
-    /// A pipe or a file: numbers and whole labels.
+    /// A pipe or a file: numbers and whole labels, each on one line too.
     None,
 }
 
@@ -49,7 +49,7 @@ impl Table {
             (None, None) => " ".repeat(NUMBER_COLUMNS),
         };
         match self.bars {
-            Bars::None => format!("  {number}  {name}"),
+            Bars::None => format!("  {number}  {}", one_line(name)),
             Bars::Drawn { width_columns } => {
                 let start = format!("  {number}  {}  ", bar(probability.or(cosine).unwrap_or(0.0)));
                 let room = width_columns.saturating_sub(2 + NUMBER_COLUMNS + 2 + BAR_COLUMNS + 2);
@@ -109,9 +109,14 @@ fn bar(probability: f64) -> String {
     bar + &" ".repeat(BAR_COLUMNS.saturating_sub(drawn))
 }
 
+/// Text with every run of whitespace, line breaks among it, as one space: a row of a table for people.
+pub fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A label on one line of at most `columns` characters.
 fn shortened(label: &str, columns: usize) -> String {
-    let line = label.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = one_line(label);
     if line.chars().count() <= columns {
         return line;
     }
@@ -152,7 +157,7 @@ mod tests {
     fn a_score_without_probability_is_its_cosine_and_groups_are_a_second_block() {
         assert_eq!(
             written(&mut Table::new(Bars::None), &bare_records()),
-            "a.jpg\n   0.2500  two\nlines\n           none of these\n  by group\n   75.0 %  =a, b\n\n\
+            "a.jpg\n   0.2500  two lines\n           none of these\n  by group\n   75.0 %  =a, b\n\n\
              b.jpg\n  no label reaches the threshold\n"
         );
     }

@@ -370,6 +370,7 @@ fn errors_end_a_run_where_they_are_told_to() {
     assert_eq!(records(&["--on-error", "fail"]), 3);
     assert_eq!(records(&["--max-errors", "1"]), 6);
     assert_eq!(records(&["--max-errors", "3"]), 40);
+    assert_eq!(records(&["--on-error", "fail", "--max-errors", "1"]), 6);
 }
 
 #[test]

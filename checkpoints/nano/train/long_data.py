@@ -3,24 +3,30 @@
 
     venv/bin/python long_data.py --data nano-data --work nano-work
 
-Writes `nano-work/long-train.ndjson`: scenes, CIFAR-10's photos, drawings, and crops of the few large photos there are (in
-`nano-work/crops`), so that what is known of such photos is not unlearnt. Crops have the photo's caption without what it
-says of places in the picture. Writes `nano-work/long-val.ndjson` too: the first 1,000 scenes and the first 1,000 of CIFAR-10's
-test pictures; with these the best weights are chosen, on all others of `val.ndjson` they are measured. Needs Pillow.
+Writes `nano-work/long-train.ndjson`: scenes, CIFAR-10's photos as they are and others of them zoomed, blurred or sharpened, drawings,
+and crops of the few large photos there are (the views of views.py), so that what is known of photos is not unlearnt. Half of the crops
+are called what their photo is called and half what the ImageNet teacher calls them, where it is sure; their colours are measured.
+Writes `nano-work/long-val.ndjson` too: the first 1,000 scenes, the first 1,000 of CIFAR-10's test pictures, and 500 crops of photos
+that are kept for validation; with these the best weights are chosen, on all others of `val.ndjson` they are measured.
 """
 import argparse
 import json
 import os
 import random
-import re
 
+import numpy as np
+import torch
+from open_clip import IMAGENET_CLASSNAMES
 from PIL import Image
 
-from views import photos
+import captions
+import prepare
+from train_base import MEAN, STD, augment
+from views import PHOTOS, is_for_validation
 
-N_SCENES, N_CIFAR, N_VAL = 40_000, 15_000, 1_000
-SIDE = 128  # pixels of a crop
-PLACES = re.compile(r"\b(left|right|top|bottom|corner|middle|centre|center|side|behind)\b")
+N_SCENES, N_CIFAR, N_ZOOMED, N_VAL, N_VAL_CROPS = 40_000, 15_000, 10_000, 1_000, 500
+SURE = {"photos": 0.5, "walls": 0.3}  # the teacher's probability from which its word is taken
+TAUGHT = 0.5  # share of the photos' crops for which the teacher is asked
 
 
 def records(data, name):
@@ -28,47 +34,77 @@ def records(data, name):
         yield dict(record, path=os.path.abspath(os.path.join(data, record["path"])))
 
 
-def without_places(caption):
-    first, *others = caption.split(". ")
-    return ". ".join([first, *(sentence for sentence in others if not PLACES.search(sentence))])
+def save(work, pixels, name):
+    """The path of (H, W, 3) uint8 pixels as a file."""
+    path = os.path.abspath(os.path.join(work, "crops", name + ".jpg"))
+    Image.fromarray(pixels).save(path, quality=92)
+    return path
 
 
-def crop(picture, smallest, rnd):
-    """A part of at least that share of the picture, as a square."""
-    share, ratio = rnd.uniform(smallest, 1), rnd.uniform(3 / 4, 4 / 3)
-    width = min(picture.width, round((picture.width * picture.height * share * ratio) ** 0.5))
-    height = min(picture.height, round((picture.width * picture.height * share / ratio) ** 0.5))
-    left, top = rnd.randint(0, picture.width - width), rnd.randint(0, picture.height - height)
-    part = picture.crop((left, top, left + width, top + height)).resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    return part.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rnd.random() < 0.5 else part
+def told(pixels, noun, path, rnd):
+    short, long = captions.picture_caption(rnd, "photo", noun, Image.fromarray(pixels))
+    return {"path": path, "short": short, "long": long, "class": noun}
 
 
 def crops(opt, by_path, rnd):
-    folder = os.path.join(opt.work, "crops")
-    os.makedirs(folder, exist_ok=True)
-    for i, (path, count, smallest) in enumerate(photos(opt.data)):
-        record = by_path.get(os.path.abspath(os.path.join(opt.data, path)))
-        if record is None:
-            continue  # of the validation set
-        picture = Image.open(record["path"]).convert("RGB")
-        long = without_places(record["long"])
-        for n in range(count):
-            to = os.path.abspath(os.path.join(folder, f"{i:04}-{n:02}.jpg"))
-            crop(picture, max(smallest, 0.25), rnd).save(to, quality=90)
-            yield dict(record, path=to, long=long)
+    """Crops of photos with captions: (those to train on, those for validation)."""
+    train, val = [], []
+    for group, sure in SURE.items():
+        views = torch.load(os.path.join(opt.work, f"views-{group}.pt"))
+        surest, words = views["logits"].float().softmax(1).max(1)
+        for i, path in enumerate(views["paths"]):
+            record = by_path.get(os.path.abspath(os.path.join(opt.data, path)))
+            taught = surest[i] >= sure and (record is None or rnd.random() < TAUGHT)
+            if views["val"][i]:
+                taught = False
+            elif group == "photos" and record is None:
+                continue  # of the validation set
+            noun = IMAGENET_CLASSNAMES[words[i]] if taught else record and record["class"]
+            if noun is not None:
+                pixels = views["views"][i].numpy()
+                sample = told(pixels, noun, save(opt.work, pixels, f"{group}-{i:05}"), rnd)
+                (val if views["val"][i] else train).append(sample)
+    return train, rnd.sample(val, min(N_VAL_CROPS, len(val)))
+
+
+def without_colours(caption):
+    """The first sentence, what the thing is, and what kind of picture: what zooming and other light leave true."""
+    first, *others = caption.split(". ")
+    general = [s for s in others if s.startswith(("A ", "An ", "It ")) and not any(w in s for w in ("left", "right", "corner"))]
+    return ". ".join([first, *general]).rstrip(".") + "."
+
+
+def zoomed(opt, rows):
+    """CIFAR-10's photos as parts of larger, softer or sharper ones."""
+    for at in range(0, len(rows), 500):
+        part = rows[at:at + 500]
+        pixels = torch.from_numpy(np.stack([np.asarray(Image.open(r["path"]).convert("RGB")) for r in part]))
+        seen = augment(pixels.permute(0, 3, 1, 2), torch.ones(len(part), dtype=torch.bool), 0.5)
+        seen = seen * torch.tensor(STD).view(3, 1, 1) + torch.tensor(MEAN).view(3, 1, 1)
+        seen = (seen.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+        for i, record in enumerate(part):
+            yield dict(record, path=save(opt.work, seen[i], f"cifar-{at + i:05}"), long=without_colours(record["long"]))
 
 
 def main(opt):
+    prepare.OPT = argparse.Namespace(cache=os.path.abspath(opt.cache), out=os.path.abspath(opt.data))
+    captions.GLOSS.update(prepare.glosses())
+    os.makedirs(os.path.join(opt.work, "crops"), exist_ok=True)
+    torch.manual_seed(1)
     rnd = random.Random(1)
     train, val = list(records(opt.data, "train")), list(records(opt.data, "val"))
     by_source = lambda rows, source: [record for record in rows if record["source"] == source]
     scenes, cifar = by_source(train, "scenes"), by_source(train, "cifar10")
     others = [record for record in train if record["source"] not in ("scenes", "cifar10")]
-    rows = rnd.sample(scenes, min(N_SCENES, len(scenes))) + rnd.sample(cifar, min(N_CIFAR, len(cifar))) + others
-    rows += crops(opt, {record["path"]: record for record in others}, rnd)
+    by_path = {record["path"]: record for record in others}
+    kept = lambda record: record["source"] in PHOTOS and is_for_validation(os.path.relpath(record["path"], os.path.abspath(opt.data)))
+    cifar = rnd.sample(cifar, N_CIFAR + N_ZOOMED)
+    of_photos, of_unseen = crops(opt, by_path, rnd)
+    rows = rnd.sample(scenes, min(N_SCENES, len(scenes))) + cifar[:N_CIFAR] + [r for r in others if not kept(r)] + of_photos
+    rows += zoomed(opt, cifar[N_CIFAR:])
     # The names of scenes are no classes to choose from.
     chosen_by = [{k: v for k, v in record.items() if k != "class"} for record in by_source(val, "scenes")[:N_VAL]]
-    chosen_by += by_source(val, "cifar10")[:N_VAL]
+    chosen_by += by_source(val, "cifar10")[:N_VAL] + of_unseen
     for name, found in (("long-train", rows), ("long-val", chosen_by)):
         with open(os.path.join(opt.work, name + ".ndjson"), "w") as file:
             file.writelines(json.dumps(record) + "\n" for record in found)
@@ -79,4 +115,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--work", required=True)
+    parser.add_argument("--cache", default="nano-cache", help="where prepare.py keeps its packages")
     main(parser.parse_args())

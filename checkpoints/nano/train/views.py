@@ -4,8 +4,8 @@
     venv/bin/python views.py --data nano-data --work nano-work photos        # named photos; needs only their parts
     venv/bin/python views.py --data nano-data --work nano-work walls scenes  # needs a finished nano-data
 
-Writes `views-GROUP.pt` into --work: `views` (N, 96, 96, 3) uint8, `logits` (N, 1000) f16, `val` (N,) bool. A group that
-is there already is not made again. One source picture in fifteen is for validation: all of its crops, and it is never
+Writes `views-GROUP.pt` into --work: `views` (N, 96, 96, 3) uint8, `logits` (N, 1000) f16, `val` (N,) bool, and of each view the
+`paths` of its source picture inside the data. A group that is there already is not made again. One source picture in fifteen is for validation: all of its crops, and it is never
 trained on, with the teacher's words or with its own caption (`is_for_validation`). About 45 crops a second and core.
 """
 import argparse
@@ -57,14 +57,14 @@ def scenes(data):
 
 
 def crops(data, group):
-    rnd, views, val = random.Random(group), [], []
+    rnd, views, paths = random.Random(group), [], []
     for path, count, smallest in {"photos": photos, "walls": walls, "scenes": scenes}[group](data):
         picture = Image.open(os.path.join(data, path)).convert("RGB")
         if is_held_out(picture):
             continue
         views += [random_crop(picture, rnd, smallest, 1) for _ in range(count)]
-        val += [is_for_validation(path)] * count
-    return torch.from_numpy(np.stack(views)), torch.tensor(val)
+        paths += [path] * count
+    return torch.from_numpy(np.stack(views)), paths
 
 
 @torch.no_grad()
@@ -94,8 +94,9 @@ def main():
     for group in arguments.groups:
         path = os.path.join(arguments.work, f"views-{group}.pt")
         if not os.path.exists(path):
-            views, val = crops(arguments.data, group)
-            torch.save({"views": views, "logits": teach(views), "val": val}, path + ".part")
+            views, paths = crops(arguments.data, group)
+            val = torch.tensor([is_for_validation(p) for p in paths])
+            torch.save({"views": views, "logits": teach(views), "val": val, "paths": paths}, path + ".part")
             os.replace(path + ".part", path)
 
 

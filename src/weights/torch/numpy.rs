@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::globals::Dialect;
 use super::pickle::{self, Unpickled};
 use super::value::{Tuple, Value};
-use super::{Refusal, shown};
+use super::{Refusal, opcode, shown};
 
 /// A value of the dictionary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +43,9 @@ enum Order {
 
 /// Reads a dictionary by its keys; what is wrong with it, where it is none.
 pub(crate) fn read_dictionary(bytes: &[u8]) -> Result<BTreeMap<String, Pickled<'_>>, String> {
+    if bytes.first().is_some_and(|first| *first != opcode::PROTO) {
+        return Err("no pickle of protocol 2 or later, in which CIFAR's batches are distributed".into());
+    }
     let unpickled = pickle::read(bytes, Dialect::Numpy).map_err(|refusal| match refusal {
         Refusal::Damaged(found) => found,
         Refusal::Foreign(global) => {
@@ -199,6 +202,8 @@ mod tests {
 
     #[test]
     fn whatever_else_it_names_is_refused_and_a_cut_says_where() {
+        let error = read_dictionary(b"(dp0\nS'data'\np1\nI1\ns.").unwrap_err();
+        assert!(error.contains("protocol 2 or later"), "{error}");
         let error = read_dictionary(b"\x80\x02cos\nsystem\nU\x02ls\x85R.").unwrap_err();
         assert!(
             error.contains("`os.system`") && error.ends_with("nothing of it was run"),

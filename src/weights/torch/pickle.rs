@@ -165,7 +165,7 @@ impl<'a> Machine<'a> {
             op::BINPERSID => self.push_storage()?,
             unknown => {
                 return damaged(format!(
-                    "a pickle with the opcode {unknown:#04x}, which no weights need"
+                    "a pickle with the opcode {unknown:#04x}, which neither weights nor arrays need"
                 ));
             }
         }

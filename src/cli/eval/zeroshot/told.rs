@@ -4,6 +4,7 @@ use std::io;
 
 use longclip::eval::interval::Estimate;
 use longclip::eval::zeroshot::{Confusion, Measures, N_BINS, N_RESAMPLES};
+use longclip::output::one_line;
 use serde_json::{Value, json};
 
 use super::Format;
@@ -77,7 +78,8 @@ impl Told<'_> {
             text += "\ntaken for another most often\n";
         }
         for Confusion { truth, predicted, n } in self.measures.confusions.iter().take(PAIRS) {
-            text += &format!("{n:>7}  {} as {}\n", self.labels[*truth], self.labels[*predicted]);
+            let (truth, predicted) = (one_line(&self.labels[*truth]), one_line(&self.labels[*predicted]));
+            text += &format!("{n:>7}  {truth} as {predicted}\n");
         }
         if let Some(comparison) = &self.comparison {
             text += &format!("\n{}", comparison.table());
