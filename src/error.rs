@@ -212,3 +212,14 @@ impl Error {
         move |source| Error::Compute { doing, source }
     }
 }
+/// So many of something, as a message says it.
+///
+/// ```
+/// assert_eq!(longclip::error::counted(1, "picture"), "1 picture");
+/// assert_eq!(longclip::error::counted(0, "picture"), "0 pictures");
+/// ```
+pub fn counted(n: impl std::fmt::Display, what: &str) -> String {
+    let n = n.to_string();
+    let ending = if n == "1" { "" } else { "s" };
+    format!("{n} {what}{ending}")
+}

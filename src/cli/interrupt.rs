@@ -10,6 +10,11 @@ const INTERRUPTED: i32 = 130;
 
 /// From now on, Ctrl-C and a polite `kill` request the stop: the same one whoever asks, since a process has one handler.
 pub(super) fn stop_on_interrupt() -> Stop {
+    stop_on_interrupt_saying(|| ())
+}
+
+/// As [`stop_on_interrupt`], for a run that takes a while to end: `say` tells the person that it heard.
+pub(super) fn stop_on_interrupt_saying(say: impl Fn() + Send + 'static) -> Stop {
     static STOP: OnceLock<Stop> = OnceLock::new();
     let stop = STOP.get_or_init(|| {
         let stop = Stop::default();
@@ -20,6 +25,7 @@ pub(super) fn stop_on_interrupt() -> Stop {
                 process::exit(INTERRUPTED);
             }
             requested.request();
+            say();
         });
         stop
     });

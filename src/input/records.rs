@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
@@ -40,6 +41,14 @@ enum Layout {
 }
 
 impl RecordFile {
+    /// Adds where each record lies, and how long it is.
+    pub(crate) fn outline(&self, hash: &mut Sha256) {
+        for Place { offset, length, .. } in &self.places {
+            hash.update(offset.to_le_bytes());
+            hash.update(length.to_le_bytes());
+        }
+    }
+
     /// Looks a file through. Where it is damaged as a whole, the records before the damage are there, and an
     /// [`Error::Sample`] says where it begins.
     pub(crate) fn open(path: &Path) -> Result<(Self, Option<Error>)> {

@@ -9,6 +9,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use sha2::{Digest, Sha256};
+
 use super::archive;
 use super::content::LARGEST_BYTES;
 use super::records::{read_range, read_range_of, unusable};
@@ -35,6 +37,14 @@ pub(crate) struct Range {
     archive: usize,
     offset: u64,
     length: u64,
+}
+
+impl Range {
+    /// Adds where it lies in its archive, and how long it is.
+    pub(crate) fn outline(&self, hash: &mut Sha256) {
+        hash.update(self.offset.to_le_bytes());
+        hash.update(self.length.to_le_bytes());
+    }
 }
 
 /// The members of one key that were met.

@@ -35,7 +35,8 @@ fn in_its_place(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Res
     let unfinished = beside(path);
     let written = write(&unfinished)
         .and_then(|()| File::open(&unfinished)?.sync_all())
-        .and_then(|()| fs::rename(&unfinished, path));
+        .and_then(|()| fs::rename(&unfinished, path))
+        .and_then(|()| sync_folder(path));
     written.map_err(|source| {
         // Half a file is of no use; that it can't be removed adds nothing to the error.
         let _ = fs::remove_file(&unfinished);
@@ -44,6 +45,17 @@ fn in_its_place(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Res
             source,
         }
     })
+}
+
+/// Has the new name on the disk too, where a system does that by the folder.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => {
+            let is_here = folder.as_os_str().is_empty();
+            File::open(if is_here { Path::new(".") } else { folder })?.sync_all()
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where a file is written before it has its name.
@@ -59,10 +71,11 @@ pub(super) fn read(path: &Path) -> Result<(HashMap<String, Tensor>, HashMap<Stri
         path: path.to_owned(),
         source,
     })?;
-    let damaged = |found: String| Error::NotWeights {
-        path: path.to_owned(),
-        expected: "a training's state".into(),
-        found,
+    let damaged = |found: String| {
+        Error::usage(
+            format!("`{}` is no training's state, or a damaged one: {found}", path.display()),
+            "train anew into another `--out`; `--base` may be the `last.safetensors` beside it",
+        )
     };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;

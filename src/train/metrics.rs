@@ -85,8 +85,8 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file of a folder, with what it holds up to `step`; nothing of it if `None`.
-    pub(super) fn open(folder: &Path, up_to_step: Option<u64>) -> Result<Self> {
+    /// Opens the file of a folder, and makes it this process's as long as it is open.
+    pub(super) fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(METRICS);
         let failed = |source| Error::Write {
             path: path.clone(),
@@ -94,7 +94,7 @@ impl Metrics {
         };
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(&path);
-        let mut file = file.map_err(failed)?;
+        let file = file.map_err(failed)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::usage(
@@ -105,22 +105,40 @@ impl Metrics {
             // Some file systems know no locks; a training goes on without.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
-        let keep = match up_to_step {
-            Some(step) => length_up_to(&file, step).map_err(failed)?,
-            None => 0,
-        };
-        file.set_len(keep).map_err(failed)?;
-        file.seek(SeekFrom::End(0)).map_err(failed)?;
         Ok(Metrics { path, file })
+    }
+
+    /// Keeps what the file holds up to a step; nothing of it if `None`.
+    pub(super) fn keep(&mut self, up_to_step: Option<u64>) -> Result<()> {
+        let kept = match up_to_step {
+            Some(step) => length_up_to(&self.file, step),
+            None => Ok(0),
+        };
+        let cut = kept.and_then(|length| {
+            self.file.set_len(length)?;
+            self.file.seek(SeekFrom::End(0))
+        });
+        cut.map(drop).map_err(|source| self.failed(source))
+    }
+
+    /// Has all lines on the disk, before a state is that says they are there.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file.sync_data().map_err(|source| self.failed(source))
     }
 
     /// Appends a line.
     pub(super) fn write(&mut self, metrics: &StepMetrics) -> Result<()> {
         let line = format!("{}\n", metrics.to_json());
-        self.file.write_all(line.as_bytes()).map_err(|source| Error::Write {
+        self.file
+            .write_all(line.as_bytes())
+            .map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        Error::Write {
             path: self.path.clone(),
             source,
-        })
+        }
     }
 }
 
@@ -168,7 +186,8 @@ mod tests {
     #[test]
     fn a_resumed_file_has_each_step_once() {
         let dir = tempfile::tempdir().unwrap();
-        let mut metrics = Metrics::open(dir.path(), None).unwrap();
+        let mut metrics = Metrics::open(dir.path()).unwrap();
+        metrics.keep(None).unwrap();
         (1..=5).for_each(|step| metrics.write(&line(step)).unwrap());
         drop(metrics);
         let path = dir.path().join(METRICS);
@@ -179,7 +198,7 @@ mod tests {
             (15, vec![1]),
         ] {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            drop(Metrics::open(dir.path(), Some(3)).unwrap());
+            Metrics::open(dir.path()).unwrap().keep(Some(3)).unwrap();
             let steps: Vec<u64> = read(dir.path())
                 .unwrap()
                 .iter()
@@ -187,15 +206,15 @@ mod tests {
                 .collect();
             assert_eq!(steps, kept, "cut at {cut}");
         }
-        drop(Metrics::open(dir.path(), None).unwrap());
+        Metrics::open(dir.path()).unwrap().keep(None).unwrap();
         assert!(std::fs::read(&path).unwrap().is_empty());
     }
 
     #[test]
     fn two_trainings_in_one_folder_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let _first = Metrics::open(dir.path(), None).unwrap();
-        let error = Metrics::open(dir.path(), None).err().unwrap().to_string();
+        let _first = Metrics::open(dir.path()).unwrap();
+        let error = Metrics::open(dir.path()).err().unwrap().to_string();
         assert!(error.starts_with("another training is running in"), "{error}");
     }
 }

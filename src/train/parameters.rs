@@ -17,6 +17,8 @@ const POSITIONS: &str = "positional_embedding";
 /// The second, trained table.
 const RESIDUAL_POSITIONS: &str = "positional_embedding_res";
 
+const LOGIT_SCALE: &str = "logit_scale";
+
 /// A model's tensors in f32, those that are trained apart from those that are not.
 pub struct Parameters {
     sizes: Sizes,
@@ -104,12 +106,17 @@ impl Parameters {
         trained.chain(frozen).collect()
     }
 
+    /// Whether the inverse temperature is trained.
+    pub fn trains_logit_scale(&self) -> bool {
+        self.trained.contains_key(LOGIT_SCALE)
+    }
+
     /// The inverse temperature's logarithm, as it is now.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
     pub fn logit_scale(&self) -> Result<f64> {
-        let scale = self.tensor("logit_scale", DType::F64, &Device::Cpu)?;
+        let scale = self.tensor(LOGIT_SCALE, DType::F64, &Device::Cpu)?;
         scale.to_scalar().map_err(Error::compute("reading the temperature"))
     }
 
@@ -118,11 +125,10 @@ impl Parameters {
     /// # Errors
     /// [`Error::Compute`] if the device fails.
     pub fn set_logit_scale(&mut self, value: f64) -> Result<()> {
-        const NAME: &str = "logit_scale";
-        let scale = Tensor::new(value as f32, &Device::Cpu).map_err(moving(NAME))?;
-        self.set(NAME, &scale)?;
-        if let Some(frozen) = self.frozen.get_mut(NAME) {
-            *frozen = scale.to_device(frozen.device()).map_err(moving(NAME))?;
+        let scale = Tensor::new(value as f32, &Device::Cpu).map_err(moving(LOGIT_SCALE))?;
+        self.set(LOGIT_SCALE, &scale)?;
+        if let Some(frozen) = self.frozen.get_mut(LOGIT_SCALE) {
+            *frozen = scale.to_device(frozen.device()).map_err(moving(LOGIT_SCALE))?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::output::report::chart::{COLOURS, shown, tick};
 
 /// The file of a run folder.
-const PLOT: &str = "loss.html";
+pub(super) const PLOT: &str = "loss.html";
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 300.0;

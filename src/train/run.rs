@@ -18,7 +18,7 @@ use super::optimizer::AdamW;
 use super::order::Order;
 use super::parameters::Parameters;
 use super::plot;
-use super::saved::{BEST, Best, Moving, Progress, State};
+use super::saved::{self, BEST, Best, Moving, Progress, State};
 use super::settings::Settings;
 use super::skipped::{Begin, SkippedSamples};
 use super::towers::{Computing, Towers};
@@ -111,6 +111,9 @@ impl Training<'_> {
             }
         }
         drop(batches);
+        if self.settings.steps == 0 {
+            run.save()?;
+        }
         plot::write(self.folder)?;
         Ok(Outcome {
             step: run.progress.step,
@@ -128,6 +131,24 @@ impl Training<'_> {
             preprocess: Preprocess::new(sizes.image_resolution_px),
             context: ContextLength::new(sizes.context_length)?,
         })
+    }
+}
+
+/// The state to go on from. One without a step is only the mark of a training that was ended before it saved any: nothing
+/// of that one is kept.
+fn found_state(folder: &Path, start: Start) -> Result<Option<State>> {
+    if !State::is_in(folder) {
+        saved::refuse_foreign_files(folder)?;
+        return Ok(None);
+    }
+    let state = State::read(folder)?;
+    match start {
+        _ if state.progress.step == 0 => Ok(None),
+        Start::Resumed => Ok(Some(state)),
+        Start::Anew => Err(Error::usage(
+            format!("`{}` holds a training already", folder.display()),
+            "go on with it by `--resume`, or name another `--out`",
+        )),
     }
 }
 
@@ -154,22 +175,22 @@ impl<'a> Run<'a> {
             n_samples,
             ..Progress::default()
         };
-        let is_resumed = State::is_in(training.folder);
-        if is_resumed && training.start == Start::Anew {
-            return Err(Error::usage(
-                format!("`{}` holds a training already", training.folder.display()),
-                "go on with it by `--resume`, or name another `--out`",
-            ));
-        }
-        if is_resumed {
-            let state = State::read(training.folder)?;
+        let folder = training.folder;
+        let state = found_state(folder, training.start)?;
+        let mut metrics = Metrics::open(folder)?;
+        let begin = if state.is_some() { Begin::Resumed } else { Begin::Anew };
+        if let Some(state) = state {
             state.check(settings, n_samples)?;
             progress = moving.restore(state, settings)?;
+            metrics.keep(Some(progress.step))?;
         }
         progress.settings = settings.record();
-        let begin = if is_resumed { Begin::Resumed } else { Begin::Anew };
-        let metrics = Metrics::open(training.folder, is_resumed.then_some(progress.step))?;
-        moving.save_config(training.folder)?;
+        if begin == Begin::Anew {
+            State::mark(folder, &progress)?;
+            saved::forget_best(folder)?;
+            metrics.keep(None)?;
+        }
+        moving.save_config(folder)?;
         Ok(Run {
             training,
             moving,
@@ -275,7 +296,7 @@ impl<'a> Run<'a> {
                 "step {step} is not finite: losses {} and {}, gradients of length {grad_norm}",
                 gradients.loss_long, gradients.loss_short
             ),
-            "the weights of the last saved step are whole; a lower `--lr` or a longer `--warmup` keeps a training stable",
+            "a lower `--lr`, a longer `--warmup` or another `--logit-scale` keeps a training stable; what was saved before is whole",
         ))
     }
 
@@ -341,6 +362,7 @@ impl<'a> Run<'a> {
     }
 
     fn save(&self) -> Result<()> {
+        self.metrics.sync()?;
         self.moving.save(self.training.folder, &self.progress)?;
         plot::write(self.training.folder)
     }

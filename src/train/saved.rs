@@ -14,10 +14,13 @@ use serde_json::{Map, Value};
 
 use super::average::{Average, Snapshot};
 use super::file;
+use super::metrics::METRICS;
 use super::optimizer::AdamW;
 use super::order::Position;
 use super::parameters::Parameters;
+use super::plot::PLOT;
 use super::settings::Settings;
+use super::skipped::SKIPPED;
 use crate::error::{Error, Result};
 use crate::weights::config_of;
 
@@ -84,9 +87,7 @@ impl Moving {
         for (name, value) in self.average.iter().flat_map(Average::values) {
             tensors.push((format!("{AVERAGE}{name}"), value));
         }
-        let progress = serde_json::to_string(progress).expect("numbers and texts with names");
-        let about = HashMap::from([(PROGRESS.to_owned(), progress)]);
-        file::write(&folder.join(STATE), tensors.into_iter(), about)
+        file::write(&folder.join(STATE), tensors.into_iter(), about(progress))
     }
 
     /// Writes the weights that are to be used: the running mean where there is one.
@@ -170,6 +171,11 @@ impl State {
         folder.join(STATE).exists()
     }
 
+    /// Marks a folder as a training's, which has done no step yet: from now on what lies there is its own.
+    pub(super) fn mark(folder: &Path, progress: &Progress) -> Result<()> {
+        file::write(&folder.join(STATE), std::iter::empty(), about(progress))
+    }
+
     /// Reads a folder's.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(STATE);
@@ -187,11 +193,7 @@ impl State {
 
     /// Refuses a state whose training was another one.
     pub(super) fn check(&self, settings: &Settings, n_samples: usize) -> Result<()> {
-        let differences = settings.differences(&self.progress.settings);
-        let mut problems: Vec<String> = differences
-            .into_iter()
-            .map(|(name, then, now)| format!("`{name}` was {then} and is {now}"))
-            .collect();
+        let mut problems = settings.differences(&self.progress.settings);
         if self.progress.n_samples != n_samples {
             let then = self.progress.n_samples;
             problems.push(format!("the data had {then} samples and has {n_samples}"));
@@ -200,6 +202,37 @@ impl State {
             true => Ok(()),
             false => Err(foreign(&self.path, problems.join("; "))),
         }
+    }
+}
+
+/// The state's metadata.
+fn about(progress: &Progress) -> HashMap<String, String> {
+    let progress = serde_json::to_string(progress).expect("numbers and texts with names");
+    HashMap::from([(PROGRESS.to_owned(), progress)])
+}
+
+/// Takes away the best weights of a training that came to nothing.
+pub(super) fn forget_best(folder: &Path) -> Result<()> {
+    let path = folder.join(BEST);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a folder without a state in which a file has the name of one that a training writes: it is somebody else's.
+/// An empty one may be left of a training that ended before it marked its folder.
+pub(super) fn refuse_foreign_files(folder: &Path) -> Result<()> {
+    let is_taken = |name: &&&str| std::fs::metadata(folder.join(name)).is_ok_and(|file| file.len() > 0);
+    match [CONFIG, METRICS, LAST, BEST, SKIPPED, PLOT].iter().find(is_taken) {
+        Some(name) => Err(Error::usage(
+            format!(
+                "`{}` would be written over, and no training made it",
+                folder.join(name).display()
+            ),
+            "name another `--out`: a new folder, or an empty one",
+        )),
+        None => Ok(()),
     }
 }
 

@@ -12,6 +12,9 @@ use super::pcm::Matching;
 pub struct Settings {
     /// What the weights began as, in the person's words.
     pub base: String,
+    /// What that is and what it learns from, wherever it lies.
+    #[serde(flatten)]
+    pub materials: Materials,
     /// How many positions the text tower has.
     pub context_length: usize,
     /// Steps in all.
@@ -43,8 +46,25 @@ pub struct Settings {
     pub save_every: u64,
 }
 
-/// What may differ in a resumed training: it changes no number, or only later ones.
-const MAY_DIFFER: [&str; 5] = ["steps", "micro_batch", "kept", "validate_every", "save_every"];
+/// What tells the things that a training is made of from others, so that a resumed one is of the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Materials {
+    /// Of the weights that it begins with, or of the sizes where they know nothing.
+    pub base_digest: String,
+    /// Of what is trained on.
+    pub data_digest: String,
+    /// Of what is validated on, where there is something.
+    pub val_data_digest: Option<String>,
+    /// What makes captions of classes' names.
+    pub templates: Vec<String>,
+    /// The type of the numbers that the towers are computed with.
+    pub dtype: String,
+}
+
+/// What may differ in a resumed training: it changes no number, or only later ones, or is a name for the same.
+const MAY_DIFFER: [&str; 6] = ["base", "steps", "micro_batch", "kept", "validate_every", "save_every"];
+/// What a digest is of.
+const DIGEST: &str = "_digest";
 
 impl Settings {
     /// The learning rate's way.
@@ -64,15 +84,28 @@ impl Settings {
         }
     }
 
-    /// What is not as it was recorded and has to be: name, then, now.
-    pub(super) fn differences(&self, recorded: &Map<String, Value>) -> Vec<(String, Value, Value)> {
+    /// What is not as it was recorded and has to be, in words.
+    pub(super) fn differences(&self, recorded: &Map<String, Value>) -> Vec<String> {
         let now = self.record();
         let must_agree = now.into_iter().filter(|(name, _)| !MAY_DIFFER.contains(&name.as_str()));
         must_agree
             .filter_map(|(name, now)| {
-                let then = recorded.get(&name).cloned().unwrap_or(Value::Null);
-                (then != now).then_some((name, then, now))
+                // What an older version did not record can't differ.
+                let then = recorded.get(&name)?;
+                (*then != now).then(|| difference(&name, then, &now))
             })
             .collect()
+    }
+}
+
+fn difference(name: &str, then: &Value, now: &Value) -> String {
+    let Some(digested) = name.strip_suffix(DIGEST) else {
+        return format!("`{name}` was {then} and is {now}");
+    };
+    let flag = digested.replace('_', "-");
+    match (then, now) {
+        (Value::Null, _) => format!("there was no `--{flag}`"),
+        (_, Value::Null) => format!("there was a `--{flag}`"),
+        _ => format!("what `--{flag}` names is not what it was"),
     }
 }

@@ -11,7 +11,7 @@ use super::file;
 use crate::error::{Error, Result};
 
 /// The file of a run folder.
-const SKIPPED: &str = "skipped.ndjson";
+pub(super) const SKIPPED: &str = "skipped.ndjson";
 
 /// The open file, and whose lines it has.
 pub(super) struct SkippedSamples {

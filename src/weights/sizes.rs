@@ -44,6 +44,14 @@ pub struct Sizes {
 
 /// Width of an attention head in every CLIP.
 pub(super) const HEAD_WIDTH: usize = 64;
+
+/// Heads of a tower by its width alone, as upstream's `build_model` has them; 0 where it tells none, and a config has to.
+fn heads_by_width(width: usize) -> usize {
+    match width.is_multiple_of(HEAD_WIDTH) {
+        true => width / HEAD_WIDTH,
+        false => 0,
+    }
+}
 /// More layers than any ViT has; a bound on the search for the last one.
 const LAYERS_MAX: usize = 256;
 /// Parameters that any block has; one of them tells that the block is there.
@@ -142,11 +150,11 @@ impl Shapes<'_> {
             patch_px,
             vision_width,
             vision_layers,
-            vision_heads: vision_width / HEAD_WIDTH,
+            vision_heads: heads_by_width(vision_width),
             vision_mlp_dim,
             text_width,
             text_layers,
-            text_heads: text_width / HEAD_WIDTH,
+            text_heads: heads_by_width(text_width),
             text_mlp_dim,
             embed_dim: self.most_common(&[("text_projection", 2, 1), ("visual.proj", 2, 1)]),
             vocab_size: self.most_common(&[("token_embedding.weight", 2, 0)]),

@@ -290,10 +290,91 @@ fn a_run_folder_is_not_touched_by_another_training() {
     error: `run/state.safetensors` can't be resumed: `batch` was 4 and is 5; `seed` was 0 and is 9
     hint: resume with the data and the settings that the training began with, or name another `--out`
     ");
+    // The same number of records, of other lengths.
+    let captions = fs::read_to_string(desk.path("captions.ndjson")).unwrap();
+    fs::write(
+        desk.path("captions.ndjson"),
+        captions.replace("All of it", "Everything"),
+    )
+    .unwrap();
+    assert_snapshot!(with(&["--batch", "4", "--val-data", "captions.ndjson", "--resume"]), @r"
+    error: `run/state.safetensors` can't be resumed: what `--data` names is not what it was; there was no `--val-data`
+    hint: resume with the data and the settings that the training began with, or name another `--out`
+    ");
+    fs::write(desk.path("captions.ndjson"), captions).unwrap();
     // What was finished is finished.
     let before = numbers(&desk, "run");
     train(&desk, "run", &["--steps", "2", "--batch", "4", "--resume"]);
     assert_eq!(numbers(&desk, "run"), before);
+}
+
+#[test]
+fn what_no_training_made_is_not_written_over() {
+    let desk = desk();
+    let config = fs::read(desk.path("config.json")).unwrap();
+    let with = |out| refusal(&desk, &arguments(out, &["--steps", "1", "--batch", "4", "-q"]));
+    assert_snapshot!(with("."), @r"
+    error: `./config.json` would be written over, and no training made it
+    hint: name another `--out`: a new folder, or an empty one
+    ");
+    assert_eq!(fs::read(desk.path("config.json")).unwrap(), config);
+    let desk = desk.folder("records");
+    fs::copy(desk.path("captions.ndjson"), desk.path("records/metrics.ndjson")).unwrap();
+    let refused = refusal(&desk, &arguments("records", &["--steps", "1", "--batch", "4", "-q"]));
+    assert!(
+        refused.contains("`records/metrics.ndjson` would be written over"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_training_that_never_saved_leaves_nothing_to_the_next() {
+    let desk = desk();
+    let settings = ["--steps", "100000", "--save-every", "100000", "--batch", "4", "-v"];
+    let validated = [&settings[..], &["--val-data", "captions.ndjson"]].concat();
+    let mut child = desk
+        .command(&arguments("run", &validated))
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.starts_with("step 3:")));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(desk.path("run/best.safetensors").exists());
+    train(&desk, "run", &["--steps", "2", "--batch", "4", "--seed", "7"]);
+    assert_eq!(metrics(&desk, "run").len(), 2);
+    assert!(
+        !desk.path("run/best.safetensors").exists(),
+        "those were another training's"
+    );
+}
+
+#[test]
+fn a_training_of_no_step_leaves_the_weights_it_began_with() {
+    let desk = desk();
+    train(&desk, "run", &["--steps", "0", "--batch", "4"]);
+    let said = train(&desk, "run", &["--steps", "2", "--batch", "4", "--resume"]);
+    assert!(said.contains("holds no step of a training to go on with"), "{said}");
+    train(&desk, "other", &["--steps", "2", "--batch", "4"]);
+    assert_eq!(numbers(&desk, "run"), numbers(&desk, "other"));
+    let said = train(&desk, "run", &["--steps", "1", "--batch", "4", "--resume"]);
+    assert!(said.contains("has its 1 step already, 2 are done"), "{said}");
+}
+
+#[test]
+fn widths_that_are_no_multiple_of_64_are_read_again_with_their_heads() {
+    let desk = desk();
+    let mut config: Value = serde_json::from_slice(&fs::read(desk.path("config.json")).unwrap()).unwrap();
+    config["vision_cfg"]["width"] = json!(160);
+    config["vision_cfg"]["head_width"] = json!(80);
+    config["text_cfg"]["width"] = json!(96);
+    fs::write(desk.path("config.json"), config.to_string()).unwrap();
+    train(&desk, "run", &["--steps", "2", "--batch", "4"]);
+    let model = ["--model", "run/last.safetensors", "--labels", "red", "green"];
+    let record = desk.records(&[&["classify", "colours/red.ppm", "--format", "ndjson"], &model[..]].concat());
+    assert_eq!(record[0]["labels"].as_array().unwrap().len(), 2);
 }
 
 #[test]
@@ -324,31 +405,29 @@ fn floor(n: usize, smoothing: f64) -> f64 {
 
 #[test]
 fn on_a_small_set_both_losses_go_to_their_floor() {
+    // With as many components as samples matching leaves out nothing, and both losses have the same floor.
+    check_floor("8", "300", [1.01, 1.01]);
+    // Through six of them, eight captions can't be told apart as well.
+    check_floor("6", "800", [1.01, 1.1]);
+}
+
+/// Trains on all eight samples at once, and holds the losses, long and short, to so many times their floor.
+#[track_caller]
+fn check_floor(components: &str, steps: &str, times: [f64; 2]) {
     let desk = desk();
-    let more = [
-        "--steps",
-        "300",
-        "--batch",
-        "8",
-        "--components",
-        "8",
-        "--weight-decay",
-        "0",
-        "--lr",
-        "3e-3",
-        "-q",
-    ];
+    let settings = ["--batch", "8", "--weight-decay", "0", "--lr", "3e-3", "-q"];
+    let more = [&settings[..], &["--components", components, "--steps", steps]].concat();
     let output = desk.output(&beginning("run", &more));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = metrics(&desk, "run");
     let last = lines.last().unwrap();
     let floor = floor(8, 0.1);
-    for loss in ["loss_long", "loss_short"] {
+    for (loss, times) in ["loss_long", "loss_short"].into_iter().zip(times) {
         let found = last[loss].as_f64().unwrap();
-        println!("{loss} {found:.5}, floor {floor:.5}");
+        println!("{components} components: {loss} {found:.5}, floor {floor:.5}");
         assert!(
-            found >= floor - 1e-6 && found < 1.01 * floor,
-            "{loss} is {found}, its floor {floor}"
+            found >= floor - 1e-6 && found < times * floor,
+            "{components} components: {loss} is {found}, its floor {floor}"
         );
     }
 }
@@ -370,7 +449,7 @@ fn a_77_token_base_is_stretched_and_what_is_frozen_stays() {
         "0",
         "-q",
     ];
-    let frozen = ["--freeze", "visual.,token_embedding", "--micro-batch", "2"];
+    let frozen = ["--freeze", "visual.,token_embedding,logit_scale", "--micro-batch", "2"];
     let run = |out, more: &[&str]| {
         let output = desk.output(&[&always[..], &frozen, &["--out", out], more].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -384,6 +463,12 @@ fn a_77_token_base_is_stretched_and_what_is_frozen_stays() {
         let shape = |name: &str| file.tensor(name).ok().map(|tensor| tensor.shape().to_vec());
         (shape("positional_embedding"), shape("positional_embedding_res"))
     };
+    let scale = |out: &str| metrics(&desk, out)[0]["logit_scale"].as_f64().unwrap();
+    assert!(
+        (scale("long") - 3.1733).abs() < 1e-3,
+        "the base's own: {}",
+        scale("long")
+    );
     assert_eq!(tensors("long"), (Some(vec![248, 192]), Some(vec![248, 192])));
     assert_eq!(tensors("short"), (Some(vec![77, 192]), None));
     // The image tower stayed: a picture's vector is the base's.

@@ -7,17 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::Device;
+use longclip::error::counted;
 use longclip::labels::{PublishedTemplates, Template, read_templates};
 use longclip::train::data::{DataOptions, Dataset};
 use longclip::train::fresh::{FIRST_LOGIT_SCALE, fresh};
 use longclip::train::gradients::{Kept, Plan};
 use longclip::train::parameters::Parameters;
 use longclip::train::run::{Start, Training};
-use longclip::train::settings::Settings;
+use longclip::train::settings::{Materials, Settings};
 use longclip::train::towers::Computing;
 use longclip::weights::names::ModelSource;
-use longclip::weights::{Architecture, Checkpoint, LoadOptions, Stretching};
+use longclip::weights::{Architecture, Checkpoint, LoadOptions, Stretching, identity};
 use longclip::{Error, Result, kernels, pipeline};
+use sha2::{Digest, Sha256};
 
 use self::flags::{DataFlags, MethodFlags, RunFlags, StartFlags};
 use self::watch::Watch;
@@ -37,8 +39,8 @@ Data: records, one a line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `
 sentence of `long`) and `class`; ShareGPT4V's json; WebDataset tars (jpg and txt), packed or not, or a folder of them; a folder \
 with a folder of pictures for each class.
 
-The run folder gets last.safetensors and best.safetensors (models for `--model`), state.safetensors (for `--resume`), \
-metrics.ndjson, loss.html and skipped.ndjson. Ctrl-C saves and ends with exit code 130.";
+The run folder gets last.safetensors and, with --val-data, best.safetensors (models for `--model`), state.safetensors (for \
+`--resume`), metrics.ndjson, loss.html and skipped.ndjson. Ctrl-C saves after the step and ends with exit code 130.";
 
 /// Train: make a Long-CLIP of any CLIP, or a new model from nothing
 #[derive(Debug, clap::Args)]
@@ -57,7 +59,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     kernels::keep_freed_memory();
     let device = args.start.device.open()?;
-    let (parameters, base) = parameters(args, &device, report)?;
+    let (parameters, base) = begun(args, &device, report)?;
+    let dtype = args.start.dtype.of(args.start.device)?;
     let folder = &args.run.out;
     std::fs::create_dir_all(folder).map_err(|source| Error::Write {
         path: folder.clone(),
@@ -74,14 +77,18 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         true => None,
         false => Some(Arc::new(Dataset::open(&args.data.val_data, &options)?)),
     };
-    let settings = settings(args, &parameters, base, data.len(), report)?;
+    let materials = Materials {
+        base_digest: base.digest.clone(),
+        data_digest: data.digest(),
+        val_data_digest: validation.as_ref().map(|data| data.digest()),
+        templates: templates.iter().map(|template| template.fill("{}")).collect(),
+        dtype: dtype.as_str().to_owned(),
+    };
+    let settings = settings(args, &parameters, (base, materials), data.len(), report)?;
     say_what_is_trained(&parameters, &settings, data.len(), report);
     let training = Training {
         settings: &settings,
-        computing: Computing {
-            dtype: args.start.dtype.of(args.start.device)?,
-            device,
-        },
+        computing: Computing { dtype, device },
         n_threads: args.run.threads.map_or_else(kernels::physical_cores, usize::from),
         data: Arc::new(data),
         validation,
@@ -89,11 +96,11 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         folder,
         start: if args.run.resume { Start::Resumed } else { Start::Anew },
     };
-    let mut watch = Watch::new(report, settings.steps, settings.batch);
+    let mut watch = Watch::new(report, &training);
     let outcome = training.run(parameters, &mut watch);
     watch.end();
     let outcome = outcome?;
-    watch.sum_up(&outcome, folder);
+    watch.sum_up(&outcome);
     Ok(if outcome.is_stopped {
         Exit::Interrupted
     } else {
@@ -101,14 +108,26 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     })
 }
 
-/// The weights to begin with, and what they are called.
-fn parameters(args: &Args, device: &Device, report: Report) -> Result<(Parameters, String)> {
+/// What is begun with.
+struct Base {
+    /// As the person calls it.
+    name: String,
+    digest: String,
+}
+
+/// The weights to begin with, and what they are.
+fn begun(args: &Args, device: &Device, report: Report) -> Result<(Parameters, Base)> {
     let freeze = &args.method.freeze;
-    let (mut parameters, name, logit_scale) = match &args.start.init {
+    let digest = |bytes: &[u8]| identity(Sha256::new_with_prefix(bytes));
+    let (mut parameters, base, logit_scale) = match &args.start.init {
         Some(config) => {
             let architecture = Architecture::read(config)?;
             let parameters = fresh(&architecture, args.method.seed, freeze, device)?;
-            (parameters, config.display().to_string(), FIRST_LOGIT_SCALE)
+            let base = Base {
+                name: config.display().to_string(),
+                digest: digest(format!("{architecture:?}").as_bytes()),
+            };
+            (parameters, base, FIRST_LOGIT_SCALE)
         }
         None => {
             let found = find_model(args.start.base.as_deref(), report)?;
@@ -121,14 +140,23 @@ fn parameters(args: &Args, device: &Device, report: Report) -> Result<(Parameter
                 warn_if_never_stretched(&found.source, &checkpoint, report)?;
             }
             let parameters = Parameters::from_checkpoint(&checkpoint, freeze, device)?;
-            if args.method.logit_scale.is_none() {
+            if args.method.logit_scale.is_none() && parameters.trains_logit_scale() {
                 warn_of_another_temperature(&parameters, report)?;
             }
-            (parameters, found.name, UPSTREAMS_LOGIT_SCALE)
+            let base = Base {
+                name: found.name,
+                digest: digest(&checkpoint.content_digest()),
+            };
+            (parameters, base, UPSTREAMS_LOGIT_SCALE)
         }
     };
-    parameters.set_logit_scale(args.method.logit_scale.unwrap_or(logit_scale))?;
-    Ok((parameters, name))
+    match args.method.logit_scale {
+        Some(named) => parameters.set_logit_scale(named)?,
+        // What is frozen stays what it was.
+        None if parameters.trains_logit_scale() => parameters.set_logit_scale(logit_scale)?,
+        None => {}
+    }
+    Ok((parameters, base))
 }
 
 /// What upstream's training sets the temperature to, whatever the base's is (`train/train.py`).
@@ -179,17 +207,27 @@ fn templates(named: Option<&str>) -> Result<Vec<Template>> {
 }
 
 /// All numbers of the training, with what is not given worked out.
-fn settings(args: &Args, parameters: &Parameters, base: String, n_samples: usize, report: Report) -> Result<Settings> {
+fn settings(
+    args: &Args,
+    parameters: &Parameters,
+    (base, materials): (Base, Materials),
+    n_samples: usize,
+    report: Report,
+) -> Result<Settings> {
     let (method, run) = (&args.method, &args.run);
     let batch = method.batch;
     if batch > n_samples {
         return Err(Error::usage(
-            format!("the data has {n_samples} samples, and a batch takes {batch}"),
+            format!(
+                "the data has {}, and a batch takes {batch}",
+                counted(n_samples, "sample")
+            ),
             "give more data, or a smaller `--batch`",
         ));
     }
     let matching = method.matching();
-    if let Some(components) = matching.components.filter(|components| *components >= batch) {
+    let whole = |components: &usize| batch > 1 && *components >= batch;
+    if let Some(components) = matching.components.filter(whole) {
         report.warning(format!(
             "a batch of {batch} has no more than its {components} principal components: short captions are matched with whole \
              images; a larger `--batch` or fewer `--components` make a difference"
@@ -205,8 +243,9 @@ fn settings(args: &Args, parameters: &Parameters, base: String, n_samples: usize
     };
     if method.warmup >= steps && steps > 0 {
         report.warning(format!(
-            "the warm-up of {} steps is as long as the training: the rate never falls; `--warmup {}` would be a tenth",
-            method.warmup,
+            "the warm-up of {} is not shorter than the training of {}: the rate never falls; `--warmup {}` would be a tenth",
+            counted(method.warmup, "step"),
+            counted(steps, "step"),
             steps / 10
         ));
     }
@@ -218,7 +257,8 @@ fn settings(args: &Args, parameters: &Parameters, base: String, n_samples: usize
     }
     Ok(Settings {
         context_length: parameters.sizes().context_length,
-        base,
+        base: base.name,
+        materials,
         steps,
         batch,
         learning_rate: method.lr,
@@ -278,11 +318,12 @@ fn sample_bytes(parameters: &Parameters, kept: Kept) -> usize {
 fn say_what_is_trained(parameters: &Parameters, settings: &Settings, n_samples: usize, report: Report) {
     let n_weights: usize = parameters.trained().values().map(|var| var.elem_count()).sum();
     report.note(format!(
-        "training {:.1} million weights of {} with {} tokens, on {n_samples} samples: {} steps of {}",
+        "training {:.1} million weights of {} with {} tokens, on {}: {} of {}",
         n_weights as f64 / 1e6,
         settings.base,
         settings.context_length,
-        settings.steps,
+        counted(n_samples, "sample"),
+        counted(settings.steps, "step"),
         settings.batch,
     ));
     if settings.plan.micro_batch < settings.batch {

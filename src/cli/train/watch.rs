@@ -2,18 +2,19 @@
 //! skipped, and in the end where everything is.
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use longclip::Error;
+use longclip::error::counted;
 use longclip::pipeline::Stop;
 use longclip::train::metrics::{StepMetrics, TrainingMetrics};
-use longclip::train::run::{Observer, Outcome};
+use longclip::train::run::{Observer, Outcome, Start, Training};
 use longclip::train::saved::{BEST, LAST};
 use longclip::train::validate::Validation;
 
-use crate::cli::interrupt::stop_on_interrupt;
+use crate::cli::interrupt::stop_on_interrupt_saying;
 use crate::cli::report::{Report, Verbosity};
 
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
@@ -25,6 +26,9 @@ pub(super) struct Watch {
     stop: Stop,
     n_steps: u64,
     batch: usize,
+    start: Start,
+    /// The run folder.
+    folder: PathBuf,
     bar: Option<ProgressBar>,
     began: Instant,
     last_line: Instant,
@@ -43,16 +47,26 @@ struct Time {
 }
 
 impl Watch {
-    pub(super) fn new(report: Report, n_steps: u64, batch: usize) -> Self {
+    pub(super) fn new(report: Report, training: &Training<'_>) -> Self {
+        let (n_steps, batch) = (training.settings.steps, training.settings.batch);
         let is_drawn = report.verbosity() > Verbosity::Quiet && io::stderr().is_terminal();
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {eta} left  {msg}");
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {eta} left  {wide_msg}");
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = is_drawn.then(|| ProgressBar::new(n_steps).with_style(style));
+        let heard = bar.clone();
+        let stop = stop_on_interrupt_saying(move || {
+            aside(heard.as_ref(), || {
+                report.note("ending after this step, with all saved; Ctrl-C again ends at once")
+            });
+        });
         Watch {
             report,
-            stop: stop_on_interrupt(),
+            stop,
             n_steps,
             batch,
-            bar: is_drawn.then(|| ProgressBar::new(n_steps).with_style(style)),
+            start: training.start,
+            folder: training.folder.to_owned(),
+            bar,
             began: Instant::now(),
             last_line: Instant::now(),
             n_before: 0,
@@ -68,12 +82,12 @@ impl Watch {
     }
 
     /// Says what the training came to, and where it is.
-    pub(super) fn sum_up(&self, outcome: &Outcome, folder: &Path) {
-        let report = self.report;
+    pub(super) fn sum_up(&self, outcome: &Outcome) {
+        let (report, folder) = (self.report, &self.folder);
         if outcome.n_skipped > 0 {
             report.warning(format!(
-                "{} samples could not be used; `{}` lists them with the reasons",
-                outcome.n_skipped,
+                "{} could not be used; `{}` lists what is wrong",
+                counted(outcome.n_skipped, "sample"),
                 folder.join("skipped.ndjson").display()
             ));
         }
@@ -86,8 +100,8 @@ impl Watch {
         if self.time.n_steps > 0 {
             let s = self.time.all_ms / 1e3;
             report.note(format!(
-                "{} steps in {}, {:.1} images/s; {:.1} % of it waiting for data",
-                self.time.n_steps,
+                "{} in {}, {:.1} images/s; {:.1} % of it waiting for data",
+                counted(self.time.n_steps, "step"),
                 HumanDuration(Duration::from_secs_f64(s)),
                 (self.time.n_steps * self.batch as u64) as f64 / s,
                 100.0 * self.time.waiting_ms / self.time.all_ms,
@@ -118,10 +132,7 @@ impl Watch {
     }
 
     fn aside(&self, say: impl FnOnce(Report)) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say(self.report)),
-            None => say(self.report),
-        }
+        aside(self.bar.as_ref(), || say(self.report));
     }
 
     fn show(&mut self, step: u64, training: &TrainingMetrics) {
@@ -130,8 +141,7 @@ impl Watch {
             bar.set_position(step);
             bar.set_message(format!("{losses}, {:.1} images/s", training.images_per_s));
         }
-        self.report
-            .detail(format!("step {step}: {losses}, {:.0} ms", training.step_ms));
+        self.aside(|report| report.detail(format!("step {step}: {losses}, {:.0} ms", training.step_ms)));
         if self.bar.is_none() && self.last_line.elapsed() >= BETWEEN_LINES {
             self.last_line = Instant::now();
             let each_s = self.began.elapsed().as_secs_f64() / (step - self.n_before).max(1) as f64;
@@ -143,6 +153,14 @@ impl Watch {
                 HumanDuration(left),
             ));
         }
+    }
+}
+
+/// Speaks without a bar in the way.
+fn aside(bar: Option<&ProgressBar>, say: impl FnOnce()) {
+    match bar {
+        Some(bar) => bar.suspend(say),
+        None => say(),
     }
 }
 
@@ -180,9 +198,21 @@ impl Observer for Watch {
             bar.set_position(done_steps);
             bar.reset_eta();
         }
-        if done_steps > 0 {
-            self.aside(|report| report.note(format!("going on behind step {done_steps}")));
-        }
+        let (n_steps, folder) = (self.n_steps, self.folder.display());
+        let note = match self.start {
+            Start::Anew => return,
+            Start::Resumed if done_steps == 0 => {
+                format!("`{folder}` holds no step of a training to go on with: it begins")
+            }
+            Start::Resumed if done_steps >= n_steps => {
+                format!(
+                    "the training has its {} already, {done_steps} are done: a larger `--steps` goes on",
+                    counted(n_steps, "step")
+                )
+            }
+            Start::Resumed => format!("going on behind step {done_steps}"),
+        };
+        self.aside(|report| report.note(note));
     }
 
     fn step(&mut self, metrics: &StepMetrics) {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::pairs::{PairOptions, Pairs, PerPicture};
 use super::ranks::Belonging;
+use crate::error::counted;
 use crate::text::{ContextLength, Tokenizer};
 
 /// What is done where similarities are equal.
@@ -111,13 +112,6 @@ fn selection(options: &PairOptions, n_pictures: usize) -> String {
         (Some(split), None) => format!("{pictures} of split `{split}`"),
         (None, Some(_)) => format!("the first {pictures}"),
         (Some(split), Some(_)) => format!("the first {pictures} of split `{split}`"),
-    }
-}
-
-fn counted(n: usize, what: &str) -> String {
-    match n {
-        1 => format!("1 {what}"),
-        n => format!("{n} {what}s"),
     }
 }
 

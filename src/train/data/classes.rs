@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::{DataOptions, Sample, Source, unusable};
 use crate::error::{Error, Result};
 use crate::input::{Content, InputOptions, Inputs, Source as Named};
@@ -77,5 +79,13 @@ impl Source for Classes {
             long: caption,
             class: Some(class.clone()),
         })
+    }
+
+    fn outline(&self, hash: &mut Sha256) {
+        for (path, class_idx) in &self.pictures {
+            hash.update(path.file_name().unwrap_or_default().as_encoded_bytes());
+            hash.update(class_idx.to_le_bytes());
+        }
+        self.names.iter().for_each(|name| hash.update(name.as_bytes()));
     }
 }

@@ -13,10 +13,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Error, Result};
 use crate::input::archive;
 use crate::input::records::{read_range, unusable};
 use crate::labels::Template;
+use crate::weights::identity;
 
 /// A picture with its captions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,9 @@ trait Source: Send + Sync {
     fn name(&self, i: usize) -> String;
     /// Reads a sample; where it has several captions, `draw` chooses among them.
     fn read(&self, i: usize, draw: u64) -> Result<Sample>;
+    /// Adds what tells its samples from others without reading them: where each lies in its file and how long it is, or what it
+    /// is called.
+    fn outline(&self, hash: &mut Sha256);
 }
 
 /// Samples of one source or more, in the order named.
@@ -141,6 +147,13 @@ impl Dataset {
     pub fn read(&self, i: usize, draw: u64) -> Result<Sample> {
         let (source, i) = self.place(i);
         source.read(i, draw)
+    }
+
+    /// What tells this data from other data without reading it, wherever it lies, in hexadecimal digits.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        self.sources.iter().for_each(|source| source.outline(&mut hash));
+        identity(hash)
     }
 
     fn place(&self, mut i: usize) -> (&dyn Source, usize) {

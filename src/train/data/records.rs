@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::Sha256;
+
 use super::{DataOptions, Sample, Source, Unusable, read_range, unusable};
 use crate::error::{Error, Result};
 use crate::input::content::LARGEST_BYTES;
@@ -78,5 +80,9 @@ impl Source for Records {
     fn read(&self, i: usize, _draw: u64) -> Result<Sample> {
         let record = self.file.read(i)?;
         self.sample(&self.file.name(i), &record)
+    }
+
+    fn outline(&self, hash: &mut Sha256) {
+        self.file.outline(hash);
     }
 }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
+use sha2::Sha256;
 
 use super::{DataOptions, Sample, Source, Unusable, unusable};
 use crate::error::Result;
@@ -100,6 +101,14 @@ impl Source for Shards {
             class,
             name,
         })
+    }
+
+    fn outline(&self, hash: &mut Sha256) {
+        for Member { picture, caption, .. } in &self.samples {
+            let (Caption::Text(caption) | Caption::Record(caption)) = caption;
+            picture.outline(hash);
+            caption.outline(hash);
+        }
     }
 }
 
