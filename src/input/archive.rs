@@ -188,16 +188,20 @@ impl Unpacking {
     }
 }
 
-/// What a tar's reader says, fit for a line: of a damaged header it quotes the bytes, whatever they are.
+/// What a tar's reader says, in words: of a damaged header it quotes the bytes, whatever they are.
 pub(crate) fn damage(error: io::Error) -> io::Error {
+    let said = error.to_string();
     let quotes_bytes = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
-    if error.to_string().contains(quotes_bytes) {
-        return io::Error::new(
-            error.kind(),
-            "it is no tar, or a damaged one: a header holds no numbers where they belong",
-        );
-    }
-    error
+    let problem = match said.as_str() {
+        "unexpected EOF during skip" => "it is cut in the middle of a member",
+        "failed to read entire block" => "it is cut in the middle of a member's header",
+        "archive header checksum mismatch" => "it is no tar, or damaged: a member's header does not have its checksum",
+        other if other.contains(quotes_bytes) => {
+            "it is no tar, or a damaged one: a header holds no numbers where they belong"
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), problem)
 }
 
 /// What a reader gives once gzip or zstd are undone; anything else as it is.

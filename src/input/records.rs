@@ -67,7 +67,7 @@ impl RecordFile {
                 records.layout = Layout::Array;
                 records.find_elements(&mut reader, offset)
             }
-            (offset, _) => records.find_lines(&mut reader, offset).map(|()| None),
+            (offset, _) => records.find_lines(&mut reader, offset),
         };
         let damage = problem.map_err(unreadable)?.map(|problem| {
             let number = records.places.last().map_or(1, |last| last.number + 1);
@@ -118,23 +118,34 @@ impl RecordFile {
         }
     }
 
-    fn find_lines(&mut self, reader: &mut impl BufRead, mut offset: u64) -> std::io::Result<()> {
+    /// Finds lines that are not empty. Says what is wrong where records are no lines: where the first one goes on over the
+    /// next.
+    fn find_lines(&mut self, reader: &mut impl BufRead, mut offset: u64) -> std::io::Result<Option<&'static str>> {
         let mut line = Vec::new();
+        let mut is_first_open = false;
         for number in 1.. {
             line.clear();
             let length = reader.read_until(b'\n', &mut line)? as u64;
             if length == 0 {
                 break;
             }
-            if !line.trim_ascii().is_empty() {
+            let said = line.trim_ascii();
+            if self.places.len() == 1 && is_first_open && !said.is_empty() && !said.starts_with(b"{") {
+                self.places.clear();
+                return Ok(Some(
+                    "it goes on over several lines; write one record a line, or all of them as a JSON array",
+                ));
+            }
+            if !said.is_empty() {
+                is_first_open |= self.places.is_empty() && is_left_open(said);
                 self.places.push(Place { offset, length, number });
             }
             offset += length;
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// Finds the objects of an array without parsing them: by their brackets, outside of strings. Says what is wrong
+    /// Finds the elements of an array without parsing them: by brackets and commas, outside of strings. Says what is wrong
     /// where the array doesn't end.
     fn find_elements(&mut self, reader: &mut impl BufRead, mut offset: u64) -> std::io::Result<Option<&'static str>> {
         let mut scan = Scan::default();
@@ -162,15 +173,22 @@ impl RecordFile {
     }
 }
 
-/// The first of `keys` that a record has, with its text; none where it is not there or null.
+/// Whether a line begins an object and doesn't end it.
+fn is_left_open(line: &[u8]) -> bool {
+    let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(line);
+    line.starts_with(b"{") && parsed.is_err_and(|error| error.is_eof())
+}
+
+/// The first of `keys` that a record has, with its text; what is null counts as not there.
 ///
 /// # Errors
 /// [`Error::Sample`], with `name`, where it is empty or no text.
 pub(crate) fn text(name: &str, record: &Record, keys: &[&str]) -> Result<Option<String>> {
-    match keys.iter().find_map(|key| Some((*key, record.get(*key)?))) {
+    let said = |key: &&str| record.get(*key).filter(|value| !value.is_null());
+    match keys.iter().find_map(|key| Some((*key, said(key)?))) {
         Some((_, Value::String(text))) if !text.trim().is_empty() => Ok(Some(text.clone())),
         Some((key, Value::String(_))) => Err(unusable(name, format!("its `{key}` is empty"))),
-        Some((_, Value::Null)) | None => Ok(None),
+        None => Ok(None),
         Some((key, _)) => Err(unusable(name, format!("its `{key}` is no text"))),
     }
 }
@@ -252,8 +270,8 @@ struct Scan {
     depth: usize,
     in_string: bool,
     escaped: bool,
-    /// Where the element begins that is open.
-    begin: u64,
+    /// Where the element begins that is open, if one is.
+    begin: Option<u64>,
 }
 
 impl Scan {
@@ -268,20 +286,22 @@ impl Scan {
             }
             return None;
         }
+        let ends_unbracketed = self.depth == 1 && matches!(byte, b',' | b'}' | b']');
+        let begins = self.depth == 1 && !ends_unbracketed && !byte.is_ascii_whitespace();
+        if begins && self.begin.is_none() {
+            self.begin = Some(at);
+        }
         match byte {
             b'"' => self.in_string = true,
-            b'{' | b'[' => {
-                if self.depth == 1 {
-                    self.begin = at;
-                }
-                self.depth += 1;
-            }
-            b'}' | b']' => {
-                self.depth = self.depth.saturating_sub(1);
-                return (self.depth == 1).then_some((self.begin, at + 1));
-            }
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
             _ => {}
         }
-        None
+        let ends_bracketed = self.depth == 1 && matches!(byte, b'}' | b']');
+        match (ends_bracketed, ends_unbracketed) {
+            (true, _) => self.begin.take().map(|begin| (begin, at + 1)),
+            (_, true) => self.begin.take().map(|begin| (begin, at)),
+            _ => None,
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! once for where their members lie. One that is packed with gzip or zstd can only be read from front to back, so it is
 //! unpacked into a nameless file of the scratch folder, and is gone with the process.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -45,9 +46,21 @@ impl Range {
         hash.update(self.offset.to_le_bytes());
         hash.update(self.length.to_le_bytes());
     }
+
+    fn end(&self) -> u64 {
+        self.offset.saturating_add(self.length)
+    }
 }
 
-/// The members of one key that were met.
+/// What is met while archives are looked through.
+pub(crate) enum Met<'a> {
+    /// All members of a key.
+    Key(Group<'a>),
+    /// An archive's end, or why there is no more of it: what stands before the damage is whole.
+    End(&'a Path, Option<io::Error>),
+}
+
+/// The members of one key.
 pub(crate) struct Group<'a> {
     /// The archive that they stand in.
     pub(crate) path: &'a Path,
@@ -79,17 +92,11 @@ impl Group<'_> {
 }
 
 impl Shards {
-    /// Looks archives through; `visit` hears of each key's members, `damaged` of an archive that can't be read to its
-    /// end: what stands before the damage is whole.
+    /// Looks archives through; `see` hears of all that is met.
     ///
     /// # Errors
     /// [`Error::Read`] where an archive isn't there, [`Error::Write`] where there is no room to unpack one.
-    pub(crate) fn open(
-        paths: &[PathBuf],
-        scratch: &Path,
-        mut visit: impl FnMut(&Group<'_>),
-        mut damaged: impl FnMut(&Path, Error),
-    ) -> Result<Self> {
+    pub(crate) fn open(paths: &[PathBuf], scratch: &Path, mut see: impl FnMut(Met<'_>)) -> Result<Self> {
         let mut shards = Shards {
             archives: Vec::new(),
             unpacked: Mutex::new(None),
@@ -113,26 +120,28 @@ impl Shards {
                 let file = unpacked.as_mut().expect("made a line above");
                 let begin = file.metadata().map_err(unreadable)?.len();
                 let inner = archive::unpacked(reader).map_err(unreadable)?;
-                shards.look_through(Copying { inner, copy: file }, begin, &mut visit)
+                shards.look_through(Copying { inner, copy: file }, begin, &mut see)
             } else {
-                shards.look_through(reader, 0, &mut visit)
+                shards.look_through(reader, 0, &mut see)
             };
-            if let Err(source) = looked {
-                damaged(path, unreadable(source));
-            }
+            see(Met::End(path, looked.err()));
         }
         shards.unpacked = Mutex::new(unpacked);
         Ok(shards)
     }
 
     /// Finds the members of the last archive; `begin` is where its first byte will be read again.
-    fn look_through(&self, reader: impl Read, begin: u64, visit: &mut impl FnMut(&Group<'_>)) -> io::Result<()> {
+    fn look_through(&self, reader: impl Read, begin: u64, see: &mut impl FnMut(Met<'_>)) -> io::Result<()> {
         let path = &self.archives[self.archives.len() - 1].path;
-        let mut tar = tar::Archive::new(reader);
-        let (mut key, mut members) = (String::new(), Vec::new());
+        let seen = Cell::new(Seen::default());
+        let mut tar = tar::Archive::new(Watched {
+            inner: reader,
+            seen: &seen,
+        });
+        let (mut key, mut members) = (String::new(), Vec::<(String, Range)>::new());
         let mut close = |key: &str, members: &mut Vec<(String, Range)>| {
             if !members.is_empty() {
-                visit(&Group { path, key, members });
+                see(Met::Key(Group { path, key, members }));
                 members.clear();
             }
         };
@@ -140,7 +149,11 @@ impl Shards {
             let member = match member {
                 Ok(member) => member,
                 Err(error) => {
-                    close(&key, &mut members);
+                    let is_whole = |(_, range): &(_, Range)| range.end() <= begin + seen.get().n_bytes;
+                    // Where the damage is in a member, its sample is damaged.
+                    if members.last().is_some_and(is_whole) {
+                        close(&key, &mut members);
+                    }
                     return Err(archive::damage(error));
                 }
             };
@@ -165,7 +178,17 @@ impl Shards {
             members.push((ending, range));
         }
         close(&key, &mut members);
-        Ok(())
+        let Seen { n_bytes, is_at_end } = seen.get();
+        let problem = if n_bytes == 0 {
+            "it is empty"
+        } else if is_at_end {
+            "it ends without the end-of-archive marker: it was cut short or never finished"
+        } else if holds_more(tar.into_inner()) {
+            "behind its end stands more, as where archives were written one behind the other; only the first is read"
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidData, problem))
     }
 
     /// A member's bytes.
@@ -186,6 +209,45 @@ impl Shards {
             path: path.clone(),
             source,
         })
+    }
+}
+
+/// How far an archive was read.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    n_bytes: u64,
+    /// Whether more was asked for than there is. A whole archive ends with blocks of zeros, behind which nobody asks.
+    is_at_end: bool,
+}
+
+/// Reads, and says how far.
+struct Watched<'a, R> {
+    inner: R,
+    seen: &'a Cell<Seen>,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        let Seen { n_bytes, is_at_end } = self.seen.get();
+        self.seen.set(Seen {
+            n_bytes: n_bytes + n as u64,
+            is_at_end: is_at_end || (n == 0 && !buffer.is_empty()),
+        });
+        Ok(n)
+    }
+}
+
+/// Whether anything but the zeros of the last record stands behind an archive's end.
+fn holds_more(mut reader: impl Read) -> bool {
+    let mut buffer = [0; 1 << 13];
+    loop {
+        match reader.read(&mut buffer) {
+            // What follows a packed archive may be no part of it.
+            Ok(0) | Err(_) => return false,
+            Ok(n) if buffer[..n].iter().any(|byte| *byte != 0) => return true,
+            Ok(_) => {}
+        }
     }
 }
 

@@ -38,6 +38,7 @@ mod shards;
 mod sort;
 mod tokens;
 mod train;
+mod train_data;
 #[cfg(feature = "hub")]
 mod urls;
 mod zeroshot;

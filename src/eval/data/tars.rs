@@ -11,7 +11,7 @@ use super::{Class, DataSet, Sample, Truth, compared};
 use crate::error::{Error, Result};
 use crate::eval::{Picture, Shelf, Unusable, pictures};
 use crate::input::records::unusable;
-use crate::input::shards::{Group, Range, Shards};
+use crate::input::shards::{Group, Met, Range, Shards};
 use crate::labels::{Template, files};
 
 /// Where names of classes stand.
@@ -47,18 +47,20 @@ pub(super) fn open(paths: &[PathBuf], scratch: &Path) -> Result<DataSet> {
     let mut data = DataSet::new("WebDataset tars");
     let mut members = Vec::new();
     let (mut lonely, mut damaged) = (Vec::new(), Vec::new());
-    let shards = Shards::open(
-        paths,
-        scratch,
-        |group| match member(group) {
+    let shards = Shards::open(paths, scratch, |met| match met {
+        Met::Key(group) => match member(&group) {
             Ok(member) => members.extend(member),
             Err(problem) => lonely.push((group.name(), problem)),
         },
-        |path, error| {
-            let place = path.display().to_string();
-            damaged.push(Unusable { place, error });
-        },
-    )?;
+        Met::End(_, None) => {}
+        Met::End(path, Some(source)) => damaged.push(Unusable {
+            place: path.display().to_string(),
+            error: Error::Read {
+                path: path.to_owned(),
+                source,
+            },
+        }),
+    })?;
     lonely
         .into_iter()
         .for_each(|(name, problem)| data.leave_out(name, problem));

@@ -258,6 +258,24 @@ fn tars_have_pictures_with_classes_by_name_or_by_number() {
 }
 
 #[test]
+fn a_tar_that_is_cut_is_told_beside_the_pictures_before_the_cut() {
+    let (_dir, path) = folder(&[]);
+    let tar = archive_of(&[("0.jpg", b"0"), ("0.cls", b"cat"), ("1.jpg", b"1"), ("1.cls", b"dog")]);
+    for (n_bytes, said_of_it) in [
+        (4 * 512, "without the end-of-archive marker"),
+        (7 * 512, "in the middle of a member"),
+    ] {
+        fs::write(path.join("0.tar"), &tar[..n_bytes]).unwrap();
+        let data = open(&path);
+        let said = said(&data.unusable);
+        assert_eq!((data.samples.len(), said.len()), (1, 1), "{said:?}");
+        assert!(said[0].contains("0.tar") && said[0].contains(said_of_it), "{said:?}");
+    }
+    fs::write(path.join("0.tar"), &tar).unwrap();
+    assert!(open(&path).unusable.is_empty());
+}
+
+#[test]
 fn a_key_that_comes_again_in_a_tar_is_another_picture() {
     let (_dir, path) = folder(&[]);
     let samples = ["s0", "s1", "s0", "s0"].map(|key| (format!("{key}.jpg"), format!("{key}.cls")));

@@ -2,21 +2,22 @@
 //!
 //! Called by `loader.rs` on its threads, and by the command line for what a person names. A source is looked through
 //! once and then holds where each sample lies, never what it says, so that a million of captions take some megabytes.
-//! What turns out to be unusable is an error of that sample, and the others go on. A new kind is a file here and an arm
-//! in [`Dataset::open`].
+//! What turns out to be unusable is an error of that sample, and the others go on. A new kind is a file here, and an arm in `kind.rs` and
+//! [`Dataset::open`].
 
 mod classes;
+mod kind;
 mod records;
+mod sets;
 mod shards;
 
-use std::fs::File;
-use std::io::Read;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use self::kind::{EXPECTED, Kind, kind};
 use crate::error::{Error, Result};
-use crate::input::archive;
 use crate::input::records::{read_range, unusable};
 use crate::labels::Template;
 use crate::weights::identity;
@@ -56,12 +57,27 @@ pub struct Unusable {
     pub error: Error,
 }
 
+impl Unusable {
+    /// What stands there has this problem.
+    fn new(sample: impl Into<String>, problem: impl Into<String>) -> Self {
+        let sample = sample.into();
+        let error = unusable(&sample, problem);
+        Unusable { sample, error }
+    }
+}
+
 /// One thing that a person named as data.
 trait Source: Send + Sync {
     /// How many samples it has.
     fn len(&self) -> usize;
     /// What messages call a sample.
     fn name(&self, i: usize) -> String;
+    /// What it is and how much, for people: `64 pictures of 8 classes`.
+    fn about(&self) -> String;
+    /// The classes' names, where all that its captions say is a class.
+    fn classes(&self) -> Option<&[String]> {
+        None
+    }
     /// Reads a sample; where it has several captions, `draw` chooses among them.
     fn read(&self, i: usize, draw: u64) -> Result<Sample>;
     /// Adds what tells its samples from others without reading them: where each lies in its file and how long it is, or what it
@@ -80,37 +96,78 @@ impl Dataset {
     /// tars, folders of class folders.
     ///
     /// # Errors
-    /// [`Error::Usage`] for what is none of these, or without any sample; [`Error::Read`] if it can't be read.
+    /// [`Error::Usage`] for what is none of these or could be several, is without any sample, or has a class alone;
+    /// [`Error::Read`] if it can't be read.
     pub fn open(paths: &[PathBuf], options: &DataOptions) -> Result<Self> {
         let mut dataset = Dataset {
             sources: Vec::new(),
             unusable: Vec::new(),
         };
-        let mut archives = Vec::new();
+        let (mut archives, mut with_archives) = (Vec::new(), Vec::new());
         for path in paths {
-            match kind(path)? {
-                Kind::Archives(found) => archives.extend(found),
+            let n_before = dataset.unusable.len();
+            match kind(path, &mut dataset.unusable)? {
+                Kind::Archives(found) => {
+                    archives.extend(found);
+                    with_archives.push(path.as_path());
+                }
                 Kind::Records => {
                     let records = records::open(path, options, &mut dataset.unusable)?;
-                    dataset.sources.push(Box::new(records));
+                    dataset.add(records, &[path], n_before)?;
                 }
-                Kind::Classes => dataset.sources.push(Box::new(classes::open(path, options)?)),
+                Kind::Classes => {
+                    let classes = classes::open(path, options, &mut dataset.unusable)?;
+                    dataset.add(classes, &[path], n_before)?;
+                }
             }
         }
         if !archives.is_empty() {
+            let n_before = dataset.unusable.len();
             let shards = shards::open(&archives, options, &mut dataset.unusable)?;
-            dataset.sources.push(Box::new(shards));
+            dataset.add(shards, &with_archives, n_before)?;
         }
-        if dataset.is_empty() {
-            let names: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
-            let why = match dataset.unusable.first() {
-                Some(Unusable { sample, error }) => format!("; the first problem is at {sample}: {error}"),
+        match dataset.class_alone() {
+            Some(class) => Err(Error::usage(
+                format!(
+                    "{} has pictures of one class alone, `{class}`: there is nothing to tell it from",
+                    quoted(paths)
+                ),
+                "give each other class a folder beside it, and name the folder above them",
+            )),
+            None => Ok(dataset),
+        }
+    }
+
+    /// Adds what was found in `named`; what of it is unusable stands behind the first `n_before`.
+    fn add(&mut self, source: impl Source + 'static, named: &[impl AsRef<Path>], n_before: usize) -> Result<()> {
+        if source.len() == 0 {
+            let why = match self.unusable.get(n_before) {
+                Some(Unusable { error, .. }) => format!("; the first problem is: {error}"),
                 None => String::new(),
             };
-            let problem = format!("there is no sample in {}{why}", names.join(", "));
+            let problem = format!("there is no sample in {}{why}", quoted(named));
             return Err(Error::usage(problem, EXPECTED));
         }
-        Ok(dataset)
+        self.sources.push(Box::new(source));
+        Ok(())
+    }
+
+    /// The class of all samples, if all captions say nothing but one class.
+    fn class_alone(&self) -> Option<&str> {
+        let mut all = BTreeSet::new();
+        for source in &self.sources {
+            all.extend(source.classes()?);
+        }
+        match all.len() {
+            1 => all.first().map(|class| class.as_str()),
+            _ => None,
+        }
+    }
+
+    /// What it is and how much, for people: `64 pictures of 8 classes and 1000 records`.
+    pub fn about(&self) -> String {
+        let parts: Vec<String> = self.sources.iter().map(|source| source.about()).collect();
+        parts.join(" and ")
     }
 
     /// How many samples there are, usable or not.
@@ -167,52 +224,13 @@ impl Dataset {
     }
 }
 
-const EXPECTED: &str = "data is a file of records (`{\"path\": ..., \"long\": ...}` a line), ShareGPT4V's json, a tar with \
-                        `jpg` and `txt` members, a folder of such tars, or a folder with a folder of pictures for each class";
-
-enum Kind {
-    Records,
-    /// In byte order of their names.
-    Archives(Vec<PathBuf>),
-    Classes,
-}
-
-/// Tells by content what a path is; names decide only where the content can't.
-fn kind(path: &Path) -> Result<Kind> {
-    let unreadable = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
-    if path.is_dir() {
-        let mut archives = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(unreadable)? {
-            let inner = entry.map_err(unreadable)?.path();
-            if archive::is_named_like_one(&inner) && inner.is_file() {
-                archives.push(inner);
-            }
-        }
-        archives.sort();
-        return Ok(match archives.is_empty() {
-            true => Kind::Classes,
-            false => Kind::Archives(archives),
-        });
-    }
-    let mut start = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(archive::TELLING_BYTES)
-        .read_to_end(&mut start)
-        .map_err(unreadable)?;
-    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
-    if matches!(text.trim_ascii_start().first(), Some(b'{' | b'[')) {
-        return Ok(Kind::Records);
-    }
-    if archive::begins_like_one(&start) || archive::is_named_like_one(path) {
-        return Ok(Kind::Archives(vec![path.to_owned()]));
-    }
-    Err(Error::usage(
-        format!("`{}` is no data to train on", path.display()),
-        EXPECTED,
-    ))
+/// Paths as a message names them.
+fn quoted(paths: &[impl AsRef<Path>]) -> String {
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| format!("`{}`", path.as_ref().display()))
+        .collect();
+    names.join(", ")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::Sha256;
 
 use super::{DataOptions, Sample, Source, Unusable, read_range, unusable};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::input::content::LARGEST_BYTES;
 use crate::input::records::{Record, RecordFile, answer, text};
 use crate::text::first_sentence;
@@ -37,21 +37,67 @@ impl Records {
     fn sample(&self, name: &str, record: &Record) -> Result<Sample> {
         let path = text(name, record, &["path", "image"])?
             .ok_or_else(|| unusable(name, "it names no picture as `path` or `image`"))?;
-        let long = match answer(name, record)? {
-            Some(answer) => answer,
-            None => text(name, record, &["long", "text", "caption"])?
-                .ok_or_else(|| unusable(name, "it has no caption as `long`, `text` or `caption`"))?,
-        };
-        let short = text(name, record, &["short"])?.unwrap_or_else(|| first_sentence(&long).to_owned());
+        let Captions { long, short, class } = Captions::of(name, record)?;
         let path = self.images.join(path);
         Ok(Sample {
             name: path.display().to_string(),
             picture: read_picture(&path)?,
             long,
             short,
-            class: text(name, record, &["class"])?,
+            class,
         })
     }
+}
+
+/// What a record says of its picture.
+pub(super) struct Captions {
+    pub(super) long: String,
+    pub(super) short: String,
+    pub(super) class: Option<String>,
+}
+
+const LONG: [&str; 3] = ["long", "text", "caption"];
+
+impl Captions {
+    pub(super) fn of(name: &str, record: &Record) -> Result<Self> {
+        let long = match answer(name, record)? {
+            Some(answer) => answer,
+            None => text(name, record, &LONG)?
+                .ok_or_else(|| unusable(name, "it has no caption as `long`, `text` or `caption`"))?,
+        };
+        let short = match text(name, record, &["short"])? {
+            Some(short) => short,
+            None => short_of(name, &long)?,
+        };
+        let class = text(name, record, &["class"])?;
+        Ok(Captions { long, short, class })
+    }
+}
+
+/// The short caption of a sample that has none of its own: the long one's first sentence, as upstream takes it.
+///
+/// # Errors
+/// [`Error::Sample`], with `name`, where nothing but marks stands before the first stop: upstream trains on an empty text then.
+pub(super) fn short_of(name: &str, long: &str) -> Result<String> {
+    let short = first_sentence(long);
+    let is_mark = |c: char| c.is_whitespace() || c.is_ascii_punctuation();
+    match short.chars().all(is_mark) {
+        false => Ok(short.to_owned()),
+        true => Err(unusable(
+            name,
+            "its caption begins with no word, and so its first sentence is no short caption; give it a `short` of its own",
+        )),
+    }
+}
+
+/// Whether a file is one of records with captions, by the first of them.
+pub(super) fn holds_captions(path: &Path) -> bool {
+    let first = RecordFile::open(path).and_then(|(file, _)| match file.len() {
+        0 => Ok(Record::new()),
+        _ => file.read(0),
+    });
+    let is_caption = |key: &&str| first.as_ref().is_ok_and(|record| record.contains_key(*key));
+    LONG.iter().chain(&["conversations"]).any(is_caption)
 }
 
 fn read_picture(path: &Path) -> Result<Vec<u8>> {
@@ -75,6 +121,10 @@ impl Source for Records {
 
     fn name(&self, i: usize) -> String {
         self.file.name(i)
+    }
+
+    fn about(&self) -> String {
+        counted(self.len(), "record")
     }
 
     fn read(&self, i: usize, _draw: u64) -> Result<Sample> {

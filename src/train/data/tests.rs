@@ -6,12 +6,30 @@ use std::io::Write;
 use super::*;
 use crate::input::testing::archive_of;
 
-fn options(dir: &Path) -> DataOptions {
+pub(super) fn options(dir: &Path) -> DataOptions {
     DataOptions {
         images: None,
         templates: vec![Template::new("a photo of a {}.").unwrap()],
-        scratch: dir.to_owned(),
+        // Which is there, whatever is opened.
+        scratch: dir.parent().unwrap().to_owned(),
     }
+}
+
+/// What is said of the data's unusable parts.
+pub(super) fn said(data: &Dataset) -> Vec<String> {
+    data.unusable()
+        .iter()
+        .map(|unusable| unusable.error.to_string())
+        .collect()
+}
+
+/// Problem and hint of data that is refused.
+#[track_caller]
+pub(super) fn refused(path: &Path) -> (String, String) {
+    let error = Dataset::open(&[path.to_owned()], &options(path))
+        .err()
+        .expect("it is refused");
+    (error.to_string(), error.hint().unwrap_or_default().to_string())
 }
 
 fn opened(path: PathBuf) -> Dataset {
@@ -183,37 +201,105 @@ fn a_folder_of_shards_is_all_of_them_and_lonely_members_are_listed() {
         &options(dir.path()),
     )
     .unwrap();
-    assert!(cut.len() >= 2, "what stands before the damage is used");
+    assert_eq!(
+        cut.about(),
+        "2 samples of 2 tars",
+        "what stands before the damage is used"
+    );
+    let said = said(&cut);
+    let last = said.last().unwrap();
+    assert!(
+        last.contains("b.tar") && last.contains("the 1 sample before that is used"),
+        "{said:?}"
+    );
 }
 
 #[test]
-fn class_folders_make_captions_of_templates() {
-    let dir = tempfile::tempdir().unwrap();
-    for name in [
-        "fire_truck/b.jpg",
-        "cat/x/a.png",
-        "cat/.hidden.jpg",
-        "loose.jpg",
-        "cat/notes.txt",
-    ] {
-        let path = dir.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, name).unwrap();
-    }
-    let two = DataOptions {
-        templates: vec![Template::new("a {}.").unwrap(), Template::new("the {}. Here.").unwrap()],
-        ..options(dir.path())
+fn a_folder_of_several_kinds_of_data_is_refused_with_what_was_found() {
+    let refusal = |names: &[&str]| {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("data");
+        for name in names {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let bytes = match path.extension().unwrap().to_str().unwrap() {
+                "tar" => archive_of(&[("1.jpg", b"1"), ("1.txt", b"y")]),
+                "json" => b"{\n  \"count\": 2\n}".to_vec(),
+                "ndjson" => br#"{"path": "a/1.jpg", "text": "A cat."}"#.to_vec(),
+                _ => b"x".to_vec(),
+            };
+            fs::write(path, bytes).unwrap();
+        }
+        let opened = Dataset::open(std::slice::from_ref(&root), &options(&root));
+        let words = match opened {
+            Ok(data) => [vec![data.about()], said(&data)].concat().join("; "),
+            Err(error) => format!("{error}; {}", error.hint().unwrap_or_default()),
+        };
+        words.replace(dir.path().to_str().unwrap(), "")
     };
-    let data = Dataset::open(&[dir.path().to_owned()], &two).unwrap();
-    assert_eq!(data.len(), 2);
-    check(&data, 0, "cat/x/a.png", "a cat.", "a cat.");
-    check(&data, 1, "fire_truck/b.jpg", "a fire truck.", "a fire truck.");
-    let other = data.read(1, 1).unwrap();
     assert_eq!(
-        (other.long.as_str(), other.short.as_str()),
-        ("the fire truck. Here.", "the fire truck")
+        refusal(&["cat/1.jpg", "dog/1.jpg", "backup.tar"]),
+        "`/data` holds 1 tar (`backup.tar`) and folders of pictures (such as `cat`): which is meant can't be told; name the data \
+         itself, such as `/data/backup.tar`; to train on folders of pictures as classes, move other data elsewhere"
     );
-    assert_eq!(other.class.unwrap(), "fire truck");
+    assert_eq!(
+        refusal(&["0.tar", "1.tar", "captions.ndjson"]),
+        "`/data` holds 2 tars (such as `0.tar`) and 1 record file (`captions.ndjson`): which is meant can't be told; name the data \
+         itself, such as `/data/captions.ndjson`"
+    );
+    assert_eq!(
+        refusal(&["captions.ndjson"]),
+        "`/data` holds 1 record file (`captions.ndjson`): it is no data itself; name the data itself, such as \
+         `/data/captions.ndjson`"
+    );
+    // What tools leave beside shards, and what macOS does.
+    assert_eq!(
+        refusal(&["0.tar", "0_stats.json", "._0.tar", "notes/a.txt"]),
+        "1 sample of 1 tar"
+    );
+    assert_eq!(
+        refusal(&["0.tar", "preview.jpg"]),
+        "1 sample of 1 tar; cannot use the sample `/data/preview.jpg`: it lies beside tars, and is in none"
+    );
+}
+
+#[test]
+fn what_is_no_record_is_listed_or_refused_as_a_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("data.ndjson");
+    fs::write(&file, "{\n  \"path\": \"a.jpg\",\n  \"long\": \"x\"\n}\n".repeat(40)).unwrap();
+    let (refusal, _) = refused(&file);
+    assert!(
+        refusal.contains("line 1") && refusal.contains("write one record a line"),
+        "{refusal}"
+    );
+    // A line that is cut is that line alone.
+    fs::write(
+        &file,
+        "{\"path\": \"a.jpg\", \"lo\n{\"path\": \"a.jpg\", \"long\": \"x\"}\n",
+    )
+    .unwrap();
+    assert_eq!(opened(file).len(), 2);
+
+    let file = dir.path().join("data.json");
+    fs::write(dir.path().join("a.jpg"), "A").unwrap();
+    let array = r#"[5, "a, ]", {"path": "a.jpg", "long": "x [1, 2], y"} , null,
+        {"path": "a.jpg", "long": ". A cat."}, [1, 2], {"path": "a.jpg", "long": null, "text": "z"}]"#;
+    fs::write(&file, array).unwrap();
+    let data = opened(file);
+    assert_eq!(data.about(), "7 records");
+    check(&data, 2, "A", "x [1, 2], y", "x [1, 2], y");
+    check(&data, 6, "A", "z", "z");
+    for i in [0, 1, 3, 5] {
+        let problem = problem(&data, i);
+        let expected = format!("record {}`: it is no JSON object", i + 1);
+        assert!(problem.contains(&expected), "{problem}");
+    }
+    assert!(
+        problem(&data, 4).contains("begins with no word"),
+        "{}",
+        problem(&data, 4)
+    );
 }
 
 #[test]
@@ -221,11 +307,13 @@ fn what_is_no_data_is_refused_with_what_would_be() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.csv"), "path,long\n").unwrap();
     fs::write(dir.path().join("empty.ndjson"), "").unwrap();
+    fs::write(dir.path().join("blank.ndjson"), "\u{feff}\n\n").unwrap();
     fs::write(dir.path().join("empty.json"), "[]").unwrap();
     fs::create_dir(dir.path().join("nothing")).unwrap();
     for (name, said) in [
         ("a.csv", "is no data to train on"),
-        ("empty.ndjson", "is no data to train on"),
+        ("empty.ndjson", "is empty"),
+        ("blank.ndjson", "is empty"),
         ("empty.json", "no sample in"),
         ("nothing", "no sample in"),
         ("gone", "cannot read"),

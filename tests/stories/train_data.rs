@@ -1,0 +1,95 @@
+//! `longclip train --data`: a person names data that is not quite what it should be, and is told.
+
+use std::fs;
+
+use insta::assert_snapshot;
+
+use crate::fixture::Desk;
+
+/// A desk with a picture under each of these names.
+fn desk(pictures: &[&str]) -> Desk {
+    let desk = Desk::new();
+    for name in pictures {
+        let path = desk.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut picture = b"P6 16 16 255\n".to_vec();
+        picture.extend([120, 80, 40].repeat(256));
+        fs::write(path, picture).unwrap();
+    }
+    desk
+}
+
+/// What training on `data` says, and its exit code.
+fn train(desk: &Desk, data: &str) -> (String, Option<i32>) {
+    let arguments = [
+        "train", "--base", "nano", "--data", data, "--batch", "2", "--steps", "1", "--warmup", "0", "--freeze",
+        "visual.", "--out", "run",
+    ];
+    let output = desk.output(&arguments);
+    (String::from_utf8(output.stderr).unwrap(), output.status.code())
+}
+
+#[track_caller]
+fn refusal(desk: &Desk, data: &str) -> String {
+    let (said, code) = train(desk, data);
+    assert_eq!(code, Some(2), "{said}");
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.starts_with("warning: the base's"))
+        .collect();
+    lines.join("\n")
+}
+
+#[test]
+fn folders_that_could_be_read_in_two_ways_are_refused() {
+    let sets = desk(&["both/train/cat/1.ppm", "both/train/dog/1.ppm", "both/val/cat/1.ppm"]);
+    assert_snapshot!(refusal(&sets, "both"), @r"
+    error: `both/train` has no picture of its own but folders of pictures (`cat`, `dog`): it looks like a set of classes, not like a class
+    hint: name the folder whose folders are the classes: `--data both/train --val-data both/val`; a class has its pictures right in its folder
+    ");
+    let stray = desk(&["classes/cat/1.ppm", "classes/dog/1.ppm"]).file("classes/backup.tar", "");
+    assert_snapshot!(refusal(&stray, "classes"), @r"
+    error: `classes` holds 1 tar (`backup.tar`) and folders of pictures (such as `cat`): which is meant can't be told
+    hint: name the data itself, such as `classes/backup.tar`; to train on folders of pictures as classes, move other data elsewhere
+    ");
+    assert_snapshot!(refusal(&desk(&["classes/cat/1.ppm", "classes/cat/2.ppm"]), "classes"), @r"
+    error: `classes` has pictures of one class alone, `cat`: there is nothing to tell it from
+    hint: give each other class a folder beside it, and name the folder above them
+    ");
+}
+
+#[test]
+fn files_that_are_no_records_are_refused_with_what_to_do() {
+    let desk = Desk::new()
+        .file(
+            "pretty.ndjson",
+            "{\n  \"path\": \"a.jpg\",\n  \"long\": \"A cat.\"\n}\n".repeat(40),
+        )
+        .file("empty.ndjson", "");
+    assert_snapshot!(refusal(&desk, "pretty.ndjson"), @r#"
+    error: there is no sample in `pretty.ndjson`; the first problem is: cannot use the sample `pretty.ndjson line 1`: it goes on over several lines; write one record a line, or all of them as a JSON array
+    hint: data is a file of records (`{"path": ..., "long": ...}` a line), ShareGPT4V's json, a tar with `jpg` and `txt` members, a folder of such tars, or a folder with a folder of pictures for each class
+    "#);
+    assert_snapshot!(refusal(&desk, "empty.ndjson"), @r#"
+    error: `empty.ndjson` is empty
+    hint: data is a file of records (`{"path": ..., "long": ...}` a line), ShareGPT4V's json, a tar with `jpg` and `txt` members, a folder of such tars, or a folder with a folder of pictures for each class
+    "#);
+}
+
+#[test]
+fn what_lies_beside_the_classes_is_told_and_listed() {
+    let desk = desk(&["classes/cat/1.ppm", "classes/dog/1.ppm", "classes/loose.ppm"])
+        .folder("classes/eel")
+        .file("classes/cat/backup.tar", "");
+    let (said, code) = train(&desk, "classes");
+    assert_eq!(code, Some(0), "{said}");
+    let listed = fs::read_to_string(desk.path("run/skipped.ndjson")).unwrap();
+    for (name, problem) in [
+        ("classes/loose.ppm", "it is in no folder of a class"),
+        ("classes/eel", "it is a folder without a picture"),
+        ("classes/cat/backup.tar", "it is no picture"),
+    ] {
+        assert!(said.contains(&format!("`{name}`: {problem}")), "{said}");
+        assert!(listed.contains(name) && listed.contains(problem), "{listed}");
+    }
+}
