@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::gradients::Example;
 use super::loader::Loader;
 use super::order::{Draw, Position};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// A batch, and how it came about.
 pub(super) struct Batch {
@@ -77,7 +77,8 @@ impl Batches {
             if let Some(n_usable) = self.n_usable.filter(|n_usable| *n_usable < self.size) {
                 return Err(Error::usage(
                     format!(
-                        "the data has {n_usable} usable samples, and a batch takes {}",
+                        "the data has {}, and a batch takes {}",
+                        counted(n_usable, "usable sample"),
                         self.size
                     ),
                     "give more data, or a smaller `--batch`; `skipped.ndjson` lists what could not be used",
