@@ -159,17 +159,17 @@ fn a_training_leaves_a_model_its_curves_and_a_line_a_step() {
 #[test]
 fn killed_at_any_moment_and_resumed_it_takes_the_same_steps() {
     let desk = desk();
-    let settings = [
-        "--steps",
-        "24",
-        "--batch",
-        "3",
-        "--save-every",
-        "5",
-        "--ema",
-        "0.9",
-        "-v",
+    let always = ["--steps", "24", "--batch", "3", "--save-every", "5", "-v"];
+    // All that a state has to hold, or that decides how a step is computed.
+    let averaged = ["--ema", "0.9", "--val-data", "captions.ndjson", "--validate-every", "4"];
+    let in_parts = [
+        "--micro-batch",
+        "2",
+        "--grad-checkpointing",
+        "--freeze",
+        "visual., logit_scale",
     ];
+    let settings = [&always[..], &averaged, &in_parts].concat();
     train(&desk, "whole", &settings);
     let resumed = [&settings[..], &["--resume"]].concat();
     for moment in [2, 9, 14, 15, 21] {
@@ -189,11 +189,10 @@ fn killed_at_any_moment_and_resumed_it_takes_the_same_steps() {
     let said = train(&desk, "killed", &resumed);
     assert!(said.contains("going on behind step 20"), "{said}");
     assert_eq!(numbers(&desk, "killed"), numbers(&desk, "whole"));
-    let weights = |out: &str| fs::read(desk.path(out).join("last.safetensors")).unwrap();
-    assert!(
-        weights("killed") == weights("whole"),
-        "the last weights are the same to the bit"
-    );
+    for kept in ["last.safetensors", "best.safetensors", "skipped.ndjson"] {
+        let weights = |out: &str| fs::read(desk.path(out).join(kept)).unwrap();
+        assert!(weights("killed") == weights("whole"), "{kept} is the same to the bit");
+    }
 }
 
 #[cfg(unix)]

@@ -1,6 +1,8 @@
 //! What a training can be told: where it begins, what on, how, and where to.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use candle_core::DType;
 use clap::ValueEnum;
@@ -80,14 +82,14 @@ pub(super) struct MethodFlags {
     #[arg(long, value_name = "N", conflicts_with = "epochs")]
     pub(super) steps: Option<u64>,
     /// Passes over the data
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub(super) epochs: Option<u64>,
     /// Samples that are told from each other in a step; more are better (the paper has 2048)
-    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one::<usize>)]
     pub(super) batch: usize,
     /// Samples that are computed at once; fewer take less memory and one more pass forward, with the same result
     /// [default: as many as fit into a quarter of the free memory]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     pub(super) micro_batch: Option<usize>,
     /// Keep only what goes into each block, and compute the rest again on the way back: less memory, one more pass forward, the
     /// same result
@@ -112,7 +114,7 @@ pub(super) struct MethodFlags {
     #[arg(long, value_name = "X", default_value = "0.1", value_parser = below_one, hide_short_help = true)]
     label_smoothing: f64,
     /// Principal components that short captions are matched with
-    #[arg(long, value_name = "N", default_value = "32", value_parser = at_least_one, conflicts_with = "no_pcm", hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value = "32", value_parser = at_least_one::<usize>, conflicts_with = "no_pcm", hide_short_help = true)]
     components: usize,
     /// Train on long captions alone, without primary component matching
     #[arg(long, hide_short_help = true)]
@@ -121,7 +123,7 @@ pub(super) struct MethodFlags {
     #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true, hide_short_help = true)]
     pub(super) logit_scale: Option<f64>,
     /// Leave tensors alone whose names begin so, in upstream's words: `visual.,logit_scale`
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', hide_short_help = true)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed, hide_short_help = true)]
     pub(super) freeze: Vec<String>,
     /// Validate and save a running mean of the weights, of which each step keeps this part
     #[arg(long, value_name = "DECAY", value_parser = below_one)]
@@ -172,19 +174,23 @@ pub(super) struct RunFlags {
     #[arg(long)]
     pub(super) resume: bool,
     /// Validate every so many steps; before the first step and after the last one is always validated
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub(super) validate_every: Option<u64>,
     /// Save the state every so many steps; what a killed training loses at most
-    #[arg(long, value_name = "N", default_value = "100", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = at_least_one::<u64>)]
     pub(super) save_every: u64,
     /// Threads that read and decode pictures ahead [default: physical cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true)]
     pub(super) threads: Option<u16>,
 }
 
-fn at_least_one(text: &str) -> std::result::Result<usize, String> {
-    let number = text.parse().ok().filter(|n| *n > 0);
+fn at_least_one<N: FromStr + From<u8> + PartialOrd>(text: &str) -> std::result::Result<N, String> {
+    let number = text.parse().ok().filter(|n| *n >= N::from(1));
     number.ok_or_else(|| "expected a whole number of at least 1".to_owned())
+}
+
+fn trimmed(text: &str) -> std::result::Result<String, Infallible> {
+    Ok(text.trim().to_owned())
 }
 
 fn betas(text: &str) -> std::result::Result<Betas, String> {
