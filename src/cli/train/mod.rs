@@ -35,7 +35,7 @@ Examples:
   longclip train --init config.json --data classes/ --lr 5e-4 --epochs 30 --out run
   longclip train --base nano --data captions.ndjson --out run --resume
 
-Data: records, one a line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `caption` for `long`, perhaps `short` (else the first \
+Data, each of one kind: records, one a line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `caption` for `long`, perhaps `short` (else the first \
 sentence of `long`) and `class`; ShareGPT4V's json; WebDataset tars (jpg and txt), packed or not, or a folder of them; a folder \
 with a folder of pictures for each class.
 
@@ -85,7 +85,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         dtype: dtype.as_str().to_owned(),
     };
     let settings = settings(args, &parameters, (base, materials), data.len(), report)?;
-    say_what_is_trained(&parameters, &settings, data.len(), report);
+    say_what_is_trained(&parameters, &settings, &data.about(), report);
     let training = Training {
         settings: &settings,
         computing: Computing { dtype, device },
@@ -315,14 +315,13 @@ fn sample_bytes(parameters: &Parameters, kept: Kept) -> usize {
     (image + text) * size_of::<f32>()
 }
 
-fn say_what_is_trained(parameters: &Parameters, settings: &Settings, n_samples: usize, report: Report) {
+fn say_what_is_trained(parameters: &Parameters, settings: &Settings, data: &str, report: Report) {
     let n_weights: usize = parameters.trained().values().map(|var| var.elem_count()).sum();
     report.note(format!(
-        "training {:.1} million weights of {} with {} tokens, on {}: {} of {}",
+        "training {:.1} million weights of {} with {} tokens, on {data}: {} of {}",
         n_weights as f64 / 1e6,
         settings.base,
         settings.context_length,
-        counted(n_samples, "sample"),
         counted(settings.steps, "step"),
         settings.batch,
     ));
