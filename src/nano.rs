@@ -3,9 +3,9 @@
 //!
 //! Called where a model's name becomes weights. The file is ordinary safetensors under upstream's names, f16, with one
 //! peculiarity: the token table is factorised. Row `w` of it is `scale[w] * A[w] · B`, with `token_embedding.A`
-//! (49408, 64) int8, `token_embedding.scale` (49408,) f16 and `token_embedding.B` (64, 192) f16. Its position table has
-//! CLIP's 77 rows and is stretched at load as any other CLIP's is. `checkpoints/nano/README.md` is its card: data,
-//! recipe, accuracy, known failures; `checkpoints/nano/pack.py` makes the file.
+//! (49408, 64) int8, `token_embedding.scale` (49408,) f16 and `token_embedding.B` (64, 192) f16. It has the two position tables of a
+//! Long-CLIP, of 248 rows each. `checkpoints/nano/README.md` is its card: data, recipe, accuracy, known failures;
+//! `checkpoints/nano/pack.py` makes the file.
 
 /// What a person calls it: `--model nano`.
 pub const NAME: &str = "nano";
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn has_the_shapes_of_a_77_token_clip_with_a_factorised_token_table() {
+    fn has_the_shapes_of_a_long_clip_with_a_factorised_token_table() {
         #[track_caller]
         fn check(name: &str, dtype: Dtype, shape: &[usize]) {
             let file = tensors();
@@ -66,7 +66,8 @@ mod tests {
         check("token_embedding.A", Dtype::I8, &[49408, 64]);
         check("token_embedding.scale", Dtype::F16, &[49408]);
         check("token_embedding.B", Dtype::F16, &[64, 192]);
-        check("positional_embedding", Dtype::F16, &[77, 192]);
+        check("positional_embedding", Dtype::F16, &[248, 192]);
+        check("positional_embedding_res", Dtype::F16, &[248, 192]);
         check("text_projection", Dtype::F16, &[192, 256]);
         check("logit_scale", Dtype::F32, &[]);
         check("visual.conv1.weight", Dtype::F16, &[192, 3, 8, 8]);

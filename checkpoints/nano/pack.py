@@ -2,12 +2,14 @@
 """Packs trained weights of nano into the file that is compiled into the binary.
 
     python3 -m venv venv && venv/bin/pip install numpy safetensors
-    venv/bin/python checkpoints/nano/pack.py blend.safetensors checkpoints/nano.safetensors
-    venv/bin/python checkpoints/nano/pack.py run/best.safetensors checkpoints/nano/long.safetensors --table checkpoints/nano.safetensors
+    venv/bin/python checkpoints/nano/pack.py nano-work/best.safetensors checkpoints/nano/base-77.safetensors
+    venv/bin/python checkpoints/nano/pack.py run/best.safetensors checkpoints/nano.safetensors --table checkpoints/nano/base-77.safetensors \
+        --image nano-work/blend.safetensors
 
 Input: the tensors of a CLIP under upstream's names, whose token table is factorised: `token_embedding.A` (49408, 64)
 times `token_embedding.B` (64, 192). `train/train_base.py` writes such a file. Or those of a Long-CLIP as `longclip train` writes
-it: its table is a whole one, which has to be that of a packed file, `--table`, as it is where the training left it alone.
+it: its table is a whole one, which has to be that of a packed file, `--table`, as it is where the training left it alone. With `--image`
+the image tower is that of another file, for a training that left it alone.
 Output: the same names in f16, but `token_embedding.A` as int8 rows with one f16 `token_embedding.scale` each (row =
 int8 row * scale), and `logit_scale` in f32. The result is read back and compared with the input before it gets its name.
 
@@ -83,9 +85,13 @@ def main():
     arguments.add_argument("weights", help="as train_base.py, blend.py or `longclip train` writes them")
     arguments.add_argument("packed", help="the file to write, such as checkpoints/nano.safetensors")
     arguments.add_argument("--table", metavar="PACKED", help="the file whose token table they have, where theirs is a whole one")
+    arguments.add_argument("--image", metavar="WEIGHTS", help="take the image tower of these")
     arguments = arguments.parse_args()
 
     tensors = load_file(arguments.weights)
+    if arguments.image:
+        tower = {name: tensor for name, tensor in load_file(arguments.image).items() if name.startswith("visual.")}
+        tensors = {name: tower.get(name, tensor) for name, tensor in tensors.items()}
     if (WHOLE in tensors) != bool(arguments.table):
         sys.exit(f"`--table` goes with weights that have a {WHOLE}, and only with these")
     if arguments.table:

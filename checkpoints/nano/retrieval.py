@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What stretching and training bring for long captions: nano as a CLIP of 77 tokens, stretched to 248, and trained on long captions.
+"""What stretching and training bring for long captions: nano's base as a CLIP of 77 tokens, stretched to 248, and nano, trained on long captions.
 
     cargo build --release
     checkpoints/nano/train/prepare.py --out nano-data --scenes 60000 --jobs 2      # see train/README.md; makes the same pictures each time
     checkpoints/nano/retrieval.py --data nano-data --out retrieval --longclip target/release/longclip
 
 Asks `longclip eval retrieval` about scenes that no training saw and no choice was made by, with their long and with their short captions,
-and prints the tables of docs/evaluate.md: nano as it is for 77 tokens, the same stretched, and `long.safetensors`. Every number is one that the
+and prints the tables of docs/evaluate.md: nano's base as it is for 77 tokens, the same stretched, and nano. Every number is one that the
 program printed. Run again, it goes on with the embeddings that are kept in the folder of --out.
 """
 import argparse
@@ -81,7 +81,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", required=True, help="the folder that prepare.py made")
     parser.add_argument("--out", required=True)
     parser.add_argument("--longclip", default="target/release/longclip")
-    parser.add_argument("--base", default=os.path.join(HERE, "../nano.safetensors"))
-    parser.add_argument("--trained", default=os.path.join(HERE, "long.safetensors"))
+    parser.add_argument("--base", default=os.path.join(HERE, "base-77.safetensors"))
+    parser.add_argument("--trained", default=os.path.join(HERE, "../nano.safetensors"))
     parser.add_argument("--scenes", type=int, default=2000)
     main(parser.parse_args())

@@ -365,6 +365,15 @@ mod tests {
         Checkpoint::from_bytes("nano", crate::nano::safetensors(), &LoadOptions::default()).unwrap()
     }
 
+    /// What nano was made of: a CLIP of 77 positions, stretched as it is read.
+    fn base() -> Checkpoint {
+        Checkpoint::open(
+            Path::new("checkpoints/nano/base-77.safetensors"),
+            &LoadOptions::default(),
+        )
+        .unwrap()
+    }
+
     /// Writes `checkpoint`, reads it again and compares every number.
     #[track_caller]
     fn check_round_trip(checkpoint: &Checkpoint, layout: ExportLayout, expected_layout: &str) {
@@ -389,9 +398,11 @@ mod tests {
     #[test]
     fn every_number_comes_back_from_every_layout() {
         let upstream = layouts::OPENAI.name;
-        check_round_trip(&nano(), ExportLayout::LongClip, upstream);
-        check_round_trip(&nano(), ExportLayout::OpenClip, upstream);
-        check_round_trip(&nano(), ExportLayout::HuggingFace, layouts::HUGGING_FACE.name);
+        for model in [nano(), base()] {
+            check_round_trip(&model, ExportLayout::LongClip, upstream);
+            check_round_trip(&model, ExportLayout::OpenClip, upstream);
+            check_round_trip(&model, ExportLayout::HuggingFace, layouts::HUGGING_FACE.name);
+        }
     }
 
     #[test]
@@ -410,16 +421,20 @@ mod tests {
     #[test]
     fn upstreams_file_has_both_tables_and_the_types_of_its_source() {
         let dir = tempfile::tempdir().unwrap();
-        let target = dir.path().join("nano.safetensors");
-        export(&nano(), ExportLayout::LongClip, &target).unwrap();
-        let bytes = fs::read(&target).unwrap();
-        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        assert_eq!(
-            file.tensor(POSITIONS).unwrap().shape(),
-            file.tensor(RESIDUAL_POSITIONS).unwrap().shape()
-        );
-        assert_eq!(file.tensor("visual.proj").unwrap().dtype(), safetensors::Dtype::F16);
-        assert_eq!(file.tensor(POSITIONS).unwrap().dtype(), safetensors::Dtype::F32);
+        // Rows that stretching computed are not rounded.
+        let f16 = safetensors::Dtype::F16;
+        for (model, positions) in [(nano(), f16), (base(), safetensors::Dtype::F32)] {
+            let target = dir.path().join(format!("{positions:?}.safetensors"));
+            export(&model, ExportLayout::LongClip, &target).unwrap();
+            let bytes = fs::read(&target).unwrap();
+            let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            assert_eq!(
+                file.tensor(POSITIONS).unwrap().shape(),
+                file.tensor(RESIDUAL_POSITIONS).unwrap().shape()
+            );
+            assert_eq!(file.tensor("visual.proj").unwrap().dtype(), f16);
+            assert_eq!(file.tensor(POSITIONS).unwrap().dtype(), positions);
+        }
     }
 
     #[test]

@@ -125,6 +125,11 @@ fn list_shows_every_name_and_where_it_is() {
     );
 }
 
+/// What nano was made of by training on long captions: a CLIP of 77 positions.
+fn base_of_nano() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints/nano/base-77.safetensors")
+}
+
 #[test]
 fn info_reads_sizes_off_the_tensors_of_the_built_in_model_and_of_a_file() {
     let desk = Desk::new(&[]);
@@ -136,10 +141,15 @@ fn info_reads_sizes_off_the_tensors_of_the_built_in_model_and_of_a_file() {
     };
     let nano = json("nano");
     assert_eq!(nano["context_length"], 248);
-    assert_eq!(nano["positions"]["stored_rows"], 77);
-    assert_eq!(nano["positions"]["stretched"], true);
+    assert_eq!(nano["positions"]["stored_rows"], 248);
+    assert_eq!(nano["positions"]["residual_table"], true);
+    assert_eq!(nano["positions"]["stretched"], false);
     assert_eq!(nano["activation"], "quick-gelu");
     assert_eq!(nano["files"], serde_json::json!([]));
+    let base = json(base_of_nano().to_str().unwrap());
+    assert_eq!(base["context_length"], 248);
+    assert_eq!(base["positions"]["stored_rows"], 77);
+    assert_eq!(base["positions"]["stretched"], true);
     let parameters = &nano["parameters"];
     let towers = parameters["image"].as_u64().unwrap() + parameters["text"].as_u64().unwrap();
     assert_eq!(parameters["total"].as_u64().unwrap(), towers + 1);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Blends two weights of nano, those before carrying on and those after: (1 - share) * before + share * after.
 
-    venv/bin/python blend.py base-77.safetensors nano-work/best.safetensors nano-work/blend.safetensors
+    venv/bin/python blend.py before.safetensors nano-work/best.safetensors nano-work/blend.safetensors [--share 0.7]
 
 What is trained on few pictures forgets some of what it knew; half way lie weights that know most of both (Wortsman and
 others, *Robust fine-tuning of zero-shot models*, 2022, whose choice is one half where there are no pictures to choose by:

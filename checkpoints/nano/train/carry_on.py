@@ -6,7 +6,7 @@
 Needs a finished `nano-data` (prepare.py) and the views (views.py). `train_base.py` makes the first weights; this is what
 to run when they are there and time is short. The text tower stays as it is, so every text is embedded once, before the
 first step, and a step costs only the image tower. Three losses on a batch of 256:
-  taught  crops of photos, walls and scenes: KL to the teacher's 1,000 probabilities, over ImageNet's names in one of the templates
+  taught  crops of photos, walls, scenes and CIFAR-10: KL to the teacher's 1,000 probabilities, over ImageNet's names in one of the templates
   told    CIFAR-10, named pictures and scenes: contrastive against their short captions, all pairs of one class positive
   named   the same pictures but the scenes: cross entropy over all class names; names that mean nearly the same don't count
 Every --measure minutes the moving average of the weights is measured on the validation pictures and written to
@@ -34,7 +34,7 @@ from train_base import CIFAR, SIDE, TEMPLATES, VIEW, ImageTower, TextTower, augm
 from views import PHOTOS, is_for_validation
 
 SHARES = {"views": 96, "cifar": 72, "photos": 32, "icons": 28, "scenes": 28}  # pictures of each kind in a batch
-VIEW_SHARES = {"photos": 0.62, "walls": 0.23, "scenes": 0.15}
+VIEW_SHARES = {"photos": 0.45, "walls": 0.18, "scenes": 0.12, "cifar": 0.25}
 PATCHES = 40  # of 64, that a picture is trained on until LAST_PART (FLIP)
 LAST_PART = 0.85
 SCENES = 12000
@@ -104,7 +104,7 @@ class Training:
             print(kind, len(rows[kind]), flush=True)
         self.views = {g: torch.load(os.path.join(work, f"views-{g}.pt")) for g in VIEW_SHARES}
         self.rows = {g: torch.nonzero(~v["val"]).flatten() for g, v in self.views.items()}
-        self.unseen = [torch.cat([v[what][v["val"]] for g, v in self.views.items() if g != "scenes"]) for what in ("views", "logits")]
+        self.unseen = [torch.cat([v[what][v["val"]] for g, v in self.views.items() if g not in ("scenes", "cifar")]) for what in ("views", "logits")]
 
     def batch(self):
         """Pictures; the teacher's probabilities of the first of them; caption and class of the others."""

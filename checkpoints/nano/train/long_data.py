@@ -25,6 +25,7 @@ from train_base import MEAN, STD, augment
 from views import PHOTOS, is_for_validation
 
 N_SCENES, N_CIFAR, N_ZOOMED, N_VAL, N_VAL_CROPS = 40_000, 15_000, 10_000, 1_000, 500
+MORE_OF, N_MORE = "cat", 2_500  # the class that the base takes for another one (a dog) most often; it is zoomed as well
 SURE = {"photos": 0.5, "walls": 0.3}  # the teacher's probability from which its word is taken
 TAUGHT = 0.5  # share of the photos' crops for which the teacher is asked
 
@@ -86,6 +87,12 @@ def zoomed(opt, rows):
             yield dict(record, path=save(opt.work, seen[i], f"cifar-{at + i:05}"), long=without_colours(record["long"]))
 
 
+def split(rows, n, rnd):
+    """`n` of them by chance, and the others."""
+    rows = rnd.sample(rows, len(rows))
+    return rows[:n], rows[n:]
+
+
 def main(opt):
     prepare.OPT = argparse.Namespace(cache=os.path.abspath(opt.cache), out=os.path.abspath(opt.data))
     captions.GLOSS.update(prepare.glosses())
@@ -98,7 +105,8 @@ def main(opt):
     others = [record for record in train if record["source"] not in ("scenes", "cifar10")]
     by_path = {record["path"]: record for record in others}
     kept = lambda record: record["source"] in PHOTOS and is_for_validation(os.path.relpath(record["path"], os.path.abspath(opt.data)))
-    cifar = rnd.sample(cifar, N_CIFAR + N_ZOOMED)
+    cifar, left = split(cifar, N_CIFAR + N_ZOOMED, rnd)
+    cifar += [record for record in left if record["class"] == MORE_OF][:N_MORE]
     of_photos, of_unseen = crops(opt, by_path, rnd)
     rows = rnd.sample(scenes, min(N_SCENES, len(scenes))) + cifar[:N_CIFAR] + [r for r in others if not kept(r)] + of_photos
     rows += zoomed(opt, cifar[N_CIFAR:])

@@ -2,7 +2,7 @@
 """Crops of real photos and what an ImageNet teacher says to each: the dark knowledge that `carry_on.py` trains on.
 
     venv/bin/python views.py --data nano-data --work nano-work photos        # named photos; needs only their parts
-    venv/bin/python views.py --data nano-data --work nano-work walls scenes  # needs a finished nano-data
+    venv/bin/python views.py --data nano-data --work nano-work walls scenes cifar  # needs a finished nano-data
 
 Writes `views-GROUP.pt` into --work: `views` (N, 96, 96, 3) uint8, `logits` (N, 1000) f16, `val` (N,) bool, and of each view the
 `paths` of its source picture inside the data. A group that is there already is not made again. One source picture in fifteen is for validation: all of its crops, and it is never
@@ -24,7 +24,7 @@ from train_base import TEACHER_SIDE, is_held_out, random_crop
 
 # source: crops of each of its pictures, smallest share of the picture
 PHOTOS = {"gcompris": (28, 0.15), "gnome": (56, 0.15), "cinnamon": (56, 0.15), "plasma": (56, 0.15), "tuxpaint": (10, 0.25)}
-WALL_CROPS, SCENES = 45, 4000
+WALL_CROPS, SCENES, CIFAR = 45, 4000, 16000
 
 
 def is_for_validation(path):
@@ -56,9 +56,16 @@ def scenes(data):
         yield row["path"], 1, 0.3
 
 
+def cifar(data):
+    """Small photos, which the teacher sees enlarged: it knows more of them than their ten names."""
+    rows = [r for r in map(json.loads, open(os.path.join(data, "train.ndjson"))) if r["source"] == "cifar10"]
+    for row in random.Random(3).sample(rows, min(CIFAR, len(rows))):
+        yield row["path"], 1, 0.5
+
+
 def crops(data, group):
     rnd, views, paths = random.Random(group), [], []
-    for path, count, smallest in {"photos": photos, "walls": walls, "scenes": scenes}[group](data):
+    for path, count, smallest in {"photos": photos, "walls": walls, "scenes": scenes, "cifar": cifar}[group](data):
         picture = Image.open(os.path.join(data, path)).convert("RGB")
         if is_held_out(picture):
             continue
@@ -86,7 +93,7 @@ def teach(views):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("groups", nargs="+", choices=["photos", "walls", "scenes"])
+    arguments.add_argument("groups", nargs="+", choices=["photos", "walls", "scenes", "cifar"])
     arguments.add_argument("--data", default="nano-data")
     arguments.add_argument("--work", default="nano-work")
     arguments = arguments.parse_args()
