@@ -84,7 +84,7 @@ def test_a_call_gives_logits_both_ways(nano: Nano) -> None:
     assert np.allclose(per_image, model.logit_scale.exp() * cosines, atol=1e-4)
     assert (per_text == per_image.T).all()
     values, places = per_image.softmax(dim=-1)[0].topk(1)
-    assert places.tolist() == [0] and values[0] > 0.9
+    assert places.tolist() == [0] and values[0] == per_image.softmax(dim=-1).max() > 0.5
 
 
 def test_what_upstream_programs_call_is_there(nano: Nano) -> None:

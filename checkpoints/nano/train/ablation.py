@@ -80,7 +80,7 @@ def train(opt, flags, seed):
     out = os.path.join(opt.out, f"run-{''.join(flags).strip('-') or 'both'}-{seed}")
     command = [opt.longclip, "train", "--base", opt.base, "--data", os.path.join(opt.out, "train.ndjson"), "--out", out, "--steps", str(opt.steps),
                "--batch", str(opt.batch), "--micro-batch", str(opt.batch), "--lr", opt.lr, "--logit-scale", opt.logit_scale, "--warmup", str(opt.steps // 10),
-               "--freeze", "token_embedding", "--seed", str(seed), "--resume", *flags]
+               "--freeze", opt.freeze, "--seed", str(seed), "--resume", *flags]
     print("$", " ".join(command), flush=True)
     subprocess.run(command, check=True)
     times = [json.loads(line)["step_ms"] for line in open(os.path.join(out, "metrics.ndjson"))]
@@ -125,6 +125,7 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", default="5e-5")
+    parser.add_argument("--freeze", default="token_embedding", help="what is left alone, as `longclip train --freeze` takes it")
     parser.add_argument("--scenes", type=int, default=30000)
     parser.add_argument("--photos", type=int, default=10000)
     main(parser.parse_args())
