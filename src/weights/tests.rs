@@ -159,6 +159,15 @@ fn a_folder_without_weights_says_what_it_should_hold() {
     let folder = tempfile::tempdir().unwrap();
     let error = Checkpoint::open(folder.path(), &LoadOptions::default()).err().unwrap();
     assert!(matches!(error, Error::NotWeights { .. }), "{error}");
+    for name in ["last.safetensors", "best.safetensors", "config.json"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let error = Checkpoint::open(folder.path(), &LoadOptions::default()).err().unwrap();
+    let told = error.to_string();
+    assert!(
+        told.contains("`best.safetensors`, `last.safetensors`; name the one that you mean"),
+        "{told}"
+    );
 }
 
 /// The cases of `stretch.json`, and the official model's table made again from its own 77 rows.

@@ -1,6 +1,6 @@
 //! A folder with a folder of pictures for each class: the class is the folder's name, an underscore read as a space.
 //!
-//! Pictures are found as `classify` finds them, at any depth: in byte order, hidden ones passed over. A folder without a
+//! Pictures are found as `classify --follow` finds them, at any depth: in byte order, hidden ones passed over. A folder without a
 //! picture is a class too, which pictures may be taken for.
 
 use std::path::Path;
@@ -8,12 +8,15 @@ use std::path::Path;
 use super::{Class, DataSet, Sample, Truth, compared};
 use crate::error::{Error, Result};
 use crate::eval::{Picture, Unusable, in_words};
-use crate::input::{Content, InputOptions, Inputs, Source};
+use crate::input::{Content, InputOptions, Inputs, Links, Source};
 
 pub(super) fn open(path: &Path) -> Result<DataSet> {
     let inputs = Inputs {
         sources: vec![Source::Named(path.to_owned())],
-        options: InputOptions::default(),
+        options: InputOptions {
+            links: Links::Follow,
+            ..InputOptions::default()
+        },
     };
     let mut data = DataSet {
         classes: classes(path)?,

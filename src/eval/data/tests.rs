@@ -74,6 +74,17 @@ fn folders_are_classes_and_an_empty_one_is_a_candidate() {
 
 #[cfg(unix)]
 #[test]
+fn a_class_that_is_a_link_has_the_pictures_of_its_folder() {
+    let (_elsewhere, pictures) = folder(&["1.jpg", "2.jpg"]);
+    let (_dir, path) = folder(&["cat/a.jpg"]);
+    std::os::unix::fs::symlink(&pictures, path.join("dog")).unwrap();
+    let resolved = open(&path).resolve(LabelList::default(), &[]).unwrap();
+    assert_eq!(names(&resolved), ["cat", "dog", "dog"]);
+    assert!(resolved.unusable.is_empty(), "{:?}", said(&resolved.unusable));
+}
+
+#[cfg(unix)]
+#[test]
 fn names_that_are_no_text_stay_apart() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
