@@ -218,6 +218,10 @@ fn ctrl_c_saves_and_a_later_run_goes_on() {
     assert!(asked.success());
     let rest: Vec<String> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(
+        rest.iter().any(|line| line.contains("Ctrl-C again ends at once")),
+        "{rest:?}"
+    );
     assert!(rest.iter().any(|line| line.contains("`--resume` goes on")), "{rest:?}");
     let done = metrics(&desk, "run").len() as u64;
     let more = (done + 2).to_string();
