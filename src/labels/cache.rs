@@ -166,7 +166,14 @@ impl VectorCache {
             .collect();
         if small.len() < SMALL_SEGMENTS_MAX {
             let path = write_segment(&self.folder, self.embed_dim, rows)?;
-            return self.add_segment(path);
+            return match self.add_segment(path) {
+                // Another process has joined it with its own in the meantime, and what it held is there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    *self = Self::open_folder(self.folder.clone(), self.embed_dim);
+                    Ok(())
+                }
+                added => added,
+            };
         }
         rows.extend(self.rows_of(&small));
         let path = write_segment(&self.folder, self.embed_dim, rows)?;
