@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::Outcome;
 use super::model_flags::ModelFlags;
+use super::numbers::at_least_one;
 use super::report::{Exit, Report};
 
 const EXAMPLES: &str = "\
@@ -33,16 +34,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "TOWER", default_value = "both")]
     tower: Tower,
     /// Pictures or texts at once
-    #[arg(short, long, value_name = "N", default_value = "1,8", value_delimiter = ',', value_parser = at_least_one)]
+    #[arg(short, long, value_name = "N", default_value = "1,8", value_delimiter = ',', value_parser = at_least_one::<usize>)]
     batch: Vec<usize>,
     /// Tokens of each text, start and end token among them
-    #[arg(short, long, value_name = "N", default_value = "9", value_delimiter = ',', value_parser = at_least_one)]
+    #[arg(short, long, value_name = "N", default_value = "9", value_delimiter = ',', value_parser = at_least_one::<usize>)]
     tokens: Vec<usize>,
     /// Time these texts, one a line, in place of made-up ones and of pictures
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tower", "batch", "tokens"])]
     texts_file: Option<PathBuf>,
     /// Timed rounds, behind one that is not
-    #[arg(short, long, value_name = "N", default_value = "7", value_parser = at_least_one)]
+    #[arg(short, long, value_name = "N", default_value = "7", value_parser = at_least_one::<usize>)]
     rounds: usize,
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -62,13 +63,6 @@ enum Tower {
 enum FormatName {
     Table,
     Json,
-}
-
-fn at_least_one(text: &str) -> std::result::Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|n| *n > 0)
-        .ok_or_else(|| "expected a whole number of at least 1".to_owned())
 }
 
 /// One measured case.

@@ -18,6 +18,7 @@ mod labelling;
 mod man;
 mod model;
 mod model_flags;
+mod numbers;
 mod output_flags;
 mod pictures;
 mod progress;

@@ -35,8 +35,9 @@ fn in_its_place(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Res
     let unfinished = beside(path);
     let written = write(&unfinished)
         .and_then(|()| File::open(&unfinished)?.sync_all())
-        .and_then(|()| fs::rename(&unfinished, path))
-        .and_then(|()| sync_folder(path));
+        .and_then(|()| fs::rename(&unfinished, path));
+    // So that the new name is on the disk too; some file systems know no such thing for a folder.
+    let _ = path.parent().map(|folder| File::open(folder)?.sync_all());
     written.map_err(|source| {
         // Half a file is of no use; that it can't be removed adds nothing to the error.
         let _ = fs::remove_file(&unfinished);
@@ -45,17 +46,6 @@ fn in_its_place(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Res
             source,
         }
     })
-}
-
-/// Has the new name on the disk too, where a system does that by the folder.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if cfg!(unix) => {
-            let is_here = folder.as_os_str().is_empty();
-            File::open(if is_here { Path::new(".") } else { folder })?.sync_all()
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Where a file is written before it has its name.

@@ -173,30 +173,34 @@ impl<'a> Run<'a> {
         let n_samples = training.data.len();
         let mut progress = Progress {
             n_samples,
+            settings: settings.record(),
             ..Progress::default()
         };
         let folder = training.folder;
         let state = found_state(folder, training.start)?;
         let mut metrics = Metrics::open(folder)?;
-        let begin = if state.is_some() { Begin::Resumed } else { Begin::Anew };
-        if let Some(state) = state {
-            state.check(settings, n_samples)?;
-            progress = moving.restore(state, settings)?;
-            metrics.keep(Some(progress.step))?;
-        }
-        progress.settings = settings.record();
-        if begin == Begin::Anew {
-            State::mark(folder, &progress)?;
-            saved::forget_best(folder)?;
-            metrics.keep(None)?;
-        }
+        let begin = match state {
+            Some(state) => {
+                state.check(settings, n_samples)?;
+                progress = moving.restore(state, settings)?;
+                progress.settings = settings.record();
+                metrics.keep(Some(progress.step))?;
+                Begin::Resumed
+            }
+            None => {
+                State::mark(folder, &progress)?;
+                saved::forget_best(folder)?;
+                metrics.keep(None)?;
+                Begin::Anew
+            }
+        };
         moving.save_config(folder)?;
         Ok(Run {
             training,
             moving,
             progress,
             metrics,
-            skipped: SkippedSamples::open(training.folder, begin)?,
+            skipped: SkippedSamples::open(folder, begin)?,
         })
     }
 

@@ -21,7 +21,7 @@ use super::parameters::Parameters;
 use super::plot::PLOT;
 use super::settings::Settings;
 use super::skipped::SKIPPED;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::weights::config_of;
 
 /// The weights after the last step that was saved.
@@ -196,7 +196,7 @@ impl State {
         let mut problems = settings.differences(&self.progress.settings);
         if self.progress.n_samples != n_samples {
             let then = self.progress.n_samples;
-            problems.push(format!("the data had {then} samples and has {n_samples}"));
+            problems.push(format!("the data had {} and has {n_samples}", counted(then, "sample")));
         }
         match problems.is_empty() {
             true => Ok(()),

@@ -387,18 +387,6 @@ fn open_file(path: &Path) -> Result<TensorFile> {
     }
 }
 
-/// Names of files as a message has them, the first few.
-fn listed_names(paths: &[PathBuf]) -> String {
-    const NAMED: usize = 5;
-    let names = paths.iter().take(NAMED).filter_map(|path| path.file_name());
-    let names: Vec<String> = names.map(|name| format!("`{}`", name.display())).collect();
-    let more = match paths.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        n => format!(" and {n} more"),
-    };
-    format!("{}{more}", names.join(", "))
-}
-
 /// The weights file of a folder.
 fn open_folder(folder: &Path) -> Result<TensorFile> {
     const INDEXES: [&str; 2] = ["model.safetensors.index.json", "open_clip_model.safetensors.index.json"];
@@ -431,7 +419,11 @@ fn open_folder(folder: &Path) -> Result<TensorFile> {
             expected: "a folder with `model.safetensors`, its index, or one weights file".into(),
             found: match several.len() {
                 0 => "no weights file".into(),
-                _ => format!("{}; name the one that you mean", listed_names(several)),
+                _ => {
+                    let names = several.iter().filter_map(|path| path.file_name());
+                    let names = names.map(|name| format!("`{}`", name.display())).collect();
+                    format!("{}; name the one that you mean", problems::listed(names).join(", "))
+                }
             },
         }),
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -72,6 +72,26 @@ fn train(desk: &Desk, out: &str, more: &[&str]) -> String {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{stderr}");
     stderr
+}
+
+/// Begins a training, which has to say its steps (`-v`), and lets it come to one; it, and what it says from there on.
+#[track_caller]
+fn trained_up_to(desk: &Desk, out: &str, more: &[&str], step: u64) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut child = desk
+        .command(&arguments(out, more))
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let wanted = format!("step {step}:");
+    assert!(
+        lines.any(|line| line.starts_with(&wanted)),
+        "the training came to step {step}"
+    );
+    (child, lines)
 }
 
 fn metrics(desk: &Desk, out: &str) -> Vec<Value> {
@@ -173,16 +193,7 @@ fn killed_at_any_moment_and_resumed_it_takes_the_same_steps() {
     train(&desk, "whole", &settings);
     let resumed = [&settings[..], &["--resume"]].concat();
     for moment in [2, 9, 14, 15, 21] {
-        let mut child = desk
-            .command(&arguments("killed", &resumed))
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let wanted = format!("step {moment}:");
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let seen = lines.map_while(Result::ok).any(|line| line.starts_with(&wanted));
-        assert!(seen, "the training came to step {moment}");
+        let (mut child, _lines) = trained_up_to(&desk, "killed", &resumed, moment);
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -200,16 +211,7 @@ fn killed_at_any_moment_and_resumed_it_takes_the_same_steps() {
 fn ctrl_c_saves_and_a_later_run_goes_on() {
     let desk = desk();
     let settings = ["--steps", "100000", "--batch", "3", "--save-every", "100000", "-v"];
-    let mut child = desk
-        .command(&arguments("run", &settings))
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    assert!(lines.any(|line| line.starts_with("step 7:")));
+    let (mut child, lines) = trained_up_to(&desk, "run", &settings, 7);
     let pid = i32::try_from(child.id()).unwrap();
     let asked = std::process::Command::new("kill")
         .args(["-INT", &pid.to_string()])
@@ -335,14 +337,7 @@ fn a_training_that_never_saved_leaves_nothing_to_the_next() {
     let desk = desk();
     let settings = ["--steps", "100000", "--save-every", "100000", "--batch", "4", "-v"];
     let validated = [&settings[..], &["--val-data", "captions.ndjson"]].concat();
-    let mut child = desk
-        .command(&arguments("run", &validated))
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(lines.map_while(Result::ok).any(|line| line.starts_with("step 3:")));
+    let (mut child, _lines) = trained_up_to(&desk, "run", &validated, 3);
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(desk.path("run/best.safetensors").exists());

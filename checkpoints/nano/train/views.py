@@ -50,17 +50,20 @@ def walls(data):
         yield os.path.relpath(path, data), WALL_CROPS, 0.03
 
 
+def some_of(data, source, n, smallest, seed):
+    """One crop of each of so many pictures of a source."""
+    rows = [r for r in map(json.loads, open(os.path.join(data, "train.ndjson"))) if r["source"] == source]
+    for row in random.Random(seed).sample(rows, min(n, len(rows))):
+        yield row["path"], 1, smallest
+
+
 def scenes(data):
-    rows = [r for r in map(json.loads, open(os.path.join(data, "train.ndjson"))) if r["source"] == "scenes"]
-    for row in random.Random(2).sample(rows, min(SCENES, len(rows))):
-        yield row["path"], 1, 0.3
+    return some_of(data, "scenes", SCENES, 0.3, 2)
 
 
 def cifar(data):
     """Small photos, which the teacher sees enlarged: it knows more of them than their ten names."""
-    rows = [r for r in map(json.loads, open(os.path.join(data, "train.ndjson"))) if r["source"] == "cifar10"]
-    for row in random.Random(3).sample(rows, min(CIFAR, len(rows))):
-        yield row["path"], 1, 0.5
+    return some_of(data, "cifar10", CIFAR, 0.5, 3)
 
 
 def crops(data, group):

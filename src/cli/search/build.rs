@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use longclip::error::counted;
 use longclip::input::Item;
 use longclip::output::Progress;
 use longclip::search::{Changes, Finished, Index, Update};
@@ -124,7 +125,7 @@ fn in_words(finished: &Finished) -> String {
         n_out_of_reach,
         n_twice,
     } = changes;
-    let mut words = format!("{n_pictures} picture{}", if *n_pictures == 1 { "" } else { "s" });
+    let mut words = counted(n_pictures, "picture");
     if matches!(finished, Finished::UpToDate(_)) {
         words += ", up to date";
     } else {

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use candle_core::DType;
 use clap::ValueEnum;
@@ -13,6 +12,7 @@ use longclip::train::pcm::Matching;
 use longclip::{Error, Result};
 
 use crate::cli::model_flags::parse_device;
+use crate::cli::numbers::at_least_one;
 
 /// Where the weights come from, and what computes.
 #[derive(Debug, Clone, clap::Args)]
@@ -182,11 +182,6 @@ pub(super) struct RunFlags {
     /// Threads that read and decode pictures ahead [default: physical cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true)]
     pub(super) threads: Option<u16>,
-}
-
-fn at_least_one<N: FromStr + From<u8> + PartialOrd>(text: &str) -> std::result::Result<N, String> {
-    let number = text.parse().ok().filter(|n| *n >= N::from(1));
-    number.ok_or_else(|| "expected a whole number of at least 1".to_owned())
 }
 
 fn trimmed(text: &str) -> std::result::Result<String, Infallible> {

@@ -78,13 +78,13 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         false => Some(Arc::new(Dataset::open(&args.data.val_data, &options)?)),
     };
     let materials = Materials {
-        base_digest: base.digest.clone(),
+        base_digest: base.digest,
         data_digest: data.digest(),
         val_data_digest: validation.as_ref().map(|data| data.digest()),
         templates: templates.iter().map(|template| template.fill("{}")).collect(),
         dtype: dtype.as_str().to_owned(),
     };
-    let settings = settings(args, &parameters, (base, materials), data.len(), report)?;
+    let settings = settings(args, &parameters, base.name, materials, data.len(), report)?;
     say_what_is_trained(&parameters, &settings, &data.about(), report);
     let training = Training {
         settings: &settings,
@@ -210,7 +210,8 @@ fn templates(named: Option<&str>) -> Result<Vec<Template>> {
 fn settings(
     args: &Args,
     parameters: &Parameters,
-    (base, materials): (Base, Materials),
+    base: String,
+    materials: Materials,
     n_samples: usize,
     report: Report,
 ) -> Result<Settings> {
@@ -257,7 +258,7 @@ fn settings(
     }
     Ok(Settings {
         context_length: parameters.sizes().context_length,
-        base: base.name,
+        base,
         materials,
         steps,
         batch,

@@ -8,27 +8,21 @@ use std::path::Path;
 use super::{Class, DataSet, Sample, Truth, compared};
 use crate::error::{Error, Result};
 use crate::eval::{Picture, Unusable, in_words};
-use crate::input::{Content, InputOptions, Inputs, Links, Source};
+use crate::input::class_folders::{folders_of, pictures_below};
+use crate::input::{Content, Skipped};
 
 pub(super) fn open(path: &Path) -> Result<DataSet> {
-    let inputs = Inputs {
-        sources: vec![Source::Named(path.to_owned())],
-        options: InputOptions {
-            links: Links::Follow,
-            ..InputOptions::default()
-        },
-    };
     let mut data = DataSet {
         classes: classes(path)?,
         ..DataSet::new("a folder a class")
     };
-    for item in inputs.items() {
+    for item in pictures_below(path, &Skipped::default()) {
         let name = item.name.to_string();
         match item.content {
-            Content::File(picture) => match class_key(path, &picture) {
-                Some(key) => data.samples.push(Sample {
+            Content::File(picture) => match folders_of(path, &picture) {
+                Some((class, _)) => data.samples.push(Sample {
                     place: name,
-                    truth: Truth::Name(key),
+                    truth: Truth::Name(in_words(class)),
                     picture: Picture::file(picture),
                 }),
                 None => data.leave_out(name, "it lies beside the folders of the classes, and so has no class"),
@@ -67,12 +61,4 @@ fn classes(path: &Path) -> Result<Vec<Class>> {
         key,
     };
     Ok(keys.into_iter().map(class).collect())
-}
-
-/// The first folder between `root` and the picture; a picture in `root` itself has none.
-fn class_key(root: &Path, picture: &Path) -> Option<String> {
-    let mut parts = picture.strip_prefix(root).ok()?.components();
-    let first = parts.next()?;
-    parts.next()?;
-    Some(in_words(first.as_os_str()))
 }

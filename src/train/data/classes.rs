@@ -6,7 +6,6 @@
 //! seems to hold sets (`train/`, `val/`) in place of classes is refused.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -15,7 +14,8 @@ use super::records::short_of;
 use super::sets::{Folder, refuse_sets};
 use super::{DataOptions, Sample, Source, Unusable, unusable};
 use crate::error::{Error, Result, counted};
-use crate::input::{Content, InputOptions, Inputs, Items, Links, Skipped, Source as Named};
+use crate::input::class_folders::{folders_of, pictures_below};
+use crate::input::{Content, Items, Skipped};
 use crate::labels::Template;
 
 pub(super) struct Classes {
@@ -26,7 +26,7 @@ pub(super) struct Classes {
 
 pub(super) fn open(root: &Path, options: &DataOptions, skipped: &mut Vec<Unusable>) -> Result<Classes> {
     let passed = Skipped::default();
-    let classes = gathered(root, walk(root, &passed), options, skipped)?;
+    let classes = gathered(root, pictures_below(root, &passed), options, skipped)?;
     let counts = passed.counts();
     for (what, found) in [
         ("it is no picture", counts.not_pictures),
@@ -39,26 +39,6 @@ pub(super) fn open(root: &Path, options: &DataOptions, skipped: &mut Vec<Unusabl
         });
     }
     Ok(classes)
-}
-
-/// All pictures below a folder, whether their classes are known or not.
-pub(super) fn walk(root: &Path, passed: &Skipped) -> Items {
-    let inputs = Inputs {
-        sources: vec![Named::Named(root.to_owned())],
-        options: InputOptions {
-            links: Links::Follow,
-            skipped: passed.clone(),
-            ..InputOptions::default()
-        },
-    };
-    inputs.items()
-}
-
-/// The folder of a picture's class, and the folder in that one which it is in, if it is; none for a picture in `root` itself.
-pub(super) fn folders_of<'a>(root: &Path, picture: &'a Path) -> Option<(&'a OsStr, Option<&'a OsStr>)> {
-    let folders = picture.strip_prefix(root).ok()?.parent()?;
-    let mut folders = folders.components().map(|part| part.as_os_str());
-    Some((folders.next()?, folders.next()))
 }
 
 fn gathered(root: &Path, items: Items, options: &DataOptions, skipped: &mut Vec<Unusable>) -> Result<Classes> {
@@ -233,7 +213,7 @@ mod tests {
             source: std::io::ErrorKind::PermissionDenied.into(),
         };
         let unreadable = Item::new(eel.display().to_string(), Content::Nothing(Some(error)));
-        let items = walk(&root, &Skipped::default()).chain(std::iter::once(unreadable));
+        let items = pictures_below(&root, &Skipped::default()).chain(std::iter::once(unreadable));
         let mut skipped = Vec::new();
         let classes = gathered(&root, Box::new(items), &options(&root), &mut skipped).unwrap();
         assert_eq!(classes.about(), "2 pictures of 2 classes");

@@ -8,9 +8,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::Unusable;
-use super::classes::{folders_of, walk};
 use super::records::holds_captions;
 use crate::error::{Error, Result, counted};
+use crate::input::class_folders::{folders_of, pictures_below};
 use crate::input::{Content, Skipped, archive};
 
 pub(super) const EXPECTED: &str = "data is a file of records (`{\"path\": ..., \"long\": ...}` a line), ShareGPT4V's json, a tar with \
@@ -107,7 +107,7 @@ impl Beside {
     /// Looks as far as to the first folder with a picture.
     fn look(folder: &Path) -> Self {
         let mut unusable = Vec::new();
-        for item in walk(folder, &Skipped::default()) {
+        for item in pictures_below(folder, &Skipped::default()) {
             let name = item.name.to_string();
             match item.content {
                 Content::File(picture) => {

@@ -6,6 +6,8 @@ use clap::ValueEnum;
 use longclip::eval::retrieval::{PairOptions, Part, PerPicture};
 use longclip::text::ContextLength;
 
+use crate::cli::numbers::at_least_one;
+
 /// Which pictures and which captions.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Data")]
@@ -21,7 +23,7 @@ pub(super) struct DataFlags {
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
     /// Only the first N pictures
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     first: Option<usize>,
     /// What is taken of each caption [default: as upstream takes it: the first line of Urban1k's files, else the whole]
     #[arg(long, value_name = "PART")]
@@ -70,11 +72,6 @@ pub(super) struct MeasureFlags {
     /// Measure whether more true sentences score higher
     #[arg(long)]
     pub(super) monotone: bool,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|n| *n > 0);
-    number.ok_or_else(|| "expected a whole number of at least 1".to_owned())
 }
 
 fn per_picture(text: &str) -> Result<PerPicture, String> {
