@@ -6,6 +6,9 @@ use std::process::{Command, Output, Stdio};
 
 use crate::recipe::{Config, Positions, Stored, write_safetensors};
 
+/// Limits the instruction set of every run, so that `LONGCLIP_CPU=avx2 cargo test` shows what such a machine shows.
+const CPU_VARIABLE: &str = "LONGCLIP_CPU";
+
 /// An empty folder to run commands in, with an environment that knows no model and no hub.
 pub(crate) struct Desk {
     dir: tempfile::TempDir,
@@ -76,6 +79,7 @@ impl Desk {
             .env_clear()
             .env("HOME", self.dir.path())
             .env("HF_HUB_OFFLINE", "1");
+        command.envs(std::env::var_os(CPU_VARIABLE).map(|level| (CPU_VARIABLE, level)));
         command.envs(self.variables.iter().map(|(name, value)| (*name, value)));
         command
     }
@@ -102,6 +106,7 @@ impl Desk {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(self.dir.path());
         command.env_clear().env("HOME", self.dir.path()).env("PATH", path);
+        command.envs(std::env::var_os(CPU_VARIABLE).map(|level| (CPU_VARIABLE, level)));
         command.output().unwrap()
     }
 
@@ -109,7 +114,10 @@ impl Desk {
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         let place = self.dir.path().to_str().unwrap();
-        let shown = |bytes: &[u8]| without_rate(&String::from_utf8(bytes.to_vec()).unwrap().replace(place, "[DESK]"));
+        let shown = |bytes: &[u8]| {
+            let text = String::from_utf8(bytes.to_vec()).unwrap().replace(place, "[DESK]");
+            without_last_digits(&without_rate(&text))
+        };
         format!(
             "exit code {}\n--- stdout\n{}--- stderr\n{}",
             output.status.code().expect("the program ends by itself"),
@@ -131,6 +139,26 @@ impl Desk {
         );
         records
     }
+}
+
+/// Cuts numbers after five decimals: the digits that follow depend on the instruction set.
+pub(crate) fn without_last_digits(text: &str) -> String {
+    const DECIMALS_MAX: usize = 5;
+    let mut kept = String::new();
+    let mut n_decimals = None;
+    for c in text.chars() {
+        n_decimals = match n_decimals {
+            None if c == '.' && kept.ends_with(|before: char| before.is_ascii_digit()) => Some(0),
+            Some(n) if c.is_ascii_digit() => Some(n + 1),
+            _ => None,
+        };
+        match n_decimals {
+            Some(n) if n == DECIMALS_MAX + 1 => kept.push('…'),
+            Some(n) if n > DECIMALS_MAX => {}
+            _ => kept.push(c),
+        }
+    }
+    kept
 }
 
 /// How fast a run was is another number each time.

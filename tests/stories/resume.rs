@@ -213,7 +213,7 @@ fn what_is_resumed_says_what_differs() {
     exit code 2
     --- stdout
     --- stderr
-    error: `out.ndjson` can't be resumed: `many/00002.ppm` would come out differently now: `{"label":"a cat","probability":0.9967482,"logit"` stands there, `{"label":"a fish","probability":0.9900314,"logit` would
+    error: `out.ndjson` can't be resumed: `many/00002.ppm` would come out differently now: `{"label":"a cat","probability":0.99674…,"logit"` stands there, `{"label":"a fish","probability":0.99003…,"logit` would
     hint: give the labels, the model and the flags of the interrupted run, or name another `--output`
     "#);
 }

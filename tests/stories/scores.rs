@@ -163,19 +163,19 @@ fn cosines_have_no_probability_in_any_format() {
     --- stderr
     exit code 0
     --- stdout
-    {"path":"cat.jpg","labels":[{"label":"a cat","probability":null,"logit":null,"cosine":0.11619892},{"label":"a dog","probability":null,"logit":null,"cosine":0.06433036}]}
+    {"path":"cat.jpg","labels":[{"label":"a cat","probability":null,"logit":null,"cosine":0.11619…},{"label":"a dog","probability":null,"logit":null,"cosine":0.06433…}]}
     --- stderr
     exit code 0
     --- stdout
     path,rank,label,probability,logit,cosine,error
-    cat.jpg,1,a cat,,,0.11619892,
-    cat.jpg,2,a dog,,,0.06433036,
+    cat.jpg,1,a cat,,,0.11619…,
+    cat.jpg,2,a dog,,,0.06433…,
     --- stderr
     exit code 0
     --- stdout
     path	rank	label	probability	logit	cosine	error
-    cat.jpg	1	a cat			0.11619892	
-    cat.jpg	2	a dog			0.06433036	
+    cat.jpg	1	a cat			0.11619…	
+    cat.jpg	2	a dog			0.06433…	
     --- stderr
     exit code 0
     --- stdout

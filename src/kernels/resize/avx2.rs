@@ -6,8 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Axis, ROUNDING, Rows, WEIGHT_BITS};
-use crate::kernels::simd::Avx2;
+use super::axis::{Axis, ROUNDING, Rows, WEIGHT_BITS};
 
 /// Bytes of a register.
 const LANES: usize = 32;
@@ -15,8 +14,11 @@ const LANES: usize = 32;
 const LOW_BITS: u32 = 12;
 
 /// See [`super::horizontal`].
-pub(super) fn horizontal(_proof: Avx2, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
-    // SAFETY: the proof says that the CPU has AVX2.
+///
+/// # Safety
+/// The CPU has AVX2.
+pub(crate) unsafe fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    // SAFETY: the caller promises that the CPU has AVX2.
     unsafe {
         match rows.channels {
             1 => horizontal_of::<1>(rows, axis, out),
@@ -28,8 +30,11 @@ pub(super) fn horizontal(_proof: Avx2, rows: Rows<'_>, axis: &Axis, out: &mut [u
 }
 
 /// See [`super::vertical`].
-pub(super) fn vertical(_proof: Avx2, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
-    // SAFETY: the proof says that the CPU has AVX2.
+///
+/// # Safety
+/// The CPU has AVX2.
+pub(crate) unsafe fn vertical(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    // SAFETY: the caller promises that the CPU has AVX2.
     unsafe { vertical_of(rows, axis, out) }
 }
 

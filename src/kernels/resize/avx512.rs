@@ -6,8 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Axis, ROUNDING, Rows, WEIGHT_BITS};
-use crate::kernels::simd::Avx512;
+use super::axis::{Axis, ROUNDING, Rows, WEIGHT_BITS};
 
 /// Bytes of a register.
 const LANES: usize = 64;
@@ -17,8 +16,11 @@ const DIGITS: usize = 3;
 const ROWS: usize = 4;
 
 /// See [`super::horizontal`].
-pub(super) fn horizontal(_proof: Avx512, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
-    // SAFETY: the proof says that the CPU has AVX-512 F, BW, VL and VNNI.
+///
+/// # Safety
+/// The CPU has AVX-512 F, BW, VL and VNNI.
+pub(crate) unsafe fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    // SAFETY: the caller promises that the CPU has AVX-512 F, BW, VL and VNNI.
     unsafe {
         match rows.channels {
             1 => horizontal_of::<1>(rows, axis, out),
@@ -30,12 +32,15 @@ pub(super) fn horizontal(_proof: Avx512, rows: Rows<'_>, axis: &Axis, out: &mut 
 }
 
 /// See [`super::vertical`].
-pub(super) fn vertical(_proof: Avx512, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
-    // SAFETY: the proof says that the CPU has AVX-512 F, BW, VL and VNNI.
+///
+/// # Safety
+/// The CPU has AVX-512 F, BW, VL and VNNI.
+pub(crate) unsafe fn vertical(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    // SAFETY: the caller promises that the CPU has AVX-512 F, BW, VL and VNNI.
     unsafe { vertical_of(rows, axis, out) }
 }
 
-/// The signed digits of a weight, lowest first: `w = d0 + 2^8 d1 + 2^16 d2`. [`super::WEIGHT_MAX`] is the largest they can say.
+/// The signed digits of a weight, lowest first: `w = d0 + 2^8 d1 + 2^16 d2`. `WEIGHT_MAX` is the largest they can say.
 fn digits(weight: i32) -> [i8; DIGITS] {
     let low = weight as i8;
     let rest = (weight - i32::from(low)) >> 8;

@@ -1,128 +1,32 @@
-//! The two passes of a separable resize of bytes, in Pillow's fixed point: what `preprocess::resize` is made of.
+//! The two passes of a separable resize of bytes, in Pillow's fixed point. `preprocess::resize` combines them.
 //!
 //! An output byte is `clamp((2^21 + Σ weight · byte) >> 22)`, with integer weights of 22 fractional bits, as in Pillow's
-//! `src/libImaging/Resample.c`. Everything is exact integer arithmetic, so the vector twins give the portable one's bytes,
-//! whatever the CPU. Rows are interleaved channels without padding, `(height, width, channels)`, row-major.
+//! `src/libImaging/Resample.c`. All arithmetic is exact on integers, so every instruction set gives the portable code's
+//! bytes. Rows are interleaved channels without padding, `(height, width, channels)`, row-major. An instruction set
+//! without its own passes (see [`Simd::resize_rows`]) runs the portable ones.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx512;
-mod portable;
+pub(super) mod avx512;
+pub(super) mod axis;
+pub(super) mod portable;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+pub(crate) use axis::{Axis, Rows, WEIGHT_BITS};
 
 use super::cpu::{Isa, Level};
-
-/// Fractional bits of a weight: 32 less 8 for the byte and 2 for the overshoot of a bicubic sum.
-pub(crate) const WEIGHT_BITS: u32 = 32 - 8 - 2;
-/// Largest weight, positive or negative: what three signed digits of 8 bits can say, 1.99. A bicubic's stay below 1.2.
-const WEIGHT_MAX: i32 = 0x7f_7f7f;
-/// Half of one, in weights' units: the sum's start, so that the shift rounds.
-const ROUNDING: i32 = 1 << (WEIGHT_BITS - 1);
-
-/// Which input places each output place reads along one axis, and with which weights.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Axis {
-    /// First input place of each output place.
-    firsts: Vec<usize>,
-    /// Where each output place's weights end in `weights`; they begin where the one before ends.
-    ends: Vec<usize>,
-    /// All weights, one output place after the other.
-    weights: Vec<i32>,
-}
-
-impl Axis {
-    /// Appends an output place that reads the input from `first` on.
-    pub(crate) fn push(&mut self, first: usize, weights: impl IntoIterator<Item = i32>) {
-        self.firsts.push(first);
-        self.weights.extend(weights);
-        self.ends.push(self.weights.len());
-        let largest = self.taps(self.len() - 1).1.iter().map(|w| w.abs()).max().unwrap_or(0);
-        assert!(largest <= WEIGHT_MAX, "a weight of {largest} is over {WEIGHT_MAX}");
-    }
-
-    /// How many output places there are.
-    pub(crate) fn len(&self) -> usize {
-        self.firsts.len()
-    }
-
-    /// First input place and weights of output place `i`.
-    fn taps(&self, i: usize) -> (usize, &[i32]) {
-        let start = if i == 0 { 0 } else { self.ends[i - 1] };
-        (self.firsts[i], &self.weights[start..self.ends[i]])
-    }
-
-    /// The input places that any output place reads.
-    pub(crate) fn span(&self) -> Range<usize> {
-        let start = self.firsts.iter().min().copied().unwrap_or(0);
-        let end = (0..self.len())
-            .map(|i| self.taps(i))
-            .map(|(first, weights)| first + weights.len())
-            .max();
-        start..end.unwrap_or(start)
-    }
-
-    /// The same axis for an input that begins `n` places later.
-    pub(crate) fn shifted_back(mut self, n: usize) -> Self {
-        for first in &mut self.firsts {
-            *first -= n;
-        }
-        self
-    }
-}
-
-/// Rows of interleaved bytes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Rows<'a> {
-    /// `(height, width, channels)`, row-major.
-    pub(crate) bytes: &'a [u8],
-    /// Pixels a row.
-    pub(crate) width: usize,
-    /// Bytes a pixel: 1 to 4.
-    pub(crate) channels: usize,
-}
-
-impl<'a> Rows<'a> {
-    /// Bytes from one row to the next.
-    pub(crate) fn row_bytes(&self) -> usize {
-        self.width * self.channels
-    }
-
-    fn height(&self) -> usize {
-        self.bytes.len() / self.row_bytes()
-    }
-
-    fn iter(&self) -> std::slice::ChunksExact<'a, u8> {
-        self.bytes.chunks_exact(self.row_bytes())
-    }
-
-    fn check(&self) {
-        assert!(
-            (1..=4).contains(&self.channels),
-            "1 to 4 channels, not {}",
-            self.channels
-        );
-        assert!(self.width > 0, "rows have at least one pixel");
-        assert_eq!(
-            self.bytes.len() % self.row_bytes(),
-            0,
-            "whole rows of {} bytes",
-            self.row_bytes()
-        );
-    }
-}
+use super::simd::{Kernel, Simd, Vector};
 
 /// Resizes every row along its length: `(height, width, channels)` → `(height, axis.len(), channels)` into `out`.
 pub(crate) fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
-    horizontal_with(Isa::detect(Level::Avx512), rows, axis, out);
+    horizontal_with(Isa::detect(Level::best()), rows, axis, out);
 }
 
 /// Resizes the columns: `(height, width, channels)` → `(axis.len(), width, channels)` into `out`.
 pub(crate) fn vertical(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
-    vertical_with(Isa::detect(Level::Avx512), rows, axis, out);
+    vertical_with(Isa::detect(Level::best()), rows, axis, out);
 }
 
 fn horizontal_with(isa: Isa, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
@@ -138,13 +42,7 @@ fn horizontal_with(isa: Isa, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
         rows.height() * axis.len() * rows.channels,
         "bytes of the output"
     );
-    match isa {
-        Isa::Portable => portable::horizontal(rows, axis, out),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(proof) => avx2::horizontal(proof, rows, axis, out),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(proof) => avx512::horizontal(proof, rows, axis, out),
-    }
+    isa.run(Horizontal { rows, axis, out });
 }
 
 fn vertical_with(isa: Isa, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
@@ -156,11 +54,45 @@ fn vertical_with(isa: Isa, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
         rows.height()
     );
     assert_eq!(out.len(), axis.len() * rows.row_bytes(), "bytes of the output");
-    match isa {
-        Isa::Portable => portable::vertical(rows, axis, out),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(proof) => avx2::vertical(proof, rows, axis, out),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512(proof) => avx512::vertical(proof, rows, axis, out),
+    isa.run(Vertical { rows, axis, out });
+}
+
+/// The horizontal pass, for [`Isa::run`].
+struct Horizontal<'a> {
+    rows: Rows<'a>,
+    axis: &'a Axis,
+    out: &'a mut [u8],
+}
+
+impl Vector for Horizontal<'_> {
+    #[inline(always)]
+    fn vector<S: Simd>(self, simd: S) {
+        simd.resize_rows(self.rows, self.axis, self.out);
+    }
+}
+
+impl Kernel for Horizontal<'_> {
+    fn plain(self) {
+        portable::horizontal(self.rows, self.axis, self.out);
+    }
+}
+
+/// The vertical pass, for [`Isa::run`].
+struct Vertical<'a> {
+    rows: Rows<'a>,
+    axis: &'a Axis,
+    out: &'a mut [u8],
+}
+
+impl Vector for Vertical<'_> {
+    #[inline(always)]
+    fn vector<S: Simd>(self, simd: S) {
+        simd.resize_columns(self.rows, self.axis, self.out);
+    }
+}
+
+impl Kernel for Vertical<'_> {
+    fn plain(self) {
+        portable::vertical(self.rows, self.axis, self.out);
     }
 }

@@ -1,9 +1,9 @@
 //! The two passes in plain loops: the oracle of the vector twins.
 
-use super::{Axis, ROUNDING, Rows, WEIGHT_BITS};
+use super::axis::{Axis, ROUNDING, Rows, WEIGHT_BITS};
 
 /// See [`super::horizontal`].
-pub(super) fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+pub(crate) fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
     let channels = rows.channels;
     for (row, out_row) in rows.iter().zip(out.chunks_exact_mut(axis.len() * channels)) {
         for (x, pixel) in out_row.chunks_exact_mut(channels).enumerate() {
@@ -17,7 +17,7 @@ pub(super) fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
 }
 
 /// See [`super::vertical`].
-pub(super) fn vertical(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+pub(crate) fn vertical(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
     let row_bytes = rows.row_bytes();
     for (y, out_row) in out.chunks_exact_mut(row_bytes).enumerate() {
         let (first, weights) = axis.taps(y);

@@ -1,5 +1,6 @@
 //! Each instruction set gives the portable twin's bytes.
 
+use super::axis::WEIGHT_MAX;
 use super::*;
 
 /// xorshift64*, Vigna 2016.

@@ -1,5 +1,7 @@
 //! AVX2 with FMA and F16C: every x86-64 of the last ten years. Eight lanes, 16 registers; bf16 and bytes by shifts.
 
+use super::super::resize::avx2 as resize;
+use super::super::resize::axis::{Axis, Rows};
 use super::{Simd, Vector};
 use std::arch::x86_64::*;
 
@@ -54,6 +56,14 @@ impl Simd for Avx2 {
     fn call<K: Vector>(self, kernel: K) {
         // SAFETY: `self` proves that the CPU has the instruction set.
         unsafe { switched_on(self, kernel) }
+    }
+    fn resize_rows(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+        // SAFETY: `self` proves that the CPU has the instruction set.
+        unsafe { resize::horizontal(rows, axis, out) }
+    }
+    fn resize_columns(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+        // SAFETY: `self` proves that the CPU has the instruction set.
+        unsafe { resize::vertical(rows, axis, out) }
     }
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {

@@ -1,5 +1,7 @@
 //! AVX-512 with VNNI and BF16: Zen 4 and later, Sapphire Rapids and later. Sixteen lanes, 32 registers.
 
+use super::super::resize::avx512 as resize;
+use super::super::resize::axis::{Axis, Rows};
 use super::{Simd, Vector};
 use std::arch::x86_64::*;
 
@@ -44,6 +46,14 @@ impl Simd for Avx512 {
     fn call<K: Vector>(self, kernel: K) {
         // SAFETY: `self` proves that the CPU has the instruction set.
         unsafe { switched_on(self, kernel) }
+    }
+    fn resize_rows(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+        // SAFETY: `self` proves that the CPU has the instruction set.
+        unsafe { resize::horizontal(rows, axis, out) }
+    }
+    fn resize_columns(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+        // SAFETY: `self` proves that the CPU has the instruction set.
+        unsafe { resize::vertical(rows, axis, out) }
     }
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {

@@ -20,6 +20,9 @@ pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {avx2::Avx2, avx512::Avx512};
 
+use super::resize::axis::{Axis, Rows};
+use super::resize::portable;
+
 /// A computation written once for all instruction sets.
 pub(crate) trait Vector {
     /// Implementations are `#[inline(always)]`.
@@ -45,6 +48,17 @@ pub(crate) trait Simd: Copy + Send + Sync {
 
     /// Runs `kernel` in a function for which this instruction set is switched on.
     fn call<K: Vector>(self, kernel: K);
+
+    /// The horizontal pass of a resize of bytes; override it if the instruction set has a faster one.
+    #[inline(always)]
+    fn resize_rows(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+        portable::horizontal(rows, axis, out);
+    }
+    /// The vertical pass.
+    #[inline(always)]
+    fn resize_columns(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+        portable::vertical(rows, axis, out);
+    }
 
     fn splat(self, x: f32) -> Self::F;
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
