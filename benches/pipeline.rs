@@ -39,7 +39,7 @@ impl Bench {
         let model = LongClip::from_checkpoint(checkpoint, &LongClipOptions::default())?;
         let read = |name: &str| {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("img").join(name);
-            std::fs::read(&path).map_err(|source| Error::Read { path, source })
+            std::fs::read(&path).map_err(Error::read(&path))
         };
         let jpegs = ["cat.jpg", "coffee.jpg", "astronaut.jpg"].map(read);
         Ok(Bench {

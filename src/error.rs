@@ -4,7 +4,8 @@
 //! command line prints below it. [`Error::kind`] decides the exit code and whether a run goes on, at one place.
 //! One enum and not one a module: in one crate finer types fight composition, and a caller can still match.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -35,7 +36,7 @@ pub enum Error {
         /// The file as named.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file could not be written.
     #[error("cannot write `{}`: {source}", path.display())]
@@ -43,7 +44,15 @@ pub enum Error {
         /// The file as named.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
+    },
+    /// The system refused something that is not about a named file: a thread, a temporary file.
+    #[error("cannot {doing}: {source}")]
+    System {
+        /// What was being done, as a verb and its object.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
     },
     /// The request can't be carried out as it stands: flags that exclude each other, an empty label, a missing value.
     #[error("{problem}")]
@@ -161,7 +170,9 @@ impl Error {
             | Error::BadTensors { .. }
             | Error::UnknownModel { .. } => ErrorKind::Model,
             Error::Network { .. } => ErrorKind::Network,
-            Error::Read { .. } | Error::Write { .. } | Error::Compute { .. } => ErrorKind::System,
+            Error::Read { .. } | Error::Write { .. } | Error::System { .. } | Error::Compute { .. } => {
+                ErrorKind::System
+            }
         }
     }
 
@@ -184,6 +195,7 @@ impl Error {
             ),
             Error::Read { .. }
             | Error::Write { .. }
+            | Error::System { .. }
             | Error::Sample { .. }
             | Error::UnreadableTensor { .. }
             | Error::Compute { .. } => None,
@@ -206,12 +218,42 @@ impl Error {
         }
     }
 
+    /// For `map_err`: a file that could not be read. Can be used more than once.
+    ///
+    /// ```
+    /// let error = std::fs::read("missing.txt").map_err(longclip::Error::read("missing.txt")).unwrap_err();
+    /// assert!(error.to_string().starts_with("cannot read `missing.txt`: "));
+    /// ```
+    pub fn read(path: impl AsRef<Path> + Copy) -> impl Fn(io::Error) -> Self + Copy {
+        move |source| Error::Read {
+            path: path.as_ref().to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err`: a file that could not be written. Can be used more than once.
+    pub fn write(path: impl AsRef<Path> + Copy) -> impl Fn(io::Error) -> Self + Copy {
+        move |source| Error::Write {
+            path: path.as_ref().to_owned(),
+            source,
+        }
+    }
+
+    /// For `map_err`: something that the system refused, such as `start a thread`.
+    pub fn system(doing: &str) -> impl Fn(io::Error) -> Self + Copy {
+        move |source| Error::System {
+            doing: doing.to_owned(),
+            source,
+        }
+    }
+
     /// Wraps what candle said with what was being done.
     pub fn compute(doing: impl Into<String>) -> impl FnOnce(candle_core::Error) -> Self {
         let doing = doing.into();
         move |source| Error::Compute { doing, source }
     }
 }
+
 /// So many of something, as a message says it.
 ///
 /// ```

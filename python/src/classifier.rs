@@ -188,9 +188,6 @@ fn written(format: &str, settings: &output::Settings, records: &[Record]) -> Res
             .try_for_each(|record| format.record(record, &mut bytes))?;
         format.end(&mut bytes)
     };
-    write().map_err(|source| Error::Write {
-        path: "records in memory".into(),
-        source,
-    })?;
+    write().map_err(Error::system("write the records"))?;
     Ok(bytes)
 }

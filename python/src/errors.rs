@@ -71,6 +71,7 @@ pub(crate) fn exception(error: &Error) -> PyErr {
     let (message, hint) = (error.to_string(), error.hint().map(in_python));
     match error {
         Error::Read { path, source } | Error::Write { path, source } => of_a_file(message, path, source),
+        Error::System { source, .. } => FileError::new_err((message, hint, source.raw_os_error(), None::<String>)),
         Error::Picture { name, .. } | Error::Sample { name, .. } => {
             PictureError::new_err((message, hint, name.clone()))
         }

@@ -113,10 +113,8 @@ impl Recipe {
         let model = LongClip::from_checkpoint(checkpoint, &self.options)?;
         // What the library leaves to rayon stays within the threads that were asked for, and is not lost by a fork.
         let pool = ThreadPoolBuilder::new().num_threads(self.threads()).build();
-        let pool = pool.map_err(|error| Error::Read {
-            path: "threads of the model".into(),
-            source: std::io::Error::other(error),
-        })?;
+        let pool =
+            pool.map_err(|error| Error::system("start the threads of the model")(std::io::Error::other(error)))?;
         Ok(Loaded {
             process: process::id(),
             parts: Some((model, pool)),

@@ -61,9 +61,6 @@ pub(crate) fn widened(
         }
         widener.end(&mut bytes)
     };
-    write().map_err(|source| longclip::Error::Write {
-        path: "results in memory".into(),
-        source,
-    })?;
+    write().map_err(longclip::Error::system("write the results"))?;
     Ok(bytes)
 }

@@ -92,10 +92,7 @@ impl<'a> Explainer<'a> {
         let (width_px, height_px) = (seen.picture.width_px(), seen.picture.height_px());
         let mut rgb = seen.picture.rgb();
         map.paint(&mut rgb, width_px, height_px);
-        let failed = |source| Error::Write {
-            path: path.clone(),
-            source,
-        };
+        let failed = Error::write(&path);
         let bytes = png(&rgb, width_px, height_px).map_err(failed)?;
         let mut destination = Destination::whole(&path)?;
         let written = destination.write_all(&bytes);
@@ -110,10 +107,7 @@ impl<'a> Explainer<'a> {
             Place::File(path) if self.written.is_empty() => path.clone(),
             Place::File(path) => return Err(several(path)),
             Place::Folder(folder) => {
-                fs::create_dir_all(folder).map_err(|source| Error::Write {
-                    path: folder.clone(),
-                    source,
-                })?;
+                fs::create_dir_all(folder).map_err(Error::write(folder))?;
                 let plain = file_name(name);
                 let numbered = (2..).map(|number| format!("{plain}-{number}"));
                 let mut names = std::iter::once(plain.clone()).chain(numbered);

@@ -51,10 +51,7 @@ impl HeldRun {
             Some(name)
         };
         let progress = Progress::of_file(path, format, name_of)?;
-        let failed = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = Error::read(path);
         let sample = |(item, range)| {
             let text = text_of(path, range).map_err(failed)?;
             Ok(Sample { item, text })

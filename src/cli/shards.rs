@@ -7,7 +7,6 @@
 //! names that begin with a dot or `_`.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -90,7 +89,7 @@ impl ShardFile {
             Unit::Archive => "archive",
         };
         facts.insert("shard_by".into(), unit.into());
-        fs::create_dir_all(&self.folder).map_err(failed(&self.folder))?;
+        fs::create_dir_all(&self.folder).map_err(Error::write(&self.folder))?;
         self.agree(&facts)?;
         let path = self.path();
         let is_done = path.exists();
@@ -105,25 +104,22 @@ impl ShardFile {
     fn agree(&self, facts: &Facts) -> Result<()> {
         let path = self.folder.join(SETTINGS);
         let ours = self.folder.join(format!(".longclip.{}{PARTIAL}", attempt()));
-        let text = serde_json::to_string_pretty(facts).map_err(|error| failed(&ours)(error.into()))?;
-        fs::write(&ours, text + "\n").map_err(failed(&ours))?;
+        let text = serde_json::to_string_pretty(facts).map_err(|error| Error::write(&ours)(error.into()))?;
+        fs::write(&ours, text + "\n").map_err(Error::write(&ours))?;
         // Whole, and only if nobody was earlier.
         let linked = fs::hard_link(&ours, &path);
         let outcome = match linked {
             Ok(()) => Ok(()),
             Err(_) if path.exists() => self.compare(&path, facts),
             // A file system without links.
-            Err(_) => fs::rename(&ours, &path).map_err(failed(&path)),
+            Err(_) => fs::rename(&ours, &path).map_err(Error::write(&path)),
         };
         let _ = fs::remove_file(&ours);
         outcome
     }
 
     fn compare(&self, path: &Path, here: &Facts) -> Result<()> {
-        let read = |source: io::Error| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let read = Error::read(path);
         let text = fs::read(path).map_err(read)?;
         let there: Facts = serde_json::from_slice(&text).map_err(|error| read(error.into()))?;
         let names = there.keys().chain(here.keys());
@@ -149,7 +145,10 @@ impl ShardFile {
     /// The file has its name: what other attempts left is removed, and if it was the last, that is said.
     pub(super) fn is_whole(&self, report: Report) -> Result<()> {
         let start = format!(".{}.", self.file_name());
-        for entry in fs::read_dir(&self.folder).map_err(failed(&self.folder))?.flatten() {
+        for entry in fs::read_dir(&self.folder)
+            .map_err(Error::write(&self.folder))?
+            .flatten()
+        {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name.starts_with(&start) && name.ends_with(PARTIAL) && is_abandoned(&entry) {
@@ -161,14 +160,14 @@ impl ShardFile {
 
     /// The run was cut short. What there is would only be in the way: it can't be gone on with.
     pub(super) fn give_up(&self, partial: &Path, report: Report) -> Result<()> {
-        fs::remove_file(partial).map_err(failed(partial))?;
+        fs::remove_file(partial).map_err(Error::write(partial))?;
         report.note(format!("shard {} is not whole, and not kept", self.shard));
         Ok(())
     }
 
     fn say_if_all_are_there(&self, report: Report) -> Result<()> {
         let end = format!("-of-{:05}.{}", self.shard.count(), self.ending);
-        let entries = fs::read_dir(&self.folder).map_err(failed(&self.folder))?;
+        let entries = fs::read_dir(&self.folder).map_err(Error::write(&self.folder))?;
         let is_whole = |name: &str| name.starts_with("part-") && name.ends_with(&end);
         let n_whole = entries
             .flatten()
@@ -180,7 +179,7 @@ impl ShardFile {
         }
         // The names of all shards must be on the disk before the word that they are.
         let _ = File::open(&self.folder).and_then(|folder| folder.sync_all());
-        File::create(&success).map_err(failed(&success))?;
+        File::create(&success).map_err(Error::write(&success))?;
         report.note(format!("all {n_whole} shards are there: `{}`", success.display()));
         Ok(())
     }
@@ -196,14 +195,6 @@ impl ShardFile {
 
     fn path(&self) -> PathBuf {
         self.folder.join(self.file_name())
-    }
-}
-
-fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Write {
-        path: path.clone(),
-        source,
     }
 }
 

@@ -100,10 +100,7 @@ impl StreamSource {
 }
 
 fn opened(path: &Path) -> Result<Stream> {
-    let file = File::open(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let file = File::open(path).map_err(Error::read(path))?;
     Stream::open(Box::new(file), &format!("`{}`", path.display()))
 }
 

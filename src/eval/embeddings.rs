@@ -170,10 +170,7 @@ impl Embeddings {
 
     /// Takes what a file holds; gives the place behind its last whole record, 0 where it has nothing yet.
     fn read(&mut self, path: &Path, origin: &Origin) -> Result<u64> {
-        let failed = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = Error::read(path);
         let file = File::open(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
         let mut reader = BufReader::with_capacity(1 << 20, file);

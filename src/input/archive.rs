@@ -46,7 +46,7 @@ pub(super) fn file_items(path: PathBuf, options: &InputOptions) -> Items {
     }
     match File::open(&path) {
         Ok(file) => items(name, Box::new(file), options),
-        Err(source) => share.of_failure(Item::unusable(name, Error::Read { path, source })),
+        Err(source) => share.of_failure(Item::unusable(name, Error::read(&path)(source))),
     }
 }
 
@@ -62,8 +62,7 @@ pub(super) fn items(name: String, reader: Box<dyn Read + Send>, options: &InputO
     };
     let spawned = thread::Builder::new().name("archive".into()).spawn(move || {
         if let Err(source) = unpacking.send_all(reader) {
-            let path = unpacking.name.clone().into();
-            let item = Item::unusable(unpacking.name.clone(), Error::Read { path, source });
+            let item = Item::unusable(unpacking.name.clone(), Error::read(&unpacking.name)(source));
             for item in unpacking.share.of_failure(item) {
                 // Where nobody listens any more, nobody wants to know.
                 let _ = unpacking.sender.send(item);
@@ -72,10 +71,7 @@ pub(super) fn items(name: String, reader: Box<dyn Read + Send>, options: &InputO
     });
     match spawned {
         Ok(_) => Box::new(receiver.into_iter()),
-        Err(source) => {
-            let path = name.clone().into();
-            share.of_failure(Item::unusable(name, Error::Read { path, source }))
-        }
+        Err(source) => share.of_failure(Item::unusable(name.clone(), Error::read(&name)(source))),
     }
 }
 
@@ -156,9 +152,8 @@ impl Unpacking {
         }
         let name = self.member_name(inner);
         if member.size() > LARGEST_BYTES {
-            let source = io::Error::other("a member of more than 1 GiB");
-            let path = name.clone().into();
-            return Ok(Some(Item::unusable(name, Error::Read { path, source })));
+            let error = Error::read(&name)(io::Error::other("a member of more than 1 GiB"));
+            return Ok(Some(Item::unusable(name, error)));
         }
         let mut start = Vec::new();
         member.by_ref().take(64).read_to_end(&mut start)?;

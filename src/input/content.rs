@@ -79,10 +79,7 @@ fn taken_already(name: &str) -> Error {
 
 /// A file's bytes.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let failed = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = Error::read(path);
     let problem = |problem: &str, hint: String| Error::Picture {
         name: path.display().to_string(),
         problem: problem.to_owned(),

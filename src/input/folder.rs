@@ -107,10 +107,7 @@ impl Walk {
                 self.levels.push(Level { path, real, entries });
                 None
             }
-            Err(source) => {
-                let name = path.display().to_string();
-                Some(Item::unusable(name, Error::Read { path, source }))
-            }
+            Err(source) => Some(Item::unusable(path.display().to_string(), Error::read(&path)(source))),
         }
     }
 

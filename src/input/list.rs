@@ -58,10 +58,7 @@ pub(super) fn open(list: &Path) -> Result<Box<dyn std::io::BufRead + Send>, Erro
     if list == Path::new("-") {
         return Ok(Box::new(std::io::BufReader::new(std::io::stdin())));
     }
-    let file = std::fs::File::open(list).map_err(|source| Error::Read {
-        path: list.to_owned(),
-        source,
-    })?;
+    let file = std::fs::File::open(list).map_err(Error::read(list))?;
     Ok(Box::new(std::io::BufReader::new(file)))
 }
 
@@ -102,11 +99,7 @@ impl Entries {
 
     fn broken(&mut self, source: std::io::Error) -> Broken {
         self.reader = None;
-        let error = Error::Read {
-            path: self.list.clone(),
-            source,
-        };
-        Broken(Entries::place(&self.list, self.line), error)
+        Broken(Entries::place(&self.list, self.line), Error::read(&self.list)(source))
     }
 }
 

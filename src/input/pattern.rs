@@ -44,8 +44,10 @@ pub(super) fn items(pattern: &Path, options: &InputOptions) -> Items {
         Ok(path) => named(path, Patterns::Literal, &options),
         Err(error) => {
             let path = error.path().to_owned();
-            let source = error.into();
-            super::one(Item::unusable(path.display().to_string(), Error::Read { path, source }))
+            super::one(Item::unusable(
+                path.display().to_string(),
+                Error::read(&path)(error.into()),
+            ))
         }
     }))
 }

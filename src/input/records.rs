@@ -52,10 +52,7 @@ impl RecordFile {
     /// Looks a file through. Where it is damaged as a whole, the records before the damage are there, and an
     /// [`Error::Sample`] says where it begins.
     pub(crate) fn open(path: &Path) -> Result<(Self, Option<Error>)> {
-        let unreadable = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let unreadable = Error::read(path);
         let mut records = RecordFile {
             path: path.to_owned(),
             layout: Layout::Lines,
@@ -226,10 +223,7 @@ pub(crate) fn read_range(path: &Path, offset: u64, length: u64) -> Result<Vec<u8
         let mut file = File::open(path)?;
         read_range_of(&mut file, offset, length)
     };
-    read().map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })
+    read().map_err(Error::read(path))
 }
 
 /// Some bytes of an open file.

@@ -103,10 +103,7 @@ impl Shards {
         };
         let mut unpacked: Option<File> = None;
         for path in paths {
-            let unreadable = |source| Error::Read {
-                path: path.clone(),
-                source,
-            };
+            let unreadable = Error::read(path);
             let mut reader = BufReader::with_capacity(1 << 18, File::open(path).map_err(unreadable)?);
             let is_packed = archive::is_packed(reader.fill_buf().map_err(unreadable)?);
             shards.archives.push(Archive {
@@ -205,10 +202,7 @@ impl Shards {
         }
         let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
         let file = unpacked.as_mut().expect("a packed archive was unpacked");
-        read_range_of(file, range.offset, range.length).map_err(|source| Error::Read {
-            path: path.clone(),
-            source,
-        })
+        read_range_of(file, range.offset, range.length).map_err(Error::read(path))
     }
 }
 
@@ -252,10 +246,7 @@ fn holds_more(mut reader: impl Read) -> bool {
 }
 
 fn scratch_file(folder: &Path) -> Result<File> {
-    tempfile::tempfile_in(folder).map_err(|source| Error::Write {
-        path: folder.join("(unpacked archives)"),
-        source,
-    })
+    tempfile::tempfile_in(folder).map_err(Error::write(&folder.join("(unpacked archives)")))
 }
 
 /// Reads, and keeps a copy of all that was read.

@@ -18,7 +18,7 @@ fn begun(options: &InputOptions) -> Items {
     let one = |item: Item| split::kept(super::one(item), options.shard, split::as_named);
     let mut start = Vec::new();
     if let Err(source) = stdin().take(archive::TELLING_BYTES).read_to_end(&mut start) {
-        return one(Item::unusable(NAME, unreadable(source)));
+        return one(Item::unusable(NAME, Error::read("stdin")(source)));
     }
     let is_archive = archive::begins_like_one(&start);
     let whole = Cursor::new(start).chain(stdin());
@@ -27,12 +27,7 @@ fn begun(options: &InputOptions) -> Items {
     }
     one(match read_at_most(whole) {
         Ok(Some(bytes)) => Item::new(NAME, Content::Bytes(bytes)),
-        Ok(None) => Item::unusable(NAME, unreadable(std::io::Error::other("more than 1 GiB"))),
-        Err(source) => Item::unusable(NAME, unreadable(source)),
+        Ok(None) => Item::unusable(NAME, Error::read("stdin")(std::io::Error::other("more than 1 GiB"))),
+        Err(source) => Item::unusable(NAME, Error::read("stdin")(source)),
     })
-}
-
-fn unreadable(source: std::io::Error) -> Error {
-    let path = "stdin".into();
-    Error::Read { path, source }
 }

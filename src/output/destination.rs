@@ -41,7 +41,7 @@ impl Destination {
     pub fn growing(path: &Path) -> Result<Self> {
         let mut options = OpenOptions::new();
         let options = options.create(true).write(true).truncate(false);
-        let file = options.open(path).map_err(|source| failed(path, source))?;
+        let file = options.open(path).map_err(Error::write(path))?;
         // Where a file system has no locks, nothing is said: it may be the only run.
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && is_file(&file) {
             return Err(Error::usage(
@@ -60,7 +60,7 @@ impl Destination {
         let (Place::Growing(path), Out::File(file)) = (&self.place, self.out.get_mut()) else {
             return Ok(());
         };
-        let failed = |source| failed(path, source);
+        let failed = Error::write(path);
         // A pipe or a device has no length to cut.
         if is_file(file) {
             file.set_len(held.end).map_err(failed)?;
@@ -79,7 +79,7 @@ impl Destination {
         let mut partial = OsString::from(path);
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(|source| failed(&partial, source))?;
+        let file = File::create(&partial).map_err(Error::write(&partial))?;
         let path = path.to_owned();
         Ok(Destination::new(Out::File(file), Place::Whole { path, partial }))
     }
@@ -89,7 +89,7 @@ impl Destination {
     /// # Errors
     /// [`Error::Write`].
     pub fn whole_from(partial: PathBuf, path: PathBuf) -> Result<Self> {
-        let file = File::create_new(&partial).map_err(|source| failed(&partial, source))?;
+        let file = File::create_new(&partial).map_err(Error::write(&partial))?;
         Ok(Destination::new(Out::File(file), Place::Whole { path, partial }))
     }
 
@@ -107,7 +107,7 @@ impl Destination {
             Place::Growing(path) => path,
             Place::Whole { partial, .. } => partial,
         };
-        failed(path, source)
+        Error::write(path)(source)
     }
 
     /// All is written: the file gets its name.
@@ -118,8 +118,8 @@ impl Destination {
         self.flush().map_err(|source| self.error(source))?;
         if let (Place::Whole { path, partial }, Out::File(file)) = (&self.place, self.out.get_ref()) {
             // The name must not be there before the bytes are.
-            file.sync_all().map_err(|source| failed(partial, source))?;
-            fs::rename(partial, path).map_err(|source| failed(path, source))?;
+            file.sync_all().map_err(Error::write(partial))?;
+            fs::rename(partial, path).map_err(Error::write(path))?;
         }
         Ok(())
     }
@@ -165,13 +165,6 @@ impl Write for Out {
 
 fn is_file(file: &File) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.is_file())
-}
-
-fn failed(path: &Path, source: io::Error) -> Error {
-    Error::Write {
-        path: path.to_owned(),
-        source,
-    }
 }
 
 #[cfg(test)]

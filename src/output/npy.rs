@@ -24,10 +24,7 @@ struct Npy {
 
 impl Npy {
     fn new(embed_dim: usize) -> Result<Self> {
-        let rows = tempfile::tempfile().map_err(|source| Error::Write {
-            path: "a temporary file".into(),
-            source,
-        })?;
+        let rows = tempfile::tempfile().map_err(Error::system("create a temporary file"))?;
         Ok(Npy {
             rows: BufWriter::new(rows),
             n_rows: 0,

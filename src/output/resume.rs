@@ -49,10 +49,7 @@ impl Progress {
         format: &dyn Format,
         mut name_of: impl FnMut(&Held) -> Option<String>,
     ) -> Result<Progress> {
-        let failed = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = Error::read(path);
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Progress::default()),

@@ -82,7 +82,7 @@ pub struct Prepared<T> {
 /// `stop` is requested.
 ///
 /// # Errors
-/// Those of `process`; [`Error::Read`] where the system gives no threads.
+/// Those of `process`; [`Error::System`] if the system gives no threads.
 pub fn run<T, E>(
     items: Items,
     settings: Settings,
@@ -97,10 +97,8 @@ where
     let window = Arc::new(Window::new(settings, stop.clone()));
     // Whatever way this function ends, the threads see it and end too.
     let _closed = window.close_at_end();
-    let threads = spawn_threads(items, settings, &window, Arc::new(prepare)).map_err(|source| Error::Read {
-        path: "threads of the pipeline".into(),
-        source,
-    })?;
+    let threads = spawn_threads(items, settings, &window, Arc::new(prepare))
+        .map_err(Error::system("start the threads that read images"))?;
     while let Some(batch) = window.next_batch() {
         process(batch)?;
         window.batch_is_done();

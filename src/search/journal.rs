@@ -117,10 +117,7 @@ impl Journal {
             drop(self.out);
             fs::remove_file(&self.path)
         });
-        removed.map_err(|source| Error::Write {
-            path: self.path,
-            source,
-        })
+        removed.map_err(Error::write(&self.path))
     }
 
     /// Leaves what there is to the next build; gives the file's name, if there is something.

@@ -217,10 +217,7 @@ fn write(
     let encoded = journal.mapped()?;
     let vector_bytes = origin.embed_dim * VALUE_BYTES;
     let out = Destination::whole(path)?;
-    let failed = |source| Error::Write {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = Error::write(path);
     let mut writer = IndexWriter::new(out, origin).map_err(failed)?;
     for Entry { picture, place, .. } in entries {
         let embedding = match place {

@@ -41,10 +41,7 @@ fn in_its_place(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Res
     written.map_err(|source| {
         // Half a file is of no use; that it can't be removed adds nothing to the error.
         let _ = fs::remove_file(&unfinished);
-        Error::Write {
-            path: path.to_owned(),
-            source,
-        }
+        Error::write(path)(source)
     })
 }
 
@@ -57,10 +54,7 @@ fn beside(path: &Path) -> PathBuf {
 
 /// Reads what [`write`] wrote.
 pub(super) fn read(path: &Path) -> Result<(HashMap<String, Tensor>, HashMap<String, String>)> {
-    let bytes = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = fs::read(path).map_err(Error::read(path))?;
     let damaged = |found: String| {
         Error::usage(
             format!("`{}` is no training's state, or a damaged one: {found}", path.display()),

@@ -90,7 +90,7 @@ impl Loader {
     /// Begins to load on so many threads, at most `ahead` samples before the reader.
     ///
     /// # Errors
-    /// [`Error::Read`] where the system gives no thread.
+    /// [`Error::System`] if the system gives no thread.
     pub(super) fn start(
         preparation: Preparation,
         draws: impl Iterator<Item = Draw> + Send + 'static,
@@ -118,10 +118,9 @@ impl Loader {
             let shared = Arc::clone(&loader.shared);
             let thread = thread::Builder::new().name(format!("load-{i}"));
             let spawned = thread.spawn(move || shared.load_all());
-            loader.threads.push(spawned.map_err(|source| Error::Read {
-                path: "threads that load samples".into(),
-                source,
-            })?);
+            loader
+                .threads
+                .push(spawned.map_err(Error::system("start the threads that load samples"))?);
         }
         Ok(loader)
     }

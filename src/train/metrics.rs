@@ -88,10 +88,7 @@ impl Metrics {
     /// Opens the file of a folder, and makes it this process's as long as it is open.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(METRICS);
-        let failed = |source| Error::Write {
-            path: path.clone(),
-            source,
-        };
+        let failed = Error::write(&path);
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(failed)?;
@@ -118,27 +115,18 @@ impl Metrics {
             self.file.set_len(length)?;
             self.file.seek(SeekFrom::End(0))
         });
-        cut.map(drop).map_err(|source| self.failed(source))
+        cut.map(drop).map_err(Error::write(&self.path))
     }
 
     /// Has all lines on the disk, before a state is that says they are there.
     pub(super) fn sync(&self) -> Result<()> {
-        self.file.sync_data().map_err(|source| self.failed(source))
+        self.file.sync_data().map_err(Error::write(&self.path))
     }
 
     /// Appends a line.
     pub(super) fn write(&mut self, metrics: &StepMetrics) -> Result<()> {
         let line = format!("{}\n", metrics.to_json());
-        self.file
-            .write_all(line.as_bytes())
-            .map_err(|source| self.failed(source))
-    }
-
-    fn failed(&self, source: std::io::Error) -> Error {
-        Error::Write {
-            path: self.path.clone(),
-            source,
-        }
+        self.file.write_all(line.as_bytes()).map_err(Error::write(&self.path))
     }
 }
 
@@ -164,7 +152,7 @@ fn step_of(line: &[u8]) -> Option<u64> {
 /// The lines of a folder's file that can be read.
 pub(super) fn read(folder: &Path) -> Result<Vec<Value>> {
     let path = folder.join(METRICS);
-    let text = std::fs::read_to_string(&path).map_err(|source| Error::Read { path, source })?;
+    let text = std::fs::read_to_string(&path).map_err(Error::read(&path))?;
     Ok(text
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())

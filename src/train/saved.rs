@@ -215,7 +215,7 @@ fn about(progress: &Progress) -> HashMap<String, String> {
 pub(super) fn forget_best(folder: &Path) -> Result<()> {
     let path = folder.join(BEST);
     match std::fs::remove_file(&path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Write { path, source }),
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::write(&path)(source)),
         _ => Ok(()),
     }
 }

@@ -44,7 +44,7 @@ impl SkippedSamples {
         file::write_whole(&path, whole.as_bytes())?;
         match OpenOptions::new().append(true).open(&path) {
             Ok(file) => Ok(SkippedSamples { path, file, listed }),
-            Err(source) => Err(Error::Write { path, source }),
+            Err(source) => Err(Error::write(&path)(source)),
         }
     }
 
@@ -55,10 +55,7 @@ impl SkippedSamples {
         }
         let line = format!("{}\n", json!({ "sample": sample, "error": error.to_string() }));
         let written = self.file.write_all(line.as_bytes());
-        written.map_err(|source| Error::Write {
-            path: self.path.clone(),
-            source,
-        })?;
+        written.map_err(Error::write(&self.path))?;
         Ok(true)
     }
 

@@ -34,10 +34,7 @@ impl Architecture {
     /// [`Error::Read`]; [`Error::Usage`] for something else, or sizes that no model has.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let text = std::fs::read(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read(path).map_err(Error::read(path))?;
         let config = serde_json::from_slice(&text)
             .map_err(|error| Error::usage(format!("`{name}` is no JSON: {error}"), EXPECTED))?;
         Architecture::from_json(&config, &name)

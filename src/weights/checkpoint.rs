@@ -373,10 +373,7 @@ fn open_file(path: &Path) -> Result<TensorFile> {
     // By content where it tells: files are renamed. A torch name matters only for the message of a broken one.
     let mut magic = Vec::new();
     let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
-    read.map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    read.map_err(Error::read(path))?;
     let torch_name = path
         .extension()
         .is_some_and(|e| ["pt", "pth", "bin", "ckpt"].iter().any(|known| e == *known));
@@ -402,10 +399,7 @@ fn open_folder(folder: &Path) -> Result<TensorFile> {
     if let Some(file) = FILES.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
         return open_file(&file);
     }
-    let listed = std::fs::read_dir(folder).map_err(|source| Error::Read {
-        path: folder.to_owned(),
-        source,
-    })?;
+    let listed = std::fs::read_dir(folder).map_err(Error::read(folder))?;
     let is_weights = |path: &PathBuf| {
         path.extension()
             .is_some_and(|e| ["safetensors", "pt", "pth", "bin"].iter().any(|known| e == *known))

@@ -53,9 +53,9 @@ pub fn export(checkpoint: &Checkpoint, layout: ExportLayout, target: &Path) -> R
             ("open_clip_config.json", openclip_config(checkpoint)),
         ),
     };
-    fs::create_dir_all(target).map_err(write_error(target))?;
+    fs::create_dir_all(target).map_err(Error::write(target))?;
     let (weights, config_path) = (target.join(weights), target.join(config.0));
-    fs::write(&config_path, format!("{:#}\n", config.1)).map_err(write_error(&config_path))?;
+    fs::write(&config_path, format!("{:#}\n", config.1)).map_err(Error::write(&config_path))?;
     write_weights(checkpoint, layout, &weights)?;
     Ok(vec![weights, config_path])
 }
@@ -225,7 +225,7 @@ fn write_weights(checkpoint: &Checkpoint, layout: ExportLayout, path: &Path) -> 
     unfinished.push(format!(".{}.new", std::process::id()));
     let unfinished = PathBuf::from(unfinished);
     let written = write_file(&unfinished, path, &header, &tensors);
-    let placed = written.and_then(|()| fs::rename(&unfinished, path).map_err(write_error(path)));
+    let placed = written.and_then(|()| fs::rename(&unfinished, path).map_err(Error::write(path)));
     if placed.is_err() {
         // Half a file is of no use; that it can't be removed adds nothing to the error.
         let _ = fs::remove_file(&unfinished);
@@ -234,10 +234,10 @@ fn write_weights(checkpoint: &Checkpoint, layout: ExportLayout, path: &Path) -> 
 }
 
 fn write_file(unfinished: &Path, path: &Path, header: &str, tensors: &[Outgoing<'_>]) -> Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(unfinished).map_err(write_error(path))?);
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(unfinished).map_err(Error::write(path))?);
     let header_len = header.len() as u64;
-    out.write_all(&header_len.to_le_bytes()).map_err(write_error(path))?;
-    out.write_all(header.as_bytes()).map_err(write_error(path))?;
+    out.write_all(&header_len.to_le_bytes()).map_err(Error::write(path))?;
+    out.write_all(header.as_bytes()).map_err(Error::write(path))?;
     for tensor in tensors {
         let values = tensor.values()?;
         assert_eq!(
@@ -246,12 +246,12 @@ fn write_file(unfinished: &Path, path: &Path, header: &str, tensors: &[Outgoing<
             "the size of `{}`",
             tensor.name
         );
-        tensor.write(&values, &mut out).map_err(write_error(path))?;
+        tensor.write(&values, &mut out).map_err(Error::write(path))?;
     }
     let file = out
         .into_inner()
-        .map_err(|error| write_error(path)(error.into_error()))?;
-    file.sync_all().map_err(write_error(path))
+        .map_err(|error| Error::write(path)(error.into_error()))?;
+    file.sync_all().map_err(Error::write(path))
 }
 
 /// The JSON in front of a safetensors file, padded so that the numbers behind it are aligned.
@@ -349,11 +349,6 @@ fn openclip_config(checkpoint: &Checkpoint) -> Value {
             "resize_mode": "shortest",
         },
     })
-}
-
-fn write_error(path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Write { path, source }
 }
 
 #[cfg(test)]

@@ -16,10 +16,7 @@ use crate::error::{Error, Result};
 /// [`Error::Read`] if the file can't be opened or mapped.
 #[allow(unsafe_code, reason = "mapping a file is unsafe by nature; see SAFETY")]
 pub(crate) fn map(path: &Path) -> Result<Mmap> {
-    let failed = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = Error::read(path);
     let file = File::open(path).map_err(failed)?;
     // SAFETY: the map is private and read only. Bytes that another process changes meanwhile can make a number wrong,
     // never a reference invalid: readers copy plain numbers out of it and check every offset against its length. A file

@@ -41,10 +41,7 @@ pub(super) fn open_index(index_path: &Path) -> Result<TensorFile> {
         expected: "an index of safetensors shards (`weight_map`: tensor to file)".into(),
         found,
     };
-    let text = std::fs::read(index_path).map_err(|source| Error::Read {
-        path: index_path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read(index_path).map_err(Error::read(index_path))?;
     let index: Index = serde_json::from_slice(&text).map_err(|e| bad_index(e.to_string()))?;
     let folder = index_path.parent().unwrap_or(Path::new(""));
     let names: BTreeSet<&String> = index.weight_map.values().collect();

@@ -21,7 +21,7 @@ pub(super) fn check(path: Option<&Path>) -> Result<()> {
     }
     let partial = Destination::whole(path)?.leave()?;
     partial.map_or(Ok(()), |partial| {
-        std::fs::remove_file(&partial).map_err(|source| Error::Write { path: partial, source })
+        std::fs::remove_file(&partial).map_err(Error::write(&partial))
     })
 }
 

@@ -29,10 +29,7 @@ pub(super) fn load(
         None => flags.clone(),
     };
     let (model, name) = flags.load_named(report)?;
-    let folder = std::env::current_dir().map_err(|source| Error::Read {
-        path: ".".into(),
-        source,
-    })?;
+    let folder = std::env::current_dir().map_err(Error::system("find the current folder"))?;
     let own = Origin {
         model: name,
         weights: model.weights_identity(),

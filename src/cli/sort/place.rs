@@ -29,21 +29,21 @@ pub(super) enum Placed {
 
 /// Puts `from` into `folder` as `name`, or as the first numbered name that is free; says where it is now.
 pub(super) fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> Result<(PathBuf, Placed)> {
-    fs::create_dir_all(folder).map_err(failed(folder))?;
+    fs::create_dir_all(folder).map_err(Error::write(folder))?;
     for number in 1.. {
         let to = folder.join(numbered(name, number));
         match put(from, &to, manner) {
             Ok(()) => return Ok((to, Placed::New)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                if is_same(from, &to).map_err(failed(&to))? {
+                if is_same(from, &to).map_err(Error::write(&to))? {
                     // Moving a photo to where it stands already leaves one of the two.
                     if manner == Manner::Move && fs::canonicalize(from).ok() != fs::canonicalize(&to).ok() {
-                        fs::remove_file(from).map_err(failed(from))?;
+                        fs::remove_file(from).map_err(Error::write(from))?;
                     }
                     return Ok((to, Placed::WasThere));
                 }
             }
-            Err(error) => return Err(failed(&to)(error)),
+            Err(error) => return Err(Error::write(&to)(error)),
         }
     }
     Err(no_name_is_free())
@@ -69,17 +69,12 @@ impl Rehearsal {
                     return Ok((to, Placed::New));
                 }
             };
-            if is_same(from, there).map_err(failed(&to))? {
+            if is_same(from, there).map_err(Error::write(&to))? {
                 return Ok((to, Placed::WasThere));
             }
         }
         Err(no_name_is_free())
     }
-}
-
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Write { path, source }
 }
 
 fn no_name_is_free() -> Error {

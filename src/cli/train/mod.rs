@@ -62,10 +62,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let (parameters, base) = begun(args, &device, report)?;
     let dtype = args.start.dtype.of(args.start.device)?;
     let folder = &args.run.out;
-    std::fs::create_dir_all(folder).map_err(|source| Error::Write {
-        path: folder.clone(),
-        source,
-    })?;
+    std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
     let templates = templates(args.data.templates.as_deref())?;
     let options = DataOptions {
         images: args.data.images.clone(),

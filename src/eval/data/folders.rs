@@ -43,10 +43,7 @@ impl DataSet {
 
 /// The folders, in byte order of their names.
 fn classes(path: &Path) -> Result<Vec<Class>> {
-    let unreadable = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = Error::read(path);
     let mut keys = Vec::new();
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;

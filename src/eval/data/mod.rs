@@ -107,10 +107,7 @@ impl DataSet {
     /// # Errors
     /// [`Error::Usage`] for what is no data, or holds none; [`Error::Read`] if it can't be read.
     pub fn open(path: &Path, options: &DataOptions) -> Result<Self> {
-        let unreadable = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
+        let unreadable = Error::read(path);
         let data = match std::fs::metadata(path).map_err(unreadable)?.is_dir() {
             true => open_folder(path, options)?,
             false => open_file(path, options)?,
@@ -250,10 +247,7 @@ fn archives_of(path: &Path) -> Result<Vec<PathBuf>> {
         .iter()
         .filter(|folder| folder.is_dir())
     {
-        let unreadable = |source| Error::Read {
-            path: folder.clone(),
-            source,
-        };
+        let unreadable = Error::read(folder);
         for entry in std::fs::read_dir(folder).map_err(unreadable)? {
             let inner = entry.map_err(unreadable)?.path();
             if archive::is_named_like_one(&inner) && inner.is_file() {
@@ -269,10 +263,7 @@ fn archives_of(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn open_file(path: &Path, options: &DataOptions) -> Result<DataSet> {
-    let unreadable = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = Error::read(path);
     if let Some(found) = cifar::find_file(path) {
         return cifar::open(&found);
     }

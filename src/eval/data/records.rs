@@ -59,10 +59,7 @@ pub(super) fn open_table(path: &Path, delimiter: u8) -> Result<DataSet> {
             "save it as UTF-8; the first row names the columns: `path,label`",
         )
     };
-    let bytes = std::fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = std::fs::read(path).map_err(Error::read(path))?;
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)

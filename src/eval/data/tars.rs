@@ -55,10 +55,7 @@ pub(super) fn open(paths: &[PathBuf], scratch: &Path) -> Result<DataSet> {
         Met::End(_, None) => {}
         Met::End(path, Some(source)) => damaged.push(Unusable {
             place: path.display().to_string(),
-            error: Error::Read {
-                path: path.to_owned(),
-                source,
-            },
+            error: Error::read(path)(source),
         }),
     })?;
     lonely

@@ -74,10 +74,7 @@ fn read_text(path: &Path) -> Result<String> {
     } else {
         fs::read(path)
     };
-    let bytes = bytes.map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let bytes = bytes.map_err(Error::read(path))?;
     decode(&path.display().to_string(), bytes)
 }
 

@@ -79,10 +79,7 @@ fn gathered(root: &Path, items: Items, options: &DataOptions, skipped: &mut Vec<
 
 /// Folders in the root that have no picture, but for those that are listed for another reason.
 fn without_picture(root: &Path, folders: &[Folder], listed: &[Unusable]) -> Result<Vec<Unusable>> {
-    let unreadable = |source| Error::Read {
-        path: root.to_owned(),
-        source,
-    };
+    let unreadable = Error::read(root);
     let mut empty = Vec::new();
     for entry in std::fs::read_dir(root).map_err(unreadable)? {
         let (path, name) = entry
@@ -128,10 +125,7 @@ impl Source for Classes {
         let class = &self.names[*class_idx as usize];
         let caption = self.templates[(draw % self.templates.len() as u64) as usize].fill(class);
         let name = self.name(i);
-        let picture = std::fs::read(path).map_err(|source| Error::Read {
-            path: path.clone(),
-            source,
-        })?;
+        let picture = std::fs::read(path).map_err(Error::read(path))?;
         if class.is_empty() {
             return Err(unusable(name, "its folder's name says nothing"));
         }
@@ -208,10 +202,7 @@ mod tests {
         let (_dir, root) = folder(&["cat/1.jpg", "dog/1.jpg"]);
         fs::create_dir(root.join("eel")).unwrap();
         let eel = root.join("eel");
-        let error = Error::Read {
-            path: eel.clone(),
-            source: std::io::ErrorKind::PermissionDenied.into(),
-        };
+        let error = Error::read(&eel)(std::io::ErrorKind::PermissionDenied.into());
         let unreadable = Item::new(eel.display().to_string(), Content::Nothing(Some(error)));
         let items = pictures_below(&root, &Skipped::default()).chain(std::iter::once(unreadable));
         let mut skipped = Vec::new();

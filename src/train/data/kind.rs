@@ -29,10 +29,7 @@ pub(super) fn kind(path: &Path, skipped: &mut Vec<Unusable>) -> Result<Kind> {
     if path.is_dir() {
         return kind_of_folder(path, skipped);
     }
-    let unreadable = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = Error::read(path);
     let mut start = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
     file.take(archive::TELLING_BYTES)
@@ -56,10 +53,7 @@ pub(super) fn kind(path: &Path, skipped: &mut Vec<Unusable>) -> Result<Kind> {
 }
 
 fn kind_of_folder(folder: &Path, skipped: &mut Vec<Unusable>) -> Result<Kind> {
-    let unreadable = |source| Error::Read {
-        path: folder.to_owned(),
-        source,
-    };
+    let unreadable = Error::read(folder);
     let (mut archives, mut records) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;

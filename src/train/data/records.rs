@@ -101,10 +101,7 @@ pub(super) fn holds_captions(path: &Path) -> bool {
 }
 
 fn read_picture(path: &Path) -> Result<Vec<u8>> {
-    let length = std::fs::metadata(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let length = std::fs::metadata(path).map_err(Error::read(path))?;
     if !length.is_file() {
         return Err(unusable(path.display().to_string(), "it is no file"));
     }

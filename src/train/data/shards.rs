@@ -67,10 +67,7 @@ fn end(path: &Path, n_samples: usize, damage: Option<io::Error>) -> Option<Unusa
     match damage {
         Some(source) => Some(Unusable {
             sample: name,
-            error: Error::Read {
-                path: path.to_owned(),
-                source: io::Error::new(source.kind(), format!("{source}; {used}")),
-            },
+            error: Error::read(path)(io::Error::new(source.kind(), format!("{source}; {used}"))),
         }),
         None if n_samples == 0 => Some(Unusable::new(
             name,

@@ -61,10 +61,7 @@ pub fn file_sha256(path: &Path, mut seen: impl FnMut(u64)) -> Result<Checksum> {
 
 /// Shows all of a file to `each`, a piece at a time, with the number of bytes shown so far.
 pub(super) fn read_all(path: &Path, mut each: impl FnMut(&[u8], u64)) -> Result<()> {
-    let read_error = |source| Error::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let read_error = Error::read(path);
     let mut file = File::open(path).map_err(read_error)?;
     let mut buffer = vec![0; 1 << 20];
     let mut bytes_done = 0;

@@ -76,10 +76,7 @@ pub(super) fn beside(file: &str, neighbour: &str) -> String {
 
 /// The shards that an index on disk names, as the repository names them.
 pub(super) fn shards(index_path: &Path, index_file: &str) -> Result<Vec<String>> {
-    let bytes = fs::read(index_path).map_err(|source| Error::Read {
-        path: index_path.to_owned(),
-        source,
-    })?;
+    let bytes = fs::read(index_path).map_err(Error::read(index_path))?;
     let malformed = |found: &str| Error::NotWeights {
         path: index_path.to_owned(),
         expected: "an index of safetensors shards with a `weight_map`".into(),

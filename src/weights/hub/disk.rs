@@ -46,7 +46,7 @@ pub(super) fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
             ),
             _ => source,
         };
-        Error::Write { path, source }
+        Error::write(&path)(source)
     }
 }
 

@@ -207,10 +207,7 @@ pub(crate) fn tls(ca_bundle: Option<&Path>) -> Result<TlsConfig> {
     let Some(path) = ca_bundle else {
         return Ok(TlsConfig::default());
     };
-    let pem = fs::read(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let pem = fs::read(path).map_err(Error::read(path))?;
     let certificates: Vec<_> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),

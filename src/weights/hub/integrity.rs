@@ -93,10 +93,7 @@ pub(super) struct Mark {
 
 impl Mark {
     pub(super) fn of(blob: &Path) -> Result<Self> {
-        let meta = fs::metadata(blob).map_err(|source| Error::Read {
-            path: blob.to_owned(),
-            source,
-        })?;
+        let meta = fs::metadata(blob).map_err(Error::read(blob))?;
         let modified_ns = meta
             .modified()
             .ok()

@@ -196,10 +196,7 @@ pub(super) fn open(found: &Found) -> Result<DataSet> {
     let mut data = DataSet::new(&format!("CIFAR-{set}, {form_name}"));
     for path in batches {
         let name = path.display().to_string();
-        let unreadable = |source| Error::Read {
-            path: path.clone(),
-            source,
-        };
+        let unreadable = Error::read(path);
         let bytes = match std::fs::read(path).map_err(unreadable) {
             Ok(bytes) => bytes,
             Err(error) => {

@@ -133,10 +133,7 @@ pub(super) fn read_karpathy(data: &Path) -> Result<Found> {
 }
 
 fn parse<T: DeserializeOwned>(data: &Path, what: &str) -> Result<T> {
-    let unreadable = |source| Error::Read {
-        path: data.to_owned(),
-        source,
-    };
+    let unreadable = Error::read(data);
     let mut reader = BufReader::with_capacity(1 << 20, File::open(data).map_err(unreadable)?);
     if reader.fill_buf().map_err(unreadable)?.starts_with(b"\xef\xbb\xbf") {
         reader.consume(3);

@@ -25,10 +25,7 @@ pub(super) fn layout(first_line: &str) -> Option<Layout> {
 }
 
 pub(super) fn read(data: &Path, layout: Layout) -> Result<Found> {
-    let bytes = std::fs::read(data).map_err(|source| Error::Read {
-        path: data.to_owned(),
-        source,
-    })?;
+    let bytes = std::fs::read(data).map_err(Error::read(data))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let mut found = Found::default();
     let mut is_last_read = false;

@@ -56,10 +56,7 @@ impl Found {
 
 /// A folder's files that `is_wanted`, by their names up to the last dot, in byte order.
 fn by_stem(folder: &Path, is_wanted: impl Fn(&Path) -> bool, found: &mut Found) -> Result<BTreeMap<String, PathBuf>> {
-    let unreadable = |source| Error::Read {
-        path: folder.to_owned(),
-        source,
-    };
+    let unreadable = Error::read(folder);
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();

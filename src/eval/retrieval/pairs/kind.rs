@@ -115,10 +115,7 @@ impl Kind {
 
 /// Tells what kind of data a path is.
 pub(super) fn tell(data: &Path) -> Result<Kind> {
-    let unreadable = |source| Error::Read {
-        path: data.to_owned(),
-        source,
-    };
+    let unreadable = Error::read(data);
     if data.is_dir() {
         return match folders::parts(data) {
             Some(_) => Ok(Kind::Folders),
