@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""What bf16 and int8 cost: how far probabilities move from f32's, and how often the likeliest label stays the same.
+"""What bf16 and int8 cost: how much probabilities differ from f32, and how often the likeliest label stays the same.
 
     cargo build --release
-    python3 checkpoints/nano/train/prepare.py --out nano-data       # pictures; see checkpoints/nano/train/README.md
+    python3 checkpoints/nano/train/prepare.py --out nano-data       # images; see checkpoints/nano/train/README.md
     python3 benches/number_types.py --data nano-data nano [B.safetensors ...]
 
-nano is asked for all validation pictures of nano-data: CIFAR-10's by its ten names, the others by all of their names. Other models, whose
-weights may be made up (peers/weights.py), are asked for the first hundred of the others by ten names. A validation picture was never trained on.
+nano classifies all validation images of nano-data: those of CIFAR-10 by its ten names, and the others by all of their names.
+Other models may have generated weights (peers/weights.py); they classify only the first hundred of the others, by CIFAR-10's
+names. Validation images are not used for training.
 """
 import argparse
 import json
@@ -17,19 +18,19 @@ import tempfile
 CIFAR = "airplane car bird cat deer dog frog horse ship truck".split()
 
 
-def probabilities(opt, model, dtype, pictures, labels):
-    """For each picture its labels' probabilities, in the labels' order."""
+def probabilities(opt, model, dtype, images, labels):
+    """For each image, the probabilities of the labels in the given order."""
     with tempfile.TemporaryDirectory() as folder:
-        names, texts = os.path.join(folder, "pictures.txt"), os.path.join(folder, "labels.txt")
-        for path, lines in ((names, pictures), (texts, labels)):
+        names, texts = os.path.join(folder, "images.txt"), os.path.join(folder, "labels.txt")
+        for path, lines in ((names, images), (texts, labels)):
             with open(path, "w") as file:
                 file.write("\n".join(lines) + "\n")
         command = [opt.binary, "classify", "--files-from", names, "--labels-file", texts, "--model", model, "--dtype", dtype, "--format", "ndjson", "-q"]
         said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     out = []
-    for line, picture in zip(said.splitlines(), pictures, strict=True):
+    for line, image in zip(said.splitlines(), images, strict=True):
         record = json.loads(line)
-        assert record["path"] == picture
+        assert record["path"] == image
         of = {answer["label"]: answer["probability"] for answer in record["labels"]}
         out.append([of[label] for label in labels])
     return out
@@ -39,7 +40,7 @@ def compare(exact, other):
     moved = [abs(a - b) for x, y in zip(exact, other) for a, b in zip(x, y)]
     first = lambda row: max(range(len(row)), key=row.__getitem__)
     same = sum(first(x) == first(y) for x, y in zip(exact, other))
-    # Where f32 itself is between two labels, a change of the answer says little: the largest lead that was overturned.
+    # If f32 is undecided between two labels, another answer says little, so report the largest lead that was overturned.
     leads = [x[first(x)] - x[first(y)] for x, y in zip(exact, other)]
     return max(moved), sum(moved) / len(moved), same / len(exact), max(leads)
 
@@ -56,16 +57,16 @@ def main():
     cifar, others = ([r for r in rows if (r["source"] == "cifar10") == is_cifar] for is_cifar in (True, False))
     prompt = lambda names: [f"a photo of a {name}" for name in names]
     names = sorted({row["class"] for row in others})
-    print("| model | pictures | labels | type | probability moves at most | on average | same first label | largest lead overturned |")
+    print("| model | images | labels | type | largest change of a probability | on average | same first label | largest lead overturned |")
     print("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |")
     for model in opt.models:
         sets = [(paths(cifar), prompt(CIFAR)), (paths(others), prompt(names))] if model == "nano" else [(paths(others[:100]), prompt(CIFAR))]
-        for pictures, labels in sets:
-            exact = probabilities(opt, model, "f32", pictures, labels)
+        for images, labels in sets:
+            exact = probabilities(opt, model, "f32", images, labels)
             for dtype in ("bf16", "int8"):
-                most, mean, same, lead = compare(exact, probabilities(opt, model, dtype, pictures, labels))
+                most, mean, same, lead = compare(exact, probabilities(opt, model, dtype, images, labels))
                 name = os.path.basename(model)
-                print(f"| {name} | {len(pictures):,} | {len(labels)} | {dtype} | {most:.4f} | {mean:.5f} | {100 * same:.2f} % | {lead:.4f} |", flush=True)
+                print(f"| {name} | {len(images):,} | {len(labels)} | {dtype} | {most:.4f} | {mean:.5f} | {100 * same:.2f}% | {lead:.4f} |", flush=True)
 
 
 if __name__ == "__main__":

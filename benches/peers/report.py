@@ -1,10 +1,10 @@
-"""Measures everything that docs/PERFORMANCE.md says and writes that page. Takes about an hour of an otherwise idle machine.
+"""Measures everything in docs/PERFORMANCE.md and writes that page. Takes about an hour on an otherwise idle machine.
 
     venv/bin/python weights.py B B.safetensors && venv/bin/python weights.py L L.safetensors
     cargo build --release --bin longclip --bench kernels --bench preprocess
     venv/bin/python report.py --b B.safetensors --l L.safetensors --work measured [--data nano-data]     # from benches/peers
 
-Each part leaves a JSON file in --work and is not measured again while that is there.
+Each part writes a JSON file to --work, and is not measured again if that file exists.
 """
 import argparse
 import datetime
@@ -14,6 +14,7 @@ import platform
 import re
 import subprocess
 import sys
+import textwrap
 from importlib.metadata import version
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -33,7 +34,7 @@ GOALS = {  # (model, tower, batch): {pair: least ratio}
 
 
 def part(opt, name, command):
-    """What `command` writes to a JSON file, kept in --work."""
+    """The JSON that `command` writes, cached in --work."""
     path = os.path.join(opt.work, name + ".json")
     if not os.path.exists(path):
         print("measuring", name, flush=True)
@@ -44,7 +45,7 @@ def part(opt, name, command):
 
 
 def kept(opt, name, make):
-    """What `make` returns, kept in --work."""
+    """What `make` returns, cached in --work."""
     path = os.path.join(opt.work, name + ".json")
     if not os.path.exists(path):
         print("measuring", name, flush=True)
@@ -62,7 +63,7 @@ def bench(opt, *arguments):
 
 
 def interleaved(opt, cases):
-    """Runs each case once a round, in turn; the record with the median time of each."""
+    """Runs all cases in turn, once per round. Returns the record with the median time for each case."""
     rounds = [[bench(opt, *case) for case in cases] for _ in range(7)]
     middle = lambda records: sorted(records, key=lambda r: r["ms_median"])[len(records) // 2]
     return [middle(records) for records in zip(*rounds)]
@@ -104,6 +105,10 @@ def number_types(opt):
 # ---------------------------------------------------------------- writing
 
 
+def wrapped(text):
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
 def table(head, rows):
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
@@ -114,9 +119,9 @@ def encoder_tables(measured):
     for model, cases in measured.items():
         for case in cases:
             n = case["batch"]
-            what = f"{n} {'picture' if case['tower'] == 'image' else 'text'}{'s' if n > 1 else ''}"
+            what = f"{n} {'image' if case['tower'] == 'image' else 'text'}{'s' if n > 1 else ''}"
             rows = [(name, f"{s * 1e3:.1f}", f"{n / s:.2f}") for name, s in sorted(case["seconds"].items(), key=lambda kv: kv[1])]
-            out += [f"\n### {model}, {what} at once\n", table(("engine", "ms", "a second"), rows), "\n" + ratios(model, case)]
+            out += [f"\n### {model}, {what} at once\n", table(("engine", "ms", "per second"), rows), "\n" + ratios(model, case)]
     return "\n".join(out)
 
 
@@ -125,81 +130,90 @@ def ratios(model, case):
     said = []
     for name, ratio in case["times_as_fast"].items():
         pair = name.removeprefix("longclip ")
-        goal = f" (goal {goals[pair]}: {'met' if ratio >= goals[pair] else 'not met'})" if pair in goals else ""
-        said.append(f"{pair} {ratio:.2f}{goal}")
-    return "Times as fast: " + "; ".join(said) + ".\n"
+        goal = f" (goal {goals[pair]}, {'met' if ratio >= goals[pair] else 'not met'})" if pair in goals else ""
+        said.append(f"{pair.replace(' / ', ' over ')} {ratio:.2f}{goal}")
+    return wrapped("Speedup of longclip: " + "; ".join(said) + ".") + "\n"
 
 
 def scaling_tables(measured, peaks):
     def rows(records, first):
-        return [(first(r), f"{r['ms_median']:.1f}", f"{r['items_per_s']:.1f}", f"{r['gflops']:.0f}", f"{100 * r['gflops'] / (peaks['f32'] * r['threads']):.0f} %") for r in records]
+        return [(first(r), f"{r['ms_median']:.1f}", f"{r['items_per_s']:.1f}", f"{r['gflops']:.0f}", f"{100 * r['gflops'] / (peaks['f32'] * r['threads']):.0f}%") for r in records]
 
-    head = lambda what: (what, "ms", "a second", "GFLOP/s", "of peak")
+    head = lambda what: (what, "ms", "per second", "GFLOP/s", "of peak")
     threads = measured["threads"]
     by = {(r["batch"], r["threads"]): r["ms_median"] for r in threads}
     gains = ", ".join(f"{by[b, 1] / by[b, CORES]:.2f} times as fast at batch {b}" for b in sorted({b for b, _ in by}))
     return "\n\n".join((
         "### Threads\n\n" + table(head("batch, threads"), rows(threads, lambda r: f"{r['batch']}, {r['threads']}")) + f"\n\n{CORES} threads are {gains} as one.",
-        "### Pictures at once\n\n" + table(head("pictures"), rows(measured["images"], lambda r: r["batch"])),
+        "### Images at once\n\n" + table(head("images"), rows(measured["images"], lambda r: r["batch"])),
         "### Labels of 12 tokens\n\n" + table(head("labels"), rows(measured["labels"], lambda r: r["batch"])),
-        "### Tokens of a label, 8 labels at once\n\n" + table(head("tokens"), rows(measured["tokens"], lambda r: r["tokens"])),
+        "### Tokens per label, 8 labels at once\n\n" + table(head("tokens"), rows(measured["tokens"], lambda r: r["tokens"])),
     ))
 
 
 def process_table(measured):
     base = measured["processes"]["onnxruntime f32"]["seconds"]
     rows = [(n, f"{r['seconds'] * 1e3:.0f}", f"{base / r['seconds']:.2f}", f"{r['peak_mib']:.0f}") for n, r in measured["processes"].items()]
-    return table(("process", "ms", "times as fast as ONNX Runtime", "peak MiB"), rows) + f"\n\nThe weights file has {measured['weights_mib']:.0f} MiB (f32)."
+    return table(("process", "ms", "times as fast as ONNX Runtime", "peak MiB"), rows) + f"\n\nThe weights file is {measured['weights_mib']:.0f} MiB (f32)."
 
 
 def preprocess_table(measured):
     rows = [(r["file"], f"{r['ms']:.1f}", f"{r['peer_ms']:.1f}", f"{r['times_as_fast']:.2f}", r["difference"]) for r in measured]
-    return table(("file", "longclip ms", "Pillow + torchvision ms", "times as fast", "pixels differ at most by"), rows)
+    return table(("file", "longclip ms", "Pillow + torchvision ms", "times as fast", "largest difference of a pixel"), rows)
 
 
 def page(m, encoders, scaled, processes, preprocessing, types):
     versions = ", ".join(f"{name} {v}" for name, v in m["versions"].items())
     peaks = ", ".join(f"{v:.0f} in {k}" for k, v in m["peaks_of_one_core"].items())
+    setting = f"{m['cpu']}, {m['cores']} cores; {m['date']}, commit {m['commit']}, rustc {m['rustc']}; {versions}."
+    peak = f"Register peak of one core in GFLOP/s (`cargo bench --bench kernels`): {peaks}."
     return f"""# Performance
 
-Written by `benches/peers/report.py`, whose head says how to run it; every number here is of one such run.
+Written by `benches/peers/report.py`; the comment at its top says how to run it. All numbers are
+from one run of it.
 
-{m['cpu']}, {m['cores']} cores; {m['date']}, commit {m['commit']}, rustc {m['rustc']}; {versions}.
-Register peak of one core, GFLOP/s (`cargo bench --bench kernels`): {peaks}.
+{wrapped(setting)}
 
-The machine is shared and noisy: times are only good for ratios within a table. Every table's cases were run in turn, at least 7
-rounds; quoted are medians. All engines use {m['cores']} threads unless a table says otherwise.
+{wrapped(peak)}
+
+The machine is shared and noisy, so compare times only within a table. The cases of each table were
+run in turn for at least 7 rounds, and the tables show medians. All engines use {m['cores']} threads, unless a
+table says otherwise.
 
 ## Encoders against other engines
 
-The same weights in each engine, outputs compared before timing. B is ViT-B/16, L is ViT-L/14, both with the tests' made-up weights. PyTorch has
-fused attention; texts are cut at the end token, in whichever chunks are quickest for it; 80 texts are CLIP's templates of one
-class, 1,000 are ImageNet's class names in one template. OpenVINO's int8 is NNCF's post-training quantisation of the transformer.
+Each engine has the same weights, and outputs are compared before timing. B is ViT-B/16 and L is
+ViT-L/14, both with the generated weights of the tests. PyTorch uses fused attention; its texts are
+cut at the end token and computed in the chunk size that is fastest. 80 texts are CLIP's templates
+for one class, and 1,000 are ImageNet's class names in one template. OpenVINO's int8 is NNCF's
+post-training quantisation of the transformer.
 {encoder_tables(encoders)}
 ## Whole processes
 
-From nothing: load B, two labels, one jpeg of 1024x768, print; page cache warm. ONNX Runtime runs in a Python process without torch,
-on graphs that it optimised beforehand.
+The whole process: load B, encode two labels and one jpeg of 1024x768, and print, with a warm page
+cache. ONNX Runtime runs in a Python process without torch, on graphs that it optimised beforehand.
 
 {process_table(processes)}
 
 ## Preprocessing
 
-One thread each, jpeg and png to 224x224, the same pixels.
+One thread each, from jpeg and png to the same 224x224 pixels.
 
 {preprocess_table(preprocessing)}
 
 ## What a longclip run costs
 
-B, f32. A share of peak counts the operations that are computed: the last block is computed for the class or end token only.
+B, f32. The share of peak counts only the operations that are computed: the last block is computed
+for the class or end token only.
 
 {scaling_tables(scaled, m['peaks_of_one_core'])}
 
 ## What the number types cost in answers
 
-`benches/number_types.py`: against f32, on validation pictures. bf16 and int8 weights are per output channel, int8 activations per token; neither
-needs data for calibration. B and L have made-up weights, so their answers mean nothing, and are nearly even: a lead is the f32
-probability of its first label less that of the label that came first instead.
+`benches/number_types.py` compares with f32 on validation images. int8 weights are scaled per output
+channel and int8 activations per token; neither type needs calibration data. B and L have generated
+weights, so their answers mean nothing and are nearly tied. The lead is the f32 probability of the
+first label minus that of the label that became first.
 
 {types}"""
 

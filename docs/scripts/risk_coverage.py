@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measures `--reject`: how often nano is wrong when it may say "none of these", and how its margin is chosen.
+"""Measures `--reject`: how often nano is wrong when it can answer "none of these", and chooses its margin.
 
     cargo build --release
-    python3 checkpoints/nano/train/prepare.py --out nano-data      # makes the same pictures each time
+    python3 checkpoints/nano/train/prepare.py --out nano-data      # makes the same images each time
     python3 docs/scripts/risk_coverage.py --data nano-data --binary target/release/longclip
 
-Standard library only; run from the root of the repository. Each photo is asked about twice: once with its own class among
-four labels, once with four labels of other classes, so that none of them is right. Photos of even places choose the
-margin, those of odd places are what is reported, and the held-out set had no part in anything. Prints the tables of
+Uses the standard library only; run it from the root of the repository. Each photo is asked about twice: once with its own
+class among four labels, and once with four labels of other classes, so that none of them is right. The margin is chosen
+on every second photo and reported on the others; the held-out set is not used for the choice. Prints the tables of
 `docs/scores.md`.
 """
 import argparse
@@ -39,7 +39,7 @@ def rows_of(data, split):
 
 
 def questions(data, rows, names, repeats):
-    """A record for `classify` a question, and the right answer to each: its label, or None."""
+    """One record for `classify` per question, and the right answer to each: its label, or None."""
     rng = random.Random(1)
     records, truths = [], []
     for row in rows:
@@ -55,9 +55,9 @@ def questions(data, rows, names, repeats):
     return records, truths
 
 
-class Asked:
-    """What came of a question: the right answer, the likeliest label, how sure the softmax over the labels is of it, and how
-    many logits it is above the neutral prompts."""
+class Answer:
+    """The answer to one question: whether the likeliest label is right, its softmax probability over the labels, and how many
+    logits it is above the neutral prompts."""
 
     def __init__(self, record, truth):
         labels = [label for label in record["labels"] if label["label"] != NONE]
@@ -75,7 +75,7 @@ def ask(arguments, records, truths):
         command = [arguments.binary, "classify", "--ndjson-from", file.name, "--model", arguments.model, "--reject=0", "--format", "ndjson", "-q"]
         lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     assert len(lines) == len(records), "an answer is missing"
-    return [Asked(json.loads(line), truth) for line, truth in zip(lines, truths)]
+    return [Answer(json.loads(line), truth) for line, truth in zip(lines, truths)]
 
 
 def sets_of(arguments):
@@ -108,7 +108,7 @@ def print_rule(title, asked, margin):
     correct = share((a.right if margin is None or a.margin >= margin else not a.answerable for a in asked), asked)
     keeps = 1 if margin is None else kept(asked, margin)
     cells = [len(answers) / len(asked), risk(answers), keeps, refused, correct]
-    print(f"| {title} | {rule} |", " | ".join(f"{100 * cell:.1f} %" for cell in cells), "|", flush=True)
+    print(f"| {title} | {rule} |", " | ".join(f"{100 * cell:.1f}%" for cell in cells), "|", flush=True)
 
 
 def print_curve(title, asked):
@@ -116,7 +116,7 @@ def print_curve(title, asked):
         n = round(coverage * len(asked))
         first = lambda key: risk(sorted(asked, key=key, reverse=True)[:n])
         cells = [risk(asked), first(lambda a: a.softmax), first(lambda a: a.margin)]
-        print(f"| {title} | {100 * coverage:.0f} % |", " | ".join(f"{100 * cell:.1f} %" for cell in cells), "|", flush=True)
+        print(f"| {title} | {100 * coverage:.0f}% |", " | ".join(f"{100 * cell:.1f}%" for cell in cells), "|", flush=True)
 
 
 def main():
@@ -124,17 +124,17 @@ def main():
     parser.add_argument("--binary", default="target/release/longclip")
     parser.add_argument("--model", default="nano", help="as `longclip --model` takes it")
     parser.add_argument("--data", required=True, help="the folder that prepare.py made")
-    parser.add_argument("--photos", type=int, default=1000, help="photos of cifar10")
+    parser.add_argument("--photos", type=int, default=1000, help="number of photos from cifar10")
     arguments = parser.parse_args()
     chosen_on, reported = {}, {}
-    for title, asked, a_photo in sets_of(arguments):
-        halves = [[a for i, a in enumerate(asked) if i // a_photo % 2 == half] for half in (0, 1)]
+    for title, asked, per_photo in sets_of(arguments):
+        halves = [[a for i, a in enumerate(asked) if i // per_photo % 2 == half] for half in (0, 1)]
         if title == "held-out":
             reported[title] = asked
         else:
             chosen_on[title], reported[title] = halves
     margin = max((m for m in MARGINS if all(kept(asked, m) >= KEPT for asked in chosen_on.values())), default=MARGINS[0])
-    print(f"The largest margin that keeps {100 * KEPT:.0f} % of the right answers in each set: {margin:g}\n")
+    print(f"The largest margin that keeps {100 * KEPT:.0f}% of the right answers in each set: {margin:g}\n")
     print("| set | rule | answered | wrong of these | right answers kept | none of these found | correct in all |\n| --- | --- |" + " ---: |" * 5)
     for title, asked in reported.items():
         for rule in (None, margin, margin + 1, margin + 2):
