@@ -6,15 +6,15 @@
     venv/bin/python checkpoints/nano/pack.py run/best.safetensors checkpoints/nano.safetensors --table checkpoints/nano/base-77.safetensors \
         --image nano-work/blend.safetensors
 
-Input: the tensors of a CLIP under upstream's names, whose token table is factorised: `token_embedding.A` (49408, 64)
-times `token_embedding.B` (64, 192). `train/train_base.py` writes such a file. Or those of a Long-CLIP as `longclip train` writes
-it: its table is a whole one, which has to be that of a packed file, `--table`, as it is where the training left it alone. With `--image`
-the image tower is that of another file, for a training that left it alone.
-Output: the same names in f16, but `token_embedding.A` as int8 rows with one f16 `token_embedding.scale` each (row =
-int8 row * scale), and `logit_scale` in f32. The result is read back and compared with the input before it gets its name.
+Input: the tensors of a CLIP under upstream's names, with a factorised token table: `token_embedding.A` (49408, 64) times
+`token_embedding.B` (64, 192). `train/train_base.py` writes such a file. The input may also be a Long-CLIP from `longclip train`,
+whose token table is a single tensor. That table must be the one of the packed file named by `--table`, so it must have been frozen.
+`--image` takes the image tower from another file, for trainings that froze it.
+Output: the same names in f16, except `token_embedding.A`, which becomes int8 rows with one f16 `token_embedding.scale` each (row =
+int8 row * scale), and `logit_scale`, which stays f32. The result is read back and compared with the input before it is renamed.
 
-The output is plain safetensors, not compressed further, on purpose: `zstd -b19 checkpoints/nano.safetensors` shows what
-that would gain (little: half of the bytes are the low bytes of f16 numbers) and what it would cost at each start.
+The output is deliberately not compressed: `zstd -b19 checkpoints/nano.safetensors` shows how little that would save (half of
+the bytes are the low bytes of f16 numbers) and what it would cost at each start.
 """
 import argparse
 import os
@@ -29,23 +29,23 @@ WHOLE = "token_embedding.weight"
 
 
 def quantised(table):
-    """(rows, columns) of floats -> int8 of the same shape, and the f16 scale of each row, (rows,)."""
+    """(rows, columns) of floats -> int8 of the same shape, and one f16 scale per row, (rows,)."""
     largest = np.abs(table).max(axis=1)
     scale = (largest / 127).astype(np.float16)
-    # a row of (nearly) nothing would have a scale of 0: the smallest f16 keeps its zeros zero and divides well
+    # A row of (nearly) zeros would have a scale of 0. The smallest f16 keeps its zeros and can be divided by.
     scale = np.maximum(scale, np.finfo(np.float16).smallest_subnormal)
     rows = np.rint(table / scale.astype(np.float32)[:, None])
     return np.clip(rows, -127, 127).astype(np.int8), scale
 
 
 def factorised(tensors, packed_path):
-    """The tensors with their whole token table in the parts that a packed file has it in."""
+    """The tensors, with the token table replaced by the two factors of a packed file."""
     parts = load_file(packed_path)
     table, to_width = parts[TABLE] * parts[SCALE].astype(np.float32)[:, None], parts[TO_WIDTH].astype(np.float32)
     whole = table @ to_width
     found = tensors.pop(WHOLE).astype(np.float32)
     if np.abs(found - whole).max() > 1e-5 * np.abs(whole).max():
-        sys.exit(f"{WHOLE} is not the table of {packed_path}: train with `--freeze token_embedding`")
+        sys.exit(f"{WHOLE} differs from the table of {packed_path}: train with `--freeze token_embedding`")
     return {**tensors, TABLE: table, TO_WIDTH: to_width}
 
 
@@ -55,7 +55,7 @@ def packed(tensors):
     for name, tensor in tensors.items():
         tensor = tensor.astype(np.float32)
         if not np.isfinite(tensor).all():
-            sys.exit(f"{name} holds numbers that are not finite: the training went wrong")
+            sys.exit(f"{name} has numbers that are not finite: the training failed")
         if name == TABLE:
             out[TABLE], out[SCALE] = quantised(tensor)
         else:
@@ -64,28 +64,28 @@ def packed(tensors):
 
 
 def check(path, tensors):
-    """Compares a packed file with what it was made of: within half a step of its number type, nothing lost or added."""
+    """Checks that a packed file has the tensors of its input, each within half a step of its number type."""
     stored = load_file(path)
     if stored.keys() - {SCALE} != tensors.keys():
-        sys.exit(f"{path} does not hold the tensors of the input: {sorted(stored.keys() ^ tensors.keys())}")
+        sys.exit(f"{path} does not have the tensors of the input: {sorted(stored.keys() ^ tensors.keys())}")
     for name, tensor in tensors.items():
         tensor, found = tensor.astype(np.float32), stored[name].astype(np.float32)
         allowed = np.abs(tensor) * 2**-11 + 2**-24
         if name == TABLE:
             scale = stored[SCALE].astype(np.float32)[:, None]
-            # half a step, and for the largest numbers of a row what the rounding of its scale cuts off
+            # Half a step, plus what the rounding of the scale cuts off from the largest numbers of a row.
             found, allowed = found * scale, 0.5 * scale + 127 * scale * 2**-10
         worst = np.abs(found - tensor) - allowed
         if worst.max() > 0:
-            sys.exit(f"{name}: a number is off by {worst.max():.2e} more than rounding explains")
+            sys.exit(f"{name}: a number differs by {worst.max():.2e} more than rounding explains")
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("weights", help="as train_base.py, blend.py or `longclip train` writes them")
+    arguments.add_argument("weights", help="a file from train_base.py, blend.py or `longclip train`")
     arguments.add_argument("packed", help="the file to write, such as checkpoints/nano.safetensors")
-    arguments.add_argument("--table", metavar="PACKED", help="the file whose token table they have, where theirs is a whole one")
-    arguments.add_argument("--image", metavar="WEIGHTS", help="take the image tower of these")
+    arguments.add_argument("--table", metavar="PACKED", help="the packed file with the same token table, for weights from `longclip train`")
+    arguments.add_argument("--image", metavar="WEIGHTS", help="take the image tower from this file")
     arguments = arguments.parse_args()
 
     tensors = load_file(arguments.weights)
@@ -93,7 +93,7 @@ def main():
         tower = {name: tensor for name, tensor in load_file(arguments.image).items() if name.startswith("visual.")}
         tensors = {name: tower.get(name, tensor) for name, tensor in tensors.items()}
     if (WHOLE in tensors) != bool(arguments.table):
-        sys.exit(f"`--table` goes with weights that have a {WHOLE}, and only with these")
+        sys.exit(f"`--table` is required for weights with a {WHOLE}, and not allowed for others")
     if arguments.table:
         tensors = factorised(tensors, arguments.table)
     unfinished = arguments.packed + ".part"
@@ -101,7 +101,7 @@ def main():
     check(unfinished, tensors)
     size = os.path.getsize(unfinished)
     if size > LIMIT:
-        sys.exit(f"{unfinished} has {size:,} bytes; {LIMIT:,} are allowed")
+        sys.exit(f"{unfinished} has {size:,} bytes; at most {LIMIT:,} are allowed")
     os.replace(unfinished, arguments.packed)
     print(f"{arguments.packed}: {len(tensors) + 1} tensors, {size:,} bytes")
 

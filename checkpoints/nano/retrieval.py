@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What stretching and training bring for long captions: nano's base as a CLIP of 77 tokens, stretched to 248, and nano, trained on long captions.
+"""Measures what stretching and training gain on long captions, for nano's base with 77 tokens, the same stretched to 248, and nano.
 
     cargo build --release
-    checkpoints/nano/train/prepare.py --out nano-data --scenes 60000 --jobs 2      # see train/README.md; makes the same pictures each time
+    checkpoints/nano/train/prepare.py --out nano-data --scenes 60000 --jobs 2      # see train/README.md; makes the same images each time
     checkpoints/nano/retrieval.py --data nano-data --out retrieval --longclip target/release/longclip
 
-Asks `longclip eval retrieval` about scenes that no training saw and no choice was made by, with their long and with their short captions,
-and prints the tables of docs/evaluate.md: nano's base as it is for 77 tokens, the same stretched, and nano. Every number is one that the
-program printed. Run again, it goes on with the embeddings that are kept in the folder of --out.
+Runs `longclip eval retrieval` on scenes that were not used for training or for any choice, with their long and their short captions,
+and prints the tables of docs/evaluate.md. Every number was printed by the program. The embeddings are kept in the folder of --out, so
+another run resumes from there.
 """
 import argparse
 import json
@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-CHOSEN_BY = 1000  # the first scenes of the validation set: the steps of the trained weights were chosen by them
+CHOSEN_BY = 1000  # the first scenes of the validation set are not used here: the weights were chosen by them
 LENGTHS = "5,10,20,40,77,120,160,248"
 WAYS = {"text to image": "image_retrieval_recall@", "image to text": "text_retrieval_recall@"}
 
@@ -31,7 +31,7 @@ def scenes(opt):
 
 
 def evaluate(opt, data, field, model, kept, *more):
-    """Against the base as it is for 77 tokens, on the same scenes."""
+    """Compares a model with the base for 77 tokens, on the same scenes."""
     command = [opt.longclip, "eval", "retrieval", "--data", data, "--text-field", field, "--model", model, "--compare", opt.base, "--compare-no-stretch",
                "--embeddings", os.path.join(opt.out, kept), "--format", "json", *more]
     print("$", " ".join(command), file=sys.stderr, flush=True)
@@ -39,14 +39,14 @@ def evaluate(opt, data, field, model, kept, *more):
 
 
 def percent(value):
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}%"
 
 
-def cell(told, key):
-    """A value with its difference to 77 tokens; bold where that is real."""
-    difference = told["compare"]["differences"][key]
+def cell(result, key):
+    """A value with its difference to 77 tokens, in bold if that is real."""
+    difference = result["compare"]["differences"][key]
     low, high = difference["interval_95"]
-    text = f"{percent(told['metrics'][key])} ({100 * difference['value']:+.1f}; {100 * low:+.1f} to {100 * high:+.1f})"
+    text = f"{percent(result['metrics'][key])} ({100 * difference['value']:+.1f}; {100 * low:+.1f} to {100 * high:+.1f})"
     return f"**{text}**" if difference["real"] else text
 
 
@@ -57,23 +57,23 @@ def main(opt):
              for field in ("long", "short") for name, model in models.items()}
     print("| captions | | 77 tokens | stretched | stretched and trained |\n| --- | --- | ---: | ---: | ---: |")
     for field in ("long", "short"):
-        told = [found[field, name] for name in models]
+        results = [found[field, name] for name in models]
         for way, key in WAYS.items():
             for k in (1, 5, 10):
-                print(f"| {field} | {way} R@{k} | {percent(told[0]['compare']['metrics'][key + str(k)])} | {' | '.join(cell(t, key + str(k)) for t in told)} |")
-    print(f"\n| tokens kept of {told[0]['protocol']['n_captions']} long captions | cut | 77 tokens | stretched | stretched and trained |\n| ---: | ---: | ---: | ---: | ---: |")
-    told = [found["long", name] for name in models]
-    for i, at in enumerate(told[0]["lengths"]):
+                print(f"| {field} | {way} R@{k} | {percent(results[0]['compare']['metrics'][key + str(k)])} | {' | '.join(cell(r, key + str(k)) for r in results)} |")
+    print(f"\n| tokens kept of {results[0]['protocol']['n_captions']} long captions | captions cut | 77 tokens | stretched | stretched and trained |\n| ---: | ---: | ---: | ---: | ---: |")
+    results = [found["long", name] for name in models]
+    for i, at in enumerate(results[0]["lengths"]):
         key = f"image_retrieval_recall@1/tokens={at['tokens']}"
-        values = [told[0]["compare"]["metrics"][key], *(t["lengths"][i]["metrics"]["image_retrieval_recall@1"] for t in told)]
+        values = [results[0]["compare"]["metrics"][key], *(r["lengths"][i]["metrics"]["image_retrieval_recall@1"] for r in results)]
         print(f"| {at['tokens']} | {at['n_cut']} | {' | '.join(map(percent, values))} |")
     print("\n| more true sentences | 77 tokens | stretched | stretched and trained |\n| --- | ---: | ---: | ---: |")
-    for name, key in [("captions that always rise", "captions"), ("sentences that raise", "sentences"), ("mean rank correlation", "spearman")]:
+    for name, key in [("captions whose cosine always rises", "captions"), ("sentences that raise it", "sentences"), ("mean rank correlation", "spearman")]:
         shown = (lambda value: f"{value:+.3f}") if key == "spearman" else percent
-        values = [told[0]["compare"]["metrics"][f"monotone_{key}"], *(t["monotonicity"][key] for t in told)]
+        values = [results[0]["compare"]["metrics"][f"monotone_{key}"], *(r["monotonicity"][key] for r in results)]
         print(f"| {name} | {' | '.join(map(shown, values))} |")
-    protocol = told[0]["protocol"]
-    print(f"\n{protocol['n_pictures']} scenes; of their long captions {told[0]['compare']['protocol']['n_cut']} are cut at 77 tokens, {protocol['n_cut']} at 248")
+    protocol = results[0]["protocol"]
+    print(f"\n{protocol['n_pictures']} scenes; of their long captions, {results[0]['compare']['protocol']['n_cut']} are cut at 77 tokens, {protocol['n_cut']} at 248")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What stretching and primary component matching bring: nano trained on long captions with both, and without each.
+"""Measures what stretching and primary component matching gain: trains nano on long captions with both, and without each.
 
     checkpoints/nano/train/prepare.py --out nano-data --scenes 60000 --jobs 2       # see README.md
     python3 checkpoints/nano/train/ablation.py --data nano-data --longclip target/release/longclip --out ablation [--steps 300]
 
-Trainings of the same budget from the same 77-token base, by `longclip train`, differing in one flag each, and so again for each seed. Then, by
-`longclip embed` on pictures that no training saw: R@1 of scenes with long and with short captions, both ways, and zero-shot
-top-1 on CIFAR-10's test pictures with its ten names as `a photo of a NAME.`. Captions that read the same count as one.
-Prints the table of docs/train.md: means over the seeds, and from the least to the most. Needs numpy.
+For each seed, runs `longclip train` with the same number of steps from the same 77-token base; the trainings differ in one flag
+each. Then it measures with `longclip embed`, on images that no training saw: R@1 of scenes with long and with short captions, in both
+directions, and zero-shot top-1 on CIFAR-10's test images, asked as `a photo of a NAME.`. Captions with the same text count as one.
+Prints the table of docs/train.md: means over the seeds, and their ranges. Needs numpy.
 """
 import argparse
 import json
@@ -26,7 +26,7 @@ RUNS = {
 
 
 def records(opt, name, source, n, seed):
-    """The first `n` of a source's records in an order of the seed, with absolute paths."""
+    """The first `n` records of a source after a shuffle by the seed, with absolute paths."""
     path = os.path.join(opt.data, f"{name}.ndjson")
     found = [r for r in map(json.loads, open(path)) if r["source"] == source]
     random.Random(seed).shuffle(found)
@@ -39,12 +39,12 @@ def write(path, rows):
     return path
 
 
-def embed(opt, model, flags, *, pictures=None, texts=None):
-    """Unit vectors of pictures or texts, by the product."""
+def embed(opt, model, flags, *, images=None, texts=None):
+    """Unit-length embeddings of images or texts, by `longclip embed`."""
     out = os.path.join(opt.out, "vectors.npy")
     source = os.path.join(opt.out, "wanted")
-    if pictures is not None:
-        write(source, [{"path": r["path"]} for r in pictures])
+    if images is not None:
+        write(source, [{"path": r["path"]} for r in images])
         given = ["--ndjson-from", source]
     else:
         with open(source, "w") as f:
@@ -64,19 +64,19 @@ def recall(image, text, captions):
 
 
 def evaluate(opt, model, flags, scenes, photos):
-    image = embed(opt, model, flags, pictures=scenes)
+    image = embed(opt, model, flags, images=scenes)
     row = []
     for kind in ("long", "short"):
         captions = [r[kind] for r in scenes]
         row += recall(image, embed(opt, model, flags, texts=captions), captions)
     names = sorted({r["class"] for r in photos})
     labels = embed(opt, model, flags, texts=[f"a photo of a {name}." for name in names])
-    nearest = (embed(opt, model, flags, pictures=photos) @ labels.T).argmax(1)
+    nearest = (embed(opt, model, flags, images=photos) @ labels.T).argmax(1)
     return row + [float(np.mean([names[i] == r["class"] for i, r in zip(nearest, photos)]))]
 
 
 def train(opt, flags, seed):
-    """The trained model, and the minutes that its steps took."""
+    """The path of the trained model, and the minutes that its steps took."""
     out = os.path.join(opt.out, f"run-{''.join(flags).strip('-') or 'both'}-{seed}")
     command = [opt.longclip, "train", "--base", opt.base, "--data", os.path.join(opt.out, "train.ndjson"), "--out", out, "--steps", str(opt.steps),
                "--batch", str(opt.batch), "--micro-batch", str(opt.batch), "--lr", opt.lr, "--logit-scale", opt.logit_scale, "--warmup", str(opt.steps // 10),
@@ -109,9 +109,9 @@ def main(opt):
 
 
 def cell(values):
-    """The mean, and between what and what it lies."""
+    """The mean, and the range if there are several values."""
     percent = [100 * value for value in values]
-    return f"{np.mean(percent):.1f} %" + (f" ({min(percent):.1f} to {max(percent):.1f})" if len(percent) > 1 else "")
+    return f"{np.mean(percent):.1f}%" + (f" ({min(percent):.1f} to {max(percent):.1f})" if len(percent) > 1 else "")
 
 
 if __name__ == "__main__":
@@ -120,12 +120,12 @@ if __name__ == "__main__":
     parser.add_argument("--out", required=True)
     parser.add_argument("--longclip", default="target/release/longclip")
     parser.add_argument("--base", default=os.path.join(HERE, "../base-77.safetensors"))
-    parser.add_argument("--logit-scale", default="3.6445", help="what the trainings begin with; the base's own")
+    parser.add_argument("--logit-scale", default="3.6445", help="where the trainings start; by default that of the base")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lr", default="5e-5")
-    parser.add_argument("--freeze", default="token_embedding", help="what is left alone, as `longclip train --freeze` takes it")
+    parser.add_argument("--freeze", default="token_embedding", help="tensors that are not trained, as for `longclip train --freeze`")
     parser.add_argument("--scenes", type=int, default=30000)
     parser.add_argument("--photos", type=int, default=10000)
     main(parser.parse_args())

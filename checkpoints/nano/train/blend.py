@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Blends two weights of nano, those before carrying on and those after: (1 - share) * before + share * after.
+"""Blends the weights of nano before and after continued training: (1 - share) * before + share * after.
 
     venv/bin/python blend.py before.safetensors nano-work/best.safetensors nano-work/blend.safetensors [--share 0.7]
 
-What is trained on few pictures forgets some of what it knew; half way lie weights that know most of both (Wortsman and
-others, *Robust fine-tuning of zero-shot models*, 2022, whose choice is one half where there are no pictures to choose by:
-our validation pictures are small photos and drawings, and say nothing about large photos, where forgetting shows). The
-two weights need the same text tower, as `carry_on.py` leaves it. With `--data nano-data` the validation pictures are asked.
+A model trained on few images forgets some of what it knew, and the weights half way between know most of both (Wortsman et al.,
+*Robust fine-tuning of zero-shot models*, 2022, who choose one half if there are no images to choose by). Our validation images are
+small photos and drawings; they cannot measure large photos, where forgetting shows. Both files need the same text tower, which
+`carry_on.py` does not change. With `--data nano-data`, the results on the validation images are printed.
 """
 import argparse
 

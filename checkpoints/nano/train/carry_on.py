@@ -1,19 +1,18 @@
 #!/usr/bin/env python3
-"""Carries on from weights of nano: trains the image tower against the finished text tower, for a given time.
+"""Continues from weights of nano: trains the image tower against the finished text tower, for a given time.
 
     venv/bin/python carry_on.py --start base-77.safetensors --data nano-data --work nano-work --minutes 90
 
-Needs a finished `nano-data` (prepare.py) and the views (views.py). `train_base.py` makes the first weights; this is what
-to run when they are there and time is short. The text tower stays as it is, so every text is embedded once, before the
-first step, and a step costs only the image tower. Three losses on a batch of 256:
+Needs a finished `nano-data` (prepare.py), the views (views.py) and the first weights (train_base.py). The text tower is fixed, so
+every text is embedded once, before the first step, and a step costs only the image tower. Three losses on a batch of 256:
   taught  crops of photos, walls, scenes and CIFAR-10: KL to the teacher's 1,000 probabilities, over ImageNet's names in one of the templates
-  told    CIFAR-10, named pictures and scenes: contrastive against their short captions, all pairs of one class positive
-  named   the same pictures but the scenes: cross entropy over all class names; names that mean nearly the same don't count
-Every --measure minutes the moving average of the weights is measured on the validation pictures and written to
-`last.safetensors`; the best so far is `best.safetensors`. The score is the mean of four numbers, none of which has seen
-a held-out photo: CIFAR-10 top-1, pictures top-1 and top-5, and how often the teacher's first answer to an unseen photo's
-crop is among our first five of 1,000. `train_base.py` trains on crops of all photos, so that of its weights' own number the
-last part is too good; from the first measure on it is honest.
+  told    CIFAR-10, named images and scenes: contrastive against their short captions, all pairs of one class positive
+  named   the same images without the scenes: cross entropy over all class names; names that mean nearly the same don't count
+Every --measure minutes, the moving average of the weights is measured on the validation images and written to
+`last.safetensors`; the best so far is `best.safetensors`. The score is the mean of four numbers, none of which uses a held-out photo:
+CIFAR-10 top-1, pictures top-1 and top-5, and how often the teacher's first answer to a crop of an unseen photo is among our first
+five of 1,000. `train_base.py` trains on crops of all photos, so the last number is too good for its weights at the start; the later
+measurements are fair.
 """
 import argparse
 import copy
@@ -33,13 +32,13 @@ import train_base as base
 from train_base import CIFAR, SIDE, TEMPLATES, VIEW, ImageTower, TextTower, augment, kl, nce, normalised, optimizer, records
 from views import PHOTOS, is_for_validation
 
-SHARES = {"views": 96, "cifar": 72, "photos": 32, "icons": 28, "scenes": 28}  # pictures of each kind in a batch
+SHARES = {"views": 96, "cifar": 72, "photos": 32, "icons": 28, "scenes": 28}  # images of each kind in a batch
 VIEW_SHARES = {"photos": 0.45, "walls": 0.18, "scenes": 0.12, "cifar": 0.25}
-PATCHES = 40  # of 64, that a picture is trained on until LAST_PART (FLIP)
+PATCHES = 40  # patches, of 64, that an image is trained on until LAST_PART (FLIP)
 LAST_PART = 0.85
 SCENES = 12000
-SYNONYM = 0.8  # cosine of two class names above which one is no wrong answer for the other
-AVERAGE = 0.995  # decay of the moving average, a step
+SYNONYM = 0.8  # above this cosine of two class names, one does not count as a wrong answer for the other
+AVERAGE = 0.995  # decay of the moving average per step
 
 
 def load_towers(path):
@@ -53,7 +52,7 @@ def load_towers(path):
 
 @torch.no_grad()
 def encode(text, texts):
-    """Texts -> (N, 256) of length one, 256 at a time, those of about one length together."""
+    """Texts -> (N, 256), unit length. Computed 256 at a time, with texts of similar length together."""
     order, out = sorted(range(len(texts)), key=lambda i: len(texts[i])), torch.empty(len(texts), base.EMBED)
     for i in range(0, len(order), 256):
         rows = order[i:i + 256]
@@ -62,7 +61,7 @@ def encode(text, texts):
 
 
 def spoken(name):
-    """A class as a person says it."""
+    """The everyday name of a class."""
     return "car" if name == "automobile" else name
 
 
@@ -76,13 +75,13 @@ def square(picture):
 
 
 def pixels(data, rows, side):
-    """(N, 3, side, side) uint8 of the middle squares."""
+    """The central squares, (N, 3, side, side) uint8."""
     load = lambda r: np.asarray(square(Image.open(os.path.join(data, r["path"])).convert("RGB")).resize((side, side), Image.BICUBIC))
     return torch.from_numpy(np.stack([load(r) for r in rows])).permute(0, 3, 1, 2).contiguous()
 
 
-class Told:
-    """Pictures of one kind with captions and classes."""
+class Captioned:
+    """Images of one kind with captions and classes."""
 
     def __init__(self, data, rows, side, captions, classes):
         self.pixels = pixels(data, rows, side)
@@ -91,23 +90,23 @@ class Told:
 
 
 class Training:
-    """Everything that batches are drawn from, in memory."""
+    """All data that batches are drawn from, in memory."""
 
     def __init__(self, data, work):
         self.rng = np.random.default_rng(int(time.time()))
         rows, self.captions, self.classes = records_by_kind(data), {}, {}
         self.told = {}
         for kind, side in (("cifar", 32), ("photos", VIEW), ("icons", VIEW), ("scenes", VIEW)):
-            self.told[kind] = Told(data, rows[kind], side, self.captions, self.classes)
+            self.told[kind] = Captioned(data, rows[kind], side, self.captions, self.classes)
             if kind == "icons":
-                self.n_names = len(self.classes)  # what follows are scenes, which have no one name
+                self.n_names = len(self.classes)  # the rest are scenes, which do not have a single name
             print(kind, len(rows[kind]), flush=True)
         self.views = {g: torch.load(os.path.join(work, f"views-{g}.pt")) for g in VIEW_SHARES}
         self.rows = {g: torch.nonzero(~v["val"]).flatten() for g, v in self.views.items()}
         self.unseen = [torch.cat([v[what][v["val"]] for g, v in self.views.items() if g not in ("scenes", "cifar")]) for what in ("views", "logits")]
 
     def batch(self):
-        """Pictures; the teacher's probabilities of the first of them; caption and class of the others."""
+        """Images; the teacher's probabilities for the first of them; captions and classes of the others."""
         pick = lambda rows, n: rows[torch.from_numpy(self.rng.integers(0, len(rows), n))]
         pictures, logits, captions, classes = [], [], [], []
         counts = self.rng.multinomial(SHARES["views"], list(VIEW_SHARES.values()))
@@ -140,7 +139,7 @@ def records_by_kind(data):
 
 
 class Validation:
-    """The validation pictures and what they may be called; nothing of it is trained on."""
+    """The validation images and their possible names; none of these images is trained on."""
 
     def __init__(self, data, text):
         rows = records(argparse.Namespace(data=data), "val")
@@ -152,14 +151,14 @@ class Validation:
             self.sets[name] = pixels(data, chosen, SIDE), truth, encode(text, ["a photo of a " + spoken(c) for c in labels])
 
     def add_teacher(self, unseen, imagenet):
-        """Also measures by the teacher's first answers to crops of unseen photos, of `imagenet`'s 1,000 names."""
+        """Also measures agreement with the teacher's first answer on crops of unseen photos, among `imagenet`'s 1,000 names."""
         views, logits = unseen
         small = F.interpolate(views.permute(0, 3, 1, 2).float(), (SIDE, SIDE), mode="bicubic", align_corners=False, antialias=True)
         self.sets["teacher"] = small.clamp(0, 255).to(torch.uint8), logits.float().argmax(1), imagenet
 
     @torch.no_grad()
     def score(self, image):
-        """The mean of the numbers, and a line that tells them."""
+        """The mean of the numbers, and a line that shows them."""
         image.eval()
         got = {}
         for name, (pictures, truth, labels) in self.sets.items():
@@ -172,7 +171,7 @@ class Validation:
 
 
 def write(path, start, image, scale):
-    """The weights as `train_base.py` exports them; the text tower is that of the start."""
+    """Writes the weights in the format of `train_base.py`, with the text tower of the start."""
     out = dict(load_file(start))
     out.update({k: v.detach().half().contiguous() for k, v in image.upstream().items()})
     out["logit_scale"] = scale.detach().float()
@@ -253,12 +252,12 @@ def keep_best(arguments, image, scale, validation, best, tag):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("--start", required=True, help="weights as train_base.py exports them")
+    arguments.add_argument("--start", required=True, help="weights from train_base.py")
     arguments.add_argument("--data", default="nano-data")
     arguments.add_argument("--work", default="nano-work")
     arguments.add_argument("--minutes", type=float, default=90)
     arguments.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
-    arguments.add_argument("--measure", type=float, default=10, help="minutes between two looks at the validation pictures")
+    arguments.add_argument("--measure", type=float, default=10, help="minutes between measurements on the validation images")
     arguments.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = arguments.parse_args()
     torch.set_num_threads(arguments.threads)

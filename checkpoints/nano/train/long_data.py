@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The samples that nano learns long captions from, with `longclip train`.
+"""Makes the samples from which nano learns long captions with `longclip train`.
 
     venv/bin/python long_data.py --data nano-data --work nano-work
 
-Writes `nano-work/long-train.ndjson`: scenes, CIFAR-10's photos as they are and others of them zoomed, blurred or sharpened, drawings,
-and crops of the few large photos there are (the views of views.py), so that what is known of photos is not unlearnt. Half of the crops
-are called what their photo is called and half what the ImageNet teacher calls them, where it is sure; their colours are measured.
-Writes `nano-work/long-val.ndjson` too: the first 1,000 scenes, the first 1,000 of CIFAR-10's test pictures, and 500 crops of photos
-that are kept for validation; with these the best weights are chosen, on all others of `val.ndjson` they are measured.
+Writes `nano-work/long-train.ndjson`: scenes, CIFAR-10's photos unchanged and others of them zoomed, blurred or sharpened, drawings,
+and crops of the few large photos (the views of views.py), so that photos are not forgotten. Half of the crops are named like their
+photo, and half by the ImageNet teacher if it is confident; their colours are measured.
+Also writes `nano-work/long-val.ndjson`: the first 1,000 scenes, the first 1,000 of CIFAR-10's test images, and 500 crops of photos that
+are kept for validation. The best weights are chosen by these and measured on the rest of `val.ndjson`.
 """
 import argparse
 import json
@@ -25,9 +25,9 @@ from train_base import MEAN, STD, augment
 from views import PHOTOS, is_for_validation
 
 N_SCENES, N_CIFAR, N_ZOOMED, N_VAL, N_VAL_CROPS = 40_000, 15_000, 10_000, 1_000, 500
-MORE_OF, N_MORE = "cat", 2_500  # the class that the base takes for another one (a dog) most often; it is zoomed as well
-SURE = {"photos": 0.5, "walls": 0.3}  # the teacher's probability from which its word is taken
-TAUGHT = 0.5  # share of the photos' crops for which the teacher is asked
+MORE_OF, N_MORE = "cat", 2_500  # the class that the base most often takes for another one (a dog); more of it is zoomed
+SURE = {"photos": 0.5, "walls": 0.3}  # the teacher's label is used from this probability on
+TAUGHT = 0.5  # share of the photos' crops that may get the teacher's label
 
 
 def records(data, name):
@@ -36,19 +36,19 @@ def records(data, name):
 
 
 def save(work, pixels, name):
-    """The path of (H, W, 3) uint8 pixels as a file."""
+    """Saves (H, W, 3) uint8 pixels as a file and returns its path."""
     path = os.path.abspath(os.path.join(work, "crops", name + ".jpg"))
     Image.fromarray(pixels).save(path, quality=92)
     return path
 
 
-def told(pixels, noun, path, rnd):
+def sample_of(pixels, noun, path, rnd):
     short, long = captions.picture_caption(rnd, "photo", noun, Image.fromarray(pixels))
     return {"path": path, "short": short, "long": long, "class": noun}
 
 
 def crops(opt, by_path, rnd):
-    """Crops of photos with captions: (those to train on, those for validation)."""
+    """Crops of photos with captions: (for training, for validation)."""
     train, val = [], []
     for group, sure in SURE.items():
         views = torch.load(os.path.join(opt.work, f"views-{group}.pt"))
@@ -59,24 +59,24 @@ def crops(opt, by_path, rnd):
             if views["val"][i]:
                 taught = False
             elif group == "photos" and record is None:
-                continue  # of the validation set
+                continue  # in the validation set
             noun = IMAGENET_CLASSNAMES[words[i]] if taught else record and record["class"]
             if noun is not None:
                 pixels = views["views"][i].numpy()
-                sample = told(pixels, noun, save(opt.work, pixels, f"{group}-{i:05}"), rnd)
+                sample = sample_of(pixels, noun, save(opt.work, pixels, f"{group}-{i:05}"), rnd)
                 (val if views["val"][i] else train).append(sample)
     return train, rnd.sample(val, min(N_VAL_CROPS, len(val)))
 
 
 def without_colours(caption):
-    """The first sentence, what the thing is, and what kind of picture: what zooming and other light leave true."""
+    """The sentences that stay true after zooming and changes of light: the first one, and those on the object and the kind of image."""
     first, *others = caption.split(". ")
     general = [s for s in others if s.startswith(("A ", "An ", "It ")) and not any(w in s for w in ("left", "right", "corner"))]
     return ". ".join([first, *general]).rstrip(".") + "."
 
 
 def zoomed(opt, rows):
-    """CIFAR-10's photos as parts of larger, softer or sharper ones."""
+    """CIFAR-10's photos, zoomed, blurred or sharpened."""
     for at in range(0, len(rows), 500):
         part = rows[at:at + 500]
         pixels = torch.from_numpy(np.stack([np.asarray(Image.open(r["path"]).convert("RGB")) for r in part]))
@@ -88,7 +88,7 @@ def zoomed(opt, rows):
 
 
 def split(rows, n, rnd):
-    """`n` of them by chance, and the others."""
+    """`n` random rows, and the others."""
     rows = rnd.sample(rows, len(rows))
     return rows[:n], rows[n:]
 
@@ -110,7 +110,7 @@ def main(opt):
     of_photos, of_unseen = crops(opt, by_path, rnd)
     rows = rnd.sample(scenes, min(N_SCENES, len(scenes))) + cifar[:N_CIFAR] + [r for r in others if not kept(r)] + of_photos
     rows += zoomed(opt, cifar[N_CIFAR:])
-    # The names of scenes are no classes to choose from.
+    # Names of scenes are not classes.
     chosen_by = [{k: v for k, v in record.items() if k != "class"} for record in by_source(val, "scenes")[:N_VAL]]
     chosen_by += by_source(val, "cifar10")[:N_VAL] + of_unseen
     for name, found in (("long-train", rows), ("long-val", chosen_by)):
@@ -123,5 +123,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
     parser.add_argument("--work", required=True)
-    parser.add_argument("--cache", default="nano-cache", help="where prepare.py keeps its packages")
+    parser.add_argument("--cache", default="nano-cache", help="the folder where prepare.py keeps its packages")
     main(parser.parse_args())

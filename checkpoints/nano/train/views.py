@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Crops of real photos and what an ImageNet teacher says to each: the dark knowledge that `carry_on.py` trains on.
+"""Makes crops of real photos with the logits of an ImageNet teacher for each, which `carry_on.py` trains on.
 
-    venv/bin/python views.py --data nano-data --work nano-work photos        # named photos; needs only their parts
+    venv/bin/python views.py --data nano-data --work nano-work photos        # named photos; needs only nano-data/parts
     venv/bin/python views.py --data nano-data --work nano-work walls scenes cifar  # needs a finished nano-data
 
-Writes `views-GROUP.pt` into --work: `views` (N, 96, 96, 3) uint8, `logits` (N, 1000) f16, `val` (N,) bool, and of each view the
-`paths` of its source picture inside the data. A group that is there already is not made again. One source picture in fifteen is for validation: all of its crops, and it is never
-trained on, with the teacher's words or with its own caption (`is_for_validation`). About 45 crops a second and core.
+Writes `views-GROUP.pt` into --work: `views` (N, 96, 96, 3) uint8, `logits` (N, 1000) f16, `val` (N,) bool, and `paths`, the source
+image of each view inside the data. A group that exists is not made again. One source image in fifteen is for validation
+(`is_for_validation`): none of its crops is trained on, neither with the teacher's labels nor with its own caption. Makes about 45
+crops per second and core.
 """
 import argparse
 import glob
@@ -22,18 +23,18 @@ from PIL import Image
 
 from train_base import TEACHER_SIDE, is_held_out, random_crop
 
-# source: crops of each of its pictures, smallest share of the picture
+# source: (number of crops per image, smallest share of the image that a crop shows)
 PHOTOS = {"gcompris": (28, 0.15), "gnome": (56, 0.15), "cinnamon": (56, 0.15), "plasma": (56, 0.15), "tuxpaint": (10, 0.25)}
 WALL_CROPS, SCENES, CIFAR = 45, 4000, 16000
 
 
 def is_for_validation(path):
-    """One picture in fifteen, by its path inside the data."""
+    """One image in fifteen, by its path inside the data."""
     return int(hashlib.sha1(("val " + path).encode()).hexdigest()[:8], 16) % 15 == 0
 
 
 def may_become_val(row):
-    """`prepare.py` moves some pictures to val once it knows all; those must not be trained on before either."""
+    """`prepare.py` moves some images to the validation set at its end; these must not be trained on before that either."""
     return row["style"] != "photo" and int(hashlib.sha1(row["path"].encode()).hexdigest()[:8], 16) % 1000 < 60
 
 
@@ -51,7 +52,7 @@ def walls(data):
 
 
 def some_of(data, source, n, smallest, seed):
-    """One crop of each of so many pictures of a source."""
+    """One crop of each of `n` random images of a source."""
     rows = [r for r in map(json.loads, open(os.path.join(data, "train.ndjson"))) if r["source"] == source]
     for row in random.Random(seed).sample(rows, min(n, len(rows))):
         yield row["path"], 1, smallest
@@ -62,7 +63,7 @@ def scenes(data):
 
 
 def cifar(data):
-    """Small photos, which the teacher sees enlarged: it knows more of them than their ten names."""
+    """Small photos, which the teacher sees enlarged: it says more about them than their ten names do."""
     return some_of(data, "cifar10", CIFAR, 0.5, 3)
 
 
