@@ -1,13 +1,13 @@
-"""Pictures a second of Ray Data and of Spark on this machine's cores, held against the plain command on the same ones.
+"""Compares the images per second of Ray Data and Spark with those of the plain command, on the cores of this machine.
 
     pip install './python[ray,spark]' && cargo build --release
     python benches/engines.py --model B.safetensors --count 2000
 
-Each round runs the three one behind the other, each in processes of its own: the plain command on so many threads as there are
-workers, and the engines with a worker a core and a thread a worker. From pictures in Parquet (in files, for the command) to results
-in Parquet. "Start" is what comes once a program, whatever it does then: Python, its imports, Ray's or Spark's own processes; "job" is
-the work, loading models included, one for each worker; "whole" is both and the end of the program. Printed is each one's fastest round,
-since whatever else the machine does only slows one down, with its share of the plain command's pictures a second. Rows are compared.
+Each round runs the three one after another, in separate processes: the plain command with one thread per worker, and the engines
+with one worker per core and one thread per worker. They read images from Parquet (the command reads files) and write results to
+Parquet. "Start" is the fixed cost of a program: Python, its imports, and the processes of Ray or Spark. "Job" is the work,
+including one model load per worker. "Whole" is both, plus the end of the program. The fastest round of each is printed, because
+other work on the machine can only slow it down, with its speed relative to the plain command. The resulting labels are compared.
 """
 import argparse
 import json
@@ -23,8 +23,8 @@ LABELS = ["a cat", "a dog", "a cup of coffee"]
 ENGINES = {"ray": "Ray Data", "spark": "Spark"}
 
 
-def pictures_in(into, opt):
-    """So many photos, those of the repository over and over, as files and as Parquet in so many parts."""
+def write_images(into, opt):
+    """Writes `opt.count` copies of the repository's photos, as files and as Parquet in `opt.parts` parts."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -50,17 +50,17 @@ def plain(opt, files, out):
 
 
 def on_ray(opt, parquet, out):
-    """Gives the time at which Ray stands ready."""
+    """Runs the job; returns the time when Ray was ready."""
     import longclip.ray
     import ray
 
-    # A CPU more than workers, for what reads and writes: Ray's CPUs are tickets, not cores.
+    # One CPU more than workers, for reading and writing: Ray's CPUs are slots, not cores.
     ray.init(num_cpus=opt.workers + 1, include_dashboard=False, log_to_driver=False, object_store_memory=1 << 30)
     ray.data.DataContext.get_current().enable_progress_bars = False
     ready = time.monotonic()
-    # A block is what one actor takes: Ray would make these few pictures one or two of them, and let an actor wait.
-    pictures = ray.data.read_parquet(str(parquet)).repartition(target_num_rows_per_block=opt.batch)
-    labelled = pictures.map_batches(
+    # An actor takes one block at a time. Ray would put these few images into one or two blocks, and an actor would wait.
+    images = ray.data.read_parquet(str(parquet)).repartition(target_num_rows_per_block=opt.batch)
+    labelled = images.map_batches(
         longclip.ray.Classify,
         fn_constructor_kwargs={"labels": LABELS, "model": opt.model, "dtype": opt.dtype},
         batch_format="pyarrow",
@@ -73,26 +73,26 @@ def on_ray(opt, parquet, out):
 
 
 def on_spark(opt, parquet, out):
-    """Gives the time at which Spark stands ready."""
+    """Runs the job; returns the time when Spark was ready."""
     import longclip.spark
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
     spark = SparkSession.builder.master(f"local[{opt.workers}]").config("spark.ui.enabled", "false")
     spark = spark.config("spark.sql.execution.arrow.maxRecordsPerBatch", str(opt.batch)).config("spark.driver.memory", "2g")
-    # A part a task, as is usual where parts are larger.
+    # One part per task, as usual for larger parts.
     spark = spark.config("spark.sql.files.openCostInBytes", str(1 << 30))
     spark = spark.config("spark.driver.bindAddress", "127.0.0.1").getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     ready = time.monotonic()
-    pictures = spark.read.parquet(str(parquet))
+    images = spark.read.parquet(str(parquet))
     classify = longclip.spark.Classify(LABELS, model=opt.model, dtype=opt.dtype)
-    pictures.mapInArrow(classify, classify.schema(pictures)).write.mode("append").parquet(str(out))
+    images.mapInArrow(classify, classify.schema(images)).write.mode("append").parquet(str(out))
     return ready
 
 
 def in_a_process(opt, engine, parquet, out):
-    """This program again, as a person's program for the engine; gives when the engine stood ready and when the job was done."""
+    """Runs this script again as a program for the engine; returns when the engine was ready and when the job was done."""
     command = [sys.executable, __file__, *sys.argv[1:], "--model", opt.model, "--engine", engine, "--parquet", str(parquet), "--out", str(out)]
     with open(out.parent / f"{engine}.log", "w") as log:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -113,8 +113,8 @@ def likeliest(out):
 
 
 def measured(opt, folder):
-    """Of each and of each round: seconds to start, of the job, of the whole program."""
-    files, parquet = pictures_in(folder, opt)
+    """The seconds of the start, the job and the whole program, for each of the three and each round."""
+    files, parquet = write_images(folder, opt)
     jobs = {"plain command": lambda out: plain(opt, files, out)}
     for engine, name in ENGINES.items():
         jobs[name] = lambda out, engine=engine: in_a_process(opt, engine, parquet, out)
@@ -124,9 +124,9 @@ def measured(opt, folder):
             out = folder / f"{name}-{i}"
             out.mkdir()
             begun = time.monotonic()
-            told = job(out)
+            reported = job(out)
             ended = time.monotonic()
-            ready, done = told.get("ready", begun), told.get("done", ended)
+            ready, done = reported.get("ready", begun), reported.get("done", ended)
             times[name].append((ready - begun, done - ready, ended - begun))
             answers[name] = likeliest(out)
             print("{}: start {:.1f} s, job {:.1f} s, whole {:.1f} s".format(name, *times[name][-1]), file=sys.stderr, flush=True)
@@ -142,8 +142,8 @@ def main():
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=64, help="rows that a worker is given at a time")
-    parser.add_argument("--parts", type=int, default=16, help="files of Parquet, each of which the engines read as one part")
+    parser.add_argument("--batch", type=int, default=64, help="rows that a worker gets at a time")
+    parser.add_argument("--parts", type=int, default=16, help="number of Parquet files, each of which the engines read as one part")
     for internal in ("--engine", "--parquet", "--out"):
         parser.add_argument(internal, help=argparse.SUPPRESS)
     opt = parser.parse_args()
@@ -155,7 +155,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as folder:
         times = measured(opt, pathlib.Path(folder))
-    print("| | start, s | job, s | pictures a second | of the plain command's | whole, s | of the plain command's |")
+    print("| | start, s | job, s | images per second | relative to the plain command | whole, s | relative to the plain command |")
     print("| --- |" + " ---: |" * 6)
     best = {name: min(rounds, key=lambda round: round[2]) for name, rounds in times.items()}
     plain_s = best["plain command"][2]

@@ -1,17 +1,17 @@
-//! The CPU kernels at the model's shapes: checked, then timed against candle, their plain twins and the CPU's peak.
+//! Checks the CPU kernels at the model's shapes, then times them against candle, portable code and the CPU's peak.
 //!
-//!     cargo bench --bench kernels              # all
-//!     cargo bench --bench kernels -- int8      # lines that contain a word
+//!     cargo bench --bench kernels              # all cases
+//!     cargo bench --bench kernels -- int8      # cases whose line contains a word
 //!
-//! The estimate. A core of the machine this was tuned on (Zen 4) starts one 512-bit product a cycle: 32 f32 operations, 64 of
-//! bf16, 128 of bytes. A tile of 14 rows and 32 outputs does 28 products a step for 2 loads of weights and 14 of
-//! activations, so the products are the limit as long as 128 + 56 bytes in 28 cycles come from the second cache: 7 of its
-//! 32 bytes a cycle. What remains is a tile's beginning and end (some 100 cycles of 28 · 768 in f32, of 28 · 192 in bytes)
-//! and the activation function (25 cycles a vector): 95 % of peak is to be expected in f32, 85 % in bytes.
-//! One row is bound by memory instead: 4 bytes of weights for 2 operations.
+//! The estimate: a core of the machine this was tuned on (Zen 4) starts one 512-bit product per cycle, which is 32 operations
+//! in f32, 64 in bf16 and 128 in int8. A tile of 14 rows and 32 outputs does 28 products per step for 2 loads of weights and
+//! 14 of activations. The products are the limit as long as the L2 cache delivers 128 + 56 bytes in 28 cycles, 7 of its 32
+//! bytes per cycle. What remains is the start and end of a tile (some 100 cycles of 28 · 768 in f32, of 28 · 192 in int8)
+//! and the activation function (25 cycles per vector). So 95% of peak can be expected in f32, and 85% in int8.
+//! A single row is limited by memory instead: 4 bytes of weights for 2 operations.
 //!
-//! candle computes in f32, without the activation function, on all cores; it is compared where we have as many.
-//! Each line is the best of several rounds, candidates interleaved in one round, so that a busy machine disturbs all alike.
+//! candle computes in f32, without the activation function, on all cores; it is measured only when we use all cores, too.
+//! Each line is the best of several rounds. The candidates alternate in each round, so that a busy machine affects all equally.
 #![expect(clippy::print_stdout, reason = "a report")]
 
 use candle_core::{Device, Tensor};
@@ -27,7 +27,7 @@ use std::time::Instant;
 const ROUNDS: usize = 9;
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
 
-/// `(rows, n_in, n_out)`: ViT-B/16 and L/14 at one picture, B at eight, text, nano, and the single rows of a last block.
+/// `(rows, n_in, n_out)`: ViT-B/16 and L/14 with one image, B with eight, text, nano, and the single rows of a last block.
 const LINEAR: [(usize, usize, usize); 14] = [
     (197, 768, 2304),
     (197, 768, 768),
@@ -45,7 +45,7 @@ const LINEAR: [(usize, usize, usize); 14] = [
     (8, 768, 3072),
 ];
 
-/// `(sequences, tokens of each, heads)`.
+/// `(sequences, tokens per sequence, heads)`.
 const ATTENTION: [(usize, usize, usize); 4] = [(1, 197, 12), (1, 257, 16), (80, 9, 8), (4, 248, 8)];
 
 fn main() {
@@ -77,7 +77,7 @@ fn main() {
     }
 }
 
-/// A linear layer with QuickGELU fused, against candle's product alone.
+/// A linear layer with fused QuickGELU, against candle's product without it.
 fn linear((rows, n_in, n_out): (usize, usize, usize), precision: Precision, threads: &Threads, filter: &str) {
     let name = format!("linear {rows}x{n_in}x{n_out} {}", label(precision, threads));
     if !name.contains(filter) {
@@ -90,7 +90,7 @@ fn linear((rows, n_in, n_out): (usize, usize, usize), precision: Precision, thre
         input.fill(&x[..rows * n_in], n_in, threads);
         (layer, input, vec![0.0; rows * n_out])
     };
-    // Plain code takes seconds for all rows, and its time grows with their number.
+    // Portable code would take seconds for all rows. Its time is proportional to the number of rows.
     let plain_rows = rows.min(8);
     let plain_threads = Threads::with_level(threads.count(), Level::Portable);
     let (layer, input, mut out) = case(rows, threads);
@@ -112,7 +112,7 @@ fn linear((rows, n_in, n_out): (usize, usize, usize), precision: Precision, thre
     report(&name, times, Some((2 * rows * n_in * n_out, precision, threads)));
 }
 
-/// Attention of equal sequences.
+/// Attention of sequences of equal length.
 fn attend((n, tokens, count): (usize, usize, usize), precision: Precision, threads: &Threads, filter: &str) {
     let name = format!("attention {n} of {tokens}, {count} heads {}", label(precision, threads));
     if !name.contains(filter) {
@@ -156,7 +156,7 @@ fn candle_attention(parts: &Tensor) -> candle_core::Result<Tensor> {
     candle_nn::ops::softmax_last_dim(&scores)?.matmul(&v)
 }
 
-/// A layer norm that writes what the next layer reads.
+/// A layer norm that writes the input format of the next layer.
 fn normalise((rows, width): (usize, usize), precision: Precision, threads: &Threads, filter: &str) {
     let name = format!("layer norm {rows}x{width} {}", label(precision, threads));
     if !name.contains(filter) {
@@ -185,7 +185,7 @@ fn normalise((rows, width): (usize, usize), precision: Precision, threads: &Thre
     report(&name, times, None);
 }
 
-/// Packing a layer's weights into fresh memory.
+/// Packs a layer's weights into newly allocated memory.
 fn load(shape: (usize, usize), precision: Precision, threads: &Threads, filter: &str) {
     let name = format!("pack {}x{} {}", shape.0, shape.1, label(precision, threads));
     if !name.contains(filter) {
@@ -202,13 +202,13 @@ fn load(shape: (usize, usize), precision: Precision, threads: &Threads, filter: 
     report(&name, times, None);
 }
 
-/// One line: milliseconds, operations a second, their share of what the threads could do, and how many times as long
-/// candle (in f32) and plain code take.
+/// Prints one line: milliseconds, operations per second, their share of the threads' peak, and how many times as long candle
+/// (in f32) and portable code take.
 fn report(name: &str, [ours, candle, plain]: [f64; 3], work: Option<(usize, Precision, &Threads)>) {
     let (speed, share) = work.map_or((String::new(), String::new()), |(operations, precision, threads)| {
         let speed = operations as f64 / ours / 1e9;
         let share = 100.0 * speed / (peak(precision) * threads.count() as f64);
-        (format!("{speed:.1}"), format!("{share:.0} %"))
+        (format!("{speed:.1}"), format!("{share:.0}%"))
     });
     let candle = if candle.is_finite() {
         format!("{:.2}x", candle / ours)
@@ -237,7 +237,7 @@ fn seconds(work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// candle's time, where ours has as many threads as candle takes; else none.
+/// candle's time if ours uses all cores as candle does, otherwise infinity.
 fn candle_seconds(threads: &Threads, work: impl FnOnce()) -> f64 {
     let fair = threads.count() == physical_cores();
     if fair { seconds(work) } else { f64::INFINITY }
@@ -247,19 +247,19 @@ fn tensor(values: &[f32], shape: (usize, usize)) -> Tensor {
     Tensor::from_slice(values, shape, &Device::Cpu).expect("as many values as the shape says")
 }
 
-/// Numbers in −0.5..0.5 without a pattern that a kernel could profit from.
+/// Numbers in −0.5..0.5 without a pattern that could favour a kernel.
 fn noise(n: usize) -> Vec<f32> {
     (0..n as u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 24) as f32 - 0.5)
         .collect()
 }
 
-/// Both round the same operands; sums of up to 4096 products differ in their order.
+/// Both round the same operands, but add up to 4096 products in a different order.
 fn assert_close(a: &[f32], b: &[f32]) {
     let scale = b.iter().fold(1.0, |top: f32, b| top.max(b.abs()));
     assert!(
         a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-3 * scale),
-        "fast and plain kernels differ"
+        "fast and portable kernels differ"
     );
 }
 
@@ -271,7 +271,7 @@ fn machine() -> String {
     })
 }
 
-/// Operations a second of one core, in 10^9: nothing but products on registers. NaN where there is no AVX-512.
+/// Peak of one core in 10^9 operations per second, measured on products of registers. NaN without AVX-512.
 fn peak(precision: Precision) -> f64 {
     static MEASURED: OnceLock<[f64; 3]> = OnceLock::new();
     let measured = MEASURED.get_or_init(|| PRECISIONS.map(registers::peak));
@@ -284,7 +284,7 @@ mod registers {
     use super::{Precision, black_box, seconds};
     use std::arch::x86_64::*;
 
-    /// Independent sums: more than the 4 cycles of latency of one product a cycle need.
+    /// Number of independent sums: more than enough to hide a latency of 4 cycles.
     const SUMS: usize = 12;
     const ROUNDS: usize = 200_000;
 
@@ -300,7 +300,7 @@ mod registers {
             Precision::Bf16 => 64,
             Precision::Int8 => 128,
         };
-        // SAFETY: the features were looked for above.
+        // SAFETY: the features were detected above.
         let run = || unsafe { products(precision) };
         let best = (0..20).map(|_| seconds(run)).fold(f64::MAX, f64::min);
         (operations * SUMS * ROUNDS) as f64 / best / 1e9
@@ -315,7 +315,7 @@ mod registers {
                 *sum = match precision {
                     Precision::F32 => _mm512_fmadd_ps(x, x, *sum),
                     Precision::Bf16 => {
-                        // SAFETY: both are 512 bits.
+                        // SAFETY: both types have 512 bits.
                         let x: __m512bh = unsafe { std::mem::transmute::<__m512, __m512bh>(x) };
                         _mm512_dpbf16_ps(*sum, x, x)
                     }

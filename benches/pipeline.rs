@@ -1,9 +1,9 @@
-//! Does the pipeline keep the machine busy? `cargo bench --bench pipeline`
+//! Checks that the pipeline keeps the machine busy: `cargo bench --bench pipeline`
 //!
-//! Measures, in turns, decoding alone and the model alone, each on all cores and without the pipeline, then both through
-//! it; then with a disk that takes as long as both, and with one that takes half as long again.
-//! `cargo bench --bench pipeline -- PICTURES ROUNDS` sets how much.
-//! Promises (docs/batch.md): together at most 1.05 of decoding plus model; with the disk at most 1.1 of the slower.
+//! Measures in turns: decoding alone and the model alone, each on all cores and without the pipeline; both together through
+//! the pipeline; the same with a simulated disk that takes as long as both, and with one that takes half as long again.
+//! `cargo bench --bench pipeline -- IMAGES ROUNDS` sets other numbers.
+//! Goals (docs/batch.md): together at most 1.05 times decoding plus model; with the disk at most 1.1 times the slower part.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(clippy::print_stdout, reason = "a program that prints its result")]
@@ -28,7 +28,7 @@ const BATCH: usize = 16;
 struct Bench {
     model: LongClip,
     preprocess: Preprocess,
-    /// Photos of different sizes, in turns.
+    /// Photos of different sizes, used in turns.
     jpegs: Arc<Vec<Vec<u8>>>,
     n_pictures: usize,
 }
@@ -50,7 +50,7 @@ impl Bench {
         })
     }
 
-    /// Pictures whose bytes take `disk` each to read, one after the other as from one spindle.
+    /// Images that take `disk` each to read, one after another as from one spindle.
     fn items(&self, disk: Duration) -> Items {
         let spindle = Arc::new(Spindle::default());
         let jpegs = Arc::clone(&self.jpegs);
@@ -64,7 +64,7 @@ impl Bench {
         }))
     }
 
-    /// The disk alone.
+    /// Time of the disk alone.
     fn reading(&self, disk: Duration) -> Result<Duration> {
         let began = Instant::now();
         self.items(disk)
@@ -72,7 +72,7 @@ impl Bench {
         Ok(began.elapsed())
     }
 
-    /// Decoding alone, without the pipeline: a thread a core, each taking the next picture.
+    /// Time of decoding alone, without the pipeline: one thread per core, each taking the next image.
     fn decoding(&self) -> Result<Duration> {
         let next = AtomicUsize::new(0);
         let decode_all = || -> Result<()> {
@@ -94,7 +94,7 @@ impl Bench {
         Ok(began.elapsed())
     }
 
-    /// The model alone, on as many threads.
+    /// Time of the model alone, on the same number of threads.
     fn model(&self) -> Result<Duration> {
         let pixels: Vec<Pixels> = (0..BATCH)
             .map(|i| self.preprocess.run("x.jpg", &self.jpegs[i % self.jpegs.len()]))
@@ -106,7 +106,7 @@ impl Bench {
         Ok(began.elapsed())
     }
 
-    /// All of it, through the pipeline.
+    /// Time of everything, through the pipeline.
     fn together(&self, disk: Duration) -> Result<Duration> {
         let settings = Settings {
             preparers: physical_cores(),
@@ -125,7 +125,7 @@ impl Bench {
         Ok(began.elapsed())
     }
 
-    /// Measures all once and prints it; gives the ratios.
+    /// Measures everything once, prints it, and returns the ratios.
     fn round(&self, round: usize) -> Result<[f64; 3]> {
         let decoding = Taken::of(|| self.decoding())?;
         let model = Taken::of(|| self.model())?;
@@ -143,15 +143,15 @@ impl Bench {
     }
 }
 
-/// A disk that does one thing at a time and has a queue: it begins the next read by itself, as disks do, and not when a
-/// thread of ours gets a core again.
+/// A simulated disk that does one read at a time and has a queue. Like a real disk, it starts the next read by itself, not
+/// when one of our threads gets a core again.
 #[derive(Default)]
 struct Spindle {
     free_at: Mutex<Option<Instant>>,
 }
 
 impl Spindle {
-    /// Waits for a read that takes `disk`, behind those that were asked for before.
+    /// Waits for a read that takes `disk`, after those that were requested earlier.
     fn turn(&self, disk: Duration) {
         if disk.is_zero() {
             return;
@@ -175,9 +175,9 @@ fn main() -> Result<()> {
     );
     let bench = Bench::open(n_pictures)?;
     bench.together(Duration::ZERO)?;
-    println!("{n_pictures} pictures, {} cores", physical_cores());
-    println!("            ms (share of the cores that is busy)             of the sum   of the slower, with a disk of");
-    println!("round         decode          model       together                        1.0      1.5 of both");
+    println!("{n_pictures} images, {} cores", physical_cores());
+    println!("            ms (busy share of the cores)        of the sum   of the slower, with a disk of");
+    println!("round         decode         model      together                         1.0      1.5 of both");
     let mut ratios = [Vec::new(), Vec::new(), Vec::new()];
     for round in 1..=n_rounds {
         let row = bench.round(round)?;
@@ -191,7 +191,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What a run took, and how much of the cores it used.
+/// The time of a run, and the share of the cores it used.
 struct Taken {
     s: f64,
     busy: f64,
@@ -208,14 +208,14 @@ impl Taken {
 
 impl std::fmt::Display for Taken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:6.0} ({:3.0} %)", self.s * 1000.0, self.busy * 100.0)
+        write!(f, "{:6.0} ({:3.0}%)", self.s * 1000.0, self.busy * 100.0)
     }
 }
 
-/// Seconds that all cores together have spent on this process, by the kernel's clock of 10 ms; NaN where it isn't Linux.
+/// CPU seconds of this process on all cores, by the kernel's clock of 10 ms; NaN if this is not Linux.
 fn cpu_s() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // utime and stime are the 12th and 13th behind the name, which ends with the last parenthesis (proc(5)).
+    // utime and stime are the 12th and 13th fields after the name, which ends with the last parenthesis (proc(5)).
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let ticks: Vec<f64> = fields.skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
     if ticks.is_empty() {

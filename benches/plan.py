@@ -1,10 +1,10 @@
-"""What classifying very many pictures takes: measures a core of this machine, and reckons from that. Prints docs/scale.md's tables.
+"""Estimates what it takes to classify very many images, from measurements on one core of this machine. Prints the tables of docs/scale.md.
 
     python3 benches/plan.py --longclip target/release/longclip --model ViT-B/16=B.safetensors --model ViT-L/14=L.safetensors
 
-Measured is the CPU time (user and system) of `longclip classify --threads 1` on --count pictures less that on one of them, by
-picture: reading, decoding, the model, ndjson out. CPU time says what a core does also on a machine that does other things.
-Everything else is arithmetic on that: no larger machine was tried. Pictures of another size: name a folder with --pictures.
+Measures the CPU time (user and system) of `longclip classify --threads 1` on --count images minus that on one image, per image. It
+covers reading, decoding, the model and writing ndjson. CPU time is meaningful even on a machine that does other work. Everything
+else is calculated from it; no larger machine was used. For images of another size, name a folder with --images.
 """
 import argparse
 import os
@@ -19,7 +19,7 @@ SIZES = {"1 million": 1e6, "100 million": 1e8, "5 billion": 5e9}
 
 
 def cpu_s(opt, model, dtype, folder):
-    """CPU seconds of a run over a folder."""
+    """CPU seconds of one run over a folder."""
     command = [opt.longclip, "classify", str(folder), "--labels", "a cat", "a dog", "--threads", "1", "--model", model, "--dtype", dtype, "-q"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([*command, "--format", "ndjson", "--output", os.devnull], check=True)
@@ -27,18 +27,18 @@ def cpu_s(opt, model, dtype, folder):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def folder_of(pictures, count, into):
-    """Names for so many pictures, those of a folder over and over, as links; gives their bytes in the mean."""
-    found = sorted(p for p in pathlib.Path(pictures).resolve().iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
+def folder_of(images, count, into):
+    """Links to `count` images, repeating those of a folder; returns their mean size in bytes."""
+    found = sorted(p for p in pathlib.Path(images).resolve().iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
     into.mkdir()
     for i in range(count):
-        picture = found[i % len(found)]
-        os.symlink(picture, into / f"{i:06d}{picture.suffix}")
+        image = found[i % len(found)]
+        os.symlink(image, into / f"{i:06d}{image.suffix}")
     return statistics.mean(found[i % len(found)].stat().st_size for i in range(count))
 
 
 def measured(opt, model, dtype, many, one):
-    """CPU seconds a picture."""
+    """CPU seconds per image."""
     rounds = [cpu_s(opt, model, dtype, many) - cpu_s(opt, model, dtype, one) for _ in range(opt.rounds)]
     return statistics.median(rounds) / (opt.count - 1)
 
@@ -49,7 +49,7 @@ def duration(hours):
     return f"{hours * 60:.0f} min" if hours < 1 else f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"
 
 
-def reckoned(opt, core_s, n):
+def estimate(opt, core_s, n):
     core_hours = n * core_s / 3600
     hours = f"{core_hours:,.1f}" if core_hours < 10 else f"{core_hours:,.0f}"
     return f"{hours} core hours, {duration(core_hours / opt.cores)}, {core_hours * opt.price:,.0f}"
@@ -69,27 +69,27 @@ def main():
     parser.add_argument("--longclip", default=str(ROOT / "target/release/longclip"))
     parser.add_argument("--model", action="append", default=[], help="NAME=FILE; nano is always measured")
     parser.add_argument("--dtypes", default="f32,bf16,int8")
-    parser.add_argument("--pictures", default=str(ROOT / "img"))
+    parser.add_argument("--images", default=str(ROOT / "img"))
     parser.add_argument("--count", type=int, default=31)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cores", type=int, default=1000, help="cores to reckon with")
-    parser.add_argument("--price", type=float, default=0.04, help="of a core's hour")
+    parser.add_argument("--cores", type=int, default=1000, help="number of cores for the estimate")
+    parser.add_argument("--price", type=float, default=0.04, help="price of one core hour")
     opt = parser.parse_args()
     core_s = {}
     with tempfile.TemporaryDirectory() as work:
         many, one = pathlib.Path(work) / "many", pathlib.Path(work) / "one"
-        mean_bytes = folder_of(opt.pictures, opt.count, many)
-        folder_of(opt.pictures, 1, one)
-        print(f"{opt.count} pictures of {mean_bytes / 1000:,.0f} kB in the mean, one core, medians of {opt.rounds}:\n")
-        head(["model", "ms a picture", "pictures a second", "MB a second"])
+        mean_bytes = folder_of(opt.images, opt.count, many)
+        folder_of(opt.images, 1, one)
+        print(f"{opt.count} images of {mean_bytes / 1000:,.0f} kB on average, one core, medians of {opt.rounds}:\n")
+        head(["model", "ms per image", "images per second", "MB per second"])
         for name, model in [("nano", "nano"), *(m.split("=", 1) for m in opt.model)]:
             for dtype in opt.dtypes.split(","):
                 s = core_s[f"{name} {dtype}"] = measured(opt, model, dtype, many, one)
                 row([f"{name} {dtype}", f"{s * 1000:.1f}", f"{1 / s:.1f}", f"{mean_bytes / s / 1e6:.2f}"])
-    print(f"\nOn paper, with {opt.cores:,} such cores and {opt.price} for a core's hour:\n")
+    print(f"\nCalculated for {opt.cores:,} such cores, at {opt.price} per core hour:\n")
     head(["model", *SIZES])
     for name, s in core_s.items():
-        row([name, *(reckoned(opt, s, n) for n in SIZES.values())])
+        row([name, *(estimate(opt, s, n) for n in SIZES.values())])
 
 
 if __name__ == "__main__":

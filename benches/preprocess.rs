@@ -1,13 +1,13 @@
-//! From a file's bytes to normalised pixels, in milliseconds: the whole, and the decoder's part of it.
+//! Times preprocessing, from a file's bytes to normalised pixels, and the decoder's part of it.
 //!
-//!     cargo bench --bench preprocess                   # pictures of img/
-//!     cargo bench --bench preprocess -- a.jpg b.png    # these
+//!     cargo bench --bench preprocess                   # the images in img/
+//!     cargo bench --bench preprocess -- a.jpg b.png    # these images
 //!
-//! One line a picture: `path whole_ms decode_ms`, each the median of the rounds, on one thread. `benches/peers/preprocess.py` runs it in
-//! turn with Pillow and torchvision on the same files and compares the pixels with theirs.
+//! Prints one line per image, `path whole_ms decode_ms`, each the median of the rounds on one thread. `benches/peers/preprocess.py`
+//! runs it in turn with Pillow and torchvision on the same files, and compares the pixels.
 //!
-//! The estimate, for a photo of 12 megapixels at 224: the decoder takes 75 ms; the horizontal pass multiplies
-//! 3000 rows x 224 places x 56 taps x 3 channels = 113 million bytes, 21 an instruction, so 6 ms; the rest is nothing.
+//! The estimate, for a photo of 12 megapixels at 224: the decoder takes 75 ms. The horizontal pass multiplies
+//! 3000 rows x 224 columns x 56 taps x 3 channels = 113 million bytes, 21 per instruction, which takes 6 ms. The rest is negligible.
 #![expect(clippy::print_stdout, reason = "a report")]
 
 use std::hint::black_box;
@@ -21,7 +21,7 @@ const RESOLUTION_PX: usize = 224;
 const OURS: [&str; 3] = ["img/cat.jpg", "img/coffee.jpg", "img/astronaut.jpg"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Cargo adds `--bench`. A path of `PICTURE=FILE` also writes the (R, R, 3) bytes to FILE, to be compared.
+    // Cargo adds `--bench`. `IMAGE=FILE` also writes the (R, R, 3) bytes to FILE, for comparison.
     let mut named: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     if named.is_empty() {
         named = OURS.map(str::to_owned).to_vec();

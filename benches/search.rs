@@ -1,10 +1,10 @@
-//! Does a search take longer than reading the embeddings does? `cargo bench --bench search`
+//! Compares a search with reading the memory of its embeddings once: `cargo bench --bench search`
 //!
-//! Writes an index of 1,000,000 random embeddings of 512 (1 GB, in the system's folder for temporary files), maps it, and
-//! measures in turns: a plain sum over the mapped memory with the widest loads there are, on as many threads; one question;
-//! eight questions at once; one question with something excluded. Then the whole process of `longclip search query`, with
-//! nano and 100,000 embeddings. `cargo bench --bench search -- PICTURES ROUNDS` sets how much.
-//! Promises (docs/search.md): one question takes at most 1.3 of the sum; the process at most 0.3 s.
+//! Writes an index of 1,000,000 random embeddings of 512 numbers (1 GB, in the system's folder for temporary files) and maps
+//! it. Then it measures in turns: a plain sum over the mapped memory with the widest loads on the same threads, one query,
+//! eight queries at once, and one query with an exclusion. Finally it times the whole process of `longclip search query`, with
+//! nano and 100,000 embeddings. `cargo bench --bench search -- IMAGES ROUNDS` sets other numbers.
+//! Goals (docs/search.md): one query takes at most 1.3 times as long as the sum, and the process at most 0.3 s.
 
 #![allow(missing_docs, reason = "a program")]
 #![allow(unsafe_code, reason = "the widest loads are instructions by name")]
@@ -44,38 +44,38 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let threads = Threads::physical();
     let index = Index::open(&path)?;
-    assert!(index.is_searched_in_place(), "this measures the mapped file");
+    assert!(index.is_searched_in_place(), "this bench measures the mapped file");
     println!(
         "{n_pictures} embeddings of {DIM} in f16, {} threads, {:?}",
         threads.count(),
         threads.level()
     );
 
-    let asked = |seed| Question {
+    let query = |seed| Question {
         wanted: Noise(seed).vector(DIM),
         excluded: Vec::new(),
     };
-    let one = [asked(1)];
-    let eight: Vec<Question> = (1..9).map(asked).collect();
+    let one = [query(1)];
+    let eight: Vec<Question> = (1..9).map(query).collect();
     let excluding = [Question {
         excluded: vec![Excluded {
             embedding: Noise(99).vector(DIM),
             limit: Limit::NearerThanToWanted,
         }],
-        ..asked(1)
+        ..query(1)
     }];
     check(&index, &one[0], &threads);
     let ways: [(&str, &dyn Fn()); 4] = [
         ("plain sum", &|| {
             black_box(sum(&index, &threads));
         }),
-        ("one question", &|| {
+        ("one query", &|| {
             black_box(index.nearest(&one, TOP_10, &threads));
         }),
         ("one, with an exclusion", &|| {
             black_box(index.nearest(&excluding, TOP_10, &threads));
         }),
-        ("eight questions at once", &|| {
+        ("eight queries at once", &|| {
             black_box(index.nearest(&eight, TOP_10, &threads));
         }),
     ];
@@ -92,7 +92,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (i, (name, _)) in ways.iter().enumerate() {
         let of_sum = |times: &[Duration]| times[i].as_secs_f64() / times[0].as_secs_f64();
         println!(
-            "{name:24} median {:7.1} ms, {:.2} of the sum; best {:7.1} ms, {:.2}",
+            "{name:24} median {:7.1} ms, {:.2} times the sum; best {:7.1} ms, {:.2}",
             median[i].as_secs_f64() * 1e3,
             of_sum(&median),
             best[i].as_secs_f64() * 1e3,
@@ -107,7 +107,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// Seeded numbers between -1 and 1.
+/// Seeded random numbers between -1 and 1.
 struct Noise(u64);
 
 impl Noise {
@@ -122,9 +122,9 @@ impl Noise {
     }
 }
 
-/// A whole process, from its start to its answer.
+/// Times a whole process, from its start to its answer.
 fn process(folder: &Path, n_rounds: usize) -> Result<(), Box<dyn std::error::Error>> {
-    const PICTURES: usize = 100_000;
+    const IMAGES: usize = 100_000;
     let path = folder.join("nano.parquet");
     let model = LongClip::load("nano")?;
     let origin = Origin {
@@ -133,7 +133,7 @@ fn process(folder: &Path, n_rounds: usize) -> Result<(), Box<dyn std::error::Err
         embed_dim: model.sizes().embed_dim,
         ..random_origin()
     };
-    write(&path, PICTURES, &origin)?;
+    write(&path, IMAGES, &origin)?;
     let mut times = Vec::new();
     for _ in 0..n_rounds {
         let mut query = Command::new(env!("CARGO_BIN_EXE_longclip"));
@@ -148,7 +148,7 @@ fn process(folder: &Path, n_rounds: usize) -> Result<(), Box<dyn std::error::Err
     }
     let best = times.iter().min().copied().unwrap_or_default();
     println!(
-        "`longclip search query`, nano, {PICTURES} embeddings of {}: median {:.3} s, best {:.3} s",
+        "`longclip search query`, nano, {IMAGES} embeddings of {}: median {:.3} s, best {:.3} s",
         origin.embed_dim,
         median(times).as_secs_f64(),
         best.as_secs_f64()
@@ -183,7 +183,7 @@ fn write(path: &Path, n_pictures: usize, origin: &Origin) -> Result<(), Box<dyn 
     Ok(())
 }
 
-/// The answer is the right one, before it is timed: the best of a plain loop in f64 over the same bytes.
+/// Checks the answer before it is timed: it must be the best of a plain f64 loop over the same bytes.
 fn check(index: &Index, question: &Question, threads: &Threads) {
     let norm = question
         .wanted
@@ -205,11 +205,11 @@ fn check(index: &Index, question: &Question, threads: &Threads) {
     assert_eq!(best.map(|(row, _)| row), found[0].first().map(|hit| hit.row));
 }
 
-/// Reads all the memory of the embeddings, and does next to nothing with it.
+/// Reads all memory of the embeddings and does almost nothing with it.
 fn sum(index: &Index, threads: &Threads) -> u64 {
     const ROW_BYTES: usize = DIM * 2;
     let total = AtomicU64::new(0);
-    // Each thread reads as long a stretch of rows as in a search.
+    // Each thread reads as many rows as in a search.
     threads.split(index.len(), |rows| {
         let mut start = 0;
         for part in index.parts() {
@@ -232,7 +232,7 @@ fn sum_of(bytes: &[u8]) -> u64 {
         let mut sums = [_mm512_setzero_si512(); 4];
         for four in bytes.chunks_exact(4 * 64) {
             for (i, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: 64 bytes from `i * 64` lie in a chunk of 256.
+                // SAFETY: 64 bytes from `i * 64` are inside a chunk of 256.
                 *sum = _mm512_add_epi64(*sum, unsafe { _mm512_loadu_si512(four.as_ptr().add(i * 64).cast()) });
             }
         }
@@ -246,7 +246,7 @@ fn sum_of(bytes: &[u8]) -> u64 {
         let mut sums = [_mm256_setzero_si256(); 4];
         for four in bytes.chunks_exact(4 * 32) {
             for (i, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: 32 bytes from `i * 32` lie in a chunk of 128.
+                // SAFETY: 32 bytes from `i * 32` are inside a chunk of 128.
                 *sum = _mm256_add_epi64(*sum, unsafe { _mm256_loadu_si256(four.as_ptr().add(i * 32).cast()) });
             }
         }
@@ -279,7 +279,7 @@ fn sum_of(bytes: &[u8]) -> u64 {
     plain_sum(bytes)
 }
 
-/// With whatever the compiler makes of it: on ARM, NEON is what everything is compiled with.
+/// Left to the compiler's vectorisation; on ARM, everything is compiled with NEON.
 fn plain_sum(bytes: &[u8]) -> u64 {
     let words = bytes.as_chunks::<8>().0.iter();
     words.fold(0_u64, |total, word| total.wrapping_add(u64::from_le_bytes(*word)))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Times how soon `longclip classify` is done with one picture and 1,000 labels of 80 templates: at first, and again.
+"""Times `longclip classify` with one image and 1,000 labels in 80 templates: the first run, and later ones that use the cache.
 
     cargo build --release
     python3 benches/second_start.py --binary target/release/longclip --model nano
 
-The first run encodes 80,000 prompts and keeps 1,000 means of their vectors; the others look those up. Standard library only.
+The first run encodes 80,000 prompts and stores the 1,000 averaged embeddings; later runs look them up. Uses the standard library only.
 """
 import argparse
 import os
@@ -43,9 +43,9 @@ def main():
         first_s, first_shown = run()
         again = [run() for _ in range(arguments.rounds)]
         if any(shown != first_shown for _, shown in again):
-            sys.exit("a later run shows something else than the first")
+            sys.exit("the output of a later run differs from the first")
         again_s = [seconds for seconds, _ in again]
-        print(f"first {first_s:.2f} s, again {statistics.median(again_s):.3f} s (median of {len(again_s)}; least {min(again_s):.3f} s)")
+        print(f"first {first_s:.2f} s, later {statistics.median(again_s):.3f} s (median of {len(again_s)}; minimum {min(again_s):.3f} s)")
 
 
 if __name__ == "__main__":

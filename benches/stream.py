@@ -1,9 +1,10 @@
-"""What `--in arrow --out arrow` costs beside the plain command: CPU time and time by the clock, by rows a batch.
+"""Measures what `--in arrow --out arrow` costs compared with the plain command: CPU time and wall-clock time by rows per batch.
 
     venv/bin/python benches/stream.py --longclip target/release/longclip        # needs pyarrow
 
-All cases run in turn; printed are medians, and ratios to the plain command on the same pictures, copies of those of img/. `piped`: batches are
-written without waiting; `lock-step`: each is read before the next is written, so that nothing is decoded meanwhile.
+All cases run in turn on copies of the images in img/. Prints medians, and ratios to the plain command on the same images. In `piped`,
+batches are written without waiting; in `lock-step`, each result is read before the next batch is written, so nothing is decoded
+in the meantime.
 """
 import argparse
 import os
@@ -22,7 +23,7 @@ ROWS = (1, 16, 64, 256)
 
 
 def client(command, table, rows, waits):
-    """Sends the table in batches and reads all that comes back, in turn or on a thread of its own."""
+    """Sends the table in batches and reads all results, in turn (`waits`) or on another thread."""
     process = subprocess.Popen([*command, "--in", "arrow", "--out", "arrow"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     writer = pa.ipc.new_stream(process.stdin, table.schema)
     batches, n_rows = table.to_batches(rows), 0
@@ -48,7 +49,7 @@ def client(command, table, rows, waits):
 
 
 def taken(run):
-    """CPU seconds of the processes that `run` starts, and seconds by the clock."""
+    """CPU seconds of the processes that `run` starts, and wall-clock seconds."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     run()
     clock, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -62,12 +63,12 @@ def main():
     parser.add_argument("--count", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
     opt = parser.parse_args()
-    pictures = sorted(IMG.glob("*.jpg"))
+    images = sorted(IMG.glob("*.jpg"))
     command = [opt.longclip, "classify", "-q", "--labels=a cat", "--label=a dog", "--model", opt.model]
     with tempfile.TemporaryDirectory() as folder:
         for i in range(opt.count):
-            os.symlink(pictures[i % len(pictures)], f"{folder}/{i:06}.jpg")
-        table = pa.table({"image": [pictures[i % len(pictures)].read_bytes() for i in range(opt.count)]})
+            os.symlink(images[i % len(images)], f"{folder}/{i:06}.jpg")
+        table = pa.table({"image": [images[i % len(images)].read_bytes() for i in range(opt.count)]})
         plain = [opt.longclip, "classify", folder, *command[2:], "--format", "ndjson", "--output", os.devnull]
         cases = {"plain": lambda: subprocess.run(plain, check=True)}
         for rows in ROWS:
@@ -78,7 +79,7 @@ def main():
             for name, run in cases.items():
                 times[name].append(taken(run))
     medians = {name: [statistics.median(column) for column in zip(*rounds)] for name, rounds in times.items()}
-    print("| rows a batch | CPU s | of plain | clock s | of plain |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| rows per batch | CPU s | relative to plain | clock s | relative to plain |\n| --- | ---: | ---: | ---: | ---: |")
     for name, (cpu, clock) in medians.items():
         print(f"| {name} | {cpu:.2f} | {cpu / medians['plain'][0]:.2f} | {clock:.2f} | {clock / medians['plain'][1]:.2f} |")
 

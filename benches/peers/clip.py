@@ -1,4 +1,4 @@
-"""CLIP's towers as PyTorch modules at PyTorch's best: fused attention, labels cut at the end token."""
+"""CLIP's towers as fast PyTorch modules: with fused attention, and texts cut at the end token."""
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -60,7 +60,7 @@ class Vision(nn.Module):
 
 
 class TextCut(nn.Module):
-    """(n, tokens) and the end token's place in each row -> (n, embed); rows are cut behind the longest text."""
+    """(n, tokens) and the position of the end token in each row -> (n, embed); rows are as long as the longest text."""
 
     def __init__(self, weights):
         super().__init__()

@@ -1,12 +1,12 @@
-"""Encoder times against PyTorch, ONNX Runtime and OpenVINO: same weights, same input, interleaved in one run.
+"""Compares encoder times with PyTorch, ONNX Runtime and OpenVINO, with the same weights and input in one run.
 
     python -m venv venv && venv/bin/pip install -r requirements.txt
     venv/bin/python weights.py B B.safetensors
     venv/bin/python encoders.py B.safetensors --longclip ../../target/release/longclip [--batch 1,8] [--rounds 7] [--json out.json]
 
-Every engine computes each case once a round, in turn, so that a busy machine disturbs all alike; quoted are medians, and
-ratios of medians. Peers are given their best: fused attention, the end-token cut for texts, prepacked models, threads = cores.
-Outputs are compared first (cosine to PyTorch f32). longclip's time is the one that `longclip bench` takes inside its process.
+Every engine computes each case once per round, in turn, so that a busy machine affects all equally. Prints medians and ratios of
+medians. The other engines get their best settings: fused attention, texts cut at the end token, prepacked models, and one thread
+per core. Outputs are compared first (cosine to PyTorch f32). longclip's time is measured inside its process by `longclip bench`.
 """
 import argparse
 import json
@@ -94,7 +94,7 @@ def cosine(a, b):
 
 
 def image_engines(opt, weights, batch, folder):
-    """name -> (seconds of one pass, least cosine to PyTorch f32 or None)"""
+    """name -> (function that times one pass, lowest cosine to PyTorch f32 or None)"""
     x = np.random.default_rng(3).standard_normal((batch, 3, weights_side(weights), weights_side(weights))).astype(np.float32)
     module = Vision(weights)
     reference = torch_runner(module)
@@ -113,13 +113,13 @@ def image_engines(opt, weights, batch, folder):
 
 
 def weights_side(weights):
-    """The side of the pictures, in pixels."""
+    """The side of the images in pixels."""
     grid = round((len(weights["visual.positional_embedding"]) - 1) ** 0.5)
     return grid * weights["visual.conv1.weight"].shape[-1]
 
 
 def prompts(n):
-    """80: CLIP's published templates of one class; any other number: classes of ImageNet in one template."""
+    """For 80, CLIP's published templates with one class; for other numbers, classes of ImageNet in one template."""
     import open_clip
 
     names = open_clip.IMAGENET_CLASSNAMES
@@ -127,8 +127,8 @@ def prompts(n):
 
 
 def text_engines(opt, weights, n, folder):
-    """PyTorch gets texts cut at the longest end token of a chunk, in whichever of these chunkings is fastest: all at once, or
-    sorted by length in chunks of 16, 64 or 256, or a chunk for each length."""
+    """As `image_engines`. PyTorch gets texts in chunks, each cut at its last end token, with the fastest of these chunkings: all
+    at once; sorted by length in chunks of 16, 64 or 256; or one chunk per length."""
     import open_clip
 
     texts = prompts(n)
@@ -153,11 +153,11 @@ def text_engines(opt, weights, n, folder):
     def run(way):
         return torch.cat([module(ids, ends) for ids, ends in way])
 
-    def quickest(way):
+    def best_seconds(way):
         return min(timed(run, way)() for _ in range(3))
 
-    way = min(ways, key=quickest)
-    print(f"text, {n}: PyTorch is quickest in {len(way)} chunks")
+    way = min(ways, key=best_seconds)
+    print(f"text, {n}: PyTorch is fastest in {len(way)} chunks")
     out = {"torch f32": (timed(run, way), 1.0)}
     path = os.path.join(folder, f"texts-{n}.txt")
     with open(path, "w") as file:

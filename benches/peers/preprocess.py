@@ -1,4 +1,4 @@
-"""Times preprocessing against Pillow and torchvision, on the same files, in turn, and compares the pixels.
+"""Times preprocessing against Pillow and torchvision, in turn on the same files, and compares the pixels.
 
     python3 -m venv venv && venv/bin/pip install pillow==13.0.0 torchvision
     venv/bin/python benches/peers/preprocess.py [JSON]     # from the repository's root; builds the bench first
@@ -22,7 +22,7 @@ import torchvision
 from PIL import Image
 from torchvision import transforms as T
 
-torch.set_num_threads(1)  # As ours: one thread. More of them only cost time on a crop of 224.
+torch.set_num_threads(1)  # Like ours: one thread. More only cost time on a crop of 224.
 ROUNDS, RESOLUTION = 7, 224
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 CROP = T.Compose([T.Resize(RESOLUTION, T.InterpolationMode.BICUBIC), T.CenterCrop(RESOLUTION), lambda i: i.convert("RGB")])

@@ -1,10 +1,10 @@
-"""Times whole processes: start, load, two labels, one jpeg, print. longclip against ONNX Runtime, in turn, page cache warm.
+"""Times whole processes of longclip and ONNX Runtime in turn: start, load, two labels, one jpeg, print. The page cache is warm.
 
     venv/bin/python weights.py B B.safetensors
     venv/bin/python process.py B.safetensors --longclip ../../target/release/longclip [--rounds 7] [--json out.json]
 
-ONNX Runtime runs in a Python process that imports nothing it doesn't need (no torch); it gets both towers with the labels cut at
-the end token, from graphs that it optimised beforehand.
+ONNX Runtime runs in a Python process that imports only what it needs (no torch). It loads graphs of both towers that it optimised
+beforehand, with the labels cut at the end token.
 """
 import argparse
 import json
@@ -43,7 +43,7 @@ print(*(e / e.sum()))
 
 
 class OnnxFiles:
-    """Builds the ONNX files; torch is imported here only."""
+    """Builds the ONNX files. Only this imports torch."""
 
     def __init__(self, weights, folder):
         import numpy as np
@@ -82,7 +82,7 @@ class OnnxFiles:
 
 
 def measure(command):
-    """Seconds and output of a process."""
+    """The seconds and the output of a process."""
     start = time.perf_counter()
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return time.perf_counter() - start, said.strip()
@@ -92,7 +92,7 @@ PEAK = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=Tru
 
 
 def peak_mib(command):
-    """Through a small process in between: a child's peak begins with what its parent had when it forked."""
+    """The peak memory of a process. It is started by a small process, because a child's peak starts at the memory of its parent."""
     said = subprocess.run([sys.executable, "-c", PEAK, *command], check=True, capture_output=True, text=True).stdout
     return int(said) / 1024
 
@@ -133,7 +133,7 @@ def main():
     base = result["onnxruntime f32"]["seconds"]
     for name, r in result.items():
         print(f"{name:16} {r['seconds'] * 1e3:8.0f} ms  peak {r['peak_mib']:6.0f} MiB  {base / r['seconds']:5.2f}x as fast as ONNX Runtime")
-    print(f"the weights file has {weights_mib:.0f} MiB")
+    print(f"the weights file is {weights_mib:.0f} MiB")
     if opt.json:
         with open(opt.json, "w") as file:
             json.dump({"rounds": opt.rounds, "weights_mib": weights_mib, "processes": result}, file, indent=1)

@@ -1,15 +1,15 @@
-"""Time of a training step against PyTorch: same weights, same shapes, same arithmetic, in turn on one machine.
+"""Compares the time of a training step with PyTorch: same weights, shapes and arithmetic, in turn on one machine.
 
     python -m venv venv && venv/bin/pip install -r requirements.txt
     longclip model convert nano --to safetensors -o nano-248.safetensors      # or weights.py for the real sizes
     venv/bin/python train_step.py nano-248.safetensors --longclip ../../target/release/longclip [--batch 64] [--long 64] [--short 12]
 
-A step is both towers forward and back in f32, primary component matching (a singular value decomposition in PyTorch), and
-AdamW on every tensor. Texts are cut at the end token on both sides: `--long` and `--short` are their tokens. longclip's time
-is `step_ms` of its own metrics.ndjson, less what it waited for data; PyTorch's is measured around the same work. The
-engines take turns, `--rounds` times; quoted are medians. Losses of the first step are compared.
+A step is the forward and backward pass of both towers in f32, primary component matching (a singular value decomposition in
+PyTorch), and AdamW on every tensor. Both engines cut texts at the end token: `--long` and `--short` are their tokens. longclip's
+time is `step_ms` of its own metrics.ndjson minus the time it waited for data; PyTorch's is measured around the same work. The
+engines take turns for `--rounds` rounds, and medians are printed. The losses of the first step are compared.
 
-`--cpu-time` is for a machine that has other work: one thread each, and the CPU time that the process took for a step more.
+`--cpu-time` is for a machine that does other work: with one thread each, it compares the CPU time of a step.
 """
 import argparse
 import json
@@ -34,7 +34,7 @@ WORDS = "a an in on at of by to up my it is he we do go so no or as be if me us"
 
 
 def data(folder, n, side, long, short):
-    """Pictures of noise and captions of exactly so many tokens; returns pixels as longclip makes them."""
+    """Writes images of noise and captions of exactly `long` and `short` tokens; returns the pixels as longclip makes them."""
     rng, lines, pixels = np.random.default_rng(5), [], []
     for i in range(n):
         picture = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
@@ -48,7 +48,7 @@ def data(folder, n, side, long, short):
 
 
 def token_ids(opt, folder):
-    """The ids of long and short captions, by longclip's tokenizer, which is CLIP's."""
+    """The ids of the long and the short captions, from longclip's tokenizer, which is CLIP's."""
     records = [json.loads(line) for line in open(os.path.join(folder, "data.ndjson"))]
 
     def ids(key):
@@ -96,7 +96,7 @@ class Torch:
 
 
 def longclip_cpu_ms(opt, folder, batch, steps):
-    """CPU time of a step, as the difference between a longer training and a shorter one."""
+    """The CPU time of a step, as the difference between a longer and a shorter training."""
 
     def taken(n):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -125,7 +125,7 @@ if __name__ == "__main__":
     parser.add_argument("--long", type=int, default=64)
     parser.add_argument("--short", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=6, help="timed steps a round, behind one that is not")
+    parser.add_argument("--steps", type=int, default=6, help="timed steps per round, after one that is not timed")
     parser.add_argument("--cpu-time", action="store_true")
     opt = parser.parse_args()
     opt.weights = os.path.abspath(opt.weights)
@@ -153,5 +153,5 @@ if __name__ == "__main__":
     print(f"losses of the first step: torch {first[0][0]:.5f} and {first[0][1]:.5f}, longclip {first[1][0]:.5f} and {first[1][1]:.5f}")
     print(f"batch {opt.batch}, {opt.long} and {opt.short} tokens, {threads} threads" + (", CPU time" if opt.cpu_time else ""))
     for name, times in (("torch", theirs), ("longclip", ours)):
-        print(f"  {name:9} {statistics.median(times):9.1f} ms a step ({min(times):.1f} to {max(times):.1f})")
+        print(f"  {name:9} {statistics.median(times):9.1f} ms per step ({min(times):.1f} to {max(times):.1f})")
     print(f"  longclip / torch: {statistics.median(ours) / statistics.median(theirs):.2f}")

@@ -1,8 +1,8 @@
-"""Writes weights that are made from their names as the tests' are (tests/recipe, tests/data/models/README.md).
+"""Writes weights that are generated from the names of the tensors, like those of the tests (tests/recipe, tests/data/models/README.md).
 
     python weights.py B B.safetensors        # or L, or tiny
 
-Speed does not depend on them, and the goldens of tests/data/models hold for them.
+Speed does not depend on the values. The goldens of tests/data/models are valid for these weights.
 """
 import sys
 
@@ -17,13 +17,13 @@ SIZES = {
     "L": dict(patch=14, vision=1024, vision_layers=24, text=768, text_layers=12, embed=768),
 }
 POSITIONS = 248
-# Of the real sizes.
+# These are for the real sizes.
 VOCABULARY, RESOLUTION = 49408, 224
 WRAP = 2**64
 
 
 def made_of(name, shape, offset, spread):
-    """offset + spread * u, exact in f16; u in [-1, 1) is SplitMix64 of the name's FNV-1a hash and the place."""
+    """offset + spread * u, exact in f16; u in [-1, 1) is SplitMix64 of the name's FNV-1a hash and the index."""
     seed = 0xCBF29CE484222325
     for byte in name.encode():
         seed = (seed ^ byte) * 0x100000001B3 % WRAP
@@ -39,7 +39,7 @@ def made_of(name, shape, offset, spread):
 
 
 def shapes(size):
-    """name -> (shape, offset, standard deviation, or the spread itself as a string)"""
+    """name -> (shape, offset, standard deviation as a number or spread as a string)"""
     s, out = SIZES[size], {}
 
     def norm(name, width):
