@@ -3,15 +3,16 @@
 //!     cargo bench --bench kernels              # all cases
 //!     cargo bench --bench kernels -- int8      # cases whose line contains a word
 //!
-//! The estimate: a core of the machine this was tuned on (Zen 4) starts one 512-bit product per cycle, which is 32 operations
-//! in f32, 64 in bf16 and 128 in int8. A tile of 14 rows and 32 outputs does 28 products per step for 2 loads of weights and
-//! 14 of activations. The products are the limit as long as the L2 cache delivers 128 + 56 bytes in 28 cycles, 7 of its 32
-//! bytes per cycle. What remains is the start and end of a tile (some 100 cycles of 28 · 768 in f32, of 28 · 192 in int8)
-//! and the activation function (25 cycles per vector). So 95% of peak can be expected in f32, and 85% in int8.
-//! A single row is limited by memory instead: 4 bytes of weights for 2 operations.
+//! The estimate: a core of the machine this was tuned on (Zen 4) starts one 512-bit product per cycle, which is 32
+//! operations in f32, 64 in bf16 and 128 in int8. A tile of 14 rows and 32 outputs does 28 products per step for 2 loads
+//! of weights and 14 of activations. The products are the limit as long as the L2 cache delivers 128 + 56 bytes in 28
+//! cycles, 7 of its 32 bytes per cycle. What remains is the start and end of a tile (some 100 cycles of 28 · 768 in f32,
+//! of 28 · 192 in int8) and the activation function (25 cycles per vector). So 95% of peak can be expected in f32, and
+//! 85% in int8. A single row is limited by memory instead: 4 bytes of weights for 2 operations.
 //!
 //! candle computes in f32, without the activation function, on all cores; it is measured only when we use all cores, too.
-//! Each line is the best of several rounds. The candidates alternate in each round, so that a busy machine affects all equally.
+//! Each line is the best of several rounds. The candidates alternate in each round, so that a busy machine affects all
+//! equally.
 #![expect(clippy::print_stdout, reason = "a report")]
 
 use candle_core::{Device, Tensor};

@@ -3,11 +3,12 @@
 //!     cargo bench --bench preprocess                   # the images in img/
 //!     cargo bench --bench preprocess -- a.jpg b.png    # these images
 //!
-//! Prints one line per image, `path whole_ms decode_ms`, each the median of the rounds on one thread. `benches/peers/preprocess.py`
-//! runs it in turn with Pillow and torchvision on the same files, and compares the pixels.
+//! Prints one line per image, `path whole_ms decode_ms`, each the median of the rounds on one thread.
+//! `benches/peers/preprocess.py` runs it in turn with Pillow and torchvision on the same files, and compares the pixels.
 //!
 //! The estimate, for a photo of 12 megapixels at 224: the decoder takes 75 ms. The horizontal pass multiplies
-//! 3000 rows x 224 columns x 56 taps x 3 channels = 113 million bytes, 21 per instruction, which takes 6 ms. The rest is negligible.
+//! 3000 rows x 224 columns x 56 taps x 3 channels = 113 million bytes, 21 per instruction, which takes 6 ms. The rest is
+//! negligible.
 #![expect(clippy::print_stdout, reason = "a report")]
 
 use std::hint::black_box;

@@ -1,9 +1,9 @@
 //! Compares a search with reading the memory of its embeddings once: `cargo bench --bench search`
 //!
-//! Writes an index of 1,000,000 random embeddings of 512 numbers (1 GB, in the system's folder for temporary files) and maps
-//! it. Then it measures in turns: a plain sum over the mapped memory with the widest loads on the same threads, one query,
-//! eight queries at once, and one query with an exclusion. Finally it times the whole process of `longclip search query`, with
-//! nano and 100,000 embeddings. `cargo bench --bench search -- IMAGES ROUNDS` sets other numbers.
+//! Writes an index of 1,000,000 random embeddings of 512 numbers (1 GB, in the system's folder for temporary files) and
+//! maps it. Then it measures in turns: a plain sum over the mapped memory with the widest loads on the same threads, one
+//! query, eight queries at once, and one query with an exclusion. Finally it times the whole process of `longclip search
+//! query`, with nano and 100,000 embeddings. `cargo bench --bench search -- IMAGES ROUNDS` sets other numbers.
 //! Goals (docs/search.md): one query takes at most 1.3 times as long as the sum, and the process at most 0.3 s.
 
 #![allow(missing_docs, reason = "a program")]

@@ -1,18 +1,18 @@
-//! Reads the sources and checks the rules of docs/ARCHITECTURE.md that a compiler doesn't: who may know whom, what stands
-//! only at the edge, how long a file may be, what no file may say.
+//! Checks rules of docs/ARCHITECTURE.md that the compiler does not: which folder may import which, what only the command
+//! line may do, how long a file may be, and what no file may contain.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, and says where")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test and says where")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A file is one idea; tables of data are not Rust and are free.
+/// A file is one idea. Tables of data are not Rust files and have no limit.
 const FILE_LINES_MAX: usize = 600;
 
-/// Folders of the library, from the top of the house to its ground. A folder may use those of later rows, not those of
-/// its own row or of earlier ones.
-const STOREYS: [&[&str]; 6] = [
+/// Layers of the library, from top to bottom. A folder may import from later rows, but not from its own row or earlier
+/// ones.
+const LAYERS: [&[&str]; 6] = [
     &["classify", "pipeline", "train", "eval", "search"],
     &["input", "labels", "score", "output"],
     &["model"],
@@ -21,14 +21,14 @@ const STOREYS: [&[&str]; 6] = [
     &["error"],
 ];
 
-/// Drawers in which anything would fit.
-const DRAWERS: [&str; 6] = ["utils", "util", "helpers", "helper", "common", "misc"];
+/// Names that do not say what is in a file.
+const VAGUE_NAMES: [&str; 6] = ["utils", "util", "helpers", "helper", "common", "misc"];
 
-/// A Rust file of `src`, without its tests.
+/// A Rust file, without its tests.
 struct Source {
-    /// From the repository's root.
+    /// Relative to the repository's root.
     path: String,
-    /// The file's number of lines, tests included.
+    /// Number of lines in the file, including tests.
     n_lines: usize,
     /// Number and text of each line of code, without comments.
     code: Vec<(usize, String)>,
@@ -53,20 +53,20 @@ impl Source {
         }
     }
 
-    /// The folder, or the file at the top, that it belongs to.
-    fn room(&self) -> &str {
+    /// The folder of `src`, or the file directly in it, that this source belongs to.
+    fn folder(&self) -> &str {
         let inside = self.path.strip_prefix("src/").unwrap();
         inside.split(['/', '.']).next().unwrap()
     }
 
-    /// Lines of its code that hold `word`.
+    /// Lines of code that contain `word`.
     fn lines_with<'a>(&'a self, word: &'a str) -> impl Iterator<Item = String> + 'a {
         let found = self.code.iter().filter(move |(_, line)| line.contains(word));
         found.map(move |(n, line)| format!("{}:{n}: {}", self.path, line.trim()))
     }
 }
 
-/// Tests stand at the foot of a file.
+/// The part of a file before its tests, which are at the end.
 fn before_tests(text: &str) -> &str {
     let start = ["\n#[cfg(test)]\nmod ", "\n#[cfg(test)]\n#[allow"]
         .iter()
@@ -108,7 +108,7 @@ fn sources() -> Vec<Source> {
 }
 
 fn is_below_cli(source: &Source) -> bool {
-    !["cli", "main"].contains(&source.room())
+    !["cli", "main"].contains(&source.folder())
 }
 
 #[track_caller]
@@ -116,9 +116,9 @@ fn check_none(promise: &str, broken: &[String]) {
     assert!(broken.is_empty(), "{promise}; broken by\n{}", broken.join("\n"));
 }
 
-/// Rooms of the library that a line of code names.
-fn rooms_named(line: &str) -> Vec<String> {
-    let mut rooms = Vec::new();
+/// Folders of the library that a line of code imports from.
+fn folders_named(line: &str) -> Vec<String> {
+    let mut folders = Vec::new();
     for (start, _) in line.match_indices("crate::") {
         let path = &line[start + "crate::".len()..];
         let names = match path.strip_prefix('{') {
@@ -131,45 +131,41 @@ fn rooms_named(line: &str) -> Vec<String> {
                 .unwrap()
                 .to_owned()
         };
-        rooms.extend(names.into_iter().map(first));
+        folders.extend(names.into_iter().map(first));
     }
-    rooms
+    folders
 }
 
 #[test]
 fn imports_go_down_only() {
-    let storey = |room: &str| STOREYS.iter().position(|rooms| rooms.contains(&room));
+    let layer = |folder: &str| LAYERS.iter().position(|folders| folders.contains(&folder));
     let mut broken = Vec::new();
     for source in sources()
         .iter()
-        .filter(|source| is_below_cli(source) && source.room() != "lib")
+        .filter(|source| is_below_cli(source) && source.folder() != "lib")
     {
-        let Some(own) = storey(source.room()) else {
-            broken.push(format!(
-                "{}: `{}` has no place in the house",
-                source.path,
-                source.room()
-            ));
+        let Some(own) = layer(source.folder()) else {
+            broken.push(format!("{}: `{}` is in no layer", source.path, source.folder()));
             continue;
         };
         for (n, line) in &source.code {
-            for room in rooms_named(line) {
-                let goes_down = room == source.room() || storey(&room).is_some_and(|other| other > own);
-                // `crate::Error` and `crate::Result` are error's, under the crate's face.
-                if !goes_down && !["Error", "ErrorKind", "Result"].contains(&room.as_str()) {
-                    broken.push(format!("{}:{n}: {} uses {room}", source.path, source.room()));
+            for folder in folders_named(line) {
+                let goes_down = folder == source.folder() || layer(&folder).is_some_and(|other| other > own);
+                // `crate::Error` and `crate::Result` are re-exports from `error`.
+                if !goes_down && !["Error", "ErrorKind", "Result"].contains(&folder.as_str()) {
+                    broken.push(format!("{}:{n}: {} uses {folder}", source.path, source.folder()));
                 }
             }
         }
     }
-    check_none("a folder knows only what stands below it", &broken);
+    check_none("a folder imports only from layers below it", &broken);
 }
 
 #[test]
-fn a_use_list_and_a_path_are_both_seen() {
-    assert_eq!(rooms_named("use crate::{error::Error, model};"), ["error", "model"]);
+fn finds_imports_in_use_lists_and_paths() {
+    assert_eq!(folders_named("use crate::{error::Error, model};"), ["error", "model"]);
     assert_eq!(
-        rooms_named("fn f() -> crate::error::Result<crate::cli::X> {"),
+        folders_named("fn f() -> crate::error::Result<crate::cli::X> {"),
         ["error", "cli"]
     );
     assert_eq!(before_tests("code\n#[cfg(test)]\nmod tests {}"), "code");
@@ -194,7 +190,7 @@ fn nothing_below_the_command_line_prints_exits_or_reads_the_environment() {
         .flat_map(|source| EDGE.iter().flat_map(|word| source.lines_with(word)))
         .collect();
     check_none(
-        "what is done below `cli` depends on arguments alone, and results are returned",
+        "code below `cli` depends only on its arguments and returns its results",
         &broken,
     );
 }
@@ -206,52 +202,52 @@ fn anyhow_stays_at_the_edge_and_candle_out_of_kernels_and_output() {
         if is_below_cli(source) {
             broken.extend(source.lines_with("anyhow"));
         }
-        if ["kernels", "output", "text", "preprocess", "input"].contains(&source.room()) {
+        if ["kernels", "output", "text", "preprocess", "input"].contains(&source.folder()) {
             broken.extend(source.lines_with("candle"));
         }
     }
     check_none(
-        "callers can match our errors; only `model`, `weights` and `train` know tensors",
+        "library errors are ours, and only `model`, `weights` and `train` use tensors",
         &broken,
     );
 }
 
 #[test]
-fn the_network_is_known_to_the_hub_and_to_the_url_source_alone() {
+fn only_the_hub_and_the_url_source_use_the_network() {
     let mut broken = Vec::new();
     for source in &sources() {
         if !source.path.starts_with("src/weights/hub/") && source.path != "src/input/url.rs" {
             broken.extend(source.lines_with("ureq").chain(source.lines_with("TcpStream")));
         }
     }
-    check_none("nothing else speaks to a network", &broken);
+    check_none("nothing else uses the network", &broken);
 }
 
 #[test]
-fn unsafe_stands_in_kernels_and_in_the_memory_map_alone() {
+fn unsafe_is_only_in_kernels_and_in_the_memory_map() {
     let mut broken = Vec::new();
     for source in &sources() {
-        if source.room() != "kernels" && source.path != "src/weights/map.rs" {
+        if source.folder() != "kernels" && source.path != "src/weights/map.rs" {
             broken.extend(source.lines_with("unsafe ").chain(source.lines_with("unsafe_code")));
         }
     }
-    check_none("`unsafe` has two homes", &broken);
+    check_none("`unsafe` is allowed in two places only", &broken);
 }
 
 #[test]
 fn every_file_begins_by_saying_what_it_does() {
     let begins = |path: &PathBuf| fs::read_to_string(path).unwrap().starts_with("//!");
-    // Tests that outgrew their module's file are introduced there.
+    // A `tests.rs` is described by the module it belongs to.
     let of_code = rust_files("src").into_iter().filter(|path| !path.ends_with("tests.rs"));
-    let silent = of_code.filter(|path| !begins(path));
+    let without = of_code.filter(|path| !begins(path));
     check_none(
         "a module begins with prose",
-        &silent.map(|path| path.display().to_string()).collect::<Vec<_>>(),
+        &without.map(|path| path.display().to_string()).collect::<Vec<_>>(),
     );
 }
 
 #[test]
-fn a_file_is_one_idea() {
+fn files_are_short() {
     let files = ["src", "tests", "benches"].iter().flat_map(|folder| rust_files(folder));
     let long = files
         .map(|path| Source::read(&path))
@@ -262,8 +258,8 @@ fn a_file_is_one_idea() {
     check_none(&format!("a file has at most {FILE_LINES_MAX} lines"), &long);
 }
 
-/// What git keeps; nothing where the sources came without it.
-fn kept_files() -> Vec<String> {
+/// Files tracked by git; none if the sources are not in a git repository.
+fn tracked_files() -> Vec<String> {
     let listed = Command::new("git")
         .arg("-C")
         .arg(root())
@@ -275,15 +271,15 @@ fn kept_files() -> Vec<String> {
 }
 
 #[test]
-fn there_are_no_drawers() {
-    let in_a_drawer = |path: &String| path.split(['/', '.']).any(|part| DRAWERS.contains(&part));
-    let drawers: Vec<String> = kept_files().into_iter().filter(in_a_drawer).collect();
-    check_none("a name says what is in it", &drawers);
+fn file_names_are_not_vague() {
+    let is_vague = |path: &String| path.split(['/', '.']).any(|part| VAGUE_NAMES.contains(&part));
+    let vague: Vec<String> = tracked_files().into_iter().filter(is_vague).collect();
+    check_none("a name says what is in it", &vague);
 }
 
-/// Folders of one machine, and hosts that serve packages: a file that names them works in one place only. Each is
-/// joined from two parts, so that this list doesn't find itself.
-const OF_ONE_PLACE: [(&str, &str); 8] = [
+/// Folders of a particular machine and hosts of package registries; a file that names them works in one place only. Each
+/// is split into two parts, so that the test does not find this list.
+const MACHINE_SPECIFIC: [(&str, &str); 8] = [
     ("/ro", "ot/"),
     ("/ho", "me/"),
     ("/wo", "rk/"),
@@ -297,13 +293,13 @@ const OF_ONE_PLACE: [(&str, &str); 8] = [
 #[test]
 fn no_file_names_a_machine_or_a_registry() {
     let mut broken = Vec::new();
-    for path in kept_files() {
-        // Pictures and weights are not text.
+    for path in tracked_files() {
+        // Images and weights are not text.
         let Ok(text) = fs::read_to_string(root().join(&path)) else {
             continue;
         };
         for (n, line) in (1..).zip(text.lines()) {
-            let named = OF_ONE_PLACE.iter().map(|(start, end)| format!("{start}{end}"));
+            let named = MACHINE_SPECIFIC.iter().map(|(start, end)| format!("{start}{end}"));
             broken.extend(
                 named
                     .filter(|place| line.contains(place))
@@ -311,11 +307,11 @@ fn no_file_names_a_machine_or_a_registry() {
             );
         }
     }
-    check_none("what is kept works on any machine", &broken);
+    check_none("tracked files work on any machine", &broken);
 }
 
 #[test]
-fn packages_come_from_the_one_public_index() {
+fn packages_come_from_crates_io() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
     let sources = lock.lines().filter(|line| line.starts_with("source = "));
     let elsewhere = sources.filter(|line| !line.contains("registry+https://github.com/rust-lang/crates.io-index"));
@@ -340,5 +336,5 @@ fn nothing_is_left_to_do_without_an_issue() {
             .filter(|line| line.contains("TODO") && !line.contains("TODO(#"));
         broken.extend(marks.map(|line| format!("{}: {line}", path.display())));
     }
-    check_none("a TODO carries an issue's number", &broken);
+    check_none("a TODO has an issue number", &broken);
 }
