@@ -1,9 +1,9 @@
-//! Decodes a folder of pictures, broken ones among them, and holds each to a time and a memory limit.
+//! Decodes a folder of images, including broken ones, and checks a time limit and a memory limit for each.
 //!
 //!     LONGCLIP_PICTURES=FOLDER cargo test --release --test hostile_pictures -- --ignored --nocapture
 //!
-//! Good folders: `Tests/images` of Pillow's source archive (crash, oom, timeout, bombs), libpng's `contrib/pngsuite`, the test
-//! pictures of vips, golang-golang-x-image, kimageformats and pillow_heif.
+//! Useful folders: `Tests/images` of Pillow's source archive (crash, oom, timeout, bombs), libpng's `contrib/pngsuite`, and
+//! the test images of vips, golang-golang-x-image, kimageformats and pillow_heif.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 const MEMORY_MAX_MIB: u64 = 1536;
 
 #[test]
-#[ignore = "needs a folder of pictures, see the head of the file"]
-fn no_picture_panics_hangs_or_takes_all_memory() {
-    let folder = std::env::var_os("LONGCLIP_PICTURES").expect("LONGCLIP_PICTURES names a folder");
+#[ignore = "needs a folder of images, see the comment at the top of the file"]
+fn no_image_panics_hangs_or_takes_all_memory() {
+    let folder = std::env::var_os("LONGCLIP_PICTURES").expect("LONGCLIP_PICTURES should name a folder");
     let mut files = Vec::new();
     collect(Path::new(&folder), &mut files);
     let preprocess = Preprocess::new(224);
@@ -53,7 +53,7 @@ fn no_picture_panics_hangs_or_takes_all_memory() {
         println!("{n:5} {reason}");
     }
     println!(
-        "{} files: {n_good} pictures, {} refused",
+        "{} files: {n_good} decoded, {} refused",
         files.len(),
         files.len() - n_good
     );
@@ -68,8 +68,8 @@ fn no_picture_panics_hangs_or_takes_all_memory() {
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
-        .expect("the folder can be listed")
-        .map(|entry| entry.expect("so can its entries").path())
+        .expect("the folder should be listable")
+        .map(|entry| entry.expect("its entries should be readable").path())
         .collect();
     entries.sort();
     for path in entries {
@@ -81,7 +81,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Makes Linux forget this process's peak; elsewhere the memory is not looked at.
+/// Resets the recorded peak memory of this process on Linux. On other systems, memory is not checked.
 fn reset_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

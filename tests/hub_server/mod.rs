@@ -1,8 +1,9 @@
-//! A small hub on 127.0.0.1 for tests: it speaks the routes that a model is fetched by, and breaks where it is told to.
+//! A small hub on 127.0.0.1 for tests. It serves the routes that downloads use, and fails in ways that a test chooses.
 //!
-//! `/api/models/OWNER/REPO/revision/REV` lists files; `/OWNER/REPO/resolve/REV/FILE` answers as huggingface.co does: small
-//! files at once with git's sha1 as `ETag`, large ones by a redirect to a content network (`/cdn/SHA256`, on a port of its
-//! own) with `X-Linked-Etag`, `X-Linked-Size` and `X-Repo-Commit`. One thread a connection; every request is noted.
+//! `/api/models/OWNER/REPO/revision/REV` lists files. `/OWNER/REPO/resolve/REV/FILE` answers as huggingface.co does: small
+//! files directly, with git's sha1 as `ETag`, and large ones with a redirect to a content network (`/cdn/SHA256`, on another
+//! port) and `X-Linked-Etag`, `X-Linked-Size` and `X-Repo-Commit`. It uses one thread per connection and records every
+//! request.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -13,12 +14,12 @@ use std::thread;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// The commit that every revision of this hub names.
+/// The commit of every revision on this hub.
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-/// Files from this size on are served through the content network.
+/// Files of at least this size are served through the content network.
 const LARGE_BYTES: usize = 1000;
 
-/// A file of a repository, and what goes wrong with it.
+/// A file of a repository, and how serving it fails.
 #[derive(Clone, Default)]
 pub(crate) struct Served {
     pub(crate) bytes: Vec<u8>,
@@ -29,30 +30,30 @@ pub(crate) struct Served {
 pub(crate) enum Trouble {
     #[default]
     None,
-    /// The first connection that gets there breaks at this byte; later ones go on.
+    /// The first connection breaks at this byte of the file; later ones work.
     BreaksOnceAt(usize),
     /// Every connection breaks at this byte of the file.
     BreaksAlwaysAt(usize),
-    /// The bytes are others than the hash says.
+    /// The bytes do not match the hash.
     Corrupt,
-    /// The status of every answer about it.
+    /// Every answer has this status.
     Status(u16, &'static str),
-    /// Ranges are ignored: the whole file comes each time.
+    /// Ranges are ignored: every answer is the whole file.
     NoRanges,
-    /// A login page comes instead.
+    /// The answer is a login page.
     WebPage,
-    /// Only GET is known.
+    /// HEAD requests are not supported.
     NoHead,
 }
 
-/// Who was asked.
+/// The server that received a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Host {
     Hub,
     ContentNetwork,
 }
 
-/// One request as it came.
+/// One recorded request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) method: String,
@@ -69,14 +70,14 @@ struct State {
     cdn: Option<SocketAddr>,
 }
 
-/// A running hub. Its threads end with the test's process.
+/// A running hub. Its threads end with the test process.
 pub(crate) struct HubServer {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
 impl HubServer {
-    /// Serves `files` by `owner/repo/path`.
+    /// Serves `files`, named `owner/repo/path`.
     pub(crate) fn start(files: &[(&str, Served)]) -> Self {
         let state = Arc::new(Mutex::new(State {
             files: files
@@ -95,7 +96,7 @@ impl HubServer {
         format!("http://{}", self.address)
     }
 
-    /// Changes what is served, as when a hub recovers.
+    /// Changes what is served for a name, for example when a hub recovers.
     pub(crate) fn serve(&self, name: &str, file: Served) {
         self.state.lock().unwrap().files.insert(name.to_owned(), file);
     }
@@ -125,7 +126,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// The name that git gives a file.
+/// The hash of a file as a git blob.
 pub(crate) fn git_sha1(bytes: &[u8]) -> String {
     let mut hash = Sha1::new();
     hash.update(format!("blob {}\0", bytes.len()));
@@ -140,7 +141,7 @@ fn listen(state: Arc<Mutex<State>>, host: Host) -> SocketAddr {
         for stream in listener.incoming().flatten() {
             let state = Arc::clone(&state);
             thread::spawn(move || {
-                // A client that goes away early is part of some tests.
+                // In some tests, the client disconnects early.
                 let _ = converse(&stream, &state, host);
             });
         }
@@ -204,7 +205,7 @@ struct Answer {
     status: String,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
-    /// The `Content-Length`, which a broken connection doesn't keep.
+    /// The `Content-Length`; a broken connection sends fewer bytes.
     announced: usize,
 }
 
@@ -229,7 +230,7 @@ fn hub_answer(state: &mut State, request: &Seen) -> Answer {
         let repo = rest.split("/revision/").next().unwrap_or_default();
         return listing(state, repo);
     }
-    // An old name of a repository, which the hub answers with a relative redirect.
+    // The hub answers the old name of a repository with a relative redirect.
     if let Some(rest) = request.path.strip_prefix("/old/") {
         return Answer::new("307 Temporary Redirect", Vec::new()).with("Location", format!("/new/{rest}"));
     }
@@ -309,7 +310,7 @@ fn range_start(request: &Seen) -> Option<usize> {
         .ok()
 }
 
-/// The whole, or the part from the first byte of the range (to the end, or the one byte of `0-0`).
+/// The whole file, or the part from the start of the range to the end (for `0-0`, one byte).
 fn ranged(request: &Seen, bytes: Vec<u8>) -> Answer {
     let size = bytes.len();
     let Some(begin) = range_start(request) else {

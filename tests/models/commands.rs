@@ -1,11 +1,11 @@
-//! `longclip model list`, `pull`, `info`, `verify` and `convert`, as a person runs them.
+//! `longclip model list`, `pull`, `info`, `verify` and `convert`, run as commands.
 
 use std::fs::File;
 use std::process::Command;
 
 use super::*;
 
-/// `longclip ARGS` in a folder of its own, with these variables and no others.
+/// Runs `longclip ARGS` in a folder, with only these environment variables. Returns exit code, stdout and stderr.
 fn longclip(dir: &Path, variables: &[(&str, &str)], args: &[&str]) -> (i32, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_longclip"))
         .args(args)
@@ -18,14 +18,14 @@ fn longclip(dir: &Path, variables: &[(&str, &str)], args: &[&str]) -> (i32, Stri
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-impl Desk {
+impl Sandbox {
     fn longclip(&self, args: &[&str]) -> (i32, String, String) {
         let endpoint = self.server.endpoint();
         let home = self.dir.path().to_str().unwrap();
         longclip(self.dir.path(), &[("HF_HOME", home), ("HF_ENDPOINT", &endpoint)], args)
     }
 
-    /// Puts the built-in model's file into `checkpoints`.
+    /// Writes the built-in model's file into `checkpoints`.
     fn put_checkpoint(&self, file: &str) -> PathBuf {
         let path = self.dir.path().join("checkpoints").join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -35,12 +35,12 @@ impl Desk {
 }
 
 #[test]
-fn pull_prints_where_the_file_is_its_size_and_its_sha256() {
+fn pull_prints_path_size_and_sha256() {
     let bytes = weights(5000);
-    let desk = Desk::new(&[(B, Served::whole(&bytes))]);
-    let (code, stdout, stderr) = desk.longclip(&["model", "pull", "longclip-b"]);
+    let sandbox = Sandbox::new(&[(B, Served::whole(&bytes))]);
+    let (code, stdout, stderr) = sandbox.longclip(&["model", "pull", "longclip-b"]);
     assert_eq!(code, 0, "{stderr}");
-    let path = desk
+    let path = sandbox
         .repo("models--BeichenZhang--LongCLIP-B/snapshots")
         .join(COMMIT)
         .join("longclip-B.pt");
@@ -52,14 +52,14 @@ fn pull_prints_where_the_file_is_its_size_and_its_sha256() {
     assert_eq!(stdout, expected);
     assert_eq!(stderr, "note: downloading `longclip-B.pt` (20 kB)\n");
 
-    let (code, again, stderr) = desk.longclip(&["model", "pull", "longclip-b", "--format", "json"]);
+    let (code, again, stderr) = sandbox.longclip(&["model", "pull", "longclip-b", "--format", "json"]);
     assert_eq!((code, stderr.as_str()), (0, ""), "nothing is downloaded twice");
     let json: serde_json::Value = serde_json::from_str(&again).unwrap();
     assert_eq!(json["files"][0]["sha256"], sha256(&bytes));
 }
 
 #[test]
-fn pull_without_network_says_so_and_keeps_what_is_here() {
+fn pull_without_network_uses_the_cache_or_fails_with_a_hint() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().to_str().unwrap().to_owned();
     let offline = [("HF_HOME", home.as_str()), ("HF_HUB_OFFLINE", "1")];
@@ -74,11 +74,11 @@ fn pull_without_network_says_so_and_keeps_what_is_here() {
         assert!(stderr.contains(part), "{stderr}");
     }
 
-    let desk = Desk::new(&[(B, Served::whole(&weights(5000)))]);
-    desk.longclip(&["model", "pull", "longclip-b"]);
-    let home = desk.dir.path().to_str().unwrap();
+    let sandbox = Sandbox::new(&[(B, Served::whole(&weights(5000)))]);
+    sandbox.longclip(&["model", "pull", "longclip-b"]);
+    let home = sandbox.dir.path().to_str().unwrap();
     let (code, stdout, stderr) = longclip(
-        desk.dir.path(),
+        sandbox.dir.path(),
         &[("HF_HOME", home), ("HF_HUB_OFFLINE", "1")],
         &["model", "pull", "longclip-b"],
     );
@@ -90,12 +90,12 @@ fn pull_without_network_says_so_and_keeps_what_is_here() {
 }
 
 #[test]
-fn list_shows_every_name_and_where_it_is() {
-    let desk = Desk::new(&[("BeichenZhang/LongCLIP-L/longclip-L.pt", Served::whole(&weights(5000)))]);
-    desk.put_checkpoint("longclip-B.pt");
-    desk.put_checkpoint("mine.safetensors");
-    desk.longclip(&["model", "pull", "longclip-l"]);
-    let (code, stdout, _) = desk.longclip(&["model", "list", "--format", "json"]);
+fn list_shows_every_model_and_where_it_is() {
+    let sandbox = Sandbox::new(&[("BeichenZhang/LongCLIP-L/longclip-L.pt", Served::whole(&weights(5000)))]);
+    sandbox.put_checkpoint("longclip-B.pt");
+    sandbox.put_checkpoint("mine.safetensors");
+    sandbox.longclip(&["model", "pull", "longclip-l"]);
+    let (code, stdout, _) = sandbox.longclip(&["model", "list", "--format", "json"]);
     assert_eq!(code, 0);
     let list: Vec<serde_json::Value> = serde_json::from_str(&stdout).unwrap();
     let places: Vec<_> = list
@@ -117,7 +117,7 @@ fn list_shows_every_name_and_where_it_is() {
     assert_eq!(list.iter().filter(|e| e["default"] == true).count(), 1);
     assert_eq!(list[1]["default"], true);
 
-    let (code, table, stderr) = desk.longclip(&["model", "list"]);
+    let (code, table, stderr) = sandbox.longclip(&["model", "list"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     assert!(
         table.contains("BeichenZhang/LongCLIP-L-336px:longclip-L@336px.pt"),
@@ -125,17 +125,17 @@ fn list_shows_every_name_and_where_it_is() {
     );
 }
 
-/// What nano was made of by training on long captions: a CLIP of 77 positions.
+/// nano's base before training on long captions: a CLIP with 77 positions.
 fn base_of_nano() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints/nano/base-77.safetensors")
 }
 
 #[test]
-fn info_reads_sizes_off_the_tensors_of_the_built_in_model_and_of_a_file() {
-    let desk = Desk::new(&[]);
-    let path = desk.put_checkpoint("mine.safetensors");
+fn info_reads_sizes_from_the_tensors() {
+    let sandbox = Sandbox::new(&[]);
+    let path = sandbox.put_checkpoint("mine.safetensors");
     let json = |model: &str| -> serde_json::Value {
-        let (code, stdout, stderr) = desk.longclip(&["model", "info", model, "--format", "json"]);
+        let (code, stdout, stderr) = sandbox.longclip(&["model", "info", model, "--format", "json"]);
         assert_eq!(code, 0, "{stderr}");
         serde_json::from_str(&stdout).unwrap()
     };
@@ -163,7 +163,7 @@ fn info_reads_sizes_off_the_tensors_of_the_built_in_model_and_of_a_file() {
     );
     assert_eq!(json(path.to_str().unwrap())["name"], path.to_str().unwrap());
 
-    let (code, _, stderr) = desk.longclip(&["model", "info", "./nothing.pt"]);
+    let (code, _, stderr) = sandbox.longclip(&["model", "info", "./nothing.pt"]);
     assert_eq!(code, 2);
     assert!(
         stderr.starts_with("error: no model `./nothing.pt`: there is no such file"),
@@ -172,10 +172,10 @@ fn info_reads_sizes_off_the_tensors_of_the_built_in_model_and_of_a_file() {
 }
 
 #[test]
-fn verify_reads_a_file_of_the_cache_again_and_finds_bytes_that_changed_behind_its_back() {
+fn verify_finds_bytes_in_the_cache_that_changed_after_the_download() {
     let nano = longclip::nano::safetensors();
-    let desk = Desk::new(&[("o/r/m.safetensors", Served::whole(nano))]);
-    let verify = || desk.longclip(&["model", "verify", "o/r"]);
+    let sandbox = Sandbox::new(&[("o/r/m.safetensors", Served::whole(nano))]);
+    let verify = || sandbox.longclip(&["model", "verify", "o/r"]);
     let (code, stdout, stderr) = verify();
     assert_eq!(code, 0, "{stdout}{stderr}");
     assert!(
@@ -185,8 +185,8 @@ fn verify_reads_a_file_of_the_cache_again_and_finds_bytes_that_changed_behind_it
     assert!(stdout.contains("all finite"), "{stdout}");
     assert!(stdout.contains("outputs  not checked"), "{stdout}");
 
-    // One bit of the last number, with the size and the time that the file had when it was checked.
-    let blob = desk.repo("models--o--r/blobs").join(sha256(nano));
+    // Flip one bit of the last number, and keep the size and modification time of the checked file.
+    let blob = sandbox.repo("models--o--r/blobs").join(sha256(nano));
     let time = fs::metadata(&blob).unwrap().modified().unwrap();
     let mut bytes = nano.to_vec();
     *bytes.last_mut().unwrap() ^= 1;
@@ -206,19 +206,20 @@ fn verify_reads_a_file_of_the_cache_again_and_finds_bytes_that_changed_behind_it
 }
 
 #[test]
-fn verify_holds_upstreams_file_put_there_by_hand_to_the_hubs_hash() {
+fn verify_compares_a_manually_placed_file_with_the_hubs_hash() {
     let Ok(tiny) = fs::read("../shared/reference/model-tiny/longclip.pt") else {
+        eprintln!("skipped: needs ../shared/reference");
         return;
     };
-    let desk = Desk::new(&[(B, Served::whole(&tiny))]);
-    fs::create_dir(desk.dir.path().join("checkpoints")).unwrap();
-    fs::write(desk.dir.path().join("checkpoints/longclip-B.pt"), &tiny).unwrap();
-    let (code, stdout, stderr) = desk.longclip(&["model", "verify", "longclip-b"]);
+    let sandbox = Sandbox::new(&[(B, Served::whole(&tiny))]);
+    fs::create_dir(sandbox.dir.path().join("checkpoints")).unwrap();
+    fs::write(sandbox.dir.path().join("checkpoints/longclip-B.pt"), &tiny).unwrap();
+    let (code, stdout, stderr) = sandbox.longclip(&["model", "verify", "longclip-b"]);
     assert_eq!(code, 0, "{stdout}{stderr}");
     assert!(stdout.contains("is the hub's"), "{stdout}");
 
-    desk.server.serve(B, Served::whole(&weights(5000)));
-    let (code, stdout, _) = desk.longclip(&["model", "verify", "longclip-b"]);
+    sandbox.server.serve(B, Served::whole(&weights(5000)));
+    let (code, stdout, _) = sandbox.longclip(&["model", "verify", "longclip-b"]);
     assert_eq!(code, 2);
     assert!(
         stdout.contains("hash     FAILED") && stdout.contains(&sha256(&weights(5000))),
@@ -227,10 +228,10 @@ fn verify_holds_upstreams_file_put_there_by_hand_to_the_hubs_hash() {
 }
 
 #[test]
-fn verify_finds_a_number_that_is_none() {
-    let desk = Desk::new(&[]);
-    let path = desk.put_checkpoint("broken.safetensors");
-    // A safetensors file: eight bytes of length, a JSON header with each tensor's place, the tensors.
+fn verify_finds_nan() {
+    let sandbox = Sandbox::new(&[]);
+    let path = sandbox.put_checkpoint("broken.safetensors");
+    // A safetensors file has eight bytes of length, a JSON header with the offsets of each tensor, and the tensors.
     let mut bytes = fs::read(&path).unwrap();
     let header_len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header_len]).unwrap();
@@ -238,7 +239,7 @@ fn verify_finds_a_number_that_is_none() {
     assert_eq!(header["visual.proj"]["dtype"], "F16");
     bytes[begin..begin + 2].copy_from_slice(&half::f16::NAN.to_le_bytes());
     fs::write(&path, bytes).unwrap();
-    let (code, stdout, _) = desk.longclip(&["model", "verify", "broken", "--format", "json"]);
+    let (code, stdout, _) = sandbox.longclip(&["model", "verify", "broken", "--format", "json"]);
     assert_eq!(code, 2);
     let checks: Vec<serde_json::Value> = serde_json::from_str(&stdout).unwrap();
     let tensors = checks.iter().find(|check| check["check"] == "tensors").unwrap();
@@ -249,17 +250,17 @@ fn verify_finds_a_number_that_is_none() {
 }
 
 #[test]
-fn convert_writes_folders_that_load_as_the_same_model_and_overwrites_nothing() {
-    let desk = Desk::new(&[]);
+fn convert_writes_loadable_folders_and_does_not_overwrite() {
+    let sandbox = Sandbox::new(&[]);
     for (target, weights) in [("hf", "model.safetensors"), ("openclip", "open_clip_model.safetensors")] {
-        let convert = || desk.longclip(&["model", "convert", "nano", "--to", target, "-o", target]);
+        let convert = || sandbox.longclip(&["model", "convert", "nano", "--to", target, "-o", target]);
         let (code, stdout, stderr) = convert();
         assert_eq!(code, 0, "{stderr}");
         assert!(
             stdout.starts_with(Path::new(target).join(weights).to_str().unwrap()),
             "{stdout}"
         );
-        let (code, stdout, stderr) = desk.longclip(&["model", "info", target, "--format", "json"]);
+        let (code, stdout, stderr) = sandbox.longclip(&["model", "info", target, "--format", "json"]);
         assert_eq!(code, 0, "{stderr}");
         let info: serde_json::Value = serde_json::from_str(&stdout).unwrap();
         assert_eq!(info["positions"]["stored_rows"], 248);

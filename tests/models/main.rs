@@ -1,6 +1,6 @@
-//! Models by name: what a person calls a model, where it is found, and how it gets here whole.
+//! Models by name: how names are looked up, and how files are downloaded completely or not at all.
 #![cfg(feature = "hub")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, and says where")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test and says where")]
 
 mod commands;
 #[path = "../hub_server/mod.rs"]
@@ -15,22 +15,22 @@ use longclip::weights::hub::{self, HubAddress, HubSettings, Progress};
 use longclip::weights::names::{Found, ModelSource, Places, Resolved, resolve};
 use longclip::{Error, Result};
 
-/// A cache in a folder of its own and the hub that fills it.
-struct Desk {
+/// A temporary folder with a cache, and the hub that the cache is filled from.
+struct Sandbox {
     dir: tempfile::TempDir,
     server: HubServer,
 }
 
 const B: &str = "BeichenZhang/LongCLIP-B/longclip-B.pt";
 
-/// Bytes that differ from place to place, so that a part put at the wrong place shows.
+/// Bytes that are different at every offset, so that a part written at the wrong offset is noticed.
 fn weights(n: u32) -> Vec<u8> {
     (0..n).flat_map(u32::to_le_bytes).collect()
 }
 
-impl Desk {
+impl Sandbox {
     fn new(files: &[(&str, Served)]) -> Self {
-        Desk {
+        Sandbox {
             dir: tempfile::tempdir().unwrap(),
             server: HubServer::start(files),
         }
@@ -94,14 +94,14 @@ fn check_error(error: &Error, parts: &[&str]) {
 }
 
 #[test]
-fn a_known_name_is_downloaded_into_the_standard_cache_and_found_there_without_network() {
+fn downloads_a_known_name_into_the_standard_cache_and_finds_it_there_offline() {
     let bytes = weights(100_000);
-    let desk = Desk::new(&[(B, Served::whole(&bytes))]);
-    let first = desk.resolve("longclip-b").unwrap();
+    let sandbox = Sandbox::new(&[(B, Served::whole(&bytes))]);
+    let first = sandbox.resolve("longclip-b").unwrap();
     assert_eq!(first.found, Found::Downloaded);
     assert_eq!(fs::read(path_of(&first)).unwrap(), bytes);
 
-    let repo = desk.repo("models--BeichenZhang--LongCLIP-B");
+    let repo = sandbox.repo("models--BeichenZhang--LongCLIP-B");
     assert_eq!(
         path_of(&first),
         repo.join("snapshots").join(COMMIT).join("longclip-B.pt")
@@ -112,21 +112,21 @@ fn a_known_name_is_downloaded_into_the_standard_cache_and_found_there_without_ne
         fs::canonicalize(repo.join("blobs").join(sha256(&bytes))).unwrap()
     );
 
-    let asked = desk.server.seen().len();
-    let second = desk.resolve_with("longclip-b", &[("HF_HUB_OFFLINE", "1")]).unwrap();
+    let asked = sandbox.server.seen().len();
+    let second = sandbox.resolve_with("longclip-b", &[("HF_HUB_OFFLINE", "1")]).unwrap();
     assert_eq!((second.found, path_of(&second)), (Found::InCache, path_of(&first)));
-    assert_eq!(desk.resolve("longclip-b").unwrap().found, Found::InCache);
-    let unasked = resolve(None, &Places::default(), &desk.settings(&[]), &mut |_| ()).unwrap();
-    assert_eq!((path_of(&unasked), &unasked.notice), (path_of(&first), &None));
-    assert_eq!(desk.server.seen().len(), asked, "the cache was enough");
+    assert_eq!(sandbox.resolve("longclip-b").unwrap().found, Found::InCache);
+    let default = resolve(None, &Places::default(), &sandbox.settings(&[]), &mut |_| ()).unwrap();
+    assert_eq!((path_of(&default), &default.notice), (path_of(&first), &None));
+    assert_eq!(sandbox.server.seen().len(), asked, "only the cache is used");
 }
 
 #[test]
-fn progress_counts_up_to_the_whole_and_ends() {
-    let desk = Desk::new(&[(B, Served::whole(&weights(300_000)))]);
+fn reports_download_progress_until_it_is_finished() {
+    let sandbox = Sandbox::new(&[(B, Served::whole(&weights(300_000)))]);
     let (mut last, mut finished) = (0, 0);
     let address = HubAddress::parse("BeichenZhang/LongCLIP-B:longclip-B.pt").unwrap();
-    hub::fetch(&address, &desk.settings(&[]), &mut |progress| match progress {
+    hub::fetch(&address, &sandbox.settings(&[]), &mut |progress| match progress {
         Progress::Downloading {
             file,
             bytes_done,
@@ -145,45 +145,45 @@ fn progress_counts_up_to_the_whole_and_ends() {
 }
 
 #[test]
-fn a_connection_that_breaks_is_resumed_where_it_stopped() {
+fn resumes_a_broken_connection_where_it_stopped() {
     let bytes = weights(100_000);
-    let desk = Desk::new(&[(B, Served::with(&bytes, Trouble::BreaksOnceAt(123_456)))]);
-    let found = desk.resolve("longclip-b").unwrap();
+    let sandbox = Sandbox::new(&[(B, Served::with(&bytes, Trouble::BreaksOnceAt(123_456)))]);
+    let found = sandbox.resolve("longclip-b").unwrap();
     assert_eq!(fs::read(path_of(&found)).unwrap(), bytes);
-    let ranges: Vec<_> = desk.at_cdn().into_iter().map(|seen| seen.range).collect();
+    let ranges: Vec<_> = sandbox.at_cdn().into_iter().map(|seen| seen.range).collect();
     assert_eq!(ranges, [None, Some("bytes=123456-".to_owned())]);
 }
 
 #[test]
-fn a_download_that_was_given_up_is_not_used_and_the_next_run_continues_it() {
+fn does_not_use_an_incomplete_download_and_continues_it_next_time() {
     let bytes = weights(100_000);
-    let desk = Desk::new(&[(B, Served::with(&bytes, Trouble::BreaksAlwaysAt(200_000)))]);
-    let error = desk.resolve("longclip-b").unwrap_err();
+    let sandbox = Sandbox::new(&[(B, Served::with(&bytes, Trouble::BreaksAlwaysAt(200_000)))]);
+    let error = sandbox.resolve("longclip-b").unwrap_err();
     check_error(
         &error,
         &["after 200000 of 400000 bytes", "the same command continues it"],
     );
     let incomplete = format!("{}.incomplete", sha256(&bytes));
-    assert_eq!(desk.blobs("models--BeichenZhang--LongCLIP-B"), [incomplete]);
-    let unasked = resolve(None, &Places::default(), &desk.settings(&[]), &mut |_| ()).unwrap();
-    assert_eq!(unasked.source, ModelSource::Nano, "half a model is no model");
+    assert_eq!(sandbox.blobs("models--BeichenZhang--LongCLIP-B"), [incomplete]);
+    let default = resolve(None, &Places::default(), &sandbox.settings(&[]), &mut |_| ()).unwrap();
+    assert_eq!(default.source, ModelSource::Nano, "an incomplete model is not used");
 
-    desk.server.serve(B, Served::whole(&bytes));
-    let found = desk.resolve("longclip-b").unwrap();
+    sandbox.server.serve(B, Served::whole(&bytes));
+    let found = sandbox.resolve("longclip-b").unwrap();
     assert_eq!(fs::read(path_of(&found)).unwrap(), bytes);
-    assert_eq!(desk.at_cdn().last().unwrap().range.as_deref(), Some("bytes=200000-"));
-    assert_eq!(desk.blobs("models--BeichenZhang--LongCLIP-B"), [sha256(&bytes)]);
+    assert_eq!(sandbox.at_cdn().last().unwrap().range.as_deref(), Some("bytes=200000-"));
+    assert_eq!(sandbox.blobs("models--BeichenZhang--LongCLIP-B"), [sha256(&bytes)]);
 }
 
 #[test]
-fn what_an_earlier_run_left_wrong_is_discarded_and_fetched_again() {
+fn discards_wrong_partial_downloads_and_starts_again() {
     let bytes = weights(1000);
-    let desk = Desk::new(&[(B, Served::whole(&bytes))]);
-    let blobs = desk.repo("models--BeichenZhang--LongCLIP-B").join("blobs");
+    let sandbox = Sandbox::new(&[(B, Served::whole(&bytes))]);
+    let blobs = sandbox.repo("models--BeichenZhang--LongCLIP-B").join("blobs");
     fs::create_dir_all(&blobs).unwrap();
     for left in [vec![b'x'; 100], vec![b'x'; 4000], vec![b'x'; 5000]] {
         fs::write(blobs.join(format!("{}.incomplete", sha256(&bytes))), left).unwrap();
-        let found = desk.resolve("longclip-b").unwrap();
+        let found = sandbox.resolve("longclip-b").unwrap();
         assert_eq!(fs::read(path_of(&found)).unwrap(), bytes);
         fs::remove_file(path_of(&found)).unwrap();
         fs::remove_file(blobs.join(sha256(&bytes))).unwrap();
@@ -191,10 +191,10 @@ fn what_an_earlier_run_left_wrong_is_discarded_and_fetched_again() {
 }
 
 #[test]
-fn bytes_with_another_hash_are_discarded() {
+fn discards_bytes_with_a_wrong_hash() {
     let bytes = weights(1000);
-    let desk = Desk::new(&[(B, Served::with(&bytes, Trouble::Corrupt))]);
-    let error = desk.resolve("longclip-b").unwrap_err();
+    let sandbox = Sandbox::new(&[(B, Served::with(&bytes, Trouble::Corrupt))]);
+    let error = sandbox.resolve("longclip-b").unwrap_err();
     check_error(
         &error,
         &[
@@ -205,101 +205,114 @@ fn bytes_with_another_hash_are_discarded() {
             "HF_ENDPOINT",
         ],
     );
-    assert!(desk.blobs("models--BeichenZhang--LongCLIP-B").is_empty());
-    assert!(desk.resolve_with("longclip-b", &[("HF_HUB_OFFLINE", "1")]).is_err());
+    assert!(sandbox.blobs("models--BeichenZhang--LongCLIP-B").is_empty());
+    assert!(sandbox.resolve_with("longclip-b", &[("HF_HUB_OFFLINE", "1")]).is_err());
 }
 
 #[test]
-fn a_damaged_file_of_the_cache_is_not_used_and_is_fetched_again() {
+fn does_not_use_a_damaged_file_in_the_cache_and_downloads_it_again() {
     let bytes = weights(1000);
-    let desk = Desk::new(&[(B, Served::whole(&bytes))]);
-    let path = path_of(&desk.resolve("longclip-b").unwrap()).to_owned();
+    let sandbox = Sandbox::new(&[(B, Served::whole(&bytes))]);
+    let path = path_of(&sandbox.resolve("longclip-b").unwrap()).to_owned();
     fs::write(fs::canonicalize(&path).unwrap(), weights(999)).unwrap();
-    let error = desk.resolve_with("longclip-b", &[("HF_HUB_OFFLINE", "1")]).unwrap_err();
+    let error = sandbox
+        .resolve_with("longclip-b", &[("HF_HUB_OFFLINE", "1")])
+        .unwrap_err();
     check_error(
         &error,
         &["is not the hub's file", &sha256(&bytes), &sha256(&weights(999))],
     );
-    assert_eq!(desk.resolve("longclip-b").unwrap().found, Found::Downloaded);
+    assert_eq!(sandbox.resolve("longclip-b").unwrap().found, Found::Downloaded);
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
 #[test]
-fn a_server_without_ranges_or_without_head_serves_too() {
+fn works_with_servers_that_support_neither_ranges_nor_head() {
     let bytes = weights(1000);
     let small = weights(100);
-    let desk = Desk::new(&[
+    let sandbox = Sandbox::new(&[
         (B, Served::with(&bytes, Trouble::NoRanges)),
         ("o/r/a.pt", Served::with(&small, Trouble::NoHead)),
     ]);
-    let blobs = desk.repo("models--BeichenZhang--LongCLIP-B").join("blobs");
+    let blobs = sandbox.repo("models--BeichenZhang--LongCLIP-B").join("blobs");
     fs::create_dir_all(&blobs).unwrap();
     fs::write(blobs.join(format!("{}.incomplete", sha256(&bytes))), &bytes[..1000]).unwrap();
-    assert_eq!(fs::read(path_of(&desk.resolve("longclip-b").unwrap())).unwrap(), bytes);
-    assert_eq!(fs::read(path_of(&desk.resolve("o/r:a.pt").unwrap())).unwrap(), small);
+    assert_eq!(
+        fs::read(path_of(&sandbox.resolve("longclip-b").unwrap())).unwrap(),
+        bytes
+    );
+    assert_eq!(fs::read(path_of(&sandbox.resolve("o/r:a.pt").unwrap())).unwrap(), small);
 }
 
 #[test]
-fn the_token_goes_to_the_hub_and_not_to_the_content_network() {
-    let desk = Desk::new(&[(B, Served::whole(&weights(1000)))]);
-    desk.resolve_with("longclip-b", &[("HF_TOKEN", "hf_secret")]).unwrap();
-    for seen in desk.server.seen() {
+fn sends_the_token_to_the_hub_but_not_to_the_content_network() {
+    let sandbox = Sandbox::new(&[(B, Served::whole(&weights(1000)))]);
+    sandbox
+        .resolve_with("longclip-b", &[("HF_TOKEN", "hf_secret")])
+        .unwrap();
+    for seen in sandbox.server.seen() {
         let expected = (seen.host == Host::Hub).then_some("Bearer hf_secret");
         assert_eq!(seen.authorization.as_deref(), expected, "{seen:?}");
     }
-    assert_eq!(desk.at_cdn().len(), 1);
+    assert_eq!(sandbox.at_cdn().len(), 1);
 }
 
 #[test]
-fn a_renamed_repository_is_followed_and_odd_revisions_are_asked_for() {
+fn follows_renamed_repositories_and_accepts_commits_and_refs_as_revisions() {
     let bytes = weights(1000);
-    let desk = Desk::new(&[
+    let sandbox = Sandbox::new(&[
         ("new/r/a.pt", Served::whole(&bytes)),
         ("o/r/sub/a.pt", Served::whole(&weights(2000))),
     ]);
-    assert_eq!(fs::read(path_of(&desk.resolve("old/r:a.pt").unwrap())).unwrap(), bytes);
-    let by_commit = desk.resolve(&format!("o/r@{COMMIT}:sub/a.pt")).unwrap();
-    assert!(!desk.repo("models--o--r/refs").exists(), "a commit needs no ref");
-    let by_branch = desk.resolve("o/r@refs/pr/1:sub/a.pt").unwrap();
+    assert_eq!(
+        fs::read(path_of(&sandbox.resolve("old/r:a.pt").unwrap())).unwrap(),
+        bytes
+    );
+    let by_commit = sandbox.resolve(&format!("o/r@{COMMIT}:sub/a.pt")).unwrap();
+    assert!(!sandbox.repo("models--o--r/refs").exists(), "a commit needs no ref");
+    let by_branch = sandbox.resolve("o/r@refs/pr/1:sub/a.pt").unwrap();
     assert_eq!(path_of(&by_commit), path_of(&by_branch));
     assert_eq!(
-        fs::read_to_string(desk.repo("models--o--r/refs/refs/pr/1")).unwrap(),
+        fs::read_to_string(sandbox.repo("models--o--r/refs/refs/pr/1")).unwrap(),
         COMMIT
     );
 }
 
 #[test]
-fn a_repository_without_a_file_name_gives_its_weights_with_their_config() {
+fn a_repository_name_without_a_file_means_its_weights_and_config() {
     let config = br#"{"hidden_act":"gelu"}"#;
-    let desk = Desk::new(&[
+    let sandbox = Sandbox::new(&[
         ("o/one/README.md", Served::whole(b"# hello")),
         ("o/one/config.json", Served::whole(config)),
         ("o/one/model.safetensors", Served::whole(&weights(1000))),
         ("o/two/a.pt", Served::whole(b"a")),
         ("o/two/b.pt", Served::whole(b"b")),
     ]);
-    let found = desk.resolve("o/one").unwrap();
-    let beside = path_of(&found).with_file_name("config.json");
-    assert_eq!(fs::read(beside).unwrap(), config);
-    assert!(desk.blobs("models--o--one").contains(&git_sha1(config)));
+    let found = sandbox.resolve("o/one").unwrap();
+    let downloaded = path_of(&found).with_file_name("config.json");
+    assert_eq!(fs::read(downloaded).unwrap(), config);
+    assert!(sandbox.blobs("models--o--one").contains(&git_sha1(config)));
     assert!(!path_of(&found).with_file_name("README.md").exists());
     assert_eq!(
-        desk.resolve_with("o/one", &[("HF_HUB_OFFLINE", "yes")]).unwrap().found,
+        sandbox
+            .resolve_with("o/one", &[("HF_HUB_OFFLINE", "yes")])
+            .unwrap()
+            .found,
         Found::InCache
     );
-    let named = desk.resolve("o/one:model.safetensors").unwrap();
+    let named = sandbox.resolve("o/one:model.safetensors").unwrap();
     assert_eq!(path_of(&named), path_of(&found));
 
     check_error(
-        &desk.resolve("o/two").unwrap_err(),
+        &sandbox.resolve("o/two").unwrap_err(),
         &["several weights files: a.pt, b.pt", "o/two:a.pt"],
     );
 }
 
 #[test]
-fn a_model_in_shards_is_whole_or_not_there() {
+fn a_model_in_shards_is_complete_or_not_used() {
     let index = br#"{"weight_map":{"x":"m-1.safetensors","y":"m-2.safetensors"}}"#;
-    let desk = Desk::new(&[
+    let sandbox = Sandbox::new(&[
         ("o/r/model.safetensors.index.json", Served::whole(index)),
         ("o/r/m-1.safetensors", Served::whole(&weights(1000))),
         (
@@ -308,16 +321,18 @@ fn a_model_in_shards_is_whole_or_not_there() {
         ),
     ]);
     check_error(
-        &desk.resolve("o/r").unwrap_err(),
+        &sandbox.resolve("o/r").unwrap_err(),
         &["HTTP 503", "longclip model pull o/r", "--model nano"],
     );
-    assert!(desk.resolve_with("o/r", &[("HF_HUB_OFFLINE", "1")]).is_err());
-    desk.server.serve("o/r/m-2.safetensors", Served::whole(&weights(2000)));
-    let found = desk.resolve("o/r").unwrap();
+    assert!(sandbox.resolve_with("o/r", &[("HF_HUB_OFFLINE", "1")]).is_err());
+    sandbox
+        .server
+        .serve("o/r/m-2.safetensors", Served::whole(&weights(2000)));
+    let found = sandbox.resolve("o/r").unwrap();
     assert!(path_of(&found).join("m-1.safetensors").is_file());
     assert!(path_of(&found).join("m-2.safetensors").is_file());
     assert_eq!(
-        desk.resolve_with("o/r", &[("HF_HUB_OFFLINE", "1")]).unwrap().source,
+        sandbox.resolve_with("o/r", &[("HF_HUB_OFFLINE", "1")]).unwrap().source,
         found.source
     );
 }
@@ -325,7 +340,7 @@ fn a_model_in_shards_is_whole_or_not_there() {
 #[test]
 fn refusals_say_what_is_missing_and_what_to_do() {
     let small = |code, reason| Served::with(b"x", Trouble::Status(code, reason));
-    let desk = Desk::new(&[
+    let sandbox = Sandbox::new(&[
         ("o/gated/a.pt", small(403, "GatedRepo")),
         ("o/private/a.pt", small(401, "")),
         ("o/login/a.pt", Served::with(b"x", Trouble::WebPage)),
@@ -343,9 +358,9 @@ fn refusals_say_what_is_missing_and_what_to_do() {
         ("o/r:b.pt", ["no such file", "HTTP 404", "o/r:b.pt"]),
         ("o/login:a.pt", ["a web page", "X-Repo-Commit", "HF_ENDPOINT"]),
     ] {
-        check_error(&desk.resolve(name).unwrap_err(), &parts);
+        check_error(&sandbox.resolve(name).unwrap_err(), &parts);
     }
-    let with_token = desk
+    let with_token = sandbox
         .resolve_with("o/private:a.pt", &[("HF_TOKEN", "hf_secret")])
         .unwrap_err();
     check_error(&with_token, &["the token in use may not read it"]);
@@ -353,12 +368,12 @@ fn refusals_say_what_is_missing_and_what_to_do() {
 }
 
 #[test]
-fn no_network_names_the_command_that_downloads_and_the_model_that_needs_none() {
-    let desk = Desk::new(&[]);
-    // A port that nobody listens on: taken, then given back.
+fn without_network_the_error_suggests_the_download_command_and_nano() {
+    let sandbox = Sandbox::new(&[]);
+    // A port that no one listens on: bound, then released.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let closed = format!("http://{closed}");
-    let error = desk
+    let error = sandbox
         .resolve_with("longclip-b", &[("HF_ENDPOINT", &closed)])
         .unwrap_err();
     check_error(
@@ -369,7 +384,7 @@ fn no_network_names_the_command_that_downloads_and_the_model_that_needs_none() {
             "`--model nano`",
         ],
     );
-    let error = desk
+    let error = sandbox
         .resolve_with("longclip-b", &[("TRANSFORMERS_OFFLINE", "1")])
         .unwrap_err();
     check_error(
@@ -381,55 +396,55 @@ fn no_network_names_the_command_that_downloads_and_the_model_that_needs_none() {
             "`--model nano`",
         ],
     );
-    assert!(desk.server.seen().is_empty());
+    assert!(sandbox.server.seen().is_empty());
 }
 
 #[test]
-fn authorities_of_the_persons_own_must_be_readable_certificates() {
-    let desk = Desk::new(&[(B, Served::whole(&weights(1000)))]);
-    let bundle = desk.dir.path().join("ca.pem");
+fn a_certificate_bundle_must_be_readable_and_contain_certificates() {
+    let sandbox = Sandbox::new(&[(B, Served::whole(&weights(1000)))]);
+    let bundle = sandbox.dir.path().join("ca.pem");
     let bundle = bundle.to_str().unwrap();
-    let resolve = || desk.resolve_with("longclip-b", &[("SSL_CERT_FILE", bundle)]);
+    let resolve = || sandbox.resolve_with("longclip-b", &[("SSL_CERT_FILE", bundle)]);
     check_error(&resolve().unwrap_err(), &["cannot read", bundle]);
     fs::write(bundle, "no certificate").unwrap();
     check_error(&resolve().unwrap_err(), &["holds no certificates", "SSL_CERT_FILE"]);
 }
 
 #[test]
-fn without_a_home_folder_nothing_panics_and_the_error_names_the_variable() {
+fn without_a_home_folder_the_error_names_the_variable_to_set() {
     let nothing = HubSettings::from_lookup(|_| None);
     let error = resolve(Some("longclip-b"), &Places::default(), &nothing, &mut |_| ()).unwrap_err();
     check_error(&error, &["neither HF_HOME nor HOME is set", "set HF_HOME"]);
-    let unasked = resolve(None, &Places::default(), &nothing, &mut |_| ()).unwrap();
-    assert_eq!(unasked.source, ModelSource::Nano);
+    let default = resolve(None, &Places::default(), &nothing, &mut |_| ()).unwrap();
+    assert_eq!(default.source, ModelSource::Nano);
 }
 
 #[test]
-fn two_at_once_download_a_file_once() {
+fn several_threads_download_a_file_only_once() {
     let bytes = weights(100_000);
-    let desk = Desk::new(&[(B, Served::whole(&bytes))]);
+    let sandbox = Sandbox::new(&[(B, Served::whole(&bytes))]);
     let paths: Vec<PathBuf> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| desk.resolve("longclip-b").unwrap()))
+            .map(|_| scope.spawn(|| sandbox.resolve("longclip-b").unwrap()))
             .collect();
         runs.into_iter()
             .map(|run| path_of(&run.join().unwrap()).to_owned())
             .collect()
     });
     assert!(paths.iter().all(|path| fs::read(path).unwrap() == bytes));
-    assert_eq!(desk.at_cdn().len(), 1);
+    assert_eq!(sandbox.at_cdn().len(), 1);
 }
 
 #[test]
-fn a_new_commit_is_fetched_when_the_hub_is_asked_again_and_not_before() {
-    let desk = Desk::new(&[(B, Served::whole(&weights(1000)))]);
-    desk.resolve("longclip-b").unwrap();
-    desk.server.serve(B, Served::whole(&weights(1001)));
+fn downloads_a_new_commit_only_on_refresh() {
+    let sandbox = Sandbox::new(&[(B, Served::whole(&weights(1000)))]);
+    sandbox.resolve("longclip-b").unwrap();
+    sandbox.server.serve(B, Served::whole(&weights(1001)));
     assert_eq!(
-        fs::read(path_of(&desk.resolve("longclip-b").unwrap())).unwrap(),
+        fs::read(path_of(&sandbox.resolve("longclip-b").unwrap())).unwrap(),
         weights(1000)
     );
     let address = HubAddress::parse("BeichenZhang/LongCLIP-B:longclip-B.pt").unwrap();
-    let fresh = hub::refresh(&address, &desk.settings(&[]), &mut |_| ()).unwrap();
+    let fresh = hub::refresh(&address, &sandbox.settings(&[]), &mut |_| ()).unwrap();
     assert_eq!(fs::read(fresh.path).unwrap(), weights(1001));
 }

@@ -1,4 +1,4 @@
-//! Writes a model made by the recipe as the files that people have: safetensors, and what `torch.save` writes.
+//! Writes a generated model in the usual file formats: safetensors, and that of `torch.save`.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -9,12 +9,12 @@ use half::slice::HalfFloatSliceExt;
 
 use super::{Config, Positions, Tensor, tensors};
 
-/// How the numbers of a file are written; the recipe's are exact in both, but for the temperature, which stays f32.
+/// The number type of a file. Generated values are exact in both, except for the temperature, which stays f32.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Stored {
     F32,
     F16,
-    /// f32 that f16 can't hold: files in which upstream's rounding makes a difference.
+    /// f32 values that are not exact in f16, for tests of upstream's rounding.
     F32Unrounded,
 }
 
@@ -31,7 +31,7 @@ impl Stored {
     }
 }
 
-/// A `.safetensors` file: the header's length, the header, the values one after the other.
+/// Writes a `.safetensors` file: the length of the header, the header, and the contiguous values.
 pub(crate) fn write_safetensors(path: &Path, config: &Config, positions: Positions, stored: Stored) -> io::Result<()> {
     let tensors = tensors(config, positions);
     let mut header = serde_json::Map::new();
@@ -66,9 +66,9 @@ fn write_values(out: &mut impl Write, values: &[f32], stored: Stored) -> io::Res
     }
 }
 
-/// A `.pt` file of f32 as `torch.save(state_dict)` writes it: a zip of a pickle and a record a tensor, none compressed.
+/// Writes a `.pt` file of f32 as `torch.save(state_dict)` does: a zip of a pickle and one record per tensor, uncompressed.
 ///
-/// Written here and not by the library under test, after the zip format (APPNOTE 4.3) and Python's `pickletools`.
+/// This does not use the library under test. It follows the zip format (APPNOTE 4.3) and Python's `pickletools`.
 pub(crate) fn write_torch(path: &Path, config: &Config, positions: Positions) -> io::Result<()> {
     let tensors = tensors(config, positions);
     let mut zip = Zip {
@@ -88,7 +88,7 @@ pub(crate) fn write_torch(path: &Path, config: &Config, positions: Positions) ->
     zip.finish()
 }
 
-/// An archive as it grows; the directory is kept for the end.
+/// An archive while it is written; the directory is written at the end.
 struct Zip {
     out: BufWriter<File>,
     position: u32,
@@ -101,7 +101,7 @@ impl Zip {
         let mut checksum = flate2::Crc::new();
         checksum.update(record);
         let (len, name_len) = (record.len() as u32, name.len() as u16);
-        // Version needed, flags, method (stored), time, date, checksum, sizes, lengths of name and extra field.
+        // Version needed, flags, method (stored), time, date; then checksum, sizes, and lengths of name and extra field.
         let common = [
             &[20, 0, 0, 0, 0, 0, 0, 0, 0, 0][..],
             &checksum.sum().to_le_bytes(),
@@ -116,7 +116,7 @@ impl Zip {
         self.out.write_all(&local)?;
         self.out.write_all(record)?;
         self.position += local.len() as u32 + len;
-        // Version made by; then, behind the common part: comment, disk, attributes, place.
+        // Version made by, the common part, then comment length, disk, attributes and offset.
         self.directory.extend_from_slice(b"PK\x01\x02\x14\0");
         self.directory.extend_from_slice(&common);
         self.directory.extend_from_slice(&[0; 10]);
@@ -158,7 +158,7 @@ fn pickle(tensors: &[Tensor]) -> Vec<u8> {
         string(&mut pickle, &i.to_string());
         string(&mut pickle, "cpu");
         integer(&mut pickle, n_elements);
-        pickle.extend_from_slice(b"tQ"); // the persistent id is done; the storage stands for it
+        pickle.extend_from_slice(b"tQ"); // BINPERSID: replaces the persistent id by its storage
         integer(&mut pickle, 0);
         for axes in [&tensor.shape, &strides] {
             pickle.push(b'(');

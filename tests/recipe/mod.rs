@@ -1,9 +1,9 @@
-//! The recipe that makes a model's weights from the names of its tensors, so that goldens of real-sized models can be
-//! checked without their files.
+//! The recipe that generates a model's weights from the names of its tensors, so that goldens of models of real size can
+//! be checked without their files.
 //!
-//! Element i of a tensor is `offset + scale * u`, where u in [-1, 1) is SplitMix64 of (FNV-1a of the name, i), computed in
-//! f64, rounded to f32 and then to f16: `../shared/reference/README.md`, "The recipe", and `specs()` of
-//! `clip_reference.py` there. Names and shapes are upstream's; values are row-major.
+//! Element i of a tensor is `offset + scale * u`, with u in [-1, 1) from SplitMix64 of (FNV-1a of the name, i). It is
+//! computed in f64 and rounded to f32 and then to f16. It follows "The recipe" in `../shared/reference/README.md` and
+//! `specs()` of `clip_reference.py` there. Names and shapes are upstream's; values are row-major.
 
 mod files;
 
@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 pub(crate) use files::{Stored, write_safetensors, write_torch};
 
-/// Widths and depths of a model; its heads are 64 wide.
+/// Widths and depths of a model. Its heads have 64 dimensions.
 #[derive(Clone, Copy, serde::Deserialize)]
 pub(crate) struct Config {
     pub(crate) resolution: usize,
@@ -27,7 +27,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// The reference's two-layer model with CLIP's whole vocabulary, so that it reads texts.
+    /// The reference's two-layer model with CLIP's complete vocabulary, so that it can read texts.
     pub(crate) const SMALL: Config = Config {
         resolution: 64,
         patch: 16,
@@ -43,13 +43,13 @@ impl Config {
 /// Which position tables a model has.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Positions {
-    /// 248 rows, a fixed and a trained table: Long-CLIP.
+    /// Long-CLIP: 248 rows, in a fixed and a trained table.
     Long,
-    /// The first 77 rows of the fixed one: CLIP.
+    /// CLIP: the first 77 rows of the fixed table.
     Short,
 }
 
-/// A tensor and how it is made.
+/// A tensor and how it is generated.
 pub(crate) struct Tensor {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
@@ -58,7 +58,7 @@ pub(crate) struct Tensor {
 }
 
 impl Tensor {
-    /// Its values: exact in f16 but for the temperature, unless they are to be left unrounded.
+    /// The values, exact in f16 except for the temperature and with `F32Unrounded`.
     pub(crate) fn values(&self, stored: Stored) -> Vec<f32> {
         let mut values = recipe(&self.name, self.shape.iter().product(), self.offset, self.scale);
         if self.name != "logit_scale" && stored != Stored::F32Unrounded {
@@ -96,7 +96,7 @@ pub(crate) fn tensors(config: &Config, positions: Positions) -> Vec<Tensor> {
     specs.0
 }
 
-/// The list that `tensors` fills.
+/// Builds the list for `tensors`.
 struct Specs(Vec<Tensor>);
 
 impl Specs {
@@ -109,7 +109,7 @@ impl Specs {
         });
     }
 
-    /// Values around zero with this standard deviation: a uniform's is its scale over √3.
+    /// Values around zero with this standard deviation, which for a uniform distribution is its scale over √3.
     fn weight(&mut self, name: &str, shape: &[usize], deviation: f64) {
         self.add(name, shape, 0.0, 3f64.sqrt() * deviation);
     }
@@ -138,14 +138,14 @@ impl Specs {
     }
 }
 
-/// A test picture: normalised pixels `(3, resolution, resolution)`.
+/// A test image: normalised pixels `(3, resolution, resolution)`.
 pub(crate) fn picture(name: &str, resolution: usize) -> Vec<f32> {
     let mut values = recipe(name, 3 * resolution * resolution, 0.2, 2.0);
     round_to_f16(&mut values);
     values
 }
 
-/// Token ids: the start token, `n` ids below it, the end token, which is the largest. Not padded.
+/// Token ids: the start token, `n` smaller ids, and the end token, which is the largest id. Not padded.
 pub(crate) fn ids(name: &str, n: usize, vocab: usize) -> Vec<u32> {
     let start = vocab - 2;
     let body = uniform(name, n).map(|u| ((u + 1.0) / 2.0 * start as f64) as u32);
@@ -156,7 +156,7 @@ pub(crate) fn ids(name: &str, n: usize, vocab: usize) -> Vec<u32> {
         .collect()
 }
 
-/// `offset + scale * u` in f64, as f32. Long tensors are made in parts, a thread each.
+/// `offset + scale * u`, computed in f64, as f32. Long tensors are generated in parts on several threads.
 fn recipe(name: &str, n: usize, offset: f64, scale: f64) -> Vec<f32> {
     const PART: usize = 1 << 16;
     let hash = fnv1a_64(name);
@@ -175,7 +175,7 @@ fn uniform(name: &str, n: usize) -> impl Iterator<Item = f64> {
     (0..n as u64).map(move |i| at(hash, i))
 }
 
-/// Element i of the stream that belongs to a hash: the top 24 bits of SplitMix64, in [-1, 1).
+/// Element i of the stream of a hash: the top 24 bits of SplitMix64, in [-1, 1).
 fn at(hash: u64, i: u64) -> f64 {
     let mut z = hash.wrapping_add((i + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
