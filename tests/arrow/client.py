@@ -1,6 +1,6 @@
-"""Speaks with `longclip --in arrow --out arrow` through pyarrow, the other implementation of Arrow, and reads shards.
+"""Tests `longclip --in arrow --out arrow` with pyarrow, another implementation of Arrow, and reads shards.
 
-Run by tests/arrow/run. Each function is a promise of docs/scale.md; the first that doesn't hold ends the run.
+Run by tests/arrow/run. Each function checks a promise of docs/scale.md; the first failure ends the run.
 """
 import io
 import json
@@ -39,7 +39,7 @@ def run(command, data, *more, code=0):
 
 
 def plain():
-    """What the plain command says of the three pictures: scores in the labels' order."""
+    """The plain command's scores for the three images, in the order of the labels."""
     command = [LONGCLIP, "classify", *[str(IMG / n) for n in NAMES], *MODEL, "--format", "ndjson", "--labels", *LABELS]
     records = [json.loads(line) for line in subprocess.run(command, check=True, capture_output=True).stdout.splitlines()]
     by_label = [{label["label"]: label["probability"] for label in record["labels"]} for record in records]
@@ -47,7 +47,7 @@ def plain():
 
 
 def lock_step():
-    """One batch in, one batch out, before the next one is written; empty ones too."""
+    """Each batch comes back before the next one is written, and so do empty ones."""
     schema = pa.schema([("id", pa.int64()), ("image", pa.binary())], metadata={"mine": "kept"})
     process = subprocess.Popen([LONGCLIP, "classify", "--in", "arrow", "--out", "arrow", *MODEL, "--labels", *LABELS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     writer, reader = pa.ipc.new_stream(process.stdin, schema), None
@@ -57,7 +57,7 @@ def lock_step():
         process.stdin.flush()
         reader = reader or pa.ipc.open_stream(process.stdout)
         back = reader.read_next_batch()
-        assert back.select(["id", "image"]).equals(batch), "columns are carried through"
+        assert back.select(["id", "image"]).equals(batch), "the input columns come back"
         best = [max(zip(scores, LABELS))[1] for scores in back.column("scores").to_pylist()]
         assert back.column("label").to_pylist() == best and len(best) == len(rows)
         assert back.column("error").null_count == len(rows)
@@ -68,13 +68,13 @@ def lock_step():
     assert process.wait() == 0
     try:
         reader.read_next_batch()
-        raise AssertionError("a batch too many")
+        raise AssertionError("one batch too many")
     except StopIteration:
         pass
 
 
 def numbers(expected):
-    """The plain command's numbers, in every layout of pictures and however batches are packed."""
+    """The numbers are the plain command's, for every type of image column and every compression."""
     images = {
         "binary": pa.array(BYTES, pa.binary()),
         "large_binary": pa.array(BYTES, pa.large_binary()),
@@ -102,7 +102,7 @@ def numbers(expected):
 
 
 def failures():
-    """A row that can't be used is a row; a stream that can't be read is exit code 2 and its name."""
+    """A row that cannot be used comes back as a row. A stream that cannot be read gives exit code 2 and is named."""
     table = pa.table({"image": [BYTES[0], b"broken", None], "path": [None, "b.jpg", None], "nested": [[{"a": 1}], None, []]})
     back = run("classify", stream(table), code=1)
     assert back.column("nested").equals(table.column("nested"))
@@ -124,7 +124,7 @@ def failures():
 
 
 def vectors():
-    """`embed` adds unit vectors, those of the plain command."""
+    """`embed` adds the unit-length embeddings of the plain command."""
     back = run("embed", stream(pa.table({"image": BYTES})), "--normalize")
     found = np.stack(back.column("embedding").to_pylist())
     command = [LONGCLIP, "embed", *[str(IMG / n) for n in NAMES], *MODEL, "--normalize"]
@@ -133,7 +133,7 @@ def vectors():
 
 
 def peak_kib(n_batches):
-    """The most memory that a stream of so many batches of 4 MiB took."""
+    """The peak memory for a stream of `n_batches` batches of 4 MiB."""
     process = subprocess.Popen([LONGCLIP, "embed", "--in", "arrow", "--out", "arrow", *MODEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     batch = pa.record_batch({"image": [bytes(1 << 20)] * 4})
     counted, peak = [], 0
@@ -152,7 +152,7 @@ def peak_kib(n_batches):
 
 
 def memory():
-    """Memory is that of the batches at work, not that of the stream: 1.2 GB go through a fifth of it."""
+    """Memory depends on the batches being worked on, not on the stream: 1.2 GB pass through less than 250 MiB."""
     if pathlib.Path("/proc/self/status").exists():
         few, many = peak_kib(30) / 1024, peak_kib(300) / 1024
         assert many < 250, (few, many)
@@ -160,19 +160,19 @@ def memory():
 
 
 def shards():
-    """A folder of shards is one table, and its rows are those of one file."""
-    with tempfile.TemporaryDirectory() as desk:
-        desk = pathlib.Path(desk)
-        (desk / "photos").mkdir()
+    """A folder of shards can be read as one table, with the rows of a single output file."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        (work / "photos").mkdir()
         for i in range(30):
-            (desk / "photos" / f"{i:02}.jpg").write_bytes(BYTES[i % 3] if i != 7 else b"broken")
+            (work / "photos" / f"{i:02}.jpg").write_bytes(BYTES[i % 3] if i != 7 else b"broken")
         command = [LONGCLIP, "classify", "photos", *MODEL, "--threads", "1", "--labels", *LABELS]
-        assert subprocess.run([*command, "--output", "whole.parquet"], cwd=desk, stderr=subprocess.DEVNULL).returncode == 1
-        processes = [subprocess.Popen([*command, "--shard", f"{i}/4", "--output", "out/"], cwd=desk, stderr=subprocess.DEVNULL) for i in range(4)]
+        assert subprocess.run([*command, "--output", "whole.parquet"], cwd=work, stderr=subprocess.DEVNULL).returncode == 1
+        processes = [subprocess.Popen([*command, "--shard", f"{i}/4", "--output", "out/"], cwd=work, stderr=subprocess.DEVNULL) for i in range(4)]
         assert sorted(process.wait() for process in processes) == [0, 0, 0, 1]
-        assert (desk / "out/_SUCCESS").exists()
-        together = pa.dataset.dataset(desk / "out", format="parquet").to_table().sort_by("path")
-        whole = pq.read_table(desk / "whole.parquet").sort_by("path")
+        assert (work / "out/_SUCCESS").exists()
+        together = pa.dataset.dataset(work / "out", format="parquet").to_table().sort_by("path")
+        whole = pq.read_table(work / "whole.parquet").sort_by("path")
         assert together.num_rows == 30 and together.to_pylist() == whole.to_pylist()
 
 
@@ -183,4 +183,4 @@ if __name__ == "__main__":
     vectors()
     memory()
     shards()
-    print(f"pyarrow {pa.__version__}: lock-step, numbers, failures, vectors, memory and shards are as promised")
+    print(f"pyarrow {pa.__version__}: lock-step, numbers, failures, vectors, memory and shards work as documented")

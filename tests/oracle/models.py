@@ -1,4 +1,4 @@
-"""Random sizes of CLIP, stored as people store them, against the reference's equations in PyTorch. See README.md."""
+"""Compares models of random sizes, stored in the usual formats, with the reference's equations in PyTorch. See README.md."""
 import argparse
 import json
 import os
@@ -17,9 +17,9 @@ from torchvision import transforms as T
 sys.path.insert(0, "../shared/reference")
 import clip_reference as reference
 
-PICTURES = ["img/cat.jpg", "img/coffee.jpg", "img/astronaut.jpg"]
+IMAGES = ["img/cat.jpg", "img/coffee.jpg", "img/astronaut.jpg"]
 TEXTS = ["a cat", "A photo of a dog, asleep on the red sofa.", "word " * 120, "The quick brown fox. " * 60]
-BOUND = 1e-5  # of 1 - cosine and of probabilities
+BOUND = 1e-5  # for 1 - cosine and for probabilities
 
 
 def token_rows():
@@ -50,13 +50,13 @@ def main():
             path = os.path.join(folder, "model." + kind)
             (torch.save if kind == "pt" else save_file)(weights, path)
             arguments = [argument for text in TEXTS for argument in ("--label", text)]
-            said = subprocess.run([opt.binary, "classify", *PICTURES, *arguments, "--model", path, "--format", "ndjson", "--embeddings", "-q"], check=True, capture_output=True).stdout
+            said = subprocess.run([opt.binary, "classify", *IMAGES, *arguments, "--model", path, "--format", "ndjson", "--embeddings", "-q"], check=True, capture_output=True).stdout
         weights = {name: value.float() for name, value in weights.items()}
         if rows == 77:
             weights["positional_embedding"] = reference.stretch(weights["positional_embedding"])
         side = config["resolution"]
         prepare = T.Compose([T.Resize(side, T.InterpolationMode.BICUBIC), T.CenterCrop(side), T.ToTensor(), T.Normalize(reference.MEAN, reference.STD)])
-        images = reference.encode_image(weights, config, torch.stack([prepare(Image.open(p)) for p in PICTURES]))
+        images = reference.encode_image(weights, config, torch.stack([prepare(Image.open(p)) for p in IMAGES]))
         exact = reference.scores(weights, images, reference.encode_text(weights, config, ids))["probabilities"]
         worst = 0.0
         for image, row, line in zip(images.double().numpy(), exact, said.splitlines(), strict=True):

@@ -1,7 +1,7 @@
-"""Random pairs of pictures and captions: R@k and monotonicity against CLIP_benchmark's formula in PyTorch. See README.md.
+"""Compares R@k and monotonicity on random images and captions with CLIP_benchmark's formulas in PyTorch. See README.md.
 
-Pictures are crops of those in img/. Captions are made sentences, one to six a picture, some of them the same for several pictures, some
-too long for the model. The vectors are those of `longclip embed`; what is checked is what is made of them.
+The images are crops of those in img/. Each has one to six generated captions; some are shared by several images, and some are too long
+for the model. The embeddings come from `longclip embed`, so this checks only what is computed from them.
 """
 import argparse
 import json
@@ -60,13 +60,13 @@ def embed_texts(opt, folder, texts):
 
 
 def recalls(scores, owner, ks=(1, 5, 10)):
-    """As clip_benchmark/metrics/zeroshot_retrieval.py: is one of the positives among the first k? `scores` are (texts, images)."""
+    """As in clip_benchmark/metrics/zeroshot_retrieval.py: whether a positive is among the first k. `scores` is (texts, images)."""
     positive = torch.zeros_like(scores, dtype=torch.bool)
     positive[torch.arange(len(scores)), owner] = True
     found = {}
     for k in ks:
         for key, s, p in [("image", scores, positive), ("text", scores.T, positive.T)]:
-            # Stable: of equal scores the earlier one first. `topk` promises no order.
+            # Stable, so that of equal scores the earlier one comes first. `topk` does not guarantee an order.
             first = torch.argsort(s, dim=1, descending=True, stable=True)[:, :k]
             found[f"{key}_retrieval_recall@{k}"] = p.gather(1, first).any(dim=1).double().mean().item()
     return found
@@ -119,13 +119,13 @@ def main():
             images = embed(opt, *(os.path.join(folder, record["path"]) for record in records))
             texts = embed_texts(opt, folder, [text for record in records for text in record["text"]])
             owner = torch.tensor([i for i, record in enumerate(records) for _ in record["text"]])
-            # In f32, so that rows that are equal have scores that are equal.
+            # In f32, so that equal rows have equal scores.
             expected = recalls((texts @ images.T).float(), owner)
             expected.update(monotonicity(opt, folder, records, images, said["protocol"]["context_length"]))
             found = {**said["metrics"], **{key: said["monotonicity"][key] for key in ("captions", "sentences", "spearman")}}
         differences = {key: (found[key], value) for key, value in expected.items() if abs(found[key] - value) > 1e-9}
         n_wrong += bool(differences)
-        print(f"{len(records)} pictures, {len(owner)} captions: {differences or 'equal'}")
+        print(f"{len(records)} images, {len(owner)} captions: {differences or 'equal'}")
     print(f"{opt.count - n_wrong} of {opt.count} sets equal")
     sys.exit(n_wrong > 0)
 

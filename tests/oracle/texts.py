@@ -1,4 +1,4 @@
-"""Token ids of random texts, as `longclip tokens` gives them, against ftfy and CLIP's byte-pair encoding. See README.md."""
+"""Compares the token ids of random texts from `longclip tokens` with ftfy and CLIP's byte-pair encoding. See README.md."""
 import argparse
 import html
 import json
@@ -11,7 +11,7 @@ import regex
 from open_clip.tokenizer import SimpleTokenizer
 
 START, END, CONTEXT = 49406, 49407, 248
-# open_clip's special tokens are written otherwise than CLIP's, so these texts hold neither.
+# open_clip spells special tokens differently from CLIP, so these texts contain none.
 PIECES = """cat Dog CAFÉ naïve don't it's WE'LL l'été &amp; &lt;b&gt; &eacute; &#233; &#x1F600; &nbsp; Ã© â€™ ï»¿ ﬁ ﬀ 😀 👨‍👩‍👧 🇩🇪 日本語
 한국어 Привет مرحبا שלום हिन्दी ß ẞ İ ı Σς １２３ ½ ² № … — ‘x’ “y” !!! ??? ... a_b foo@bar.com http://x.y/z?q=1&copy=2 3.14 1,000 #tag $5 100% C++
 ﾊﾝ Ａ &ampamp; &notit; &acE; &ThickSpace; &#128; &#0; &#xD800; &#1234567890; Â£ â‚¬ schÃ¶n 's 'S ''re 've'm""".split()
@@ -20,7 +20,7 @@ RANGES = [(32, 127), (160, 0x250), (0x250, 0xD7FF), (0xE000, 0x1FFFF)]
 
 
 def clean(text):
-    """As CLIP's tokenizer does."""
+    """Cleans a text as CLIP's tokenizer does."""
     text = html.unescape(html.unescape(ftfy.fix_text(text))).strip()
     return regex.sub(r"\s+", " ", text).strip().lower()
 

@@ -1,7 +1,8 @@
-"""Zero-shot measures of random data sets against scikit-learn and PyTorch, by CLIP_benchmark's formulas. See README.md.
+"""Compares zero-shot metrics of random data sets with scikit-learn and PyTorch, by CLIP_benchmark's formulas. See README.md.
 
-Pictures of the repository are put into folders of random classes, some of them empty, and asked by random templates. `longclip embed`
-gives the vectors; what is made of them here is independent of the program. Needs scikit-learn beside what README.md names.
+Images of the repository are put into folders of random classes, some of them empty, and classified with random templates. The
+embeddings come from `longclip embed`; the metrics are computed here independently of the program. Needs scikit-learn in addition to
+the packages in README.md.
 """
 import argparse
 import json
@@ -35,7 +36,7 @@ def logit_scale(binary):
 
 
 def classifier(binary, classes, templates):
-    """Each class's mean direction of its prompts, as CLIP_benchmark's `zero_shot_classifier`."""
+    """The mean direction of each class's prompts, as in CLIP_benchmark's `zero_shot_classifier`."""
     rows = []
     for name in classes:
         prompts = list(dict.fromkeys(template.replace("{}", name) for template in templates))
@@ -53,7 +54,7 @@ def measures(logits, target, n_classes):
             hits = logits.topk(k, 1, True, True)[1].t().eq(target.view(1, -1).expand(k, -1))
             found[f"acc{k}"] = hits.float().sum().item() / len(target)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # classes without pictures
+        warnings.simplefilter("ignore")  # for classes without images
         found["mean_per_class_recall"] = balanced_accuracy_score(target, logits.argmax(1))
     confidence, predicted = logits.softmax(1).max(1)
     edges = torch.linspace(0, 1, BINS + 1, dtype=torch.float64)
@@ -67,12 +68,12 @@ def measures(logits, target, n_classes):
 
 
 def draw(rnd, pool, folder):
-    """Class folders of random pictures; gives the classes in the program's order."""
+    """Makes class folders with random images; returns the classes in the program's order."""
     classes = sorted(rnd.sample(WORDS, rnd.randrange(2, len(WORDS) + 1)))
     for name in classes:
         os.mkdir(os.path.join(folder, name))
-    for i, picture in enumerate(rnd.sample(pool, rnd.randrange(1, len(pool) + 1))):
-        shutil.copy(picture, os.path.join(folder, rnd.choice(classes), f"{i:03}-{os.path.basename(picture)}"))
+    for i, image in enumerate(rnd.sample(pool, rnd.randrange(1, len(pool) + 1))):
+        shutil.copy(image, os.path.join(folder, rnd.choice(classes), f"{i:03}-{os.path.basename(image)}"))
     return classes
 
 
@@ -89,21 +90,21 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             classes = draw(rnd, pool, folder)
             templates = rnd.sample(TEMPLATES, rnd.randrange(1, len(TEMPLATES) + 1))
-            asked = [a for template in templates for a in ("--template", template)]
-            command = [opt.binary, "eval", "zeroshot", "--model", "nano", "--data", folder, "--format", "json", "-q", *asked]
-            told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            pictures = [os.path.join(folder, name, f) for name in classes for f in sorted(os.listdir(os.path.join(folder, name)))]
-            target = np.array([classes.index(picture.split(os.sep)[-2]) for picture in pictures])
-            logits = scale * embed(opt.binary, pictures) @ classifier(opt.binary, classes, templates).T
+            flags = [a for template in templates for a in ("--template", template)]
+            command = [opt.binary, "eval", "zeroshot", "--model", "nano", "--data", folder, "--format", "json", "-q", *flags]
+            reported = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            images = [os.path.join(folder, name, f) for name in classes for f in sorted(os.listdir(os.path.join(folder, name)))]
+            target = np.array([classes.index(image.split(os.sep)[-2]) for image in images])
+            logits = scale * embed(opt.binary, images) @ classifier(opt.binary, classes, templates).T
         expected = measures(logits, target, len(classes))
-        told_of = {key: value for key, value in told["metrics"].items() if value is not None}
-        apart = {key for key in expected.keys() | told_of.keys() if abs(expected.get(key, 9) - told_of.get(key, 9)) > 1e-5}
-        off = confusion_matrix(target, logits.argmax(1), labels=range(len(classes)))
-        pairs = {(classes[a], classes[b]): n for (a, b), n in np.ndenumerate(off) if a != b and n}
-        if apart or any(pairs[c["class"], c["predicted"]] != c["n"] for c in told["confusions"]):
+        found = {key: value for key, value in reported["metrics"].items() if value is not None}
+        differing = {key for key in expected.keys() | found.keys() if abs(expected.get(key, 9) - found.get(key, 9)) > 1e-5}
+        confusion = confusion_matrix(target, logits.argmax(1), labels=range(len(classes)))
+        pairs = {(classes[a], classes[b]): n for (a, b), n in np.ndenumerate(confusion) if a != b and n}
+        if differing or any(pairs[c["class"], c["predicted"]] != c["n"] for c in reported["confusions"]):
             n_wrong += 1
-            print(f"case {i}: {sorted(apart)}: {told_of} here {expected}")
-    print(f"{opt.count - n_wrong} of {opt.count} data sets have the same measures")
+            print(f"case {i}: {sorted(differing)}: {found}, expected {expected}")
+    print(f"{opt.count - n_wrong} of {opt.count} data sets have the same metrics")
     sys.exit(n_wrong > 0)
 
 

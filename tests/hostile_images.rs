@@ -1,6 +1,6 @@
 //! Decodes a folder of images, including broken ones, and checks a time limit and a memory limit for each.
 //!
-//!     LONGCLIP_PICTURES=FOLDER cargo test --release --test hostile_pictures -- --ignored --nocapture
+//!     LONGCLIP_IMAGES=FOLDER cargo test --release --test hostile_images -- --ignored --nocapture
 //!
 //! Useful folders: `Tests/images` of Pillow's source archive (crash, oom, timeout, bombs), libpng's `contrib/pngsuite`, and
 //! the test images of vips, golang-golang-x-image, kimageformats and pillow_heif.
@@ -17,7 +17,7 @@ const MEMORY_MAX_MIB: u64 = 1536;
 #[test]
 #[ignore = "needs a folder of images, see the comment at the top of the file"]
 fn no_image_panics_hangs_or_takes_all_memory() {
-    let folder = std::env::var_os("LONGCLIP_PICTURES").expect("LONGCLIP_PICTURES should name a folder");
+    let folder = std::env::var_os("LONGCLIP_IMAGES").expect("LONGCLIP_IMAGES should name a folder");
     let mut files = Vec::new();
     collect(Path::new(&folder), &mut files);
     let preprocess = Preprocess::new(224);
@@ -27,7 +27,7 @@ fn no_image_panics_hangs_or_takes_all_memory() {
         let bytes = std::fs::read(file).unwrap();
         reset_peak();
         let start = Instant::now();
-        let outcome = preprocess.run("picture", &bytes);
+        let outcome = preprocess.run("image", &bytes);
         let (time, mib) = (start.elapsed(), peak_mib());
         slowest = slowest.max((time, file.clone()));
         largest = largest.max((mib, file.clone()));
@@ -41,7 +41,7 @@ fn no_image_panics_hangs_or_takes_all_memory() {
             }
             Err(error) => {
                 assert!(
-                    error.to_string().len() > "cannot use the picture `picture`: ".len(),
+                    error.to_string().len() > "cannot use the picture `image`: ".len(),
                     "{}",
                     file.display()
                 );

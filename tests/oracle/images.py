@@ -1,6 +1,6 @@
-"""Pixels of random pictures against Pillow and torchvision, in each format and mode that both read. See README.md.
+"""Compares the pixels of random images with Pillow and torchvision, in each format and mode that both read. See README.md.
 
-Left out on purpose: palettes and 16 bits, which the reference spoils (docs/fidelity.md).
+Palette and 16-bit images are deliberately left out, because the reference degrades them (docs/fidelity.md).
 """
 import argparse
 import collections
@@ -22,7 +22,7 @@ MODES = {"jpg": ["RGB", "RGB", "L", "CMYK"], "png": ["L", "LA", "RGB", "RGBA"], 
 
 
 def draw(rnd, rng, mode):
-    """Noise, or smooth blobs, of any size from 1 to some 1,200 pixels."""
+    """Noise or smooth blobs, with sides from 1 to about 1,200 pixels."""
     width, height = (int(2 ** rnd.uniform(0, 10.3)) for _ in range(2))
     if max(width, height) > 60 * min(width, height):
         height = max(1, width // rnd.randrange(1, 20))
@@ -45,10 +45,10 @@ def saving(rnd, kind):
     return dict(compression=rnd.choice([None, "tiff_lzw", "tiff_deflate", "packbits"])) if kind == "tiff" else {}
 
 
-def saved(picture, path, options):
-    """False where Pillow's encoder can't: its buffer is too small for some tiny noisy pictures."""
+def saved(image, path, options):
+    """Whether Pillow could save the image: its buffer is too small for some tiny noisy ones."""
     try:
-        picture.save(path, **options)
+        image.save(path, **options)
     except OSError:
         return False
     return True
@@ -56,12 +56,12 @@ def saved(picture, path, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", help="of the preprocess bench; the newest by default")
+    parser.add_argument("--binary", help="binary of the preprocess bench; the newest by default")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=200)
     opt = parser.parse_args()
     built = [path for path in glob.glob("target/release/deps/preprocess-*") if not path.endswith(".d")]
-    binary = opt.binary or max(built, key=os.path.getmtime, default="cargo bench --bench preprocess --no-run comes first")
+    binary = opt.binary or max(built, key=os.path.getmtime, default="(run cargo bench --bench preprocess --no-run first)")
     rnd, rng, seen, n_wrong = random.Random(opt.seed), np.random.default_rng(opt.seed), collections.defaultdict(collections.Counter), 0
     with tempfile.TemporaryDirectory() as folder:
         for i in range(opt.count):
@@ -72,16 +72,16 @@ def main():
             while not saved(draw(rnd, rng, mode), path, options):
                 pass
             subprocess.run([binary, f"{path}={pixels}"], check=True, capture_output=True)
-            picture = Image.open(path)
-            exact = np.asarray(CROP(picture.convert("RGB") if picture.mode in ("P", "1") else picture)).reshape(-1).astype(int)
-            apart = int(np.abs(exact - np.fromfile(pixels, np.uint8)).max())
-            seen[kind, mode][apart] += 1
-            if apart:
+            image = Image.open(path)
+            exact = np.asarray(CROP(image.convert("RGB") if image.mode in ("P", "1") else image)).reshape(-1).astype(int)
+            difference = int(np.abs(exact - np.fromfile(pixels, np.uint8)).max())
+            seen[kind, mode][difference] += 1
+            if difference:
                 n_wrong += 1
-                print(f"{apart} apart: {kind} {mode} {picture.size} {options}")
+                print(f"differs by {difference}: {kind} {mode} {image.size} {options}")
     for (kind, mode), counts in sorted(seen.items()):
-        print(f"{kind} {mode}: {counts[0]} of {counts.total()} equal to the bit, others {max(counts)} apart at most")
-    print(f"{opt.count - n_wrong} of {opt.count} pictures are equal to the bit")
+        print(f"{kind} {mode}: {counts[0]} of {counts.total()} equal to the bit, largest difference {max(counts)}")
+    print(f"{opt.count - n_wrong} of {opt.count} images are equal to the bit")
     sys.exit(n_wrong > 0)
 
 
