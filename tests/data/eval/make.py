@@ -1,8 +1,8 @@
-"""Makes the small batches in CIFAR's Python form beside this script: two pictures, as numpy of today pickles them.
+"""Makes the small batches in this folder, in CIFAR's Python format: two images, pickled by a current numpy.
 
     python3 tests/data/eval/make.py          # numpy 2.4; the files are the same each time
 
-Python 2's own form, in which CIFAR is distributed, is written by hand in src/eval/data/cifar/tests.rs.
+CIFAR is distributed in Python 2's pickle format, which src/eval/data/cifar/tests.rs writes by hand.
 """
 import os
 import pickle
@@ -10,7 +10,7 @@ import pickle
 import numpy as np
 
 here = os.path.dirname(os.path.abspath(__file__))
-# Picture 0 has its column as value, picture 1 its row; the planes are 0, 50 and 100 above that.
+# The value of a pixel is its column in image 0 and its row in image 1, plus 0, 50 and 100 in the three planes.
 column = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
 planes = lambda values: np.stack([values, values + 50, values + 100]).reshape(-1)
 data = np.stack([planes(column), planes(column.T)]).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Copies what a test needs from the reference's goldens, with seven digits: python compact.py REFERENCE_FOLDER"""
+"""Copies the parts of the reference's goldens that tests need, with seven digits: python compact.py REFERENCE_FOLDER"""
 import json
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ def rounded(value):
 
 for size in ("tiny", "B", "L"):
     golden = json.loads((Path(sys.argv[1]) / f"model-{size}.json").read_text())
-    # Of the real sizes only the pictures that the recipe makes.
+    # For the real sizes, keep only the images that the recipe generates.
     n_images = 4 if size == "tiny" else 2
     out = {k: rounded(golden[k]) for k in KEEP if k in golden}
     out |= {k: rounded(golden[k][:n_images]) for k in BY_IMAGE if k in golden}

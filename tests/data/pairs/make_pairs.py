@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes the files beside it: one small set of pictures and captions in each format that benchmarks are published in.
+"""Makes the files in this folder: one small set of images and captions in each format of published benchmarks.
 
     python3 tests/data/pairs/make_pairs.py        # from the root of the repository; needs Pillow
 
-The pictures are those of img/, in 64 pixels; captions are our own. Layouts follow COCO's captions_val2017.json, Flickr30k's
-results_20130124.token and Kaggle's results.csv (its line that lacks a bar included), Karpathy's dataset_flickr30k.json,
-Urban1k's folders and ShareGPT4V's json.
+The images are those of img/ at 64 pixels; the captions are our own. The layouts follow COCO's captions_val2017.json, Flickr30k's
+results_20130124.token and Kaggle's results.csv (including its line that lacks a bar), Karpathy's dataset_flickr30k.json, Urban1k's
+folders and ShareGPT4V's json.
 """
 import json
 import os
@@ -44,7 +44,7 @@ def picture(name, path):
 
 
 def coco():
-    # Ids are not in the order of the file; the first picture has six captions, of which upstream takes five.
+    # Ids are not in the order of the file. The first image has six captions, of which upstream uses five.
     ids = {"cat": 397133, "coffee": 37777, "astronaut": 252219}
     images = [
         {"license": 4, "file_name": f"{ids[n]:012}.jpg", "coco_url": f"http://images.cocodataset.org/val2017/{ids[n]:012}.jpg",

@@ -1,7 +1,7 @@
-"""Short texts for each rule of ftfy's heuristic, and the same with one character changed, with its verdict.
+"""Makes short texts for each rule of ftfy's heuristic, and variants with one character changed, each with ftfy's verdict.
 
     pip install ftfy==6.3.1
-    python tests/data/text/make_badness.py 12 > tests/data/text/badness.json     # texts a rule
+    python tests/data/text/make_badness.py 12 > tests/data/text/badness.json     # texts per rule
 """
 import functools, json, random, re, sys
 from re import _parser
@@ -13,7 +13,7 @@ CHARS = [chr(c) for c in range(0x2700) if not 0xD800 <= c < 0xE000] + ["\uf8ff",
 
 
 def sample(item):
-    """A random text that one element of the parsed expression matches."""
+    """A random text that matches one element of the parsed expression."""
     op, value = item
     name = str(op)
     if name == "LITERAL":

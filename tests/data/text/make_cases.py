@@ -1,4 +1,4 @@
-"""Texts that are hard on cleaning and word splitting, with the ids that upstream's tokenizer gives them.
+"""Makes texts that are hard to clean and to split into words, with the ids from upstream's tokenizer.
 
     pip install ftfy==6.3.1 regex==2026.11.19 && pip install --no-deps clip-anytorch==2.6.0
     python tests/data/text/make_cases.py few > tests/data/text/hard.json
@@ -16,7 +16,7 @@ SPECIAL = {"<|startoftext|>": 49406, "<|endoftext|>": 49407}
 
 
 def upstream():
-    """clip/simple_tokenizer.py alone: its package wants torch."""
+    """Loads only clip/simple_tokenizer.py, because its package needs torch."""
     package = pathlib.Path(importlib.util.find_spec("clip").origin).parent
     spec = importlib.util.spec_from_file_location("simple_tokenizer", package / "simple_tokenizer.py")
     module = importlib.util.module_from_spec(spec)
@@ -70,7 +70,7 @@ ODD = list("\x00\x07\x08\x0b\x0c\x0e\x1b\x1c\x1f\x7f\x80\x85\x8d\x99\x9d\u00ad\u
 
 
 def garble(r, text):
-    """Wrong readings, and what else happens to them."""
+    """Decodes a text with wrong code pages and damages it in other common ways."""
     for _ in range(r.choice([1, 1, 1, 2, 2, 3])):
         page = r.choice(PAGES)
         try:
@@ -184,7 +184,7 @@ def cases(texts):
     tokenizer = upstream()
     for text in texts:
         ids = [SPECIAL["<|startoftext|>"], *tokenizer.encode(text), SPECIAL["<|endoftext|>"]]
-        tokenizer.cache = dict(zip(SPECIAL, SPECIAL))  # or the cache grows without end
+        tokenizer.cache = dict(zip(SPECIAL, SPECIAL))  # otherwise the cache grows without bound
         cut = ids if len(ids) <= CONTEXT else [*ids[: CONTEXT - 1], SPECIAL["<|endoftext|>"]]
         yield {"text": text, "count": len(ids), "truncated": len(ids) > CONTEXT, "ids": cut}
 
