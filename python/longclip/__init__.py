@@ -1,9 +1,9 @@
-"""Long-CLIP without PyTorch: which of the labels you give fits a photo; a label can be a whole paragraph.
+"""Long-CLIP without PyTorch: find which of your labels fits a photo. A label can be a whole paragraph.
 
     import longclip
     from PIL import Image
 
-    model, preprocess = longclip.load("nano")  # built in; or the path of longclip-B.pt
+    model, preprocess = longclip.load("nano")  # the built-in model; or give the path of longclip-B.pt
     image = preprocess(Image.open("img/cat.jpg")).unsqueeze(0)
     text = longclip.tokenize(["A cat jumping.", "A cat sleeping."])
     logits_per_image, logits_per_text = model(image, text)
@@ -11,7 +11,7 @@
 
     longclip.classify("img/cat.jpg", labels=["A cat jumping.", "A cat sleeping."])
 
-`docs/python.md` in the repository has the rest.
+See `docs/python.md` in the repository for more.
 """
 
 from ._native import __version__

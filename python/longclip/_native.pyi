@@ -1,4 +1,4 @@
-"""The compiled part of longclip: what `python/src` offers to the modules beside this file. Not a public interface."""
+"""The compiled part of longclip: what `python/src` provides to the modules in this folder. Not a public interface."""
 
 import os
 from typing import final

@@ -1,4 +1,4 @@
-"""What the compiled part is asked with: one dictionary a call, so that every argument has its name."""
+"""The arguments of the compiled part: one dictionary per call, so that every argument has a name."""
 
 from __future__ import annotations
 

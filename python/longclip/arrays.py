@@ -1,7 +1,7 @@
-"""Numbers as a CLIP program expects them: torch's tensors where the program uses torch, numpy's arrays elsewhere.
+"""Results as torch tensors or numpy arrays.
 
-What is made of a tensor is a tensor, on the same device; what is made of an array is an array; what is made of anything
-else (a path, a picture of Pillow, a text) is a tensor if the program has imported torch. torch is never imported here.
+A tensor as input gives a tensor on the same device, and an array gives an array. Anything else (a path, a Pillow image, a
+text) gives a tensor if the program has imported torch, and an array if not. This module never imports torch.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 
 class Array(np.ndarray[Any, np.dtype[Any]]):
-    """A numpy array with those methods of a tensor that a program around CLIP calls, `image.unsqueeze(0).to(device)`."""
+    """A numpy array with the tensor methods that CLIP programs call, such as `image.unsqueeze(0).to(device)`."""
 
     def to(self, *_: Any, **__: Any) -> Array:
-        """Itself: an array has no device."""
+        """Returns the array itself, since arrays have no device."""
         return self
 
     def cpu(self) -> Array:
@@ -45,13 +45,13 @@ class Array(np.ndarray[Any, np.dtype[Any]]):
         return of_array(np.linalg.norm(self.numpy(), ord=p, axis=dim, keepdims=keepdim))
 
     def softmax(self, dim: int) -> Array:
-        raised = np.exp(self - self.max(axis=dim, keepdims=True))
-        return of_array(raised / raised.sum(axis=dim, keepdims=True))
+        exponentials = np.exp(self - self.max(axis=dim, keepdims=True))
+        return of_array(exponentials / exponentials.sum(axis=dim, keepdims=True))
 
     def topk(self, k: int, dim: int = -1) -> tuple[Array, Array]:
-        """The k largest, the largest first, equal ones in their order, and where they stand."""
-        places = np.argsort(-self.numpy(), axis=dim, kind="stable").take(range(k), axis=dim)
-        return of_array(np.take_along_axis(self.numpy(), places, axis=dim)), of_array(places)
+        """The k largest values and their indices, the largest first; equal values keep their order."""
+        indices = np.argsort(-self.numpy(), axis=dim, kind="stable").take(range(k), axis=dim)
+        return of_array(np.take_along_axis(self.numpy(), indices, axis=dim)), of_array(indices)
 
 
 def of_array(values: Any) -> Array:
@@ -59,7 +59,7 @@ def of_array(values: Any) -> Array:
 
 
 def of_bytes(data: bytearray, shape: tuple[int, ...], dtype: Any = np.float32) -> Array:
-    """An array over bytes of the compiled part, which nobody else holds: it may be written to."""
+    """An array over bytes from the compiled part. Nothing else refers to them, so the array is writeable."""
     return np.frombuffer(data, dtype=dtype).reshape(shape).view(Array)
 
 
@@ -75,7 +75,7 @@ def is_tensor(value: Any) -> bool:
 
 
 def to_numpy(value: Any) -> npt.NDArray[Any]:
-    """A tensor's or an array's numbers."""
+    """The values of a tensor or an array as a numpy array."""
     if is_tensor(value):
         value = value.detach().cpu()
         return np.asarray((value.float() if value.is_floating_point() else value).numpy())
@@ -83,7 +83,7 @@ def to_numpy(value: Any) -> npt.NDArray[Any]:
 
 
 def like(array: Array, *sources: Any) -> Any:
-    """The array, or the tensor of it, by what it was made of."""
+    """The array itself or a tensor of it, depending on what it was computed from."""
     torch = torch_module()
     if torch is None:
         return array

@@ -1,7 +1,8 @@
-"""Batches of Arrow through a model: what Ray's and Spark's workers have in common. Needs pyarrow.
+"""Runs Arrow batches through a model: the common part of the Ray and Spark workers. Needs pyarrow.
 
-A batch has a column of encoded pictures (`image`), or `path`, names of files and URLs; both, and `path` names the picture. It
-comes back without the pictures and with columns of results, those of `longclip classify --in arrow --out arrow` (`docs/scale.md`).
+A batch has a column `image` with encoded images, or a column `path` with file names or URLs. With both, `path` is the
+name of the image. The batch comes back without the images, and with the result columns of
+`longclip classify --in arrow --out arrow` (`docs/scale.md`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from .model import load
 
 
 class Batches:
-    """A model, and labels where there are any, for any number of batches.
+    """A model, with or without labels, for any number of batches.
 
-    `model` has to be named: by itself each worker would take what lies on its machine. A path is one that all of them can reach.
-    Without `labels` the results are `embedding` and `error`, with them `label`, `scores`, `embedding` if `embeddings`, and `error`.
-    `image` is the column of encoded pictures; `keep_image` gives it back. `options` are those of `Classifier`, for example
-    `templates` or `score`.
+    `model` is required, because the default depends on what is on a worker's machine. A path must be one that all workers
+    can reach. Without `labels`, the result columns are `embedding` and `error`. With labels, they are `label`, `scores`,
+    `error`, and `embedding` if `embeddings` is set. `image` is the column with encoded images, which is only returned with
+    `keep_image`. `options` are those of `Classifier`, for example `templates` or `score`.
     """
 
     def __init__(
@@ -39,16 +40,16 @@ class Batches:
     ) -> None:
         if labels is None and (embeddings or options):
             unused = ", ".join(f"`{name}`" for name in (["embeddings"] if embeddings else []) + sorted(options))
-            raise UsageError(f"{unused} without labels", "give `labels`, or leave it out: vectors are the result then")
+            raise UsageError(f"{unused} without labels", "give `labels`, or omit it; the result is then embeddings only")
         if labels is not None and normalize:
-            raise UsageError("`normalize` with labels", "leave it out: it makes vectors alone unit length")
+            raise UsageError("`normalize` with labels", "omit it: it only applies to embeddings without labels")
         self._image, self._keep_image = image, keep_image
         self._embeddings, self._normalize = embeddings, normalize
         self._model = load(model, dtype=dtype, threads=threads)[0]
         self._classifier = None if labels is None else Classifier(labels, self._model, **options)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        """The same rows in the same order, with their results."""
+        """Returns the same rows in the same order, with their results."""
         stream = self._stream(batch)
         if self._classifier is None:
             widened = self._model.native.widen(stream, {"normalize": self._normalize})
@@ -62,14 +63,14 @@ class Batches:
         return table.rename_columns([self._image if name == "image" else name for name in table.column_names])
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
-        """The columns of what comes back for batches of these columns."""
+        """The schema of the results for batches with this schema."""
         return self(schema.empty_table()).schema
 
     def _stream(self, batch: pa.Table) -> bytes:
         if self._image != "image" and self._image in batch.column_names:
             if "image" in batch.column_names:
                 raise UsageError(
-                    f"the batch has a column `image` beside `{self._image}`", "rename or drop the one that isn't meant"
+                    f"the batch has a column `image` in addition to `{self._image}`", "rename or drop one of them"
                 )
             names = ["image" if name == self._image else name for name in batch.column_names]
             batch = batch.rename_columns(names)

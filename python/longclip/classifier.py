@@ -1,4 +1,4 @@
-"""The main job: which of the labels fits each picture, as records like the command line's."""
+"""Classification: which of the labels fits each image, as records like those of the command line."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ Record = dict[str, Any]
 
 
 class Classifier:
-    """Labels that are encoded once, for any number of pictures.
+    """Labels that are encoded once, for any number of images.
 
-    `labels` are names, names with the prompts that the model reads for each, or the path of a file of labels (`docs/labels.md`).
-    `templates` make prompts of names, `"a photo of a {}."`, or are `imagenet80` or `imagenet7`. `score` is `softmax`, `independent`,
-    `cosine` or `raw-dot`; `reject` lets "none of these" be an answer from so many logits above neutral prompts on
-    (`docs/scores.md`; 0.5 is the command line's). Labels that are too long are cut with a warning, `long_text="error"` refuses
-    them, `"chunk"` reads them in parts.
+    `labels` are names, names with the prompts that the model reads for each, or the path of a label file
+    (`docs/labels.md`). `templates` turn names into prompts, for example `"a photo of a {}."`; they may also be
+    `imagenet80` or `imagenet7`. `score` is `softmax`, `independent`, `cosine` or `raw-dot`. `reject` adds the answer "none
+    of these", which wins unless a label is this many logits above the neutral prompts (`docs/scores.md`; the command
+    line's default is 1). Labels that are too long are truncated with a warning; `long_text="error"` refuses them, and
+    `"chunk"` reads them in parts.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Classifier:
         reject: float | None = None,
     ) -> None:
         if isinstance(labels, str):
-            raise UsageError(f"the labels are one text, `{labels}`", "give a list: `labels=[\"a cat\", \"a dog\"]`")
+            raise UsageError(f"the labels are a single text, `{labels}`", "give a list: `labels=[\"a cat\", \"a dog\"]`")
         self.model = model if isinstance(model, Model) else _loaded(model)
         self.native = _native.Classifier(
             self.model.native,
@@ -67,11 +68,11 @@ class Classifier:
         embeddings: bool = False,
         on_error: str = "fail",
     ) -> list[Record]:
-        """A record for each picture, in order: `path`, and `labels` with their numbers, the likeliest first.
+        """Returns one record per image, in order: `path`, and `labels` with their numbers, the likeliest first.
 
-        `images` are paths, bytes of files, pictures of Pillow, arrays of 8-bit pixels, or one of them. A path may be a
-        folder, a tar archive, a pattern or a URL. With `on_error="skip"` a picture that can't be used is a record with
-        `error`, else it is an exception.
+        `images` is one image or several: paths, bytes of files, Pillow images, or arrays of 8-bit pixels. A path may be a
+        folder, a tar archive, a pattern or a URL. An image that cannot be used raises an exception or, with
+        `on_error="skip"`, becomes a record with `error`.
         """
         pictures = as_pictures(images, names, one_each=False)
         written = self.run(pictures, "ndjson", top_k=top_k, embeddings=embeddings, on_error=on_error)
@@ -86,19 +87,19 @@ class Classifier:
         embeddings: bool = False,
         on_error: str = "fail",
     ) -> bytes:
-        """The bytes of a file in one of the command line's formats."""
+        """Returns the bytes of an output file in one of the command line's formats."""
         if top_k is not None and top_k < 1:
-            raise UsageError(f"`top_k` is {top_k}", "give at least 1, or leave it out for all labels")
+            raise UsageError(f"`top_k` is {top_k}", "give at least 1, or omit it for all labels")
         return self.native.run(
             pictures, {"format": format, "top_k": top_k, "embeddings": embeddings, "on_error": on_error}
         )
 
 
 def classify(images: Any, labels: Labels, model: Model | str | None = None, **options: Any) -> list[Record]:
-    """Which of the labels fits each picture: `Classifier(labels, model, ...).classify(images, ...)` in one call.
+    """Says which of the labels fits each image: `Classifier(labels, model, ...).classify(images, ...)` in one call.
 
     `options` are those of both: `templates`, `long_text`, `score`, `temperature`, `reject`; `names`, `top_k`, `embeddings`,
-    `on_error`. A model that goes by name is loaded once and kept.
+    `on_error`. A model given by name is loaded once and kept.
     """
     of_run = {key: options.pop(key) for key in ("names", "top_k", "embeddings", "on_error") if key in options}
     return Classifier(labels, model, **options).classify(images, **of_run)

@@ -1,6 +1,6 @@
-"""What goes wrong, as exceptions: each says what happened and what to do, and is an ordinary one of Python's as well.
+"""Exceptions. Each says what happened and what to do, and most are also one of Python's built-in exceptions.
 
-All of them are `Error`; `except FileNotFoundError` or `except ValueError` works too. They travel between processes.
+All are subclasses of `Error`, but `except FileNotFoundError` or `except ValueError` works too. They can be pickled.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Error(Exception):
-    """Something longclip can't do. `message` says what happened, `hint` what to do about it."""
+    """The base class. `message` says what happened, and `hint` says what to do about it."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -24,15 +24,15 @@ class Error(Exception):
 
 
 class UsageError(Error, ValueError):
-    """An argument that can't be right: a label without text, a number type that doesn't exist, an array of another shape."""
+    """An invalid argument, such as an empty label, an unknown number type, or an array of the wrong shape."""
 
 
 class TooLongError(UsageError, RuntimeError):
-    """A text of more tokens than fit; upstream raises a RuntimeError."""
+    """A text with more tokens than fit. It is also a RuntimeError, which upstream raises."""
 
 
 class PictureError(Error, ValueError):
-    """A picture that can't be used; `name` is what it was called."""
+    """An image that cannot be used; `name` says which one."""
 
     def __init__(self, message: str, hint: str | None = None, name: str = "") -> None:
         super().__init__(message, hint)
@@ -43,7 +43,7 @@ class PictureError(Error, ValueError):
 
 
 class FileError(Error, OSError):
-    """A file that can't be read; `filename` and `errno` as in every OSError."""
+    """A file that cannot be read or written, with `filename` and `errno` as in every OSError."""
 
     def __init__(
         self, message: str, hint: str | None = None, errno: int | None = None, filename: str | None = None
@@ -57,19 +57,19 @@ class FileError(Error, OSError):
 
 
 class MissingFileError(FileError, FileNotFoundError):
-    """A file that isn't there."""
+    """A file that does not exist."""
 
 
 class ModelError(Error):
-    """A file that is no model, or a damaged one."""
+    """A file that is not a model, or is damaged."""
 
 
 class UnknownModelError(ModelError, FileNotFoundError):
-    """No model goes by that name here."""
+    """There is no model with this name."""
 
 
 class NetworkError(Error, ConnectionError):
-    """The hub or a URL could not be reached, or answered with something else."""
+    """The hub or a URL could not be reached, or gave an unexpected answer."""
 
 
 class ComputeError(Error, RuntimeError):
@@ -77,8 +77,8 @@ class ComputeError(Error, RuntimeError):
 
 
 class InternalError(Error, RuntimeError):
-    """A defect in longclip."""
+    """A bug in longclip."""
 
 
 class LongclipWarning(UserWarning):
-    """Something that a person should know and that is no reason to stop: a label was cut, another model is used."""
+    """Something to know that is not an error: for example, a label was truncated, or a default model is used."""

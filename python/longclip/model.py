@@ -31,12 +31,12 @@ def load(
     upstream_rounding: bool = False,
     ignore_surplus: bool = False,
 ) -> tuple[Model, Preprocess]:
-    """A model, and what prepares pictures for it.
+    """Loads a model and its preprocessing.
 
     `name` is the path of a `.pt` or `.safetensors` file or of a folder, `nano` (built in), a known name (`longclip-b`) or
-    `owner/repo` of the Hugging Face hub; without one it is `$LONGCLIP_MODEL`, longclip-b if it is on this machine, or nano.
-    `dtype` is `f32`, `bf16` or `int8` (on a GPU `f16` too); `threads` are those of the CPU, one a physical core unless told.
-    The others are the command line's flags of these names.
+    `owner/repo` on the Hugging Face hub. The default is `$LONGCLIP_MODEL`, then longclip-b if it is on this machine, then nano.
+    `dtype` is `f32`, `bf16` or `int8` (on a GPU also `f16`). `threads` is the number of CPU threads, by default one per physical
+    core. The other arguments are the command line's flags of the same names.
     """
     model = Model(
         {
@@ -56,15 +56,15 @@ def load(
 
 
 def _dtype(dtype: Any) -> str:
-    """`torch.bfloat16`, `numpy.float32` and their names are understood too."""
+    """The number type's name; also accepts `torch.bfloat16`, `numpy.float32` and their names."""
     name = getattr(dtype, "__name__", str(dtype)).removeprefix("torch.")
     return _DTYPES.get(name, name)
 
 
 class Preprocess:
-    """Turns a picture into the normalised pixels `(3, R, R)` that a model reads: Pillow's resize, to the bit.
+    """Turns an image into the normalised pixels `(3, R, R)` that a model reads, equal to Pillow's resize to the bit.
 
-    A file's picture is turned upright as its EXIF says; one of Pillow is taken as it is, as upstream does.
+    An image from a file is rotated as its EXIF says; a Pillow image is used unchanged, as upstream does.
     """
 
     def __init__(self, input_resolution: int) -> None:
@@ -83,7 +83,7 @@ class Preprocess:
 
 
 class Model:
-    """A Long-CLIP. It travels between processes by its name, and is loaded again where it arrives."""
+    """A Long-CLIP model. It is pickled as its name and loaded again on unpickling."""
 
     def __init__(self, request: ModelRequest) -> None:
         self.native = _native.Model(request)
@@ -103,14 +103,14 @@ class Model:
 
     @property
     def logit_scale(self) -> Any:
-        """The logarithm of what cosines are multiplied with, as in the checkpoint: `model.logit_scale.exp()`."""
+        """The logarithm of the factor for cosines, as in the checkpoint; the factor is `model.logit_scale.exp()`."""
         return like(of_array(np.float32(np.log(self.native.multiplier))))
 
     def encode_image(self, image: Any) -> Any:
-        """Embeddings `(n, embed_dim)`, not normalised.
+        """Returns embeddings `(n, embed_dim)`, not normalised.
 
-        Of normalised pixels `(n, 3, R, R)` as `preprocess` makes them; or of pictures: one or a list of paths, bytes of
-        files, pictures of Pillow, or arrays of 8-bit pixels. The first that can't be used is a `PictureError`.
+        `image` is normalised pixels `(n, 3, R, R)` from `preprocess`, or one image or a list of them: paths, bytes of files,
+        Pillow images, or arrays of 8-bit pixels. The first image that cannot be used raises a `PictureError`.
         """
         pixels = _normalised(image)
         if pixels is None:
@@ -122,28 +122,28 @@ class Model:
         if pixels.ndim != 4 or pixels.shape[1:] != expected:
             raise UsageError(
                 f"pixels of {pixels.shape}; this model reads {('n', *expected)}",
-                "prepare pictures with the `preprocess` of this model",
+                "prepare images with the `preprocess` of this model",
             )
         data = self.native.encode_pixels(pixels.astype(np.float32).tobytes(), len(pixels))
         return like(of_bytes(data, (len(pixels), self.embed_dim)), image)
 
     def encode_text(self, text: Any) -> Any:
-        """Embeddings `(n, embed_dim)`, not normalised, of token ids `(n, n_tokens)`, of a text or of several."""
+        """Returns embeddings `(n, embed_dim)`, not normalised, of token ids `(n, n_tokens)`, one text or several."""
         ids = self._ids(text)
         data = self.native.encode_token_ids(ids.tobytes(), len(ids))
         return like(of_bytes(data, (len(ids), self.embed_dim)), text)
 
     def encode_text_full(self, text: Any) -> Any:
-        """Hidden states `(n, n_tokens, width)` behind the final norm: what diffusion pipelines condition on."""
+        """Returns hidden states `(n, n_tokens, width)` after the final norm, as used by diffusion pipelines."""
         ids = self._ids(text)
         data = self.native.encode_token_ids_hidden(ids.tobytes(), len(ids))
         return like(of_bytes(data, (*ids.shape, self.native.text_width)), text)
 
     def __call__(self, image: Any, text: Any) -> tuple[Any, Any]:
-        """`logits_per_image` `(n_images, n_texts)` and `logits_per_text`: `exp(logit_scale) * cosine`."""
+        """Returns `logits_per_image` `(n_images, n_texts)` and `logits_per_text`: `exp(logit_scale) * cosine`."""
         images, texts = (_unit(self.encode_image(image)), _unit(self.encode_text(text)))
         logits = of_array((self.native.multiplier * images @ texts.T).astype(np.float32))
-        # One source decides for both, so that they can be multiplied with each other.
+        # Both are of the same kind, so that they can be multiplied with each other.
         return like(logits, image, text), like(of_array(np.ascontiguousarray(logits.T)), image, text)
 
     def _ids(self, text: Any) -> npt.NDArray[np.uint32]:
@@ -154,39 +154,39 @@ class Model:
         ids = ids[None] if ids.ndim == 1 else ids
         if ids.ndim != 2 or not np.issubdtype(ids.dtype, np.integer):
             raise UsageError(
-                f"token ids of {ids.shape}, {ids.dtype}", "give texts, or what `longclip.tokenize` makes of them"
+                f"token ids of {ids.shape}, {ids.dtype}", "give texts, or token ids from `longclip.tokenize`"
             )
         if ids.size and (ids.min() < 0 or ids.max() >= 2**32):
-            raise UsageError(f"token ids from {ids.min()} to {ids.max()}", "ids are places in the model's vocabulary")
+            raise UsageError(f"token ids from {ids.min()} to {ids.max()}", "ids are indices into the model's vocabulary")
         return ids.astype(np.uint32)
 
     def eval(self) -> Model:
-        """Itself: there is no other mode."""
+        """Returns the model itself; there is no other mode."""
         return self
 
     def float(self) -> Model:
-        """Itself: `load(dtype=...)` chooses the numbers to compute with."""
+        """Returns the model itself; `load(dtype=...)` chooses the number type."""
         return self
 
     def cpu(self) -> Model:
         return self
 
     def requires_grad_(self, requires_grad: bool = True) -> Model:
-        """Itself: no gradients are kept; `longclip train` trains."""
+        """Returns the model itself; it has no gradients. Use `longclip train` for training."""
         return self
 
     def to(self, *_: Any, **__: Any) -> Model:
-        """Itself: `load(device=...)` chooses where to compute. Tensors of any device are taken, and given back there."""
+        """Returns the model itself; `load(device=...)` chooses the device. Results are on the device of the input tensors."""
         return self
 
 
 def _anywhere(name: str) -> str:
-    """The name as a process in another folder understands it."""
+    """The name in a form that also works in another working folder."""
     return os.path.abspath(name) if os.path.exists(name) else name
 
 
 def _normalised(image: Any) -> npt.NDArray[Any] | None:
-    """Pixels that were prepared already: floats, one picture or several, in one array or in a list of them."""
+    """Pixels that are already prepared: floats of one image or several, as an array or a list of arrays."""
     if isinstance(image, (list, tuple)) and image and all(is_tensor(one) or isinstance(one, np.ndarray) for one in image):
         parts = [to_numpy(one) for one in image]
         if all(np.issubdtype(part.dtype, np.floating) and part.shape == parts[0].shape for part in parts):
@@ -199,7 +199,7 @@ def _normalised(image: Any) -> npt.NDArray[Any] | None:
 
 
 def _unit(embeddings: Any) -> npt.NDArray[np.float64]:
-    """Rows made unit length, in f64; rows of zeros stay zeros."""
+    """Rows scaled to unit length, in f64; rows of zeros stay zeros."""
     rows = to_numpy(embeddings).astype(np.float64)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, 1)

@@ -1,4 +1,4 @@
-"""Pictures as programs have them: paths, bytes of a file, pictures of Pillow, arrays and tensors of pixels."""
+"""Converts images for the compiled part: paths, bytes of a file, Pillow images, and arrays or tensors of pixels."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ _SAME = ("L", "LA", "RGB", "RGBA", "CMYK")
 
 
 def is_picture(value: Any) -> bool:
-    """Whether this is one picture, and not several."""
+    """Whether this is one image, not several."""
     return isinstance(value, (str, os.PathLike, bytes, bytearray, memoryview, Picture)) or _is_pillow(value)
 
 
 def as_list(images: Any) -> list[Any]:
-    """The pictures that were given: one, several, or an array of several."""
+    """The given images as a list: one, several, or an array of several."""
     if is_picture(images):
         return [images]
     if isinstance(images, np.ndarray) or is_tensor(images):
         return list(to_numpy(images)) if images.ndim == 4 else [images]
     if isinstance(images, Iterable):
         return list(images)
-    raise TypeError(f"a picture is a path, bytes, a PIL.Image or an array, not {type(images).__name__}")
+    raise TypeError(f"an image is a path, bytes, a PIL.Image or an array, not {type(images).__name__}")
 
 
 def as_pictures(images: Any, names: Iterable[str] | None = None, *, one_each: bool = True) -> list[Picture]:
-    """Pictures for the compiled part. Unless there is to be one each, a path may be a folder, an archive or a URL."""
+    """Images for the compiled part. Without `one_each`, a path may be a folder, an archive, a pattern or a URL."""
     given = as_list(images)
     if not given:
-        raise UsageError("no pictures given", "give a path, or a list of pictures")
-    called = list(names) if names is not None else [_name(image, place) for place, image in enumerate(given)]
-    if len(called) != len(given):
-        raise UsageError(f"{len(called)} names for {len(given)} pictures", "give each picture its name")
-    return [as_picture(image, name, one=one_each) for image, name in zip(given, called)]
+        raise UsageError("no images given", "give a path, or a list of images")
+    all_names = list(names) if names is not None else [_name(image, index) for index, image in enumerate(given)]
+    if len(all_names) != len(given):
+        raise UsageError(f"{len(all_names)} names for {len(given)} images", "give one name per image")
+    return [as_picture(image, name, one=one_each) for image, name in zip(given, all_names)]
 
 
-def as_picture(image: Any, name: str = "picture", *, one: bool = True) -> Picture:
-    """One picture for the compiled part; `name` is what errors call it."""
+def as_picture(image: Any, name: str = "image", *, one: bool = True) -> Picture:
+    """One image for the compiled part; errors refer to it by `name`."""
     if isinstance(image, Picture):
         return image
     if isinstance(image, (str, os.PathLike)):
@@ -57,14 +57,14 @@ def as_picture(image: Any, name: str = "picture", *, one: bool = True) -> Pictur
         return _of_pillow(image, name)
     if isinstance(image, np.ndarray) or is_tensor(image):
         return _of_pixels(to_numpy(image), name)
-    raise TypeError(f"`{name}`: a picture is a path, bytes, a PIL.Image or an array, not {type(image).__name__}")
+    raise TypeError(f"`{name}`: an image is a path, bytes, a PIL.Image or an array, not {type(image).__name__}")
 
 
-def _name(image: Any, place: int) -> str:
+def _name(image: Any, index: int) -> str:
     if isinstance(image, (str, os.PathLike)):
         return os.fsdecode(image)
-    # Pillow knows the file of a picture that it has opened.
-    return str(getattr(image, "filename", "") or f"picture {place}")
+    # An image that Pillow opened from a file has its name.
+    return str(getattr(image, "filename", "") or f"image {index}")
 
 
 def _is_pillow(value: Any) -> bool:
@@ -80,12 +80,12 @@ def _of_pillow(image: Any, name: str) -> Picture:
         image = image if image.mode in _SAME else image.convert(_mode_for(image))
         return Picture.decoded(name, image.mode, image.size, image.tobytes())
     except (OSError, SyntaxError, EOFError) as problem:
-        # Pillow reads a file when its pixels are asked for.
-        raise PictureError(f"cannot use the picture `{name}`: {problem}", None, name) from problem
+        # Pillow reads a file only when its pixels are needed.
+        raise PictureError(f"cannot use the image `{name}`: {problem}", None, name) from problem
 
 
 def _mode_for(image: Any) -> str:
-    """Colours instead of places in a palette, grey instead of bits: nothing else can be resized smoothly."""
+    """The mode to convert to: only colours and greys can be resized smoothly, not palette indices or single bits."""
     if image.mode == "1":
         return "L"
     if image.mode in ("PA", "RGBa") or (image.mode == "P" and "transparency" in image.info):
@@ -94,15 +94,15 @@ def _mode_for(image: Any) -> str:
 
 
 def _of_pixels(pixels: npt.NDArray[Any], name: str) -> Picture:
-    """Pixels `(H, W)` or `(H, W, channels)`, or `(channels, H, W)` as torchvision reads them; of 8 or 16 bits."""
+    """8-bit or 16-bit pixels `(H, W)` or `(H, W, channels)`, or `(channels, H, W)` as torchvision reads them."""
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8) * 255
     if pixels.dtype != np.uint8:
         raise PictureError(
-            f"cannot use the picture `{name}`: its pixels are {pixels.dtype}, not uint8",
-            "normalised pixels of floats go to `encode_image` as `(n, 3, R, R)`",
+            f"cannot use the image `{name}`: its pixels are {pixels.dtype}, not uint8",
+            "give normalised float pixels to `encode_image` as `(n, 3, R, R)`",
             name,
         )
     if pixels.ndim == 2:
@@ -111,7 +111,7 @@ def _of_pixels(pixels: npt.NDArray[Any], name: str) -> Picture:
         pixels = pixels.transpose(1, 2, 0)
     if pixels.ndim != 3 or pixels.shape[2] not in _MODES:
         raise PictureError(
-            f"cannot use the picture `{name}`: an array of {pixels.shape} is no picture",
+            f"cannot use the image `{name}`: an array of shape {pixels.shape} is not an image",
             "give `(height, width)` or `(height, width, channels)` with 1 to 4 channels",
             name,
         )

@@ -1,10 +1,10 @@
-"""Ray Data: pictures through actors, a model each.
+"""Ray Data: runs images through actors, each with its own model.
 
-    pictures.map_batches(longclip.ray.Classify, fn_constructor_kwargs={"labels": ["a cat", "a dog"], "model": "longclip-b"},
-                         batch_format="pyarrow", batch_size=64, num_cpus=4,
-                         compute=ray.data.ActorPoolStrategy(size=8))
+    images.map_batches(longclip.ray.Classify, fn_constructor_kwargs={"labels": ["a cat", "a dog"], "model": "longclip-b"},
+                       batch_format="pyarrow", batch_size=64, num_cpus=4,
+                       compute=ray.data.ActorPoolStrategy(size=8))
 
-`docs/scale.md` has whole programs. An actor that dies is started again by Ray, and its batches are done again.
+`docs/scale.md` has complete programs. If an actor dies, Ray restarts it and repeats its batches.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .classifier import Labels
 
 
 def _cpus() -> int | None:
-    """The CPUs that this actor was given, rounded down, at least one; outside of one, all cores."""
+    """The CPUs of this actor, rounded down but at least one; outside an actor None, which means all cores."""
     if not ray.is_initialized() or ray.get_runtime_context().get_actor_id() is None:
         return None
     resources: dict[str, float] = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
@@ -27,7 +27,7 @@ def _cpus() -> int | None:
 
 
 class Classify:
-    """Gives batches back with `label`, `scores` and `error`; `options` are those of `longclip.batches.Batches`."""
+    """Adds `label`, `scores` and `error` to batches; `options` are those of `longclip.batches.Batches`."""
 
     def __init__(self, labels: Labels, **options: Any) -> None:
         self._batches = Batches(labels, threads=options.pop("threads", _cpus()), **options)
@@ -37,7 +37,7 @@ class Classify:
 
 
 class Embed:
-    """Gives batches back with `embedding` and `error`."""
+    """Adds `embedding` and `error` to batches."""
 
     def __init__(self, **options: Any) -> None:
         self._batches = Batches(None, threads=options.pop("threads", _cpus()), **options)

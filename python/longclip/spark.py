@@ -1,9 +1,9 @@
-"""Spark: pictures through Python workers, a model each, which stay from task to task.
+"""Spark: runs images through Python workers, each with its own model, which it keeps from task to task.
 
     classify = longclip.spark.Classify(["a cat", "a dog"], model="longclip-b", image="content")
-    labelled = pictures.mapInArrow(classify, classify.schema(pictures))
+    labelled = images.mapInArrow(classify, classify.schema(images))
 
-`docs/scale.md` has whole programs. A worker that dies fails its task, and Spark does the task again.
+`docs/scale.md` has complete programs. If a worker dies, its task fails, and Spark runs the task again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .classifier import Labels
 
 
 class Classify:
-    """For `mapInArrow`: gives batches back with `label`, `scores` and `error`; `options` are those of `longclip.batches.Batches`."""
+    """For `mapInArrow`: adds `label`, `scores` and `error` to batches; `options` are those of `longclip.batches.Batches`."""
 
     def __init__(self, labels: Labels | None, *, model: str, **options: Any) -> None:
         self._labels, self._options = labels, {"model": model, **options}
@@ -36,30 +36,30 @@ class Classify:
             yield from _in_sparks_types(work(pa.Table.from_batches([batch]))).to_batches()
 
     def schema(self, frame: DataFrame) -> StructType:
-        """The columns of the result: `mapInArrow`'s second argument. They are the same for any model, so that of the smallest is asked."""
+        """The schema of the result, for `mapInArrow`'s second argument. It is the same for every model, so nano is used."""
         smallest = Batches(self._labels, **{**self._options, "model": "nano", "dtype": "f32"})
         schema = smallest.schema(to_arrow_schema(frame.schema))
         return from_arrow_schema(_in_sparks_types(schema.empty_table()).schema)
 
 
 class Embed(Classify):
-    """For `mapInArrow`: gives batches back with `embedding` and `error`."""
+    """For `mapInArrow`: adds `embedding` and `error` to batches."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(None, **options)
 
 
 @lru_cache(maxsize=1)
-def _kept(asked: bytes) -> Batches:
-    """What a worker has loaded for the task before this one, where that asked for the same."""
-    labels, options = pickle.loads(asked)
+def _kept(arguments: bytes) -> Batches:
+    """The `Batches` of this worker's previous task if the arguments are the same, otherwise new ones."""
+    labels, options = pickle.loads(arguments)
     return Batches(labels, **options)
 
 
 def _in_sparks_types(table: pa.Table) -> pa.Table:
-    """Lists of any length: Spark knows none of a fixed one."""
-    for place, field in enumerate(table.schema):
+    """Converts fixed-size lists to lists of variable length, since Spark has no fixed-size lists."""
+    for index, field in enumerate(table.schema):
         if pa.types.is_fixed_size_list(field.type):
-            lists = table.column(place).cast(pa.list_(field.type.value_type))
-            table = table.set_column(place, field.name, lists)
+            lists = table.column(index).cast(pa.list_(field.type.value_type))
+            table = table.set_column(index, field.name, lists)
     return table

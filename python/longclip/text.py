@@ -1,4 +1,4 @@
-"""Texts to token ids, as upstream's `tokenize`."""
+"""Turns texts into token ids, like upstream's `tokenize`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .errors import TooLongError
 
 
 def tokenize(texts: str | Sequence[str], context_length: int = 248, truncate: bool = False) -> Any:
-    """Token ids `(n, context_length)`, padded with zeros: int32, a tensor where the program uses torch.
+    """Returns token ids `(n, context_length)`, int32, padded with zeros; a tensor if the program has imported torch.
 
-    A text of more tokens than fit is a `TooLongError`; with `truncate` its first ones are taken, and the end token.
+    A text with more tokens than fit raises a `TooLongError`. With `truncate`, its first tokens and the end token are used.
     """
     texts = [texts] if isinstance(texts, str) else list(texts)
     data, counts = _native.tokenize(texts, context_length)
@@ -24,6 +24,6 @@ def tokenize(texts: str | Sequence[str], context_length: int = 248, truncate: bo
             start = text if len(text) <= 60 else f"{text[:60]}..."
             raise TooLongError(
                 f"the text `{start}` has {count} tokens; {context_length} fit",
-                "shorten it, or allow it to be cut with `truncate=True`",
+                "shorten it, or pass `truncate=True`",
             )
     return like(of_bytes(data, (len(texts), context_length), np.int32))

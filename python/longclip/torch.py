@@ -1,4 +1,4 @@
-"""`from longclip import torch`: PyTorch where it is installed, else what a program around CLIP calls of it.
+"""`from longclip import torch`: PyTorch if it is installed, and otherwise the few functions of it that CLIP programs call.
 
 `torch.no_grad()`, `torch.inference_mode()` and `torch.cuda.is_available()` are enough for Long-CLIP's own example.
 """
@@ -19,7 +19,7 @@ except ImportError:
 
 
 class _NoCuda:
-    """No torch, no cards of its."""
+    """Without torch there are no CUDA devices."""
 
     @staticmethod
     def is_available() -> bool:
@@ -27,15 +27,15 @@ class _NoCuda:
 
 
 @contextlib.contextmanager
-def _nothing_to_switch_off() -> Iterator[None]:
-    """Gradients are not kept here in any case."""
+def _no_op() -> Iterator[None]:
+    """Does nothing, because there are no gradients to turn off."""
     yield
 
 
 _STAND_INS: dict[str, Any] = {
     "cuda": _NoCuda,
-    "no_grad": _nothing_to_switch_off,
-    "inference_mode": _nothing_to_switch_off,
+    "no_grad": _no_op,
+    "inference_mode": _no_op,
 }
 
 

@@ -1,4 +1,4 @@
-"""Models that several tests use."""
+"""Fixtures that several tests use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two thousand small photos, some of them broken, as files, as Parquet and as tars; and what the command line says of them."""
+"""Two thousand small photos, some of them broken, as files, as Parquet and as tars, with the command line's results for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from reference import ROOT
 
 LABELS = ["a cat", "a cup of coffee", "an astronaut", "something else altogether"]
 N_PHOTOS = 2000
-# Every so many is no picture.
+# One file in this many is not an image.
 EACH_BROKEN = 397
 N_FILES = 8
 
@@ -30,7 +30,7 @@ Row = tuple[str | None, list[float] | None, str | None]
 
 @dataclass
 class Photos:
-    """Where the photos are. `rows` are the command line's results: label, scores in the labels' order, error, by path."""
+    """Where the photos are. `rows` has the command line's results by path: label, scores in the order of the labels, error."""
 
     folder: Path
     parquet: Path
@@ -39,7 +39,7 @@ class Photos:
 
 
 def made(into: Path) -> Photos:
-    """Makes the photos: cuts of the repository's, at random but the same each time."""
+    """Makes the photos: random crops of the repository's, the same each time."""
     photos = Photos(into / "photos", into / "parquet", into / "tars", {})
     for folder in (photos.folder, photos.parquet, photos.tars):
         folder.mkdir()
@@ -88,7 +88,7 @@ def _plain(folder: Path) -> dict[str, Row]:
 
 
 def check_rows(table: Any, photos: Photos) -> None:
-    """Every photo once, each with the command line's results, to the bit of an f32."""
+    """Checks that every photo occurs once, with the command line's results, equal to the bit in f32."""
     import numpy as np
 
     paths = table.column("path").to_pylist()

@@ -1,4 +1,4 @@
-"""Programs that run in a process of their own, as a person's does."""
+"""Runs programs in separate processes, as users do."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 
 from reference import ROOT
 
+
 def run_python(program: str, *, cwd: Path = ROOT, **environment: str) -> str:
-    """What a program prints in a process of its own."""
+    """Runs a Python program in a separate process and returns what it prints."""
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=cwd,
@@ -29,7 +30,7 @@ def run_python(program: str, *, cwd: Path = ROOT, **environment: str) -> str:
 
 
 def command_line() -> str | None:
-    """The command line, where it is built: the package doesn't need it."""
+    """The path of the command line if it is built. The package does not need it."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     built = [path for kind in ("release", "debug") if (path := target / kind / "longclip").exists()]
     return str(max(built, key=lambda path: path.stat().st_mtime)) if built else shutil.which("longclip")

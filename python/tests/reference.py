@@ -1,4 +1,4 @@
-"""The reference's goldens, and the recipe that makes models and pictures from their names."""
+"""The reference's goldens, and the recipe that generates models and images from names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHARED = ROOT.parent / "shared" / "reference"
 
 
 def recipe() -> ModuleType:
-    """The recipe that makes weights from their names: `benches/peers/weights.py`."""
+    """The module that generates weights from their names, `benches/peers/weights.py`."""
     spec = importlib.util.spec_from_file_location("weights", ROOT / "benches" / "peers" / "weights.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -24,13 +24,13 @@ def recipe() -> ModuleType:
 
 
 def golden(name: str) -> Any:
-    """A golden file: the whole one beside the repository where it is, else the part that is kept in it."""
+    """A golden file: the complete one next to the repository if it exists, otherwise the part in the repository."""
     whole = SHARED / name
     return json.loads((whole if whole.exists() else ROOT / "tests" / "data" / "models" / name).read_text())
 
 
 def weights_file(size: str, folder: Path) -> Path:
-    """A model made by the recipe. All its values are exact in f16, but for the temperature."""
+    """Writes a generated model in f16. All values are exact in f16 except the temperature, which is f32."""
     from safetensors.numpy import save_file
 
     tensors = recipe().tensors(size)

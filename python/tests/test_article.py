@@ -1,4 +1,4 @@
-"""Long-CLIP's own example, with its imports changed: with PyTorch and without, the probabilities are the command line's."""
+"""Long-CLIP's own example with changed imports prints the reference's probabilities, with PyTorch and without."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from programs import needs_torch, run_python
 from reference import SHARED, golden
 
-# As in upstream's README, but for the imports at its beginning, the kind of file, and texts of which some are too long.
+# As in upstream's README, except for the imports, the file format, and the texts, some of which are too long.
 ARTICLE = """
 {imports}
 from PIL import Image
@@ -34,16 +34,16 @@ print("Label probs:", probs.tolist())
 IMPORTS = {
     "torch": "import longclip\nimport torch",
     "torch through longclip": "import longclip\nfrom longclip import torch",
-    # A machine on which torch isn't installed.
+    # As on a machine without torch.
     "no torch": "import sys\nsys.modules['torch'] = None\nimport longclip\nfrom longclip import torch",
 }
 
 
 @pytest.mark.parametrize("imports", [pytest.param(name, marks=needs_torch if name != "no torch" else ()) for name in IMPORTS])
-def test_the_articles_code_prints_the_reference_probabilities(imports: str, b_file: Path, tmp_path: Path) -> None:
+def test_upstreams_example_prints_the_reference_probabilities(imports: str, b_file: Path, tmp_path: Path) -> None:
     theirs = golden("model-B.json")
     if "chelsea" not in theirs["images"]:
-        pytest.skip("the reference's probabilities of photos are not beside the repository")
+        pytest.skip("needs ../shared/reference for the probabilities of photos")
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "longclip-B.safetensors").symlink_to(b_file)
     (tmp_path / "img").mkdir()
@@ -55,6 +55,6 @@ def test_the_articles_code_prints_the_reference_probabilities(imports: str, b_fi
     assert np.abs(probabilities - theirs["raw_dot_probabilities"][row]).max() < 1e-4
 
 
-def test_what_torch_alone_can_do_says_so() -> None:
+def test_other_torch_functions_raise_an_error_that_suggests_pytorch() -> None:
     program = "import sys; sys.modules['torch'] = None\nfrom longclip import torch\ntry: torch.cat\nexcept AttributeError as e: print(e)"
     assert run_python(program) == "`torch.cat` needs PyTorch: `pip install torch`\n"

@@ -1,4 +1,4 @@
-"""Batches of Arrow with their columns of results: what Ray's and Spark's workers do, without either."""
+"""Arrow batches with their result columns: what Ray and Spark workers do, without Ray or Spark."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LABELS = ["a dog", "A cat jumping."]
 
 
 def table(**columns: Any) -> Any:
-    return pa.table({"n": [7, 8, 9], "image": [CAT.read_bytes(), b"no picture", None], **columns})
+    return pa.table({"n": [7, 8, 9], "image": [CAT.read_bytes(), b"not an image", None], **columns})
 
 
-def test_rows_keep_their_order_and_a_bad_one_has_its_error() -> None:
+def test_rows_keep_their_order_and_a_bad_row_has_an_error() -> None:
     labelled = Batches(LABELS, model="nano", embeddings=True)(table(path=["x.jpg", None, None]))
     assert labelled.column_names == ["n", "path", "label", "scores", "embedding", "error"]
     first, second, third = labelled.to_pylist()
@@ -36,7 +36,7 @@ def test_rows_keep_their_order_and_a_bad_one_has_its_error() -> None:
         assert name in row["error"]
 
 
-def test_the_pictures_column_may_have_any_name_and_be_kept() -> None:
+def test_the_image_column_may_have_any_name_and_can_be_kept() -> None:
     renamed = table().rename_columns(["n", "content"])
     kept = Batches(LABELS, model="nano", image="content", keep_image=True)(renamed)
     assert kept.column_names == ["n", "content", "label", "scores", "error"]
@@ -45,7 +45,7 @@ def test_the_pictures_column_may_have_any_name_and_be_kept() -> None:
     assert paths[0]["label"] == "A cat jumping." and "missing.jpg" in paths[1]["error"]
 
 
-def test_vectors_alone_are_as_the_model_gives_them_or_of_unit_length(nano: Any) -> None:
+def test_embeddings_without_labels_are_the_models_or_normalised(nano: Any) -> None:
     plain = Batches(model="nano")(table())
     assert plain.column_names == ["n", "embedding", "error"]
     vector = np.array(plain.column("embedding").to_pylist()[0])
@@ -63,7 +63,7 @@ def test_vectors_alone_are_as_the_model_gives_them_or_of_unit_length(nano: Any) 
         ({"path": ["a"], "error": ["b"]}, "a column `error` already"),
     ],
 )
-def test_columns_that_cant_be_right_are_said(columns: dict[str, Any], says: str) -> None:
+def test_wrong_columns_are_errors(columns: dict[str, Any], says: str) -> None:
     with pytest.raises(longclip.UsageError, match=says):
         Batches(LABELS, model="nano")(pa.table(columns))
 
@@ -74,5 +74,5 @@ def test_arguments_without_an_effect_are_refused() -> None:
             Batches(model="nano", **options)
     with pytest.raises(longclip.UsageError, match="`normalize` with labels"):
         Batches(LABELS, model="nano", normalize=True)
-    with pytest.raises(longclip.UsageError, match="beside `content`"):
+    with pytest.raises(longclip.UsageError, match="in addition to `content`"):
         Batches(LABELS, model="nano", image="content")(pa.table({"image": [b""], "content": [b""]}))

@@ -1,4 +1,4 @@
-"""`longclip.classify` gives the command line's records."""
+"""`longclip.classify` returns the command line's records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PHOTOS = [IMG / name for name in ("cat.jpg", "coffee.jpg", "astronaut.jpg")]
 def test_the_likeliest_label_comes_first(nano: Any) -> None:
     records = longclip.classify(PHOTOS, LABELS, nano[0])
     assert [record["path"] for record in records] == [str(photo) for photo in PHOTOS]
-    # Astronauts are nothing that nano knows.
+    # nano does not know astronauts.
     assert [record["labels"][0]["label"] for record in records[:2]] == [LABELS[0], LABELS[2]]
     for record in records:
         probabilities = [label["probability"] for label in record["labels"]]
@@ -46,7 +46,7 @@ def test_the_likeliest_label_comes_first(nano: Any) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_records_are_the_command_lines(flags: list[str], options: dict[str, Any], tmp_path: Path, nano: Any) -> None:
+def test_records_equal_the_command_lines(flags: list[str], options: dict[str, Any], tmp_path: Path, nano: Any) -> None:
     folder = tmp_path / "photos"
     shutil.copytree(IMG, folder, ignore=shutil.ignore_patterns("*.md"))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no more")
@@ -63,29 +63,29 @@ def test_records_are_the_command_lines(flags: list[str], options: dict[str, Any]
     assert ours == theirs
 
 
-def test_every_kind_of_picture_has_its_name_and_its_record(nano: Any) -> None:
+def test_every_kind_of_image_has_a_name_and_a_record(nano: Any) -> None:
     from PIL import Image
 
     png = ROOT / "tests" / "data" / "preprocess" / "rgb-97x61.png"
     pillow = Image.open(png)
     images = [png, png.read_bytes(), pillow, np.asarray(pillow), pillow.rotate(0)]
     records = longclip.classify(images, LABELS, nano[0])
-    assert [record["path"] for record in records] == [str(png), "picture 1", str(png), "picture 3", "picture 4"]
+    assert [record["path"] for record in records] == [str(png), "image 1", str(png), "image 3", "image 4"]
     assert all(record["labels"] == records[0]["labels"] for record in records)
     named = longclip.classify(images[1:], LABELS, nano[0], names=["a", "b", "c", "d"])
     assert [record["path"] for record in named] == ["a", str(png), "c", "d"]
 
 
-def test_a_bad_picture_ends_the_call_or_is_a_record(nano: Any) -> None:
-    images = [PHOTOS[0].read_bytes(), b"no picture", PHOTOS[1].read_bytes()]
-    with pytest.raises(longclip.PictureError, match="picture 1"):
+def test_a_bad_image_raises_or_becomes_a_record(nano: Any) -> None:
+    images = [PHOTOS[0].read_bytes(), b"not an image", PHOTOS[1].read_bytes()]
+    with pytest.raises(longclip.PictureError, match="image 1"):
         longclip.classify(images, LABELS, nano[0])
     records = longclip.classify(images, LABELS, nano[0], on_error="skip")
     assert [sorted(record) for record in records] == [["labels", "path"], ["error", "path"], ["labels", "path"]]
-    assert "picture 1" in records[1]["error"]
+    assert "image 1" in records[1]["error"]
 
 
-def test_labels_may_have_prompts_or_stand_in_a_file(nano: Any, tmp_path: Path) -> None:
+def test_labels_may_have_prompts_or_come_from_a_file(nano: Any, tmp_path: Path) -> None:
     prompts = {"cat": ["A cat jumping.", "A cat sleeping."], "coffee": "a cup of coffee"}
     records = longclip.classify(PHOTOS[:2], prompts, nano[0])
     assert [record["labels"][0]["label"] for record in records] == ["cat", "coffee"]
@@ -96,19 +96,19 @@ def test_labels_may_have_prompts_or_stand_in_a_file(nano: Any, tmp_path: Path) -
         longclip.classify(PHOTOS, tmp_path / "none.txt", nano[0])
 
 
-def test_what_a_person_should_know_of_their_labels_is_a_warning(nano: Any) -> None:
+def test_truncated_and_repeated_labels_are_warnings(nano: Any) -> None:
     with pytest.warns(longclip.LongclipWarning, match="302 tokens; this model reads 248"):
         longclip.Classifier(["cat " * 300, "a dog"], nano[0])
     with pytest.warns(longclip.LongclipWarning, match="given more than once"):
         assert longclip.Classifier(["a dog", "a dog"], nano[0]).answers == ["a dog"]
 
 
-def test_none_of_these_is_an_answer_where_it_was_asked_for(nano: Any) -> None:
+def test_reject_adds_the_answer_none_of_these(nano: Any) -> None:
     classifier = longclip.Classifier(["a submarine", "a fax machine"], nano[0], reject=0.5)
     assert classifier.answers == ["a submarine", "a fax machine", "none of these"]
     assert classifier.classify(PHOTOS[0])[0]["labels"][0]["label"] == "none of these"
 
 
-def test_a_model_that_goes_by_name_is_loaded_once() -> None:
+def test_a_model_given_by_name_is_loaded_once() -> None:
     first = longclip.Classifier(["a cat"], "nano")
     assert longclip.Classifier(["a dog"], "nano").model is first.model

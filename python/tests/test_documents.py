@@ -1,4 +1,4 @@
-"""What `docs/python.md` and `docs/scale.md` show, does what they show."""
+"""The sessions in `docs/python.md` and the programs in `docs/scale.md` work as shown."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from programs import run_python
 from reference import ROOT
 
 
-def test_the_sessions_of_the_python_page_print_what_they_show(monkeypatch: Any) -> None:
+def test_sessions_in_the_python_page_print_what_they_show(monkeypatch: Any) -> None:
     monkeypatch.chdir(ROOT)
-    ours = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    failed, n_tried = doctest.testfile(str(ROOT / "docs" / "python.md"), module_relative=False, optionflags=ours)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    failed, n_tried = doctest.testfile(str(ROOT / "docs" / "python.md"), module_relative=False, optionflags=flags)
     assert (failed, n_tried > 8) == (0, True)
 
 
 def programs(module: str) -> list[str]:
-    """The whole programs of the page on scale that use this module."""
+    """The complete programs in `docs/scale.md` that use this module."""
     blocks = (ROOT / "docs" / "scale.md").read_text().split("```python\n")[1:]
     found = [block.split("```")[0] for block in blocks]
     return [program for program in found if f"import {module}\n" in program]
@@ -31,7 +31,7 @@ def programs(module: str) -> list[str]:
 
 @pytest.fixture
 def folder(photos: Any, tmp_path: Path, monkeypatch: Any) -> Path:
-    """A working folder with what the programs name; under the real model's name there is the small one."""
+    """A working folder with the files that the programs name. The small model has the name of the large one."""
     (tmp_path / "photos").symlink_to(photos.parquet)
     (tmp_path / "tars").symlink_to(photos.tars)
     (tmp_path / "checkpoints").mkdir()
@@ -42,7 +42,7 @@ def folder(photos: Any, tmp_path: Path, monkeypatch: Any) -> Path:
 
 @pytest.fixture
 def cluster(folder: Path) -> Iterator[str]:
-    """The address of a running Ray; its workers are in the working folder."""
+    """The address of a running Ray cluster, whose workers run in the working folder."""
     pytest.importorskip("ray", reason="ray is not installed: pip install './python[ray]'")
     from ray.cluster_utils import Cluster
 
@@ -62,14 +62,14 @@ def check_labelled(folder: Path, n_rows: int) -> None:
     shutil.rmtree(folder / "labelled")
 
 
-def test_rays_programs_of_the_scale_page_label_pictures(photos: Any, folder: Path, cluster: str) -> None:
+def test_ray_programs_in_the_scale_page_label_images(photos: Any, folder: Path, cluster: str) -> None:
     from_parquet, from_tars = programs("longclip.ray")
     for program in (from_parquet, from_tars):
         run_python(program, cwd=folder, RAY_ADDRESS=cluster)
         check_labelled(folder, len(photos.rows))
 
 
-def test_sparks_program_of_the_scale_page_labels_pictures(photos: Any, folder: Path) -> None:
+def test_the_spark_program_in_the_scale_page_labels_images(photos: Any, folder: Path) -> None:
     pytest.importorskip("pyspark", reason="pyspark is not installed: pip install './python[spark]'")
     if shutil.which("java") is None:
         pytest.skip("Spark needs Java")

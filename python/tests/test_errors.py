@@ -1,4 +1,4 @@
-"""Errors are exceptions that say what happened and what to do; none is a panic."""
+"""Errors are exceptions that say what happened and what to do; there are no panics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check(raised: pytest.ExceptionInfo[Any], *kinds: type[BaseException], says: 
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
-def test_a_missing_picture_is_a_file_not_found_that_names_it(nano: Any, tmp_path: Path) -> None:
+def test_a_missing_image_is_a_file_not_found_error_that_names_it(nano: Any, tmp_path: Path) -> None:
     model, preprocess = nano
     missing = tmp_path / "missing.jpg"
     for call in (preprocess, model.encode_image, lambda path: longclip.classify(path, ["a"], model)):
@@ -42,20 +42,20 @@ def test_a_missing_picture_is_a_file_not_found_that_names_it(nano: Any, tmp_path
         assert raised.value.filename == str(missing) and raised.value.errno == 2
 
 
-def test_a_bad_picture_is_named(nano: Any, broken: Path) -> None:
+def test_a_bad_image_is_named(nano: Any, broken: Path) -> None:
     model, preprocess = nano
     for call in (preprocess, model.encode_image, lambda path: model.encode_image([CAT, path])):
         with pytest.raises(longclip.PictureError) as raised:
             call(broken)
         check(raised, ValueError, says=str(broken))
         assert raised.value.name == str(broken)
-    with pytest.raises(longclip.PictureError, match="picture 1"):
-        model.encode_image([CAT.read_bytes(), b"no picture"])
-    with pytest.raises(longclip.PictureError, match="picture 0"):
+    with pytest.raises(longclip.PictureError, match="image 1"):
+        model.encode_image([CAT.read_bytes(), b"not an image"])
+    with pytest.raises(longclip.PictureError, match="image 0"):
         model.encode_image([b""])
 
 
-def test_a_picture_that_pillow_gives_up_on_is_named(nano: Any, broken: Path) -> None:
+def test_an_image_that_pillow_cannot_read_is_named(nano: Any, broken: Path) -> None:
     from PIL import Image
 
     with pytest.raises(longclip.PictureError) as raised:
@@ -63,7 +63,7 @@ def test_a_picture_that_pillow_gives_up_on_is_named(nano: Any, broken: Path) -> 
     check(raised, ValueError, says=str(broken))
 
 
-def test_a_missing_model_is_a_file_not_found(tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_missing_model_is_a_file_not_found_error(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     for name in ("./checkpoints/longclip-B.pt", "no-such-model", tmp_path / "nothing.safetensors"):
@@ -72,7 +72,7 @@ def test_a_missing_model_is_a_file_not_found(tmp_path: Path, monkeypatch: Any) -
         check(raised, longclip.UnknownModelError, longclip.ModelError, says=str(name))
 
 
-def test_no_network_is_said(tmp_path: Path, monkeypatch: Any) -> None:
+def test_without_network_the_error_names_the_host(tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -81,7 +81,7 @@ def test_no_network_is_said(tmp_path: Path, monkeypatch: Any) -> None:
     check(raised, ConnectionError, says="127.0.0.1:9")
 
 
-def test_a_file_that_is_no_model_says_what_it_is(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(longclip.ModelError, match="cat.jpg"):
         longclip.load(CAT)
 
@@ -95,7 +95,7 @@ USAGE: list[tuple[str, Callable[[Any, Any], Any], str, str]] = [
     ("activation", lambda m, p: longclip.load("nano", activation="relu"), "`relu`", "gelu"),
     ("shape", lambda m, p: m.encode_image(np.zeros((1, 3, 65, 64), np.float32)), "(1, 3, 65, 64)", "preprocess"),
     ("not a number", lambda m, p: m.encode_image(np.full((3, 64, 64), np.nan)), "NaN", "finite"),
-    ("no pictures", lambda m, p: m.encode_image([]), "no pictures", "list"),
+    ("no images", lambda m, p: m.encode_image([]), "no images", "list"),
     ("ids", lambda m, p: m.encode_text(np.array([[-1, 5]])), "-1", "vocabulary"),
     ("unknown id", lambda m, p: m.encode_text(np.array([[49406, 60000]])), "60000", ""),
     ("floats as ids", lambda m, p: m.encode_text(np.zeros((1, 3))), "float64", "tokenize"),
@@ -121,28 +121,28 @@ USAGE: list[tuple[str, Callable[[Any, Any], Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("call", "says", "hint"), [case[1:] for case in USAGE], ids=[case[0] for case in USAGE])
-def test_a_wrong_argument_says_what_would_be_right(nano: Any, call: Any, says: str, hint: str) -> None:
+def test_an_error_on_a_wrong_argument_says_what_is_allowed(nano: Any, call: Any, says: str, hint: str) -> None:
     with pytest.raises(longclip.UsageError) as raised:
         call(*nano)
     check(raised, ValueError, says=says, hint=hint or None)
-    assert "`--" not in str(raised.value), "flags are the command line's"
+    assert "`--" not in str(raised.value), "the error refers to a command-line flag"
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((2, 2, 7), np.uint8), np.zeros((4, 4), np.int64), np.zeros((0, 4, 3), np.uint8), np.zeros(5, np.uint8)])
-def test_an_array_that_is_no_picture_is_refused(pixels: Any, nano: Any) -> None:
+def test_an_array_that_is_not_an_image_is_refused(pixels: Any, nano: Any) -> None:
     with pytest.raises(longclip.PictureError):
         nano[1](pixels)
 
 
-def test_things_of_another_kind_are_type_errors(nano: Any) -> None:
+def test_arguments_of_wrong_types_are_type_errors(nano: Any) -> None:
     model, preprocess = nano
     for call in (lambda: preprocess(3), lambda: model.encode_image([None]), lambda: longclip.tokenize([b"a"])):
         with pytest.raises(TypeError):
             call()
 
 
-def test_no_input_makes_a_panic() -> None:
-    """pyo3's PanicException is no Exception: a program would end where it means to go on."""
+def test_no_input_causes_a_panic() -> None:
+    """pyo3's PanicException is not an Exception, so it would end a program that handles errors."""
     program = """
 import random, longclip, numpy as np
 model, preprocess = longclip.load("nano", threads=1)

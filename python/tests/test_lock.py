@@ -1,4 +1,4 @@
-"""While the model computes, Python's other threads go on, and Ctrl-C is heard."""
+"""While the model computes, other Python threads keep running and Ctrl-C works."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAT = ROOT / "img" / "cat.jpg"
 
 
 def longest_pause_s(work: Callable[[], Any]) -> tuple[float, float]:
-    """How long a thread of Python waited for its turn at most while `work` ran, and how long that took."""
+    """The longest pause of another Python thread while `work` ran, and how long `work` took."""
     pauses: list[float] = []
     done = threading.Event()
 
@@ -41,7 +41,7 @@ def longest_pause_s(work: Callable[[], Any]) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("what", ["pixels", "pictures", "texts", "hidden", "labels", "classify", "tokenize", "preprocess", "first use"])
-def test_other_threads_go_on(what: str, nano: Any, b_file: Path, tmp_path: Path) -> None:
+def test_other_threads_keep_running(what: str, nano: Any, b_file: Path, tmp_path: Path) -> None:
     model, preprocess = longclip.load("nano", threads=1)
     cat = CAT.read_bytes()
     from PIL import Image
@@ -60,16 +60,16 @@ def test_other_threads_go_on(what: str, nano: Any, b_file: Path, tmp_path: Path)
         "preprocess": lambda: preprocess(tmp_path / "large.jpg"),
         "first use": lambda: longclip.load(b_file, threads=1)[0].encode_image(cat),
     }
-    # One call that kept the lock would be one pause as long as itself, each time. A busy machine makes a pause now and then.
+    # A call that held the lock would cause a pause as long as the call, each time. A busy machine pauses only now and then.
     for _ in range(3):
         pause, took = longest_pause_s(works[what])
-        assert took > 0.1, f"{what} took {took:.3f} s, too short to tell"
+        assert took > 0.1, f"{what} took {took:.3f} s, too short to measure a pause"
         if pause < max(0.5 * took, 0.08):
             return
-    pytest.fail(f"{what} took {took:.2f} s, and Python stood still for {pause:.2f} s of it")
+    pytest.fail(f"{what} took {took:.2f} s, and other threads paused for {pause:.2f} s of it")
 
 
-def test_several_threads_may_use_one_model(nano: Any) -> None:
+def test_several_threads_can_share_a_model(nano: Any) -> None:
     model, _ = nano
     expected = model.encode_image(CAT)
     results: list[bool] = []
@@ -85,8 +85,9 @@ def test_several_threads_may_use_one_model(nano: Any) -> None:
     assert results == [True] * 80
 
 
-def test_ctrl_c_is_heard_between_batches() -> None:
-    # By CPU time, which a busy machine doesn't stretch. Who runs tests in the background may have Ctrl-C ignored.
+def test_ctrl_c_is_noticed_between_batches() -> None:
+    # Measured in CPU time, which does not depend on other work of the machine. The handler is set because Ctrl-C may be
+    # ignored if tests run in the background.
     program = """
 import longclip, signal, threading, time, _thread
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -99,9 +100,9 @@ threading.Timer(0.3, _thread.interrupt_main).start()
 begun = time.process_time()
 try:
     model.encode_image([cat] * 10000)
-    print("not heard")
+    print("not noticed")
 except KeyboardInterrupt:
     took_s = time.process_time() - begun
-    print("heard" if took_s < all_s / 2 else f"heard after {took_s:.1f} s of {all_s:.1f} s")
+    print("noticed" if took_s < all_s / 2 else f"noticed after {took_s:.1f} s of {all_s:.1f} s")
 """
-    assert run_python(program) == "heard\n"
+    assert run_python(program) == "noticed\n"

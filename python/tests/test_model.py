@@ -1,4 +1,4 @@
-"""The model's face: what goes in, what comes out, in which type and shape."""
+"""The interface of a model: the types and shapes of its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAT = ROOT / "img" / "cat.jpg"
 Nano = tuple[longclip.Model, longclip.Preprocess]
 
 
-def test_nano_is_built_in_and_says_what_it_is(nano: Nano) -> None:
+def test_nano_is_built_in_and_describes_itself(nano: Nano) -> None:
     model, preprocess = nano
     assert (model.name, model.dtype, model.embed_dim) == ("nano", "f32", 256)
     assert (model.context_length, model.input_resolution) == (248, 64)
@@ -27,7 +27,7 @@ def test_nano_is_built_in_and_says_what_it_is(nano: Nano) -> None:
     assert repr(preprocess) == "Preprocess(64)"
 
 
-def test_a_picture_is_the_same_in_every_form(nano: Nano) -> None:
+def test_an_image_has_the_same_embedding_in_every_form(nano: Nano) -> None:
     from PIL import Image
 
     model, preprocess = nano
@@ -43,7 +43,7 @@ def test_a_picture_is_the_same_in_every_form(nano: Nano) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK", "1", "P", "PA", "La", "RGBa", "YCbCr", "HSV", "I", "F", "I;16"])
-def test_every_mode_of_pillow_is_read(mode: str, nano: Nano) -> None:
+def test_every_pillow_mode_is_supported(mode: str, nano: Nano) -> None:
     from PIL import Image
 
     photo = Image.open(CAT).resize((90, 70))
@@ -56,11 +56,11 @@ def test_every_mode_of_pillow_is_read(mode: str, nano: Nano) -> None:
     grey = mode in ("L", "LA", "La", "1", "PA", "I", "F", "I;16")
     like = nano[0].encode_image(photo.convert("L") if grey else photo)[0]
     cosine = float(features @ like / (features.norm() * like.norm()))
-    # Bits and palettes lose something.
+    # Single bits and palettes lose detail.
     assert cosine > (0.4 if mode == "1" else 0.9 if mode in ("P", "PA") else 0.99), cosine
 
 
-def test_rows_do_not_depend_on_the_batch_and_texts_come_in_every_form(nano: Nano) -> None:
+def test_rows_do_not_depend_on_the_batch_and_texts_may_have_every_form(nano: Nano) -> None:
     model, _ = nano
     photos = [ROOT / "img" / name for name in ("cat.jpg", "coffee.jpg", "astronaut.jpg")]
     together = model.encode_image(photos)
@@ -75,7 +75,7 @@ def test_rows_do_not_depend_on_the_batch_and_texts_come_in_every_form(nano: Nano
     assert model.encode_image(np.zeros((0, 3, 64, 64), np.float32)).shape == (0, 256)
 
 
-def test_a_call_gives_logits_both_ways(nano: Nano) -> None:
+def test_a_call_returns_logits_per_image_and_per_text(nano: Nano) -> None:
     model, _ = nano
     texts = ["A cat jumping.", "A cat sleeping."]
     per_image, per_text = model([CAT], texts)
@@ -87,7 +87,7 @@ def test_a_call_gives_logits_both_ways(nano: Nano) -> None:
     assert places.tolist() == [0] and values[0] == per_image.softmax(dim=-1).max() > 0.5
 
 
-def test_what_upstream_programs_call_is_there(nano: Nano) -> None:
+def test_methods_that_upstream_programs_call_exist(nano: Nano) -> None:
     model, _ = nano
     assert model.eval() is model and model.to("cpu") is model and model.float() is model and model.cpu() is model
     assert model.requires_grad_(False) is model
@@ -98,14 +98,14 @@ def test_what_upstream_programs_call_is_there(nano: Nano) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["f32", "bf16", "int8", "float32", np.float32])
-def test_number_types_are_near_each_other(dtype: Any, nano: Nano) -> None:
+def test_number_types_give_similar_embeddings(dtype: Any, nano: Nano) -> None:
     model, _ = longclip.load("nano", dtype=dtype, threads=1)
     ours, exact = model.encode_image(CAT)[0], nano[0].encode_image(CAT)[0]
     assert float(ours @ exact / (ours.norm() * exact.norm())) > 0.995
     assert model.native.threads == 1
 
 
-def test_threads_change_no_bit(nano: Nano) -> None:
+def test_results_do_not_depend_on_the_number_of_threads(nano: Nano) -> None:
     one = longclip.load("nano", threads=1)[0]
     three = longclip.load("nano", threads=3)[0]
     assert (one.encode_image(CAT) == three.encode_image(CAT)).all()
@@ -113,7 +113,7 @@ def test_threads_change_no_bit(nano: Nano) -> None:
 
 
 @needs_torch
-def test_tensors_in_tensors_out() -> None:
+def test_tensors_as_input_give_tensors() -> None:
     program = """
 import torch, longclip, numpy as np
 from PIL import Image
@@ -141,12 +141,12 @@ print(per_image.softmax(dim=-1).argmax().item())
     assert run_python(program) == "0\n"
 
 
-def test_a_model_travels_between_processes(nano: Nano) -> None:
+def test_a_model_can_be_pickled(nano: Nano) -> None:
     model, preprocess = pickle.loads(pickle.dumps(nano))
     assert (model.encode_image(preprocess(CAT)) == nano[0].encode_image(CAT)).all()
 
 
-def test_a_model_of_a_file_travels_to_another_folder(tiny_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_model_from_a_file_can_be_unpickled_in_another_folder(tiny_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.chdir(tiny_file.parent)
     model, _ = longclip.load(tiny_file.name)
     monkeypatch.chdir(tmp_path)
@@ -158,7 +158,7 @@ def _in_child(queue: Any, model: longclip.Model, labels: longclip.Classifier) ->
 
 
 def test_a_forked_process_loads_the_model_again(nano: Nano) -> None:
-    """The parent's threads are not in it: to wait for them would last for ever."""
+    """The child does not have the parent's threads, so waiting for them would never end."""
     model = nano[0]
     classifier = longclip.Classifier(["a cat", "a dog"], model)
     expected = (model.encode_image(CAT).tolist(), model.encode_text("a cat").tolist(), classifier.classify(CAT))
@@ -174,7 +174,7 @@ def test_a_forked_process_loads_the_model_again(nano: Nano) -> None:
         child.kill()
 
 
-def test_a_name_leads_to_checkpoints_and_paths(tiny_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_names_are_looked_up_in_checkpoints(tiny_file: Path, tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "mine.safetensors").symlink_to(tiny_file)
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Ray Data on two workers: the command line's rows, each once, also where a worker is killed."""
+"""Ray Data on two workers gives the command line's rows, each once, even if a worker is killed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import ray.data
 from killing import Killing
 from photos import LABELS, Photos, check_rows
 
-# One for each worker, and one for what reads and writes.
+# One per worker, and one for reading and writing.
 N_CPUS = 3
 
 
@@ -33,9 +33,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     ray.shutdown()
 
 
-def on_two_workers(pictures: Any, work: Any, **options: Any) -> Any:
-    # Two thousand small photos fit into one block, which would be one worker's.
-    return pictures.repartition(16).map_batches(
+def on_two_workers(images: Any, work: Any, **options: Any) -> Any:
+    # Two thousand small photos would fit into one block, which goes to a single worker.
+    return images.repartition(16).map_batches(
         work,
         fn_constructor_kwargs={"labels": LABELS, "model": "nano", **options},
         batch_format="pyarrow",
@@ -45,17 +45,17 @@ def on_two_workers(pictures: Any, work: Any, **options: Any) -> Any:
     )
 
 
-def test_rows_from_parquet_are_the_command_lines(cluster: None, photos: Photos, tmp_path: Path) -> None:
-    pictures = ray.data.read_parquet(str(photos.parquet))
-    on_two_workers(pictures, longclip.ray.Classify).write_parquet(str(tmp_path / "labelled"))
+def test_rows_from_parquet_equal_the_command_lines(cluster: None, photos: Photos, tmp_path: Path) -> None:
+    images = ray.data.read_parquet(str(photos.parquet))
+    on_two_workers(images, longclip.ray.Classify).write_parquet(str(tmp_path / "labelled"))
     table = pq.read_table(tmp_path / "labelled")
     assert set(table.column_names) == {"path", "number", "label", "scores", "error"}
     check_rows(table, photos)
 
 
-def test_rows_from_tars_are_the_command_lines(cluster: None, photos: Photos) -> None:
-    pictures = ray.data.read_webdataset(str(photos.tars), decoder=None)
-    table = pa.concat_tables(ray.get(on_two_workers(pictures, longclip.ray.Classify, image="jpg").to_arrow_refs()))
+def test_rows_from_tars_equal_the_command_lines(cluster: None, photos: Photos) -> None:
+    images = ray.data.read_webdataset(str(photos.tars), decoder=None)
+    table = pa.concat_tables(ray.get(on_two_workers(images, longclip.ray.Classify, image="jpg").to_arrow_refs()))
     keys = [f"{photos.folder}/{key}.jpg" for key in table.column("__key__").to_pylist()]
     labelled = {path: row[:2] for path, row in photos.rows.items()}
     ours = dict(zip(keys, zip(table.column("label").to_pylist(), table.column("scores").to_pylist())))
@@ -65,7 +65,7 @@ def test_rows_from_tars_are_the_command_lines(cluster: None, photos: Photos) -> 
         assert scores is None or ours[path][1] == pytest.approx(scores, abs=1e-7)
 
 
-def test_a_killed_workers_batches_are_done_again(cluster: None, photos: Photos, tmp_path: Path) -> None:
+def test_batches_of_a_killed_worker_are_repeated(cluster: None, photos: Photos, tmp_path: Path) -> None:
     killing = Killing(tmp_path / "killing")
 
     class Mortal(longclip.ray.Classify):
@@ -73,13 +73,13 @@ def test_a_killed_workers_batches_are_done_again(cluster: None, photos: Photos, 
             return killing.work(batch, lambda: super(Mortal, self).__call__(batch))
 
     killer = killing.begin()
-    pictures = ray.data.read_parquet(str(photos.parquet))
-    on_two_workers(pictures, Mortal).write_parquet(str(tmp_path / "labelled"))
+    images = ray.data.read_parquet(str(photos.parquet))
+    on_two_workers(images, Mortal).write_parquet(str(tmp_path / "labelled"))
     killing.check(killer)
     check_rows(pq.read_table(tmp_path / "labelled"), photos)
 
 
-def test_an_actors_threads_are_its_cpus(cluster: None) -> None:
+def test_an_actor_uses_as_many_threads_as_its_cpus(cluster: None) -> None:
     @ray.remote(num_cpus=2)
     class Asks:
         def threads(self) -> int:
@@ -88,9 +88,9 @@ def test_an_actors_threads_are_its_cpus(cluster: None) -> None:
     assert ray.get(Asks.remote().threads.remote()) == 2
 
 
-def test_vectors_are_the_models(cluster: None, photos: Photos, nano: Any) -> None:
-    pictures = ray.data.read_parquet(str(photos.parquet / "0.parquet"))
-    embedded = pictures.map_batches(
+def test_embeddings_equal_the_models(cluster: None, photos: Photos, nano: Any) -> None:
+    images = ray.data.read_parquet(str(photos.parquet / "0.parquet"))
+    embedded = images.map_batches(
         longclip.ray.Embed,
         fn_constructor_kwargs={"model": "nano"},
         batch_format="pyarrow",

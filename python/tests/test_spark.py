@@ -1,4 +1,4 @@
-"""Spark on two workers: the command line's rows, each once, also where a worker is killed."""
+"""Spark on two workers gives the command line's rows, each once, even if a worker is killed."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from photos import LABELS, Photos, check_rows
 
 @pytest.fixture(scope="module")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A cluster of two executors on this machine, a core each."""
-    # Executors write beside Spark's programs.
+    """A cluster of two executors on this machine, with one core each."""
+    # Executors write into Spark's own folder, so make a copy of links.
     home = tmp_path_factory.mktemp("spark")
     for part in Path(pyspark.__file__).parent.iterdir():
         (home / part.name).symlink_to(part)
@@ -43,25 +43,25 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.stop()
 
 
-def test_rows_from_parquet_are_the_command_lines(spark: SparkSession, photos: Photos, tmp_path: Path) -> None:
-    pictures = spark.read.parquet(str(photos.parquet)).repartition(8)
+def test_rows_from_parquet_equal_the_command_lines(spark: SparkSession, photos: Photos, tmp_path: Path) -> None:
+    images = spark.read.parquet(str(photos.parquet)).repartition(8)
     classify = longclip.spark.Classify(LABELS, model="nano")
-    schema = classify.schema(pictures)
+    schema = classify.schema(images)
     assert schema.fieldNames() == ["path", "number", "label", "scores", "error"]
-    pictures.mapInArrow(classify, schema).write.parquet(str(tmp_path / "labelled"))
+    images.mapInArrow(classify, schema).write.parquet(str(tmp_path / "labelled"))
     check_rows(pq.read_table(tmp_path / "labelled"), photos)
 
 
-def test_rows_from_a_folder_of_files_are_the_command_lines(spark: SparkSession, photos: Photos, tmp_path: Path) -> None:
-    pictures = spark.read.format("binaryFile").load(str(photos.folder)).drop("modificationTime", "length")
-    pictures = pictures.withColumn("path", regexp_replace("path", "^file:", ""))
+def test_rows_from_a_folder_of_files_equal_the_command_lines(spark: SparkSession, photos: Photos, tmp_path: Path) -> None:
+    images = spark.read.format("binaryFile").load(str(photos.folder)).drop("modificationTime", "length")
+    images = images.withColumn("path", regexp_replace("path", "^file:", ""))
     classify = longclip.spark.Classify(LABELS, model="nano", image="content")
-    pictures.mapInArrow(classify, classify.schema(pictures)).write.parquet(str(tmp_path / "labelled"))
+    images.mapInArrow(classify, classify.schema(images)).write.parquet(str(tmp_path / "labelled"))
     check_rows(pq.read_table(tmp_path / "labelled"), photos)
 
 
 @pytest.mark.parametrize("victim", [os.getpid, executor_of_this_worker])
-def test_a_killed_workers_task_is_done_again(
+def test_the_task_of_a_killed_worker_is_repeated(
     spark: SparkSession, photos: Photos, tmp_path: Path, victim: Callable[[], int]
 ) -> None:
     killing = Killing(tmp_path / "killing", victim)
@@ -72,21 +72,21 @@ def test_a_killed_workers_task_is_done_again(
             yield from killing.work(batch, lambda: list(classify([batch])))
 
     killer = killing.begin()
-    pictures = spark.read.parquet(str(photos.parquet)).repartition(8)
-    pictures.mapInArrow(mortal, classify.schema(pictures)).write.parquet(str(tmp_path / "labelled"))
+    images = spark.read.parquet(str(photos.parquet)).repartition(8)
+    images.mapInArrow(mortal, classify.schema(images)).write.parquet(str(tmp_path / "labelled"))
     killing.check(killer)
     check_rows(pq.read_table(tmp_path / "labelled"), photos)
 
 
-def test_vectors_are_the_models(spark: SparkSession, photos: Photos, nano: Any) -> None:
-    pictures = spark.read.parquet(str(photos.parquet / "0.parquet")).limit(5)
+def test_embeddings_equal_the_models(spark: SparkSession, photos: Photos, nano: Any) -> None:
+    images = spark.read.parquet(str(photos.parquet / "0.parquet")).limit(5)
     embed = longclip.spark.Embed(model="nano", normalize=True)
-    for row in pictures.mapInArrow(embed, embed.schema(pictures)).collect():
+    for row in images.mapInArrow(embed, embed.schema(images)).collect():
         if row.error is None:
             vector = nano[0].encode_image(row.path)[0]
             assert row.embedding == pytest.approx((vector / vector.norm()).tolist(), abs=1e-6)
 
 
-def test_a_model_that_isnt_named_is_said_before_the_job() -> None:
+def test_a_missing_model_argument_fails_before_the_job() -> None:
     with pytest.raises(TypeError, match="model"):
         longclip.spark.Classify(LABELS)  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""What type checkers see is what there is."""
+"""The types of the package match its code."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def check(*command: str, cwd: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_stub_describes_the_compiled_part(tmp_path: Path) -> None:
+def test_the_stub_matches_the_compiled_part(tmp_path: Path) -> None:
     check("mypy.stubtest", "longclip._native", cwd=tmp_path)
 
 
-def test_the_package_keeps_its_own_types(tmp_path: Path) -> None:
+def test_the_package_passes_its_type_check(tmp_path: Path) -> None:
     check("mypy", "--config-file", str(ROOT / "python" / "pyproject.toml"), "-p", "longclip", cwd=tmp_path)
 
 
-def test_a_program_is_checked_against_the_package(tmp_path: Path) -> None:
+def test_programs_are_checked_against_the_types_of_the_package(tmp_path: Path) -> None:
     right = "import longclip\nmodel, preprocess = longclip.load('nano', threads=2)\nrows: list[longclip.Record] = longclip.classify('a.jpg', ['a'], model)\n"
     (tmp_path / "right.py").write_text(right)
     check("mypy", "--strict", "right.py", cwd=tmp_path)
