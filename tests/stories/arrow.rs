@@ -1,4 +1,4 @@
-//! `--in arrow --out arrow`: batches in, the same batches out with their results, also in lock-step and whatever comes.
+//! `--in arrow --out arrow`: batches come back with their results, also in lock-step, and broken streams are errors.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -26,7 +26,7 @@ fn run_of<'a>(more: &[&'a str]) -> Vec<&'a str> {
     arguments(&[&STREAM, &LABELS, &SMALL, more])
 }
 
-/// Rows from..to: a number and an encoded picture; every fifth is broken.
+/// Rows from..to with a number and an encoded image; every fifth image is broken.
 fn batch(from: usize, to: usize) -> RecordBatch {
     let picture = |i: usize| if i % 5 == 4 { b"broken".to_vec() } else { ppm(i) };
     let numbers = Int64Array::from_iter_values((from..to).map(|i| i as i64));
@@ -48,7 +48,7 @@ fn read(bytes: &[u8]) -> Vec<RecordBatch> {
     batches.map(|batch| batch.unwrap()).collect()
 }
 
-/// A test that would wait for ever fails instead.
+/// Fails a test that would otherwise wait forever.
 fn within_two_minutes(story: impl FnOnce() + Send + 'static) {
     let (sender, receiver) = channel();
     let teller = thread::spawn(move || {
@@ -73,10 +73,10 @@ fn started(desk: &Desk, run: &[&str]) -> (Child, ChildStdin, ChildStdout) {
 }
 
 #[test]
-fn a_caller_in_lock_step_gets_each_batch_before_it_writes_the_next() {
+fn in_lock_step_each_batch_comes_back_before_the_next_is_written() {
     within_two_minutes(|| {
         let desk = with_many(0);
-        // More rows than the model takes at once, none, one, as many as it takes.
+        // More rows than the model takes at once, no rows, one row, and exactly as many as it takes.
         let batches = [(0, 40), (40, 40), (40, 41), (41, 41), (41, 57)].map(|(from, to)| batch(from, to));
         let (mut child, stdin, stdout) = started(&desk, &run_of(&["--batch", "16", "-q"]));
         let mut writer = StreamWriter::try_new(stdin, &batches[0].schema()).unwrap();
@@ -100,7 +100,7 @@ fn a_caller_in_lock_step_gets_each_batch_before_it_writes_the_next() {
 }
 
 #[test]
-fn a_stream_s_rows_have_the_numbers_of_the_plain_command() {
+fn rows_have_the_numbers_of_the_plain_command() {
     let desk = with_many(50);
     let plain = desk.records(&arguments(&[
         &["classify", "many", "--format", "ndjson", "--embeddings", "-q"],
@@ -135,7 +135,7 @@ fn a_stream_s_rows_have_the_numbers_of_the_plain_command() {
     assert!(metadata["longclip.model"].contains("small"));
 }
 
-/// Holds a row against the record of the same picture.
+/// Compares a row with the record of the same image.
 #[track_caller]
 fn check_row(row: &RecordBatch, record: &Value) {
     let column = |name: &str| row.column_by_name(name).unwrap().clone();
@@ -166,7 +166,7 @@ fn check_row(row: &RecordBatch, record: &Value) {
 }
 
 #[test]
-fn embed_adds_vectors_and_leaves_labels_as_they_are() {
+fn embed_adds_embeddings_and_copies_a_labels_column() {
     let columns: [(&str, ArrayRef); 2] = [
         ("path", Arc::new(StringArray::from(vec![Some("many/00000.ppm"), None]))),
         ("labels", Arc::new(Int64Array::from(vec![3, 4]))),
@@ -203,7 +203,7 @@ fn embed_adds_vectors_and_leaves_labels_as_they_are() {
 }
 
 #[test]
-fn a_row_s_own_labels_are_scored_in_their_order() {
+fn the_labels_of_a_row_are_scored_in_their_order() {
     let mut lists = ListBuilder::new(StringBuilder::new());
     for labels in [Some(vec!["a bird", "a cat", "a fish"]), None] {
         let has_labels = labels.is_some();
@@ -242,8 +242,8 @@ fn a_row_s_own_labels_are_scored_in_their_order() {
         let labelled = labels.iter().find(|labelled| labelled["label"] == *label).unwrap();
         assert_eq!(labelled["probability"].as_f64().unwrap() as f32, *score, "{label}");
     }
-    assert_eq!(scores.value(1).len(), 2, "a row without labels has the run's");
-    // Without the run's labels, that row fails and the other doesn't.
+    assert_eq!(scores.value(1).len(), 2, "a row without labels uses the command's");
+    // Without labels in the command, that row fails and the other does not.
     let output = desk.output(&arguments(&[&STREAM, &SMALL, &["-q"]]));
     assert_eq!(output.status.code(), Some(1));
     let rows = read(&output.stdout).remove(0);
@@ -260,7 +260,7 @@ fn refused(stdin: &[u8], more: &[&str]) -> String {
 }
 
 #[test]
-fn what_can_not_be_is_named_before_any_work() {
+fn impossible_requests_are_refused_before_any_work() {
     let column = |name: &str| {
         let column: ArrayRef = Arc::new(StringArray::from(vec!["a.jpg"]));
         RecordBatch::try_from_iter([("path", column.clone()), (name, column)]).unwrap()
@@ -316,7 +316,7 @@ fn what_can_not_be_is_named_before_any_work() {
 }
 
 #[test]
-fn a_stream_that_breaks_off_is_an_error_behind_the_batches_that_were_whole() {
+fn a_stream_that_breaks_off_is_an_error_after_its_complete_batches() {
     let whole = written(&[batch(0, 4), batch(4, 8)]);
     let first = written(&[batch(0, 4)]).len() - 8;
     for length in [first + 1, first + 20, first + 700, whole.len() - 9] {
@@ -336,11 +336,11 @@ fn a_stream_that_breaks_off_is_an_error_behind_the_batches_that_were_whole() {
 }
 
 #[test]
-fn flipped_bytes_end_in_a_line_and_not_in_a_panic() {
+fn flipped_bytes_are_errors_and_not_panics() {
     let whole = written(&[batch(0, 3)]);
     let desk = with_many(0);
     for i in 0..40 {
-        // Heads, where flips do harm, stand in front.
+        // Flip bytes near the start, where the headers are.
         let place = i * whole.len().min(900) / 40;
         let mut flipped = whole.clone();
         flipped[place] ^= if i % 2 == 0 { 0xff } else { 0x11 };
@@ -357,7 +357,7 @@ fn flipped_bytes_end_in_a_line_and_not_in_a_panic() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_of_a_stream_hears_no_complaint() {
+fn a_reader_that_stops_early_is_not_an_error() {
     within_two_minutes(|| {
         let desk = with_many(0);
         let (mut child, stdin, stdout) = started(&desk, &run_of(&["-q", "--on-error", "skip"]));
@@ -368,7 +368,7 @@ fn a_reader_that_has_seen_enough_of_a_stream_hears_no_complaint() {
         let mut reader = StreamReader::try_new(stdout, None).unwrap();
         assert_eq!(reader.next().unwrap().unwrap().num_rows(), 4);
         drop(reader);
-        // It ends while it is written to: either side may be the first to see it.
+        // The program exits while we write to it, so this may fail or not.
         let _ = batches[1..].iter().try_for_each(|batch| writer.write(batch));
         drop(writer);
         let mut said = String::new();
@@ -379,7 +379,7 @@ fn a_reader_that_has_seen_enough_of_a_stream_hears_no_complaint() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_stream_is_whole_batches_and_exits_with_130() {
+fn an_interrupted_stream_ends_after_a_complete_batch_and_exits_with_130() {
     within_two_minutes(|| {
         let desk = with_many(0);
         let (mut child, stdin, stdout) = started(&desk, &run_of(&[]));
@@ -388,7 +388,7 @@ fn an_interrupted_stream_is_whole_batches_and_exits_with_130() {
         writer.flush().unwrap();
         let mut reader = StreamReader::try_new(stdout, None).unwrap();
         reader.next().unwrap().unwrap();
-        // It waits for the next batch now.
+        // The program is now waiting for the next batch.
         Command::new("kill")
             .args(["-INT", &child.id().to_string()])
             .status()
@@ -400,7 +400,7 @@ fn an_interrupted_stream_is_whole_batches_and_exits_with_130() {
 }
 
 #[test]
-fn a_stream_goes_from_file_to_file() {
+fn reads_a_stream_from_a_file_and_writes_it_to_a_file() {
     let desk = with_many(0);
     fs::write(desk.path("in.arrows"), written(&[batch(0, 4)])).unwrap();
     let output = desk.output(&run_of(&["in.arrows", "--output", "out.arrows", "-q"]));

@@ -1,4 +1,4 @@
-//! Files that are no whole model: each is refused by name with what is wrong, and nothing from it is run.
+//! Files that are not complete models: each is refused, the error says what is wrong, and nothing in it is executed.
 
 use insta::assert_snapshot;
 
@@ -6,7 +6,7 @@ use crate::fixture::Desk;
 use crate::recipe::{Config, Positions, Stored, write_safetensors};
 use crate::reference::shared;
 
-/// What a run with these weights says; the weights' folder is left out.
+/// The output of a run with these weights, without the folder of the weights.
 fn run_with(desk: &Desk, arguments: &[&str], weights: &str) -> String {
     let shown = desk.run(&[arguments, &["--model", weights]].concat());
     assert!(!desk.path("PWNED").exists(), "{weights} ran a command");
@@ -21,7 +21,7 @@ fn refused(desk: &Desk, weights: &str) -> String {
 }
 
 #[test]
-fn things_that_are_not_weights_are_told_apart() {
+fn errors_say_what_a_file_is_if_it_is_not_weights() {
     let pickle = b"\x80\x02cposix\nsystem\n(X\x0b\0\0\0touch PWNEDtR.";
     let desk = Desk::with_pictures()
         .file("empty.safetensors", "")
@@ -92,7 +92,7 @@ fn things_that_are_not_weights_are_told_apart() {
 }
 
 #[test]
-fn a_file_that_was_cut_short_is_refused() {
+fn a_truncated_file_is_refused() {
     let desk = Desk::with_pictures().and_small_model();
     let whole = std::fs::read(desk.path("small.safetensors")).unwrap();
     let desk = desk.file("cut.safetensors", &whole[..whole.len() * 2 / 3]);
@@ -105,7 +105,7 @@ fn a_file_that_was_cut_short_is_refused() {
     ");
 }
 
-/// A weight of the last norm of a tower becomes NaN.
+/// Writes a model in which a weight of a tower's last norm is NaN.
 fn with_nan(desk: &Desk, tensor: &str) {
     let path = desk.path("nan.safetensors");
     write_safetensors(&path, &Config::SMALL, Positions::Long, Stored::F32).unwrap();
@@ -118,7 +118,7 @@ fn with_nan(desk: &Desk, tensor: &str) {
 }
 
 #[test]
-fn a_weight_that_is_not_a_number_stops_the_run_in_either_tower() {
+fn nan_in_the_weights_of_either_tower_is_an_error() {
     let desk = Desk::with_pictures();
     with_nan(&desk, "ln_final.bias");
     assert_snapshot!(refused(&desk, "nan.safetensors"), @r"
@@ -146,8 +146,11 @@ fn a_weight_that_is_not_a_number_stops_the_run_in_either_tower() {
 }
 
 #[test]
-fn every_bad_file_of_the_reference_is_refused_with_what_is_wrong() {
-    let Some(folder) = shared("model-tiny/bad") else { return };
+fn every_bad_file_of_the_reference_is_refused_with_a_reason() {
+    let Some(folder) = shared("model-tiny/bad") else {
+        println!("skipped: needs ../shared/reference");
+        return;
+    };
     let desk = Desk::with_pictures();
     let mut said = Vec::new();
     let mut names: Vec<_> = std::fs::read_dir(&folder)
@@ -208,8 +211,9 @@ fn every_bad_file_of_the_reference_is_refused_with_what_is_wrong() {
 }
 
 #[test]
-fn a_surplus_tensor_is_left_alone_when_asked_to() {
+fn ignore_surplus_ignores_an_extra_tensor() {
     let Some(path) = shared("model-tiny/bad/extra-tensor.safetensors") else {
+        println!("skipped: needs ../shared/reference");
         return;
     };
     let desk = Desk::with_pictures();

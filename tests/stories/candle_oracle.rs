@@ -1,7 +1,7 @@
-//! candle-transformers' CLIP, fed the same weights, gives what ours gives: largest difference measured 3.2e-6 a value.
+//! candle-transformers' CLIP gives the same results with the same weights. The largest measured difference is 3.2e-6 per value.
 //!
-//! It reads Hugging Face's names, so queries, keys and values are taken apart for it, projections turned, and the two
-//! position tables merged. It computes a text at full length under a mask, where ours stops at the end token.
+//! It uses Hugging Face's names, so for it queries, keys and values are split, projections transposed, and the two position
+//! tables merged. It computes a text at full length with a mask, while ours stops at the end token.
 
 use std::collections::HashMap;
 
@@ -15,11 +15,11 @@ use longclip::weights::{Checkpoint, LoadOptions, Sizes};
 use crate::recipe::{Positions, Stored, write_safetensors};
 use crate::reference::{Golden, check_values, open, slices};
 
-/// The bound on a feature's value; features are about 1 large.
-const APART_MAX: f64 = 1e-5;
+/// The bound on the difference of a feature value; features are around 1.
+const DIFFERENCE_MAX: f64 = 1e-5;
 
 #[test]
-fn candle_transformers_clip_agrees_on_pictures_and_texts() {
+fn agrees_with_candle_transformers_on_images_and_texts() {
     let golden = Golden::read("model-tiny.json");
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tiny.safetensors");
@@ -36,7 +36,7 @@ fn candle_transformers_clip_agrees_on_pictures_and_texts() {
         "images",
         ours.encode_images(&pictures).unwrap().0.values(),
         &theirs,
-        APART_MAX,
+        DIFFERENCE_MAX,
     );
 
     let ids = golden.token_ids();
@@ -47,7 +47,7 @@ fn candle_transformers_clip_agrees_on_pictures_and_texts() {
         .unwrap();
     let theirs = values(&oracle.get_text_features(&tokens).unwrap());
     let texts = ours.encode_token_ids(&slices(&ids)).unwrap().0;
-    check_values("texts", texts.values(), &theirs, APART_MAX);
+    check_values("texts", texts.values(), &theirs, DIFFERENCE_MAX);
 }
 
 fn values(features: &Tensor) -> Vec<f64> {
@@ -55,7 +55,7 @@ fn values(features: &Tensor) -> Vec<f64> {
     wide.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-/// candle-transformers' model of a checkpoint.
+/// A checkpoint as candle-transformers' model.
 fn oracle(checkpoint: &Checkpoint) -> ClipModel {
     let sizes = checkpoint.sizes();
     let mut named = Named {
@@ -83,8 +83,8 @@ fn oracle(checkpoint: &Checkpoint) -> ClipModel {
         ("visual.proj", "visual_projection"),
         ("text_projection", "text_projection"),
     ] {
-        let turned = named.get(ours).t().unwrap().contiguous().unwrap();
-        named.tensors.insert(format!("{theirs}.weight"), turned);
+        let transposed = named.get(ours).t().unwrap().contiguous().unwrap();
+        named.tensors.insert(format!("{theirs}.weight"), transposed);
     }
     let positions = checkpoint.text_positions().unwrap();
     let positions = Tensor::from_vec(positions, (sizes.context_length, sizes.text_width), &Device::Cpu).unwrap();

@@ -1,4 +1,4 @@
-//! `longclip classify`: a person asks which label fits a picture.
+//! `longclip classify` says which label fits an image.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 
 use crate::fixture::{Desk, data};
 
-/// Arguments that choose the small model of the recipe, whose numbers stay.
+/// Arguments that choose the small generated model, whose numbers do not change.
 const SMALL: [&str; 2] = ["--model", "small.safetensors"];
 
 fn classify(desk: &Desk, arguments: &[&str]) -> String {
@@ -15,7 +15,7 @@ fn classify(desk: &Desk, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_table_shows_each_picture_and_its_labels_the_likeliest_first() {
+fn the_table_shows_the_labels_of_each_image_by_probability() {
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(classify(&desk, &["cat.jpg", "coffee.jpg", "--labels", "A cat jumping.", "A cat sleeping.", "a cup of coffee"]), @r"
     exit code 0
@@ -34,7 +34,7 @@ fn a_table_shows_each_picture_and_its_labels_the_likeliest_first() {
 }
 
 #[test]
-fn ndjson_is_one_record_a_picture_in_the_order_given() {
+fn ndjson_has_one_record_per_image_in_the_given_order() {
     let desk = Desk::with_pictures().and_small_model();
     let records = desk.records(&[
         "classify",
@@ -59,7 +59,7 @@ fn ndjson_is_one_record_a_picture_in_the_order_given() {
         assert!(number(0, "probability") >= number(1, "probability"));
         assert!((number(0, "probability") + number(1, "probability") - 1.0).abs() < 1e-6);
         for i in 0..2 {
-            // exp(4.6052), the recipe's temperature.
+            // The generated model's logit scale is exp(4.6052).
             assert!((number(i, "logit") / number(i, "cosine") - 100.003).abs() < 0.01);
         }
     }
@@ -87,7 +87,7 @@ fn json_is_one_array() {
 }
 
 #[test]
-fn top_k_shows_the_likeliest_and_keeps_their_probabilities_over_all_labels() {
+fn top_k_keeps_probabilities_over_all_labels() {
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(classify(&desk, &["cat.jpg", "--top-k", "1", "--labels", "A cat jumping.", "A cat sleeping.", "a cup of coffee"]), @r"
     exit code 0
@@ -99,7 +99,7 @@ fn top_k_shows_the_likeliest_and_keeps_their_probabilities_over_all_labels() {
 }
 
 #[test]
-fn labels_of_all_flags_come_together_and_keep_their_commas() {
+fn labels_of_all_flags_are_combined_and_keep_their_commas() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file("labels.txt", "red, green and blue\n");
@@ -119,7 +119,7 @@ fn labels_of_all_flags_come_together_and_keep_their_commas() {
 }
 
 #[test]
-fn raw_dot_scores_as_upstreams_demo() {
+fn raw_dot_scores_like_upstreams_demo() {
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(classify(&desk, &["cat.jpg", "--raw-dot", "--labels", "a cat", "a dog"]), @r"
     exit code 0
@@ -132,7 +132,7 @@ fn raw_dot_scores_as_upstreams_demo() {
 }
 
 #[test]
-fn pictures_that_cant_be_read_each_say_why_and_the_others_are_done() {
+fn unreadable_images_have_a_reason_and_the_others_are_done() {
     let cat = std::fs::read(crate::fixture::repository().join("img/cat.jpg")).unwrap();
     let desk = Desk::with_pictures()
         .and_small_model()
@@ -171,7 +171,7 @@ fn pictures_that_cant_be_read_each_say_why_and_the_others_are_done() {
 }
 
 #[test]
-fn records_of_failed_pictures_stand_in_their_place() {
+fn records_of_failed_images_keep_their_place() {
     let desk = Desk::with_pictures().and_small_model();
     let records = desk.records(&[
         "classify",
@@ -197,7 +197,7 @@ fn records_of_failed_pictures_stand_in_their_place() {
 }
 
 #[test]
-fn an_empty_label_is_refused_by_its_place() {
+fn an_empty_label_is_refused_with_its_position() {
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(classify(&desk, &["cat.jpg", "--labels", "a cat", " "]), @r"
     exit code 2
@@ -209,7 +209,7 @@ fn an_empty_label_is_refused_by_its_place() {
 }
 
 #[test]
-fn no_labels_and_no_pictures_say_what_to_give() {
+fn missing_labels_or_images_are_errors_with_a_hint() {
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(classify(&desk, &["cat.jpg"]), @r#"
     exit code 2
@@ -228,7 +228,7 @@ fn no_labels_and_no_pictures_say_what_to_give() {
 }
 
 #[test]
-fn a_picture_behind_labels_is_never_swallowed_silently() {
+fn an_image_after_labels_is_never_taken_as_a_label_silently() {
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(classify(&desk, &["--labels", "a cat", "a dog", "cat.jpg"]), @r"
     exit code 2
@@ -249,7 +249,7 @@ fn a_picture_behind_labels_is_never_swallowed_silently() {
 }
 
 #[test]
-fn a_label_of_300_tokens_is_cut_with_a_warning_that_says_what_is_lost() {
+fn a_label_of_300_tokens_is_truncated_with_a_warning() {
     let label = "cat ".repeat(246) + &"and this is lost ".repeat(13);
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(classify(&desk, &["cat.jpg", "--label", "a dog", "--label", &label]).replace(label.trim(), "[LABEL]"), @r"
@@ -303,7 +303,7 @@ fn a_pipe_gets_no_bars_and_no_colours() {
 }
 
 #[test]
-fn exif_turns_a_picture_unless_it_is_told_not_to() {
+fn exif_rotates_an_image_unless_no_exif_is_given() {
     let desk = Desk::new().and_small_model();
     let picture = data("preprocess/exif-6-240x160.jpg");
     let cosine = |more: &[&str]| {
@@ -315,7 +315,7 @@ fn exif_turns_a_picture_unless_it_is_told_not_to() {
 }
 
 #[test]
-fn a_picture_beyond_the_limit_is_refused_with_both_numbers() {
+fn an_image_above_the_pixel_limit_is_refused_with_both_numbers() {
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(classify(&desk, &["cat.jpg", "--labels", "a cat", "--max-pixels", "1000"]), @r"
     exit code 1
@@ -329,7 +329,7 @@ fn a_picture_beyond_the_limit_is_refused_with_both_numbers() {
 }
 
 #[test]
-fn the_built_in_model_runs_the_main_job_and_says_that_it_does() {
+fn uses_the_built_in_model_by_default_with_a_note() {
     let desk = Desk::with_pictures();
     let shown = desk.run(&["classify", "cat.jpg", "--labels", "a cat"]);
     assert_snapshot!(shown, @r"
@@ -343,7 +343,7 @@ fn the_built_in_model_runs_the_main_job_and_says_that_it_does() {
 }
 
 #[test]
-fn the_built_in_model_tells_a_cat_and_a_cup_of_coffee_from_a_dog_and_an_astronaut() {
+fn the_built_in_model_recognises_the_cat_and_the_cup_of_coffee() {
     let desk = Desk::with_pictures();
     let labels = ["a dog", "a cup of coffee", "an astronaut", "a cat"];
     let arguments = [
@@ -366,7 +366,7 @@ fn the_built_in_model_tells_a_cat_and_a_cup_of_coffee_from_a_dog_and_an_astronau
 }
 
 #[test]
-fn wrong_flags_are_explained_and_nothing_is_printed_on_stdout() {
+fn wrong_flags_are_errors_and_print_nothing_on_stdout() {
     let desk = Desk::with_pictures().and_small_model();
     for wrong in [
         &["--top-k", "0"][..],

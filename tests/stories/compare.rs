@@ -1,4 +1,4 @@
-//! Somebody asks which of two models is better on their own folders of pictures.
+//! `eval zeroshot --compare` shows which of two models is better on your own class folders.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Desk, data};
 
-/// A desk with a folder a class, a picture in each.
+/// A sandbox with one folder per class, and one image in each.
 fn with_classes() -> Desk {
     let desk = Desk::new().folder("photos");
     for (class, i) in [("cat", 1), ("cup of coffee", 2), ("astronaut", 3)] {
@@ -17,7 +17,7 @@ fn with_classes() -> Desk {
     desk
 }
 
-fn told(desk: &Desk, more: &[&str]) -> Value {
+fn evaluate(desk: &Desk, more: &[&str]) -> Value {
     let fixed = [
         "eval", "zeroshot", "--data", "photos", "--model", "nano", "--format", "json", "-q",
     ];
@@ -28,7 +28,7 @@ fn told(desk: &Desk, more: &[&str]) -> Value {
 }
 
 #[test]
-fn each_model_is_measured_as_it_is_alone_and_differences_come_with_an_interval() {
+fn compared_models_have_their_own_metrics_and_differences_have_intervals() {
     let desk = with_classes();
     let compare = [
         "--compare-dtype",
@@ -40,8 +40,8 @@ fn each_model_is_measured_as_it_is_alone_and_differences_come_with_an_interval()
         "--embeddings",
         "kept",
     ];
-    let both = told(&desk, &compare);
-    let alone = told(&desk, &["--dtype", "int8"]);
+    let both = evaluate(&desk, &compare);
+    let alone = evaluate(&desk, &["--dtype", "int8"]);
     let compared = &both["compare"];
     for key in ["acc1", "mean_per_class_recall"] {
         assert_eq!(compared["metrics"][key], alone["metrics"][key], "{key}");
@@ -55,12 +55,12 @@ fn each_model_is_measured_as_it_is_alone_and_differences_come_with_an_interval()
     );
     assert_eq!((&compared["n_resamples"], &compared["seed"]), (&json!(300), &json!(5)));
     assert!(desk.path("kept").is_file() && desk.path("kept.compared").is_file());
-    let again = told(&desk, &compare);
-    assert_eq!(again["compare"], both["compare"], "from what is kept");
+    let again = evaluate(&desk, &compare);
+    assert_eq!(again["compare"], both["compare"], "from stored embeddings");
 }
 
 #[test]
-fn a_table_and_a_page_name_both_models_apart() {
+fn the_table_and_the_page_name_both_models() {
     let desk = with_classes();
     let run = [
         "eval",

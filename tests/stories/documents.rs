@@ -1,15 +1,15 @@
-//! What the documents say: commands with their output are run, the others must at least be ones that the program knows.
+//! Tests the commands in the documents: those with output are run, and the flags of the others must exist.
 //!
-//! A ```` ```console ```` block is a session: `$ COMMAND`, and below it all that the command prints, stderr and stdout
-//! together; a line `...` stands for any lines. In ```` ```sh ```` blocks, and where one stands between
-//! backticks, each `longclip` command is asked for its help, which it gives only if it knows every flag before.
+//! A ```` ```console ```` block is a session: `$ COMMAND`, followed by everything that the command prints, stdout and stderr
+//! together. A line `...` matches any lines. Each `longclip` command in a ```` ```sh ```` block or between backticks is run
+//! with `--help`, which works only if the program knows all flags before it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::fixture::{Desk, repository, without_rate};
 
-/// README.md and the pages of docs/.
+/// README.md and the pages in docs/.
 fn documents() -> Vec<PathBuf> {
     let pages = std::fs::read_dir(repository().join("docs")).unwrap();
     let pages = pages.map(|page| page.unwrap().path());
@@ -21,16 +21,16 @@ fn documents() -> Vec<PathBuf> {
     documents
 }
 
-/// The lines of each fenced block of a language.
+/// The contents of the fenced blocks of a language.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
-    let behind = text.split(&fence).skip(1);
-    behind
+    let after_fences = text.split(&fence).skip(1);
+    after_fences
         .map(|block| block.split("```").next().unwrap().to_owned())
         .collect()
 }
 
-/// A person's folder: the pictures of the repository as `img/` and as `photos/`, and the program on the path.
+/// A working folder with the images of the repository in `img/` and in `photos/`.
 fn desk() -> Desk {
     let desk = Desk::new().folder("img").folder("photos");
     for name in ["cat.jpg", "coffee.jpg", "astronaut.jpg"] {
@@ -41,11 +41,11 @@ fn desk() -> Desk {
     desk
 }
 
-/// Runs a line of a document in a shell; stdout and stderr as they come.
+/// Runs a line of a document in a shell; returns stdout and stderr together.
 fn shell(desk: &Desk, line: &str) -> String {
     let program = Path::new(env!("CARGO_BIN_EXE_longclip"));
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.parent().unwrap().display());
-    // The README's reader has no program yet.
+    // Readers of the README have not installed the program yet.
     let line = line.replace("cargo run --release --", "longclip");
     let mut command = Command::new("bash");
     command
@@ -56,7 +56,7 @@ fn shell(desk: &Desk, line: &str) -> String {
         .env("HOME", desk.path(""))
         .env("PATH", path)
         .env("HF_HUB_OFFLINE", "1");
-    // As a task of an array of jobs has them.
+    // The variables of a task in a job array.
     command.envs([
         ("SLURM_ARRAY_TASK_ID", "3"),
         ("SLURM_ARRAY_TASK_MIN", "0"),
@@ -73,19 +73,19 @@ fn session(block: &str) -> Vec<(String, String)> {
     for line in block.lines() {
         match (line.strip_prefix("$ "), commands.last_mut()) {
             (Some(command), _) => commands.push((command.to_owned(), String::new())),
-            // A command that goes on in the next line.
+            // A command that continues on the next line.
             (None, Some((command, output))) if output.is_empty() && command.ends_with('\\') => {
                 command.push('\n');
                 command.push_str(line);
             }
             (None, Some((_, output))) => *output += &format!("{line}\n"),
-            (None, None) => panic!("a session begins with `$ `: {line}"),
+            (None, None) => panic!("a session must begin with `$ `: {line}"),
         }
     }
     commands
 }
 
-/// Whether `found` is what the document shows, in which a line `...` stands for any lines.
+/// Whether `found` matches what the document shows, in which a line `...` matches any lines.
 fn is_shown(shown: &str, found: &str) -> bool {
     let mut rest = found;
     let parts: Vec<&str> = shown.split("...\n").collect();
@@ -123,11 +123,11 @@ fn commands_print_what_the_documents_show() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(n_commands > 0, "the README shows a command with its output");
+    assert!(n_commands > 0, "the README should show a command with its output");
 }
 
 #[test]
-fn every_command_of_the_documents_is_one_that_the_program_knows() {
+fn every_command_in_the_documents_exists() {
     let mut n_commands = 0;
     for document in documents() {
         let text = std::fs::read_to_string(&document).unwrap();
@@ -146,7 +146,7 @@ fn every_command_of_the_documents_is_one_that_the_program_knows() {
     assert!(n_commands > 20, "{n_commands}");
 }
 
-/// The `longclip` commands of a block, without what stands around them in a pipe.
+/// The `longclip` commands of a block, without the other commands of a pipe.
 fn commands_of(block: &str) -> Vec<String> {
     let joined = block.replace("\\\n", " ");
     let commands = joined.lines().flat_map(|line| line.split(" | "));
@@ -154,7 +154,7 @@ fn commands_of(block: &str) -> Vec<String> {
     commands.map(without_comment_and_redirection).collect()
 }
 
-/// The commands that stand in a line of prose or of a table, between backticks.
+/// The commands between backticks in prose and tables.
 fn spans(text: &str) -> Vec<String> {
     let lines = text.lines().filter(|line| !line.starts_with("```"));
     let inside = lines.flat_map(|line| line.split('`').skip(1).step_by(2));

@@ -1,4 +1,4 @@
-//! `longclip embed`: a person takes the vectors elsewhere.
+//! `longclip embed` writes embeddings for use in other programs.
 
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -19,7 +19,7 @@ fn length(vector: &[f64]) -> f64 {
 }
 
 #[test]
-fn texts_and_pictures_become_a_record_each() {
+fn writes_one_record_per_text_and_image() {
     let desk = Desk::with_pictures().and_small_model();
     let arguments = ["embed", "cat.jpg", "coffee.jpg", "--text", "a cat", "--text", "a, b"];
     let records = desk.records(&[&arguments[..], &SMALL].concat());
@@ -32,7 +32,7 @@ fn texts_and_pictures_become_a_record_each() {
 }
 
 #[test]
-fn vectors_are_as_the_tower_gives_them_unless_unit_length_is_asked_for() {
+fn embeddings_have_unit_length_only_with_normalize() {
     let desk = Desk::with_pictures().and_small_model();
     let plain = desk.records(&[&["embed", "cat.jpg", "--text", "a cat"], &SMALL[..]].concat());
     let unit = desk.records(&[&["embed", "cat.jpg", "--text", "a cat", "--normalize"], &SMALL[..]].concat());
@@ -50,7 +50,7 @@ fn vectors_are_as_the_tower_gives_them_unless_unit_length_is_asked_for() {
 }
 
 #[test]
-fn embeddings_of_a_picture_and_a_text_give_classifys_cosine() {
+fn embeddings_of_an_image_and_a_text_give_classifys_cosine() {
     let desk = Desk::with_pictures().and_small_model();
     let vectors = desk.records(&[&["embed", "cat.jpg", "--text", "a cat", "--normalize"], &SMALL[..]].concat());
     let (text, picture) = (numbers(&vectors[0]), numbers(&vectors[1]));
@@ -66,7 +66,7 @@ fn embeddings_of_a_picture_and_a_text_give_classifys_cosine() {
 }
 
 #[test]
-fn a_picture_that_fails_leaves_a_record_and_exit_code_1() {
+fn an_image_that_fails_gives_a_record_and_exit_code_1() {
     let desk = Desk::new().and_small_model();
     assert_snapshot!(desk.run(&["embed", "missing.jpg", "--model", "small.safetensors"]), @r#"
     exit code 1
@@ -78,8 +78,8 @@ fn a_picture_that_fails_leaves_a_record_and_exit_code_1() {
 }
 
 #[test]
-fn a_model_that_reads_no_words_is_refused() {
-    // A model that knows a thousand token ids can't read words.
+fn a_model_that_cannot_read_words_is_refused() {
+    // A vocabulary of a thousand token ids is too small for words.
     let desk = Desk::new();
     let config = Golden::read("model-tiny.json").config;
     write_safetensors(&desk.path("tiny.safetensors"), &config, Positions::Long, Stored::F16).unwrap();

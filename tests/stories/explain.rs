@@ -1,4 +1,4 @@
-//! `--explain`: a person wants to see where in the photo the label was seen.
+//! `--explain` shows where in the photo a label was seen.
 
 use insta::assert_snapshot;
 
@@ -23,7 +23,7 @@ fn picture(desk: &Desk, name: &str) -> image::RgbImage {
 }
 
 #[test]
-fn one_picture_becomes_one_file_as_large_as_the_photo() {
+fn writes_a_heat_map_of_the_same_size_as_the_photo() {
     let desk = Desk::with_pictures();
     assert_snapshot!(explained(&desk, &["cat.jpg", "--explain", "seen.png"]), @r"
     exit code 0
@@ -33,7 +33,7 @@ fn one_picture_becomes_one_file_as_large_as_the_photo() {
     ");
     let (photo, seen) = (picture(&desk, "cat.jpg"), picture(&desk, "seen.png"));
     assert_eq!(photo.dimensions(), seen.dimensions());
-    // The photo is wide: the model reads its middle, and what lies beside that is dark and grey.
+    // The photo is wide. The model reads only its middle, so the sides are dark and grey.
     let edge = seen.get_pixel(0, 150).0;
     assert!(edge[0] == edge[1] && edge[1] == edge[2], "{edge:?}");
     let middle: Vec<[u8; 3]> = (80..370).map(|x| seen.get_pixel(x, 150).0).collect();
@@ -41,7 +41,7 @@ fn one_picture_becomes_one_file_as_large_as_the_photo() {
 }
 
 #[test]
-fn a_turned_photo_is_painted_upright() {
+fn a_photo_with_exif_rotation_is_drawn_upright() {
     let desk = Desk::new();
     let turned = data("preprocess/exif-6-240x160.jpg");
     explained(&desk, &[&turned, "--explain", "seen.png"]);
@@ -49,7 +49,7 @@ fn a_turned_photo_is_painted_upright() {
 }
 
 #[test]
-fn other_labels_are_seen_elsewhere() {
+fn different_labels_give_different_heat_maps() {
     let desk = Desk::with_pictures();
     let run = |label: &str, file: &str| {
         desk.output(&[
@@ -69,7 +69,7 @@ fn other_labels_are_seen_elsewhere() {
 }
 
 #[test]
-fn several_pictures_go_to_a_folder_each_under_a_name_of_its_own() {
+fn several_images_are_written_to_a_folder_under_different_names() {
     let desk = Desk::with_pictures().folder("more");
     std::fs::copy(desk.path("coffee.jpg"), desk.path("more/cat.jpg")).unwrap();
     explained(&desk, &["cat.jpg", "more/cat.jpg", "missing.jpg", "--explain", "seen"]);
@@ -82,7 +82,7 @@ fn several_pictures_go_to_a_folder_each_under_a_name_of_its_own() {
 }
 
 #[test]
-fn what_can_not_be_painted_is_refused_before_anything_is_done() {
+fn refuses_unsuitable_output_files_before_doing_anything() {
     let desk = Desk::with_pictures();
     std::fs::copy(data("preprocess/rgb-97x61.png"), desk.path("photo.png")).unwrap();
     let refused = [
@@ -114,7 +114,7 @@ fn what_can_not_be_painted_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn the_page_shows_it_over_each_photo() {
+fn the_html_page_shows_a_heat_map_over_each_photo() {
     let desk = Desk::with_pictures();
     let run = ["classify", "cat.jpg", "coffee.jpg", "--output", "page.html"];
     let page = |more: &[&str]| {

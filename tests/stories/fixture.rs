@@ -1,4 +1,4 @@
-//! A person at a shell: a temporary folder, the program, and what came of a command.
+//! A temporary folder to run the program in, and what a command printed.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use crate::recipe::{Config, Positions, Stored, write_safetensors};
 /// Limits the instruction set of every run, so that `LONGCLIP_CPU=avx2 cargo test` shows what such a machine shows.
 const CPU_VARIABLE: &str = "LONGCLIP_CPU";
 
-/// An empty folder to run commands in, with an environment that knows no model and no hub.
+/// A temporary folder to run commands in, with an environment without models and without a hub.
 pub(crate) struct Desk {
     dir: tempfile::TempDir,
     variables: Vec<(&'static str, String)>,
@@ -25,7 +25,7 @@ impl Desk {
         }
     }
 
-    /// A desk with the three pictures that the project ships: `cat.jpg`, `coffee.jpg`, `astronaut.jpg`.
+    /// A folder with the three images of the repository: `cat.jpg`, `coffee.jpg`, `astronaut.jpg`.
     pub(crate) fn with_pictures() -> Self {
         let desk = Desk::new();
         for name in ["cat.jpg", "coffee.jpg", "astronaut.jpg"] {
@@ -34,8 +34,8 @@ impl Desk {
         desk
     }
 
-    /// Adds `small.safetensors`: a two-layer model made by the recipe that reads any text. Its numbers mean nothing,
-    /// but stay the same when the built-in model is trained anew.
+    /// Adds `small.safetensors`, a generated two-layer model that reads any text. Its numbers mean nothing, but do not
+    /// change when the built-in model is trained again.
     pub(crate) fn and_small_model(self) -> Self {
         write_safetensors(
             &self.path("small.safetensors"),
@@ -71,7 +71,7 @@ impl Desk {
         self.dir.path().join(name)
     }
 
-    /// The program, ready to run here. Nothing of the machine's own settings reaches it.
+    /// A command that runs the program in this folder, without the machine's own environment variables.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_longclip"));
         command.args(arguments).current_dir(self.dir.path());
@@ -84,7 +84,7 @@ impl Desk {
         command
     }
 
-    /// Runs the program to its end.
+    /// Runs the program until it exits.
     pub(crate) fn output(&self, arguments: &[&str]) -> Output {
         let mut command = self.command(arguments);
         command
@@ -93,13 +93,13 @@ impl Desk {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        // A program that doesn't read its stdin may close it first.
+        // A program that does not read its stdin may close it first.
         let _ = stdin.write_all(&self.stdin);
         drop(stdin);
         child.wait_with_output().unwrap()
     }
 
-    /// Runs a line in a shell that finds the program and, of the machine's own settings, nothing but its other programs.
+    /// Runs a script in a shell whose environment contains only the path to this program and the usual programs.
     pub(crate) fn shell(&self, script: &str) -> Output {
         let program = Path::new(env!("CARGO_BIN_EXE_longclip"));
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin", program.parent().unwrap().display());
@@ -110,7 +110,7 @@ impl Desk {
         command.output().unwrap()
     }
 
-    /// What a person sees of a run: exit code, stdout and stderr.
+    /// What a user sees: exit code, stdout and stderr.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         let place = self.dir.path().to_str().unwrap();
@@ -120,7 +120,7 @@ impl Desk {
         };
         format!(
             "exit code {}\n--- stdout\n{}--- stderr\n{}",
-            output.status.code().expect("the program ends by itself"),
+            output.status.code().expect("the program exits"),
             shown(&output.stdout),
             shown(&output.stderr),
         )
@@ -161,20 +161,20 @@ pub(crate) fn without_last_digits(text: &str) -> String {
     kept
 }
 
-/// How fast a run was is another number each time.
+/// Replaces the rate of a run, which is different each time.
 pub(crate) fn without_rate(text: &str) -> String {
-    let Some((before, behind)) = text.split_once(" images/s") else {
+    let Some((before, after)) = text.split_once(" images/s") else {
         return text.to_owned();
     };
     let start = before.rfind(' ').map_or(0, |space| space + 1);
-    format!("{}[RATE] images/s{}", &before[..start], without_rate(behind))
+    format!("{}[RATE] images/s{}", &before[..start], without_rate(after))
 }
 
 pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A file of `tests/data`.
+/// The path of a file in `tests/data`.
 pub(crate) fn data(name: &str) -> String {
     repository().join("tests/data").join(name).to_str().unwrap().to_owned()
 }

@@ -1,4 +1,4 @@
-//! The two-layer model: every way to store it gives the reference's features.
+//! The two-layer model gives the reference's features in every file format.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::reference::{
     Golden, check_features, check_relative, check_scores, check_values, open, open_with, shared, slices,
 };
 
-/// Runs `check` on the model made by the recipe, as f32, as f16 and as a `.pt`.
+/// Runs `check` on the generated model in f32, in f16 and as a `.pt` file.
 fn with_recipe_files(positions: Positions, check: impl Fn(&str, &Path, &Golden)) {
     let golden = Golden::read("model-tiny.json");
     let dir = tempfile::tempdir().unwrap();
@@ -23,7 +23,7 @@ fn with_recipe_files(positions: Positions, check: impl Fn(&str, &Path, &Golden))
     }
 }
 
-/// Runs `check` on those of the reference's files that are here.
+/// Runs `check` on the reference's files, if they are on this machine.
 fn with_reference_files(names: &[&str], check: impl Fn(&str, &Path, &Golden)) {
     let golden = Golden::read("model-tiny.json");
     for name in names {
@@ -33,7 +33,7 @@ fn with_reference_files(names: &[&str], check: impl Fn(&str, &Path, &Golden)) {
     }
 }
 
-/// Features of both towers, hidden states, logits and probabilities.
+/// Checks features of both towers, hidden states, logits and probabilities.
 fn check_all(name: &str, path: &Path, golden: &Golden) {
     let model = open(path);
     let images = model.encode_images(&golden.recipe_pictures()).unwrap().0;
@@ -47,7 +47,7 @@ fn check_all(name: &str, path: &Path, golden: &Golden) {
     check_values(&format!("{name} hidden states"), hidden.values(), &theirs, 1e-5);
 }
 
-/// The files that hold the same weights, all but the 77-row ones and bf16.
+/// Files with the same weights: all except those with 77 rows and bf16.
 const SAME_WEIGHTS: [&str; 10] = [
     "longclip.safetensors",
     "longclip.pt",
@@ -62,7 +62,7 @@ const SAME_WEIGHTS: [&str; 10] = [
 ];
 
 #[test]
-fn a_model_made_by_the_recipe_gives_the_reference_numbers_from_every_file_format() {
+fn a_generated_model_gives_the_reference_numbers_in_every_file_format() {
     with_recipe_files(Positions::Long, check_all);
 }
 
@@ -105,19 +105,19 @@ fn check_unstretched(name: &str, path: &Path, golden: &Golden) {
 const OF_77_ROWS: [&str; 2] = ["clip77.safetensors", "clip77-torchscript.pt"];
 
 #[test]
-fn a_77_row_table_is_stretched_as_the_reference_stretches_it() {
+fn a_77_row_table_is_stretched_as_in_the_reference() {
     with_recipe_files(Positions::Short, check_stretched);
     with_reference_files(&OF_77_ROWS, check_stretched);
 }
 
 #[test]
-fn a_77_row_table_can_be_used_as_it_is() {
+fn a_77_row_table_can_be_used_unstretched() {
     with_recipe_files(Positions::Short, check_unstretched);
     with_reference_files(&OF_77_ROWS, check_unstretched);
 }
 
 #[test]
-fn weights_are_used_as_stored_or_rounded_as_upstream_rounds_them() {
+fn weights_are_used_as_stored_or_rounded_like_upstreams() {
     let check = |name: &str, path: &Path, golden: &Golden| {
         for (case, rounding) in [("as_stored", Rounding::None), ("upstream_rounding", Rounding::Upstream)] {
             let load = LoadOptions {
@@ -125,7 +125,7 @@ fn weights_are_used_as_stored_or_rounded_as_upstream_rounds_them() {
                 ..LoadOptions::default()
             };
             let model = open_with(path, &load, &LongClipOptions::default());
-            // The two are up to 8e-4 apart: a bound of 1e-5 a value tells one from the other.
+            // The two differ by up to 8e-4, so a bound of 1e-5 per value distinguishes them.
             check_unrounded(&format!("{name} {case}"), &model, golden, case);
         }
     };

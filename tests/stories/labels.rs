@@ -1,4 +1,4 @@
-//! Where labels come from: a file as any editor writes it, or stdin; and how several prompts become a label.
+//! Labels: from flags, files of any editor, or stdin, and how several prompts become one label.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::fixture::Desk;
 
-/// The labels of a run, sorted, as they were taken.
+/// The sorted labels of a run.
 fn labels_of(desk: &Desk, arguments: &[&str]) -> Vec<String> {
     let run = [
         "classify",
@@ -29,7 +29,7 @@ fn labels_of(desk: &Desk, arguments: &[&str]) -> Vec<String> {
 const FROM_FILE: [&str; 2] = ["--labels-file", "labels.txt"];
 
 #[test]
-fn a_file_of_windows_and_one_of_unix_give_the_same_labels() {
+fn windows_and_unix_files_give_the_same_labels() {
     for text in [
         "a cat\na dog, asleep\n",
         "\u{feff}a cat\r\na dog, asleep",
@@ -97,7 +97,7 @@ fn a_file_that_is_not_text_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_with_a_file_is_said_with_line_and_column() {
+fn errors_in_a_file_have_line_and_column() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file("bad.json", "{\"a cat\": [\"a cat\"],\n \"a dog\" \"a dog\"}")
@@ -135,7 +135,7 @@ fn what_is_wrong_with_a_file_is_said_with_line_and_column() {
 }
 
 #[test]
-fn options_that_change_nothing_are_refused_or_warned_of() {
+fn options_without_effect_are_refused_or_give_a_warning() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file("own.json", "{\"cat\": \"a cat\", \"dog\": \"a dog\"}");
@@ -169,7 +169,7 @@ fn options_that_change_nothing_are_refused_or_warned_of() {
 }
 
 #[test]
-fn a_picture_behind_group_by_is_not_taken_for_a_column() {
+fn an_image_after_group_by_is_not_taken_as_a_column() {
     let desk = Desk::with_pictures();
     assert_snapshot!(desk.run(&["classify", "--group-by", "cat.jpg", "--label", "a cat"]), @r"
     exit code 2
@@ -181,7 +181,7 @@ fn a_picture_behind_group_by_is_not_taken_for_a_column() {
 }
 
 #[test]
-fn labels_that_come_twice_are_merged_with_a_warning() {
+fn repeated_labels_are_merged_with_a_warning() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file("labels.txt", "a dog\na cat\n");
@@ -208,7 +208,7 @@ fn labels_that_come_twice_are_merged_with_a_warning() {
     ");
 }
 
-/// Vectors of texts or pictures, by what they are of.
+/// Embeddings of texts or images, by text or path.
 fn embedded(desk: &Desk, arguments: &[&str]) -> BTreeMap<String, Vec<f64>> {
     let records = desk.records(&[&["embed", "--model", "nano"], arguments].concat());
     let named = records.iter().map(|record| {
@@ -227,8 +227,8 @@ fn unit(row: &[f64]) -> Vec<f64> {
     row.iter().map(|v| v / length).collect()
 }
 
-/// Upstream's zero-shot classifier (`eval/classification/imagenet/imagenet.py`): each prompt's features made unit length,
-/// their mean, unit length again.
+/// Upstream's zero-shot classifier (`eval/classification/imagenet/imagenet.py`): the features of each prompt are scaled
+/// to unit length, averaged, and scaled to unit length again.
 fn classifier(rows: &[&Vec<f64>]) -> Vec<f64> {
     let units: Vec<Vec<f64>> = rows.iter().map(|row| unit(row)).collect();
     let mean: Vec<f64> = (0..units[0].len())
@@ -244,7 +244,7 @@ fn cosine_of(record: &Value, label: &str) -> f64 {
 }
 
 #[test]
-fn several_prompts_are_averaged_as_upstreams_classifier_does() {
+fn several_prompts_are_averaged_as_in_upstreams_classifier() {
     let prompts = [
         "a tabby",
         "a cat asleep on a sofa",
@@ -290,7 +290,7 @@ fn several_prompts_are_averaged_as_upstreams_classifier_does() {
 }
 
 #[test]
-fn the_order_of_labels_and_rows_in_a_file_changes_no_number() {
+fn scores_do_not_depend_on_the_order_of_rows_in_a_file() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file(
@@ -317,7 +317,7 @@ fn the_order_of_labels_and_rows_in_a_file_changes_no_number() {
 }
 
 #[test]
-fn a_record_may_name_labels_of_the_runs_files() {
+fn a_record_may_use_labels_from_the_commands_files() {
     let desk = Desk::with_pictures()
         .file(
             "labels.json",
@@ -342,13 +342,13 @@ fn a_record_may_name_labels_of_the_runs_files() {
     assert_eq!(records[1]["labels"].as_array().unwrap().len(), 2);
 }
 
-/// 300 words in sentences.
+/// A label of about 300 words in short sentences.
 fn long_label() -> String {
     ["The cat sat on a mat with a small dog. One."; 24].join(" ")
 }
 
 #[test]
-fn a_long_label_is_cut_refused_or_read_in_parts() {
+fn a_long_label_is_truncated_refused_or_read_in_parts() {
     let label = long_label();
     let desk = Desk::with_pictures().and_small_model();
     let run = |how: &str| {
@@ -402,7 +402,7 @@ fn a_long_label_is_cut_refused_or_read_in_parts() {
 }
 
 #[test]
-fn labels_vectors_are_kept_where_the_environment_says_and_change_no_number() {
+fn the_label_cache_is_where_the_environment_says_and_changes_no_number() {
     let desk = Desk::with_pictures().and_small_model().folder("cache");
     let cache = desk.path("cache");
     let desk = desk.variable("XDG_CACHE_HOME", cache.to_str().unwrap());
@@ -430,6 +430,7 @@ fn labels_vectors_are_kept_where_the_environment_says_and_change_no_number() {
     assert_eq!(n_files(), kept);
 }
 
+/// The number of files below a folder.
 fn walk(folder: &std::path::Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -438,7 +439,7 @@ fn walk(folder: &std::path::Path) -> usize {
 }
 
 #[test]
-fn a_cache_that_cant_be_written_is_said_and_changes_nothing() {
+fn a_cache_that_cannot_be_written_is_only_a_note() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file("cache", "a file, not a folder");

@@ -1,9 +1,9 @@
-//! Stories: a file per thing that a person does with the program, and the numbers that the program promises.
+//! Tests of the program as users run it, one file per task, and of the numbers that it promises.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, and says where")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test and says where")]
 #![allow(
     clippy::print_stdout,
-    reason = "how near the numbers come to the reference is worth reading"
+    reason = "the largest differences from the reference are printed"
 )]
 
 #[path = "../recipe/mod.rs"]

@@ -1,4 +1,4 @@
-//! A desk with many small pictures, and what commands over them have in common.
+//! A folder with many small images, and what tests with them have in common.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::fixture::Desk;
 pub(crate) const SMALL: [&str; 2] = ["--model", "small.safetensors"];
 pub(crate) const LABELS: [&str; 4] = ["--label", "a cat", "--label", "a dog, asleep"];
 
-/// A desk with the small model and `n` small pictures in `many/`, all different.
+/// A folder with the small model and `n` different small images in `many/`.
 pub(crate) fn with_many(n: usize) -> Desk {
     let desk = Desk::with_pictures().and_small_model().folder("many");
     for i in 0..n {
@@ -16,7 +16,7 @@ pub(crate) fn with_many(n: usize) -> Desk {
     desk
 }
 
-/// A picture of 8 x 8 pixels whose colours follow from its number.
+/// An image of 8 x 8 pixels whose colours depend on its number.
 pub(crate) fn ppm(i: usize) -> Vec<u8> {
     let pixels = (0..8 * 8 * 3).map(|p| (p * 7 + i * 131 + p * i) as u8);
     b"P6 8 8 255\n".iter().copied().chain(pixels).collect()

@@ -1,4 +1,4 @@
-//! What a model can be called on the command line.
+//! Names of models on the command line.
 
 use insta::assert_snapshot;
 
@@ -11,9 +11,9 @@ fn with_model(desk: &Desk, name: &str) -> String {
 }
 
 #[test]
-fn an_unknown_name_lists_what_there_is() {
+fn an_unknown_name_is_an_error_that_lists_known_names() {
     let desk = Desk::with_pictures();
-    assert_snapshot!(with_model(&desk, "longclip-x").replace(&beside_the_program(), "[PROGRAM]"), @r"
+    assert_snapshot!(with_model(&desk, "longclip-x").replace(&folder_of_the_program(), "[PROGRAM]"), @r"
     exit code 2
     --- stdout
     --- stderr
@@ -22,14 +22,14 @@ fn an_unknown_name_lists_what_there_is() {
     ");
 }
 
-/// The folder of the program, which it looks for checkpoints in too.
-fn beside_the_program() -> String {
+/// The folder of the program, where it also looks for checkpoints.
+fn folder_of_the_program() -> String {
     let program = std::path::Path::new(env!("CARGO_BIN_EXE_longclip"));
     program.parent().unwrap().to_str().unwrap().to_owned()
 }
 
 #[test]
-fn a_path_that_isnt_there_is_never_asked_of_the_hub() {
+fn a_missing_path_is_not_looked_up_on_the_hub() {
     assert_snapshot!(with_model(&Desk::with_pictures(), "./weights/mine.safetensors"), @r"
     exit code 2
     --- stdout
@@ -40,7 +40,7 @@ fn a_path_that_isnt_there_is_never_asked_of_the_hub() {
 }
 
 #[test]
-fn a_named_model_that_isnt_here_is_an_error_and_never_the_built_in_one() {
+fn a_known_model_that_is_missing_is_an_error_and_not_replaced_by_nano() {
     assert_snapshot!(with_model(&Desk::with_pictures(), "longclip-b"), @r"
     exit code 2
     --- stdout
@@ -51,7 +51,7 @@ fn a_named_model_that_isnt_here_is_an_error_and_never_the_built_in_one() {
 }
 
 #[test]
-fn a_model_can_be_named_by_the_environment() {
+fn the_environment_can_name_the_model() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .variable("LONGCLIP_MODEL", "small.safetensors");
@@ -67,7 +67,7 @@ fn a_model_can_be_named_by_the_environment() {
 }
 
 #[test]
-fn a_file_in_checkpoints_is_found_by_its_name_and_longclip_b_is_the_default() {
+fn files_in_checkpoints_are_found_by_name_and_longclip_b_is_the_default() {
     let desk = Desk::with_pictures().folder("checkpoints").and_small_model();
     std::fs::rename(
         desk.path("small.safetensors"),
@@ -80,13 +80,13 @@ fn a_file_in_checkpoints_is_found_by_its_name_and_longclip_b_is_the_default() {
         desk.path("checkpoints/longclip-B.pt"),
     )
     .unwrap();
-    // A safetensors file under another ending: what counts is the content, and that it is found.
+    // This is a safetensors file with another extension; the format is detected from the content.
     let shown = desk.run(&[&RUN[..], &["-v"]].concat());
     assert!(shown.contains("checkpoints/longclip-B.pt"), "{shown}");
 }
 
 #[test]
-fn verbose_says_which_model_and_what_it_is() {
+fn verbose_describes_the_model() {
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(desk.run(&[&RUN[..], &["-v", "--model", "small.safetensors"]].concat()), @r"
     exit code 0

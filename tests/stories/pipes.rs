@@ -1,4 +1,4 @@
-//! Many pictures: folders, streams and pipelines in; every format out; nothing lost, whatever interrupts.
+//! Many images: folders, streams and pipelines as inputs, every output format, and interruptions without loss.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,7 +16,7 @@ fn paths(records: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn a_folder_with_one_broken_file_gives_all_the_others() {
+fn one_broken_file_in_a_folder_does_not_affect_the_others() {
     let desk = with_many(3)
         .file("many/00001.ppm", "P6 8 8 255\nshort")
         .file("many/notes.txt", "not a picture");
@@ -40,11 +40,11 @@ fn a_folder_with_one_broken_file_gives_all_the_others() {
 }
 
 #[test]
-fn the_readmes_pipeline_works_as_it_is_written() {
+fn the_readmes_pipeline_works_as_written() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     let lines: Vec<&str> = readme.lines().filter(|line| line.starts_with("find . ")).collect();
     let [line] = lines[..] else {
-        panic!("the README has one pipeline, and not {lines:?}");
+        panic!("the README should have one pipeline, not {lines:?}");
     };
     assert!(
         line.contains("-print0 | longclip classify --files-from - -0 ") && line.ends_with("| jq ."),
@@ -53,7 +53,7 @@ fn the_readmes_pipeline_works_as_it_is_written() {
     let name = "with space\nand line.jpg";
     let desk = Desk::with_pictures().file(name, fs::read(repository().join("img/cat.jpg")).unwrap());
     if !desk.shell("jq --version").status.success() {
-        println!("skipped: there is no jq here");
+        println!("skipped: jq is not installed");
         return;
     }
     let output = desk.shell(line);
@@ -84,7 +84,7 @@ fn the_readmes_pipeline_works_as_it_is_written() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_hears_no_complaint() {
+fn a_reader_that_stops_early_is_not_an_error() {
     let desk = with_many(300);
     for (command, more) in [
         ("classify many --format ndjson -q", ""),
@@ -114,8 +114,9 @@ fn a_reader_that_has_seen_enough_hears_no_complaint() {
 }
 
 #[test]
-fn a_disk_that_is_full_is_told() {
+fn a_full_disk_is_an_error() {
     if !Path::new("/dev/full").exists() {
+        println!("skipped: there is no /dev/full");
         return;
     }
     let run = arguments(&[
@@ -133,7 +134,7 @@ fn a_disk_that_is_full_is_told() {
 }
 
 #[test]
-fn one_record_in_is_one_record_out_with_its_fields_and_its_labels() {
+fn each_record_gives_one_record_with_its_fields_and_labels() {
     let lines = [
         r#"{"path":"cat.jpg","n":1,"labels":["only this"]}"#,
         r#"{"path":"gone.jpg","n":2}"#,
@@ -160,7 +161,7 @@ fn one_record_in_is_one_record_out_with_its_fields_and_its_labels() {
 }
 
 #[test]
-fn a_picture_and_an_archive_come_over_stdin() {
+fn reads_an_image_or_an_archive_from_stdin() {
     let picture = fs::read(repository().join("img/cat.jpg")).unwrap();
     let run = arguments(&[&["classify", "-", "--format", "ndjson"], &LABELS, &SMALL]);
     let named = with_many(0).records(&arguments(&[
@@ -200,7 +201,7 @@ fn a_picture_and_an_archive_come_over_stdin() {
 
 #[cfg(unix)]
 #[test]
-fn links_that_lead_back_are_survived_and_told() {
+fn cyclic_links_are_skipped_and_counted() {
     let desk = with_many(2);
     let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, desk.path(name)).unwrap();
     link(".", "many/self");
@@ -226,7 +227,7 @@ fn links_that_lead_back_are_survived_and_told() {
 
 #[cfg(feature = "parquet")]
 #[test]
-fn a_parquet_file_is_read_back_with_its_numbers_and_notes() {
+fn a_parquet_file_has_the_numbers_and_metadata() {
     use arrow_array::Array;
     use arrow_array::cast::AsArray;
     use arrow_array::types::Float32Type;
@@ -287,8 +288,8 @@ fn a_parquet_file_is_read_back_with_its_numbers_and_notes() {
 }
 
 #[test]
-#[ignore = "waits for half a minute and more, as a person would"]
-fn a_long_run_says_every_half_minute_how_far_it_is() {
+#[ignore = "takes more than half a minute"]
+fn a_long_run_reports_progress_every_half_minute() {
     let desk = with_many(3);
     let run = arguments(&[
         &["classify", "--files-from", "-", "--format", "ndjson"],
@@ -307,7 +308,7 @@ fn a_long_run_says_every_half_minute_how_far_it_is() {
     for (i, pause_s) in [(0, 0), (1, 31), (2, 1)] {
         std::thread::sleep(std::time::Duration::from_secs(pause_s));
         writeln!(stdin, "many/{i:05}.ppm").unwrap();
-        // A line in is a line out at once, though nothing else comes.
+        // Each input line gives an output line immediately, even if no other input follows.
         assert!(lines.next().unwrap().unwrap().contains(&format!("{i:05}.ppm")));
     }
     drop(stdin);
@@ -322,7 +323,7 @@ fn a_long_run_says_every_half_minute_how_far_it_is() {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_finishes_lines_and_exits_with_130() {
+fn an_interrupt_completes_records_and_exits_with_130() {
     for ending in ["ndjson", "json"] {
         let desk = with_many(3000);
         let out = format!("out.{ending}");
@@ -346,7 +347,7 @@ fn an_interrupt_finishes_lines_and_exits_with_130() {
             assert!(!serde_json::from_str::<Vec<Value>>(&kept).unwrap().is_empty());
             assert!(
                 !desk.path("out.json").exists(),
-                "what is not whole has no whole file's name"
+                "an incomplete file does not have the final name"
             );
         } else {
             assert!(kept.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
@@ -355,7 +356,7 @@ fn an_interrupt_finishes_lines_and_exits_with_130() {
 }
 
 #[test]
-fn errors_end_a_run_where_they_are_told_to() {
+fn on_error_and_max_errors_end_a_run() {
     let desk = with_many(40);
     for i in [2, 5, 9] {
         fs::write(desk.path(&format!("many/{i:05}.ppm")), "broken").unwrap();
@@ -374,7 +375,7 @@ fn errors_end_a_run_where_they_are_told_to() {
 }
 
 #[test]
-fn every_format_is_written_to_a_file_by_its_ending() {
+fn the_format_follows_from_the_file_extension() {
     let desk = with_many(5).file("many/00003.ppm", "broken");
     for (name, begins) in [
         ("a.json", &b"[\n{"[..]),
@@ -403,7 +404,7 @@ fn every_format_is_written_to_a_file_by_its_ending() {
 }
 
 #[test]
-fn embeddings_stand_beside_labels_and_are_those_of_embed() {
+fn embeddings_in_records_equal_those_of_embed() {
     let desk = with_many(2);
     let vectors = desk.records(&arguments(&[&["embed", "many"], &SMALL]));
     let both = desk.records(&arguments(&[
@@ -432,7 +433,7 @@ fn embeddings_stand_beside_labels_and_are_those_of_embed() {
 }
 
 #[test]
-fn texts_of_a_file_are_embedded_in_their_order() {
+fn texts_of_a_file_are_embedded_in_order() {
     let desk = with_many(0).file("texts", "a dog\n\na cat\n");
     let records = desk.records(&arguments(&[
         &["embed", "--texts-file", "texts", "--text", "a bird"],
@@ -443,7 +444,7 @@ fn texts_of_a_file_are_embedded_in_their_order() {
 }
 
 #[test]
-fn what_makes_no_sense_together_is_refused_before_anything_is_loaded() {
+fn conflicting_flags_are_refused_before_anything_is_loaded() {
     let desk = with_many(1);
     let refusal = |more: &[&str]| {
         let output = desk.output(&[&["classify", "many", "--label", "a", "--model", "not there"], more].concat());
@@ -497,7 +498,7 @@ fn what_makes_no_sense_together_is_refused_before_anything_is_loaded() {
     ");
 }
 
-/// The most memory that a run over `n` pictures held, in KiB, as the kernel counts it.
+/// The peak memory of a run over `n` images, in KiB, as the kernel counts it.
 #[cfg(target_os = "linux")]
 fn peak_kib(n: usize) -> u64 {
     let desk = with_many(n);
@@ -506,7 +507,7 @@ fn peak_kib(n: usize) -> u64 {
     let status = format!("/proc/{}/status", child.id());
     let mut peak_kib = 0;
     while child.try_wait().unwrap().is_none() {
-        // The kernel keeps the peak; the last look before the end has nearly all of it.
+        // The kernel records the peak, so the last value before the end is close to it.
         let peak = fs::read_to_string(&status).unwrap_or_default();
         let line = peak.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         peak_kib = line.map_or(peak_kib, |line| line.trim().trim_end_matches(" kB").parse().unwrap());
@@ -519,7 +520,7 @@ fn peak_kib(n: usize) -> u64 {
 #[cfg(target_os = "linux")]
 #[test]
 #[ignore = "takes a minute; docs/batch.md quotes it"]
-fn memory_of_ten_thousand_pictures_is_that_of_one_thousand() {
+fn memory_of_ten_thousand_images_is_that_of_one_thousand() {
     let (few, many) = (peak_kib(1_000), peak_kib(10_000));
     let ratio = many as f64 / few as f64;
     println!("peak of 1,000: {few} KiB, of 10,000: {many} KiB, ratio {ratio:.3}");

@@ -1,4 +1,4 @@
-//! What holds on any input: a batch changes nothing, nor does an order or the number of threads.
+//! Results do not depend on batches, order or the number of threads, for any input.
 
 use longclip::labels::LabelSet;
 use longclip::model::{Embeddings, LongClip, LongClipOptions};
@@ -33,7 +33,7 @@ fn pictures(model: &LongClip) -> Vec<Pixels> {
     files.into_iter().map(read).collect()
 }
 
-/// Short, long, empty and cut ones.
+/// Short, long, empty and truncated texts.
 fn texts() -> Vec<String> {
     let long = "a grey cat with green eyes looks past the camera, ".repeat(40);
     [
@@ -55,7 +55,7 @@ fn encode(model: &LongClip) -> (Embeddings, Embeddings) {
 }
 
 #[test]
-fn a_batch_equals_one_by_one_to_the_bit() {
+fn a_batch_gives_the_same_bits_as_single_inputs() {
     for threads in [1, 2] {
         let model = built_in(threads);
         let (images, labels) = encode(&model);
@@ -69,18 +69,18 @@ fn a_batch_equals_one_by_one_to_the_bit() {
 }
 
 #[test]
-fn the_number_of_threads_changes_no_bit() {
+fn results_do_not_depend_on_the_number_of_threads() {
     let one = encode(&built_in(1));
     for threads in [2, 3, 7] {
         assert_eq!(one, encode(&built_in(threads)), "{threads} threads");
     }
 }
 
-/// The bound on any number that an order could change.
-const ORDER_APART_MAX: f64 = 1e-6;
+/// The bound on the difference that another order may cause.
+const ORDER_DIFFERENCE_MAX: f64 = 1e-6;
 
 #[test]
-fn the_order_of_labels_and_pictures_changes_no_number() {
+fn scores_do_not_depend_on_the_order_of_labels_and_images() {
     let model = built_in(2);
     let labels = ["a cat", "a dog", "a cup of coffee", "an astronaut", "a cat, asleep"].map(str::to_owned);
     let turned: Vec<String> = labels.iter().rev().cloned().collect();
@@ -99,10 +99,10 @@ fn the_order_of_labels_and_pictures_changes_no_number() {
             .zip(scored(&model, &back, image_back))
         {
             assert_eq!(forth.labels()[one.label_idx], back.labels()[other.label_idx]);
-            assert!((one.cosine - other.cosine).abs() <= ORDER_APART_MAX);
+            assert!((one.cosine - other.cosine).abs() <= ORDER_DIFFERENCE_MAX);
             for (a, b) in [(one.probability, other.probability), (one.logit, other.logit)] {
                 let (a, b) = (a.unwrap(), b.unwrap());
-                assert!((a - b).abs() <= ORDER_APART_MAX, "{a} and {b}");
+                assert!((a - b).abs() <= ORDER_DIFFERENCE_MAX, "{a} and {b}");
             }
         }
     }
@@ -114,7 +114,7 @@ fn scored(model: &LongClip, labels: &LabelSet, image: &[f32]) -> Vec<LabelScore>
 }
 
 #[test]
-fn normalized_rows_have_length_one() {
+fn normalized_rows_have_unit_length() {
     let (images, labels) = encode(&built_in(2));
     for row in images.normalized().rows().chain(labels.normalized().rows()) {
         let length = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();

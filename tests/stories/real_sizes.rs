@@ -1,7 +1,7 @@
-//! ViT-B/16 and ViT-L/14 at their real sizes, on weights made by the recipe.
+//! ViT-B/16 and ViT-L/14 at their real sizes, with generated weights.
 //!
-//! L takes too long without optimisation: `cargo test --release --test stories -- --include-ignored real_sizes` runs both,
-//! and needs 2 GB of disk and 4 GB of memory.
+//! L is too slow in a debug build: `cargo test --release --test stories -- --include-ignored real_sizes` runs both, and
+//! needs 2 GB of disk space and 4 GB of memory.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use longclip::preprocess::Pixels;
 use crate::recipe::{Positions, Stored, tensors, write_safetensors, write_torch};
 use crate::reference::{Golden, check_features, check_scores, check_values, open, shared};
 
-/// Holds the recipe itself to the reference before a model is held to it.
+/// Checks the generated weights against the reference before a model that uses them.
 fn check_recipe(golden: &Golden) {
     let mut n_checked = 0;
     for tensor in tensors(&golden.config, Positions::Long) {
@@ -29,12 +29,12 @@ fn check_recipe(golden: &Golden) {
     assert!(n_checked >= 5);
 }
 
-/// Made by the recipe, or a photo beside the repository.
+/// A generated image, or a photo next to the repository.
 fn picture(model: &LongClip, golden: &Golden, name: &str) -> Pixels {
     if name.starts_with("image.") {
         return golden.recipe_picture(name);
     }
-    let path = shared(&format!("img/{name}.png")).expect("whole goldens stand beside their pictures");
+    let path = shared(&format!("img/{name}.png")).expect("complete goldens come with their images");
     model.preprocess().run(name, &std::fs::read(path).unwrap()).unwrap()
 }
 
@@ -66,7 +66,7 @@ fn check_stretched(what: &str, path: &Path, golden: &Golden) {
 fn a_vit_b_16_gives_the_reference_numbers_from_safetensors_and_pt() {
     let golden = Golden::read("model-B.json");
     check_recipe(&golden);
-    // One file at a time: each is as large as the real one.
+    // One file at a time, since each is as large as the real one.
     in_a_folder("b.safetensors", |path| {
         write_safetensors(path, &golden.config, Positions::Long, Stored::F32).unwrap();
         check_all("B .safetensors", path, &golden);
@@ -82,7 +82,7 @@ fn a_vit_b_16_gives_the_reference_numbers_from_safetensors_and_pt() {
 }
 
 #[test]
-#[ignore = "slow without --release: .ci/run runs it there"]
+#[ignore = "slow in a debug build; .ci/run runs it in release"]
 fn a_vit_l_14_gives_the_reference_numbers() {
     let golden = Golden::read("model-L.json");
     check_recipe(&golden);
@@ -96,7 +96,7 @@ fn a_vit_l_14_gives_the_reference_numbers() {
     });
 }
 
-/// A path in a temporary folder that is gone when `check` returns.
+/// Calls `check` with a path in a temporary folder, which is removed afterwards.
 fn in_a_folder(name: &str, check: impl FnOnce(&Path)) {
     let dir = tempfile::tempdir().unwrap();
     check(&dir.path().join(name));

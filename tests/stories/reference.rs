@@ -1,7 +1,7 @@
-//! What the reference computed, and how far ours may be from it.
+//! The reference's results, and the largest allowed differences from them.
 //!
-//! The bounds, with the largest difference measured beside them (`cargo nextest run goldens real_sizes --no-capture`
-//! prints it): cosine within 1e-5, probabilities within 1e-4.
+//! Cosines must agree within 1e-5, and probabilities within 1e-4. `cargo nextest run goldens real_sizes --no-capture`
+//! prints the largest measured differences.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,15 +14,15 @@ use serde::Deserialize;
 
 use crate::recipe::{self, Config};
 
-/// 1 - cosine of a feature and the reference's.
-pub(crate) const COSINE_APART_MAX: f64 = 1e-5;
-/// How much longer or shorter a feature may be than the reference's, relative.
-pub(crate) const LENGTH_APART_MAX: f64 = 1e-4;
-pub(crate) const PROBABILITY_APART_MAX: f64 = 1e-4;
+/// The bound on 1 - cosine of a feature and the reference's.
+pub(crate) const COSINE_DIFFERENCE_MAX: f64 = 1e-5;
+/// The bound on the relative difference of a feature's length.
+pub(crate) const LENGTH_DIFFERENCE_MAX: f64 = 1e-4;
+pub(crate) const PROBABILITY_DIFFERENCE_MAX: f64 = 1e-4;
 
 type Rows = Vec<Vec<f64>>;
 
-/// A golden file; fields that a file doesn't have are empty.
+/// A golden file. Fields that a file does not have are empty.
 #[derive(Deserialize)]
 pub(crate) struct Golden {
     pub(crate) config: Config,
@@ -67,28 +67,28 @@ pub(crate) struct Features {
 
 #[derive(Deserialize)]
 pub(crate) struct Unstretched {
-    /// Which of the texts fit into 77 tokens.
+    /// Indices of the texts that fit into 77 tokens.
     pub(crate) rows: Vec<usize>,
     pub(crate) text_features: Rows,
 }
 
 impl Golden {
-    /// The whole golden beside the repository, or the part of it that is kept here.
+    /// The complete golden next to the repository, or the part of it in the repository.
     pub(crate) fn read(file: &str) -> Golden {
-        let kept = Path::new(env!("CARGO_MANIFEST_DIR"))
+        let part = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/data/models")
             .join(file);
-        let path = shared(file).unwrap_or(kept);
+        let path = shared(file).unwrap_or(part);
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
-    /// The token ids of each text that the recipe makes.
+    /// The token ids of the generated texts.
     pub(crate) fn token_ids(&self) -> Vec<Vec<u32>> {
         let ids = self.ids.iter();
         ids.map(|(name, n)| recipe::ids(name, *n, self.config.vocab)).collect()
     }
 
-    /// The pictures that the recipe makes, as many as there are features.
+    /// The generated images, one per feature.
     pub(crate) fn recipe_pictures(&self) -> Vec<Pixels> {
         (0..self.image_features.len())
             .map(|i| self.recipe_picture(&format!("image.{i}")))
@@ -101,7 +101,7 @@ impl Golden {
     }
 }
 
-/// A file of the reference folder beside the repository, where there is one.
+/// A file in the reference folder next to the repository, if it exists.
 pub(crate) fn shared(file: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../shared/reference")
@@ -122,7 +122,7 @@ pub(crate) fn slices(ids: &[Vec<u32>]) -> Vec<&[u32]> {
     ids.iter().map(Vec::as_slice).collect()
 }
 
-/// Holds features to the reference's, direction and length.
+/// Compares the direction and length of features with the reference's.
 #[track_caller]
 pub(crate) fn check_features(what: &str, ours: &Embeddings, theirs: &[Vec<f64>]) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
@@ -133,37 +133,37 @@ pub(crate) fn check_features(what: &str, ours: &Embeddings, theirs: &[Vec<f64>])
         worst_length = worst_length.max((length(&ours) / length(theirs) - 1.0).abs());
     }
     println!("{what}: cosine {worst_cosine:.1e}, length {worst_length:.1e}");
-    check_bound(what, "1 - cosine", worst_cosine, COSINE_APART_MAX);
-    check_bound(what, "length", worst_length, LENGTH_APART_MAX);
+    check_bound(what, "1 - cosine", worst_cosine, COSINE_DIFFERENCE_MAX);
+    check_bound(what, "length", worst_length, LENGTH_DIFFERENCE_MAX);
 }
 
-/// Holds every value to the reference's.
+/// Compares every value with the reference's.
 #[track_caller]
-pub(crate) fn check_values(what: &str, ours: &[f32], theirs: &[f64], apart_max: f64) {
+pub(crate) fn check_values(what: &str, ours: &[f32], theirs: &[f64], difference_max: f64) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
-    let apart = ours
+    let differences = ours
         .iter()
         .zip(theirs)
         .map(|(ours, theirs)| (f64::from(*ours) - theirs).abs());
-    let worst = apart.fold(0.0, f64::max);
+    let worst = differences.fold(0.0, f64::max);
     println!("{what}: values {worst:.1e}");
-    check_bound(what, "values", worst, apart_max);
+    check_bound(what, "values", worst, difference_max);
 }
 
-/// Holds each feature's difference from the reference's to a part of its length.
+/// Checks that features differ from the reference's by at most this share of their length.
 #[track_caller]
-pub(crate) fn check_relative(what: &str, ours: &Embeddings, theirs: &[Vec<f64>], apart_max: f64) {
+pub(crate) fn check_relative(what: &str, ours: &Embeddings, theirs: &[Vec<f64>], difference_max: f64) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
-    let apart = ours.rows().zip(theirs).map(|(ours, theirs)| {
+    let differences = ours.rows().zip(theirs).map(|(ours, theirs)| {
         let difference: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| f64::from(*a) - b).collect();
         length(&difference) / length(theirs)
     });
-    let worst = apart.fold(0.0, f64::max);
+    let worst = differences.fold(0.0, f64::max);
     println!("{what}: {worst:.1e} of the length");
-    check_bound(what, "part of the length", worst, apart_max);
+    check_bound(what, "share of the length", worst, difference_max);
 }
 
-/// Holds logits and probabilities to the reference's, of every picture over all texts.
+/// Compares the logits and probabilities of every image for all texts with the reference's.
 #[track_caller]
 pub(crate) fn check_scores(what: &str, model: &LongClip, golden: &Golden, images: &Embeddings, texts: &Embeddings) {
     let scale = model.logit_scale();
@@ -192,18 +192,18 @@ pub(crate) fn check_scores(what: &str, model: &LongClip, golden: &Golden, images
             }
         }
         println!("{what}, {score}: logits {worst_logit:.1e}, probabilities {worst_probability:.1e}");
-        // A logit is a hundred cosines, or a dot product of features that are 5 to 30 long.
+        // A logit is 100 times a cosine, or a dot product of features with lengths of 5 to 30.
         check_bound(what, "logits", worst_logit, 1e-2);
-        check_bound(what, "probabilities", worst_probability, PROBABILITY_APART_MAX);
+        check_bound(what, "probabilities", worst_probability, PROBABILITY_DIFFERENCE_MAX);
     }
 }
 
 #[track_caller]
-fn check_bound(what: &str, of: &str, apart: f64, apart_max: f64) {
-    // Written so that a NaN fails.
+fn check_bound(what: &str, of: &str, difference: f64, difference_max: f64) {
+    // Written so that NaN fails.
     assert!(
-        apart <= apart_max,
-        "{what}: {of} {apart:e} apart, {apart_max:e} allowed"
+        difference <= difference_max,
+        "{what}: {of} differ by {difference:e}, {difference_max:e} allowed"
     );
 }
 

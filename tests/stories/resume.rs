@@ -1,4 +1,4 @@
-//! Runs that end early and go on: whatever ended them, the file is in the end what one run would have made.
+//! Resuming: however a run was interrupted, the file ends up exactly as a single run would have made it.
 
 use std::fs;
 use std::path::Path;
@@ -9,8 +9,8 @@ use insta::assert_snapshot;
 use crate::fixture::Desk;
 use crate::many::{LABELS, SMALL, arguments, ppm, text, with_many};
 
-/// Formats that can be continued: a file's ending, and what else is said.
-const CONTINUED: [(&str, &[&str]); 5] = [
+/// Formats that can be resumed: the file's extension, and more arguments.
+const RESUMABLE: [(&str, &[&str]); 5] = [
     ("ndjson", &[]),
     ("csv", &[]),
     ("tsv", &["--top-k", "1"]),
@@ -18,7 +18,7 @@ const CONTINUED: [(&str, &[&str]); 5] = [
     ("txt", &["--format", r"{path}\t{label} {score:.3}{error}"]),
 ];
 
-/// Runs to a file and kills the run once the file has grown to `bytes`; false where it ended before.
+/// Starts a run and kills it when the file has grown to `bytes`. Returns false if the run ended before.
 fn killed_at(desk: &Desk, run: &[&str], file: &Path, bytes: u64) -> bool {
     let mut child = desk.command(run).stderr(Stdio::null()).spawn().unwrap();
     loop {
@@ -45,7 +45,7 @@ fn killed_twenty_times_and_resumed_gives_exactly_the_uninterrupted_output() {
         let resumed = [&run[..], &["--output", &pieces, "--resume"]].concat();
         let mut moment = 12345_u64;
         for kill in 0..kills {
-            // Anywhere in the next part of the file, so that all kills find a run that is not done.
+            // Kill at a random size in the next part of the file, so that no run is finished before its kill.
             moment = moment.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let part = expected.len() as u64 / (kills + 1);
             let was_killed = killed_at(
@@ -56,7 +56,7 @@ fn killed_twenty_times_and_resumed_gives_exactly_the_uninterrupted_output() {
             );
             assert!(was_killed, "{ending} ended before kill {kill}");
             if kill == kills / 2 {
-                // A kill can tear a line; make sure that one is.
+                // A kill can cut a line in two; make sure that this happens once.
                 let torn = text(&desk, &pieces);
                 fs::write(desk.path(&pieces), &torn[..torn.len() - torn.len().min(5)]).unwrap();
             }
@@ -66,20 +66,20 @@ fn killed_twenty_times_and_resumed_gives_exactly_the_uninterrupted_output() {
         desk.output(&resumed);
         assert!(
             text(&desk, &pieces) == expected,
-            "{ending} changes when there is nothing left to do"
+            "{ending} changes although nothing is left to do"
         );
     }
 }
 
 #[test]
-fn a_file_cut_anywhere_is_resumed_to_the_whole_one() {
+fn a_file_cut_at_any_byte_is_completed() {
     let desk = with_many(6).file("many/00002.ppm", "broken");
-    for (name, more) in CONTINUED {
+    for (name, more) in RESUMABLE {
         let name = format!("out.{name}");
         let run = arguments(&[&["classify", "many", "-q", "--output", &name], &LABELS, &SMALL, more]);
         desk.output(&run);
         let whole = fs::read(desk.path(&name)).unwrap();
-        // Thirteen cuts, the file's ends among them, and a line's end and the byte before it.
+        // Thirteen cuts, including the start and the end of the file, the end of a line and the byte before it.
         let line_end = whole.iter().rposition(|&byte| byte == b'\n').unwrap();
         let cuts = (0..=10)
             .map(|part| whole.len() * part / 10)
@@ -87,7 +87,7 @@ fn a_file_cut_anywhere_is_resumed_to_the_whole_one() {
         for cut in cuts {
             fs::write(desk.path(&name), &whole[..cut]).unwrap();
             let code = desk.output(&[&run[..], &["--resume"]].concat()).status.code();
-            // A template's line doesn't tell that it is about a failure.
+            // The line of a template does not show that the image failed.
             assert!(code == Some(1) || (name == "out.txt" && code == Some(0)), "{code:?}");
             assert!(fs::read(desk.path(&name)).unwrap() == whole, "{name} cut at {cut}");
         }
@@ -95,8 +95,8 @@ fn a_file_cut_anywhere_is_resumed_to_the_whole_one() {
 }
 
 #[test]
-fn a_finished_file_goes_on_where_pictures_came_behind_it() {
-    for (name, more) in CONTINUED {
+fn a_finished_file_is_continued_with_images_added_after_its_last() {
+    for (name, more) in RESUMABLE {
         let desk = with_many(5);
         let name = format!("out.{name}");
         let run = arguments(&[
@@ -132,16 +132,12 @@ fn resuming_with_other_inputs_is_refused() {
     error: `out.ndjson` can't be resumed: record 1 is about `elsewhere.jpg`, the input there is `many/00000.ppm`
     hint: resume with the inputs and the format of the interrupted run, or name another `--output`
     ");
-    assert_eq!(
-        text(&desk, "out.ndjson").lines().count(),
-        1,
-        "the file is left as it was"
-    );
+    assert_eq!(text(&desk, "out.ndjson").lines().count(), 1, "the file is not changed");
 }
 
 #[test]
 fn resuming_with_other_labels_model_or_flags_is_refused_and_changes_nothing() {
-    for (name, more) in CONTINUED {
+    for (name, more) in RESUMABLE {
         let desk = with_many(4);
         let name = format!("out.{name}");
         let base = ["classify", "many", "-q", "--output", &name];
@@ -196,7 +192,7 @@ fn resuming_in_another_format_is_refused() {
 }
 
 #[test]
-fn what_is_resumed_says_what_differs() {
+fn the_error_shows_how_a_record_differs() {
     let desk = with_many(3);
     let base = [
         "classify",
@@ -219,7 +215,7 @@ fn what_is_resumed_says_what_differs() {
 }
 
 #[test]
-fn failures_stay_where_they_are_and_still_count() {
+fn failures_keep_their_places_and_still_count() {
     let desk = with_many(4).file("many/00001.ppm", "broken");
     let run = arguments(&[
         &["classify", "many", "--output", "out.ndjson", "--resume"],
@@ -239,7 +235,7 @@ fn failures_stay_where_they_are_and_still_count() {
 }
 
 #[test]
-fn a_picture_that_is_gone_does_not_hinder_resuming() {
+fn resumes_even_if_images_have_been_removed() {
     let desk = with_many(2).file("list", "many/00000.ppm\nmany/00001.ppm\n");
     let run = arguments(&[
         &[
@@ -262,7 +258,7 @@ fn a_picture_that_is_gone_does_not_hinder_resuming() {
 }
 
 #[test]
-fn vectors_are_resumed_and_refused_alike() {
+fn embeddings_are_resumed_or_refused_in_the_same_way() {
     let desk = with_many(3);
     let run = arguments(&[&["embed", "many", "-q", "--output", "out.ndjson", "--resume"], &SMALL]);
     desk.output(&run);

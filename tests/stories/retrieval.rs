@@ -1,4 +1,4 @@
-//! Somebody measures how texts find pictures: in each published format, damaged, interrupted, against another model.
+//! `longclip eval retrieval` on each published format, on damaged data, interrupted, and compared with another model.
 
 use std::fs;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::fixture::{Desk, data};
 use crate::many::with_many;
 
-/// The built-in model's result on some data.
+/// The result of an evaluation.
 #[track_caller]
 fn measured(desk: &Desk, arguments: &[&str]) -> Value {
     let fixed = ["eval", "retrieval", "--format", "json", "-q"];
@@ -20,13 +20,13 @@ fn measured(desk: &Desk, arguments: &[&str]) -> Value {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    let mut told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    // How fast it was is another number each time.
-    told["images_per_s"] = Value::Null;
-    told
+    let mut result: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // The speed is different each time.
+    result["images_per_s"] = Value::Null;
+    result
 }
 
-/// Unit vectors by `longclip embed`.
+/// Unit-length embeddings from `longclip embed`.
 fn embedded(desk: &Desk, arguments: &[&str]) -> Vec<Vec<f64>> {
     let fixed = ["embed", "--normalize", "--model", "nano", "-q"];
     let vector = |record: &Value| {
@@ -43,11 +43,11 @@ fn cosine(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// R@k by sorting, of queries whose right answers are `right(query)`.
+/// R@k by sorting; `right(query, answer)` says whether an answer is correct.
 fn recall(similarities: &[Vec<f64>], k: usize, right: impl Fn(usize, usize) -> bool) -> f64 {
     let is_found = |(query, row): (usize, &Vec<f64>)| {
         let mut order: Vec<usize> = (0..row.len()).collect();
-        // Equal to all digits that an f32 has; the sort is stable.
+        // Compare in f32, so that equal rows are equal; the sort is stable.
         order.sort_by(|a, b| (row[*b] as f32).total_cmp(&(row[*a] as f32)));
         order[..k.min(row.len())].iter().any(|answer| right(query, *answer))
     };
@@ -55,7 +55,7 @@ fn recall(similarities: &[Vec<f64>], k: usize, right: impl Fn(usize, usize) -> b
 }
 
 #[test]
-fn several_captions_a_picture_are_counted_as_clip_benchmark_counts_them() {
+fn several_captions_per_image_are_counted_as_in_clip_benchmark() {
     let desk = Desk::new();
     let pairs = fs::read_to_string(data("pairs/pairs.ndjson")).unwrap();
     let records: Vec<Value> = pairs.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -127,7 +127,7 @@ fn each_published_format_gives_a_result_that_names_its_protocol() {
 }
 
 #[test]
-fn a_table_says_what_was_measured_and_how_sure_it_is() {
+fn the_table_shows_the_protocol_and_intervals() {
     let desk = Desk::new().and_small_model();
     let small = data("pairs/coco/annotations/captions_val2017.json");
     let told = desk.run(&["eval", "retrieval", "--data", &small, "--model", "small.safetensors"]);
@@ -151,7 +151,7 @@ fn a_table_says_what_was_measured_and_how_sure_it_is() {
 }
 
 #[test]
-fn a_longer_cut_reads_more_and_more_sentences_are_told_from_fewer() {
+fn measures_r_at_1_by_length_and_monotonicity() {
     let desk = Desk::new();
     let arguments = ["--data", &data("pairs/Urban1k"), "--model", "nano"];
     let told = measured(
@@ -166,7 +166,7 @@ fn a_longer_cut_reads_more_and_more_sentences_are_told_from_fewer() {
     for key in ["image_retrieval_recall@1", "text_retrieval_recall@1"] {
         assert_eq!(
             lengths[2]["metrics"][key], told["metrics"][key],
-            "uncut is what is measured without a cut"
+            "the longest length is the measurement without a cut"
         );
     }
     assert_eq!(
@@ -186,7 +186,7 @@ const RUN: [&str; 6] = [
 ];
 
 #[test]
-fn damaged_data_is_refused_with_its_places_and_left_out_on_demand() {
+fn damaged_data_is_refused_with_its_place_or_skipped_on_request() {
     let lines = [
         r#"{"path":"cat.jpg","text":"A cat."}"#,
         r#"{"path":"coffee.jpg","text":"A cup of coffee."}"#,
@@ -224,7 +224,7 @@ fn damaged_data_is_refused_with_its_places_and_left_out_on_demand() {
 }
 
 #[test]
-fn a_picture_that_cant_be_decoded_is_no_smaller_benchmark_in_silence() {
+fn an_image_that_cannot_be_decoded_ends_the_evaluation() {
     let lines = [
         r#"{"path":"cat.jpg","text":"A cat."}"#,
         r#"{"path":"broken.jpg","text":"A cup of coffee."}"#,
@@ -257,7 +257,7 @@ fn a_picture_that_cant_be_decoded_is_no_smaller_benchmark_in_silence() {
 }
 
 #[test]
-fn a_model_is_compared_with_another_on_the_same_draws() {
+fn compares_two_models_on_the_same_draws() {
     let desk = Desk::new();
     let urban = data("pairs/Urban1k");
     let int8 = [
@@ -301,7 +301,7 @@ fn a_model_is_compared_with_another_on_the_same_draws() {
 }
 
 #[test]
-fn a_page_shows_the_curve_the_comparison_and_the_worst_pictures() {
+fn the_report_shows_the_curve_the_comparison_and_the_worst_images() {
     let desk = Desk::new();
     let urban = data("pairs/Urban1k");
     let more = [
@@ -329,7 +329,7 @@ fn a_page_shows_the_curve_the_comparison_and_the_worst_pictures() {
 }
 
 #[test]
-fn killed_at_any_moment_and_run_again_it_gives_the_same_numbers() {
+fn a_killed_evaluation_gives_the_same_numbers_when_run_again() {
     let desk = with_many(90);
     let line = |i: usize| json!({"path": format!("many/{i:05}.ppm"), "text": format!("Picture {i}. It has the number {i}. {}", "So it is. ".repeat(i % 7))});
     let lines: String = (0..90).map(|i| format!("{}\n", line(i))).collect();
@@ -371,9 +371,5 @@ fn killed_at_any_moment_and_run_again_it_gives_the_same_numbers() {
     }
     assert!(n_killed >= 2, "only {n_killed} runs could be killed");
     assert_eq!(measured(&desk, &again), expected);
-    assert_eq!(
-        measured(&desk, &again),
-        expected,
-        "and once more from what is kept alone"
-    );
+    assert_eq!(measured(&desk, &again), expected, "again, only from stored embeddings");
 }

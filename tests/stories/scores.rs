@@ -1,11 +1,11 @@
-//! How labels are scored: each formula of `docs/scores.md` against what the program prints, and what it refuses.
+//! Scores: checks each formula of `docs/scores.md` against the program's output, and which requests are refused.
 
 use insta::assert_snapshot;
 use serde_json::Value;
 
 use crate::fixture::Desk;
 
-/// A run on the built-in model.
+/// Arguments of a run with the built-in model.
 const START: [&str; 6] = ["classify", "cat.jpg", "--model", "nano", "--format", "ndjson"];
 const LABELS: [&str; 4] = ["--labels", "a cat", "a dog", "a cup of coffee"];
 
@@ -13,7 +13,7 @@ fn record(desk: &Desk, more: &[&str]) -> Value {
     desk.records(&[&START[..], more, &LABELS].concat()).swap_remove(0)
 }
 
-/// A number of a label.
+/// A number of one label in a record.
 #[track_caller]
 fn number(record: &Value, label: &str, field: &str) -> f64 {
     let labels = record["labels"].as_array().unwrap();
@@ -31,13 +31,13 @@ fn near(found: f64, expected: f64) {
 
 const NAMES: [&str; 3] = ["a cat", "a dog", "a cup of coffee"];
 
-/// What cosines are multiplied with: the model's `exp(logit_scale)`.
+/// The model's factor for cosines, `exp(logit_scale)`.
 fn multiplier(desk: &Desk) -> f64 {
     let record = record(desk, &[]);
     number(&record, "a cat", "logit") / number(&record, "a cat", "cosine")
 }
 
-/// `ln(mean(exp(x)))` of a picture's logits for these texts, from their cosines.
+/// `ln(mean(exp(x)))` of an image's logits for these texts, from their cosines.
 fn level(desk: &Desk, neutral: &[&str], multiplier: f64) -> f64 {
     let run = [&START[..], &["--score", "cosine", "--labels"], neutral].concat();
     let record = desk.records(&run).swap_remove(0);
@@ -49,7 +49,7 @@ fn level(desk: &Desk, neutral: &[&str], multiplier: f64) -> f64 {
 }
 
 #[test]
-fn softmax_is_that_of_the_logits_and_a_temperature_divides_them() {
+fn softmax_is_over_the_logits_divided_by_the_temperature() {
     let desk = Desk::with_pictures();
     let (own, flat) = (record(&desk, &[]), record(&desk, &["--temperature", "2.5"]));
     let sum: f64 = NAMES.iter().map(|name| number(&own, name, "logit").exp()).sum();
@@ -64,7 +64,7 @@ fn softmax_is_that_of_the_logits_and_a_temperature_divides_them() {
 }
 
 #[test]
-fn independent_labels_are_held_against_neutral_prompts() {
+fn independent_labels_are_compared_with_neutral_prompts() {
     let neutral = ["a photo", "an image of a thing"];
     let desk = Desk::with_pictures().file("neutral.txt", neutral.join("\n"));
     let scale = multiplier(&desk);
@@ -118,7 +118,7 @@ fn none_of_these_is_one_more_candidate_above_the_neutral_prompts() {
 }
 
 #[test]
-fn by_default_a_cat_is_a_cat_and_no_cup_of_coffee() {
+fn the_default_margin_accepts_the_cat_and_rejects_wrong_labels() {
     let desk = Desk::with_pictures();
     let best = |labels: &[&str]| {
         let run = [&START[..], &["--reject", "--labels"], labels].concat();
@@ -185,7 +185,7 @@ fn cosines_have_no_probability_in_any_format() {
 }
 
 #[test]
-fn a_threshold_leaves_out_labels_and_the_picture_stays() {
+fn a_threshold_drops_labels_but_not_the_image() {
     let desk = Desk::with_pictures().and_small_model();
     let shown = |threshold: &str, format: &str| {
         desk.run(&[
@@ -239,7 +239,7 @@ fn a_threshold_leaves_out_labels_and_the_picture_stays() {
 const ANIMALS: &str = "label,prompt,group\ncat,a cat,animal\ndog,a dog,animal\nmug,a cup of coffee,thing\nsky,,\n";
 
 #[test]
-fn groups_sum_their_labels_probabilities_beside_the_labels() {
+fn groups_sum_the_probabilities_of_their_labels() {
     let desk = Desk::with_pictures().file("labels.csv", ANIMALS);
     let run = [
         "classify",
@@ -272,7 +272,7 @@ fn groups_sum_their_labels_probabilities_beside_the_labels() {
     let best_only = desk.records(&[&run[..], &["ndjson", "--top-k", "1"]].concat());
     assert_eq!(
         best_only[0]["groups"], record["groups"],
-        "over all labels, also those not shown"
+        "sums include labels that are not shown"
     );
 
     let csv = String::from_utf8(desk.output(&[&run[..], &["csv"]].concat()).stdout).unwrap();
@@ -291,7 +291,7 @@ fn groups_sum_their_labels_probabilities_beside_the_labels() {
 }
 
 #[test]
-fn a_table_shows_groups_as_a_second_block() {
+fn the_table_shows_groups_as_a_second_block() {
     let desk = Desk::with_pictures().and_small_model().file("labels.csv", ANIMALS);
     assert_snapshot!(desk.run(&[
         "classify", "cat.jpg", "--model", "small.safetensors", "--labels-file", "labels.csv", "--group-by", "--temperature",
@@ -313,7 +313,7 @@ fn a_table_shows_groups_as_a_second_block() {
 }
 
 #[test]
-fn sort_has_a_folder_for_each_group_one_for_none_and_leaves_what_no_label_fits() {
+fn sort_uses_groups_reject_and_threshold() {
     let desk = Desk::with_pictures().file("labels.csv", ANIMALS);
     let sorted = |more: &[&str]| {
         let run = [
@@ -339,7 +339,7 @@ fn sort_has_a_folder_for_each_group_one_for_none_and_leaves_what_no_label_fits()
 }
 
 #[test]
-fn what_changes_nothing_or_can_not_be_is_refused() {
+fn flags_without_effect_or_with_impossible_values_are_refused() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file("neutral.txt", "a photo\n")

@@ -1,4 +1,4 @@
-//! Finding pictures by a text or by a picture; `search_updates.rs` tells how an index is brought up to date.
+//! Searching images by a text or by an image. `search_updates.rs` tests updates of an index.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ pub(crate) fn index(desk: &Desk) -> Vec<u8> {
     fs::read(desk.path("i.parquet")).unwrap()
 }
 
-/// Paths that a query finds, the nearest first.
+/// The paths that a query finds, the nearest first.
 pub(crate) fn found(desk: &Desk, query: &[&str]) -> Vec<String> {
     let records = desk.records(&arguments(&[
         &["search", "query", "i.parquet", "--format", "ndjson", "-q"],
@@ -31,7 +31,7 @@ pub(crate) fn found(desk: &Desk, query: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// A picture's vector, as `embed` gives it.
+/// An embedding from `longclip embed`.
 fn embedding(desk: &Desk, what: &[&str]) -> Vec<f64> {
     let records = desk.records(&arguments(&[&["embed", "--normalize"], what, &SMALL]));
     let values = records[0]["embedding"].as_array().unwrap();
@@ -39,7 +39,7 @@ fn embedding(desk: &Desk, what: &[&str]) -> Vec<f64> {
 }
 
 #[test]
-fn an_index_is_built_and_asked() {
+fn builds_an_index_and_queries_it() {
     let desk = Desk::with_pictures().and_small_model().file("broken.jpg", "no picture");
     let pictures = [
         "cat.jpg",
@@ -109,7 +109,7 @@ fn an_index_is_built_and_asked() {
 }
 
 #[test]
-fn cosines_and_order_are_those_of_the_vectors_that_embed_gives() {
+fn cosines_and_order_agree_with_embed() {
     let desk = with_many(60);
     build(&desk);
     let text = embedding(&desk, &["--text", "a red square"]);
@@ -133,7 +133,7 @@ fn cosines_and_order_are_those_of_the_vectors_that_embed_gives() {
         "-k",
         "60",
     ];
-    // Rounding to f16 moves a cosine by less than this; pictures that are nearer to each other may change places.
+    // Rounding to f16 changes a cosine by less than this. Images with closer cosines may swap places.
     const BOUND: f64 = 2e-4;
     let check = |records: &[serde_json::Value], expected: &[&(String, f64, f64)]| {
         for (record, expected) in records.iter().zip(expected) {
@@ -154,13 +154,13 @@ fn cosines_and_order_are_those_of_the_vectors_that_embed_gives() {
     }
     assert!(
         !paths.is_empty() && paths.len() < 60,
-        "the exclusion decides something: {}",
+        "the exclusion drops some images: {}",
         paths.len()
     );
 }
 
 #[test]
-fn what_cannot_be_an_index_or_be_searched_is_refused_with_a_reason() {
+fn files_that_are_not_an_index_are_refused_with_a_reason() {
     let desk = with_many(3)
         .file("text.parquet", "not parquet at all")
         .file("empty.parquet", "");
@@ -217,7 +217,7 @@ fn what_cannot_be_an_index_or_be_searched_is_refused_with_a_reason() {
 }
 
 #[test]
-fn a_request_that_cannot_be_carried_out_is_refused_with_a_reason() {
+fn impossible_requests_are_refused_with_a_reason() {
     let desk = with_many(3).folder("none");
     build(&desk);
     let whole = index(&desk);
@@ -278,7 +278,7 @@ fn a_request_that_cannot_be_carried_out_is_refused_with_a_reason() {
 fn an_index_of_another_model_or_number_type_is_refused_by_name() {
     let desk = with_many(3);
     build(&desk);
-    // Other bytes: the same recipe, stored in another type.
+    // The same model, stored in another number type, has other bytes.
     let other = desk.path("other.safetensors");
     write_safetensors(&other, &Config::SMALL, Positions::Long, Stored::F32).unwrap();
     for verb in [
@@ -300,7 +300,7 @@ fn an_index_of_another_model_or_number_type_is_refused_by_name() {
             assert!(said.contains(", and this is the model `"), "{said}");
         }
     }
-    // A copy of the model is the same model, and the index's own needs no name.
+    // A copy of the model is the same model, and the model of the index need not be named.
     fs::copy(desk.path("small.safetensors"), desk.path("copy.safetensors")).unwrap();
     assert_eq!(found(&desk, &["a cat", "--model", "copy.safetensors"]).len(), 3);
     assert_eq!(found(&desk, &["a cat"]).len(), 3);
@@ -315,7 +315,7 @@ fn an_index_of_another_model_or_number_type_is_refused_by_name() {
 }
 
 #[test]
-fn the_page_shows_what_was_found() {
+fn the_html_page_shows_the_results() {
     let desk = Desk::with_pictures().and_small_model();
     desk.output(&arguments(&[
         &["search", "build", "cat.jpg", "coffee.jpg", "-o", "i.parquet"],
@@ -325,16 +325,12 @@ fn the_page_shows_what_was_found() {
     desk.output(&["search", "query", "i.parquet", "a <b>cat", "-o", "found.html"]);
     let page = fs::read_to_string(desk.path("found.html")).unwrap();
     assert_eq!(page.matches("<figure").count(), 2);
-    assert_eq!(
-        page.matches("data:image/jpeg").count(),
-        1,
-        "the one that is still there"
-    );
+    assert_eq!(page.matches("data:image/jpeg").count(), 1, "the one that still exists");
     assert!(page.contains("a &lt;b&gt;cat") && !page.contains("<b>cat"));
 }
 
 #[test]
-fn texts_come_from_a_file_or_stdin_and_a_picture_too() {
+fn queries_come_from_a_file_or_stdin_and_images_too() {
     let desk = with_many(3).file("queries.txt", "a cat\na dog\n");
     build(&desk);
     let query = [

@@ -1,4 +1,4 @@
-//! Building an index again: what is new, changed or gone, what is out of reach, and every moment of a kill.
+//! Updating an index: new, changed and removed images, unreachable folders, and kills at any moment.
 
 use std::fs::{self, File};
 use std::process::Stdio;
@@ -11,16 +11,16 @@ use crate::many::{SMALL, arguments, ppm, with_many};
 use crate::search::{BUILD, build, found, index};
 
 #[test]
-fn an_updated_index_is_the_one_that_a_build_from_nothing_makes_and_reads_only_what_changed() {
+fn an_update_reads_only_changes_and_gives_the_index_of_a_build_from_scratch() {
     let desk = with_many(30).file("many/00007b.ppm", "broken");
     assert_eq!(build(&desk), Some(1));
-    // A picture that is known is not read: this one is spoiled behind its size and time.
-    let spoiled = desk.path("many/00003.ppm");
-    let written = fs::metadata(&spoiled).unwrap().modified().unwrap();
-    let length = fs::metadata(&spoiled).unwrap().len() as usize;
-    fs::write(&spoiled, vec![b'x'; length]).unwrap();
+    // An unchanged image is not read. This one is damaged, but keeps its size and time.
+    let damaged = desk.path("many/00003.ppm");
+    let written = fs::metadata(&damaged).unwrap().modified().unwrap();
+    let length = fs::metadata(&damaged).unwrap().len() as usize;
+    fs::write(&damaged, vec![b'x'; length]).unwrap();
     set_time(&desk, "many/00003.ppm", written);
-    // One changed, two added (one of them first), two gone, and the broken one mended.
+    // Change one, add two (one of them first), remove two, and repair the broken one.
     fs::write(desk.path("many/00010.ppm"), ppm(500)).unwrap();
     later(&desk, "many/00010.ppm");
     fs::write(desk.path("many/00000a.ppm"), ppm(501)).unwrap();
@@ -45,15 +45,18 @@ fn an_updated_index_is_the_one_that_a_build_from_nothing_makes_and_reads_only_wh
     note: i.parquet: 31 pictures, up to date
     ");
     assert!(index(&desk) == updated, "nothing changed");
-    // Mended, with the time it had, so that a fresh build sees the same files.
-    fs::write(&spoiled, ppm(3)).unwrap();
+    // Repair the image and keep its time, so that a build from scratch sees the same files.
+    fs::write(&damaged, ppm(3)).unwrap();
     set_time(&desk, "many/00003.ppm", written);
     fs::remove_file(desk.path("i.parquet")).unwrap();
     assert_eq!(build(&desk), Some(0));
-    assert!(index(&desk) == updated, "an updated index differs from a fresh one");
+    assert!(
+        index(&desk) == updated,
+        "an updated index differs from one built from scratch"
+    );
 }
 
-/// A file's time of change goes on by a second: the clock of a file system may be coarse.
+/// Moves a file's modification time by a second, since the clock of a file system may be coarse.
 fn later(desk: &Desk, name: &str) {
     set_time(desk, name, SystemTime::now() + Duration::from_secs(1));
 }
@@ -63,8 +66,8 @@ fn set_time(desk: &Desk, name: &str, time: SystemTime) {
     file.set_modified(time).unwrap();
 }
 
-/// Runs a build and kills it: every other time as its journal grows, else after some milliseconds. False where it ended
-/// before, well.
+/// Starts a build and kills it, alternately when its journal has grown and after a few milliseconds. Returns false if the
+/// build finished before.
 fn killed(desk: &Desk, run: &[&str], n_kills: u32, random: u64) -> bool {
     let journal = desk.path("i.parquet.journal");
     let bytes = || fs::metadata(&journal).map_or(0, |about| about.len());
@@ -91,7 +94,7 @@ fn killed(desk: &Desk, run: &[&str], n_kills: u32, random: u64) -> bool {
 }
 
 #[test]
-fn killed_at_any_moment_the_old_index_is_whole_and_no_work_is_done_twice() {
+fn a_killed_build_keeps_the_old_index_and_resumes() {
     let desk = with_many(40);
     build(&desk);
     let old = index(&desk);
@@ -110,28 +113,28 @@ fn killed_at_any_moment_the_old_index_is_whole_and_no_work_is_done_twice() {
         }
         n_kills += 1;
         if index(&desk) != old {
-            // The kill came between the index's new name and the end.
+            // The kill came after the new index was renamed and before the end.
             break;
         }
         assert!(n_held() >= held, "the journal only grows");
         held = n_held();
         if n_kills == 3 && held > 500 {
-            // A kill can tear a record; make sure that one is.
+            // A kill can cut a record in two; make sure that this happens once.
             let torn = fs::read(&journal).unwrap();
             fs::write(&journal, &torn[..torn.len() - 5]).unwrap();
             held = 0;
         }
-        assert!(n_kills < 500, "it gets on");
+        assert!(n_kills < 500, "the build makes progress");
     }
     assert!(n_kills >= 5, "{n_kills} kills");
     assert_eq!(build(&desk), Some(0));
-    assert!(!journal.exists(), "the journal goes when the index has its name");
+    assert!(!journal.exists(), "the journal is removed after the index is renamed");
     let resumed = index(&desk);
     fs::remove_file(desk.path("i.parquet")).unwrap();
     build(&desk);
     assert!(
         index(&desk) == resumed,
-        "a build that was killed {n_kills} times differs from one that wasn't"
+        "a build that was killed {n_kills} times differs from one that was not"
     );
     assert_eq!(
         found(&desk, &["--image", "many/00123.ppm", "-k", "1"]),
@@ -140,7 +143,7 @@ fn killed_at_any_moment_the_old_index_is_whole_and_no_work_is_done_twice() {
 }
 
 #[test]
-fn another_working_folder_names_the_same_pictures() {
+fn the_same_images_are_recognised_from_another_working_folder() {
     let desk = with_many(5);
     build(&desk);
     let from_below = ["search", "build", ".", "-o", "../i.parquet"];
@@ -148,7 +151,7 @@ fn another_working_folder_names_the_same_pictures() {
     let output = command.current_dir(desk.path("many")).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("5 pictures, 5 as they were"), "{said}");
-    // From where they were named, and from elsewhere, paths lead to them.
+    // Printed paths lead to the images from the folder where they were named and from others.
     for folder in ["many", ""] {
         let name = if folder.is_empty() { "i.parquet" } else { "../i.parquet" };
         let mut command = desk.command(&["search", "query", name, "a square", "-f", "{path}"]);
@@ -162,7 +165,7 @@ fn another_working_folder_names_the_same_pictures() {
 }
 
 #[test]
-fn members_of_an_archive_are_known_by_their_bytes() {
+fn images_in_an_archive_are_recognised_by_their_bytes() {
     let desk = with_many(6);
     let tar = std::process::Command::new("tar")
         .args(["-cf", "many.tar", "many"])
@@ -180,7 +183,7 @@ fn members_of_an_archive_are_known_by_their_bytes() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_for_once_costs_nothing() {
+fn images_of_a_missing_folder_stay_in_the_index() {
     let desk = with_many(4).folder("more");
     for i in 0..3 {
         fs::write(desk.path(&format!("more/{i}.ppm")), ppm(90 + i)).unwrap();
@@ -202,7 +205,7 @@ fn a_folder_that_is_not_there_for_once_costs_nothing() {
 }
 
 #[test]
-fn a_build_that_stops_at_a_failure_goes_on_from_there_even_where_a_folder_is_gone() {
+fn a_build_that_stopped_at_a_failure_resumes_even_if_a_folder_is_missing() {
     let desk = with_many(4).folder("more").file("zz.ppm", "broken");
     for i in 0..3 {
         fs::write(desk.path(&format!("more/{i}.ppm")), ppm(90 + i)).unwrap();
@@ -228,7 +231,7 @@ fn a_build_that_stops_at_a_failure_goes_on_from_there_even_where_a_folder_is_gon
     note: stopped: too many failed (`--on-error`, `--max-errors`)
     note: `i.parquet.journal` holds what was encoded, and the next build goes on from it
     ");
-    // Nothing that can be read is there: what was encoded stays for another time.
+    // Without any readable input, the encoded images are kept for another time.
     let elsewhere = ["search", "build", "nowhere", "-o", "i.parquet"];
     assert_eq!(desk.output(&arguments(&[&elsewhere, &SMALL])).status.code(), Some(2));
     fs::rename(desk.path("more"), desk.path("unplugged")).unwrap();
@@ -247,7 +250,7 @@ fn a_build_that_stops_at_a_failure_goes_on_from_there_even_where_a_folder_is_gon
 
 #[cfg(target_os = "linux")]
 #[test]
-fn names_that_are_no_text_are_held_each_by_itself() {
+fn names_that_are_not_valid_text_are_kept_apart() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 

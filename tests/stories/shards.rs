@@ -1,5 +1,5 @@
-//! `--shard I/N`: processes that know nothing of each other do all pictures, each once; a folder of their files is whole or
-//! says that it isn't.
+//! `--shard I/N`: independent processes label every image exactly once, and a folder of their files shows whether it is
+//! complete.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +28,7 @@ fn archive_of(members: impl IntoIterator<Item = (String, Vec<u8>)>) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// A desk with `many/`, a list, records and archives of the same kind, each with something that can't be read.
+/// A sandbox with `many/`, a list, records and archives of similar images, each with something that cannot be read.
 fn desk() -> Desk {
     let desk = with_many(30).file("many/00007.ppm", "broken").folder("many/inner");
     fs::write(desk.path("many/inner/a.ppm"), ppm(100)).unwrap();
@@ -60,7 +60,7 @@ const INPUTS: [&[&str]; 5] = [
 ];
 
 #[test]
-fn the_shards_together_are_the_run_without_shards_and_no_row_is_there_twice() {
+fn all_shards_together_have_the_rows_of_a_run_without_shards() {
     let desk = desk();
     for input in INPUTS {
         let run = arguments(&[&["classify", "--format", "ndjson", "-q"], input, &LABELS, &SMALL]);
@@ -82,14 +82,14 @@ fn the_shards_together_are_the_run_without_shards_and_no_row_is_there_twice() {
     }
 }
 
-/// Whether `part` is `whole` with lines left out.
+/// Whether `part` is `whole` with some lines missing.
 fn is_in_order(part: &[String], whole: &[String]) -> bool {
     let mut rest = whole.iter();
     part.iter().all(|line| rest.any(|other| other == line))
 }
 
 #[test]
-fn a_shard_has_the_same_pictures_wherever_the_folder_lies() {
+fn a_shard_has_the_same_images_wherever_the_folder_is() {
     let desk = with_many(20);
     let moved = with_many(20);
     fs::create_dir(moved.path("deep")).unwrap();
@@ -109,7 +109,7 @@ fn a_shard_has_the_same_pictures_wherever_the_folder_lies() {
 }
 
 #[test]
-fn whole_archives_stay_together_where_they_are_asked_to() {
+fn shard_by_archive_keeps_archives_together() {
     let desk = with_many(0);
     for archive in 0..6 {
         let members = (0..4).map(|i| (format!("{i}.ppm"), ppm(i + archive)));
@@ -148,7 +148,7 @@ fn names_in(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_folder_says_that_it_is_whole_when_the_last_shard_is_and_a_second_run_has_nothing_to_do() {
+fn the_last_shard_writes_success_and_a_second_run_does_nothing() {
     let desk = with_many(12).file("many/00003.ppm", "broken");
     let ndjson = ["--format", "ndjson", "--threads", "1"];
     for shard in ["2/3", "0/3"] {
@@ -188,9 +188,9 @@ fn a_folder_says_that_it_is_whole_when_the_last_shard_is_and_a_second_run_has_no
     together.sort_unstable();
     assert_eq!(
         together, whole,
-        "the folder's rows in byte order of their names are the plain run's"
+        "the rows of the folder, sorted, are those of the plain run"
     );
-    // Whoever finds all shards there says so, also where the one before could not.
+    // Any command that finds all shards complete writes the file.
     fs::remove_file(desk.path("out/_SUCCESS")).unwrap();
     desk.output(&folder_run("0/3", &ndjson));
     assert!(desk.path("out/_SUCCESS").exists());
@@ -198,7 +198,7 @@ fn a_folder_says_that_it_is_whole_when_the_last_shard_is_and_a_second_run_has_no
 
 #[cfg(feature = "parquet")]
 #[test]
-fn shards_that_run_at_once_make_one_folder_of_parquet() {
+fn shards_that_run_at_the_same_time_write_one_folder_of_parquet() {
     let desk = with_many(40);
     let shards = ["0/4", "1/4", "2/4", "3/4"];
     let children = shards.map(|shard| {
@@ -234,7 +234,7 @@ fn shards_that_run_at_once_make_one_folder_of_parquet() {
 }
 
 #[test]
-fn shards_that_would_be_made_otherwise_are_refused_by_what_differs() {
+fn shards_with_other_settings_are_refused_and_the_error_says_what_differs() {
     let desk = with_many(3).file("labels.txt", "a cat\na dog, asleep\n");
     assert_eq!(desk.output(&folder_run("0/2", &["-q"])).status.code(), Some(0));
     let before = names_in(&desk.path("out"));
@@ -287,7 +287,7 @@ fn shards_that_would_be_made_otherwise_are_refused_by_what_differs() {
     hint: give what `out/_longclip.json` says, or name another folder
     "#);
     assert_eq!(names_in(&desk.path("out")), before);
-    // The same labels from a file are the same.
+    // The same labels from a file are not a difference.
     let same = [
         "classify",
         "many",
@@ -315,7 +315,7 @@ fn other_weights_under_the_same_name_are_refused() {
 }
 
 #[test]
-fn what_is_no_shard_or_no_folder_of_shards_is_told() {
+fn wrong_shards_and_formats_are_refused() {
     let desk = with_many(2).folder("out");
     assert_snapshot!(desk.run(&folder_run("2/2", &[])), @r#"
     exit code 2
@@ -355,7 +355,7 @@ fn what_is_no_shard_or_no_folder_of_shards_is_told() {
     "#);
 }
 
-/// A shard that waits for more names, once it has begun to write: the `n`th of its attempts.
+/// Starts the `n`th attempt of a shard, which has begun to write and is waiting for more names.
 fn begun(desk: &Desk, n: usize) -> std::process::Child {
     let run = [
         "classify",
@@ -386,7 +386,7 @@ fn begun(desk: &Desk, n: usize) -> std::process::Child {
 
 #[cfg(unix)]
 #[test]
-fn a_shard_that_is_killed_or_interrupted_leaves_nothing_under_its_name() {
+fn a_killed_or_interrupted_shard_leaves_no_file_under_its_name() {
     let desk = with_many(2).file("list.txt", "many/00000.ppm\nmany/00001.ppm\n");
     let mut killed = begun(&desk, 1);
     killed.kill().unwrap();
@@ -404,9 +404,9 @@ fn a_shard_that_is_killed_or_interrupted_leaves_nothing_under_its_name() {
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("note: shard 0/1 is not whole, and not kept"), "{said}");
     let left = names_in(&desk.path("out"));
-    assert_eq!(left.len(), 2, "what was killed could not tidy up: {left:?}");
+    assert_eq!(left.len(), 2, "a killed process cannot clean up: {left:?}");
 
-    // What was left more than an hour ago goes when the shard is done.
+    // Files that were left more than an hour ago are removed when the shard is done.
     let hidden = desk.path("out").join(&left[0]);
     let file = fs::File::options().write(true).open(&hidden).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(4000))
@@ -436,7 +436,7 @@ fn a_shard_that_is_killed_or_interrupted_leaves_nothing_under_its_name() {
 }
 
 #[test]
-fn a_shard_without_pictures_is_a_file_without_rows() {
+fn a_shard_without_images_is_a_file_without_rows() {
     let desk = with_many(1);
     let said: Vec<String> = ["0/2", "1/2"]
         .iter()
@@ -448,16 +448,20 @@ fn a_shard_without_pictures_is_a_file_without_rows() {
 }
 
 #[test]
-fn what_the_documents_tell_schedulers_is_a_shard() {
+fn the_schedulers_variables_in_the_documents_give_a_shard() {
     let page = fs::read_to_string(repository().join("docs/scale.md")).unwrap();
-    let told: BTreeSet<&str> = page
+    let shown: BTreeSet<&str> = page
         .split("--shard \"")
         .skip(1)
         .map(|rest| &rest[..=rest.find('"').unwrap()])
         .collect();
-    assert_eq!(told.len(), 3, "Slurm from 0 or from anywhere, Kubernetes: {told:?}");
+    assert_eq!(
+        shown.len(),
+        3,
+        "Slurm from 0, Slurm from any number, Kubernetes: {shown:?}"
+    );
     let desk = with_many(6);
-    for shard in told {
+    for shard in shown {
         let variables = "SLURM_ARRAY_TASK_ID=3 SLURM_ARRAY_TASK_MIN=1 SLURM_ARRAY_TASK_COUNT=4 JOB_COMPLETION_INDEX=2";
         let script = format!(
             "{variables}\nlongclip classify many --shard \"{shard} --output out/ --format ndjson -q \\
@@ -482,7 +486,7 @@ fn what_the_documents_tell_schedulers_is_a_shard() {
 fn gnu_parallel_runs_shards() {
     let desk = with_many(20);
     if !desk.shell("parallel --version").status.success() {
-        println!("skipped: there is no GNU parallel here");
+        println!("skipped: GNU parallel is not installed");
         return;
     }
     let script = "seq 0 4 | parallel -j 2 longclip classify many --shard {}/5 --output out/ --format ndjson \

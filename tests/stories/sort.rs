@@ -1,4 +1,4 @@
-//! Photos into a folder for each label: by copy, move or link, and nothing overwritten.
+//! `longclip sort` copies, moves or links photos into one folder per label, and overwrites nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ fn sort(desk: &Desk, more: &[&str]) -> String {
 }
 
 #[test]
-fn a_folder_for_each_label_is_filled_and_nothing_is_overwritten() {
+fn fills_one_folder_per_label_and_overwrites_nothing() {
     let desk = with_many(6)
         .folder("sorted")
         .folder("sorted/a cat")
@@ -38,9 +38,13 @@ fn a_folder_for_each_label_is_filled_and_nothing_is_overwritten() {
         fs::write(desk.path(&format!("sorted/{folder}/00000.ppm")), "mine").unwrap();
     }
     let rehearsed = sort(&desk, &["--copy", "--dry-run"]);
-    assert_eq!(files_in(&desk.path("sorted")).len(), 2, "a dry run does nothing");
+    assert_eq!(files_in(&desk.path("sorted")).len(), 2, "a dry run changes nothing");
 
-    assert_eq!(sort(&desk, &["--copy"]), rehearsed, "a dry run says what happens");
+    assert_eq!(
+        sort(&desk, &["--copy"]),
+        rehearsed,
+        "a dry run prints what would happen"
+    );
     assert!(rehearsed.contains("/00000-2.ppm\n"), "{rehearsed}");
     let copied = files_in(&desk.path("sorted"));
     assert_eq!(copied.len(), 8);
@@ -52,23 +56,19 @@ fn a_folder_for_each_label_is_filled_and_nothing_is_overwritten() {
 
     let moved = sort(&desk, &["--move"]);
     assert_eq!(moved.matches("(was there)").count(), 6, "{moved}");
-    assert_eq!(
-        files_in(&desk.path("sorted")),
-        copied,
-        "what was there already stays as it is"
-    );
+    assert_eq!(files_in(&desk.path("sorted")), copied, "existing files are not changed");
     assert_eq!(files_in(&desk.path("many")).len(), 0);
 }
 
 #[test]
-fn photos_of_one_name_and_of_one_content_are_told_apart() {
+fn photos_with_the_same_name_or_content_do_not_collide() {
     for manner in ["--copy", "--move", "--link"] {
         let desk = with_many(0);
         for (folder, picture) in [("1", 0), ("2", 0), ("3", 7), ("4", 8)] {
             fs::create_dir(desk.path(&format!("many/{folder}"))).unwrap();
             fs::write(desk.path(&format!("many/{folder}/a.ppm")), ppm(picture)).unwrap();
         }
-        // One label, so that all meet in one folder.
+        // One label, so that all go to the same folder.
         let run = arguments(&[&["sort", "many", "--into", "sorted", "--label", "all", manner], &SMALL]);
         let rehearsed = desk.output(&[&run[..], &["--dry-run"]].concat());
         let happened = desk.output(&run);
@@ -91,7 +91,7 @@ fn photos_of_one_name_and_of_one_content_are_told_apart() {
 }
 
 #[test]
-fn a_broken_photo_stays_where_it_is() {
+fn a_broken_photo_is_not_moved() {
     let desk = with_many(3).file("many/00001.ppm", "broken");
     let output = desk.output(&arguments(&[
         &["sort", "many", "--into", "sorted", "--move"],
@@ -104,7 +104,7 @@ fn a_broken_photo_stays_where_it_is() {
 }
 
 #[test]
-fn a_folder_is_not_sorted_into_itself() {
+fn refuses_to_sort_a_folder_into_itself() {
     let desk = with_many(1);
     let run = arguments(&[&["sort", "many", "--into", "many/sorted", "--copy"], &LABELS, &SMALL]);
     let output = desk.output(&run);

@@ -1,4 +1,4 @@
-//! `longclip tokens`: a person sees what the model reads of a text.
+//! `longclip tokens` shows how the model reads a text.
 
 use insta::assert_snapshot;
 
@@ -30,7 +30,7 @@ fn a_table_shows_ids_and_pieces() {
 }
 
 #[test]
-fn json_is_one_array_with_all_that_is_known_of_each_text() {
+fn json_is_one_array_with_ids_pieces_and_count_of_each_text() {
     let output = Desk::new().output(&["tokens", "--format", "json", "A cat, jumping.", ""]);
     let texts: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let expected = serde_json::json!([
@@ -48,7 +48,7 @@ fn json_is_one_array_with_all_that_is_known_of_each_text() {
 }
 
 #[test]
-fn a_text_of_300_tokens_is_shown_as_the_model_reads_it_cut() {
+fn a_text_of_300_tokens_is_shown_truncated() {
     let text = "cat ".repeat(298);
     let output = Desk::new().output(&["tokens", "--format", "json", &text]);
     let texts: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

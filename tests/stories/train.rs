@@ -1,4 +1,4 @@
-//! `longclip train`: a person trains a model, is interrupted, goes on, and uses it.
+//! `longclip train`: training a model, interrupting it, resuming it, and using the result.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::Desk;
 
-/// Colours of the pictures, far enough apart to be told from each other.
+/// Colours of the images, different enough to be distinguished.
 const COLOURS: [(&str, [u8; 3]); 8] = [
     ("red", [220, 20, 20]),
     ("green", [20, 200, 40]),
@@ -21,8 +21,8 @@ const COLOURS: [(&str, [u8; 3]); 8] = [
     ("orange", [250, 140, 10]),
 ];
 
-/// A desk with a picture of each colour in `colours/`, their captions in `captions.ndjson`, and `config.json`, which
-/// describes a model of one block a tower.
+/// A sandbox with an image of each colour in `colours/`, their captions in `captions.ndjson`, and `config.json` for a
+/// model with one block per tower.
 fn desk() -> Desk {
     let desk = Desk::new().folder("colours");
     let mut records = String::new();
@@ -44,7 +44,7 @@ fn desk() -> Desk {
         .file("config.json", config.to_string())
 }
 
-/// Arguments of a training of the small model that leave its settings open.
+/// Arguments of a training of the small model, without its settings.
 fn beginning<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
     let always = [
         "train",
@@ -74,7 +74,7 @@ fn train(desk: &Desk, out: &str, more: &[&str]) -> String {
     stderr
 }
 
-/// Begins a training, which has to say its steps (`-v`), and lets it come to one; it, and what it says from there on.
+/// Starts a training with `-v` and waits until it has reached a step. Returns the process and its later lines.
 #[track_caller]
 fn trained_up_to(desk: &Desk, out: &str, more: &[&str], step: u64) -> (Child, impl Iterator<Item = String> + use<>) {
     let mut child = desk
@@ -89,7 +89,7 @@ fn trained_up_to(desk: &Desk, out: &str, more: &[&str], step: u64) -> (Child, im
     let wanted = format!("step {step}:");
     assert!(
         lines.any(|line| line.starts_with(&wanted)),
-        "the training came to step {step}"
+        "the training did not reach step {step}"
     );
     (child, lines)
 }
@@ -99,7 +99,7 @@ fn metrics(desk: &Desk, out: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What a step's line says of numbers, without how long it took.
+/// The numbers of all steps without their times.
 fn numbers(desk: &Desk, out: &str) -> Vec<Value> {
     let mut lines = metrics(desk, out);
     for line in &mut lines {
@@ -118,7 +118,7 @@ fn refusal(desk: &Desk, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn a_training_leaves_a_model_its_curves_and_a_line_a_step() {
+fn writes_a_model_curves_and_one_line_per_step() {
     let desk = desk();
     let more = [
         "--steps",
@@ -143,7 +143,7 @@ fn a_training_leaves_a_model_its_curves_and_a_line_a_step() {
         assert!(said.contains(part), "{said}");
     }
     let lines = metrics(&desk, "run");
-    assert_eq!(lines.len(), 7, "before the first step, and each step");
+    assert_eq!(lines.len(), 7, "one line before the first step, and one per step");
     assert_eq!((&lines[0]["step"], &lines[6]["step"]), (&json!(0), &json!(6)));
     let fields = [
         "lr",
@@ -177,10 +177,10 @@ fn a_training_leaves_a_model_its_curves_and_a_line_a_step() {
 }
 
 #[test]
-fn killed_at_any_moment_and_resumed_it_takes_the_same_steps() {
+fn a_killed_and_resumed_training_takes_the_same_steps() {
     let desk = desk();
     let always = ["--steps", "24", "--batch", "3", "--save-every", "5", "-v"];
-    // All that a state has to hold, or that decides how a step is computed.
+    // Settings for everything that the state must contain, or that changes how a step is computed.
     let averaged = ["--ema", "0.9", "--val-data", "captions.ndjson", "--validate-every", "4"];
     let in_parts = [
         "--micro-batch",
@@ -208,7 +208,7 @@ fn killed_at_any_moment_and_resumed_it_takes_the_same_steps() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_saves_and_a_later_run_goes_on() {
+fn ctrl_c_saves_and_a_later_run_resumes() {
     let desk = desk();
     let settings = ["--steps", "100000", "--batch", "3", "--save-every", "100000", "-v"];
     let (mut child, lines) = trained_up_to(&desk, "run", &settings, 7);
@@ -233,7 +233,7 @@ fn ctrl_c_saves_and_a_later_run_goes_on() {
 }
 
 #[test]
-fn what_cannot_be_used_is_skipped_counted_and_listed() {
+fn unusable_samples_are_skipped_counted_and_listed() {
     let desk = desk();
     let mut records = fs::read_to_string(desk.path("captions.ndjson")).unwrap();
     records.push_str(
@@ -283,7 +283,7 @@ fn what_cannot_be_used_is_skipped_counted_and_listed() {
 }
 
 #[test]
-fn a_run_folder_is_not_touched_by_another_training() {
+fn a_run_folder_is_not_changed_by_another_training() {
     let desk = desk();
     train(&desk, "run", &["--steps", "2", "--batch", "4"]);
     let with = |more: &[&str]| refusal(&desk, &arguments("run", &[&["--steps", "2", "-q"], more].concat()));
@@ -295,7 +295,7 @@ fn a_run_folder_is_not_touched_by_another_training() {
     error: `run/state.safetensors` can't be resumed: `batch` was 4 and is 5; `seed` was 0 and is 9
     hint: resume with the data and the settings that the training began with, or name another `--out`
     ");
-    // The same number of records, of other lengths.
+    // The same number of records, with other lengths.
     let captions = fs::read_to_string(desk.path("captions.ndjson")).unwrap();
     fs::write(
         desk.path("captions.ndjson"),
@@ -307,14 +307,14 @@ fn a_run_folder_is_not_touched_by_another_training() {
     hint: resume with the data and the settings that the training began with, or name another `--out`
     ");
     fs::write(desk.path("captions.ndjson"), captions).unwrap();
-    // What was finished is finished.
+    // A finished training is not changed.
     let before = numbers(&desk, "run");
     train(&desk, "run", &["--steps", "2", "--batch", "4", "--resume"]);
     assert_eq!(numbers(&desk, "run"), before);
 }
 
 #[test]
-fn what_no_training_made_is_not_written_over() {
+fn files_that_no_training_wrote_are_not_overwritten() {
     let desk = desk();
     let config = fs::read(desk.path("config.json")).unwrap();
     let with = |out| refusal(&desk, &arguments(out, &["--steps", "1", "--batch", "4", "-q"]));
@@ -333,7 +333,7 @@ fn what_no_training_made_is_not_written_over() {
 }
 
 #[test]
-fn a_training_that_never_saved_leaves_nothing_to_the_next() {
+fn nothing_remains_of_a_training_that_never_saved() {
     let desk = desk();
     let settings = ["--steps", "100000", "--save-every", "100000", "--batch", "4", "-v"];
     let validated = [&settings[..], &["--val-data", "captions.ndjson"]].concat();
@@ -345,12 +345,12 @@ fn a_training_that_never_saved_leaves_nothing_to_the_next() {
     assert_eq!(metrics(&desk, "run").len(), 2);
     assert!(
         !desk.path("run/best.safetensors").exists(),
-        "those were another training's"
+        "the best weights were those of the earlier training"
     );
 }
 
 #[test]
-fn a_training_of_no_step_leaves_the_weights_it_began_with() {
+fn a_training_with_zero_steps_writes_its_initial_weights() {
     let desk = desk();
     train(&desk, "run", &["--steps", "0", "--batch", "4"]);
     let said = train(&desk, "run", &["--steps", "2", "--batch", "4", "--resume"]);
@@ -362,7 +362,7 @@ fn a_training_of_no_step_leaves_the_weights_it_began_with() {
 }
 
 #[test]
-fn widths_that_are_no_multiple_of_64_are_read_again_with_their_heads() {
+fn widths_that_are_not_a_multiple_of_64_keep_their_number_of_heads() {
     let desk = desk();
     let mut config: Value = serde_json::from_slice(&fs::read(desk.path("config.json")).unwrap()).unwrap();
     config["vision_cfg"]["width"] = json!(160);
@@ -376,7 +376,7 @@ fn widths_that_are_no_multiple_of_64_are_read_again_with_their_heads() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_in_words() {
+fn impossible_settings_are_refused_with_a_reason() {
     let desk = desk();
     let with = |more: &[&str]| refusal(&desk, &arguments("run", &[&["-q"], more].concat()));
     assert_snapshot!(with(&["--batch", "9"]), @r"
@@ -394,7 +394,7 @@ fn what_makes_no_sense_is_refused_in_words() {
     assert!(!desk.path("run/state.safetensors").exists());
 }
 
-/// The floor of a label-smoothed cross entropy over `n`: the entropy of its target.
+/// The minimum of a label-smoothed cross entropy over `n`, which is the entropy of its target.
 fn floor(n: usize, smoothing: f64) -> f64 {
     let wrong = smoothing / n as f64;
     let right = 1.0 - smoothing + wrong;
@@ -402,14 +402,15 @@ fn floor(n: usize, smoothing: f64) -> f64 {
 }
 
 #[test]
-fn on_a_small_set_both_losses_go_to_their_floor() {
-    // With as many components as samples matching leaves out nothing, and both losses have the same floor.
+fn both_losses_reach_their_minimum_on_a_small_set() {
+    // With as many components as samples, matching removes nothing, and both losses have the same minimum.
     check_floor("8", "300", [1.01, 1.01]);
-    // Through six of them, eight captions can't be told apart as well.
+    // Six components do not distinguish eight captions as well.
     check_floor("6", "800", [1.01, 1.1]);
 }
 
-/// Trains on all eight samples at once, and holds the losses, long and short, to so many times their floor.
+/// Trains on all eight samples at once, and checks that the losses, long and short, are below these multiples of their
+/// minimum.
 #[track_caller]
 fn check_floor(components: &str, steps: &str, times: [f64; 2]) {
     let desk = desk();
@@ -422,16 +423,16 @@ fn check_floor(components: &str, steps: &str, times: [f64; 2]) {
     let floor = floor(8, 0.1);
     for (loss, times) in ["loss_long", "loss_short"].into_iter().zip(times) {
         let found = last[loss].as_f64().unwrap();
-        println!("{components} components: {loss} {found:.5}, floor {floor:.5}");
+        println!("{components} components: {loss} {found:.5}, minimum {floor:.5}");
         assert!(
             found >= floor - 1e-6 && found < times * floor,
-            "{components} components: {loss} is {found}, its floor {floor}"
+            "{components} components: {loss} is {found}, its minimum {floor}"
         );
     }
 }
 
 #[test]
-fn a_77_token_base_is_stretched_and_what_is_frozen_stays() {
+fn a_77_token_base_is_stretched_and_frozen_tensors_stay() {
     let desk = desk();
     let base = crate::fixture::repository().join("checkpoints/nano/base-77.safetensors");
     let base = base.to_str().unwrap();
@@ -471,17 +472,17 @@ fn a_77_token_base_is_stretched_and_what_is_frozen_stays() {
     assert_eq!(
         scale(&last),
         scale(&fs::read(base).unwrap()),
-        "frozen, it is the base's"
+        "a frozen scale is the base's"
     );
     assert_eq!(tensors("long"), (Some(vec![248, 192]), Some(vec![248, 192])));
     assert_eq!(tensors("short"), (Some(vec![77, 192]), None));
-    // The image tower stayed: a picture's vector is the base's.
+    // The image tower is frozen, so the embedding of an image is the base's.
     let embedding = |model: &str| desk.records(&["embed", "colours/red.ppm", "--model", model])[0]["embedding"].clone();
     assert_eq!(embedding("long/last.safetensors"), embedding(base));
 }
 
 #[test]
-fn class_folders_train_a_classifier_from_nothing() {
+fn class_folders_train_a_classifier_from_scratch() {
     let desk = desk();
     for (name, _) in COLOURS {
         fs::create_dir_all(desk.path("classes").join(name)).unwrap();
@@ -515,7 +516,7 @@ fn class_folders_train_a_classifier_from_nothing() {
     let lines = metrics(&desk, "run");
     assert!(
         lines[0]["val_top1"].as_f64().unwrap() < 0.6,
-        "at first it knows nothing"
+        "the initial weights know nothing"
     );
     assert_eq!(lines.last().unwrap()["val_top1"], json!(1.0));
 }

@@ -1,4 +1,4 @@
-//! `longclip train --data`: a person names data that is not quite what it should be, and is told.
+//! `longclip train --data` reports data that is not what it should be.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use crate::fixture::Desk;
 
-/// A desk with a picture under each of these names.
+/// A sandbox with an image under each of these names.
 fn desk(pictures: &[&str]) -> Desk {
     let desk = Desk::new();
     for name in pictures {
@@ -19,7 +19,7 @@ fn desk(pictures: &[&str]) -> Desk {
     desk
 }
 
-/// What training on `data` says, and its exit code.
+/// Trains on `data`; returns stderr and the exit code.
 fn train(desk: &Desk, data: &str) -> (String, Option<i32>) {
     let arguments = [
         "train", "--base", "nano", "--data", data, "--batch", "2", "--steps", "1", "--warmup", "0", "--freeze",
@@ -59,7 +59,7 @@ fn folders_that_could_be_read_in_two_ways_are_refused() {
 }
 
 #[test]
-fn files_that_are_no_records_are_refused_with_what_to_do() {
+fn files_without_records_are_refused_with_a_hint() {
     let desk = Desk::new()
         .file(
             "pretty.ndjson",
@@ -77,7 +77,7 @@ fn files_that_are_no_records_are_refused_with_what_to_do() {
 }
 
 #[test]
-fn what_lies_beside_the_classes_is_told_and_listed() {
+fn files_outside_the_class_folders_are_reported_and_listed() {
     let desk = desk(&["classes/cat/1.ppm", "classes/dog/1.ppm", "classes/loose.ppm"])
         .folder("classes/eel")
         .file("classes/cat/backup.tar", "");

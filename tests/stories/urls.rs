@@ -1,4 +1,4 @@
-//! Pictures on the web: redirects, refusals, silence, proxies; each URL has its place in the output.
+//! URLs as inputs: redirects, errors, timeouts and proxies. Each URL keeps its place in the output.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::fixture::{Desk, repository};
 
-/// A web server on 127.0.0.1 whose paths say how it behaves; notes the first line of every request.
+/// A web server on 127.0.0.1 whose paths say how it behaves. It records the first line of every request.
 struct WebServer {
     host: String,
     seen: Arc<Mutex<Vec<String>>>,
@@ -24,7 +24,7 @@ impl WebServer {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, notes) = (stream.unwrap(), Arc::clone(&notes));
-                // A client that gives up closes its end; that is no failure of the test.
+                // A client that times out closes the connection; this does not fail the test.
                 thread::spawn(move || serve(stream, &notes).is_ok());
             }
         });
@@ -67,13 +67,13 @@ fn serve(mut stream: TcpStream, notes: &Mutex<Vec<String>>) -> std::io::Result<(
         "/vast" => answer("200 OK\r\nContent-Length: 99999999999", b"begins"),
         "/busy" => answer("503 Service Unavailable\r\nContent-Length: 0", b""),
         "/page" => answer("200 OK\r\nContent-Length: 15", b"<html>no</html>"),
-        // Says nothing until the client goes.
+        // Sends nothing until the client disconnects.
         "/silent" => stream.read(&mut [0; 1]).map(drop),
         _ => answer("404 Not Found\r\nContent-Length: 4", b"none"),
     }
 }
 
-/// What a proxy does: passes bytes on, both ways.
+/// Forwards bytes in both directions, as a proxy does.
 fn tunnel(mut client: TcpStream, host: &str) -> std::io::Result<()> {
     let mut server = TcpStream::connect(host)?;
     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
@@ -105,7 +105,7 @@ fn check_error(record: &Value, expected: &str) {
 }
 
 #[test]
-fn urls_are_fetched_through_redirects_and_failures_keep_their_places() {
+fn follows_redirects_and_failures_keep_their_places() {
     let server = WebServer::start();
     let urls = [
         "once", "gone.jpg", "circle", "cat.jpg", "broken", "vast", "busy", "page",
@@ -117,7 +117,7 @@ fn urls_are_fetched_through_redirects_and_failures_keep_their_places() {
     assert_eq!(paths, inputs);
     assert_eq!(
         records[0]["labels"], records[8]["labels"],
-        "two redirects, then the picture"
+        "two redirects, then the image"
     );
     assert_eq!(records[3]["labels"], records[8]["labels"]);
     check_error(&records[1], "there is no such page (HTTP 404)");
@@ -129,7 +129,7 @@ fn urls_are_fetched_through_redirects_and_failures_keep_their_places() {
 }
 
 #[test]
-fn a_server_that_says_nothing_is_given_up_and_the_others_come() {
+fn a_server_that_sends_nothing_times_out_and_the_rest_continues() {
     let server = WebServer::start();
     let desk = Desk::with_pictures().and_small_model();
     let (silent, there) = (server.url("silent"), server.url("cat.jpg"));
@@ -154,7 +154,7 @@ fn names_in_lists_and_records_may_be_urls() {
 }
 
 #[test]
-fn a_proxy_is_asked_unless_the_host_is_excepted() {
+fn uses_a_proxy_unless_the_host_is_excluded() {
     let (server, proxy) = (WebServer::start(), WebServer::start());
     let url = server.url("cat.jpg");
     let through = |except: &str| {
@@ -173,7 +173,7 @@ fn a_proxy_is_asked_unless_the_host_is_excepted() {
 }
 
 #[test]
-fn tls_that_is_none_is_an_error_of_its_picture() {
+fn a_failed_tls_handshake_is_an_error_of_its_image() {
     let server = WebServer::start();
     let url = server.url("cat.jpg").replace("http://", "https://");
     let records = classify(&Desk::with_pictures().and_small_model(), &[&url, "cat.jpg"]);

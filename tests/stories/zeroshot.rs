@@ -1,4 +1,4 @@
-//! A person measures a model on pictures with classes.
+//! `longclip eval zeroshot` measures a model on images with classes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::fixture::{Desk, data, repository};
 
 const CLASSES: [&str; 6] = ["astronaut", "cat", "coffee", "exif", "grey", "rgb"];
 
-/// Class folders of pictures that the repository has, and a model whose numbers mean nothing but stay.
+/// Class folders with images of the repository, and a model whose numbers mean nothing but do not change.
 fn desk() -> Desk {
     let mut desk = Desk::new().and_small_model().folder("photos");
     for class in CLASSES {
@@ -51,8 +51,8 @@ fn measured(desk: &Desk, more: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What was measured, without how fast.
-fn timeless(mut measured: Value) -> Value {
+/// A result without its speed.
+fn without_speed(mut measured: Value) -> Value {
     measured.as_object_mut().unwrap().remove("images_per_s");
     measured
 }
@@ -60,14 +60,11 @@ fn timeless(mut measured: Value) -> Value {
 #[track_caller]
 fn check(measured: &Value, key: &str, expected: f64) {
     let found = measured["metrics"][key].as_f64().unwrap();
-    assert!(
-        (found - expected).abs() < 1e-9,
-        "{key}: {found}, and {expected} by hand"
-    );
+    assert!((found - expected).abs() < 1e-9, "{key}: {found}, expected {expected}");
 }
 
 #[test]
-fn the_numbers_are_those_of_classify_counted_by_hand() {
+fn metrics_equal_those_counted_from_classify() {
     let desk = desk();
     let more = ["--template", "a photo of a {}."];
     let found = measured(&desk, &more);
@@ -89,7 +86,7 @@ fn the_numbers_are_those_of_classify_counted_by_hand() {
     );
     let mut by_class: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     let (mut n, mut n_first, mut n_five) = (0.0, 0.0, 0.0);
-    // Confidence and accuracy summed up in each of 15 bins.
+    // Sums of confidence and accuracy in each of 15 bins.
     let mut bins: HashMap<u64, (f64, f64)> = HashMap::new();
     for record in &records {
         let class = record["path"].as_str().unwrap().split('/').nth(1).unwrap();
@@ -115,7 +112,7 @@ fn the_numbers_are_those_of_classify_counted_by_hand() {
     check(&found, "acc5", n_five / n);
     let recall = by_class.values().map(|(right, all)| right / all).sum::<f64>() / by_class.len() as f64;
     check(&found, "mean_per_class_recall", recall);
-    // classify prints probabilities with some six digits.
+    // classify prints probabilities with about six digits.
     let error = bins
         .values()
         .map(|(confidence, right)| (confidence - right).abs())
@@ -126,16 +123,16 @@ fn the_numbers_are_those_of_classify_counted_by_hand() {
 }
 
 #[test]
-fn an_interrupted_evaluation_goes_on_and_ends_with_the_same_numbers() {
+fn an_interrupted_evaluation_resumes_with_the_same_numbers() {
     let desk = desk();
-    let whole = timeless(measured(&desk, &[]));
-    assert_eq!(timeless(measured(&desk, &["--embeddings", "kept"])), whole);
+    let whole = without_speed(measured(&desk, &[]));
+    assert_eq!(without_speed(measured(&desk, &["--embeddings", "kept"])), whole);
     let kept = std::fs::read(desk.path("kept")).unwrap();
     for share in [0, 3, 5, 8, 10] {
-        // As a kill leaves it: some records, and half of another.
+        // What a kill leaves behind: some records and a part of another.
         std::fs::write(desk.path("kept"), &kept[..kept.len() * share / 10]).unwrap();
         assert_eq!(
-            timeless(measured(&desk, &["--embeddings", "kept"])),
+            without_speed(measured(&desk, &["--embeddings", "kept"])),
             whole,
             "{share} of 10 parts"
         );
@@ -168,7 +165,7 @@ fn an_interrupted_evaluation_goes_on_and_ends_with_the_same_numbers() {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_with_its_place_and_the_rest_is_measured() {
+fn reports_unusable_data_with_its_place_and_measures_the_rest() {
     let desk = desk()
         .file("photos/cat/broken.jpg", "not a picture")
         .file("photos/loose.jpg", "no class")
@@ -200,7 +197,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_the_rest_is_measured() {
     }
     let strict = desk.output(&[&table[..6], &["--on-error", "fail", "--labels", "cat", "dog"]].concat());
     assert_eq!((strict.status.code(), strict.stdout.len()), (Some(2), 0));
-    // Two of the data and one picture: as many as a run may go on with, and one more.
+    // Two unusable records and one unusable image: exactly as many as allowed, and one more.
     let broken = "path,label\nphotos/cat/cat.jpg,cat\nphotos/gone.jpg,cat\nphotos/cat/broken.jpg,cat\nphotos/coffee/coffee.jpg,tea\n";
     let desk = desk.file("list.csv", broken);
     let most = |most| {
@@ -219,7 +216,7 @@ fn what_cannot_be_used_is_said_with_its_place_and_the_rest_is_measured() {
 }
 
 #[test]
-fn equal_scores_count_for_the_earlier_class_and_four_classes_have_no_top_5() {
+fn equal_scores_count_for_the_earlier_class_and_few_classes_have_no_top_5() {
     let desk = desk()
         .file(
             "two.json",
@@ -253,7 +250,7 @@ fn equal_scores_count_for_the_earlier_class_and_four_classes_have_no_top_5() {
 }
 
 #[test]
-fn a_report_is_one_page_with_its_pictures() {
+fn the_report_is_one_page_with_images() {
     let desk = desk();
     measured(&desk, &["--report", "page.html"]);
     let page = std::fs::read_to_string(desk.path("page.html")).unwrap();
@@ -268,7 +265,7 @@ fn a_report_is_one_page_with_its_pictures() {
         assert!(page.contains(part), "{part}");
     }
     assert!(!Path::new(&desk.path("page.html.partial")).exists());
-    // Where no page can be, nothing is encoded first.
+    // If the page cannot be written, nothing is encoded.
     for (place, said) in [
         ("nowhere/page.html", "cannot write `nowhere/page.html.partial`"),
         ("photos", "`photos` is a folder"),
@@ -285,7 +282,7 @@ fn a_report_is_one_page_with_its_pictures() {
 }
 
 #[test]
-fn a_flag_that_changes_nothing_is_refused() {
+fn a_flag_without_effect_is_refused() {
     let output = desk().run(&["eval", "zeroshot", "--data", "photos", "--group-by"]);
     assert!(
         output.contains("exit code 2") && output.contains("`--group-by` changes nothing"),
