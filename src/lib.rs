@@ -15,7 +15,6 @@
 //! The numbers are those of the PyTorch reference, on any [CLIP's weights](weights); `docs/ARCHITECTURE.md` in the
 //! repository is the map of the code.
 
-mod classify;
 pub mod error;
 pub mod eval;
 pub mod input;
@@ -30,13 +29,14 @@ mod random;
 pub mod score;
 #[cfg(feature = "parquet")]
 pub mod search;
+pub mod session;
 pub mod text;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod weights;
 
-pub use classify::{Grouping, NONE_OF_THESE, classify, grouped, in_order, labelled};
 pub use error::{Error, ErrorKind, Result};
 pub use labels::LabelSet;
 pub use model::LongClip;
 pub use score::{LabelScore, Score, Scores, Scoring};
+pub use session::{Grouping, NONE_OF_THESE, classify, grouped, in_order, labelled};

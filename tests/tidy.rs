@@ -12,8 +12,9 @@ const FILE_LINES_MAX: usize = 600;
 
 /// Layers of the library, from top to bottom. A folder may import from later rows, but not from its own row or earlier
 /// ones.
-const LAYERS: [&[&str]; 6] = [
-    &["classify", "pipeline", "train", "eval", "search"],
+const LAYERS: [&[&str]; 7] = [
+    &["session"],
+    &["pipeline", "train", "eval", "search"],
     &["input", "labels", "score", "output"],
     &["model"],
     &["preprocess", "text", "weights"],

@@ -1,11 +1,13 @@
-//! Labels that are encoded once, and pictures that are held against them: records as the command line writes them.
+//! Labels that are encoded once, and images that are scored against them: records as the command line writes them.
 
-use longclip::input::Name;
+use std::num::NonZeroUsize;
+
+use longclip::input::Item;
 use longclip::labels::LabelSet;
 use longclip::output::arrow::Row;
-use longclip::output::{self, Outcome, Record, Subject, Task, Vectors};
-use longclip::score::{Scores, Scoring};
-use longclip::{Error, Grouping, NONE_OF_THESE, Result, in_order, labelled};
+use longclip::output::{self, Format, Outcome, Task, Vectors};
+use longclip::session::{RecordOptions, Scorer, Seen, Sink, Verdict, record};
+use longclip::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -17,14 +19,11 @@ use crate::picture::Picture;
 use crate::run::{self, Pictures};
 use crate::stream::widened;
 
-/// Labels with one model's embeddings, and how pictures are scored against them.
+/// Labels with one model's embeddings, and how images are scored against them.
 #[pyclass(frozen, module = "longclip._native")]
 pub(crate) struct Classifier {
     model: Py<Model>,
-    labels: LabelSet,
-    scoring: Scoring,
-    /// What records may say: the labels, and "none of these" where that is an answer.
-    answers: Vec<String>,
+    scorer: Scorer,
 }
 
 /// What a run writes.
@@ -32,7 +31,7 @@ pub(crate) struct Classifier {
 #[pyo3(from_item_all)]
 struct Output {
     format: String,
-    top_k: Option<usize>,
+    top_k: Option<NonZeroUsize>,
     embeddings: bool,
     on_error: String,
 }
@@ -44,41 +43,34 @@ struct StreamOutput {
     embeddings: bool,
 }
 
-/// What a picture that can't be used means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum OnError {
-    Fail,
-    Skip,
-}
-
 #[pymethods]
 impl Classifier {
     #[new]
     fn new(py: Python<'_>, model: Py<Model>, request: Request) -> PyResult<Self> {
         let held = model.get();
-        let (labels, scoring) = unlocked(py, || held.loaded()?.with(|clip| request.encode(clip)))?;
-        let none = request.reject.map(|_| NONE_OF_THESE.to_owned());
-        Ok(Classifier {
-            answers: labels.labels().iter().cloned().chain(none).collect(),
-            labels,
-            scoring,
-            model,
-        })
+        let scorer = unlocked(py, || {
+            let scorer = held.loaded()?.with(|clip| request.scorer(clip))?;
+            match scorer.labels() {
+                Some(_) => Ok(scorer),
+                None => Err(LabelSet::none_given()),
+            }
+        })?;
+        Ok(Classifier { model, scorer })
     }
 
-    /// What records may say.
+    /// What records may say: the labels, and "none of these" if that is an answer.
     #[getter]
     fn answers(&self) -> Vec<String> {
-        self.answers.clone()
+        self.scorer.answers()
     }
 
-    /// What the person should know of their labels.
+    /// What the user should know of their labels.
     #[getter]
     fn notices(&self) -> Vec<String> {
-        self.labels.notices().iter().map(ToString::to_string).collect()
+        self.scorer.notices().iter().map(ToString::to_string).collect()
     }
 
-    /// Records of pictures, in order, in one of the command line's formats.
+    /// Records of images, in order, in one of the command line's formats.
     fn run<'py>(
         &self,
         py: Python<'py>,
@@ -91,7 +83,7 @@ impl Classifier {
         Ok(PyBytes::new(py, &written))
     }
 
-    /// An Arrow stream with the columns `label`, `scores`, `embedding` where it is asked for, and `error` behind its own.
+    /// An Arrow stream with the columns `label`, `scores`, `embedding` if it is asked for, and `error` after its own.
     fn widen<'py>(
         &self,
         py: Python<'py>,
@@ -99,17 +91,13 @@ impl Classifier {
         output: StreamOutput,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let model = self.model.get();
-        let embeddings = output.embeddings;
-        let embed_dim = embeddings.then(|| self.embed_dim());
-        let settings = self.settings(embed_dim);
-        let judge = |embedding: &[f32]| {
-            let scores = self.scores(embedding);
-            let best = labelled(&scores, &self.labels, Grouping::None).into_iter().next();
-            let none = scores.none.map(|none| none.probability as f32);
+        let settings = self.settings(output.embeddings);
+        let judge = |embedding: Vec<f32>| {
+            let columns = self.scorer.columns(self.labels(), &embedding);
             Row {
-                label: best.map(|best| best.label),
-                scores: Some(in_order(&scores).into_iter().chain(none).collect()),
-                embedding: embeddings.then(|| embedding.to_vec()),
+                label: columns.best,
+                scores: Some(columns.scores),
+                embedding: output.embeddings.then_some(embedding),
                 error: None,
             }
         };
@@ -119,75 +107,79 @@ impl Classifier {
 }
 
 impl Classifier {
+    fn labels(&self) -> &LabelSet {
+        self.scorer.labels().expect("`new` refuses to be without labels")
+    }
+
     fn write(&self, model: &Model, pictures: Pictures, output: &Output) -> Result<Vec<u8>, Halt> {
-        let on_error = match output.on_error.as_str() {
-            "fail" => OnError::Fail,
-            "skip" => OnError::Skip,
+        let fails = match output.on_error.as_str() {
+            "fail" => true,
+            "skip" => false,
             other => return Err(unknown("on_error", other, "`fail` or `skip`").into()),
         };
-        let mut records = Vec::new();
-        run::over(model, pictures, |item, embedding| {
-            let outcome = match embedding {
-                Ok(embedding) => self.outcome(embedding, output),
-                Err(error) if on_error == OnError::Fail => return Err(error.into()),
-                Err(error) => Outcome::Failed(error.reason()),
-            };
-            records.push(Record {
-                subject: match item.name {
-                    Name::Path(path) => Subject::Path(path),
-                    Name::Id(id) => Subject::Id(id),
-                },
-                fields: item.fields,
-                outcome,
-                thumbnail: None,
-            });
-            Ok(())
-        })?;
-        let embed_dim = output.embeddings.then(|| self.embed_dim());
-        Ok(written(&output.format, &self.settings(embed_dim), &records)?)
+        let name = &output.format;
+        let format = output::by_name(name).ok_or_else(|| unknown("format", name, "one of the command line's"))?;
+        let mut writer = Writer {
+            classifier: self,
+            options: RecordOptions {
+                top_k: output.top_k,
+                embeddings: output.embeddings,
+            },
+            fails,
+            format: (format.make)(&self.settings(output.embeddings))?,
+            bytes: Vec::new(),
+        };
+        writer
+            .format
+            .begin(&mut writer.bytes)
+            .map_err(Error::system("write the records"))?;
+        run::over(model, |run, watch| run.over(pictures.into_items(), watch, &mut writer))?;
+        writer
+            .format
+            .end(&mut writer.bytes)
+            .map_err(Error::system("write the records"))?;
+        Ok(writer.bytes)
     }
 
-    fn embed_dim(&self) -> usize {
-        self.labels.embeddings().0.embed_dim()
-    }
-
-    /// What formats note of a run; `embed_dim` are the numbers of each vector, where there are vectors.
-    fn settings(&self, embed_dim: Option<usize>) -> output::Settings {
-        let vectors = embed_dim.map_or(Vectors::None, Vectors::Beside);
+    /// What formats note of a run.
+    fn settings(&self, embeddings: bool) -> output::Settings {
+        let embed_dim = self.labels().embeddings().0.embed_dim();
+        let vectors = if embeddings {
+            Vectors::Beside(embed_dim)
+        } else {
+            Vectors::None
+        };
         output::Settings {
-            labels: self.answers.clone(),
+            labels: self.scorer.answers(),
             ..self.model.get().settings(Task::Labels(vectors))
-        }
-    }
-
-    fn scores(&self, embedding: &[f32]) -> Scores {
-        self.scoring.scores(embedding, self.labels.texts(), self.labels.rows())
-    }
-
-    fn outcome(&self, embedding: &[f32], output: &Output) -> Outcome {
-        let scores = self.scores(embedding);
-        let mut labels = labelled(&scores, &self.labels, Grouping::None);
-        labels.truncate(output.top_k.unwrap_or(usize::MAX));
-        Outcome::Labels {
-            labels,
-            groups: Vec::new(),
-            embedding: output.embeddings.then(|| embedding.to_vec()),
         }
     }
 }
 
-/// Records as a format's bytes.
-fn written(format: &str, settings: &output::Settings, records: &[Record]) -> Result<Vec<u8>> {
-    let info = output::by_name(format).ok_or_else(|| unknown("format", format, "one of the command line's"))?;
-    let mut format = (info.make)(settings)?;
-    let mut bytes = Vec::new();
-    let mut write = || {
-        format.begin(&mut bytes)?;
-        records
-            .iter()
-            .try_for_each(|record| format.record(record, &mut bytes))?;
-        format.end(&mut bytes)
-    };
-    write().map_err(Error::system("write the records"))?;
-    Ok(bytes)
+/// Writes a record for each image.
+struct Writer<'a> {
+    classifier: &'a Classifier,
+    options: RecordOptions,
+    /// Whether the first image that can't be used ends the run.
+    fails: bool,
+    format: Box<dyn Format>,
+    bytes: Vec<u8>,
+}
+
+impl Sink for Writer<'_> {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
+        let (outcome, verdict) = match seen {
+            Ok(seen) => {
+                let answer = self.classifier.scorer.answer(self.classifier.labels(), &seen.embedding);
+                (self.options.outcome(answer, seen.embedding), Verdict::Done)
+            }
+            Err(error) if self.fails => return Err(error),
+            Err(error) => (Outcome::Failed(error.reason()), Verdict::Failed(error)),
+        };
+        let record = record(item, outcome, None);
+        self.format
+            .record(&record, &mut self.bytes)
+            .map_err(Error::system("write the records"))?;
+        Ok(verdict)
+    }
 }

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use longclip::Result;
+use longclip::input::Item;
 use longclip::model::{self, DeviceChoice, Embeddings, LongClip};
 use longclip::output::arrow::Row;
 use longclip::output::{Bars, Fields, Layout, Settings, Task};
 use longclip::preprocess::Pixels;
+use longclip::session::{Seen, Sink, Verdict};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes};
@@ -154,12 +156,9 @@ impl Model {
     ) -> PyResult<Bound<'py, PyByteArray>> {
         let pictures = Pictures::of(&pictures);
         let values = unlocked(py, || {
-            let mut values = Vec::new();
-            run::over(self, pictures, |_, embedding| {
-                values.extend(embedding?);
-                Ok(())
-            })?;
-            Ok::<_, Halt>(values)
+            let mut rows = Rows(Vec::new());
+            run::over(self, |run, watch| run.over(pictures.into_items(), watch, &mut rows))?;
+            Ok::<_, Halt>(rows.0)
         })?;
         floats(py, &values)
     }
@@ -195,8 +194,7 @@ impl Model {
         output: StreamOutput,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let settings = self.settings(Task::Embeddings(self.embed_dim(py)?));
-        let judge = |embedding: &[f32]| {
-            let mut embedding = embedding.to_vec();
+        let judge = |mut embedding: Vec<f32>| {
             if output.normalize {
                 model::normalize(&mut embedding);
             }
@@ -207,6 +205,16 @@ impl Model {
         };
         let written = unlocked(py, || widened(self, stream, &settings, judge))?;
         Ok(PyBytes::new(py, &written))
+    }
+}
+
+/// Embeddings end to end, `(n, embed_dim)`; the first image that can't be used ends the run.
+struct Rows(Vec<f32>);
+
+impl Sink for Rows {
+    fn take(&mut self, _item: Item, seen: Result<Seen>) -> Result<Verdict> {
+        self.0.extend(seen?.embedding);
+        Ok(Verdict::Done)
     }
 }
 

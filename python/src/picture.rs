@@ -101,7 +101,7 @@ fn mode(name: &str) -> Result<Mode> {
 }
 
 impl PictureContent {
-    /// The picture as one item of the pipeline; its pixels, where there are some already, go beside it.
+    /// The image as one item of a run.
     pub(crate) fn item(&self, name: &str) -> Item {
         let content = match self {
             PictureContent::File(path) | PictureContent::Named(path) => Content::File(path.clone()),
@@ -109,7 +109,7 @@ impl PictureContent {
                 let bytes = Arc::clone(bytes);
                 Content::Deferred(Deferred::new(move || Ok(bytes.to_vec())))
             }
-            PictureContent::Decoded(_) => Content::Bytes(Vec::new()),
+            PictureContent::Decoded(image) => Content::Decoded(Arc::clone(image)),
         };
         Item::new(name, content)
     }

@@ -1,22 +1,26 @@
-//! Pictures through the library's pipeline and a model: read and decoded on threads, in their order, in batches.
-
-use std::sync::Arc;
+//! Images through a model: read and decoded on threads, in their order, in batches, with Ctrl-C seen between batches.
 
 use longclip::Result;
-use longclip::input::{Inputs, Item, Items, Source};
-use longclip::pipeline::{self, Prepared, Settings, Sharing, Stop};
-use longclip::preprocess;
+use longclip::input::{Inputs, Items, Source};
+use longclip::model::ImageEmbeddings;
+use longclip::pipeline::{Settings, Sharing, Stop};
+use longclip::preprocess::Pixels;
+use longclip::session::{Counts, Encoder, Ended, Kept, Run, Watch};
 use pyo3::prelude::*;
 
 use crate::environment;
 use crate::errors::Halt;
+use crate::loaded::Loaded;
 use crate::model::Model;
 use crate::picture::{Picture, PictureContent};
 
-/// The carried field by which an item says which of the decoded pictures it is.
-const DECODED: &str = "longclip.decoded";
+impl Encoder for Loaded {
+    fn encode_images(&self, images: &[Pixels]) -> Result<ImageEmbeddings> {
+        self.with(|clip| clip.encode_images(images))
+    }
+}
 
-/// Pictures to run over, in order.
+/// Images to run over, in order.
 pub(crate) struct Pictures(Vec<(String, PictureContent)>);
 
 impl Pictures {
@@ -27,81 +31,56 @@ impl Pictures {
         Pictures(parts.collect())
     }
 
-    /// The items of a run, and the pictures among them that are decoded already.
-    fn into_items(self) -> (Items, Vec<Arc<preprocess::Picture>>) {
-        let decoded = self.0.iter().filter_map(|(_, content)| match content {
-            PictureContent::Decoded(picture) => Some(Arc::clone(picture)),
-            _ => None,
-        });
-        let decoded = decoded.collect();
+    pub(crate) fn into_items(self) -> Items {
         let options = environment::input_options();
-        let mut n_decoded = 0_u64;
-        let items = self.0.into_iter().flat_map(move |(name, content)| -> Items {
+        Box::new(self.0.into_iter().flat_map(move |(name, content)| -> Items {
             if let PictureContent::Named(path) = content {
                 let sources = vec![Source::Named(path)];
                 let options = options.clone();
                 return Inputs { sources, options }.items();
             }
-            let mut item = content.item(&name);
-            if let PictureContent::Decoded(_) = content {
-                item.fields.insert(DECODED.to_owned(), n_decoded.into());
-                n_decoded += 1;
-            }
-            Box::new(std::iter::once(item))
-        });
-        (Box::new(items), decoded)
+            Box::new(std::iter::once(content.item(&name)))
+        }))
     }
 }
 
-/// Runs pictures through a model, and gives each with its embedding, or why there is none, to `each`, in order.
+/// Does the work of a run with a model.
 ///
 /// To be called without the interpreter's lock.
-pub(crate) fn over(
-    model: &Model,
-    pictures: Pictures,
-    each: impl FnMut(Item, Result<&[f32]>) -> Result<(), Halt> + Send,
-) -> Result<(), Halt> {
-    let (items, decoded) = pictures.into_items();
-    over_items(model, items, decoded, each)
-}
-
-/// As [`over`], of items; `decoded` are the pictures of those that say which of them they are. Ctrl-C is seen between batches.
-pub(crate) fn over_items(
-    model: &Model,
-    items: Items,
-    decoded: Vec<Arc<preprocess::Picture>>,
-    mut each: impl FnMut(Item, Result<&[f32]>) -> Result<(), Halt> + Send,
-) -> Result<(), Halt> {
+pub(crate) fn over(model: &Model, work: impl FnOnce(&Run<'_>, &mut dyn Watch) -> Result<Ended>) -> Result<(), Halt> {
     let loaded = model.loaded()?;
-    let threads = model.thread_count();
     let sharing = if model.computes_on_cpu() {
         Sharing::TakeTurns
     } else {
         Sharing::SideBySide
     };
     let (picture_bytes, preprocess) = loaded.with(|clip| (clip.picture_bytes(), clip.preprocess().clone()));
-    let settings = Settings::fitting(sharing, threads, picture_bytes);
-    let prepare = move |item: &Item, bytes: &[u8]| {
-        let place = item.fields.get(DECODED).and_then(|place| place.as_u64());
-        match place.and_then(|place| decoded.get(place as usize)) {
-            Some(picture) => Ok(preprocess.pixels(picture)),
-            None => preprocess.run(&item.name.to_string(), bytes),
-        }
+    let mut signals = Signals::default();
+    let run = Run {
+        encoder: &*loaded,
+        preprocess,
+        pipeline: Settings::fitting(sharing, model.thread_count(), picture_bytes),
+        max_failures: u64::MAX,
+        kept: Kept::default(),
+        stop: signals.stop.clone(),
     };
-    pipeline::run(items, settings, &Stop::default(), prepare, |batch| {
-        let mut pixels = Vec::new();
-        let mut rest = Vec::new();
-        for Prepared { mut item, outcome } in batch {
-            item.fields.remove(DECODED);
-            rest.push((item, outcome.map(|prepared| pixels.push(prepared))));
+    work(&run, &mut signals)?;
+    signals.raised.map_or(Ok(()), |raised| Err(raised.into()))
+}
+
+/// Python gives its signals to the thread that it began with, which is mostly the one that runs.
+#[derive(Default)]
+struct Signals {
+    stop: Stop,
+    /// The exception of a signal's handler.
+    raised: Option<PyErr>,
+}
+
+impl Watch for Signals {
+    fn batch_done(&mut self, _counts: Counts) {
+        if let Err(raised) = Python::attach(|py| py.check_signals()) {
+            self.raised = Some(raised);
+            self.stop.request();
         }
-        let embeddings = loaded.with(|clip| clip.encode_images(&pixels))?.0;
-        let mut rows = embeddings.rows();
-        for (item, outcome) in rest {
-            let row = outcome.map(|()| rows.next().expect("a row for each picture that could be read"));
-            each(item, row)?;
-        }
-        // Python tells its signals to the thread that it began with, which is mostly this one.
-        Python::attach(|py| py.check_signals()).map_err(Halt::from)
-    })
+    }
 }

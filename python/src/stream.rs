@@ -1,13 +1,14 @@
 //! Batches of Arrow, as Ray and Spark have them: each comes back with columns of results, as from the command line's
 //! `--in arrow --out arrow`.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Write};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use longclip::Result;
-use longclip::input::Item;
-use longclip::input::arrow::{Columns, LabelColumn, Stream};
-use longclip::output::Settings;
-use longclip::output::arrow::{Row, ScoresOf, Widener};
+use longclip::input::arrow::{LabelColumn, Stream};
+use longclip::output::arrow::Row;
+use longclip::output::{Destination, Settings};
+use longclip::session::stream::Incoming;
 use pyo3::pybacked::PyBackedBytes;
 
 use crate::environment;
@@ -15,52 +16,44 @@ use crate::errors::Halt;
 use crate::model::Model;
 use crate::run;
 
-/// A whole Arrow stream with its rows' results behind its columns; `judge` makes a row's results of its embedding.
+/// A whole Arrow stream with its rows' results after its columns; `judge` makes a row's results of its embedding.
 ///
-/// A picture that can't be used is a row with its `error`. To be called without the interpreter's lock.
+/// An image that can't be used is a row with its `error`. To be called without the interpreter's lock.
 pub(crate) fn widened(
     model: &Model,
     stream: PyBackedBytes,
     settings: &Settings,
-    mut judge: impl FnMut(&[f32]) -> Row + Send,
+    judge: impl Fn(Vec<f32>) -> Row,
 ) -> Result<Vec<u8>, Halt> {
-    let mut stream = Stream::open(Box::new(Cursor::new(stream)), "the batch")?;
-    let columns = Columns::of(stream.schema(), LabelColumn::Carried)?;
-    let options = environment::input_options();
-    let (mut batches, mut items, mut n_rows) = (Vec::new(), Vec::new(), 0);
-    while let Some(batch) = stream.next_batch()? {
-        items.push(columns.items(&batch, n_rows, &options));
-        n_rows += batch.num_rows() as u64;
-        batches.push(batch);
-    }
-    let mut rows = Vec::new();
-    run::over_items(
-        model,
-        Box::new(items.into_iter().flatten()),
-        Vec::new(),
-        |_: Item, embedding| {
-            rows.push(match embedding {
-                Ok(embedding) => judge(embedding),
-                Err(error) => Row {
-                    error: Some(error.reason()),
-                    ..Row::default()
-                },
-            });
-            Ok(())
-        },
-    )?;
-    let mut widener = Widener::new(stream.schema(), settings, ScoresOf::Run)?;
-    let mut bytes = Vec::new();
-    let mut write = || {
-        widener.begin(&mut bytes)?;
-        let mut rest = rows.as_slice();
-        for batch in &batches {
-            let (own, later) = rest.split_at(batch.num_rows());
-            widener.batch(batch, own, &mut bytes)?;
-            rest = later;
-        }
-        widener.end(&mut bytes)
-    };
-    write().map_err(longclip::Error::system("write the results"))?;
+    let stream = Stream::open(Box::new(Cursor::new(stream)), "the batch")?;
+    let incoming = Incoming::new(stream, LabelColumn::Carried, environment::input_options())?;
+    let written = Written::default();
+    let destination = Destination::stream(Box::new(written.clone()), "results in memory");
+    run::over(model, |run, watch| {
+        let judge = &mut |_: &_, seen: longclip::session::Seen| Ok(judge(seen.embedding));
+        let (ended, _) = incoming.run(run, settings, destination, watch, judge)?;
+        Ok(ended)
+    })?;
+    let bytes = mem::take(&mut *written.locked());
     Ok(bytes)
+}
+
+/// Bytes that are written on any of a run's threads.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn locked(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.locked().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

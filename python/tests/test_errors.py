@@ -114,7 +114,7 @@ USAGE: list[tuple[str, Callable[[Any, Any], Any], str, str]] = [
     ("temperature", lambda m, p: longclip.classify(CAT, ["a"], m, temperature=-1), "-1", "above 0"),
     ("reject", lambda m, p: longclip.classify(CAT, ["a"], m, score="cosine", reject=0.5), "`reject` is for the score `softmax`", "leave out"),
     ("reject's own", lambda m, p: longclip.classify(CAT, ["none of these"], m, reject=0.5), "`reject` adds", "leave it out"),
-    ("reject nothing", lambda m, p: longclip.classify(CAT, ["a"], m, reject=float("nan")), "`reject` is NaN", "0.5"),
+    ("reject nothing", lambda m, p: longclip.classify(CAT, ["a"], m, reject=float("nan")), "`reject` is NaN", "finite"),
     ("resolution", lambda m, p: longclip.Preprocess(0), "0 px", "input_resolution"),
     ("names", lambda m, p: longclip.classify([CAT], ["a"], m, names=["x", "y"]), "2 names for 1", ""),
 ]

@@ -9,28 +9,26 @@ use longclip::input::{Item, Name};
 use longclip::model::LongClip;
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{
-    Fields, Holds, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task, Thumbnail, Vectors,
+use longclip::output::{Fields, Holds, Layout, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail, Vectors};
+use longclip::session::{
+    Answer, Classifier, Ended, Kept, Labelling, RecordOptions, ScorePlan, Scorer, Seen, Sink, Verdict, record,
 };
 use longclip::{Error, Result};
 
 use super::Outcome;
 use super::explain::{Explainer, Place, small};
+use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
-use super::label_flags::LabelFlags;
-use super::labelling::Labelling;
+use super::label_flags::{self, LabelFlags};
 use super::model_flags::{ModelFlags, reason};
 use super::output_flags::{self, FormatChoice, OutputFlags, Results};
-use super::pictures::{Pictures, Run, Seen, Sink, Thumbnails, Verdict};
 use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
-use super::score_flags::{ScoreFlags, ScorePlan};
-use super::scorer::{Answer, Scorer};
+use super::score_flags::{self, ScoreFlags};
 use super::shards::{Facts, ShardFile};
 #[cfg(feature = "arrow")]
-use super::stream::StreamFlags;
-use super::tally::Ended;
+use super::stream::{StreamFlags, run_over_batches};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,7 +78,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     #[cfg(feature = "arrow")]
     if args.stream.is_asked() {
-        return run_over_batches(args, report);
+        return run_over_rows(args, report);
     }
     let (inputs, labelling) = args.labels.plan(&args.input, report)?;
     let scores = args.scores.plan(labelling.grouping)?;
@@ -98,31 +96,32 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     {
         return Ok(Exit::Done);
     }
-    let scorer = Scorer::new(&model, &labelling, &scores, report)?;
+    let scorer = Scorer::new(&model, &labelling, scores)?;
+    report.notices(scorer.notices());
     let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
     let mut items = inputs.items();
     let (results, mut held) = args.output.open(&format, &settings, &mut items, shard)?;
-    let mut run = Run {
+    let mut run = ImageRun {
         results: args.output.where_to(),
         ..args.run.plain(&args.model, &args.pictures, &model, report)
     };
-    if format.holds(Holds::Thumbnails) {
-        run.thumbnails = Thumbnails::Made;
-    }
+    run.run.kept = Kept {
+        thumbnails: format.holds(Holds::Thumbnails),
+        images: place.is_some(),
+    };
     if place.is_some() {
-        run.pictures = Pictures::Kept;
-        // A kept picture is many times larger than what the model reads of it.
-        run.settings.batch = 1;
+        // A kept image is many times larger than what the model reads of it.
+        run.run.pipeline.batch = 1;
     }
     let mut writer = Writer {
-        scorer,
-        n_shown: args.top_k.map_or(usize::MAX, NonZeroUsize::get),
+        classifier: Classifier::new(&model, &labelling, &scorer),
+        options: args.record_options(),
+        report,
         results,
-        embeddings: args.embeddings,
         layout: args.output.layout(),
         explainer: place.map(|place| Explainer::new(&model, place)),
     };
-    held.check(&run, |item, seen| writer.encoded(item, seen))?;
+    held.check(&run.run, |item, seen| writer.encoded(item, seen))?;
     writer.results.begin()?;
     let (ended, exit) = run.over(Expected::Of(&inputs), items, held.progress, &mut writer)?;
     match ended {
@@ -133,6 +132,13 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 impl Args {
+    fn record_options(&self) -> RecordOptions {
+        RecordOptions {
+            top_k: self.top_k,
+            embeddings: self.embeddings,
+        }
+    }
+
     fn task(&self, embed_dim: usize) -> Task {
         Task::Labels(if self.embeddings {
             Vectors::Beside(embed_dim)
@@ -152,7 +158,7 @@ impl Args {
         self.output.check(format, self.task(0))
     }
 
-    fn settings(&self, scorer: &Scorer<'_>, embed_dim: usize, model: String) -> Settings {
+    fn settings(&self, scorer: &Scorer, embed_dim: usize, model: String) -> Settings {
         Settings {
             task: self.task(embed_dim),
             labels: scorer.answers(),
@@ -181,8 +187,8 @@ impl Args {
         ]);
         let others = [
             self.input.facts(),
-            labelling.facts(),
-            scores.facts(),
+            label_flags::facts(labelling),
+            score_flags::facts(scores),
             self.model.facts(),
             self.pictures.facts(),
         ];
@@ -192,13 +198,13 @@ impl Args {
 
 /// `--in arrow`: the stream's rows are the pictures.
 #[cfg(feature = "arrow")]
-fn run_over_batches(args: &Args, report: Report) -> Outcome {
+fn run_over_rows(args: &Args, report: Report) -> Outcome {
     args.check_stream()?;
     let source = args.stream.source(&args.input, args.labels.reads_stdin())?;
     let labelling = args.labels.labelling()?;
     let scores = args.scores.plan(labelling.grouping)?;
     let incoming = source.open(LabelColumn::Read)?;
-    if labelling.list.is_empty() && !incoming.columns.have_labels() {
+    if labelling.list.is_empty() && !incoming.have_labels() {
         return Err(Error::usage(
             "no labels given, and the Arrow stream has no column `labels`",
             "say what the pictures may show: `--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`",
@@ -206,14 +212,18 @@ fn run_over_batches(args: &Args, report: Report) -> Outcome {
         .into());
     }
     let (model, model_name) = args.model.load_named(report)?;
-    let mut scorer = Scorer::new(&model, &labelling, &scores, report)?;
+    let scorer = Scorer::new(&model, &labelling, scores)?;
+    report.notices(scorer.notices());
+    let mut classifier = Classifier::new(&model, &labelling, &scorer);
     let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
     let run = args.run.plain(&args.model, &args.pictures, &model, report);
-    incoming.run(run, &settings, &args.output, &mut |item, seen| {
-        let scores = scorer.score_all(item, &seen.embedding)?;
+    run_over_batches(incoming, &run, &settings, &args.output, &mut |item, seen| {
+        let columns = classifier.columns(item, &seen.embedding);
+        report.notices(&classifier.take_notices());
+        let columns = columns?;
         Ok(Row {
-            label: scores.best,
-            scores: Some(scores.in_order),
+            label: columns.best,
+            scores: Some(columns.scores),
             embedding: args.embeddings.then_some(seen.embedding),
             error: None,
         })
@@ -241,11 +251,10 @@ impl Args {
 
 /// Writes a record for each picture.
 struct Writer<'a> {
-    scorer: Scorer<'a>,
-    /// Labels of a picture that are written at most.
-    n_shown: usize,
+    classifier: Classifier<'a>,
+    options: RecordOptions,
+    report: Report,
     results: Results,
-    embeddings: bool,
     layout: Layout,
     explainer: Option<Explainer<'a>>,
 }
@@ -256,17 +265,17 @@ impl Writer<'_> {
         if self.layout == Layout::Wide && item.labels.is_some() {
             return Err(Error::usage("its own labels have no columns", "leave out `--wide`"));
         }
-        let mut answer = self.scorer.score(item, &seen.embedding)?;
-        answer.labels.truncate(self.n_shown);
-        Ok((answer, seen))
+        let answer = self.classifier.answer(item, &seen.embedding);
+        self.report.notices(&self.classifier.take_notices());
+        Ok((answer?, seen))
     }
 
     /// The picture as formats show it, painted over where that was asked for; writes the painted photo too.
     fn thumbnail(&mut self, name: &Name, answer: &Answer, seen: &Seen) -> Result<Option<Thumbnail>> {
-        let heat = match (&mut self.explainer, &seen.looked_at) {
-            (Some(explainer), Some(looked_at)) => {
-                let map = explainer.explain(&name.to_string(), &answer.nearest_text, looked_at)?;
-                seen.thumbnail.as_ref().and_then(|_| small(&map, &looked_at.picture))
+        let heat = match (&mut self.explainer, &seen.source) {
+            (Some(explainer), Some(source)) => {
+                let map = explainer.explain(&name.to_string(), &answer.nearest_text, source)?;
+                seen.thumbnail.as_ref().and_then(|_| small(&map, &source.image))
             }
             _ => None,
         };
@@ -277,22 +286,11 @@ impl Writer<'_> {
         let (outcome, thumbnail, verdict) = match self.score(&item, seen) {
             Ok((answer, seen)) => {
                 let thumbnail = self.thumbnail(&item.name, &answer, &seen)?;
-                let outcome = RecordOutcome::Labels {
-                    labels: answer.labels,
-                    groups: answer.groups,
-                    embedding: self.embeddings.then_some(seen.embedding),
-                };
-                (outcome, thumbnail, Verdict::Done)
+                (self.options.outcome(answer, seen.embedding), thumbnail, Verdict::Done)
             }
             Err(error) => (RecordOutcome::Failed(reason(&error)), None, Verdict::Failed(error)),
         };
-        let record = Record {
-            subject: subject(item.name),
-            fields: item.fields,
-            outcome,
-            thumbnail,
-        };
-        Ok((record, verdict))
+        Ok((record(item, outcome, thumbnail), verdict))
     }
 
     fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {
@@ -302,21 +300,13 @@ impl Writer<'_> {
 }
 
 impl Sink for Writer<'_> {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         let (record, verdict) = self.record(item, seen)?;
         self.results.write(&record)?;
         Ok(verdict)
     }
 
-    fn flush(&mut self) -> anyhow::Result<()> {
-        Ok(self.results.flush()?)
-    }
-}
-
-/// An item's name as the output's.
-pub(super) fn subject(name: Name) -> Subject {
-    match name {
-        Name::Path(path) => Subject::Path(path),
-        Name::Id(id) => Subject::Id(id),
+    fn flush(&mut self) -> Result<()> {
+        self.results.flush()
     }
 }

@@ -10,21 +10,20 @@ use longclip::model::{LongClip, normalize};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
 use longclip::output::{Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
+use longclip::session::{Ended, Seen, Sink, Verdict, record};
 use longclip::{Error, Result};
 
 use super::Outcome;
-use super::classify::subject;
+use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
 use super::model_flags::{ModelFlags, reason, warn_of_cut_texts};
 use super::output_flags::{self, OutputFlags, Results};
-use super::pictures::{Run, Seen, Sink, Verdict};
 use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
 use super::shards::{Facts, ShardFile};
 #[cfg(feature = "arrow")]
-use super::stream::StreamFlags;
-use super::tally::Ended;
+use super::stream::{StreamFlags, run_over_batches};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,7 +74,7 @@ const TEXTS_A_PASS: usize = 64;
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     #[cfg(feature = "arrow")]
     if args.stream.is_asked() {
-        return run_over_batches(args, report);
+        return run_over_rows(args, report);
     }
     let texts_on_stdin = args.texts.texts_file.as_deref() == Some(Path::new("-"));
     let inputs = args.input.inputs(texts_on_stdin.then_some("--texts-file -"))?;
@@ -105,11 +104,11 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         results,
         lengths: args.texts.lengths(),
     };
-    let run = Run {
+    let run = ImageRun {
         results: args.output.where_to(),
         ..args.run.plain(&args.model, &args.pictures, &model, report)
     };
-    held.check(&run, |item, seen| writer.encoded(item, seen))?;
+    held.check(&run.run, |item, seen| writer.encoded(item, seen))?;
     writer.results.begin()?;
     writer.write_texts(&model, &texts)?;
     if args.input.is_empty() {
@@ -126,7 +125,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 
 /// `--in arrow`: the stream's rows are the pictures.
 #[cfg(feature = "arrow")]
-fn run_over_batches(args: &Args, report: Report) -> Outcome {
+fn run_over_rows(args: &Args, report: Report) -> Outcome {
     if !args.texts.text.is_empty() || args.texts.texts_file.is_some() {
         return Err(Error::usage(
             "texts have no rows in the stream of `--in arrow`",
@@ -140,7 +139,7 @@ fn run_over_batches(args: &Args, report: Report) -> Outcome {
     let settings = args.settings(&model, model_name);
     let run = args.run.plain(&args.model, &args.pictures, &model, report);
     let lengths = args.texts.lengths();
-    incoming.run(run, &settings, &args.output, &mut |_, seen| {
+    run_over_batches(incoming, &run, &settings, &args.output, &mut |_, seen| {
         Ok(Row {
             embedding: Some(lengths.of(seen.embedding)),
             ..Row::default()
@@ -245,30 +244,21 @@ impl Writer {
 
     fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {
         let outcome = self.vector(seen.embedding);
-        self.results.encoded(&record(item, outcome))
-    }
-}
-
-fn record(item: Item, outcome: RecordOutcome) -> Record {
-    Record {
-        subject: subject(item.name),
-        fields: item.fields,
-        outcome,
-        thumbnail: None,
+        self.results.encoded(&record(item, outcome, None))
     }
 }
 
 impl Sink for Writer {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         let (outcome, verdict) = match seen {
             Ok(seen) => (self.vector(seen.embedding), Verdict::Done),
             Err(error) => (RecordOutcome::Failed(reason(&error)), Verdict::Failed(error)),
         };
-        self.results.write(&record(item, outcome))?;
+        self.results.write(&record(item, outcome, None))?;
         Ok(verdict)
     }
 
-    fn flush(&mut self) -> anyhow::Result<()> {
-        Ok(self.results.flush()?)
+    fn flush(&mut self) -> Result<()> {
+        self.results.flush()
     }
 }

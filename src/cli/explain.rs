@@ -10,9 +10,8 @@ use longclip::model::LongClip;
 use longclip::output::{Destination, HeatMap, THUMBNAIL_PX, png, thumbnail};
 use longclip::preprocess::{Picture, Preprocess};
 use longclip::score::patch_relevance;
+use longclip::session::Source as Seen;
 use longclip::{Error, Result};
-
-use super::pictures::LookedAt;
 
 /// Where painted photos go.
 #[derive(Debug)]
@@ -86,11 +85,11 @@ impl<'a> Explainer<'a> {
     }
 
     /// Writes the photo of this name, with what `text` had to do with its parts.
-    pub(super) fn explain(&mut self, name: &str, text: &[f32], seen: &LookedAt) -> Result<HeatMap> {
+    pub(super) fn explain(&mut self, name: &str, text: &[f32], seen: &Seen) -> Result<HeatMap> {
         let map = HeatMap::new(&patch_relevance(&self.model.attention(&seen.pixels, text)?));
         let path = self.path(name)?;
-        let (width_px, height_px) = (seen.picture.width_px(), seen.picture.height_px());
-        let mut rgb = seen.picture.rgb();
+        let (width_px, height_px) = (seen.image.width_px(), seen.image.height_px());
+        let mut rgb = seen.image.rgb();
         map.paint(&mut rgb, width_px, height_px);
         let failed = Error::write(&path);
         let bytes = png(&rgb, width_px, height_px).map_err(failed)?;

@@ -7,12 +7,14 @@ use longclip::input::Inputs;
 use longclip::labels::{
     Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, Template, files, read_templates,
 };
-use longclip::{Error, Result};
+use longclip::session::Labelling;
+use longclip::{Error, Grouping, Result};
+use serde_json::json;
 
 use super::input_flags::InputFlags;
 use super::label_cache;
-use super::labelling::{Grouping, Labelling};
 use super::report::Report;
+use super::shards::Facts;
 
 /// What pictures may show.
 #[derive(Debug, Clone, clap::Args)]
@@ -194,6 +196,33 @@ impl LabelFlags {
             ),
         }
     }
+}
+
+/// What records depend on, by name.
+pub(super) fn facts(labelling: &Labelling) -> Facts {
+    let label = |label: &Label| {
+        if label.prompts.is_empty() && label.group.is_none() {
+            return json!(label.name);
+        }
+        json!({"label": label.name, "prompts": label.prompts, "group": label.group})
+    };
+    let templates = labelling.templates.iter().map(|template| template.fill("{}"));
+    let combine = match labelling.combine {
+        Combine::Mean => "mean",
+        Combine::Max => "max",
+    };
+    let long_text = match labelling.long_text {
+        LongText::Truncate => "truncate",
+        LongText::Refuse => "error",
+        LongText::Chunk => "chunk",
+    };
+    Facts::from_iter([
+        ("labels".into(), labelling.list.labels().iter().map(label).collect()),
+        ("templates".into(), templates.collect()),
+        ("combine".into(), combine.into()),
+        ("long_text".into(), long_text.into()),
+        ("group_by".into(), (labelling.grouping == Grouping::ByGroup).into()),
+    ])
 }
 
 /// Whether a label is more likely a picture: it exists, or is named like one.

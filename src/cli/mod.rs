@@ -9,30 +9,27 @@ mod embed;
 mod eval;
 mod explain;
 mod find_model;
-mod held;
+mod image_run;
 mod input_flags;
 mod interrupt;
 mod label_cache;
 mod label_flags;
-mod labelling;
 mod man;
 mod model;
 mod model_flags;
 mod numbers;
 mod output_flags;
-mod pictures;
 mod progress;
 mod report;
 mod run_flags;
+mod run_report;
 mod score_flags;
-mod scorer;
 #[cfg(feature = "parquet")]
 mod search;
 mod shards;
 mod sort;
 #[cfg(feature = "arrow")]
 mod stream;
-mod tally;
 mod tokens;
 #[cfg(feature = "train")]
 mod train;

@@ -8,9 +8,9 @@ use longclip::output::{
     self, Bars, Destination, FORMATS, Format, FormatInfo, Holds, Layout, Progress, Record, Settings, Task, Template,
     Vectors,
 };
+use longclip::session::resume::HeldRun;
 use longclip::{Error, Result};
 
-use super::held::HeldRun;
 use super::model_flags::reason;
 use super::progress;
 use super::report::Report;

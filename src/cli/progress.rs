@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use longclip::input::Inputs;
+use longclip::session::Counts;
 
 use super::report::{Report, Verbosity};
-use super::tally::Tally;
 
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
@@ -47,24 +47,24 @@ impl ProgressLine {
         }
     }
 
-    /// A batch is done; so many of the pictures until now needed nothing.
-    pub(super) fn show(&mut self, tally: &Tally, n_passed_by: u64) {
-        let nothing_to_do = self.n_held + n_passed_by;
+    /// A batch is done.
+    pub(super) fn show(&mut self, counts: Counts, images_per_s: f64) {
+        let nothing_to_do = self.n_held + counts.n_known;
         let total = self.total.get().map(|total| total.saturating_sub(nothing_to_do));
         if let Some(bar) = &self.bar {
             if let Some(total) = total.filter(|total| bar.length() != Some(*total)) {
                 bar.set_length(total);
                 bar.set_style(style("{bar:30} {pos}/{len}  {rate}  {eta} left{msg}"));
             }
-            bar.set_position(tally.n_all());
-            if tally.n_failed() > 0 {
-                bar.set_message(format!("  {} failed", tally.n_failed()));
+            bar.set_position(counts.n_taken());
+            if counts.n_failed > 0 {
+                bar.set_message(format!("  {} failed", counts.n_failed));
             }
             return;
         }
         if self.last_line.elapsed() >= BETWEEN_LINES {
             self.last_line = Instant::now();
-            self.report.note(line(tally, total));
+            self.report.note(line(counts, images_per_s, total));
         }
     }
 
@@ -99,22 +99,19 @@ pub(super) enum Results {
     Elsewhere,
 }
 
-fn line(tally: &Tally, total: Option<u64>) -> String {
-    let rate = tally.images_per_s();
-    let failed = match tally.n_failed() {
+fn line(counts: Counts, images_per_s: f64, total: Option<u64>) -> String {
+    let failed = match counts.n_failed {
         0 => String::new(),
         n => format!(", {n} failed"),
     };
+    let n_taken = counts.n_taken();
     match total {
         Some(total) => {
-            let left_s = total.saturating_sub(tally.n_all()) as f64 / rate;
+            let left_s = total.saturating_sub(n_taken) as f64 / images_per_s;
             let left = indicatif::HumanDuration(Duration::from_secs(left_s as u64));
-            format!(
-                "{} of {total} done{failed}, {rate:.1} images/s, {left} left",
-                tally.n_all()
-            )
+            format!("{n_taken} of {total} done{failed}, {images_per_s:.1} images/s, {left} left")
         }
-        None => format!("{} done{failed}, {rate:.1} images/s", tally.n_all()),
+        None => format!("{n_taken} done{failed}, {images_per_s:.1} images/s"),
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::process::ExitCode;
 
 use longclip::Error;
+use longclip::labels::Notice;
 
 /// What the process says when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,16 @@ impl Report {
     pub(super) fn warning(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
             eprintln!("warning: {text}");
+        }
+    }
+
+    /// What a person should know about their labels.
+    pub(super) fn notices(&self, notices: &[Notice]) {
+        for notice in notices {
+            match notice {
+                Notice::Chunked { .. } | Notice::NotKept { .. } => self.note(notice),
+                _ => self.warning(notice),
+            }
         }
     }
 

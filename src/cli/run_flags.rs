@@ -5,10 +5,12 @@ use std::num::NonZeroUsize;
 use clap::ValueEnum;
 use longclip::model::LongClip;
 use longclip::pipeline::{self, Sharing};
+use longclip::session::{Kept, Run};
 
+use super::image_run::ImageRun;
 use super::input_flags::PictureFlags;
+use super::interrupt::stop_on_interrupt;
 use super::model_flags::ModelFlags;
-use super::pictures::{Pictures, Run, Thumbnails};
 use super::progress::Results;
 use super::report::Report;
 
@@ -50,14 +52,16 @@ impl RunFlags {
         pictures: &PictureFlags,
         model: &'a LongClip,
         report: Report,
-    ) -> Run<'a> {
-        Run {
-            model,
-            preprocess: pictures.apply(model.preprocess()),
-            settings: self.pipeline(flags, model),
-            most_failures: self.most_failures(),
-            thumbnails: Thumbnails::None,
-            pictures: Pictures::Forgotten,
+    ) -> ImageRun<'a> {
+        ImageRun {
+            run: Run {
+                encoder: model,
+                preprocess: pictures.apply(model.preprocess()),
+                pipeline: self.pipeline(flags, model),
+                max_failures: self.most_failures(),
+                kept: Kept::default(),
+                stop: stop_on_interrupt(),
+            },
             results: Results::Elsewhere,
             report,
         }

@@ -1,31 +1,24 @@
-//! `--in arrow --out arrow`: batches come in, and each goes out with its results as soon as all its rows are done.
-//!
-//! All rows run through one pipeline, so that small batches fill the model's too. Two threads meet at the [`Exchange`]: the
-//! pipeline's reader brings batches, this one their rows' results, and whoever completes the earliest batch writes it.
-//! A batch without rows is complete when it comes. So a caller that waits for each batch before the next one always
-//! gets it.
+//! `--in arrow --out arrow`: the rows of an Arrow stream are the images.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow_array::RecordBatch;
 use clap::ValueEnum;
-use longclip::input::arrow::{self, Columns, LabelColumn, Stream};
-use longclip::input::{InputOptions, Inputs, Item, Items, Source};
-use longclip::output::arrow::{Row, ScoresOf, Widener};
-use longclip::output::{Destination, Progress, Settings};
+use longclip::input::arrow::{self, LabelColumn, Stream};
+use longclip::input::{InputOptions, Inputs, Item, Source};
+use longclip::output::arrow::Row;
+use longclip::output::{Progress, Settings};
+use longclip::session::stream::Incoming;
+use longclip::session::{Ended, Seen};
 use longclip::{Error, Result};
 
 use super::Outcome;
+use super::image_run::ImageRun;
 use super::input_flags::InputFlags;
-use super::model_flags::reason;
 use super::output_flags::OutputFlags;
-use super::pictures::{Run, Seen, Sink, Verdict};
 use super::progress::Expected;
-use super::tally::Ended;
+use super::run_report::RunReport;
 
 /// Whether pictures come as rows of a stream.
 #[derive(Debug, Clone, clap::Args)]
@@ -41,13 +34,6 @@ pub(super) struct StreamFlags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum InputFormat {
     Arrow,
-}
-
-/// A stream whose schema is read.
-pub(super) struct Incoming {
-    stream: Stream,
-    pub(super) columns: Columns,
-    options: InputOptions,
 }
 
 impl StreamFlags {
@@ -91,11 +77,7 @@ impl StreamSource {
             Some(path) => opened(path)?,
             None => Stream::open(Box::new(stdin()), "stdin")?,
         };
-        Ok(Incoming {
-            columns: Columns::of(stream.schema(), labels)?,
-            stream,
-            options: self.options,
-        })
+        Incoming::new(stream, labels, self.options)
     }
 }
 
@@ -114,184 +96,30 @@ fn tell_no_panic_of_a_decoder() {
     }));
 }
 
-impl Incoming {
-    /// Runs all rows through the model, and writes the batches with what `judge` makes of each picture.
-    pub(super) fn run(
-        self,
-        run: Run<'_>,
-        settings: &Settings,
-        output: &OutputFlags,
-        judge: &mut dyn FnMut(&Item, Seen) -> Result<Row>,
-    ) -> Outcome {
-        let scores = if self.columns.have_labels() {
-            ScoresOf::Row
-        } else {
-            ScoresOf::Run
-        };
-        let exchange = Exchange {
-            open: VecDeque::new(),
-            widener: Widener::new(self.stream.schema(), settings, scores)?,
-            destination: output.stream()?,
-            failure: None,
-        };
-        let exchange = Arc::new(Mutex::new(exchange));
-        locked(&exchange).begin()?;
-        let inputs = Inputs {
-            sources: vec![Source::Named("-".into())],
-            options: self.options.clone(),
-        };
-        let rows = Rows {
-            incoming: self,
-            current: Box::new(std::iter::empty()),
-            n_rows: 0,
-            exchange: Arc::clone(&exchange),
-        };
-        let report = run.report;
-        let mut sink = RowSink {
-            exchange: &exchange,
-            judge,
-        };
-        let (ended, exit) = run.over(Expected::Of(&inputs), Box::new(rows), Progress::default(), &mut sink)?;
-        let mut exchange = locked(&exchange);
-        if let Some(failure) = exchange.failure.take() {
-            return Err(failure.into());
-        }
-        if ended == Ended::AtTheEnd {
-            exchange.end()?;
-        } else {
-            report.note("batches that were not done as a whole are left out");
-            if let Some(partial) = exchange.destination.leave()? {
-                report.note(format!("what was done until now is in `{}`", partial.display()));
-            }
-        }
-        Ok(exit)
-    }
-}
-
-/// Where batches are completed.
-struct Exchange {
-    /// Batches that are not written yet, in order.
-    open: VecDeque<Open>,
-    widener: Widener,
-    destination: Destination,
-    /// Why no more rows come, where that isn't the stream's end.
-    failure: Option<Error>,
-}
-
-/// A batch, and its rows' results as far as they are there.
-struct Open {
-    batch: RecordBatch,
-    rows: Vec<Row>,
-}
-
-fn locked(exchange: &Mutex<Exchange>) -> MutexGuard<'_, Exchange> {
-    exchange.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Exchange {
-    fn begin(&mut self) -> Result<()> {
-        let begun = self.widener.begin(&mut self.destination);
-        begun.map_err(|source| self.destination.error(source))
-    }
-
-    fn bring(&mut self, batch: RecordBatch) -> Result<()> {
-        let rows = Vec::with_capacity(batch.num_rows());
-        self.open.push_back(Open { batch, rows });
-        self.write_whole()
-    }
-
-    fn add(&mut self, row: Row) -> Result<()> {
-        let first = self.open.front_mut();
-        first.expect("a row is of a batch that was brought").rows.push(row);
-        self.write_whole()
-    }
-
-    fn write_whole(&mut self) -> Result<()> {
-        while let Some(open) = self
-            .open
-            .front()
-            .filter(|open| open.rows.len() == open.batch.num_rows())
-        {
-            let written = self.widener.batch(&open.batch, &open.rows, &mut self.destination);
-            written.map_err(|source| self.destination.error(source))?;
-            self.open.pop_front();
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let ended = self.widener.end(&mut self.destination);
-        ended.map_err(|source| self.destination.error(source))?;
-        self.destination.finish()
-    }
-}
-
-/// The rows of all batches, each batch brought to the exchange before its first row.
-struct Rows {
+/// Runs all rows through the model, and writes the batches with what `judge` makes of each image.
+pub(super) fn run_over_batches(
     incoming: Incoming,
-    current: Items,
-    n_rows: u64,
-    exchange: Arc<Mutex<Exchange>>,
-}
-
-impl Rows {
-    /// Draws the next batch; false at the end.
-    fn draw(&mut self) -> Result<bool> {
-        let Some(batch) = self.incoming.stream.next_batch()? else {
-            return Ok(false);
-        };
-        let Incoming { columns, options, .. } = &self.incoming;
-        self.current = columns.items(&batch, self.n_rows, options);
-        self.n_rows += batch.num_rows() as u64;
-        locked(&self.exchange).bring(batch)?;
-        Ok(true)
+    run: &ImageRun<'_>,
+    settings: &Settings,
+    output: &OutputFlags,
+    judge: &mut dyn FnMut(&Item, Seen) -> Result<Row>,
+) -> Outcome {
+    // Nothing is counted in advance: a stream can be read once.
+    let inputs = Inputs {
+        sources: vec![Source::Named("-".into())],
+        options: incoming.options().clone(),
+    };
+    let mut watch = RunReport::begin(run.report, &Expected::Of(&inputs), Progress::default(), run.results);
+    let outcome = incoming.run(&run.run, settings, output.stream()?, &mut watch, judge);
+    watch.end();
+    let (ended, partial) = outcome?;
+    let exit = watch.sum_up(ended, &inputs.options);
+    if ended != Ended::AtTheEnd {
+        run.report.note("batches that were not done as a whole are left out");
     }
-}
-
-impl Iterator for Rows {
-    type Item = Item;
-
-    fn next(&mut self) -> Option<Item> {
-        loop {
-            if let Some(item) = self.current.next() {
-                return Some(item);
-            }
-            match self.draw() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(failure) => {
-                    locked(&self.exchange).failure = Some(failure);
-                    return None;
-                }
-            }
-        }
+    if let Some(partial) = partial {
+        run.report
+            .note(format!("what was done until now is in `{}`", partial.display()));
     }
-}
-
-/// Adds to the exchange what came of each row.
-struct RowSink<'a> {
-    exchange: &'a Mutex<Exchange>,
-    judge: &'a mut dyn FnMut(&Item, Seen) -> Result<Row>,
-}
-
-impl Sink for RowSink<'_> {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
-        let (row, verdict) = match seen.and_then(|seen| (self.judge)(&item, seen)) {
-            Ok(row) => (row, Verdict::Done),
-            Err(error) => {
-                let row = Row {
-                    error: Some(reason(&error)),
-                    ..Row::default()
-                };
-                (row, Verdict::Failed(error))
-            }
-        };
-        locked(self.exchange).add(row)?;
-        Ok(verdict)
-    }
-
-    /// Batches are flushed as they are written.
-    fn flush(&mut self) -> anyhow::Result<()> {
-        Ok(())
-    }
+    Ok(exit)
 }

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::base64;
 use super::url::Address;
 use crate::error::{Error, Result};
+use crate::preprocess::Picture;
 
 /// The most bytes of one encoded picture. A photo of 200 megapixels has some 100 MB; more is a mistake or an attack.
 pub(crate) const LARGEST_BYTES: u64 = 1 << 30;
@@ -23,6 +25,8 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// Here in base64, standard alphabet, perhaps as a `data:` URL.
     Base64(String),
+    /// An image that is decoded already; it has no bytes.
+    Decoded(Arc<Picture>),
     /// Whatever this gives when it is called, on a thread of the pipeline: a caller's own storage.
     Deferred(Deferred),
     /// There are none, and this is why; `None` once that was told.
@@ -55,6 +59,7 @@ impl Content {
             Content::File(path) => read_file(path),
             Content::Url(address) => address.fetch(),
             Content::Bytes(bytes) => Ok(std::mem::take(bytes)),
+            Content::Decoded(_) => Ok(Vec::new()),
             Content::Base64(text) => base64::decoded(&std::mem::take(text)).map_err(|problem| Error::Picture {
                 name: name.to_owned(),
                 problem: format!("`image_b64` is not base64: {problem}"),

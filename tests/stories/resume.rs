@@ -209,8 +209,8 @@ fn the_error_shows_how_a_record_differs() {
     exit code 2
     --- stdout
     --- stderr
-    error: `out.ndjson` can't be resumed: `many/00002.ppm` would come out differently now: `{"label":"a cat","probability":0.99674…,"logit"` stands there, `{"label":"a fish","probability":0.99003…,"logit` would
-    hint: give the labels, the model and the flags of the interrupted run, or name another `--output`
+    error: `out.ndjson` can't be resumed: the record of `many/00002.ppm` would differ: the file has `{"label":"a cat","probability":0.99674…,"logit"`, this run `{"label":"a fish","probability":0.99003…,"logit`
+    hint: give the labels, the model and the options of the interrupted run, or name another output file
     "#);
 }
 

@@ -370,24 +370,24 @@ fn flags_without_effect_or_with_impossible_values_are_refused() {
         refused(&["--reject", "--label", "none of these"]),
     ];
     assert_snapshot!(all.join(""), @r"
-    error: `--neutral` changes nothing: neutral prompts are for `--score independent` and for `--reject`
+    error: `neutral` changes nothing: neutral prompts are for the score `independent` and for `reject`
     hint: leave it out, or add one of them
-    error: `--temperature` changes nothing: `--score cosine` has no logits to divide
+    error: `temperature` changes nothing: the score `cosine` has no logits to divide
     hint: leave it out, or choose another score
-    error: `--reject` is for `--score softmax`
-    hint: `--threshold 0.5` leaves out labels that are no likelier than the neutral prompts
-    error: `--reject` is for `--score softmax`
-    hint: use `--threshold`, or leave out `--score`
-    error: `--threshold 1.5` keeps all labels or none: probabilities are from 0 to 1
+    error: `reject` is for the score `softmax`
+    hint: a threshold of 0.5 leaves out labels that are no likelier than the neutral prompts
+    error: `reject` is for the score `softmax`
+    hint: use a threshold, or the score `softmax`
+    error: a threshold of 1.5 keeps all labels or none: probabilities are from 0 to 1
     hint: give a number between them
-    error: `--threshold -2` keeps all labels or none: cosines are from -1 to 1
+    error: a threshold of -2 keeps all labels or none: cosines are from -1 to 1
     hint: give a number between them
-    error: `--group-by` sums up probabilities of labels that exclude each other, which this score has none of
-    hint: leave it out, or use `--score softmax`
-    error: `--score raw-dot` compares features as they are, and that of `a cat` is a mean
-    hint: give a prompt a label, or `--combine max`, or another score
-    error: the label `none of these` is what `--reject` adds
-    hint: leave it out, or leave out `--reject`
+    error: a group's score is the sum of probabilities of labels that exclude each other, and this score has none
+    hint: leave out the groups, or use the score `softmax`
+    error: the score `raw-dot` compares features as they are, and that of `a cat` is a mean
+    hint: give a prompt a label, or combine prompts by `max`, or use another score
+    error: the label `none of these` is what `reject` adds
+    hint: leave it out, or leave out `reject`
     ");
     for wrong in [
         &["--temperature", "0"][..],

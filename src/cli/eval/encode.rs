@@ -9,14 +9,13 @@ use longclip::eval::{Embeddings, Origin, Picture, Unusable, fingerprint};
 use longclip::input::{InputOptions, Item};
 use longclip::model::LongClip;
 use longclip::output::Progress;
+use longclip::session::{Ended, Seen, Sink, Verdict};
 
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::ModelFlags;
-use crate::cli::pictures::{Run, Seen, Sink, Verdict};
 use crate::cli::progress::Expected;
 use crate::cli::report::{Exit, Report, Verbosity};
 use crate::cli::run_flags::RunFlags;
-use crate::cli::tally::Ended;
 
 /// How pictures are encoded, and where their embeddings are kept.
 #[derive(Debug, Clone, clap::Args)]
@@ -84,10 +83,8 @@ impl EncodeFlags {
                 exit: Exit::Done,
             });
         }
-        let run = Run {
-            most_failures: self.run.most_failures().saturating_sub(data.n_unusable as u64),
-            ..self.run.plain(loaded.flags, &self.pictures, loaded.model, report)
-        };
+        let mut run = self.run.plain(loaded.flags, &self.pictures, loaded.model, report);
+        run.run.max_failures = run.run.max_failures.saturating_sub(data.n_unusable as u64);
         let held = Progress {
             n_records: n_held as u64,
             ..Progress::default()
@@ -100,13 +97,13 @@ impl EncodeFlags {
         };
         let expected = Expected::Exactly((n_held + missing.len()) as u64);
         let items = missing.into_iter().map(|picture| picture.item());
-        let (ended, tally) = run.through(expected, Box::new(items), held, &mut keeper)?;
+        let (ended, watch) = run.through(expected, Box::new(items), held, &mut keeper)?;
         let (n_done, n_failed) = (keeper.n_done, keeper.n_failed);
         if ended == Ended::TooManyFailed {
-            report.note(tally.summary(held));
+            report.note(watch.summary());
             return Err(unmeasured(n_failed + data.n_unusable).into());
         }
-        let exit = tally.sum_up(ended, held, &InputOptions::default());
+        let exit = watch.sum_up(ended, &InputOptions::default());
         if let (Ended::Interrupted, Some(kept)) = (ended, kept) {
             report.note(format!(
                 "`{}` keeps what was encoded; the same command goes on with it",
@@ -193,7 +190,7 @@ struct Keeper<'a> {
 }
 
 impl Sink for Keeper<'_> {
-    fn take(&mut self, item: Item, seen: longclip::Result<Seen>) -> anyhow::Result<Verdict> {
+    fn take(&mut self, item: Item, seen: longclip::Result<Seen>) -> longclip::Result<Verdict> {
         match seen {
             Ok(seen) => {
                 self.embeddings.add(&item.name.to_string(), &seen.embedding)?;
@@ -207,7 +204,7 @@ impl Sink for Keeper<'_> {
         }
     }
 
-    fn flush(&mut self) -> anyhow::Result<()> {
-        Ok(self.embeddings.flush()?)
+    fn flush(&mut self) -> longclip::Result<()> {
+        self.embeddings.flush()
     }
 }

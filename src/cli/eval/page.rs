@@ -8,9 +8,7 @@ use longclip::eval::interval::Estimate;
 use longclip::output::Destination;
 use longclip::output::report::ReportPage;
 use longclip::preprocess::Preprocess;
-use longclip::{Error, Result};
-
-use crate::cli::pictures::small;
+use longclip::{Error, Result, session};
 
 /// Whether a page can be written there, asked before hours of work and not behind them.
 pub(super) fn check(path: Option<&Path>) -> Result<()> {
@@ -40,7 +38,7 @@ pub(super) fn thumbnail(picture: &Picture) -> Option<Vec<u8>> {
     let decoded = Preprocess::new(longclip::output::THUMBNAIL_PX)
         .decode(name, &bytes)
         .ok()?;
-    small(&decoded)
+    session::thumbnail(&decoded)
 }
 
 pub(super) fn percent(share: f64) -> String {

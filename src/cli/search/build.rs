@@ -6,17 +6,16 @@ use longclip::error::counted;
 use longclip::input::Item;
 use longclip::output::Progress;
 use longclip::search::{Changes, Finished, Index, Update};
+use longclip::session::{Ended, Seen, Sink, Verdict};
 use longclip::{Error, Result};
 
 use super::model;
 use crate::cli::Outcome;
 use crate::cli::input_flags::{InputFlags, PictureFlags};
 use crate::cli::model_flags::ModelFlags;
-use crate::cli::pictures::{Seen, Sink, Verdict};
 use crate::cli::progress::Expected;
 use crate::cli::report::Report;
 use crate::cli::run_flags::RunFlags;
-use crate::cli::tally::Ended;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,12 +64,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let items = update.only_new(inputs.items());
     let run = args.run.plain(&args.model, &args.pictures, &model, report);
     let mut builder = Builder { update };
-    let (ended, tally) = run.through(Expected::Of(&inputs), items, Progress::default(), &mut builder)?;
-    if tally.n_all() > 0 {
-        report.note(format!("encoded: {}", tally.summary(Progress::default())));
+    let (ended, watch) = run.through(Expected::Of(&inputs), items, Progress::default(), &mut builder)?;
+    if watch.counts().n_taken() > 0 {
+        report.note(format!("encoded: {}", watch.summary()));
     }
-    tally.tell_skipped(&inputs.options.skipped.counts());
-    let exit = tally.exit(ended, Progress::default());
+    watch.report_skipped(&inputs.options.skipped.counts());
+    let exit = watch.exit(ended);
     if ended == Ended::AtTheEnd {
         let finished = builder.update.finish()?;
         report.note(format!("{}: {}", args.output.display(), in_words(&finished)));
@@ -89,7 +88,7 @@ struct Builder {
 }
 
 impl Sink for Builder {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         let encoded = match seen {
             Ok(seen) => self.update.encoded(&item, &seen.embedding),
             Err(error) => {
@@ -99,16 +98,16 @@ impl Sink for Builder {
         };
         match encoded {
             Ok(()) => Ok(Verdict::Done),
-            Err(error @ Error::Write { .. }) => Err(error.into()),
+            Err(error @ Error::Write { .. }) => Err(error),
             Err(error) => Ok(Verdict::Failed(error)),
         }
     }
 
-    fn flush(&mut self) -> anyhow::Result<()> {
-        Ok(self.update.flush()?)
+    fn flush(&mut self) -> Result<()> {
+        self.update.flush()
     }
 
-    fn n_passed_by(&self) -> u64 {
+    fn n_known(&self) -> u64 {
         self.update.n_known()
     }
 }

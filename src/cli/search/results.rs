@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use longclip::output::{Destination, Format, Html, Labelled, Outcome, Record, Subject, Template, Thumbnail};
 use longclip::preprocess::Preprocess;
 use longclip::search::{Index, Picture, State};
+use longclip::session::thumbnail;
 use longclip::{Error, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::model_flags::reason;
-use crate::cli::pictures::small;
 
 /// How results are printed, and where.
 #[derive(Debug, Clone, clap::Args)]
@@ -186,7 +186,7 @@ impl Results {
                 Ok(serde_json::to_writer(&mut *out, found)?)
             }),
             Written::Records(format, preprocess) => {
-                let photo = |found: &Found| thumbnail(found, preprocess.as_ref()?);
+                let photo = |found: &Found| photo_of(found, preprocess.as_ref()?);
                 let photos: Vec<Option<Vec<u8>>> = found.par_iter().map(photo).collect();
                 let records = found.iter().zip(photos).map(|(found, photo)| record(found, photo));
                 records.into_iter().try_for_each(|record| format.record(&record, out))
@@ -252,7 +252,7 @@ fn record(found: &Found, photo: Option<Vec<u8>>) -> Record {
 }
 
 /// A small jpeg of a picture's file as it is now; `None` where it can't be read.
-fn thumbnail(found: &Found, preprocess: &Preprocess) -> Option<Vec<u8>> {
+fn photo_of(found: &Found, preprocess: &Preprocess) -> Option<Vec<u8>> {
     let bytes = found.is_file.then(|| fs::read(&found.path).ok())??;
-    small(&preprocess.decode(&found.path, &bytes).ok()?)
+    thumbnail(&preprocess.decode(&found.path, &bytes).ok()?)
 }

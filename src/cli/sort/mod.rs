@@ -8,21 +8,20 @@ use std::path::{Path, PathBuf};
 
 use longclip::input::{Content, Item};
 use longclip::output::Progress;
-use longclip::{Error, Result};
+use longclip::session::{Classifier, Scorer, Seen, Sink, Verdict};
+use longclip::{Error, Grouping, Result};
 
 use self::folders::folder_names;
 use self::place::{Manner, Placed, Rehearsal, place};
 use super::Outcome;
+use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
 use super::label_flags::LabelFlags;
-use super::labelling::Grouping;
 use super::model_flags::ModelFlags;
-use super::pictures::{Run, Seen, Sink, Verdict};
 use super::progress::{self, Expected};
 use super::report::Report;
 use super::run_flags::RunFlags;
 use super::score_flags::ScoreFlags;
-use super::scorer::Scorer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,13 +95,15 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
         return Err(Error::usage(problem, "choose a folder beside it").into());
     }
     let model = args.model.load(report)?;
-    let scorer = Scorer::new(&model, &labelling, &scores, report)?;
+    let scorer = Scorer::new(&model, &labelling, scores)?;
+    report.notices(scorer.notices());
     let shelves = match labelling.grouping {
         Grouping::None => scorer.answers(),
         Grouping::ByGroup => scorer.groups(),
     };
     let mut sorter = Sorter {
-        scorer,
+        classifier: Classifier::new(&model, &labelling, &scorer),
+        report,
         grouping: labelling.grouping,
         folders: folder_names(&shelves),
         shelves,
@@ -114,7 +115,7 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
         },
         out: io::stdout(),
     };
-    let run = Run {
+    let run = ImageRun {
         results: progress::Results::OnTerminal,
         ..args.run.plain(&args.model, &args.pictures, &model, report)
     };
@@ -124,7 +125,8 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
 
 /// Puts each photo where its best label says.
 struct Sorter<'a> {
-    scorer: Scorer<'a>,
+    classifier: Classifier<'a>,
+    report: Report,
     grouping: Grouping,
     /// What there is a folder for: labels, or groups.
     shelves: Vec<String>,
@@ -158,7 +160,9 @@ impl Sorter<'_> {
                 hint: Some("save it to a file first".into()),
             });
         };
-        let answer = self.scorer.score(item, &seen.embedding)?;
+        let answer = self.classifier.answer(item, &seen.embedding);
+        self.report.notices(&self.classifier.take_notices());
+        let answer = answer?;
         let shelf = match self.grouping {
             Grouping::None => answer.labels.into_iter().next().map(|label| label.label),
             Grouping::ByGroup => answer.groups.into_iter().next().map(|group| group.group),
@@ -191,10 +195,11 @@ impl Sorter<'_> {
 }
 
 impl Sink for Sorter<'_> {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> anyhow::Result<Verdict> {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         match self.sort(&item, seen) {
             Ok(Way { from, to: None }) => {
-                writeln!(self.out, "{} stays: no label reaches the threshold", from.display())?;
+                let line = writeln!(self.out, "{} stays: no label reaches the threshold", from.display());
+                line.map_err(Error::write("stdout"))?;
                 Ok(Verdict::Done)
             }
             Ok(Way {
@@ -205,14 +210,15 @@ impl Sink for Sorter<'_> {
                     Placed::New => "",
                     Placed::WasThere => " (was there)",
                 };
-                writeln!(self.out, "{} -> {}{note}", from.display(), to.display())?;
+                let line = writeln!(self.out, "{} -> {}{note}", from.display(), to.display());
+                line.map_err(Error::write("stdout"))?;
                 Ok(Verdict::Done)
             }
             Err(error) => Ok(Verdict::Failed(error)),
         }
     }
 
-    fn flush(&mut self) -> anyhow::Result<()> {
-        Ok(self.out.flush()?)
+    fn flush(&mut self) -> Result<()> {
+        self.out.flush().map_err(Error::write("stdout"))
     }
 }

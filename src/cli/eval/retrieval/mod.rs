@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use longclip::eval::retrieval::Pairs;
 use longclip::eval::{Picture, Unusable, in_words};
+use longclip::session::Ended;
 use longclip::{Error, Result};
 
 use self::flags::{DataFlags, MeasureFlags};
@@ -22,7 +23,6 @@ use super::texts::Halt;
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::report::{Exit, Report};
-use crate::cli::tally::Ended;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -12,7 +12,8 @@ use longclip::eval::data::{DataOptions, DataSet, Resolved, Split};
 use longclip::eval::zeroshot::{Answer, Measures, differences, judge};
 use longclip::labels::LabelSet;
 use longclip::score::Scoring;
-use longclip::{Error, Result};
+use longclip::session::{Ended, Labelling};
+use longclip::{Error, Grouping, Result};
 
 use self::told::Told;
 use super::Format;
@@ -20,10 +21,8 @@ use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, label
 use super::encode::{Data, EncodeFlags, Encoded, tell_unusable, unmeasured};
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
-use crate::cli::labelling::{Grouping, Labelling};
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::report::{Exit, Report};
-use crate::cli::tally::Ended;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -94,8 +93,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let mut seen = Vec::new();
     for contender in &contenders {
         let labels = labelling
-            .run_labels(&mut labelling.encoder(&contender.model), report)?
+            .encode(&mut labelling.encoder(&contender.model))?
             .ok_or_else(LabelSet::none_given)?;
+        report.notices(labels.notices());
         let pictures = Data {
             name: data_name.clone(),
             pictures: &resolved.pictures,

@@ -1,9 +1,8 @@
-//! What an interrupted run left: how far it came, and its last records, made again to see that this run goes on as that
-//! one did.
+//! Continues the file of an interrupted run: how far it came, and whether this run would write the same.
 //!
-//! A file of results doesn't say which model, labels and flags made it. It need not: the same ones make the same record
-//! of the same picture, and others are told by it. So nothing has to be kept beside the file, and a file that was
-//! finished, copied or piped can be continued too.
+//! A file of results doesn't say which model, labels and options made it. It need not: the same ones make the same record
+//! of the same image, and others show by it. So the last records are made again and compared. Nothing has to be kept next
+//! to the file, and a file that was finished, copied or piped can be continued too.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,21 +10,21 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use longclip::input::{Item, Items};
-use longclip::output::{Format, Held, Progress};
-use longclip::{Error, Result};
+use super::{Run, Seen};
+use crate::error::{Error, Result};
+use crate::input::{Item, Items};
+use crate::output::{Format, Held, Progress};
 
-use super::pictures::{Run, Seen};
-
-/// Records that are made again: enough that other labels show even where only the best one's name is written.
+/// Records that are made again: enough that other labels show even if only the best one's name is written.
 const COMPARED: usize = 8;
 /// How far numbers may be apart: another CPU's last digits are others, another number type's are further away.
 const NEARLY: f64 = 1e-4;
 
 /// What an interrupted run left.
 #[derive(Default)]
-pub(super) struct HeldRun {
-    pub(super) progress: Progress,
+pub struct HeldRun {
+    /// How far it came.
+    pub progress: Progress,
     path: PathBuf,
     last: Vec<Sample>,
 }
@@ -38,12 +37,15 @@ struct Sample {
 
 impl HeldRun {
     /// Reads a file's records, drawing from `items` what they are about.
-    pub(super) fn read(path: &Path, format: &dyn Format, items: &mut Items) -> Result<HeldRun> {
+    ///
+    /// # Errors
+    /// As [`Progress::of_file`].
+    pub fn read(path: &Path, format: &dyn Format, items: &mut Items) -> Result<HeldRun> {
         let mut last: VecDeque<(Item, Range<u64>)> = VecDeque::new();
         let name_of = |record: &Held| {
             let item = items.next()?;
             let name = item.name.to_string();
-            // A failure tells nothing about labels or model, and may have passed.
+            // A failure says nothing about labels or model, and may have passed.
             if !record.failed {
                 last.truncate(COMPARED - 1);
                 last.push_front((item, record.start..record.end));
@@ -63,9 +65,11 @@ impl HeldRun {
         })
     }
 
-    /// Makes the last records again; refuses to go on where one comes out differently. A picture that can't be read any
-    /// more tells nothing.
-    pub(super) fn check(&mut self, run: &Run<'_>, mut encode: impl FnMut(Item, Seen) -> Result<Vec<u8>>) -> Result<()> {
+    /// Makes the last records again, by `encode`. An image that can't be read any more says nothing.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if one would be written differently now; those of `encode`.
+    pub fn check(&mut self, run: &Run<'_>, mut encode: impl FnMut(Item, Seen) -> Result<Vec<u8>>) -> Result<()> {
         for Sample { mut item, text } in self.last.drain(..) {
             let name = item.name.to_string();
             let Ok(seen) = run.see(&mut item) else { continue };
@@ -74,10 +78,10 @@ impl HeldRun {
                 let (then, now) = (excerpt(&text, at), excerpt(&now, at));
                 return Err(Error::usage(
                     format!(
-                        "`{}` can't be resumed: `{name}` would come out differently now: `{then}` stands there, `{now}` would",
+                        "`{}` can't be resumed: the record of `{name}` would differ: the file has `{then}`, this run `{now}`",
                         self.path.display()
                     ),
-                    "give the labels, the model and the flags of the interrupted run, or name another `--output`",
+                    "give the labels, the model and the options of the interrupted run, or name another output file",
                 ));
             }
         }

@@ -1,5 +1,4 @@
-//! The main job in one call: a picture, labels, and their scores; and scores as the answers that a record holds. The
-//! pipeline does the same for many pictures.
+//! The main job in one call: an image, labels, and their scores; and scores as the answers that a record holds.
 
 use crate::error::Result;
 use crate::labels::LabelSet;
@@ -8,7 +7,7 @@ use crate::output::{Grouped, Labelled};
 use crate::preprocess::Pixels;
 use crate::score::{Scores, Scoring, group_scores};
 
-/// What stands in the place of a label where none fits.
+/// The answer if no label fits.
 pub const NONE_OF_THESE: &str = "none of these";
 
 /// Whether probabilities are summed up by group.
@@ -21,16 +20,16 @@ pub enum Grouping {
     ByGroup,
 }
 
-/// Scores one picture against labels; the likeliest first.
+/// Scores one image against labels; the likeliest first.
 ///
 /// # Errors
 /// As [`LongClip::encode_images`].
-pub fn classify(model: &LongClip, picture: &Pixels, labels: &LabelSet, scoring: &Scoring) -> Result<Scores> {
-    let image = model.encode_image(picture)?.0;
-    Ok(scoring.scores(image.row(0), labels.texts(), labels.rows()))
+pub fn classify(model: &LongClip, image: &Pixels, labels: &LabelSet, scoring: &Scoring) -> Result<Scores> {
+    let embedding = model.encode_image(image)?.0;
+    Ok(scoring.scores(embedding.row(0), labels.texts(), labels.rows()))
 }
 
-/// Scores with the labels' names, the likeliest first, [`NONE_OF_THESE`] among them where that was a candidate.
+/// Scores with the labels' names, the likeliest first, [`NONE_OF_THESE`] among them if that was a candidate.
 ///
 /// # Panics
 /// If the scores are those of other labels.
@@ -60,7 +59,7 @@ pub fn labelled(scores: &Scores, labels: &LabelSet, grouping: Grouping) -> Vec<L
     answers
 }
 
-/// A score for each label, in the labels' order: its probability, or its cosine where there is none.
+/// A score for each label, in the labels' order: its probability, or its cosine if it has none.
 pub fn in_order(scores: &Scores) -> Vec<f32> {
     let mut in_order = vec![f32::NAN; scores.labels.len()];
     for label in &scores.labels {
@@ -69,7 +68,7 @@ pub fn in_order(scores: &Scores) -> Vec<f32> {
     in_order
 }
 
-/// What the labels' probabilities sum up to by group, the likeliest first, [`NONE_OF_THESE`] among them.
+/// The sums of the labels' probabilities by group, the likeliest first, [`NONE_OF_THESE`] among them.
 ///
 /// # Panics
 /// If the scores are those of other labels.

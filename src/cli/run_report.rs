@@ -1,0 +1,155 @@
+//! Reports a run over images: how far it is, each failure, and in the end a summary and the exit code.
+
+use std::time::Instant;
+
+use longclip::Error;
+use longclip::input::{InputOptions, Passed, SkippedCounts};
+use longclip::output::Progress;
+use longclip::session::{Counts, Ended, Watch};
+
+use super::progress::{Expected, ProgressLine, Results};
+use super::report::{Exit, Report, Verbosity};
+
+/// Failures that are reported one by one; the rest is in the output and in the summary.
+const MAX_REPORTED: u64 = 5;
+
+/// Runs of fewer images need no summary.
+const MANY: u64 = 3;
+
+pub(super) struct RunReport {
+    report: Report,
+    progress: ProgressLine,
+    began: Instant,
+    held: Progress,
+    counts: Counts,
+    first_failure: Option<String>,
+}
+
+impl RunReport {
+    /// `held` is what an earlier run did already.
+    pub(super) fn begin(report: Report, expected: &Expected<'_>, held: Progress, results: Results) -> Self {
+        RunReport {
+            report,
+            progress: ProgressLine::begin(report, expected, held.n_records, results),
+            began: Instant::now(),
+            held,
+            counts: Counts::default(),
+            first_failure: None,
+        }
+    }
+
+    /// The last batch is done; nothing is drawn any more.
+    pub(super) fn end(&mut self) {
+        self.progress.end();
+    }
+
+    /// Images of this run alone.
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    pub(super) fn images_per_s(&self) -> f64 {
+        images_per_s(self.counts, self.began)
+    }
+
+    /// Reports the results of a run of many images, and what they mean for the exit code.
+    pub(super) fn sum_up(&self, ended: Ended, options: &InputOptions) -> Exit {
+        let n_all = self.counts.n_taken() + self.held.n_records;
+        if n_all == 0 && ended == Ended::AtTheEnd {
+            match options.shard {
+                Some(shard) => self
+                    .report
+                    .note(format!("no picture of what was named falls to shard {shard}")),
+                None => self.report.warning("there are no pictures in what was named"),
+            }
+        }
+        if self.counts.n_taken() >= MANY || self.held.n_records > 0 || ended != Ended::AtTheEnd {
+            self.report.note(self.summary());
+        }
+        self.report_skipped(&options.skipped.counts());
+        self.exit(ended)
+    }
+
+    /// Reports what was skipped because it is not an image.
+    pub(super) fn report_skipped(&self, skipped: &SkippedCounts) {
+        for line in skipped_lines(skipped) {
+            self.report.note(line);
+        }
+    }
+
+    /// What a run's end means for the exit code.
+    pub(super) fn exit(&self, ended: Ended) -> Exit {
+        match ended {
+            Ended::Interrupted => Exit::Interrupted,
+            Ended::TooManyFailed => {
+                self.report
+                    .note("stopped: too many failed (`--on-error`, `--max-errors`)");
+                Exit::SomeFailed
+            }
+            Ended::AtTheEnd if self.counts.n_failed + self.held.n_failed > 0 => Exit::SomeFailed,
+            Ended::AtTheEnd => Exit::Done,
+        }
+    }
+
+    pub(super) fn summary(&self) -> String {
+        let Counts { n_done, n_failed, .. } = self.counts;
+        let mut text = format!("{n_done} done");
+        match self.held {
+            Progress { n_records: 0, .. } => {}
+            Progress {
+                n_records, n_failed: 0, ..
+            } => text += &format!(", {n_records} were there already"),
+            Progress {
+                n_records, n_failed, ..
+            } => {
+                text += &format!(", {n_records} were there already ({n_failed} of them failures)");
+            }
+        }
+        text += &format!(", {n_failed} failed");
+        if let (true, Some(first)) = (n_failed > MAX_REPORTED, &self.first_failure) {
+            text += &format!(" (the first: {first})");
+        }
+        text + &format!(", {:.1} images/s", self.images_per_s())
+    }
+}
+
+impl Watch for RunReport {
+    fn failed(&mut self, name: &str, error: &Error) {
+        self.counts.n_failed += 1;
+        let (n_failed, report) = (self.counts.n_failed, self.report);
+        self.progress.aside(|| {
+            if n_failed <= MAX_REPORTED || report.verbosity() == Verbosity::Verbose {
+                report.failed_input(name, error);
+            }
+            if n_failed == MAX_REPORTED + 1 {
+                report.note("further failures are counted; `-v` tells them all");
+            }
+        });
+        self.first_failure.get_or_insert_with(|| format!("`{name}`: {error}"));
+    }
+
+    fn batch_done(&mut self, counts: Counts) {
+        self.counts = counts;
+        self.progress.show(counts, images_per_s(counts, self.began));
+    }
+}
+
+fn images_per_s(counts: Counts, began: Instant) -> f64 {
+    counts.n_taken() as f64 / began.elapsed().as_secs_f64().max(1e-9)
+}
+
+fn skipped_lines(skipped: &SkippedCounts) -> Vec<String> {
+    let line = |passed: &Passed, why: &str, hint: &str| {
+        let first = passed.first.as_ref()?;
+        let which = if passed.n == 1 { "" } else { "the first: " };
+        Some(format!("passed over as {why}: {} ({which}`{first}`){hint}", passed.n))
+    };
+    [
+        line(&skipped.not_pictures, "no picture", ""),
+        line(&skipped.links, "a link to a folder", "; `--follow` walks it"),
+        line(&skipped.loops, "a link that leads back to where it stands", ""),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

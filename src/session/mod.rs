@@ -1,0 +1,23 @@
+//! One run: images through decoding, model and scorer, to whatever the caller does with each result.
+//!
+//! The commands and the Python package are thin edges around this. [`Run`] takes items through the pipeline and the model
+//! and gives each to a [`Sink`]; a [`Classifier`] scores what the model saw; [`stream`] does the same for the batches of an
+//! Arrow stream; [`resume`] continues the file of an interrupted run. Nothing here knows a terminal or a flag: a
+//! [`Watch`] hears how far the run is, and warnings are values.
+
+mod answers;
+mod labelling;
+mod records;
+pub mod resume;
+mod run;
+mod score_plan;
+mod scorer;
+#[cfg(feature = "arrow")]
+pub mod stream;
+
+pub use self::answers::{Grouping, NONE_OF_THESE, classify, grouped, in_order, labelled};
+pub use self::labelling::Labelling;
+pub use self::records::{RecordOptions, record};
+pub use self::run::{Counts, Encoder, Ended, Kept, Run, Seen, Sink, Source, Verdict, Watch, decoded, thumbnail};
+pub use self::score_plan::ScorePlan;
+pub use self::scorer::{Answer, Classifier, Columns, Scorer};

@@ -1,0 +1,41 @@
+//! Records of results: what every format writes for an item.
+
+use std::num::NonZeroUsize;
+
+use super::Answer;
+use crate::input::{Item, Name};
+use crate::output::{Outcome, Record, Subject, Thumbnail};
+
+/// What a record of labels has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordOptions {
+    /// The most labels; all if `None`.
+    pub top_k: Option<NonZeroUsize>,
+    /// Whether it has the image's embedding too.
+    pub embeddings: bool,
+}
+
+impl RecordOptions {
+    /// The outcome that holds an answer.
+    pub fn outcome(&self, mut answer: Answer, embedding: Vec<f32>) -> Outcome {
+        answer.labels.truncate(self.top_k.map_or(usize::MAX, NonZeroUsize::get));
+        Outcome::Labels {
+            labels: answer.labels,
+            groups: answer.groups,
+            embedding: self.embeddings.then_some(embedding),
+        }
+    }
+}
+
+/// The record of an item.
+pub fn record(item: Item, outcome: Outcome, thumbnail: Option<Thumbnail>) -> Record {
+    Record {
+        subject: match item.name {
+            Name::Path(path) => Subject::Path(path),
+            Name::Id(id) => Subject::Id(id),
+        },
+        fields: item.fields,
+        outcome,
+        thumbnail,
+    }
+}

@@ -1,0 +1,272 @@
+//! Runs items through the pipeline and the model, and gives each with its embedding to a [`Sink`], in the input's order.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::input::{Content, Item, Items};
+use crate::model::{ImageEmbeddings, LongClip};
+use crate::output;
+use crate::pipeline::{self, Prepared, Stop};
+use crate::preprocess::{Picture, Pixels, Preprocess};
+
+/// A run over images.
+pub struct Run<'a> {
+    /// What encodes them.
+    pub encoder: &'a dyn Encoder,
+    /// How they are decoded and resized.
+    pub preprocess: Preprocess,
+    /// Batches and threads.
+    pub pipeline: pipeline::Settings,
+    /// The run ends when more images than this failed.
+    pub max_failures: u64,
+    /// What a sink gets besides the embedding.
+    pub kept: Kept,
+    /// Ends the run after the batch in hand.
+    pub stop: Stop,
+}
+
+/// What encodes batches of images: a model, or a caller's way to one.
+pub trait Encoder {
+    /// Embeddings `(n, embed_dim)`, not normalised.
+    ///
+    /// # Errors
+    /// As [`LongClip::encode_images`].
+    fn encode_images(&self, images: &[Pixels]) -> Result<ImageEmbeddings>;
+}
+
+impl Encoder for LongClip {
+    fn encode_images(&self, images: &[Pixels]) -> Result<ImageEmbeddings> {
+        LongClip::encode_images(self, images)
+    }
+}
+
+/// What a sink gets besides the embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kept {
+    /// A small jpeg of each image.
+    pub thumbnails: bool,
+    /// Each image itself, and the pixels that the model read. A batch of them takes much memory.
+    pub images: bool,
+}
+
+/// What the model saw of an image.
+pub struct Seen {
+    /// Its embedding, `(embed_dim,)`, not normalised.
+    pub embedding: Vec<f32>,
+    /// A small jpeg of it, if [`Kept::thumbnails`].
+    pub thumbnail: Option<Vec<u8>>,
+    /// What it was encoded from, if [`Kept::images`].
+    pub source: Option<Source>,
+}
+
+/// An image, and what the model read of it.
+pub struct Source {
+    /// What the model read.
+    pub pixels: Pixels,
+    /// What that was made from.
+    pub image: Arc<Picture>,
+}
+
+/// What a caller does with each image, in the order of the input.
+pub trait Sink {
+    /// Takes one image, or why it can't be used.
+    ///
+    /// # Errors
+    /// What ends the whole run. An error of this image alone is a [`Verdict::Failed`].
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict>;
+
+    /// A batch is done: what was written should become visible.
+    ///
+    /// # Errors
+    /// What ends the whole run.
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Images of the input that needed nothing and so were not taken.
+    fn n_known(&self) -> u64 {
+        0
+    }
+}
+
+/// The result for one image.
+pub enum Verdict {
+    /// It is done.
+    Done,
+    /// It can't be used; the run continues.
+    Failed(Error),
+}
+
+/// How many images are done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Those with a result.
+    pub n_done: u64,
+    /// Those that can't be used.
+    pub n_failed: u64,
+    /// Those that needed nothing ([`Sink::n_known`]).
+    pub n_known: u64,
+}
+
+impl Counts {
+    /// All that were taken.
+    pub fn n_taken(&self) -> u64 {
+        self.n_done + self.n_failed
+    }
+}
+
+/// Hears how a run goes.
+pub trait Watch {
+    /// An image can't be used.
+    fn failed(&mut self, _name: &str, _error: &Error) {}
+
+    /// A batch is done, or as much of it as is taken before too many failed.
+    fn batch_done(&mut self, _counts: Counts) {}
+}
+
+/// Hears nothing.
+impl Watch for () {}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All items were taken.
+    AtTheEnd,
+    /// It was stopped.
+    Interrupted,
+    /// More failed than [`Run::max_failures`].
+    TooManyFailed,
+}
+
+/// Why the pipeline was left.
+enum Halt {
+    Broken(Error),
+    TooManyFailed,
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Halt::Broken(error)
+    }
+}
+
+/// An image that is ready for the model.
+struct Ready {
+    pixels: Pixels,
+    rest: Rest,
+}
+
+/// What accompanies its pixels.
+struct Rest {
+    thumbnail: Option<Vec<u8>>,
+    image: Option<Arc<Picture>>,
+}
+
+impl Run<'_> {
+    /// Takes all items to the sink.
+    ///
+    /// # Errors
+    /// Those of the sink, of the encoder and of [`pipeline::run`].
+    pub fn over(&self, items: Items, watch: &mut dyn Watch, sink: &mut dyn Sink) -> Result<Ended> {
+        let mut counts = Counts::default();
+        let (preprocess, kept) = (self.preprocess.clone(), self.kept);
+        let prepare = move |item: &Item, bytes: &[u8]| {
+            let image = decoded(&preprocess, item, bytes)?;
+            Ok(Ready {
+                pixels: preprocess.pixels(&image),
+                rest: Rest {
+                    thumbnail: kept.thumbnails.then(|| thumbnail(&image)).flatten(),
+                    image: kept.images.then_some(image),
+                },
+            })
+        };
+        let halted = pipeline::run(items, self.pipeline, &self.stop, prepare, |batch| {
+            self.process(batch, &mut counts, watch, sink)
+        });
+        match halted {
+            Ok(()) if self.stop.is_requested() => Ok(Ended::Interrupted),
+            Ok(()) => Ok(Ended::AtTheEnd),
+            Err(Halt::TooManyFailed) => Ok(Ended::TooManyFailed),
+            Err(Halt::Broken(error)) => Err(error),
+        }
+    }
+
+    /// What the model sees of one image, and nothing besides.
+    ///
+    /// # Errors
+    /// Why it can't be used.
+    pub fn see(&self, item: &mut Item) -> Result<Seen> {
+        let bytes = item.content.take(&item.name.to_string())?;
+        let image = decoded(&self.preprocess, item, &bytes)?;
+        let embeddings = self.encoder.encode_images(&[self.preprocess.pixels(&image)])?.0;
+        Ok(Seen {
+            embedding: embeddings.row(0).to_vec(),
+            thumbnail: None,
+            source: None,
+        })
+    }
+
+    fn process(
+        &self,
+        batch: Vec<Prepared<Ready>>,
+        counts: &mut Counts,
+        watch: &mut dyn Watch,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Halt> {
+        let mut pixels = Vec::new();
+        let mut rest = Vec::new();
+        for Prepared { item, outcome } in batch {
+            let outcome = outcome.map(|ready| {
+                pixels.push(ready.pixels);
+                ready.rest
+            });
+            rest.push((item, outcome));
+        }
+        let embeddings = self.encoder.encode_images(&pixels)?.0;
+        let mut rows = embeddings.rows().zip(pixels);
+        for (item, outcome) in rest {
+            let name = item.name.to_string();
+            let seen = outcome.map(|rest| {
+                let (embedding, pixels) = rows.next().expect("a row for each image that could be read");
+                Seen {
+                    embedding: embedding.to_vec(),
+                    thumbnail: rest.thumbnail,
+                    source: rest.image.map(|image| Source { pixels, image }),
+                }
+            });
+            match sink.take(item, seen)? {
+                Verdict::Done => counts.n_done += 1,
+                Verdict::Failed(error) => {
+                    counts.n_failed += 1;
+                    watch.failed(&name, &error);
+                }
+            }
+            if counts.n_failed > self.max_failures {
+                break;
+            }
+        }
+        sink.flush()?;
+        counts.n_known = sink.n_known();
+        watch.batch_done(*counts);
+        if counts.n_failed > self.max_failures {
+            return Err(Halt::TooManyFailed);
+        }
+        Ok(())
+    }
+}
+
+/// The image of an item whose bytes are read.
+///
+/// # Errors
+/// As [`Preprocess::decode`].
+pub fn decoded(preprocess: &Preprocess, item: &Item, bytes: &[u8]) -> Result<Arc<Picture>> {
+    match &item.content {
+        Content::Decoded(image) => Ok(Arc::clone(image)),
+        _ => preprocess.decode(&item.name.to_string(), bytes).map(Arc::new),
+    }
+}
+
+/// A small jpeg of an image.
+pub fn thumbnail(image: &Picture) -> Option<Vec<u8>> {
+    output::thumbnail(&Preprocess::new(output::THUMBNAIL_PX).crop_u8(image))
+}
