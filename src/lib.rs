@@ -15,6 +15,7 @@
 //! The numbers are those of the PyTorch reference, on any [CLIP's weights](weights); `docs/ARCHITECTURE.md` in the
 //! repository is the map of the code.
 
+pub mod data;
 pub mod error;
 pub mod eval;
 pub mod input;

@@ -12,9 +12,10 @@ const FILE_LINES_MAX: usize = 600;
 
 /// Layers of the library, from top to bottom. A folder may import from later rows, but not from its own row or earlier
 /// ones.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["session"],
     &["pipeline", "train", "eval", "search"],
+    &["data"],
     &["input", "labels", "score", "output"],
     &["model"],
     &["preprocess", "text", "weights"],

@@ -9,19 +9,11 @@ pub(crate) mod archive;
 #[cfg(feature = "arrow")]
 pub mod arrow;
 mod base64;
-pub(crate) mod class_folders;
 pub(crate) mod content;
 mod folder;
 mod list;
 mod ndjson;
 mod pattern;
-#[cfg_attr(not(feature = "train"), allow(dead_code, reason = "training reads records too"))]
-pub(crate) mod records;
-#[cfg_attr(
-    not(feature = "train"),
-    allow(dead_code, reason = "training tells shards by their outline too")
-)]
-pub(crate) mod shards;
 mod split;
 mod standard_input;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::data::Dataset;
+use super::data::TrainingSet;
 use super::gradients::Example;
 use super::order::Draw;
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ pub(super) struct Loaded {
 /// What makes an example of a sample.
 #[derive(Clone)]
 pub(super) struct Preparation {
-    pub(super) data: Arc<Dataset>,
+    pub(super) data: Arc<TrainingSet>,
     pub(super) preprocess: Preprocess,
     pub(super) context: ContextLength,
 }
@@ -36,7 +36,7 @@ pub(super) struct Preparation {
 impl Preparation {
     fn load(&self, draw: Draw) -> Result<Loaded> {
         let sample = self.data.read(draw.sample_idx, draw.number)?;
-        let pixels = self.preprocess.run(&sample.name, &sample.picture)?;
+        let pixels = self.preprocess.run(&sample.name, &sample.image)?;
         let long = Tokenizer::clip().encode(&sample.long, self.context);
         let short = Tokenizer::clip().encode(&sample.short, self.context);
         Ok(Loaded {

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::average::{Average, Snapshot};
 use super::batches::{Batch, Batches};
-use super::data::Dataset;
+use super::data::TrainingSet;
 use super::gradients::{Gradients, gradients};
 use super::loader::{Loader, Preparation};
 use super::metrics::{Metrics, StepMetrics, TrainingMetrics};
@@ -37,9 +37,9 @@ pub struct Training<'a> {
     /// Threads that load samples.
     pub n_threads: usize,
     /// What is trained on.
-    pub data: Arc<Dataset>,
+    pub data: Arc<TrainingSet>,
     /// What is validated on.
-    pub validation: Option<Arc<Dataset>>,
+    pub validation: Option<Arc<TrainingSet>>,
     /// What a validation asks for classes with, at least one.
     pub templates: &'a [Template],
     /// The run folder; it is there already.
@@ -124,7 +124,7 @@ impl Training<'_> {
         })
     }
 
-    fn preparation(&self, data: &Arc<Dataset>, parameters: &Parameters) -> Result<Preparation> {
+    fn preparation(&self, data: &Arc<TrainingSet>, parameters: &Parameters) -> Result<Preparation> {
         let sizes = parameters.sizes();
         Ok(Preparation {
             data: Arc::clone(data),
@@ -209,8 +209,8 @@ impl<'a> Run<'a> {
         let validation = self.training.validation.iter();
         for data in std::iter::once(&self.training.data).chain(validation) {
             for unusable in data.unusable() {
-                if self.skipped.add(&unusable.sample, &unusable.error)? {
-                    observer.skipped(&unusable.sample, &unusable.error);
+                if self.skipped.add(&unusable.place, &unusable.error)? {
+                    observer.skipped(&unusable.place, &unusable.error);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! `skipped.ndjson`: the samples that could not be used, a line each, with the reason; each sample once.
+//! `skipped.ndjson`: one line per sample that could not be used, with the reason.
 
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// The file of a run folder.
 pub(super) const SKIPPED: &str = "skipped.ndjson";
 
-/// The open file, and whose lines it has.
+/// The open file, and the samples that it lists.
 pub(super) struct SkippedSamples {
     path: PathBuf,
     file: File,
@@ -21,12 +21,12 @@ pub(super) struct SkippedSamples {
 }
 
 impl SkippedSamples {
-    /// Opens the file of a folder; a resumed training goes on in it.
+    /// Opens the file of a folder; a resumed training appends to it.
     pub(super) fn open(folder: &Path, begin: Begin) -> Result<Self> {
         let path = folder.join(SKIPPED);
         let before = match begin {
             Begin::Anew => String::new(),
-            // Where there is none, nothing was skipped.
+            // Without a file, nothing was skipped.
             Begin::Resumed => std::fs::read_to_string(&path).unwrap_or_default(),
         };
         let mut whole = String::new();
@@ -48,7 +48,7 @@ impl SkippedSamples {
         }
     }
 
-    /// Lists a sample, unless it is listed; says whether it is new.
+    /// Lists a sample unless it is listed already; returns whether it is new.
     pub(super) fn add(&mut self, sample: &str, error: &Error) -> Result<bool> {
         if !self.listed.insert(sample.to_owned()) {
             return Ok(false);
@@ -65,7 +65,7 @@ impl SkippedSamples {
     }
 }
 
-/// Whether a training begins.
+/// Whether a training begins or is resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begin {
     Anew,
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_sample_is_listed_once_also_when_the_training_goes_on() {
+    fn each_sample_is_listed_once_also_if_the_training_is_resumed() {
         let dir = tempfile::tempdir().unwrap();
         let error = |problem: &str| Error::usage(problem, "");
         let mut skipped = SkippedSamples::open(dir.path(), Begin::Anew).unwrap();

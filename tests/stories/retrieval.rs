@@ -200,8 +200,8 @@ fn damaged_data_is_refused_with_its_place_or_skipped_on_request() {
     exit code 2
     --- stdout
     --- stderr
-    error: `pairs.ndjson` has 2 things that can't be used: line 4: it is no JSON object: EOF while parsing a string at column 27; line 3: there is no picture `gone.jpg`
-    hint: mend the data, name the pictures' folder by `--images`, or leave them out and have them counted by `--on-error skip`
+    error: `pairs.ndjson` has 2 things that can't be used: line 4: it is not a JSON object: EOF while parsing a string at column 27; line 3: cannot find the image `gone.jpg`
+    hint: fix the data, name the folder of its images by `--images`, or skip and count them by `--on-error skip`
     "#);
     assert_snapshot!(desk.run(&[&RUN[..], &["--on-error", "skip"]].concat()), @r#"
     exit code 1
@@ -217,8 +217,8 @@ fn damaged_data_is_refused_with_its_place_or_skipped_on_request() {
 
     intervals of shares: 95 %, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
     --- stderr
-    error: cannot use the sample `pairs.ndjson line 4`: it is no JSON object: EOF while parsing a string at column 27
-    error: cannot use the sample `pairs.ndjson line 3`: there is no picture `gone.jpg`
+    error: cannot use the sample `pairs.ndjson line 4`: it is not a JSON object: EOF while parsing a string at column 27
+    error: cannot use the sample `pairs.ndjson line 3`: cannot find the image `gone.jpg`
     warning: of 2 pictures, each is among the first 5 whatever a model says: R@5 from texts means nothing here
     "#);
 }

@@ -44,17 +44,17 @@ fn refusal(desk: &Desk, data: &str) -> String {
 fn folders_that_could_be_read_in_two_ways_are_refused() {
     let sets = desk(&["both/train/cat/1.ppm", "both/train/dog/1.ppm", "both/val/cat/1.ppm"]);
     assert_snapshot!(refusal(&sets, "both"), @r"
-    error: `both/train` has no picture of its own but folders of pictures (`cat`, `dog`): it looks like a set of classes, not like a class
-    hint: name the folder whose folders are the classes: `--data both/train --val-data both/val`; a class has its pictures right in its folder
+    error: `both/train` has no image of its own but folders of images (`cat`, `dog`): it looks like a set of classes, not like a class
+    hint: name the folder whose folders are the classes: `both/train` to train on and `both/val` to validate on; a class has its images right in its folder
     ");
     let stray = desk(&["classes/cat/1.ppm", "classes/dog/1.ppm"]).file("classes/backup.tar", "");
     assert_snapshot!(refusal(&stray, "classes"), @r"
-    error: `classes` holds 1 tar (`backup.tar`) and folders of pictures (such as `cat`): which is meant can't be told
-    hint: name the data itself, such as `classes/backup.tar`; to train on folders of pictures as classes, move other data elsewhere
+    error: `classes` holds WebDataset tars (`backup.tar`) and class folders (`cat`): only one of them can be meant
+    hint: name the data itself, such as `classes/backup.tar`, or move the other data elsewhere
     ");
     assert_snapshot!(refusal(&desk(&["classes/cat/1.ppm", "classes/cat/2.ppm"]), "classes"), @r"
-    error: `classes` has pictures of one class alone, `cat`: there is nothing to tell it from
-    hint: give each other class a folder beside it, and name the folder above them
+    error: `classes` has images of one class only, `cat`: there is nothing to distinguish it from
+    hint: give each other class a folder next to it, and name the folder above them
     ");
 }
 
@@ -67,12 +67,12 @@ fn files_without_records_are_refused_with_a_hint() {
         )
         .file("empty.ndjson", "");
     assert_snapshot!(refusal(&desk, "pretty.ndjson"), @r#"
-    error: there is no sample in `pretty.ndjson`; the first problem is: cannot use the sample `pretty.ndjson line 1`: it goes on over several lines; write one record a line, or all of them as a JSON array
-    hint: data is a file of records (`{"path": ..., "long": ...}` a line), ShareGPT4V's json, a tar with `jpg` and `txt` members, a folder of such tars, or a folder with a folder of pictures for each class
+    error: found no sample in `pretty.ndjson`; the first problem is: cannot use the sample `pretty.ndjson line 1`: it spans several lines; write one record per line, or all of them as a JSON array
+    hint: a data set is one of: CIFAR-10 or CIFAR-100 as they are distributed; a folder with `image` and `caption` in it, as Urban1k; a WebDataset tar of images with `txt`, `cls` or `json` members, or a folder of such tars; a folder with one folder of images per class; Karpathy's `dataset_*.json`; COCO's `captions_*.json`; Flickr30k's token file or `results.csv`; a csv or tsv with the columns `path` and `label`; ShareGPT4V's json; records, one JSON object per line or an array of them: an image as `path`, its caption as `long` or `text`, its class as `label` or `class`
     "#);
     assert_snapshot!(refusal(&desk, "empty.ndjson"), @r#"
     error: `empty.ndjson` is empty
-    hint: data is a file of records (`{"path": ..., "long": ...}` a line), ShareGPT4V's json, a tar with `jpg` and `txt` members, a folder of such tars, or a folder with a folder of pictures for each class
+    hint: a data set is one of: CIFAR-10 or CIFAR-100 as they are distributed; a folder with `image` and `caption` in it, as Urban1k; a WebDataset tar of images with `txt`, `cls` or `json` members, or a folder of such tars; a folder with one folder of images per class; Karpathy's `dataset_*.json`; COCO's `captions_*.json`; Flickr30k's token file or `results.csv`; a csv or tsv with the columns `path` and `label`; ShareGPT4V's json; records, one JSON object per line or an array of them: an image as `path`, its caption as `long` or `text`, its class as `label` or `class`
     "#);
 }
 
@@ -86,8 +86,8 @@ fn files_outside_the_class_folders_are_reported_and_listed() {
     let listed = fs::read_to_string(desk.path("run/skipped.ndjson")).unwrap();
     for (name, problem) in [
         ("classes/loose.ppm", "it is in no folder of a class"),
-        ("classes/eel", "it is a folder without a picture"),
-        ("classes/cat/backup.tar", "it is no picture"),
+        ("classes/eel", "it is a folder without an image"),
+        ("classes/cat/backup.tar", "it is not an image"),
     ] {
         assert!(said.contains(&format!("`{name}`: {problem}")), "{said}");
         assert!(listed.contains(name) && listed.contains(problem), "{listed}");

@@ -190,7 +190,7 @@ fn reports_unusable_data_with_its_place_and_measures_the_rest() {
     for line in [
         "exit code 1",
         "1 picture (2 more could not be used), 2 classes; asked by the classes' names as they are",
-        "error: cannot use the sample `list.csv line 3`: its picture `photos/gone.jpg` is not there",
+        "error: cannot use the sample `list.csv line 3`: cannot find the image `photos/gone.jpg`",
         "error: cannot use the sample `list.csv line 4`: its class `tea` is none of the 2 labels",
     ] {
         assert!(told.lines().any(|told| told == line), "{line}\n{told}");

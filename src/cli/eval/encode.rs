@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use longclip::Error;
-use longclip::eval::{Embeddings, Origin, Picture, Unusable, fingerprint};
+use longclip::data::{Image, Unusable, fingerprint};
+use longclip::eval::{Embeddings, Origin};
 use longclip::input::{InputOptions, Item};
 use longclip::model::LongClip;
 use longclip::output::Progress;
@@ -40,7 +41,7 @@ pub(super) struct Loaded<'a> {
 pub(super) struct Data<'a> {
     /// The data as named.
     pub(super) name: String,
-    pub(super) pictures: &'a [Picture],
+    pub(super) pictures: &'a [Image],
     /// What of the data could not be used before a picture was read: it counts as failed.
     pub(super) n_unusable: usize,
 }
@@ -70,8 +71,8 @@ impl EncodeFlags {
         let mut embeddings = self.open(loaded, data, kept, report)?;
         let mut seen = HashSet::new();
         let is_missing =
-            |picture: &&Picture| embeddings.get(picture.name()).is_none() && seen.insert(picture.name().to_owned());
-        let missing: Vec<Picture> = data.pictures.iter().filter(is_missing).cloned().collect();
+            |picture: &&Image| embeddings.get(picture.name()).is_none() && seen.insert(picture.name().to_owned());
+        let missing: Vec<Image> = data.pictures.iter().filter(is_missing).cloned().collect();
         let n_held = embeddings.len();
         if missing.is_empty() {
             report.note(format!("the embeddings of all {n_held} pictures are kept already"));
@@ -177,7 +178,7 @@ pub(super) fn unmeasured(n: usize) -> Error {
     Error::usage(
         format!("{are} can't be used, so nothing was measured"),
         format!(
-            "mend the data; or `--on-error skip` leaves {them} out and counts {them}, `--max-errors N` up to N of them"
+            "fix the data; or `--on-error skip` leaves {them} out and counts {them}, `--max-errors N` up to N of them"
         ),
     )
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use longclip::eval::Picture;
+use longclip::data::Image;
 use longclip::eval::interval::Estimate;
 use longclip::output::Destination;
 use longclip::output::report::ReportPage;
@@ -31,10 +31,10 @@ pub(super) fn write(path: &Path, page: ReportPage) -> Result<()> {
     file.finish()
 }
 
-/// A small jpeg of a picture, if it can still be read.
-pub(super) fn thumbnail(picture: &Picture) -> Option<Vec<u8>> {
-    let name = picture.name();
-    let bytes = picture.item().content.take(name).ok()?;
+/// A small jpeg of an image, if it can still be read.
+pub(super) fn thumbnail(image: &Image) -> Option<Vec<u8>> {
+    let name = image.name();
+    let bytes = image.item().content.take(name).ok()?;
     let decoded = Preprocess::new(longclip::output::THUMBNAIL_PX)
         .decode(name, &bytes)
         .ok()?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use candle_core::Device;
 use longclip::error::counted;
 use longclip::labels::{PublishedTemplates, Template, read_templates};
-use longclip::train::data::{DataOptions, Dataset};
+use longclip::train::data::{TrainingOptions, TrainingSet};
 use longclip::train::fresh::{FIRST_LOGIT_SCALE, fresh};
 use longclip::train::gradients::{Kept, Plan};
 use longclip::train::parameters::Parameters;
@@ -35,9 +35,9 @@ Examples:
   longclip train --init config.json --data classes/ --lr 5e-4 --epochs 30 --out run
   longclip train --base nano --data captions.ndjson --out run --resume
 
-Data, each of one kind: records, one a line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `caption` for `long`, perhaps `short` (else the first \
+Data, each of one kind: records, one per line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `caption` for `long`, perhaps `short` (else the first \
 sentence of `long`) and `class`; ShareGPT4V's json; WebDataset tars (jpg and txt), packed or not, or a folder of them; a folder \
-with a folder of pictures for each class.
+with one folder of images per class; and others, see docs/data.md.
 
 The run folder gets last.safetensors and, with --val-data, best.safetensors (models for `--model`), state.safetensors (for \
 `--resume`), metrics.ndjson, loss.html and skipped.ndjson. Ctrl-C saves after the step and ends with exit code 130.";
@@ -64,15 +64,15 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let folder = &args.run.out;
     std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
     let templates = templates(args.data.templates.as_deref())?;
-    let options = DataOptions {
+    let options = TrainingOptions {
         images: args.data.images.clone(),
         templates: templates.clone(),
         scratch: folder.clone(),
     };
-    let data = Dataset::open(&args.data.data, &options)?;
+    let data = TrainingSet::open(&args.data.data, &options)?;
     let validation = match args.data.val_data.is_empty() {
         true => None,
-        false => Some(Arc::new(Dataset::open(&args.data.val_data, &options)?)),
+        false => Some(Arc::new(TrainingSet::open(&args.data.val_data, &options)?)),
     };
     let materials = Materials {
         base_digest: base.digest,

@@ -13,7 +13,7 @@ mod recall;
 
 pub use self::lengths::{AtLength, Encode, at_lengths};
 pub use self::monotone::{Growing, Monotonicity, monotonicity};
-pub use self::pairs::{Captioned, Kind, PairOptions, Pairs, Part, PerPicture};
+pub use self::pairs::{CaptionedImage, PairOptions, Pairs};
 pub use self::protocol::{Protocol, TIES};
 pub use self::ranks::{Belonging, Place, Ranks, rank};
 pub use self::recall::{Hits, Recall, Way, recalls};

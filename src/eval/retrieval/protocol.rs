@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::pairs::{PairOptions, Pairs, PerPicture};
+use super::pairs::{PairOptions, Pairs};
 use super::ranks::Belonging;
+use crate::data::PerImage;
 use crate::error::counted;
 use crate::text::{ContextLength, Tokenizer};
 
@@ -24,7 +25,7 @@ pub struct Protocol {
     /// How many captions.
     pub n_captions: usize,
     /// Which captions of a picture.
-    pub captions_per_picture: PerPicture,
+    pub captions_per_picture: PerImage,
     /// What of a caption.
     pub part: &'static str,
     /// How many tokens the model reads.
@@ -47,24 +48,24 @@ impl Protocol {
             .collect();
         let ids: Vec<&[u32]> = tokens.iter().map(|tokens| tokens.ids()).collect();
         Protocol {
-            kind: pairs.kind.name(),
-            selection: selection(options, pairs.pictures.len()),
-            n_pictures: pairs.pictures.len(),
+            kind: pairs.kind,
+            selection: selection(options, pairs.images.len()),
+            n_pictures: pairs.images.len(),
             n_captions: tokens.len(),
-            captions_per_picture: pairs.captions_per_picture,
-            part: pairs.part.name(),
+            captions_per_picture: pairs.taken.per_image,
+            part: pairs.taken.part.name(),
             context,
             n_cut: tokens.iter().filter(|tokens| tokens.truncated()).count(),
             n_alike: n_alike(&ids, &belonging),
-            n_left_out: pairs.left_out.len(),
+            n_left_out: pairs.unusable.len(),
         }
     }
 
     /// In one line.
     pub fn line(&self) -> String {
         let per_picture = match self.captions_per_picture {
-            PerPicture::All => "all of each picture".to_owned(),
-            PerPicture::AtMost(n) => format!("at most {n} of a picture"),
+            PerImage::All => "all of each picture".to_owned(),
+            PerImage::AtMost(n) => format!("at most {n} of a picture"),
         };
         let mut line = format!(
             "{}: {}, {} ({per_picture}), {}, {} cut at {} tokens",
@@ -92,8 +93,8 @@ impl Protocol {
             "n_pictures": self.n_pictures,
             "n_captions": self.n_captions,
             "captions_per_picture": match self.captions_per_picture {
-                PerPicture::All => Value::Null,
-                PerPicture::AtMost(n) => json!(n),
+                PerImage::All => Value::Null,
+                PerImage::AtMost(n) => json!(n),
             },
             "captions": self.part,
             "context_length": self.context.get(),
@@ -131,22 +132,23 @@ fn n_alike(ids: &[&[u32]], belonging: &Belonging) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use super::super::pairs::{Captioned, Kind, Part};
+    use super::super::pairs::CaptionedImage;
     use super::*;
+    use crate::data::{CaptionPart, CaptionProtocol, Image};
 
     fn pairs(captions: &[&[&str]]) -> Pairs {
-        let picture = |captions: &&[&str]| Captioned {
-            path: PathBuf::from("a.jpg"),
+        let image = |captions: &&[&str]| CaptionedImage {
+            image: Image::file("a.jpg".into()),
             captions: captions.iter().map(|caption| (*caption).to_owned()).collect(),
         };
         Pairs {
-            kind: Kind::Coco,
-            pictures: captions.iter().map(picture).collect(),
-            part: Part::Whole,
-            captions_per_picture: PerPicture::AtMost(5),
-            left_out: Vec::new(),
+            kind: "COCO captions",
+            images: captions.iter().map(image).collect(),
+            taken: CaptionProtocol {
+                part: CaptionPart::Whole,
+                per_image: PerImage::AtMost(5),
+            },
+            unusable: Vec::new(),
         }
     }
 

@@ -5,11 +5,14 @@
 //! classes, and `mean_per_class_recall`, scikit-learn's `balanced_accuracy_score`, over the classes that have pictures.
 //! Of equal scores the earlier class counts as likelier.
 
+mod candidates;
+mod data;
 mod differences;
 mod measures;
 
 use rayon::prelude::*;
 
+pub use self::data::{ClassifiedImages, Resolved};
 pub use self::differences::{MetricDifference, differences};
 pub use self::measures::{Bin, Confusion, Measures, N_BINS, N_RESAMPLES, Recall};
 use crate::labels::LabelSet;

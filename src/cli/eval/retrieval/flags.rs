@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use longclip::eval::retrieval::{PairOptions, Part, PerPicture};
+use longclip::data::{CaptionPart, PerImage};
+use longclip::eval::retrieval::PairOptions;
 use longclip::text::ContextLength;
 
 use crate::cli::numbers::at_least_one;
@@ -30,7 +31,7 @@ pub(super) struct DataFlags {
     captions: Option<PartName>,
     /// The most captions of a picture, a number or `all` [default: as upstream takes them: 5 of COCO's, else all]
     #[arg(long, value_name = "N", value_parser = per_picture, hide_short_help = true)]
-    captions_per_picture: Option<PerPicture>,
+    captions_per_picture: Option<PerImage>,
     /// The field of records that holds captions [default: long, text, caption, captions or description]
     #[arg(long, value_name = "FIELD", hide_short_help = true)]
     text_field: Option<String>,
@@ -44,20 +45,20 @@ enum PartName {
 }
 
 impl DataFlags {
-    /// The data's part of what was asked, of which so much may be unusable.
-    pub(super) fn options(&self, most_unusable: u64) -> PairOptions {
+    /// Which part of the data was asked for.
+    pub(super) fn options(&self) -> PairOptions {
         PairOptions {
             images: self.images.clone(),
             text_field: self.text_field.clone(),
             split: self.split.clone(),
             first: self.first,
             part: self.captions.map(|part| match part {
-                PartName::Whole => Part::Whole,
-                PartName::FirstLine => Part::FirstLine,
-                PartName::FirstSentence => Part::FirstSentence,
+                PartName::Whole => CaptionPart::Whole,
+                PartName::FirstLine => CaptionPart::FirstLine,
+                PartName::FirstSentence => CaptionPart::FirstSentence,
             }),
-            captions_per_picture: self.captions_per_picture,
-            most_unusable,
+            captions_per_image: self.captions_per_picture,
+            scratch: std::env::temp_dir(),
         }
     }
 }
@@ -74,11 +75,11 @@ pub(super) struct MeasureFlags {
     pub(super) monotone: bool,
 }
 
-fn per_picture(text: &str) -> Result<PerPicture, String> {
+fn per_picture(text: &str) -> Result<PerImage, String> {
     match text {
-        "all" => Ok(PerPicture::All),
+        "all" => Ok(PerImage::All),
         _ => at_least_one(text)
-            .map(PerPicture::AtMost)
+            .map(PerImage::AtMost)
             .map_err(|_| "expected a whole number of at least 1, or `all`".to_owned()),
     }
 }

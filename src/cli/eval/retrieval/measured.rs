@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use longclip::eval::in_words;
 use longclip::eval::retrieval::{
     AtLength, Monotonicity, PairOptions, Pairs, Protocol, Ranks, Recall, at_lengths, monotonicity, rank, recalls,
 };
@@ -78,12 +77,9 @@ impl Measuring<'_> {
 
     /// A row for each picture, in the order of the data.
     fn images(&self, encoded: &Encoded) -> ImageEmbeddings {
-        let rows = self.pairs.pictures.iter().map(|picture| {
-            let name = in_words(picture.path.as_os_str());
-            encoded
-                .embeddings
-                .get(&name)
-                .expect("pictures without a row were left out")
+        let rows = self.pairs.images.iter().map(|captioned| {
+            let row = encoded.embeddings.get(captioned.image.name());
+            row.expect("images without a row were left out")
         });
         let values = rows.flatten().copied().collect();
         ImageEmbeddings(Embeddings::new(values, encoded.embeddings.embed_dim()))

@@ -6,10 +6,10 @@ mod measured;
 mod page;
 mod told;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use longclip::data::{Image, Unusable};
 use longclip::eval::retrieval::Pairs;
-use longclip::eval::{Picture, Unusable, in_words};
 use longclip::session::Ended;
 use longclip::{Error, Result};
 
@@ -62,12 +62,15 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     super::page::check(args.report.as_deref())?;
-    let options = args.data.options(args.encode.run.most_failures());
+    let options = args.data.options();
     let mut lengths = args.measure.sweep_length.clone();
     lengths.sort_unstable();
     lengths.dedup();
     let pairs = Pairs::open(&args.data.data, &options)?;
-    tell_unusable(&pairs.left_out, report);
+    if pairs.unusable.len() as u64 > args.encode.run.most_failures() {
+        return Err(damaged(&args.data.data, &pairs.unusable).into());
+    }
+    tell_unusable(&pairs.unusable, report);
     let contenders = args.compare.contenders(&args.model, report)?;
     let mut encoded = Vec::new();
     for contender in &contenders {
@@ -78,7 +81,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         encoded.push(found);
     }
     let pairs = without_unreadable(pairs, &encoded)?;
-    warn_of_few(pairs.pictures.len(), report);
+    warn_of_few(pairs.images.len(), report);
     let measured = contenders.iter().zip(&encoded).map(|(contender, encoded)| {
         let measuring = Measuring {
             loaded: contender.loaded(),
@@ -106,10 +109,37 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let page = args.report.as_ref().map_or(Ok(()), |path| page::write(path, &told));
     told.print(args.format)?;
     page?;
-    Ok(match pairs.left_out.is_empty() {
+    Ok(match pairs.unusable.is_empty() {
         true => Exit::Done,
         false => Exit::SomeFailed,
     })
+}
+
+/// Problems that are reported one by one.
+const REPORTED: usize = 5;
+
+/// More of the data can't be used than the run accepts.
+fn damaged(data: &Path, problems: &[Unusable]) -> Error {
+    // The file's name is at the beginning already.
+    let name = format!("{} ", data.display());
+    let reported = problems.iter().take(REPORTED).map(|problem| {
+        let problem = problem.to_string();
+        problem.strip_prefix(&name).map_or(problem.clone(), str::to_owned)
+    });
+    let mut reported = reported.collect::<Vec<_>>().join("; ");
+    if problems.len() > REPORTED {
+        reported += &format!("; and {} more", problems.len() - REPORTED);
+    }
+    let (are, them) = match problems.len() {
+        1 => ("1 thing that can't be used".to_owned(), "it"),
+        n => (format!("{n} things that can't be used"), "them"),
+    };
+    Error::usage(
+        format!("`{}` has {are}: {reported}", data.display()),
+        format!(
+            "fix the data, name the folder of its images by `--images`, or skip and count {them} by `--on-error skip`"
+        ),
+    )
 }
 
 /// Among few pictures all are found.
@@ -124,11 +154,11 @@ fn warn_of_few(n_pictures: usize, report: Report) {
 /// The pairs whose pictures all models could read.
 fn without_unreadable(mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
     let is_read = |name: &str| encoded.iter().all(|encoded| encoded.embeddings.get(name).is_some());
-    let n_before = pairs.pictures.len();
+    let n_before = pairs.images.len();
     let mut unreadable = Vec::new();
-    pairs.pictures.retain(|picture| {
-        let name = in_words(picture.path.as_os_str());
-        let is_read = is_read(&name);
+    pairs.images.retain(|captioned| {
+        let name = captioned.image.name();
+        let is_read = is_read(name);
         if !is_read {
             unreadable.push(Unusable::new(name, "it could not be read"));
         }
@@ -138,21 +168,17 @@ fn without_unreadable(mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
         let problem = format!("none of {n_before} pictures could be read");
         return Err(Error::usage(problem, "look at the errors above"));
     }
-    pairs.left_out.extend(unreadable);
+    pairs.unusable.extend(unreadable);
     Ok(pairs)
 }
 
 impl Args {
     fn encode_pictures(&self, contender: &Contender, pairs: &Pairs, report: Report) -> anyhow::Result<Encoded> {
-        let pictures: Vec<Picture> = pairs
-            .pictures
-            .iter()
-            .map(|picture| Picture::file(picture.path.clone()))
-            .collect();
+        let pictures: Vec<Image> = pairs.images.iter().map(|captioned| captioned.image.clone()).collect();
         let data = Data {
             name: self.data.data.display().to_string(),
             pictures: &pictures,
-            n_unusable: pairs.left_out.len(),
+            n_unusable: pairs.unusable.len(),
         };
         let kept = contender.kept(self.encode.embeddings.as_deref(), None);
         self.encode.encode(&contender.loaded(), &data, kept.as_deref(), report)

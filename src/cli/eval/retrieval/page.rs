@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 
 use longclip::Result;
-use longclip::eval::Picture;
 use longclip::eval::retrieval::Way;
 use longclip::output::report::{Chart, Column, Curve, ReportPage, Shown, Stroke};
 
@@ -137,23 +136,20 @@ fn worst(page: &mut ReportPage, told: &Told<'_>) {
     }
     page.heading("Pictures whose captions came latest");
     let captions: Vec<&str> = told.pairs.captions().collect();
-    let folder = shared_folder(told.pairs.pictures.iter().map(|picture| picture.path.as_path()));
+    let names = told.pairs.images.iter().map(|image| Path::new(image.image.name()));
+    let folder = shared_folder(names);
     let shown = worst.into_iter().map(|picture_idx| {
-        let picture = &told.pairs.pictures[picture_idx];
+        let captioned = &told.pairs.images[picture_idx];
+        let name = Path::new(captioned.image.name());
         let place = first.ranks.image_to_text[picture_idx];
         let mut lines = vec![
             format!("came first, {:.3}: {}", place.first_similarity, captions[place.first]),
             format!("its own at place {}, {:.3}:", place.rank + 1, place.own_similarity),
         ];
-        lines.extend(picture.captions.iter().take(CAPTIONS).cloned());
+        lines.extend(captioned.captions.iter().take(CAPTIONS).cloned());
         Shown {
-            jpeg: page::thumbnail(&Picture::file(picture.path.clone())),
-            name: picture
-                .path
-                .strip_prefix(&folder)
-                .unwrap_or(&picture.path)
-                .display()
-                .to_string(),
+            jpeg: page::thumbnail(&captioned.image),
+            name: name.strip_prefix(&folder).unwrap_or(name).display().to_string(),
             lines,
         }
     });

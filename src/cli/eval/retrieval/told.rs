@@ -2,7 +2,6 @@
 
 use std::io;
 
-use longclip::eval::in_words;
 use longclip::eval::interval::Estimate;
 use longclip::eval::retrieval::{AtLength, Pairs, Recall, TIES, Way};
 use serde_json::{Map, Value, json};
@@ -78,8 +77,8 @@ impl Told<'_> {
             "protocol": first.protocol.to_json(),
             "images_per_s": first.images_per_s,
         });
-        if !self.pairs.left_out.is_empty() {
-            let left_out = self.pairs.left_out.iter().map(ToString::to_string);
+        if !self.pairs.unusable.is_empty() {
+            let left_out = self.pairs.unusable.iter().map(ToString::to_string);
             told["left_out"] = left_out.collect::<Vec<_>>().into();
         }
         if !first.lengths.is_empty() {
@@ -109,10 +108,10 @@ impl Told<'_> {
         let captions: Vec<&str> = self.pairs.captions().collect();
         let told = |picture_idx: usize| {
             let place = measured.ranks.image_to_text[picture_idx];
-            let picture = &self.pairs.pictures[picture_idx];
+            let captioned = &self.pairs.images[picture_idx];
             json!({
-                "path": in_words(picture.path.as_os_str()),
-                "captions": picture.captions,
+                "path": captioned.image.name(),
+                "captions": captioned.captions,
                 "rank": place.rank + 1,
                 "first": captions[place.first],
                 "first_cosine": place.first_similarity,

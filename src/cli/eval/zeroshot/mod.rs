@@ -6,10 +6,9 @@ mod told;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use longclip::eval::Picture;
+use longclip::data::{Image, Split};
 use longclip::eval::bootstrap::Bootstrap;
-use longclip::eval::data::{DataOptions, DataSet, Resolved, Split};
-use longclip::eval::zeroshot::{Answer, Measures, differences, judge};
+use longclip::eval::zeroshot::{Answer, ClassifiedImages, Measures, Resolved, differences, judge};
 use longclip::labels::LabelSet;
 use longclip::score::Scoring;
 use longclip::session::{Ended, Labelling};
@@ -30,7 +29,7 @@ Examples:
   longclip eval zeroshot --data photos/ --template \"a photo of a {}.\" --model longclip-b
   longclip eval zeroshot --data photos/ --labels-file classes.json --embeddings kept --format json
 
-Data is a folder with a folder of pictures for each class (ImageNet's synsets are known by their names); ndjson, json,
+Data is a folder with one folder of images per class (ImageNet's synsets are known by their names); ndjson, json,
 csv or tsv of `path` and `label`; WebDataset tars of `jpg` and `cls`, or a folder of them; CIFAR-10 or CIFAR-100 in
 the binary or the Python form.
 Exit codes: 0 all pictures judged, 1 measured without what can't be used, 2 nothing was measured, 130 interrupted.";
@@ -42,7 +41,7 @@ pub(in crate::cli) struct Args {
     /// Pictures and their classes
     #[arg(long, value_name = "DATA", help_heading = "Data")]
     data: PathBuf,
-    /// Which of CIFAR's pictures
+    /// Which images, if the data keeps them apart, as CIFAR does
     #[arg(
         long,
         value_name = "NAME",
@@ -73,10 +72,19 @@ enum SplitName {
     Train,
 }
 
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Self {
+        match name {
+            SplitName::Test => Split::Test,
+            SplitName::Train => Split::Train,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     super::page::check(args.report.as_deref())?;
     let labelling = args.labelling()?;
-    let data = DataSet::open(&args.data, &args.data_options())?;
+    let data = ClassifiedImages::open(&args.data, args.split.into(), std::env::temp_dir())?;
     let about = data.about.clone();
     let (labelling, prompts) = args.prompts(labelling, &data);
     let resolved = data.resolve(labelling.list.clone(), &labelling.templates)?;
@@ -98,7 +106,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         report.notices(labels.notices());
         let pictures = Data {
             name: data_name.clone(),
-            pictures: &resolved.pictures,
+            pictures: &resolved.images,
             n_unusable: resolved.unusable.len(),
         };
         let kept = contender.kept(args.encode.embeddings.as_deref(), None);
@@ -142,16 +150,6 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 impl Args {
-    fn data_options(&self) -> DataOptions {
-        DataOptions {
-            split: match self.split {
-                SplitName::Test => Split::Test,
-                SplitName::Train => Split::Train,
-            },
-            scratch: std::env::temp_dir(),
-        }
-    }
-
     fn labelling(&self) -> Result<Labelling> {
         let labelling = self.labels.labelling()?;
         match labelling.grouping {
@@ -164,7 +162,7 @@ impl Args {
     }
 
     /// The labelling with the templates that it takes from the data, and what classes are asked by, in words.
-    fn prompts(&self, labelling: Labelling, data: &DataSet) -> (Labelling, String) {
+    fn prompts(&self, labelling: Labelling, data: &ClassifiedImages) -> (Labelling, String) {
         let labels = labelling.list.labels();
         let have_prompts = !labels.is_empty() && labels.iter().all(|label| !label.prompts.is_empty());
         let templates = match self.labels.name_templates() || have_prompts {
@@ -190,7 +188,7 @@ struct SeenBy<'a> {
 
 /// A picture that could be read.
 struct Judged<'a> {
-    picture: &'a Picture,
+    picture: &'a Image,
     /// The class that it shows.
     truth: usize,
     /// One of each model.
@@ -199,7 +197,7 @@ struct Judged<'a> {
 
 /// The pictures that could be read by all models, in the data's order.
 fn judged<'a>(resolved: &'a Resolved, seen: &'a [SeenBy<'_>]) -> Result<Vec<Judged<'a>>> {
-    let pictures = resolved.pictures.iter().zip(&resolved.truths);
+    let pictures = resolved.images.iter().zip(&resolved.truths);
     let judged = pictures.filter_map(|(picture, truth)| {
         let embeddings = seen.iter().map(|seen| seen.encoded.embeddings.get(picture.name()));
         Some(Judged {

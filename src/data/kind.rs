@@ -1,0 +1,239 @@
+//! What each kind of data set declares about itself, and what a caller asks for.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::sample::{Class, Source};
+use super::unusable::Unusable;
+use crate::error::{Error, Result};
+use crate::labels::Template;
+use crate::text::first_sentence;
+
+/// First bytes of a file by which its kind is recognised: some records.
+const HEAD_BYTES: u64 = 1 << 16;
+
+/// A kind of data set: a `KIND` in its own file, listed in `KINDS`.
+pub struct Kind {
+    /// What results call it. Results are compared by it, so it stays.
+    pub name: &'static str,
+    /// What it is, for a person who named something else.
+    pub(super) what: &'static str,
+    /// What says that a path is of this kind, such as the name of a file in a folder; `None` if it is not.
+    pub(super) looks_like: fn(&Candidate<'_>) -> Option<String>,
+    /// Looks a data set through.
+    pub(super) open: fn(&[PathBuf], &DataOptions) -> Result<Opened>,
+    /// Whether all paths of this kind are one data set, after all others.
+    pub(super) is_joined: bool,
+    /// Whether samples have fields, of which one may be named for captions.
+    pub(crate) has_fields: bool,
+    /// What the published evaluations take of its captions.
+    pub protocol: CaptionProtocol,
+}
+
+/// What an evaluation takes of the captions of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaptionProtocol {
+    /// What of each caption.
+    pub part: CaptionPart,
+    /// How many of an image.
+    pub per_image: PerImage,
+}
+
+impl CaptionProtocol {
+    /// All of all captions.
+    pub(super) const WHOLE: CaptionProtocol = CaptionProtocol {
+        part: CaptionPart::Whole,
+        per_image: PerImage::All,
+    };
+}
+
+/// What is taken of a caption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CaptionPart {
+    /// All of it.
+    Whole,
+    /// All up to the first end of a line.
+    FirstLine,
+    /// All up to the first full stop with a space, as Long-CLIP's training takes it.
+    FirstSentence,
+}
+
+impl CaptionPart {
+    /// What a protocol calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            CaptionPart::Whole => "whole captions",
+            CaptionPart::FirstLine => "the first line of each caption",
+            CaptionPart::FirstSentence => "the first sentence of each caption",
+        }
+    }
+
+    /// This part of a caption, without white space around it.
+    pub(crate) fn of(self, caption: &str) -> &str {
+        match self {
+            CaptionPart::Whole => caption.trim(),
+            CaptionPart::FirstLine => caption.lines().next().unwrap_or_default().trim(),
+            CaptionPart::FirstSentence => first_sentence(caption).trim(),
+        }
+    }
+}
+
+/// How many captions of an image are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerImage {
+    /// All.
+    All,
+    /// The first ones.
+    AtMost(usize),
+}
+
+/// What a data set is opened for. It decides which fields of a sample are read, and which files count as left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Training needs captions, or else classes, and reports each file that it does not use.
+    Training,
+    /// Zero-shot classification needs classes.
+    ZeroShot,
+    /// Retrieval needs captions.
+    Retrieval,
+}
+
+/// Which images, if a data set keeps them in files of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Split {
+    /// Those that models are measured by.
+    #[default]
+    Test,
+    /// Those that models are trained on.
+    Train,
+}
+
+/// How a data set is opened.
+#[derive(Debug, Clone)]
+pub struct DataOptions {
+    /// What for.
+    pub purpose: Purpose,
+    /// The folder that relative paths of images start from; the usual folders of the kind of data if `None`.
+    pub images: Option<PathBuf>,
+    /// The field of records that holds captions; the first known one if `None`.
+    pub caption_field: Option<String>,
+    /// Which images, if a data set keeps them apart.
+    pub split: Split,
+    /// A folder for what has to be unpacked.
+    pub scratch: PathBuf,
+}
+
+impl DataOptions {
+    /// Where relative paths in `file` start from: the folder given, or the file's own.
+    pub(super) fn images_of(&self, file: &Path) -> PathBuf {
+        let own = file.parent().unwrap_or(Path::new(""));
+        self.images.clone().unwrap_or(own.to_owned())
+    }
+}
+
+/// A path whose kind is to be recognised.
+pub(super) struct Candidate<'a> {
+    pub(super) path: &'a Path,
+    pub(super) options: &'a DataOptions,
+    pub(super) is_folder: bool,
+    /// First bytes of a file.
+    pub(super) head: Vec<u8>,
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn new(path: &'a Path, options: &'a DataOptions) -> Result<Self> {
+        let is_folder = path.is_dir();
+        let mut head = Vec::new();
+        if !is_folder {
+            let file = File::open(path).map_err(Error::read(path))?;
+            file.take(HEAD_BYTES)
+                .read_to_end(&mut head)
+                .map_err(Error::read(path))?;
+        }
+        Ok(Candidate {
+            path,
+            options,
+            is_folder,
+            head,
+        })
+    }
+
+    /// The first bytes without a byte order mark and blanks.
+    pub(super) fn text(&self) -> &[u8] {
+        without_bom(&self.head).trim_ascii_start()
+    }
+
+    /// Whether a file says nothing.
+    pub(super) fn is_blank(&self) -> bool {
+        !self.is_folder && self.text().is_empty() && (self.head.len() as u64) < HEAD_BYTES
+    }
+
+    /// Whether the first bytes have this key of JSON.
+    pub(super) fn has_key(&self, key: &str) -> bool {
+        let key = format!("\"{key}\"");
+        self.head.windows(key.len()).any(|window| window == key.as_bytes())
+    }
+
+    /// Whether a file's name has one of these endings, in small or capital letters.
+    pub(super) fn has_ending(&self, endings: &[&str]) -> bool {
+        !self.is_folder && has_ending(self.path, endings)
+    }
+}
+
+/// A data set that was looked through.
+pub(crate) struct Opened {
+    pub(crate) kind: &'static Kind,
+    /// What it is more exactly than its kind: `CIFAR-10, binary`.
+    pub(crate) title: String,
+    pub(crate) source: Box<dyn Source>,
+    /// The classes that the data lists, in its order; empty if it has no list.
+    pub(crate) classes: Vec<Class>,
+    /// What the classes of this data set are usually asked by.
+    pub(crate) templates: Vec<Template>,
+    /// What was found unusable so far.
+    pub(crate) unusable: Vec<Unusable>,
+}
+
+impl Opened {
+    pub(super) fn new(kind: &'static Kind, source: impl Source + 'static, unusable: Vec<Unusable>) -> Self {
+        Opened {
+            kind,
+            title: kind.name.to_owned(),
+            source: Box::new(source),
+            classes: Vec::new(),
+            templates: Vec::new(),
+            unusable,
+        }
+    }
+}
+
+/// Text without the byte order mark that Windows writes.
+pub(super) fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
+/// Whether a path has one of these endings, in small or capital letters.
+pub(super) fn has_ending(path: &Path, endings: &[&str]) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| endings.iter().any(|known| known.eq_ignore_ascii_case(ending)))
+}
+
+/// What a folder holds, without hidden names, in byte order.
+pub(super) fn entries_of(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(Error::read(folder))? {
+        let entry = entry.map_err(Error::read(folder))?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The last part of a path, for messages.
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().display().to_string()
+}
