@@ -9,7 +9,7 @@ use longclip::preprocess::{Limits, Orientation, Preprocess};
 use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
 
-use super::model_flags::reason;
+use super::hint::reason;
 use super::shards::Facts;
 
 /// Where pictures come from.

@@ -11,7 +11,7 @@ use longclip::output::{
 use longclip::session::resume::HeldRun;
 use longclip::{Error, Result};
 
-use super::model_flags::reason;
+use super::hint::reason;
 use super::progress;
 use super::report::Report;
 use super::shards::ShardFile;

@@ -88,7 +88,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
     let problem = |problem: &str, hint: String| Error::Picture {
         name: path.display().to_string(),
         problem: problem.to_owned(),
-        hint: Some(hint),
+        hint: Some(hint.into()),
     };
     if path.is_dir() {
         return Err(problem(

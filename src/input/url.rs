@@ -54,7 +54,7 @@ mod with_network {
 
     use super::super::content::{LARGEST_BYTES, read_at_most};
     use super::WebSettings;
-    use crate::error::{Error, Result};
+    use crate::error::{Control, Error, Hint, Result, hint};
     use crate::weights::hub::tls;
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -114,7 +114,7 @@ mod with_network {
             if let Some(address) = self.proxy() {
                 let proxy = Proxy::new(&address).map_err(|error| {
                     let problem = format!("the proxy `{address}` is not a proxy's address: {error}");
-                    self.failed(&problem, Some("HTTP_PROXY, HTTPS_PROXY and ALL_PROXY name it"))
+                    self.failed(&problem, Some("HTTP_PROXY, HTTPS_PROXY and ALL_PROXY name it".into()))
                 })?;
                 request = request.config().proxy(Some(proxy)).build();
             }
@@ -136,7 +136,7 @@ mod with_network {
         }
 
         fn too_large(&self) -> Error {
-            self.failed("the answer has more than 1 GiB", Some("name a single picture"))
+            self.failed("the answer has more than 1 GiB", Some("name a single image".into()))
         }
 
         fn unfetched(&self, error: &ureq::Error) -> Error {
@@ -146,17 +146,17 @@ mod with_network {
                 ureq::Error::StatusCode(status) => self.failed(&format!("the server answers HTTP {status}"), None),
                 ureq::Error::Timeout(_) => self.failed(
                     &format!("no answer for {silence_s} s ({error})"),
-                    Some("`--url-timeout` waits longer"),
+                    Some(hint!("allow more time with {}", Control::UrlTimeout)),
                 ),
                 other => self.failed(&other.to_string(), None),
             }
         }
 
-        fn failed(&self, problem: &str, hint: Option<&str>) -> Error {
+        fn failed(&self, problem: &str, hint: Option<Hint>) -> Error {
             Error::Network {
                 url: self.url.clone(),
                 problem: problem.to_owned(),
-                hint: hint.map(str::to_owned),
+                hint,
             }
         }
     }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::hub::{self, HubAddress, HubSettings, Origin, Progress};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Hint, Result, hint};
 
 /// The model that is compiled into the program.
 pub const NANO: &str = "nano";
@@ -146,7 +146,7 @@ pub struct Resolved {
     /// Its place on the hub, where it has one.
     pub address: Option<HubAddress>,
     /// A line that the person should read: another model than they may expect is used.
-    pub notice: Option<String>,
+    pub notice: Option<Hint>,
 }
 
 /// Turns `requested` (or the person's preference, or the default) into something to open; downloads it if it must.
@@ -198,8 +198,11 @@ pub fn hub_address(name: &str, places: &Places) -> Result<HubAddress> {
 
 /// Adds to a failed download what else the person can do.
 pub fn advise(error: Error, name: &str) -> Error {
-    let advice =
-        format!("`longclip model pull {name}` fetches it where there is a network; `--model {NANO}` works without");
+    let advice = hint!(
+        "{} fetches it if there is a network; {} works without one",
+        Control::PullModel(name.to_owned()),
+        Control::Nano
+    );
     match error {
         Error::Network {
             url,
@@ -231,9 +234,12 @@ fn unasked(places: &Places, hub: &HubSettings, progress: &mut dyn FnMut(Progress
         return Ok(on_hub(known.name, model.path, Found::InCache, known.address()));
     }
     Ok(Resolved {
-        notice: Some(format!(
-            "using `{NANO}`, the small built-in model; `longclip model pull {DEFAULT}` gets the real one ({} MB)",
-            known.size_mb
+        notice: Some(Hint::naming(
+            format!(
+                "using `{NANO}`, the small built-in model; {{}} gets the real one ({} MB)",
+                known.size_mb
+            ),
+            vec![Control::PullModel(DEFAULT.to_owned())],
         )),
         ..nano()
     })
@@ -324,7 +330,10 @@ fn no_such_file(name: &str) -> Error {
     Error::UnknownModel {
         name: name.to_owned(),
         problem: "there is no such file or folder".into(),
-        hint: Some("`longclip model list` shows the models that have names, and where they are".into()),
+        hint: Some(hint!(
+            "{} shows the models that have names, and where they are",
+            Control::ListModels
+        )),
     }
 }
 
@@ -419,7 +428,7 @@ mod tests {
 
         let nano = find(None, &places(&[]).1).unwrap();
         assert_eq!(nano.source, ModelSource::Nano);
-        assert!(nano.notice.unwrap().contains("longclip model pull longclip-b"));
+        assert!(nano.notice.unwrap().to_string().contains("PullModel(\"longclip-b\")"));
     }
 
     #[test]
@@ -427,7 +436,7 @@ mod tests {
         let error = find(Some("longclip-b"), &places(&[]).1).unwrap_err();
         let hint = error.hint().unwrap();
         assert!(
-            hint.contains("longclip model pull longclip-b") && hint.contains("--model nano"),
+            hint.to_string().contains("PullModel(\"longclip-b\")") && hint.to_string().contains("Nano"),
             "{hint}"
         );
         let error = find(Some("longclip-x"), &places(&[]).1).unwrap_err();

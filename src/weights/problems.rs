@@ -7,7 +7,7 @@ use super::checkpoint::{LoadOptions, Surplus};
 use super::layouts::{Making, is_bookkeeping};
 use super::sizes::{HEAD_WIDTH, Shapes, Sizes};
 use super::stored::{StoredType, TensorFile};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Hint, Result, hint};
 
 /// Named problems of one kind; the others are counted.
 const NAMED_MAX: usize = 5;
@@ -34,7 +34,7 @@ pub(super) fn sizes(shapes: &Shapes<'_>, options: &LoadOptions) -> Result<Sizes>
     if let Some(tower) = shapes.missing_tower() {
         let problem = format!("no {tower}: a CLIP has both a text and an image tower");
         let hint = "this is a part of a CLIP, for programs that need one tower; use a file with both";
-        return Err(bad(shapes, vec![problem], Some(hint)));
+        return Err(bad(shapes, vec![problem], Some(hint.into())));
     }
     Ok(shapes.sizes(options.stretching))
 }
@@ -118,15 +118,19 @@ impl Findings {
         .collect()
     }
 
-    fn advice(&self) -> Option<&'static str> {
+    fn advice(&self) -> Option<Hint> {
         if !self.missing.is_empty() {
-            Some("the file is incomplete: fetch or save it again")
+            Some("the file is incomplete: fetch or save it again".into())
         } else if !self.misshapen.is_empty() {
-            Some("the file mixes models of different sizes: fetch or save it again")
+            Some("the file mixes models of different sizes: fetch or save it again".into())
         } else if !self.mistyped.is_empty() {
-            Some("quantised weights can't be read: use the file they were made from")
+            Some("quantised weights can't be read: use the file they were made from".into())
         } else if !self.surplus.is_empty() {
-            Some("if the rest is what you want, `--ignore-surplus` leaves these alone")
+            let hint = hint!(
+                "if the rest is what you want, ignore these with {}",
+                Control::IgnoreSurplus
+            );
+            Some(hint)
         } else {
             None
         }
@@ -199,11 +203,11 @@ pub(super) fn listed(mut all: Vec<String>) -> Vec<String> {
     all
 }
 
-fn bad(shapes: &Shapes<'_>, problems: Vec<String>, hint: Option<&str>) -> Error {
+fn bad(shapes: &Shapes<'_>, problems: Vec<String>, hint: Option<Hint>) -> Error {
     Error::BadTensors {
         path: shapes.file.path.clone(),
         layout: shapes.layout.name.into(),
         problems,
-        hint: hint.map(str::to_owned),
+        hint,
     }
 }

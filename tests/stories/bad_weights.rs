@@ -173,7 +173,7 @@ fn every_bad_file_of_the_reference_is_refused_with_a_reason() {
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
 
     error: `extra-tensor.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): 1 not a CLIP's: `visual.transformer.resblocks.1.adapter.weight`
-    hint: if the rest is what you want, `--ignore-surplus` leaves these alone
+    hint: if the rest is what you want, ignore these with `--ignore-surplus`
 
     error: `html-instead-of-weights.pt` is not a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript): found a web page: the download failed
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names

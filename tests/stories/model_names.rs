@@ -46,7 +46,7 @@ fn a_known_model_that_is_missing_is_an_error_and_not_replaced_by_nano() {
     --- stdout
     --- stderr
     error: no model `longclip-b`: it is not in the cache (`[DESK]/.cache/huggingface/hub`), and HF_HUB_OFFLINE forbids to ask the hub
-    hint: `longclip model pull longclip-b` fetches it where there is a network; `--model nano` works without
+    hint: `longclip model pull longclip-b` fetches it if there is a network; `--model nano` works without one
     ");
 }
 

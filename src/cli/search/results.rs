@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::cli::model_flags::reason;
+use crate::cli::hint::reason;
 
 /// How results are printed, and where.
 #[derive(Debug, Clone, clap::Args)]

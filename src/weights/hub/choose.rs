@@ -51,7 +51,7 @@ pub(super) fn choose(address: &HubAddress, names: &[String]) -> Result<String> {
         Some(first) => Error::UnknownModel {
             name: address.to_string(),
             problem: format!("it holds several weights files: {}", all.join(", ")),
-            hint: Some(format!("name one, as in `{address}:{first}`")),
+            hint: Some(format!("name one, as in `{address}:{first}`").into()),
         },
     })
 }

@@ -196,7 +196,7 @@ impl<'a> HubClient<'a> {
             problem: format!("{problem} (HTTP {}{})", said.status, said.in_its_words()),
             hint: Some(
                 "check the name; for a gated or private model accept its terms on its page, then set HF_TOKEN to a token of that account"
-                    .to_owned(),
+                    .into(),
             ),
         }
     }
@@ -262,7 +262,7 @@ fn not_there(request: Request<'_>, said: &Said) -> Error {
     Error::UnknownModel {
         name: request.wanted.to_owned(),
         problem: format!("{problem} (HTTP 404 for `{}`)", request.url),
-        hint: Some("check the spelling; an address is `owner/repo[@revision][:file]`".to_owned()),
+        hint: Some("check the spelling; an address is `owner/repo[@revision][:file]`".into()),
     }
 }
 

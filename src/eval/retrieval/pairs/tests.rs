@@ -98,9 +98,9 @@ fn karpathys_json_has_splits() {
     let path = fixture("flickr30k/dataset_flickr30k.json");
     let error = Pairs::open(&path, &split("val")).unwrap_err();
     assert!(error.to_string().contains("no picture of the split `val`"), "{error}");
-    assert!(error.hint().unwrap().contains("`test`, `train`"));
+    assert!(error.hint().unwrap().to_string().contains("`test`, `train`"));
     let error = Pairs::open(&fixture("pairs.ndjson"), &split("val")).unwrap_err();
-    assert!(error.hint().unwrap().contains("it has no splits"));
+    assert!(error.hint().unwrap().to_string().contains("it has no splits"));
 }
 
 #[test]
