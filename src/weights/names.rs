@@ -1,30 +1,31 @@
-//! From what a person calls a model to what is to be opened.
+//! From a model's name to the file to open.
 //!
-//! Called by every command that takes `--model`. A name is looked for in this order: a path; `checkpoints/NAME`, here or
-//! beside the program, where upstream's instructions put its files; the names of [`KNOWN`]; `owner/repo` in the Hugging
-//! Face cache, then on the hub. Without a name it is longclip-b if that is on this machine, else the built-in nano, with a
-//! line that says so. A name that leads nowhere is an error, never another model.
+//! A name is tried in this order: a path; `checkpoints/NAME`, in the current folder or next to the program, where
+//! upstream's instructions put files; the names of [`KNOWN`]; `owner/repo` in the Hugging Face cache, then on the hub.
+//! Without a name it is longclip-b if that is on this machine, else the built-in nano, with a note that says so. A name
+//! that is not found is an error; no other model is used instead.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::files;
 use super::hub::{self, HubAddress, HubSettings, Origin, Progress};
 use crate::error::{Control, Error, Hint, Result, hint};
 
 /// The model that is compiled into the program.
 pub const NANO: &str = "nano";
 
-/// The model that is used without being asked for, where it is on this machine.
+/// The model that is used if none is named and this one is on the machine.
 pub const DEFAULT: &str = "longclip-b";
 
 /// A released model that has a short name here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownModel {
-    /// What a person calls it.
+    /// Its short name.
     pub name: &'static str,
     /// Its repository on the hub, `owner/name`.
     pub repo: &'static str,
-    /// Its file there, which is also what upstream's instructions call it in `checkpoints/`.
+    /// Its file there, which upstream's instructions put into `checkpoints/` under the same name.
     pub file: &'static str,
     /// What it is.
     pub about: &'static str,
@@ -34,8 +35,8 @@ pub struct KnownModel {
     pub size_mb: u32,
 }
 
-/// Upstream's releases: the first two by <https://github.com/beichenzbc/Long-CLIP> (README), B/32 by its issue 23, 336 px by
-/// its issue 73. The last two files' names are those that users of these repositories give; the hub confirms them on download.
+/// Upstream's releases. The first two are from the README of <https://github.com/beichenzbc/Long-CLIP>, B/32 is from its
+/// issue 23, 336 px from its issue 73. The file names of the last two are from users of these repositories.
 pub const KNOWN: [KnownModel; 4] = [
     KnownModel {
         name: DEFAULT,
@@ -72,38 +73,38 @@ pub const KNOWN: [KnownModel; 4] = [
 ];
 
 impl KnownModel {
-    /// The known model of this name, in capitals or not.
+    /// The known model of this name, in any case.
     pub fn by_name(name: &str) -> Option<Self> {
         KNOWN.into_iter().find(|known| known.name.eq_ignore_ascii_case(name))
     }
 
-    /// The known model whose file is called so.
+    /// The known model with this file name.
     pub fn by_file(file: &str) -> Option<Self> {
         KNOWN.into_iter().find(|known| known.file == file)
     }
 
-    /// Where the hub has it.
+    /// Its address on the hub.
     pub fn address(&self) -> HubAddress {
         HubAddress::known(self.repo, self.file)
     }
 }
 
-/// Where to look on this machine, and what the person prefers.
+/// Where to look on this machine, and which model the user prefers.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// Folders that models are put into by hand, the first one first.
+    /// Folders for models that the user downloads by hand, in the order in which they are searched.
     pub checkpoints: Vec<PathBuf>,
     /// The model to use when a command names none: `$LONGCLIP_MODEL`.
     pub preferred: Option<String>,
 }
 
 impl Places {
-    /// `./checkpoints`, then `checkpoints` beside the program; `LONGCLIP_MODEL` through `lookup`.
+    /// `./checkpoints`, then `checkpoints` next to the program; `LONGCLIP_MODEL` through `lookup`.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>, program: Option<&Path>) -> Self {
-        let beside_program = program.and_then(Path::parent).map(|dir| dir.join("checkpoints"));
+        let next_to_program = program.and_then(Path::parent).map(|dir| dir.join("checkpoints"));
         Places {
             checkpoints: std::iter::once(PathBuf::from("checkpoints"))
-                .chain(beside_program)
+                .chain(next_to_program)
                 .collect(),
             preferred: lookup("LONGCLIP_MODEL").filter(|name| !name.trim().is_empty()),
         }
@@ -124,13 +125,13 @@ pub enum ModelSource {
 pub enum Found {
     /// It is part of the program.
     BuiltIn,
-    /// The name is its path.
+    /// Its name is a path.
     AtPath,
-    /// Somebody put it into `checkpoints`.
+    /// In a `checkpoints` folder.
     InCheckpoints,
-    /// The Hugging Face cache had it.
+    /// In the Hugging Face cache.
     InCache,
-    /// It was downloaded just now.
+    /// Downloaded just now.
     Downloaded,
 }
 
@@ -139,21 +140,21 @@ pub enum Found {
 pub struct Resolved {
     /// What to open.
     pub source: ModelSource,
-    /// What it was called, or the name of the model that was chosen.
+    /// Its name: the one given, or that of the default.
     pub name: String,
     /// How it was found.
     pub found: Found,
-    /// Its place on the hub, where it has one.
+    /// Its address on the hub, if it has one.
     pub address: Option<HubAddress>,
-    /// A line that the person should read: another model than they may expect is used.
+    /// A note for the user that this may not be the model they expect.
     pub notice: Option<Hint>,
 }
 
-/// Turns `requested` (or the person's preference, or the default) into something to open; downloads it if it must.
+/// Finds the model to open: `requested`, else the user's preference, else the default; downloads it if necessary.
 ///
 /// # Errors
-/// [`Error::UnknownModel`] if nothing goes by that name here; [`Error::Network`] if it has to be downloaded and can't be;
-/// [`Error::NotWeights`] if the cache holds other bytes than the hub.
+/// [`Error::UnknownModel`] if there is no such model; [`Error::Network`] if it can't be downloaded;
+/// [`Error::NotWeights`] if the cached file is not the hub's.
 pub fn resolve(
     requested: Option<&str>,
     places: &Places,
@@ -175,7 +176,7 @@ pub fn resolve(
     Ok(on_hub(name, model.path, found, address))
 }
 
-/// Finds a model on this machine without reading or fetching anything.
+/// Finds a model on this machine, without reading or downloading a file.
 pub fn locate(name: &str, places: &Places, hub: &HubSettings) -> Option<Resolved> {
     by_hand(name, places).or_else(|| {
         let address = hub_address(name, places).ok()?;
@@ -184,10 +185,10 @@ pub fn locate(name: &str, places: &Places, hub: &HubSettings) -> Option<Resolved
     })
 }
 
-/// The place on the hub that a name means.
+/// The address on the hub that a name means.
 ///
 /// # Errors
-/// [`Error::UnknownModel`] if it means none.
+/// [`Error::UnknownModel`] if there is none.
 pub fn hub_address(name: &str, places: &Places) -> Result<HubAddress> {
     match KnownModel::by_name(name) {
         Some(known) => Ok(known.address()),
@@ -196,7 +197,7 @@ pub fn hub_address(name: &str, places: &Places) -> Result<HubAddress> {
     }
 }
 
-/// Adds to a failed download what else the person can do.
+/// Adds to the error of a failed download what else the user can do.
 pub fn advise(error: Error, name: &str) -> Error {
     let advice = hint!(
         "{} fetches it if there is a network; {} works without one",
@@ -224,7 +225,7 @@ pub fn advise(error: Error, name: &str) -> Error {
     }
 }
 
-/// No model was named: the default if it is here, else nano and a word about it.
+/// The model if none is named: the default if it is on this machine, else nano and a note.
 fn unasked(places: &Places, hub: &HubSettings, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Resolved> {
     if let Some(here) = in_checkpoints(DEFAULT, places) {
         return Ok(here);
@@ -265,7 +266,7 @@ fn on_hub(name: &str, path: PathBuf, found: Found, address: HubAddress) -> Resol
     }
 }
 
-/// What the person put there: a path, nano, a file in `checkpoints`.
+/// A model that needs no hub: a path, nano, or a file in `checkpoints`.
 fn by_hand(name: &str, places: &Places) -> Option<Resolved> {
     let path = Path::new(name);
     if path.is_file() || (path.is_dir() && (!is_name(name) || holds_weights(path))) {
@@ -303,27 +304,26 @@ fn in_checkpoints(name: &str, places: &Places) -> Option<Resolved> {
     })
 }
 
-/// A bare word, such as `nano`: a folder that is called so by chance must not stand in a model's way.
+/// Whether this is a model's name, such as `nano`: a folder that has this name by chance must not hide the model.
 fn is_name(name: &str) -> bool {
     name.eq_ignore_ascii_case(NANO) || KnownModel::by_name(name).is_some() || HubAddress::parse(name).is_some()
 }
 
 fn holds_weights(dir: &Path) -> bool {
-    let endings = [".safetensors", ".safetensors.index.json", ".pt", ".pth", ".bin"];
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        endings.iter().any(|ending| name.ends_with(ending))
+    let mut entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        files::is_weights(&name) || files::is_index(&name)
     })
 }
 
-/// Written as only a path is: such a thing is never asked of the hub.
+/// Whether only a path is written this way, so that the hub is not asked.
 fn looks_like_a_path(name: &str) -> bool {
     let starts = ["./", "../", "/", "~"];
-    let endings = [".safetensors", ".pt", ".pth", ".bin"];
     starts.iter().any(|start| name.starts_with(start))
         || name.contains('\\')
-        || (!name.contains(':') && endings.iter().any(|ending| name.ends_with(ending)))
+        || (!name.contains(':') && files::is_weights(name))
 }
 
 fn no_such_file(name: &str) -> Error {
@@ -349,7 +349,7 @@ fn no_such_name(name: &str, places: &Places) -> Error {
     Error::UnknownModel {
         name: name.to_owned(),
         problem: format!(
-            "it is no path, not in {}, and not one of {}",
+            "it is not a path, not in {}, and not one of {}",
             folders.join(" or "),
             names.join(", ")
         ),
