@@ -135,7 +135,7 @@ impl InputFlags {
     /// How what was named is read.
     pub(super) fn options(&self) -> InputOptions {
         InputOptions {
-            links: if self.follow { Links::Follow } else { Links::PassOver },
+            links: if self.follow { Links::Follow } else { Links::Skip },
             max_depth: self.max_depth.map(|depth| depth as usize),
             shard: self.shard(),
             web: Web::new(self.web_settings()),

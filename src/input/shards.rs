@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::archive;
-use super::content::LARGEST_BYTES;
+use super::limit::LARGEST_BYTES;
 use super::records::{read_range, read_range_of, unusable};
 use crate::error::{Error, Result};
 

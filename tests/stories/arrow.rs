@@ -266,7 +266,7 @@ fn impossible_requests_are_refused_before_any_work() {
         RecordBatch::try_from_iter([("path", column.clone()), (name, column)]).unwrap()
     };
     assert_snapshot!(refused(b"", &LABELS), @r#"
-    error: cannot read the Arrow stream on stdin: it is empty; expected a schema, also where there are no rows
+    error: cannot read the Arrow stream on stdin: it is empty; expected a schema, even without rows
     hint: write it with `pyarrow.ipc.new_stream`; the results of the batches before it are complete
     "#);
     assert_snapshot!(refused(b"{\"path\": \"a.jpg\"}\n", &LABELS), @r#"

@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use super::{DataOptions, Sample, Source, Unusable, read_range, unusable};
 use crate::error::{Error, Result, counted};
-use crate::input::content::LARGEST_BYTES;
+use crate::input::limit::LARGEST_BYTES;
 use crate::input::records::{Record, RecordFile, answer, text};
 use crate::text::first_sentence;
 
