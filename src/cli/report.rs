@@ -34,6 +34,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// Problems of one kind that are listed one by one; the others are counted.
+pub(super) const LISTED_MAX: usize = 5;
+
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verbosity {

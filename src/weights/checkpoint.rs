@@ -352,12 +352,7 @@ fn open_folder(folder: &Path) -> Result<TensorFile> {
             false => open_file(&path),
         };
     }
-    let listed = std::fs::read_dir(folder).map_err(Error::read(folder))?;
-    let paths = listed.flatten().map(|entry| entry.path());
-    let mut weights: Vec<PathBuf> = paths
-        .filter(|path| files::is_weights(&path.to_string_lossy()))
-        .collect();
-    weights.sort();
+    let weights = files::weights_files(folder)?;
     match weights.as_slice() {
         [only] => open_file(only),
         several => Err(Error::NotWeights {

@@ -1,5 +1,25 @@
 //! The file names by which weights, their shards and their configs are found, in folders and in repositories of the hub.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The weights files of a model: the file itself, or the weights in a folder, sorted by name.
+///
+/// # Errors
+/// [`Error::Read`] if the folder can't be read.
+pub fn weights_files(path: &Path) -> Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let entries = fs::read_dir(path).map_err(Error::read(path))?;
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut weights: Vec<PathBuf> = paths.filter(|path| is_weights(&path.to_string_lossy())).collect();
+    weights.sort();
+    Ok(weights)
+}
+
 /// Usual names of a model's weights: Hugging Face's, then open_clip's. The first one found is used.
 pub(super) const USUAL_NAMES: [&str; 7] = [
     "model.safetensors",

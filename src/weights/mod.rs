@@ -35,6 +35,7 @@ pub use self::activation::Activation;
 pub use self::architecture::Architecture;
 pub use self::checkpoint::{Checkpoint, FIXED_ROWS};
 pub use self::export::{ExportLayout, config_of, export};
+pub use self::files::weights_files;
 pub(crate) use self::fingerprint::hex;
 pub use self::fingerprint::identity;
 #[cfg(feature = "parquet")]

@@ -288,7 +288,8 @@ fn in_checkpoints(name: &str, places: &Places) -> Option<Resolved> {
         return None;
     }
     let known = KnownModel::by_name(name);
-    let mut candidates = vec![name.to_owned(), format!("{name}.safetensors"), format!("{name}.pt")];
+    let mut candidates = vec![name.to_owned()];
+    candidates.extend(CHECKPOINT_ENDINGS.map(|ending| format!("{name}.{ending}")));
     candidates.extend(known.map(|known| known.file.to_owned()));
     let paths = places
         .checkpoints
@@ -302,6 +303,18 @@ fn in_checkpoints(name: &str, places: &Places) -> Option<Resolved> {
         address: known.map(|known| known.address()),
         notice: None,
     })
+}
+
+/// Endings that a name leaves out for a file in `checkpoints`.
+const CHECKPOINT_ENDINGS: [&str; 2] = ["safetensors", "pt"];
+
+/// The name of a file in `checkpoints`; `None` if it isn't a weights file, or is a known model.
+pub fn name_in_checkpoints(path: &Path) -> Option<&str> {
+    let ending = path.extension()?.to_str()?;
+    let name = path.file_stem()?.to_str()?;
+    let file = path.file_name()?.to_str()?;
+    let is_known = name == NANO || KnownModel::by_name(name).is_some() || KnownModel::by_file(file).is_some();
+    (CHECKPOINT_ENDINGS.contains(&ending) && !is_known).then_some(name)
 }
 
 /// Whether this is a model's name, such as `nano`: a folder that has this name by chance must not hide the model.

@@ -1,4 +1,4 @@
-//! Encodes the pictures of an evaluation through the pipeline, into embeddings that an interrupted run goes on with.
+//! Encodes the images of an evaluation through the pipeline. Their embeddings can be kept, so that a run can be resumed.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use longclip::session::{Ended, Seen, Sink, Verdict};
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::progress::Expected;
-use crate::cli::report::{Exit, Report, Verbosity};
+use crate::cli::report::{Exit, LISTED_MAX, Report, Verbosity};
 use crate::cli::run_flags::RunFlags;
 
-/// How pictures are encoded, and where their embeddings are kept.
+/// How images are encoded, and where their embeddings are kept.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct EncodeFlags {
     /// Keep the pictures' embeddings in a file: a run with the same model and data goes on with what it holds
@@ -29,37 +29,37 @@ pub(super) struct EncodeFlags {
     pub(super) pictures: PictureFlags,
 }
 
-/// A model, with what it was asked for by.
+/// A model, with the name and flags it was loaded by.
 pub(super) struct Loaded<'a> {
     pub(super) model: &'a LongClip,
     pub(super) name: &'a str,
     pub(super) flags: &'a ModelFlags,
 }
 
-/// What is encoded.
+/// The data to encode.
 pub(super) struct Data<'a> {
     /// The data as named.
     pub(super) name: String,
     pub(super) pictures: &'a [Picture],
-    /// What of the data could not be used before a picture was read: it counts as failed.
+    /// The number of things that could not be used before any image was read; they count as failed.
     pub(super) n_unusable: usize,
 }
 
-/// What came of a data set's pictures.
+/// The result of encoding the data.
 pub(super) struct Encoded {
-    /// A row for each that could be read.
+    /// One row per image that could be read.
     pub(super) embeddings: Embeddings,
-    /// Those that could not.
+    /// The number of images that could not.
     pub(super) n_failed: usize,
-    /// How fast this run was; none where all was there already.
+    /// The speed of this run; none if all embeddings were kept already.
     pub(super) images_per_s: Option<f64>,
     pub(super) ended: Ended,
-    /// What the pictures mean for the exit code.
+    /// The exit code as far as the images decide it.
     pub(super) exit: Exit,
 }
 
 impl EncodeFlags {
-    /// Encodes what `kept` doesn't hold yet; says how far it is, and what could not be read.
+    /// Encodes what `kept` doesn't hold yet; reports progress, and what could not be read.
     pub(super) fn encode(
         &self,
         loaded: &Loaded<'_>,
@@ -151,24 +151,21 @@ impl EncodeFlags {
     }
 }
 
-/// Failures that are told one by one.
-const TOLD: usize = 5;
-
-/// Says what of the data can't be used, and is left out.
-pub(super) fn tell_unusable(unusable: &[Unusable], report: Report) {
-    let n_told = match report.verbosity() {
+/// Reports what can't be used and is skipped.
+pub(super) fn report_unusable(unusable: &[Unusable], report: Report) {
+    let n_listed = match report.verbosity() {
         Verbosity::Verbose => unusable.len(),
-        _ => TOLD,
+        Verbosity::Normal | Verbosity::Quiet => LISTED_MAX,
     };
-    for Unusable { place, error } in unusable.iter().take(n_told) {
+    for Unusable { place, error } in unusable.iter().take(n_listed) {
         report.failed_input(place, error);
     }
-    if unusable.len() > n_told {
+    if unusable.len() > n_listed {
         report.note(format!("{} samples can't be used; `-v` tells them all", unusable.len()));
     }
 }
 
-/// More can't be used than the run goes on with: a part of the data is another benchmark.
+/// The error if more can't be used than is allowed: a part of the data would be another benchmark.
 pub(super) fn unmeasured(n: usize) -> Error {
     let (are, them) = match n {
         1 => ("1 thing".to_owned(), "it"),
@@ -182,7 +179,7 @@ pub(super) fn unmeasured(n: usize) -> Error {
     )
 }
 
-/// Keeps each embedding as it comes.
+/// Keeps each embedding as it arrives.
 struct Keeper<'a> {
     embeddings: &'a mut Embeddings,
     n_done: usize,

@@ -14,7 +14,7 @@ use crate::cli::eval::encode::{Encoded, Loaded};
 use crate::cli::eval::texts::{Halt, Texts};
 use crate::cli::report::Report;
 
-/// Of how many of the first is told.
+/// The numbers of first results for which recall is reported.
 pub(super) const KS: [usize; 3] = [1, 5, 10];
 
 /// What one model is asked.

@@ -4,7 +4,7 @@ mod comparison;
 mod flags;
 mod measured;
 mod page;
-mod told;
+mod results;
 
 use std::path::PathBuf;
 
@@ -15,10 +15,10 @@ use longclip::{Error, Result};
 
 use self::flags::{DataFlags, MeasureFlags};
 use self::measured::{KS, Measured, Measuring};
-use self::told::Told;
+use self::results::Results;
 use super::Format;
 use super::compare::{CompareFlags, Contender, labels};
-use super::encode::{Data, EncodeFlags, Encoded, tell_unusable};
+use super::encode::{Data, EncodeFlags, Encoded, report_unusable};
 use super::texts::Halt;
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     lengths.sort_unstable();
     lengths.dedup();
     let pairs = Pairs::open(&args.data.data, &options)?;
-    tell_unusable(&pairs.left_out, report);
+    report_unusable(&pairs.left_out, report);
     let contenders = args.compare.contenders(&args.model, report)?;
     let mut encoded = Vec::new();
     for contender in &contenders {
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         Err(Halt::Broken(error)) => return Err(error),
         Err(Halt::Interrupted) => return Ok(args.interrupted(report)),
     };
-    let told = Told {
+    let results = Results {
         data: args.data.data.display().to_string(),
         contenders: &contenders,
         labels: labels(&contenders),
@@ -103,8 +103,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: comparison::compare(&contenders, &measured, args.compare.bootstrap()),
         pairs: &pairs,
     };
-    let page = args.report.as_ref().map_or(Ok(()), |path| page::write(path, &told));
-    told.print(args.format)?;
+    let page = args.report.as_ref().map_or(Ok(()), |path| page::write(path, &results));
+    results.print(args.format)?;
     page?;
     Ok(match pairs.left_out.is_empty() {
         true => Exit::Done,

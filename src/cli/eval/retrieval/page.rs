@@ -9,7 +9,7 @@ use longclip::eval::retrieval::Way;
 use longclip::output::report::{Chart, Column, Curve, ReportPage, Shown, Stroke};
 
 use super::measured::Measured;
-use super::told::{Told, monotonicity, with_dtype};
+use super::results::{Results, monotonicity, with_dtype};
 use crate::cli::eval::page;
 
 /// Pictures that are shown.
@@ -18,17 +18,17 @@ const WORST: usize = 24;
 const CAPTIONS: usize = 5;
 
 /// Writes the page, whole or not at all.
-pub(super) fn write(path: &Path, told: &Told<'_>) -> Result<()> {
-    let models = told.measured.iter().zip(&told.labels);
+pub(super) fn write(path: &Path, results: &Results<'_>) -> Result<()> {
+    let models = results.measured.iter().zip(&results.labels);
     let about: Vec<String> = models.map(|(measured, label)| about(measured, label)).collect();
-    let mut page = ReportPage::new(&format!("Retrieval: {}", told.data), &about);
-    recalls(&mut page, told);
-    if let Some(comparison) = &told.comparison {
+    let mut page = ReportPage::new(&format!("Retrieval: {}", results.data), &about);
+    recalls(&mut page, results);
+    if let Some(comparison) = &results.comparison {
         comparison.add_to(&mut page);
     }
-    lengths(&mut page, told);
-    sentences(&mut page, told);
-    worst(&mut page, told);
+    lengths(&mut page, results);
+    sentences(&mut page, results);
+    worst(&mut page, results);
     page::write(path, page)
 }
 
@@ -36,9 +36,9 @@ fn about(measured: &Measured, label: &str) -> String {
     format!("{}: {}", with_dtype(label, &measured.dtype), measured.protocol.line())
 }
 
-fn recalls(page: &mut ReportPage, told: &Told<'_>) {
+fn recalls(page: &mut ReportPage, results: &Results<'_>) {
     let mut rows = Vec::new();
-    for (measured, label) in told.measured.iter().zip(&told.labels) {
+    for (measured, label) in results.measured.iter().zip(&results.labels) {
         rows.extend(measured.recalls.iter().map(|recall| {
             vec![
                 label.clone(),
@@ -57,11 +57,11 @@ fn recalls(page: &mut ReportPage, told: &Told<'_>) {
         ("95 % interval", Column::Numbers),
     ];
     page.table(&columns, &rows);
-    page.text(&told.footer());
+    page.text(&results.footer());
 }
 
-fn lengths(page: &mut ReportPage, told: &Told<'_>) {
-    let [first, ..] = told.measured else { return };
+fn lengths(page: &mut ReportPage, results: &Results<'_>) {
+    let [first, ..] = results.measured else { return };
     let (Some(from), Some(to)) = (first.lengths.first(), first.lengths.last()) else {
         return;
     };
@@ -76,7 +76,7 @@ fn lengths(page: &mut ReportPage, told: &Told<'_>) {
             stroke: Stroke::Line,
         }
     };
-    let models = || told.measured.iter().zip(&told.labels);
+    let models = || results.measured.iter().zip(&results.labels);
     let curves: Vec<Curve> = models()
         .flat_map(|(measured, label)| Way::BOTH.map(|way| curve(measured, label, way)))
         .collect();
@@ -118,28 +118,28 @@ fn lengths(page: &mut ReportPage, told: &Told<'_>) {
     page.table(&columns, &rows);
 }
 
-fn sentences(page: &mut ReportPage, told: &Told<'_>) {
-    if told.measured.iter().all(|measured| measured.monotonicity.is_none()) {
+fn sentences(page: &mut ReportPage, results: &Results<'_>) {
+    if results.measured.iter().all(|measured| measured.monotonicity.is_none()) {
         return;
     }
     page.heading("Whether more true sentences score higher");
-    for (measured, label) in told.measured.iter().zip(&told.labels) {
+    for (measured, label) in results.measured.iter().zip(&results.labels) {
         page.text(&format!("{label}: {}", monotonicity(measured).trim()));
     }
 }
 
 /// The first model's.
-fn worst(page: &mut ReportPage, told: &Told<'_>) {
-    let [first, ..] = told.measured else { return };
+fn worst(page: &mut ReportPage, results: &Results<'_>) {
+    let [first, ..] = results.measured else { return };
     let worst = first.ranks.worst_pictures(WORST);
     if worst.is_empty() {
         return;
     }
     page.heading("Pictures whose captions came latest");
-    let captions: Vec<&str> = told.pairs.captions().collect();
-    let folder = shared_folder(told.pairs.pictures.iter().map(|picture| picture.path.as_path()));
+    let captions: Vec<&str> = results.pairs.captions().collect();
+    let folder = shared_folder(results.pairs.pictures.iter().map(|picture| picture.path.as_path()));
     let shown = worst.into_iter().map(|picture_idx| {
-        let picture = &told.pairs.pictures[picture_idx];
+        let picture = &results.pairs.pictures[picture_idx];
         let place = first.ranks.image_to_text[picture_idx];
         let mut lines = vec![
             format!("came first, {:.3}: {}", place.first_similarity, captions[place.first]),

@@ -1,7 +1,7 @@
 //! `longclip eval zeroshot --data D`: how often a picture's own class is the likeliest of all.
 
 mod page;
-mod told;
+mod results;
 
 use std::path::PathBuf;
 
@@ -15,10 +15,10 @@ use longclip::score::Scoring;
 use longclip::session::{Ended, Labelling};
 use longclip::{Error, Grouping, Result};
 
-use self::told::Told;
+use self::results::Results;
 use super::Format;
 use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, labels};
-use super::encode::{Data, EncodeFlags, Encoded, tell_unusable, unmeasured};
+use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::model_flags::ModelFlags;
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let about = data.about.clone();
     let (labelling, prompts) = args.prompts(labelling, &data);
     let resolved = data.resolve(labelling.list.clone(), &labelling.templates)?;
-    tell_unusable(&resolved.unusable, report);
+    report_unusable(&resolved.unusable, report);
     if resolved.unusable.len() as u64 > args.encode.run.most_failures() {
         return Err(unmeasured(resolved.unusable.len()).into());
     }
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let judged = judged(&resolved, &seen)?;
     let answers: Vec<Vec<Answer>> = (0..seen.len()).map(|i| answers(&judged, &seen[i], i)).collect();
     let SeenBy { labels, encoded, .. } = &seen[0];
-    let told = Told {
+    let results = Results {
         model: &contenders[0].name,
         dtype: args.model.dtype_name(),
         data: &data_name,
@@ -131,9 +131,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: comparison(&contenders, &answers, labels.labels().len(), args.compare.bootstrap()),
         contenders: &contenders,
     };
-    let write_page = |path: &PathBuf| page::write(path, &told, &judged, &answers[0]);
+    let write_page = |path: &PathBuf| page::write(path, &results, &judged, &answers[0]);
     let page = args.report.as_ref().map_or(Ok(()), write_page);
-    told.print(args.format)?;
+    results.print(args.format)?;
     page?;
     Ok(match encoded.exit {
         Exit::Done if !resolved.unusable.is_empty() => Exit::SomeFailed,
