@@ -136,7 +136,7 @@ impl OutputFlags {
         };
         if self.output.is_some() && ending.and_then(output::by_name).is_none() && default == "table" {
             return Err(Error::usage(
-                "the ending of `--output` tells no format",
+                "the ending of `--output` is not a format's",
                 "name one: `--format ndjson`",
             ));
         }

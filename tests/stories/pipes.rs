@@ -485,7 +485,7 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
     error: `--wide` has a column for each of the run's labels; `--top-k`, or no labels for all, leave none for it
     hint: leave out `--wide`
 
-    error: the ending of `--output` tells no format
+    error: the ending of `--output` is not a format's
     hint: name one: `--format ndjson`
 
     error: invalid value '{nonsense}' for '--format <FORMAT>': the template `{nonsense}` can't be used: it asks for `nonsense`; values are {path}, {label}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals

@@ -232,7 +232,7 @@ fn impossible_requests_are_refused_with_a_reason() {
     exit code 2
     --- stdout
     --- stderr
-    error: the ending of `--output` tells no format
+    error: the ending of `--output` is not a format's
     hint: name one: `--format ndjson`, or end it in .ndjson, .json or .html
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "--image", "many"]), @"
@@ -246,7 +246,7 @@ fn impossible_requests_are_refused_with_a_reason() {
     exit code 2
     --- stdout
     --- stderr
-    error: invalid value '2' for '--threshold <X>': a cosine lies between -1 and 1
+    error: invalid value '2' for '--threshold <X>': a cosine is between -1 and 1
 
     For more information, try '--help'.
     ");
@@ -310,7 +310,7 @@ fn an_index_of_another_model_or_number_type_is_refused_by_name() {
     --- stdout
     --- stderr
     error: no model `small.safetensors`: `i.parquet` was made with it, and it is not on this machine
-    hint: say where it is by `--model`; a known one is fetched by `longclip model pull NAME`
+    hint: name its file with `--model`, or download a known model with `longclip model pull NAME`
     ");
 }
 

@@ -20,7 +20,7 @@ use crate::cli::run_flags::RunFlags;
 /// How images are encoded, and where their embeddings are kept.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct EncodeFlags {
-    /// Keep the pictures' embeddings in a file: a run with the same model and data goes on with what it holds
+    /// Keep the images' embeddings in a file, which a run with the same model and data continues
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub(super) embeddings: Option<PathBuf>,
     #[command(flatten)]
@@ -106,7 +106,7 @@ impl EncodeFlags {
         let exit = watch.sum_up(ended, &InputOptions::default());
         if let (Ended::Interrupted, Some(kept)) = (ended, kept) {
             report.note(format!(
-                "`{}` keeps what was encoded; the same command goes on with it",
+                "`{}` keeps what was encoded; run the same command again to continue",
                 kept.display()
             ));
         }
@@ -142,7 +142,7 @@ impl EncodeFlags {
         let embeddings = Embeddings::open(kept, &origin, embed_dim)?;
         if embeddings.dropped_bytes() > 0 {
             report.note(format!(
-                "the last {} bytes of `{}` were no whole record; what they were of is encoded again",
+                "the last {} bytes of `{}` are not a complete record; its image is encoded again",
                 embeddings.dropped_bytes(),
                 kept.display()
             ));
@@ -161,7 +161,10 @@ pub(super) fn report_unusable(unusable: &[Unusable], report: Report) {
         report.failed_input(place, error);
     }
     if unusable.len() > n_listed {
-        report.note(format!("{} samples can't be used; `-v` tells them all", unusable.len()));
+        report.note(format!(
+            "{} samples can't be used; `-v` lists all of them",
+            unusable.len()
+        ));
     }
 }
 
@@ -173,9 +176,7 @@ pub(super) fn unmeasured(n: usize) -> Error {
     };
     Error::usage(
         format!("{are} can't be used, so nothing was measured"),
-        format!(
-            "mend the data; or `--on-error skip` leaves {them} out and counts {them}, `--max-errors N` up to N of them"
-        ),
+        format!("fix the data; or `--on-error skip` skips and counts {them}, `--max-errors N` up to N of them"),
     )
 }
 

@@ -17,7 +17,7 @@ use crate::cli::report::{Exit, Report};
 /// Check a model: every number finite, the file as the hub has it, the outputs as recorded
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A check that can't be made here (no network, no recordings of this model) is reported as such and is no failure.\nExit code 2 if a check fails.\n\nExample:\n  longclip model verify longclip-b"
+    after_help = "A check that can't be made here (no network, no recordings of this model) is reported as such and does not count as a failure.\nExit code 2 if a check fails.\n\nExample:\n  longclip model verify longclip-b"
 )]
 pub(super) struct Args {
     /// A name of `longclip model list`, a path, or owner/repo[@revision][:file]

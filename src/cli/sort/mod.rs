@@ -91,8 +91,8 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
     }
     // A folder below an input would be searched again and again while photos are moved into it.
     if args.input.names_folder_around(&args.into) {
-        let problem = format!("`{}` lies in a folder that is to be sorted", args.into.display());
-        return Err(Error::usage(problem, "choose a folder beside it").into());
+        let problem = format!("`{}` is in a folder that is to be sorted", args.into.display());
+        return Err(Error::usage(problem, "choose a folder next to it").into());
     }
     let model = args.model.load(report)?;
     let scorer = Scorer::new(&model, &labelling, scores)?;

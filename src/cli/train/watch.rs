@@ -107,7 +107,7 @@ impl Watch {
         }
         if outcome.is_stopped {
             report.note(format!(
-                "ended after step {} of {}: `--resume` goes on",
+                "ended after step {} of {}: `--resume` continues",
                 outcome.step, self.n_steps
             ));
         }
@@ -200,15 +200,15 @@ impl Observer for Watch {
         let note = match self.start {
             Start::Anew => return,
             Start::Resumed if done_steps == 0 => {
-                format!("`{folder}` holds no step of a training to go on with: it begins")
+                format!("`{folder}` holds no step of a training to resume: it starts from the beginning")
             }
             Start::Resumed if done_steps >= n_steps => {
                 format!(
-                    "the training has its {} already, {done_steps} are done: a larger `--steps` goes on",
+                    "the training has its {} already, {done_steps} are done: a larger `--steps` continues it",
                     counted(n_steps, "step")
                 )
             }
-            Start::Resumed => format!("going on behind step {done_steps}"),
+            Start::Resumed => format!("resuming after step {done_steps}"),
         };
         self.aside(|report| report.note(note));
     }

@@ -1,4 +1,4 @@
-//! What one model makes of the pairs: texts are encoded, and all that was asked for is measured.
+//! Measures one model on the pairs: encodes the texts, and computes all requested measures.
 
 use std::path::PathBuf;
 
@@ -76,7 +76,7 @@ impl Measuring<'_> {
         })
     }
 
-    /// A row for each picture, in the order of the data.
+    /// One row per image, in the data's order.
     fn images(&self, encoded: &Encoded) -> ImageEmbeddings {
         let rows = self.pairs.pictures.iter().map(|picture| {
             let name = in_words(picture.path.as_os_str());

@@ -1,4 +1,4 @@
-//! `longclip eval retrieval --data D`: how captions find their pictures, and pictures their captions.
+//! `longclip eval retrieval --data D`: measures how well captions find their images, and images their captions.
 
 mod comparison;
 mod flags;
@@ -34,7 +34,7 @@ Examples:
 Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a list, and `image`, `long` and `caption` are names for the same.
 Exit codes: 0 all measured, 1 measured without what can't be used, 2 nothing was measured, 130 interrupted.";
 
-/// A benchmark without its difficult pictures is another benchmark: here the default is the strict one.
+/// A benchmark without its difficult images is another benchmark, so the default here is strict.
 const ON_ERROR: &str = "What a line, a caption or a picture that can't be used means: `fail` measures nothing, `skip` goes on without it, counts it \
                         in the protocol and exits with 1 in the end";
 
@@ -112,7 +112,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     })
 }
 
-/// Among few pictures all are found.
+/// Recall among few images is always high.
 fn warn_of_few(n_pictures: usize, report: Report) {
     if let Some(k) = KS.iter().find(|k| n_pictures <= **k) {
         report.warning(format!(
@@ -121,7 +121,7 @@ fn warn_of_few(n_pictures: usize, report: Report) {
     }
 }
 
-/// The pairs whose pictures all models could read.
+/// The pairs whose images all models could read.
 fn without_unreadable(mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
     let is_read = |name: &str| encoded.iter().all(|encoded| encoded.embeddings.get(name).is_some());
     let n_before = pairs.pictures.len();
@@ -161,7 +161,7 @@ impl Args {
     fn interrupted(&self, report: Report) -> Exit {
         if let Some(kept) = &self.encode.embeddings {
             report.note(format!(
-                "`{}` keeps what was encoded; the same command goes on with it",
+                "`{}` keeps what was encoded; run the same command again to continue",
                 kept.display()
             ));
         }

@@ -1,5 +1,5 @@
-//! The page of `eval retrieval --report`: R@k, the comparison, R@1 by length, what sentences do, and the pictures whose captions
-//! came latest, with the captions that came first instead.
+//! The page of `eval retrieval --report`: R@k, the comparison, R@1 by length, monotonicity, and the images whose captions rank
+//! last, with the captions that rank first instead.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,12 @@ use super::measured::Measured;
 use super::results::{Results, monotonicity, with_dtype};
 use crate::cli::eval::page;
 
-/// Pictures that are shown.
+/// Images that are shown.
 const WORST: usize = 24;
-/// Captions of a picture that are shown.
+/// Captions per image that are shown.
 const CAPTIONS: usize = 5;
 
-/// Writes the page, whole or not at all.
+/// Writes the page, which appears only when it is complete.
 pub(super) fn write(path: &Path, results: &Results<'_>) -> Result<()> {
     let models = results.measured.iter().zip(&results.labels);
     let about: Vec<String> = models.map(|(measured, label)| about(measured, label)).collect();
@@ -160,7 +160,7 @@ fn worst(page: &mut ReportPage, results: &Results<'_>) {
     page.pictures(&shown.collect::<Vec<_>>());
 }
 
-/// The deepest folder that holds all of `paths`: names on a page don't repeat it.
+/// The deepest folder that contains all of `paths`, which names on a page leave out.
 fn shared_folder<'a>(mut paths: impl Iterator<Item = &'a Path>) -> PathBuf {
     let first = paths.next().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
     paths.fold(first, |mut folder, path| {

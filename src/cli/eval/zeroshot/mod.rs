@@ -1,4 +1,4 @@
-//! `longclip eval zeroshot --data D`: how often a picture's own class is the likeliest of all.
+//! `longclip eval zeroshot --data D`: measures how often an image's class is the most likely one.
 
 mod page;
 mod results;
@@ -163,7 +163,7 @@ impl Args {
         }
     }
 
-    /// The labelling with the templates that it takes from the data, and what classes are asked by, in words.
+    /// The labelling with the data's templates, and how prompts are made of classes, in words.
     fn prompts(&self, labelling: Labelling, data: &DataSet) -> (Labelling, String) {
         let labels = labelling.list.labels();
         let have_prompts = !labels.is_empty() && labels.iter().all(|label| !label.prompts.is_empty());
@@ -181,23 +181,23 @@ impl Args {
     }
 }
 
-/// What one model made of the classes and the pictures.
+/// One model's embeddings of the classes and the images.
 struct SeenBy<'a> {
     contender: &'a Contender,
     labels: LabelSet,
     encoded: Encoded,
 }
 
-/// A picture that could be read.
+/// An image that could be read.
 struct Judged<'a> {
     picture: &'a Picture,
-    /// The class that it shows.
+    /// The index of its class.
     truth: usize,
-    /// One of each model.
+    /// One per model.
     embeddings: Vec<&'a [f32]>,
 }
 
-/// The pictures that could be read by all models, in the data's order.
+/// The images that all models could read, in the data's order.
 fn judged<'a>(resolved: &'a Resolved, seen: &'a [SeenBy<'_>]) -> Result<Vec<Judged<'a>>> {
     let pictures = resolved.pictures.iter().zip(&resolved.truths);
     let judged = pictures.filter_map(|(picture, truth)| {
@@ -218,7 +218,7 @@ fn judged<'a>(resolved: &'a Resolved, seen: &'a [SeenBy<'_>]) -> Result<Vec<Judg
     }
 }
 
-/// What model `i` says of the pictures.
+/// Model `i`'s answers for the images.
 fn answers(judged: &[Judged<'_>], seen: &SeenBy<'_>, i: usize) -> Vec<Answer> {
     let rows: Vec<(usize, &[f32])> = judged
         .iter()
@@ -231,7 +231,7 @@ fn answers(judged: &[Judged<'_>], seen: &SeenBy<'_>, i: usize) -> Vec<Answer> {
     )
 }
 
-/// Both models' accuracies, where there are two.
+/// Both models' accuracies, if there are two.
 fn comparison(
     contenders: &[Contender],
     answers: &[Vec<Answer>],

@@ -1,5 +1,5 @@
-//! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the pictures that
-//! the model was most sure of and wrong about.
+//! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the images with
+//! the most confident wrong answers.
 
 use std::path::Path;
 
@@ -12,14 +12,14 @@ use super::Judged;
 use super::results::Results;
 use crate::cli::eval::page::{interval, percent, thumbnail, write as write_page};
 
-/// Classes of a matrix that can be read; of more, those that are confused most.
+/// The most classes of a readable matrix; of more, the ones that are confused most are shown.
 const CLASSES_OF_MATRIX: usize = 24;
 /// Pairs of the table.
 const PAIRS: usize = 15;
-/// Pictures that are shown.
+/// Images that are shown.
 const WORST: usize = 24;
 
-/// Writes the page, whole or not at all.
+/// Writes the page, which appears only when it is complete.
 pub(super) fn write(path: &Path, results: &Results<'_>, judged: &[Judged<'_>], answers: &[Answer]) -> Result<()> {
     let mut page = ReportPage::new(&format!("Zero-shot classification: {}", results.data), &results.about());
     summary(&mut page, results);
@@ -116,7 +116,7 @@ fn matrix(page: &mut ReportPage, results: &Results<'_>, answers: &[Answer]) {
     });
 }
 
-/// All classes where they are few; else those that most pictures were mistaken in or for, in their order.
+/// All classes if they are few, else the ones that are confused most, in their order.
 fn classes_of_matrix(measures: &Measures) -> Vec<usize> {
     let mut n_wrong: Vec<(usize, usize)> = (0..measures.n_classes).map(|class| (0, class)).collect();
     for confusion in &measures.confusions {
@@ -155,7 +155,7 @@ fn confusions(page: &mut ReportPage, results: &Results<'_>) {
     }
 }
 
-/// The pictures that the model was most sure of and wrong about.
+/// The images with the most confident wrong answers.
 fn worst(page: &mut ReportPage, results: &Results<'_>, judged: &[Judged<'_>], answers: &[Answer]) {
     let mut wrong: Vec<(&Judged<'_>, &Answer)> = judged
         .iter()
