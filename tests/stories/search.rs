@@ -239,7 +239,7 @@ fn impossible_requests_are_refused_with_a_reason() {
     exit code 2
     --- stdout
     --- stderr
-    error: there is more than one picture in `many`
+    error: there is more than one image in `many`
     hint: name one; several are searched for by `--image A --image B`
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "a cat", "--threshold", "2"]), @"
