@@ -41,7 +41,7 @@ fn no_image_panics_hangs_or_takes_all_memory() {
             }
             Err(error) => {
                 assert!(
-                    error.to_string().len() > "cannot use the picture `image`: ".len(),
+                    error.to_string().len() > "cannot use the image `image`: ".len(),
                     "{}",
                     file.display()
                 );

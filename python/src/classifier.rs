@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use crate::errors::{Halt, unlocked};
+use crate::errors::{Halt, reason, unlocked};
 use crate::labelling::{Request, unknown};
 use crate::model::Model;
 use crate::picture::Picture;
@@ -174,7 +174,7 @@ impl Sink for Writer<'_> {
                 (self.options.outcome(answer, seen.embedding), Verdict::Done)
             }
             Err(error) if self.fails => return Err(error),
-            Err(error) => (Outcome::Failed(error.reason()), Verdict::Failed(error)),
+            Err(error) => (Outcome::Failed(reason(&error)), Verdict::Failed(error)),
         };
         let record = record(item, outcome, None);
         self.format

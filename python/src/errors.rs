@@ -5,6 +5,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use longclip::error::{Control, Hint};
 use longclip::{Error, ErrorKind};
 use pyo3::prelude::*;
 
@@ -68,7 +69,7 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 
 /// The exception that says what the error says.
 pub(crate) fn exception(error: &Error) -> PyErr {
-    let (message, hint) = (error.to_string(), error.hint().map(in_python));
+    let (message, hint) = (error.to_string(), error.hint().and_then(|hint| in_python(&hint)));
     match error {
         Error::Read { path, source } | Error::Write { path, source } => of_a_file(message, path, source),
         Error::System { source, .. } => FileError::new_err((message, hint, source.raw_os_error(), None::<String>)),
@@ -98,32 +99,27 @@ fn of_a_file(message: String, path: &Path, source: &io::Error) -> PyErr {
     }
 }
 
-/// The command line's words for what has another name in Python.
-const IN_PYTHON: [(&str, &str); 9] = [
-    ("`--device cpu`", "`device=\"cpu\"`"),
-    (
-        "`--features cuda`",
-        "`pip install ./python -C build-args=\"--features cuda\"`",
-    ),
-    (
-        "`--features metal`",
-        "`pip install ./python -C build-args=\"--features metal\"`",
-    ),
-    ("`--model nano`", "`load(\"nano\")`"),
-    ("`--long-text truncate`", "`long_text=\"truncate\"`"),
-    ("`--long-text chunk`", "`long_text=\"chunk\"`"),
-    ("`--ignore-surplus`", "`ignore_surplus=True`"),
-    (", or raise the limit with `--max-pixels`", ""),
-    (
-        "`--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`",
-        "`labels=[\"a cat\", \"a dog\"]`, or the path of a file of labels",
-    ),
-];
+/// An error as one line: what happened, and what to do.
+pub(crate) fn reason(error: &Error) -> String {
+    error.reason(argument)
+}
 
-/// Advice as a Python program can follow it: flags are arguments here.
-fn in_python(hint: &str) -> String {
-    let hint = hint.to_owned();
-    IN_PYTHON
-        .iter()
-        .fold(hint, |hint, (flag, argument)| hint.replace(flag, argument))
+/// Advice as a Python program can follow it: flags are arguments here. `None` if Python has none of what it names.
+pub(crate) fn in_python(hint: &Hint) -> Option<String> {
+    hint.worded(argument)
+}
+
+fn argument(control: &Control) -> Option<String> {
+    Some(match control {
+        Control::CpuDevice => "`device=\"cpu\"`".into(),
+        Control::BuildFeature(feature) => format!("`pip install ./python -C build-args=\"--features {feature}\"`"),
+        Control::Nano => "`load(\"nano\")`".into(),
+        Control::ListModels => "`longclip model list`".into(),
+        Control::PullModel(name) => format!("`longclip model pull {name}`"),
+        Control::IgnoreSurplus => "`ignore_surplus=True`".into(),
+        Control::TruncateLongText => "`long_text=\"truncate\"`".into(),
+        Control::ChunkLongText => "`long_text=\"chunk\"`".into(),
+        Control::Labels => "`labels=[\"a cat\", \"a dog\"]`, or the path of a file of labels".into(),
+        Control::MaxPixels | Control::UrlTimeout => return None,
+    })
 }

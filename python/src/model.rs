@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes};
 
-use crate::errors::{Halt, unlocked};
+use crate::errors::{Halt, in_python, unlocked};
 use crate::loaded::{Loaded, Recipe, Request};
 use crate::numbers::{floats, to_floats, to_ids};
 use crate::picture::Picture;
@@ -93,7 +93,7 @@ impl Model {
                 loaded: Mutex::new(Arc::new(recipe.load()?)),
                 recipe,
                 name: found.name,
-                notice: found.notice,
+                notice: found.notice.as_ref().and_then(in_python),
             })
         })
     }

@@ -75,7 +75,7 @@ impl Picture {
             Err(error) => Err(exception(&Error::Picture {
                 name,
                 problem: error.to_string(),
-                hint: error.hint().map(str::to_owned),
+                hint: error.hint(),
             })),
         }
     }

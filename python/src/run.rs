@@ -9,7 +9,7 @@ use longclip::session::{Counts, Encoder, Ended, Kept, Run, Watch};
 use pyo3::prelude::*;
 
 use crate::environment;
-use crate::errors::Halt;
+use crate::errors::{Halt, reason};
 use crate::loaded::Loaded;
 use crate::model::Model;
 use crate::picture::{Picture, PictureContent};
@@ -62,6 +62,7 @@ pub(crate) fn over(model: &Model, work: impl FnOnce(&Run<'_>, &mut dyn Watch) ->
         pipeline: Settings::fitting(sharing, model.thread_count(), picture_bytes),
         max_failures: u64::MAX,
         kept: Kept::default(),
+        reason,
         stop: signals.stop.clone(),
     };
     work(&run, &mut signals)?;

@@ -17,10 +17,11 @@ use longclip::{Error, Result};
 
 use super::Outcome;
 use super::explain::{Explainer, Place, small};
+use super::hint::reason;
 use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
 use super::label_flags::{self, LabelFlags};
-use super::model_flags::{ModelFlags, reason};
+use super::model_flags::ModelFlags;
 use super::output_flags::{self, FormatChoice, OutputFlags, Results};
 use super::progress::Expected;
 use super::report::{Exit, Report};

@@ -14,9 +14,10 @@ use longclip::session::{Ended, Seen, Sink, Verdict, record};
 use longclip::{Error, Result};
 
 use super::Outcome;
+use super::hint::reason;
 use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
-use super::model_flags::{ModelFlags, reason, warn_of_cut_texts};
+use super::model_flags::{ModelFlags, warn_of_cut_texts};
 use super::output_flags::{self, OutputFlags, Results};
 use super::progress::Expected;
 use super::report::{Exit, Report};

@@ -4,6 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use longclip::weights::hub::{HubSettings, Progress};
 use longclip::weights::names::{self, Places, Resolved};
 
+use super::hint::in_flags;
 use super::report::{Report, Verbosity};
 
 /// Where this process looks for models, by its environment.
@@ -29,7 +30,7 @@ pub(super) fn find_model(requested: Option<&str>, report: Report) -> longclip::R
     let found = names::resolve(requested, &machine.places, &machine.hub, &mut |progress| {
         bar.show(progress)
     })?;
-    if let Some(notice) = &found.notice {
+    if let Some(notice) = found.notice.as_ref().and_then(in_flags) {
         report.note(notice);
     }
     Ok(found)

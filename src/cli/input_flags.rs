@@ -9,7 +9,7 @@ use longclip::preprocess::{Limits, Orientation, Preprocess};
 use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
 
-use super::model_flags::reason;
+use super::hint::reason;
 use super::shards::Facts;
 
 /// Where pictures come from.
@@ -135,7 +135,7 @@ impl InputFlags {
     /// How what was named is read.
     pub(super) fn options(&self) -> InputOptions {
         InputOptions {
-            links: if self.follow { Links::Follow } else { Links::PassOver },
+            links: if self.follow { Links::Follow } else { Links::Skip },
             max_depth: self.max_depth.map(|depth| depth as usize),
             shard: self.shard(),
             web: Web::new(self.web_settings()),

@@ -9,6 +9,7 @@ mod embed;
 mod eval;
 mod explain;
 mod find_model;
+mod hint;
 mod image_run;
 mod input_flags;
 mod interrupt;

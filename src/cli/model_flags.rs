@@ -1,7 +1,6 @@
 //! The flags that every command with a model has, and the model that they come to.
 
 use clap::ValueEnum;
-use longclip::Error;
 #[cfg(feature = "parquet")]
 use longclip::kernels::Threads;
 use longclip::kernels::cpu::Level;
@@ -10,6 +9,7 @@ use longclip::text::start_of;
 use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
 
 use super::find_model::find_model;
+use super::hint::reason;
 use super::report::Report;
 use super::shards::Facts;
 
@@ -205,7 +205,7 @@ fn cpu_level() -> longclip::Result<Option<Level>> {
 }
 
 pub(super) fn parse_device(text: &str) -> Result<DeviceChoice, String> {
-    DeviceChoice::from_name(text).map_err(|error| error.reason())
+    DeviceChoice::from_name(text).map_err(|error| reason(&error))
 }
 
 /// A line for an over-long text: which, how long, what is lost.
@@ -228,9 +228,4 @@ pub(super) fn warn_of_cut_texts<'a>(
             ));
         }
     }
-}
-
-/// An error as one line for a record: what happened, and what to do.
-pub(super) fn reason(error: &Error) -> String {
-    error.reason()
 }

@@ -11,7 +11,7 @@ use longclip::output::{
 use longclip::session::resume::HeldRun;
 use longclip::{Error, Result};
 
-use super::model_flags::reason;
+use super::hint::reason;
 use super::progress;
 use super::report::Report;
 use super::shards::ShardFile;
@@ -136,7 +136,7 @@ impl OutputFlags {
         };
         if self.output.is_some() && ending.and_then(output::by_name).is_none() && default == "table" {
             return Err(Error::usage(
-                "the ending of `--output` tells no format",
+                "the ending of `--output` is not a format's",
                 "name one: `--format ndjson`",
             ));
         }

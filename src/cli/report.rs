@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use longclip::Error;
 use longclip::labels::Notice;
 
+use super::hint::in_flags;
+
 /// What the process says when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
@@ -31,6 +33,9 @@ impl From<Exit> for ExitCode {
         })
     }
 }
+
+/// Problems of one kind that are listed one by one; the others are counted.
+pub(super) const LISTED_MAX: usize = 5;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,9 +104,7 @@ impl Report {
                 format!("`{name}`: {error}")
             }
         );
-        if let Some(hint) = error.hint() {
-            eprintln!("hint: {hint}");
-        }
+        print_hint(error);
     }
 
     /// Says why nothing could be done. A closed pipe is not a failure: whoever read from us has seen enough.
@@ -110,10 +113,16 @@ impl Report {
             return Exit::Done;
         }
         eprintln!("error: {}", one_line(error));
-        if let Some(hint) = error.downcast_ref::<Error>().and_then(Error::hint) {
-            eprintln!("hint: {hint}");
+        if let Some(error) = error.downcast_ref::<Error>() {
+            print_hint(error);
         }
         Exit::Refused
+    }
+}
+
+fn print_hint(error: &Error) {
+    if let Some(hint) = error.hint().and_then(|hint| in_flags(&hint)) {
+        eprintln!("hint: {hint}");
     }
 }
 

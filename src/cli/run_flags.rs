@@ -7,6 +7,7 @@ use longclip::model::LongClip;
 use longclip::pipeline::{self, Sharing};
 use longclip::session::{Kept, Run};
 
+use super::hint::reason;
 use super::image_run::ImageRun;
 use super::input_flags::PictureFlags;
 use super::interrupt::stop_on_interrupt;
@@ -60,6 +61,7 @@ impl RunFlags {
                 pipeline: self.pipeline(flags, model),
                 max_failures: self.most_failures(),
                 kept: Kept::default(),
+                reason,
                 stop: stop_on_interrupt(),
             },
             results: Results::Elsewhere,

@@ -47,7 +47,7 @@ impl ShardFile {
         let Some(folder) = output.folder() else {
             return Ok(None);
         };
-        let refused = |problem: String, hint: &str| Err(Error::usage(problem, hint));
+        let refused = |problem: String, hint: &'static str| Err(Error::usage(problem, hint));
         let Some(shard) = input.shard() else {
             return refused(
                 format!("`--output {}` is a folder, and the run is one file", folder.display()),

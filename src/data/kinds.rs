@@ -136,7 +136,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::data::testing::{file, fixture, folder, options, refused, said};
+    use crate::data::testing::{file, fixture, folder, hint_of, options, refused, said};
     use crate::input::testing::archive_of;
 
     /// A data set of a kind. A new kind needs one here.
@@ -213,7 +213,7 @@ mod tests {
             }
             let words = match open(&root, &options(Purpose::Training)) {
                 Ok(data) => [vec![data.source.about()], said(&data.unusable)].concat().join("; "),
-                Err(error) => format!("{error}; {}", error.hint().unwrap_or_default()),
+                Err(error) => format!("{error}; {}", hint_of(&error)),
             };
             words.replace(dir.path().to_str().unwrap(), "")
         };

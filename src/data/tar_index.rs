@@ -16,7 +16,7 @@ use super::record_file::{read_range, read_range_of};
 use super::unusable::unusable;
 use crate::error::{Error, Result};
 use crate::input::archive;
-use crate::input::content::LARGEST_BYTES;
+use crate::input::limit::LARGEST_BYTES;
 
 /// Endings of members that are images.
 const IMAGES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"];

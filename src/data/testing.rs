@@ -7,6 +7,7 @@ use super::kind::{DataOptions, Opened, Purpose, Split};
 use super::kinds::open;
 use super::sample::Sample;
 use super::unusable::Unusable;
+use crate::error::Error;
 
 pub(crate) fn options(purpose: Purpose) -> DataOptions {
     DataOptions {
@@ -54,11 +55,16 @@ pub(crate) fn opened(path: &Path, purpose: Purpose) -> Opened {
     open(path, &options(purpose)).unwrap()
 }
 
+/// An error's hint, as the library words it.
+pub(crate) fn hint_of(error: &Error) -> String {
+    error.hint().map(|hint| hint.to_string()).unwrap_or_default()
+}
+
 /// The problem and the hint of data that is refused.
 #[track_caller]
 pub(crate) fn refused(path: &Path, purpose: Purpose) -> (String, String) {
     let error = open(path, &options(purpose)).err().expect("it is refused");
-    (error.to_string(), error.hint().unwrap_or_default().to_string())
+    (error.to_string(), hint_of(&error))
 }
 
 /// All samples of a data set that can be read, and what is said about the others.

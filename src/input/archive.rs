@@ -1,8 +1,8 @@
-//! Tar archives, plain or packed with gzip or zstd: their pictures in the order in which they stand.
+//! Tar archives, plain or compressed with gzip or zstd: their images, in the archive's order.
 //!
-//! An archive is read once, from front to back, on a thread of its own that is at most two members ahead. A member is
-//! called `shard.tar/key.jpg`, and carries `__key__`: its name up to the first dot behind the last slash, by which
-//! WebDataset (github.com/webdataset/webdataset, `tariterators.py`) knows the files of one sample.
+//! An archive is read once, from start to end, on its own thread, which is at most two members ahead. A member's name is
+//! `shard.tar/key.jpg`, and its field `__key__` is the name up to the first dot after the last slash, which all files of one
+//! sample share in WebDataset (github.com/webdataset/webdataset, `tariterators.py`).
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,17 +10,17 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use super::content::{LARGEST_BYTES, read_at_most};
 use super::folder::is_named_like_a_picture;
+use super::limit::{LARGEST_BYTES, read_at_most};
 use super::{Content, InputOptions, Item, Items, Shard, Skipped, Unit};
 use crate::error::Error;
 use crate::preprocess;
 
-/// So many first bytes tell whether something is an archive: a tar header's magic stands at 257.
+/// The number of first bytes that show whether a file is an archive: a tar header's magic number is at byte 257.
 pub(crate) const TELLING_BYTES: u64 = 265;
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
-/// Members read ahead, so that unpacking goes on while pictures are decoded.
+/// Members read ahead, so that unpacking continues while images are decoded.
 const MEMBERS_AHEAD: usize = 2;
 const ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.zstd", ".tzst"];
 
@@ -33,7 +33,7 @@ pub(crate) fn begins_like_one(start: &[u8]) -> bool {
     is_packed(start) || start.get(257..262) == Some(b"ustar")
 }
 
-/// Whether first bytes are those of gzip or zstd.
+/// Whether these first bytes are those of gzip or zstd.
 pub(crate) fn is_packed(start: &[u8]) -> bool {
     start.starts_with(GZIP) || start.starts_with(ZSTD)
 }
@@ -50,7 +50,7 @@ pub(super) fn file_items(path: PathBuf, options: &InputOptions) -> Items {
     }
 }
 
-/// The pictures of an archive that is read from `reader` and called `name`; `-` is stdin.
+/// The images of an archive in `reader`, whose name is `name`; `-` is stdin.
 pub(super) fn items(name: String, reader: Box<dyn Read + Send>, options: &InputOptions) -> Items {
     let (sender, receiver) = sync_channel(MEMBERS_AHEAD);
     let share = Share::of(&name, options);
@@ -64,7 +64,7 @@ pub(super) fn items(name: String, reader: Box<dyn Read + Send>, options: &InputO
         if let Err(source) = unpacking.send_all(reader) {
             let item = Item::unusable(unpacking.name.clone(), Error::read(&unpacking.name)(source));
             for item in unpacking.share.of_failure(item) {
-                // Where nobody listens any more, nobody wants to know.
+                // Without a receiver nobody needs the error.
                 let _ = unpacking.sender.send(item);
             }
         }
@@ -75,7 +75,7 @@ pub(super) fn items(name: String, reader: Box<dyn Read + Send>, options: &InputO
     }
 }
 
-/// What of an archive a shard has. Names are those on any machine: the archive's without its folder, and behind it the
+/// The part of an archive that belongs to a shard. Names are the same on any machine: the archive's file name and the
 /// member's key, so that the files of one sample stay together.
 #[derive(Clone)]
 struct Share {
@@ -96,7 +96,7 @@ impl Share {
         self.shard.is_none_or(|shard| shard.holds(&self.file_name))
     }
 
-    /// Whether nothing of it belongs here.
+    /// Whether nothing of it belongs to this shard.
     fn is_elsewhere(&self) -> bool {
         self.shard.is_some_and(|shard| shard.unit() == Unit::Archive) && !self.holds_archive()
     }
@@ -110,7 +110,7 @@ impl Share {
             })
     }
 
-    /// That an archive can't be read is told once, by the shard that has its name.
+    /// An archive that can't be read is reported once, by the shard of its name.
     fn of_failure(&self, item: Item) -> Items {
         Box::new(self.holds_archive().then_some(item).into_iter())
     }
@@ -161,7 +161,7 @@ impl Unpacking {
             self.skipped.not_picture(Path::new(&name));
             return Ok(None);
         }
-        // A member cut short by the archive's end must not pass as a whole one.
+        // A member that the end of the archive cuts short must not count as complete.
         let size = member.size();
         let bytes = read_at_most(io::Cursor::new(start).chain(member))?.unwrap_or_default();
         if bytes.len() as u64 != size {
@@ -183,23 +183,25 @@ impl Unpacking {
     }
 }
 
-/// What a tar's reader says, in words: of a damaged header it quotes the bytes, whatever they are.
+/// An error of the tar reader in plain words; for a damaged header, the reader quotes its bytes.
 pub(crate) fn damage(error: io::Error) -> io::Error {
     let said = error.to_string();
     let quotes_bytes = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
     let problem = match said.as_str() {
         "unexpected EOF during skip" => "it is cut in the middle of a member",
         "failed to read entire block" => "it is cut in the middle of a member's header",
-        "archive header checksum mismatch" => "it is no tar, or damaged: a member's header does not have its checksum",
+        "archive header checksum mismatch" => {
+            "it is not a tar archive, or is damaged: a member's header has another checksum"
+        }
         other if other.contains(quotes_bytes) => {
-            "it is no tar, or a damaged one: a header holds no numbers where they belong"
+            "it is not a tar archive, or is damaged: a header has no numbers in their places"
         }
         _ => return error,
     };
     io::Error::new(error.kind(), problem)
 }
 
-/// What a reader gives once gzip or zstd are undone; anything else as it is.
+/// The reader, decompressed if it holds gzip or zstd.
 pub(crate) fn unpacked<R: Read + Send + 'static>(mut reader: BufReader<R>) -> io::Result<Box<dyn Read>> {
     let start = reader.fill_buf()?;
     if start.starts_with(GZIP) {
@@ -211,12 +213,12 @@ pub(crate) fn unpacked<R: Read + Send + 'static>(mut reader: BufReader<R>) -> io
     Ok(Box::new(reader))
 }
 
-/// WebDataset's key of a member: `a/b.c.jpg` is the `c.jpg` of `a/b`.
+/// WebDataset's key of a member: `a/b` for `a/b.c.jpg`.
 fn key(inner: &Path) -> String {
     let name = inner.to_string_lossy();
-    let behind_slash = name.rfind('/').map_or(0, |slash| slash + 1);
-    match name[behind_slash..].find('.') {
-        Some(dot) => name[..behind_slash + dot].to_owned(),
+    let after_slash = name.rfind('/').map_or(0, |slash| slash + 1);
+    match name[after_slash..].find('.') {
+        Some(dot) => name[..after_slash + dot].to_owned(),
         None => name.into_owned(),
     }
 }

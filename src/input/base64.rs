@@ -1,4 +1,4 @@
-//! Base64 as people write it: padded or not, with line breaks, behind `data:image/png;base64,`.
+//! Base64 as users write it: padded or not, with line breaks, after `data:image/png;base64,`.
 
 use ::base64::Engine;
 use ::base64::alphabet::STANDARD;
@@ -11,7 +11,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// The bytes that `text` stands for.
+/// Decodes `text`.
 pub(super) fn decoded(text: &str) -> Result<Vec<u8>, ::base64::DecodeError> {
     let body = match text.split_once(";base64,") {
         Some((kind, body)) if kind.starts_with("data:") => body,

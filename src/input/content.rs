@@ -1,43 +1,41 @@
-//! Where a picture's bytes come from; they are read when they are wanted, on a thread of the pipeline.
+//! Where an image's bytes come from. They are read when they are needed, on a thread of the pipeline.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::base64;
-use super::url::Address;
+use super::limit::read_at_most;
+use super::options::InputOptions;
+use super::url::{Address, is_url};
 use crate::error::{Error, Result};
 use crate::preprocess::Picture;
 
-/// The most bytes of one encoded picture. A photo of 200 megapixels has some 100 MB; more is a mistake or an attack.
-pub(crate) const LARGEST_BYTES: u64 = 1 << 30;
-
-/// A picture's bytes, or the way to them.
+/// An image's bytes, or how to get them.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Content {
-    /// A file's.
+    /// In a file.
     File(PathBuf),
-    /// What a URL answers.
+    /// At a URL.
     Url(Address),
-    /// Here already: from stdin or an archive.
+    /// In memory: from stdin or an archive.
     Bytes(Vec<u8>),
-    /// Here in base64, standard alphabet, perhaps as a `data:` URL.
+    /// In memory as base64 in the standard alphabet, or as a `data:` URL.
     Base64(String),
     /// An image that is decoded already; it has no bytes.
     Decoded(Arc<Picture>),
-    /// Whatever this gives when it is called, on a thread of the pipeline: a caller's own storage.
+    /// The result of a function, which is called on a thread of the pipeline: for a caller's own storage.
     Deferred(Deferred),
-    /// There are none, and this is why; `None` once that was told.
+    /// There are none, for this reason; `None` after it was returned.
     Nothing(Option<Error>),
 }
 
-/// A way to a picture's bytes that only its maker knows.
+/// A caller's function that returns an image's bytes.
 pub struct Deferred(Option<Box<dyn FnOnce() -> Result<Vec<u8>> + Send>>);
 
 impl Deferred {
-    /// Wraps what is to be called, once.
+    /// Wraps a function, which is called once.
     pub fn new(read: impl FnOnce() -> Result<Vec<u8>> + Send + 'static) -> Self {
         Deferred(Some(Box::new(read)))
     }
@@ -50,10 +48,10 @@ impl std::fmt::Debug for Deferred {
 }
 
 impl Content {
-    /// The bytes; what is held in memory is given away, so that this is called once.
+    /// The bytes. Call this once: bytes in memory are moved out.
     ///
     /// # Errors
-    /// [`Error::Read`], [`Error::Network`] or [`Error::Picture`], by where they come from. `name` is for the message.
+    /// [`Error::Read`], [`Error::Network`] or [`Error::Picture`], depending on the source. `name` is for the message.
     pub fn take(&mut self, name: &str) -> Result<Vec<u8>> {
         match self {
             Content::File(path) => read_file(path),
@@ -63,7 +61,7 @@ impl Content {
             Content::Base64(text) => base64::decoded(&std::mem::take(text)).map_err(|problem| Error::Picture {
                 name: name.to_owned(),
                 problem: format!("`image_b64` is not base64: {problem}"),
-                hint: Some("encode the picture's file as it is, with the standard alphabet".into()),
+                hint: Some("encode the bytes of the image's file, with the standard alphabet".into()),
             }),
             Content::Deferred(deferred) => deferred
                 .0
@@ -82,29 +80,30 @@ fn taken_already(name: &str) -> Error {
     }
 }
 
+/// The bytes of what a record's `path` names, a file or a URL.
+pub(super) fn named(path: &str, options: &InputOptions) -> Content {
+    match is_url(path) {
+        true => Content::Url(Address::new(path, &options.web)),
+        false => Content::File(path.into()),
+    }
+}
+
 /// A file's bytes.
-pub(super) fn read_file(path: &Path) -> Result<Vec<u8>> {
+fn read_file(path: &Path) -> Result<Vec<u8>> {
     let failed = Error::read(path);
     let problem = |problem: &str, hint: String| Error::Picture {
         name: path.display().to_string(),
         problem: problem.to_owned(),
-        hint: Some(hint),
+        hint: Some(hint.into()),
     };
     if path.is_dir() {
         return Err(problem(
             "it is a folder",
-            format!("name the pictures in it: `{}/*`", path.display()),
+            format!("name the images in it: `{}/*`", path.display()),
         ));
     }
     let file = File::open(path).map_err(failed)?;
     read_at_most(file)
         .map_err(failed)?
-        .ok_or_else(|| problem("its file has more than 1 GiB", "give a single picture".into()))
-}
-
-/// All bytes of a reader, or `None` where they are more than a picture has.
-pub(super) fn read_at_most(reader: impl Read) -> std::io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    reader.take(LARGEST_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= LARGEST_BYTES).then_some(bytes))
+        .ok_or_else(|| problem("its file has more than 1 GiB", "give a single image".into()))
 }

@@ -1,7 +1,7 @@
-//! A folder's pictures: all folders below it, each in byte order of its names, files and folders alike.
+//! The images in a folder and in all folders below it; names of files and folders are sorted together, in byte order.
 //!
-//! Hidden names are passed over. A file counts as a picture by its ending or else by its first bytes; others are
-//! counted as skipped. Holds the names of the folders from the top to here, no more.
+//! Hidden names are skipped. A file is an image by its ending or by its first bytes; other files are counted as skipped.
+//! In memory are only the names in the folders from the top to the current one.
 
 use std::ffi::OsString;
 use std::fs::{self, DirEntry, File, FileType};
@@ -12,14 +12,14 @@ use super::{InputOptions, Item, Items, Links};
 use crate::error::Error;
 use crate::preprocess;
 
-/// Endings of pictures, those among them that are refused with advice, so that a folder's HEIC photos are not
-/// silently absent.
+/// Endings of images. They include formats that can't be read, so that a folder's HEIC photos are not skipped silently
+/// but are errors with advice.
 const ENDINGS: [&str; 25] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ico", "pbm", "pgm", "ppm", "pam", "pnm",
     "qoi", "tga", "hdr", "heic", "heif", "avif", "jxl", "jp2", "apng",
 ];
 
-/// Whether a name ends as pictures' names do.
+/// Whether a name has an image's ending.
 pub(crate) fn is_named_like_a_picture(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
     ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
@@ -35,14 +35,14 @@ pub(super) fn items(path: PathBuf, options: &InputOptions) -> Items {
 }
 
 struct Walk {
-    /// The folders from the named one to the one that is being read.
+    /// The folders from the named one to the current one.
     levels: Vec<Level>,
     options: InputOptions,
 }
 
 struct Level {
     path: PathBuf,
-    /// Where it really is; known where links are followed.
+    /// Its path without links; only if links are followed.
     real: Option<PathBuf>,
     entries: std::vec::IntoIter<Entry>,
 }
@@ -52,7 +52,7 @@ struct Entry {
     kind: FileType,
 }
 
-/// What becomes of an entry.
+/// How an entry is treated.
 enum Verdict {
     Picture,
     Folder,
@@ -84,7 +84,7 @@ impl Iterator for Walk {
 }
 
 impl Walk {
-    /// Goes down into a folder; gives an item that says so where it can't be read.
+    /// Enters a folder; returns an item with the error if it can't be read.
     fn enter(&mut self, path: PathBuf) -> Option<Item> {
         if self
             .options
@@ -95,7 +95,7 @@ impl Walk {
         }
         let real = match self.options.links {
             Links::Follow => fs::canonicalize(&path).ok(),
-            Links::PassOver => None,
+            Links::Skip => None,
         };
         if real.is_some() && self.levels.iter().any(|level| level.real == real) {
             self.options.skipped.circle(&path);
@@ -112,14 +112,14 @@ impl Walk {
     }
 
     fn judge(&self, path: &Path, kind: FileType) -> Verdict {
-        // A link whose target is gone has a picture's name and no bytes: its item says so.
+        // A link whose target is missing can have an image's name; reading its item is then an error.
         let target = if kind.is_symlink() {
             fs::metadata(path).ok()
         } else {
             None
         };
         let is_dir = target.as_ref().map_or(kind.is_dir(), fs::Metadata::is_dir);
-        if is_dir && kind.is_symlink() && self.options.links == Links::PassOver {
+        if is_dir && kind.is_symlink() && self.options.links == Links::Skip {
             self.options.skipped.link(path);
             return Verdict::Skipped;
         }

@@ -1,22 +1,23 @@
-//! A list of pictures: one name an entry, as `find` and `git ls-files` print them. Names are whole: no patterns.
+//! A list of images: one name per entry, as `find` and `git ls-files` print them. Names are not patterns.
 
 use std::path::{Path, PathBuf};
 
 use super::folder::is_named_like_a_picture;
-use super::{InputOptions, Item, Items, Patterns, named, split};
+use super::item::one;
+use super::{InputOptions, Item, Items, named, split};
 use crate::error::Error;
 
-/// What stands between the names of a list.
+/// What separates the names of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Separator {
-    /// A line's end, with or without a carriage return.
+    /// The end of a line, with or without a carriage return.
     #[default]
     Line,
-    /// A zero byte, as of `find -print0`.
+    /// A zero byte, as from `find -print0`.
     Nul,
 }
 
-/// The longest line that is read: a record with a large picture in base64.
+/// The longest line that is read: a record with a large image in base64.
 const LONGEST_ENTRY_BYTES: u64 = 1 << 30;
 
 pub(super) fn items(list: &Path, separator: Separator, options: &InputOptions) -> Items {
@@ -33,15 +34,15 @@ pub(super) fn items(list: &Path, separator: Separator, options: &InputOptions) -
 }
 
 fn refused(name: String, error: Error, options: &InputOptions) -> Items {
-    split::kept(super::one(Item::unusable(name, error)), options.shard, split::as_named)
+    split::kept(one(Item::unusable(name, error)), options.shard, split::as_named)
 }
 
-/// What an entry stands for. Where it is named like a picture, its name alone says whose shard it is: to look at every
-/// file of a list of millions, in each of a thousand shards, would take longer than the pictures. A folder of such a
-/// name goes to that shard as a whole.
+/// The images of an entry. If it has an image's ending, its name alone says to which shard it belongs: to look at every
+/// file of a list of millions, in each of a thousand shards, would take longer than the images. A folder with such a
+/// name belongs to that shard as a whole.
 fn entry_items(path: PathBuf, options: &InputOptions) -> Items {
     let Some(shard) = options.shard.filter(|_| is_named_like_a_picture(&path)) else {
-        return named(path, Patterns::Literal, options);
+        return named::literal(path, options);
     };
     if !shard.holds(&path.display().to_string()) {
         return Box::new(std::iter::empty());
@@ -50,7 +51,7 @@ fn entry_items(path: PathBuf, options: &InputOptions) -> Items {
         shard: None,
         ..options.clone()
     };
-    named(path, Patterns::Literal, &whole)
+    named::literal(path, &whole)
 }
 
 /// Opens a list; `-` is stdin.
@@ -62,16 +63,16 @@ pub(super) fn open(list: &Path) -> Result<Box<dyn std::io::BufRead + Send>, Erro
     Ok(Box::new(std::io::BufReader::new(file)))
 }
 
-/// One entry, and which line it is, from 1.
+/// One entry, and the number of its line, from 1.
 pub(super) struct Entry {
     pub(super) bytes: Vec<u8>,
     pub(super) line: u64,
 }
 
-/// What a list's place is called, and why there is nothing from there on.
+/// Where a list can't be read any further, and why.
 pub(super) struct Broken(pub(super) String, pub(super) Error);
 
-/// The entries of a list that are not empty; ends at the first that can't be read.
+/// The entries of a list that are not empty, up to the first that can't be read.
 pub(super) struct Entries {
     reader: Option<Box<dyn std::io::BufRead + Send>>,
     separator: u8,
@@ -92,7 +93,7 @@ impl Entries {
         }
     }
 
-    /// What messages call a place in a list: `names.txt:7`.
+    /// The name of a line for messages: `names.txt:7`.
     pub(super) fn place(list: &Path, line: u64) -> String {
         format!("{}:{line}", list.display())
     }
@@ -134,7 +135,7 @@ impl Iterator for Entries {
     }
 }
 
-/// A name as the system has it: any bytes on Unix.
+/// A file name from bytes, which can be any on Unix.
 #[cfg(unix)]
 fn name_of(bytes: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;

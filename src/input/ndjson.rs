@@ -1,15 +1,15 @@
-//! NDJSON in: a JSON object a line, `{"path": ...}` or `{"id": ..., "image_b64": ...}`.
+//! NDJSON input: one JSON object per line, `{"path": ...}` or `{"id": ..., "image_b64": ...}`.
 //!
-//! `labels`, a list of texts, are that picture's own. All other fields are carried to the output. A line that is no such
-//! record becomes an item that says why, in its place: one line in is one line out.
+//! `labels`, a list of texts, replace the run's labels for this image. All other fields are copied to the output. Any other
+//! line becomes an item with an error, so that each line of input gives one line of output.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::item::one;
 use super::list::{Entries, Separator, open};
-use super::url::{self, is_url};
-use super::{Content, InputOptions, Item, Items, Name, split};
+use super::{Content, InputOptions, Item, Items, Name, content, split};
 use crate::error::Error;
 
 pub(super) fn items(file: &Path, options: &InputOptions) -> Items {
@@ -19,7 +19,7 @@ pub(super) fn items(file: &Path, options: &InputOptions) -> Items {
 fn all_items(file: &Path, options: &InputOptions) -> Items {
     let reader = match open(file) {
         Ok(reader) => reader,
-        Err(error) => return super::one(Item::unusable(file.display().to_string(), error)),
+        Err(error) => return one(Item::unusable(file.display().to_string(), error)),
     };
     let options = options.clone();
     let list = file.to_owned();
@@ -35,7 +35,7 @@ fn all_items(file: &Path, options: &InputOptions) -> Items {
 fn item(line: &[u8], place: &str, options: &InputOptions) -> Item {
     let record: Map<String, Value> = match serde_json::from_slice(line) {
         Ok(record) => record,
-        Err(error) => return Item::unusable(place, refused(place, &format!("it is no JSON object: {error}"))),
+        Err(error) => return Item::unusable(place, refused(place, &format!("it is not a JSON object: {error}"))),
     };
     item_of_record(record, place, options)
 }
@@ -46,7 +46,7 @@ fn item_of_record(mut record: Map<String, Value>, place: &str, options: &InputOp
     let path = record.remove("path");
     let (name, content) = match (path, image) {
         (Some(Value::String(path)), None) => {
-            let content = named_content(&path, options);
+            let content = content::named(&path, options);
             (Name::Path(path), content)
         }
         (Some(Value::String(path)), Some(Value::String(image))) => (Name::Path(path), Content::Base64(image)),
@@ -73,16 +73,7 @@ fn item_of_record(mut record: Map<String, Value>, place: &str, options: &InputOp
     }
 }
 
-/// The bytes that a record's `path` names: a file's, or a URL's.
-pub(super) fn named_content(path: &str, options: &InputOptions) -> Content {
-    if is_url(path) {
-        url::content(path, options)
-    } else {
-        Content::File(path.into())
-    }
-}
-
-const EXPECTED: &str = "`labels` must be a list of one text or more, none of them empty";
+const EXPECTED: &str = "`labels` must be a list of one or more texts, none of them empty";
 
 fn texts(value: Value) -> Result<Vec<String>, &'static str> {
     checked_labels(serde_json::from_value(value).map_err(|_| EXPECTED)?)

@@ -1,13 +1,13 @@
-//! Patterns, for shells that don't expand them: `*`, `?`, `[a-z]`, and `**` for any folders, in byte order.
+//! Expands patterns, for shells that don't: `*`, `?`, `[a-z]`, and `**` for any folders, in byte order.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use glob::MatchOptions;
+use glob::{GlobError, MatchOptions};
 
-use super::{InputOptions, Item, Items, Patterns, named};
+use super::Item;
 use crate::error::Error;
 
-/// Whether a name that no file has may be a pattern.
+/// Whether a name may be a pattern, if no file has this name.
 pub(super) fn is_pattern(path: &Path) -> bool {
     path.as_os_str()
         .as_encoded_bytes()
@@ -15,8 +15,8 @@ pub(super) fn is_pattern(path: &Path) -> bool {
         .any(|byte| b"*?[".contains(byte))
 }
 
-/// What a pattern stands for; hidden names only where it says so.
-pub(super) fn items(pattern: &Path, options: &InputOptions) -> Items {
+/// The files that match a pattern, or why there are none. Hidden names match only a pattern that begins with a dot.
+pub(super) fn matches(pattern: &Path) -> Result<impl Iterator<Item = Result<PathBuf, Item>> + use<>, Item> {
     let rules = MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
@@ -27,27 +27,19 @@ pub(super) fn items(pattern: &Path, options: &InputOptions) -> Items {
         let error = Error::Picture {
             name: name.clone(),
             problem,
-            hint: Some("`*` stands for any name, `**` for any folders".into()),
+            hint: Some("`*` matches any name, `**` any folders".into()),
         };
-        super::one(Item::unusable(name.clone(), error))
+        Item::unusable(name.clone(), error)
     };
-    let matches = match glob::glob_with(&name, rules) {
-        Ok(matches) => matches,
-        Err(error) => return refused(format!("it is no pattern: {error}")),
-    };
+    let matches = glob::glob_with(&name, rules).map_err(|error| refused(format!("it is not a pattern: {error}")))?;
     let mut matches = matches.peekable();
     if matches.peek().is_none() {
-        return refused("no file matches".into());
+        return Err(refused("no file matches".into()));
     }
-    let options = options.clone();
-    Box::new(matches.flat_map(move |found| match found {
-        Ok(path) => named(path, Patterns::Literal, &options),
-        Err(error) => {
-            let path = error.path().to_owned();
-            super::one(Item::unusable(
-                path.display().to_string(),
-                Error::read(&path)(error.into()),
-            ))
-        }
-    }))
+    Ok(matches.map(|found| found.map_err(unreadable)))
+}
+
+fn unreadable(error: GlobError) -> Item {
+    let path = error.path().to_owned();
+    Item::unusable(path.display().to_string(), Error::read(&path)(error.into()))
 }

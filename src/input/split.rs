@@ -1,13 +1,13 @@
-//! Shards: the part of an input list that one of several processes takes, told by a hash of each picture's name.
+//! Shards: the part of the input for one of several processes, chosen by a hash of each image's name.
 //!
-//! Asked by the sources, each of which knows what its names are on any machine: `docs/scale.md` says which they are, and
-//! how to compute the hash elsewhere. No process has to know of another, and none of the input's length or order.
+//! Each source knows the part of its names that is the same on any machine; `docs/scale.md` says which it is, and how to
+//! compute the hash elsewhere. A process needs to know nothing about the others, nor the input's length or order.
 
 use std::num::NonZeroU32;
 
 use sha2::{Digest, Sha256};
 
-use super::{Item, Items};
+use super::item::{Item, Items};
 use crate::error::{Error, Result};
 
 /// One of several equal parts.
@@ -21,18 +21,18 @@ pub struct Shard {
 /// What stays together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unit {
-    /// Each picture goes by itself.
+    /// Each image is assigned on its own.
     #[default]
     Picture,
-    /// An archive's pictures go with it, so that no other shard has to read it.
+    /// All images of an archive are in one shard, so that no other shard has to read it.
     Archive,
 }
 
 impl Shard {
-    /// The shard that `text` names, as `3/8`: they are counted from 0.
+    /// The shard that `text` names, such as `3/8`; shards are counted from 0.
     ///
     /// # Errors
-    /// [`Error::Usage`] where it is no shard.
+    /// [`Error::Usage`] if it is not a shard.
     pub fn parse(text: &str) -> Result<Shard> {
         let no_shard = |problem: String| Error::usage(problem, "the shards of 8 are `0/8` to `7/8`");
         let number = |digits: &str| digits.trim().parse::<u32>().ok();
@@ -63,7 +63,7 @@ impl Shard {
         self.index
     }
 
-    /// How many there are.
+    /// The number of shards.
     pub fn count(&self) -> u32 {
         self.count.get()
     }
@@ -96,7 +96,7 @@ impl std::fmt::Display for Shard {
     }
 }
 
-/// Those items that belong to the shard, if there is one; `name` is what an item is called on any machine.
+/// The items that belong to the shard, if there is one; `name` is an item's name on any machine.
 pub(super) fn kept(items: Items, shard: Option<Shard>, name: impl Fn(&Item) -> String + Send + 'static) -> Items {
     match shard {
         Some(shard) => Box::new(items.filter(move |item| shard.holds(&name(item)))),
@@ -104,12 +104,12 @@ pub(super) fn kept(items: Items, shard: Option<Shard>, name: impl Fn(&Item) -> S
     }
 }
 
-/// The name as it stands in the output.
+/// The name as in the output.
 pub(super) fn as_named(item: &Item) -> String {
     item.name.to_string()
 }
 
-/// The part of a name below a folder, with `/` between its parts; the whole name where it isn't below.
+/// The part of a name below a folder, with `/` between its parts; the whole name if it isn't below the folder.
 pub(super) fn below(folder: &str, name: &str) -> String {
     let inner = name.strip_prefix(folder).unwrap_or(name);
     let inner = inner.trim_start_matches(std::path::is_separator);
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_s_shard_is_the_documented_one() {
+    fn the_shard_of_a_name_is_the_documented_one() {
         // sha256("a.jpg") and sha256("photos/ü 1.png"), by sha256sum.
         let number = |name: &str, n: u32| {
             let shards = (0..n).filter(|i| Shard::parse(&format!("{i}/{n}")).unwrap().holds(name));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_shard_is_told() {
+    fn what_is_not_a_shard_is_refused_with_a_reason() {
         for (text, problem) in [
             ("8/8", "there is no shard 8 of 8: they are counted from 0"),
             ("1/0", "there are no shards of 0"),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_s_name_makes_no_difference() {
+    fn the_name_of_the_folder_makes_no_difference() {
         assert_eq!(below("photos/", "photos/a/1.jpg"), "a/1.jpg");
         assert_eq!(below("/mnt/b", "/mnt/b/a/1.jpg"), "a/1.jpg");
         assert_eq!(below("photos", "photos"), "photos");

@@ -1,12 +1,12 @@
-//! `-`: one picture's bytes on stdin, or a tar archive, told apart by what they begin with.
+//! `-`: one image's bytes on stdin, or a tar archive, distinguished by their first bytes.
 
 use std::io::{Cursor, Read, stdin};
 
-use super::content::read_at_most;
-use super::{Content, InputOptions, Item, Items, archive, split};
+use super::limit::read_at_most;
+use super::{Content, InputOptions, Item, Items, archive, item, split};
 use crate::error::Error;
 
-/// What messages and records call it.
+/// Its name in messages and records.
 const NAME: &str = "-";
 
 pub(super) fn items(options: &InputOptions) -> Items {
@@ -15,7 +15,7 @@ pub(super) fn items(options: &InputOptions) -> Items {
 }
 
 fn begun(options: &InputOptions) -> Items {
-    let one = |item: Item| split::kept(super::one(item), options.shard, split::as_named);
+    let one = |item: Item| split::kept(item::one(item), options.shard, split::as_named);
     let mut start = Vec::new();
     if let Err(source) = stdin().take(archive::TELLING_BYTES).read_to_end(&mut start) {
         return one(Item::unusable(NAME, Error::read("stdin")(source)));

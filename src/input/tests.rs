@@ -1,4 +1,4 @@
-//! Sources by what a person names: order, what is passed over, and what is said about the rest.
+//! Sources: their order, what is skipped, and what is said about names that can't be read.
 
 use std::fs;
 use std::path::Path;
@@ -147,7 +147,7 @@ fn ndjson_carries_fields_and_answers_every_line() {
     assert_eq!(items[1].name, Name::Id(7.into()));
     assert_eq!(items[1].content.take("7").unwrap(), b"abc");
     assert_eq!(items[2].name.to_string(), format!("{}:3", file.display()));
-    assert!(problem(&mut items[2]).contains("no JSON object"));
+    assert!(problem(&mut items[2]).contains("not a JSON object"));
     assert_eq!(items[3].name, Name::Id("lost".into()));
     assert!(problem(&mut items[4]).contains("`labels` must be a list"));
 }
@@ -194,21 +194,21 @@ fn an_archive_cut_short_gives_what_it_holds_and_then_says_so() {
 }
 
 #[test]
-fn bytes_that_are_no_tar_are_said_to_be_none_and_not_printed() {
+fn bytes_that_are_not_a_tar_archive_are_reported_and_not_printed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.tar");
     let noise: Vec<u8> = (0..3000_u32).map(|i| (i * 37 % 251) as u8).collect();
     fs::write(&path, noise).unwrap();
     let mut items: Vec<Item> = folder(&path).items().collect();
-    let told = problem(&mut items[0]);
+    let message = problem(&mut items[0]);
     assert!(
-        told.contains("no tar, or a damaged one") && !told.contains(char::is_control),
-        "{told}"
+        message.contains("not a tar archive") && !message.contains(char::is_control),
+        "{message}"
     );
 }
 
 #[test]
-fn what_is_missing_or_a_folder_in_a_record_is_said_when_it_is_read() {
+fn a_missing_file_and_a_folder_are_reported_when_they_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut missing = Item::file(dir.path().join("gone.jpg"));
     assert!(problem(&mut missing).starts_with("cannot read `"));

@@ -1,9 +1,7 @@
-//! Pictures by `http://` and `https://` (feature `hub`): fetched when they are wanted, several at a time.
+//! Images at `http://` and `https://` URLs (feature `hub`): fetched when they are needed, several at a time.
 
 use std::path::PathBuf;
 use std::time::Duration;
-
-use super::{Content, InputOptions, Item};
 
 #[cfg(feature = "hub")]
 pub use self::with_network::{Address, Web};
@@ -11,14 +9,14 @@ pub use self::with_network::{Address, Web};
 pub use self::without_network::{Address, Web};
 pub use crate::weights::hub::Proxies;
 
-/// How the web is reached.
+/// How URLs are fetched.
 #[derive(Debug, Clone)]
 pub struct WebSettings {
-    /// Proxies between this machine and a URL's host.
+    /// Proxies for the requests.
     pub proxies: Proxies,
-    /// A PEM file of the authorities to trust instead of Mozilla's, as behind a proxy that opens TLS.
+    /// A PEM file of the authorities to trust instead of Mozilla's, for a proxy that inspects TLS.
     pub ca_bundle: Option<PathBuf>,
-    /// No byte for this long is a broken connection; a slow one is not.
+    /// A connection without a byte for this long is broken; a slow one is not.
     pub silence: Duration,
 }
 
@@ -36,14 +34,6 @@ pub(super) fn is_url(text: &str) -> bool {
     text.starts_with("http://") || text.starts_with("https://")
 }
 
-pub(super) fn item(url: &str, options: &InputOptions) -> Item {
-    Item::new(url, content(url, options))
-}
-
-pub(super) fn content(url: &str, options: &InputOptions) -> Content {
-    Content::Url(Address::new(url, &options.web))
-}
-
 #[cfg(feature = "hub")]
 mod with_network {
     use std::sync::{Arc, OnceLock};
@@ -52,14 +42,14 @@ mod with_network {
     use ureq::http::Uri;
     use ureq::{Agent, Proxy};
 
-    use super::super::content::{LARGEST_BYTES, read_at_most};
+    use super::super::limit::{LARGEST_BYTES, read_at_most};
     use super::WebSettings;
-    use crate::error::{Error, Result};
+    use crate::error::{Control, Error, Hint, Result, hint};
     use crate::weights::hub::tls;
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-    /// The way to the web. Clones share their connections, so that those to a host are used again.
+    /// Fetches URLs. Clones share their connections, which are reused.
     #[derive(Debug, Clone, Default)]
     pub struct Web(Arc<Inner>);
 
@@ -70,7 +60,7 @@ mod with_network {
     }
 
     impl Web {
-        /// A way by these settings. Nothing is looked at before the first picture is fetched.
+        /// With these settings, which are checked when the first URL is fetched.
         pub fn new(settings: WebSettings) -> Self {
             let agent = OnceLock::new();
             Web(Arc::new(Inner { settings, agent }))
@@ -93,7 +83,7 @@ mod with_network {
         }
     }
 
-    /// A picture on the web.
+    /// The URL of an image, and how to fetch it.
     #[derive(Debug)]
     pub struct Address {
         url: String,
@@ -108,19 +98,19 @@ mod with_network {
             }
         }
 
-        /// What it answers.
+        /// The bytes of the answer.
         pub(in super::super) fn fetch(&self) -> Result<Vec<u8>> {
             let mut request = self.web.agent()?.get(&self.url);
             if let Some(address) = self.proxy() {
                 let proxy = Proxy::new(&address).map_err(|error| {
                     let problem = format!("the proxy `{address}` is not a proxy's address: {error}");
-                    self.failed(&problem, Some("HTTP_PROXY, HTTPS_PROXY and ALL_PROXY name it"))
+                    self.failed(&problem, Some("check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY".into()))
                 })?;
                 request = request.config().proxy(Some(proxy)).build();
             }
             let answer = request.call().map_err(|error| self.unfetched(&error))?;
             let body = answer.into_body();
-            // Whoever says so at once need not send it.
+            // Too long already by its header: the body isn't read.
             if body.content_length().is_some_and(|bytes| bytes > LARGEST_BYTES) {
                 return Err(self.too_large());
             }
@@ -136,7 +126,7 @@ mod with_network {
         }
 
         fn too_large(&self) -> Error {
-            self.failed("the answer has more than 1 GiB", Some("name a single picture"))
+            self.failed("the answer has more than 1 GiB", Some("name a single image".into()))
         }
 
         fn unfetched(&self, error: &ureq::Error) -> Error {
@@ -146,17 +136,17 @@ mod with_network {
                 ureq::Error::StatusCode(status) => self.failed(&format!("the server answers HTTP {status}"), None),
                 ureq::Error::Timeout(_) => self.failed(
                     &format!("no answer for {silence_s} s ({error})"),
-                    Some("`--url-timeout` waits longer"),
+                    Some(hint!("allow more time with {}", Control::UrlTimeout)),
                 ),
                 other => self.failed(&other.to_string(), None),
             }
         }
 
-        fn failed(&self, problem: &str, hint: Option<&str>) -> Error {
+        fn failed(&self, problem: &str, hint: Option<Hint>) -> Error {
             Error::Network {
                 url: self.url.clone(),
                 problem: problem.to_owned(),
-                hint: hint.map(str::to_owned),
+                hint,
             }
         }
     }
@@ -167,18 +157,18 @@ mod without_network {
     use super::WebSettings;
     use crate::error::{Error, Result};
 
-    /// The way to the web, which this build doesn't go.
+    /// This build fetches no URLs.
     #[derive(Debug, Clone, Default)]
     pub struct Web;
 
     impl Web {
-        /// No way, whatever the settings.
+        /// Ignores the settings.
         pub fn new(_settings: WebSettings) -> Self {
             Web
         }
     }
 
-    /// A picture on the web, which this build doesn't fetch.
+    /// The URL of an image, which this build doesn't fetch.
     #[derive(Debug)]
     pub struct Address(String);
 
@@ -190,8 +180,8 @@ mod without_network {
         pub(in super::super) fn fetch(&self) -> Result<Vec<u8>> {
             Err(Error::Network {
                 url: self.0.clone(),
-                problem: "this build of longclip was made without the feature `hub` and fetches nothing".into(),
-                hint: Some("fetch the picture yourself, and name its file".into()),
+                problem: "this build of longclip lacks the feature `hub` and can't fetch URLs".into(),
+                hint: Some("download the image, and name its file".into()),
             })
         }
     }

@@ -23,7 +23,7 @@ pub use self::neutral::neutral_prompts;
 pub use self::notice::Notice;
 pub use self::prompts::{LongText, PromptEncoder};
 pub use self::templates::{PublishedTemplates, Template, read_templates};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip, MeasuredTexts, TextEmbeddings, norm, normalize};
 
 /// How the prompts of a label become its rows.
@@ -152,7 +152,7 @@ impl LabelSet {
     pub fn none_given() -> Error {
         Error::usage(
             "no labels given",
-            "say what the picture may show: `--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`",
+            hint!("say what the image may show: {}", Control::Labels),
         )
     }
 

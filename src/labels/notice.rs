@@ -75,7 +75,7 @@ impl fmt::Display for Notice {
                 f,
                 "the templates change nothing: every label has prompts of its own, which are read as they stand"
             ),
-            Notice::CombineUnused => write!(f, "`--combine` changes nothing: no label has more than one prompt"),
+            Notice::CombineUnused => write!(f, "combining prompts changes nothing: no label has more than one"),
             Notice::NotKept { reason } => write!(f, "the labels' vectors are not kept for the next run: {reason}"),
         }
     }

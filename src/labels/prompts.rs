@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::cache::{Key, VectorCache};
 use super::{Notice, mean_direction};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip};
 use crate::text::{self, start_of};
 
@@ -196,7 +196,11 @@ impl<'a> PromptEncoder<'a> {
                         "label `{}` has {n_tokens} tokens; this model reads at most {context_length}",
                         start_of(text)
                     ),
-                    "shorten it, or allow it to be cut (`--long-text truncate`) or read in parts (`--long-text chunk`)",
+                    hint!(
+                        "shorten it, or use {} or {}",
+                        Control::TruncateLongText,
+                        Control::ChunkLongText
+                    ),
                 ));
             }
             LongText::Truncate => (

@@ -14,7 +14,7 @@ use super::engine::{CandleEngine, CpuEngine, Engine, TensorSource};
 use super::text::TextTower;
 use super::tokens::TokenBatch;
 use super::vision::VisionTower;
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Result, hint};
 use crate::kernels::{Precision, cpu::Level};
 use crate::preprocess::{Pixels, Preprocess};
 use crate::text::{ContextLength, Tokenizer, Tokens};
@@ -324,7 +324,7 @@ impl Towers {
             (_, NumberType::F16) => on_device(DType::F16),
             (_, NumberType::Int8) => Err(Error::usage(
                 "int8 is computed on a CPU only",
-                "use `--device cpu`, or f16 or bf16",
+                hint!("use {}, or f16 or bf16", Control::CpuDevice),
             )),
         }
     }

@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Result, hint};
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,8 +70,10 @@ impl DeviceChoice {
             let feature = name.split(':').next().unwrap_or_default();
             Error::usage(
                 format!("device `{name}` can't be used: {source}"),
-                format!(
-                    "this needs such a card and a build with `--features {feature}`; `--device cpu` works everywhere"
+                hint!(
+                    "this needs such a card and a build with {}; {} works everywhere",
+                    Control::BuildFeature(feature.to_owned()),
+                    Control::CpuDevice
                 ),
             )
         })

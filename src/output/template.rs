@@ -253,7 +253,7 @@ mod tests {
     fn what_is_not_understood_is_refused_with_the_values_there_are() {
         for text in ["{path", "path}", "{nonsense}", "{score:3}", "{label.0}"] {
             let error = Template::parse(text).unwrap_err();
-            assert!(error.to_string().contains(text) && error.hint().unwrap().contains("{path}"));
+            assert!(error.to_string().contains(text) && error.hint().unwrap().to_string().contains("{path}"));
         }
     }
 

@@ -16,7 +16,7 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, Imag
 use super::jpeg;
 use super::picture::{Mode, Picture};
 use super::recognise::{Content, recognise};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Hint, Result, hint};
 
 /// Whether a camera's note of how it was held turns the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,11 +49,11 @@ impl Default for Limits {
 /// What is wrong with a picture, before its name is known.
 pub(super) struct Problem {
     problem: String,
-    hint: Option<String>,
+    hint: Option<Hint>,
 }
 
 impl Problem {
-    pub(super) fn new(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub(super) fn new(problem: impl Into<String>, hint: impl Into<Hint>) -> Self {
         Self {
             problem: problem.into(),
             hint: Some(hint.into()),
@@ -140,7 +140,7 @@ pub(super) fn check_size(width: u64, height: u64, decoded_bytes: u64, limits: &L
                 "it has {width}x{height} = {pixels} pixels; at most {} are decoded",
                 limits.max_pixels
             ),
-            "scale it down first, or raise the limit with `--max-pixels`",
+            Hint::from("scale it down first").or(hint!("raise the limit with {}", Control::MaxPixels)),
         ));
     }
     if decoded_bytes > limits.max_decoded_bytes {

@@ -173,17 +173,17 @@ fn says_what_is_wrong_with_a_file() {
     let jpeg = std::fs::read("tests/data/preprocess/rgb-401x267-q50.jpg").unwrap();
     let png = std::fs::read("tests/data/preprocess/rgb-97x61.png").unwrap();
     let webp = std::fs::read("tests/data/preprocess/rgb-300x200-q80.webp").unwrap();
-    assert_eq!(refused(b""), "cannot use the picture `a.jpg`: the file is empty");
+    assert_eq!(refused(b""), "cannot use the image `a.jpg`: the file is empty");
     assert_eq!(
         refused(b"this is not a picture\n"),
-        "cannot use the picture `a.jpg`: it is text, not a picture that can be decoded"
+        "cannot use the image `a.jpg`: it is text, not a picture that can be decoded"
     );
     for whole in [&jpeg, &png, &webp] {
         for part in [2, 3, 10] {
             let message = refused(&whole[..whole.len() * (part - 1) / part]);
             assert_eq!(
                 message,
-                "cannot use the picture `a.jpg`: the file is cut short: its end is missing"
+                "cannot use the image `a.jpg`: the file is cut short: its end is missing"
             );
         }
     }
@@ -199,9 +199,9 @@ fn a_picture_over_a_limit_is_refused_with_the_limit() {
     let error = decode("big.png", &png, Orientation::Upright, &few).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot use the picture `big.png`: it has 97x61 = 5917 pixels; at most 5916 are decoded"
+        "cannot use the image `big.png`: it has 97x61 = 5917 pixels; at most 5916 are decoded"
     );
-    assert!(error.hint().unwrap().contains("--max-pixels"));
+    assert!(error.hint().unwrap().to_string().contains("Control::MaxPixels"));
     let small = Limits {
         max_decoded_bytes: 17_750,
         ..Limits::default()

@@ -376,5 +376,5 @@ fn what_is_not_a_journal_is_left_alone() {
     assert!(twice.contains("is being written by another run"), "{twice}");
     journal.leave().unwrap();
     let other = Journal::open(&index, &origin(4)).err().unwrap();
-    assert!(other.hint().unwrap().contains("remove"), "{other}");
+    assert!(other.hint().unwrap().to_string().contains("remove"), "{other}");
 }

@@ -21,6 +21,8 @@ pub struct Run<'a> {
     pub max_failures: u64,
     /// What a sink gets besides the embedding.
     pub kept: Kept,
+    /// Words an error for a result, in the caller's names of settings.
+    pub reason: fn(&Error) -> String,
     /// Ends the run after the batch in hand.
     pub stop: Stop,
 }

@@ -82,6 +82,7 @@ impl Incoming {
         };
         let mut sink = RowSink {
             exchange: &exchange,
+            reason: run.reason,
             judge,
         };
         let ended = run.over(Box::new(rows), watch, &mut sink)?;
@@ -199,6 +200,7 @@ impl Iterator for Rows {
 /// Adds the result of each row to the exchange.
 struct RowSink<'a> {
     exchange: &'a Mutex<Exchange>,
+    reason: fn(&Error) -> String,
     judge: &'a mut dyn FnMut(&Item, Seen) -> Result<Row>,
 }
 
@@ -208,7 +210,7 @@ impl Sink for RowSink<'_> {
             Ok(row) => (row, Verdict::Done),
             Err(error) => {
                 let row = Row {
-                    error: Some(error.reason()),
+                    error: Some((self.reason)(&error)),
                     ..Row::default()
                 };
                 (row, Verdict::Failed(error))

@@ -1,24 +1,24 @@
-//! A model that is to be made: sizes and activation as a config says them, in open_clip's words or in transformers'.
+//! Reads the sizes and activation of a new model from a config of open_clip or transformers.
 //!
-//! Called where a training begins from nothing. Here the config has the word, as there are no tensors yet; so it is
-//! checked to describe a model that can be computed.
+//! Used by trainings that start from random weights. There are no tensors to compare the config with, so it is checked to
+//! describe a model that can be computed.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::config::Activation;
+use super::activation::Activation;
 use super::sizes::{HEAD_WIDTH, Sizes};
 use crate::error::{Error, Result};
 
-/// More layers, and more of anything else, than any CLIP has.
+/// Limits above the sizes of any CLIP.
 const LAYERS_MAX: usize = 256;
 const SIZE_MAX: usize = 1 << 20;
 const WEIGHTS_MAX: usize = 20_000_000_000;
-/// CLIP's tokenizer gives ids below this.
+/// The number of ids of CLIP's tokenizer.
 const TOKENIZER_IDS: usize = 49408;
 
-/// Sizes and activation of a model that is to be made.
+/// Sizes and activation of a new model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Architecture {
     /// Widths, depths and lengths.
@@ -31,16 +31,16 @@ impl Architecture {
     /// Reads a config: open_clip's `model_configs/*.json` or `open_clip_config.json`, or transformers' `config.json`.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::Usage`] for something else, or sizes that no model has.
+    /// [`Error::Read`]; [`Error::Usage`] if it isn't such a config, or no model can have its sizes.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let text = std::fs::read(path).map_err(Error::read(path))?;
         let config = serde_json::from_slice(&text)
-            .map_err(|error| Error::usage(format!("`{name}` is no JSON: {error}"), EXPECTED))?;
+            .map_err(|error| Error::usage(format!("`{name}` is not JSON: {error}"), EXPECTED))?;
         Architecture::from_json(&config, &name)
     }
 
-    /// As [`Architecture::read`], of a config that is in memory; `name` is for messages.
+    /// As [`Architecture::read`], for a config in memory; `name` is for messages.
     ///
     /// # Errors
     /// [`Error::Usage`].
@@ -74,7 +74,6 @@ impl Config<'_> {
         let text_width = self.number("/text_cfg/width")?;
         let head_width = self.number_or("/vision_cfg/head_width", HEAD_WIDTH)?;
         let context_length = self.number_or("/text_cfg/context_length", 77)?;
-        let is_quick = self.json.get("quick_gelu").and_then(Value::as_bool) == Some(true);
         Ok(Architecture {
             sizes: Sizes {
                 image_resolution_px: self.number("/vision_cfg/image_size")?,
@@ -92,11 +91,7 @@ impl Config<'_> {
                 context_length,
                 stored_context_length: context_length,
             },
-            activation: if is_quick {
-                Activation::QuickGelu
-            } else {
-                Activation::Gelu
-            },
+            activation: Activation::in_openclip_config(self.json),
         })
     }
 
@@ -104,14 +99,8 @@ impl Config<'_> {
         let vision_width = self.number("/vision_config/hidden_size")?;
         let text_width = self.number("/text_config/hidden_size")?;
         let context_length = self.number_or("/text_config/max_position_embeddings", 77)?;
-        let activation = match self.json.pointer("/vision_config/hidden_act") {
-            None => Activation::default(),
-            Some(name) => name.as_str().and_then(Activation::from_transformers).ok_or_else(|| {
-                self.refused(&format!(
-                    "has {name} for `vision_config.hidden_act`, where `quick_gelu` or `gelu` is expected"
-                ))
-            })?,
-        };
+        let activation = Activation::in_transformers_config(self.json);
+        let activation = activation.map_err(|problem| self.refused(&format!("has {problem}")))?;
         Ok(Architecture {
             sizes: Sizes {
                 image_resolution_px: self.number("/vision_config/image_size")?,
@@ -129,7 +118,7 @@ impl Config<'_> {
                 context_length,
                 stored_context_length: context_length,
             },
-            activation,
+            activation: activation.unwrap_or_default(),
         })
     }
 
@@ -149,12 +138,9 @@ impl Config<'_> {
 
     fn size(&self, pointer: &str, value: &Value) -> Result<usize> {
         let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
-        number.filter(|number| (1..=SIZE_MAX).contains(number)).ok_or_else(|| {
-            self.refused(&format!(
-                "says `{}`: {value}, where a size is expected",
-                dotted(pointer)
-            ))
-        })
+        number
+            .filter(|number| (1..=SIZE_MAX).contains(number))
+            .ok_or_else(|| self.refused(&format!("says `{}`: {value}; a size is expected", dotted(pointer))))
     }
 
     fn mlp_dim(&self, pointer: &str, width: usize) -> Result<usize> {
@@ -171,18 +157,22 @@ impl Config<'_> {
     fn check(&self, sizes: &Sizes) -> Result<()> {
         let divides = |what: &str, whole: usize, part: usize| match part > 0 && whole.is_multiple_of(part) {
             true => Ok(()),
-            false => Err(self.refused(&format!("describes {what}: {whole} is no multiple of {part}"))),
+            false => Err(self.refused(&format!("describes {what}: {whole} is not a multiple of {part}"))),
         };
-        divides("a picture of broken patches", sizes.image_resolution_px, sizes.patch_px)?;
         divides(
-            "broken heads of the image tower",
+            "an image of incomplete patches",
+            sizes.image_resolution_px,
+            sizes.patch_px,
+        )?;
+        divides(
+            "incomplete heads of the image tower",
             sizes.vision_width,
             sizes.vision_heads,
         )?;
-        divides("broken heads of the text tower", sizes.text_width, sizes.text_heads)?;
+        divides("incomplete heads of the text tower", sizes.text_width, sizes.text_heads)?;
         let layers = sizes.vision_layers.max(sizes.text_layers);
         if layers > LAYERS_MAX {
-            return Err(self.refused(&format!("has {layers} layers; at most {LAYERS_MAX} can be read again")));
+            return Err(self.refused(&format!("has {layers} layers; at most {LAYERS_MAX} are supported")));
         }
         let n_weights: usize = sizes
             .tensors()
@@ -276,9 +266,12 @@ mod tests {
 
     #[test]
     fn what_no_model_can_be_is_refused() {
-        check_refused(|c| c["vision_cfg"]["patch_size"] = json!(7), "64 is no multiple of 7");
+        check_refused(
+            |c| c["vision_cfg"]["patch_size"] = json!(7),
+            "64 is not a multiple of 7",
+        );
         check_refused(|c| c["text_cfg"]["heads"] = json!(0), "`text_cfg.heads`: 0");
-        check_refused(|c| c["text_cfg"]["heads"] = json!(3), "128 is no multiple of 3");
+        check_refused(|c| c["text_cfg"]["heads"] = json!(3), "128 is not a multiple of 3");
         check_refused(|c| c["vision_cfg"]["layers"] = json!(5000), "5000 layers");
         check_refused(|c| c["vision_cfg"]["width"] = json!(u64::MAX), "`vision_cfg.width`");
         check_refused(|c| c["vision_cfg"]["width"] = json!(1 << 20), "more than any CLIP");

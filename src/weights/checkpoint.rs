@@ -1,68 +1,27 @@
-//! One CLIP's tensors, checked and under upstream's names, whatever file and layout they come from.
+//! One CLIP's tensors, checked and under upstream's names, from any file format and layout.
 //!
-//! Opening maps the file and checks every name, shape and type, and that vectors are finite; matrices are read when they
-//! are asked for, and are checked to be finite then, so that a tower that isn't used costs nothing. Called by `model`
-//! and by `longclip model`.
+//! Opening maps the file, checks every name, shape and type, and checks that vectors are finite. Matrices are read and
+//! checked when they are used, so that an unused tower costs nothing. Called by `model` and by `longclip model`.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 
-use super::config::{self, Activation};
-use super::layouts::{self, Layout, Making};
+use super::activation::Activation;
+use super::files::{self, USUAL_NAMES};
+use super::layouts::{self, Assembly, Layout};
 use super::names::ModelSource;
-use super::positions::Stretching;
+use super::options::{LoadOptions, Rounding};
 use super::sizes::{Shapes, Sizes};
 use super::stored::{FileFormat, TensorFile};
-use super::{combine, problems, safetensors, torch};
+use super::{assemble, config, problems, safetensors, torch};
 use crate::error::{Error, Result};
 use crate::kernels::all_finite;
 use crate::nano;
-
-/// What to do with tensors that a CLIP doesn't have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Surplus {
-    /// Refuse the file: it is probably another model.
-    #[default]
-    Refuse,
-    /// Leave them alone.
-    Ignore,
-}
-
-/// Whether weights are used as stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Rounding {
-    /// As stored.
-    #[default]
-    None,
-    /// Linear, convolution and projection weights pass through f16, as upstream's loader has it.
-    Upstream,
-}
-
-/// How to read a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoadOptions {
-    /// What to do with tensors that a CLIP doesn't have.
-    pub surplus: Surplus,
-    /// How to stretch a 77-row position table; `None` uses it as it is.
-    pub stretching: Option<Stretching>,
-    /// Whether weights are used as stored.
-    pub rounding: Rounding,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        LoadOptions {
-            surplus: Surplus::Refuse,
-            stretching: Some(Stretching::default()),
-            rounding: Rounding::None,
-        }
-    }
-}
 
 /// Checked tensors of one CLIP under upstream's names.
 pub struct Checkpoint {
@@ -90,7 +49,7 @@ impl Checkpoint {
         Self::check(file, folder, options)
     }
 
-    /// Opens a safetensors file that is in memory already; `name` is what messages call it.
+    /// Opens a safetensors file that is in memory already; `name` is for messages.
     ///
     /// # Errors
     /// As [`Checkpoint::open`].
@@ -98,7 +57,7 @@ impl Checkpoint {
         Self::check(safetensors::from_bytes(name, bytes.into())?, None, options)
     }
 
-    /// Opens what a name was resolved to.
+    /// Opens the model that a name was resolved to.
     ///
     /// # Errors
     /// As [`Checkpoint::open`].
@@ -115,7 +74,7 @@ impl Checkpoint {
         };
         let shapes = Shapes { file: &file, layout };
         let mut sizes = problems::sizes(&shapes, options)?;
-        let config = folder.and_then(|folder| config::read(folder, &sizes));
+        let config = folder.map(|folder| config::read(folder, &sizes)).transpose()?.flatten();
         if let Some(config) = &config {
             sizes.vision_heads = config.vision_heads.unwrap_or(sizes.vision_heads);
             sizes.text_heads = config.text_heads.unwrap_or(sizes.text_heads);
@@ -139,7 +98,7 @@ impl Checkpoint {
         &self.sizes
     }
 
-    /// The activation of the MLPs: what a config beside the weights says, else QuickGELU.
+    /// The activation of the MLPs: what a config next to the weights says, else QuickGELU.
     pub fn activation(&self) -> Activation {
         self.activation
     }
@@ -162,17 +121,17 @@ impl Checkpoint {
         &self.file.path
     }
 
-    /// How the file is written.
+    /// The file's format.
     pub fn format(&self) -> FileFormat {
         self.file.format
     }
 
-    /// What the family of key names is called.
+    /// The name of the key layout.
     pub fn layout(&self) -> &'static str {
         self.layout.name
     }
 
-    /// Whether the text positions come from two tables, fixed and trained.
+    /// Whether the text positions come from two tables, a fixed and a trained one.
     pub fn has_residual_positions(&self) -> bool {
         self.shapes().has_residual_positions()
     }
@@ -189,10 +148,10 @@ impl Checkpoint {
         tensors
     }
 
-    /// The number types that tensor is stored in, as words.
+    /// The number types that a tensor is stored in, in words.
     pub fn stored_type(&self, name: &str) -> Option<String> {
-        let making = self.making(name);
-        let types = making
+        let assembly = self.assembly(name);
+        let types = assembly
             .parts()
             .into_iter()
             .map(|part| self.file.tensors.get(part).map(|t| t.stored_type().to_string()));
@@ -202,10 +161,10 @@ impl Checkpoint {
         })
     }
 
-    /// A tensor's values, row-major f32; borrowed from the mapped file where it holds them so.
+    /// A tensor's values, row-major f32; borrowed from the mapped file if it stores them this way.
     ///
     /// # Errors
-    /// [`Error::BadTensors`] if a value isn't finite, [`Error::UnreadableTensor`] if the number type is no weight's.
+    /// [`Error::BadTensors`] if a value isn't finite, [`Error::UnreadableTensor`] if weights don't have this number type.
     ///
     /// # Panics
     /// If a CLIP of these sizes has no tensor of this name.
@@ -215,16 +174,16 @@ impl Checkpoint {
         Ok(values)
     }
 
-    /// As [`Checkpoint::values`], finite or not: for those who look at every value themselves, and tell by
-    /// [`Checkpoint::values`] where one isn't.
+    /// As [`Checkpoint::values`], finite or not: for callers that look at every value anyway, and call
+    /// [`Checkpoint::values`] for the error if one isn't finite.
     ///
     /// # Errors
-    /// [`Error::UnreadableTensor`] if the number type is no weight's.
+    /// [`Error::UnreadableTensor`] if weights don't have this number type.
     ///
     /// # Panics
     /// As [`Checkpoint::values`].
     pub(crate) fn unchecked(&self, name: &str) -> Result<Cow<'_, [f32]>> {
-        let values = combine::values(&self.file, &self.making(name))?;
+        let values = assemble::values(&self.file, &self.assembly(name))?;
         let rounds = self.options.rounding == Rounding::Upstream && upstream_rounds(name);
         Ok(if rounds {
             values.iter().map(|v| f16::from_f32(*v).to_f32()).collect()
@@ -233,7 +192,7 @@ impl Checkpoint {
         })
     }
 
-    /// Some rows of a table, one after the other, `(rows.len(), width)`, without reading the others.
+    /// Some rows of a table, `(rows.len(), width)`, without reading the others.
     ///
     /// # Errors
     /// As [`Checkpoint::values`].
@@ -241,7 +200,7 @@ impl Checkpoint {
     /// # Panics
     /// If there is no such table or row.
     pub fn rows(&self, name: &str, rows: &[u32]) -> Result<Vec<f32>> {
-        let values = combine::rows(&self.file, &self.making(name), rows)?;
+        let values = assemble::rows(&self.file, &self.assembly(name), rows)?;
         self.check_finite(name, &values)?;
         Ok(values)
     }
@@ -258,8 +217,8 @@ impl Checkpoint {
             .map_err(Error::compute(format!("moving `{name}` to the device")))
     }
 
-    /// The text tower's positions `(context_length, text_width)`: the first rows of the fixed table and the others of
-    /// the trained one; or the one table, stretched if it is CLIP's.
+    /// The text tower's positions `(context_length, text_width)`: the first rows from the fixed table and the others from
+    /// the trained one; or the only table, stretched if it is CLIP's.
     ///
     /// # Errors
     /// As [`Checkpoint::values`].
@@ -279,9 +238,9 @@ impl Checkpoint {
         }
     }
 
-    /// Tells the system that a tensor's mapped pages may go: it has been copied. Reading it again works.
+    /// Lets the system drop a tensor's mapped pages after it has been copied. It can still be read again.
     pub fn release(&self, name: &str) {
-        for part in self.making(name).parts() {
+        for part in self.assembly(name).parts() {
             if let Some(tensor) = self.file.tensors.get(part) {
                 self.file.blobs[tensor.blob].release(tensor.byte_range());
             }
@@ -295,8 +254,8 @@ impl Checkpoint {
         }
     }
 
-    fn making(&self, name: &str) -> Making {
-        (self.layout.making)(&self.file, name)
+    fn assembly(&self, name: &str) -> Assembly {
+        (self.layout.assembly)(&self.file, name)
     }
 
     /// The shape of a tensor in upstream's layout.
@@ -304,18 +263,18 @@ impl Checkpoint {
     /// # Panics
     /// If a CLIP of these sizes has no tensor of this name.
     pub fn shape(&self, name: &str) -> Vec<usize> {
-        self.making(name)
+        self.assembly(name)
             .shape(&self.file)
             .unwrap_or_else(|| panic!("a checked CLIP has `{name}`"))
     }
 
-    /// Biases, norms and the like are checked at once: all of them are less than one matrix, and a training that failed
-    /// shows in most of them.
+    /// Biases and norms are checked when the file is opened: together they are smaller than one matrix, and a failed
+    /// training affects most of them.
     fn check_vectors(&self) -> Result<()> {
         let mut problems = Vec::new();
         for (name, shape) in self.tensors() {
             if shape.len() < 2 {
-                let values = combine::values(&self.file, &self.making(&name))?;
+                let values = assemble::values(&self.file, &self.assembly(&name))?;
                 problems.extend(not_finite(&name, &values));
             }
         }
@@ -339,7 +298,7 @@ impl Checkpoint {
     }
 }
 
-/// What is wrong with values that are not all finite.
+/// What is wrong with values, unless all are finite.
 fn not_finite(name: &str, values: &[f32]) -> Option<String> {
     if all_finite(values) {
         return None;
@@ -347,14 +306,14 @@ fn not_finite(name: &str, values: &[f32]) -> Option<String> {
     let place = values.iter().position(|value| !value.is_finite())?;
     let value = values[place];
     Some(format!(
-        "`{name}` has {value} at element {place}, where a finite number is expected"
+        "`{name}` has {value} at element {place}; a finite number is expected"
     ))
 }
 
 /// Rows of the fixed table that Long-CLIP keeps (upstream `model_longclip.py`, `mask1` and `mask2`).
 pub const FIXED_ROWS: usize = 20;
 
-/// What upstream's loader passes through f16 (`model_longclip.py`, `convert_weights`).
+/// Whether upstream's loader rounds a tensor to f16 (`model_longclip.py`, `convert_weights`).
 fn upstream_rounds(name: &str) -> bool {
     const ENDINGS: [&str; 5] = [
         "conv1.weight",
@@ -370,14 +329,11 @@ fn upstream_rounds(name: &str) -> bool {
 }
 
 fn open_file(path: &Path) -> Result<TensorFile> {
-    // By content where it tells: files are renamed. A torch name matters only for the message of a broken one.
+    // By content, since files are renamed. The name of a PyTorch file matters only for the message about a broken one.
     let mut magic = Vec::new();
     let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
     read.map_err(Error::read(path))?;
-    let torch_name = path
-        .extension()
-        .is_some_and(|e| ["pt", "pth", "bin", "ckpt"].iter().any(|known| e == *known));
-    if magic == *b"PK\x03\x04" || torch_name {
+    if magic == *b"PK\x03\x04" || files::is_torch(&path.to_string_lossy()) {
         torch::open(path)
     } else {
         safetensors::open(path)
@@ -386,26 +342,17 @@ fn open_file(path: &Path) -> Result<TensorFile> {
 
 /// The weights file of a folder.
 fn open_folder(folder: &Path) -> Result<TensorFile> {
-    const INDEXES: [&str; 2] = ["model.safetensors.index.json", "open_clip_model.safetensors.index.json"];
-    const FILES: [&str; 4] = [
-        "model.safetensors",
-        "open_clip_model.safetensors",
-        "pytorch_model.bin",
-        "open_clip_pytorch_model.bin",
-    ];
-    if let Some(index) = INDEXES.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
-        return safetensors::open_index(&index);
+    if let Some(path) = USUAL_NAMES
+        .iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.exists())
+    {
+        return match files::is_index(&path.to_string_lossy()) {
+            true => safetensors::open_index(&path),
+            false => open_file(&path),
+        };
     }
-    if let Some(file) = FILES.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
-        return open_file(&file);
-    }
-    let listed = std::fs::read_dir(folder).map_err(Error::read(folder))?;
-    let is_weights = |path: &PathBuf| {
-        path.extension()
-            .is_some_and(|e| ["safetensors", "pt", "pth", "bin"].iter().any(|known| e == *known))
-    };
-    let mut weights: Vec<PathBuf> = listed.flatten().map(|entry| entry.path()).filter(is_weights).collect();
-    weights.sort();
+    let weights = files::weights_files(folder)?;
     match weights.as_slice() {
         [only] => open_file(only),
         several => Err(Error::NotWeights {
@@ -416,7 +363,7 @@ fn open_folder(folder: &Path) -> Result<TensorFile> {
                 _ => {
                     let names = several.iter().filter_map(|path| path.file_name());
                     let names = names.map(|name| format!("`{}`", name.display())).collect();
-                    format!("{}; name the one that you mean", problems::listed(names).join(", "))
+                    format!("{}; name one of them", problems::listed(names).join(", "))
                 }
             },
         }),

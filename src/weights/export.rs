@@ -1,9 +1,9 @@
 //! Writes a checkpoint as safetensors under the names that other programs expect.
 //!
-//! Called by `longclip model convert`. A target is a key layout read backwards: where reading transposes or joins, writing
-//! transposes or splits. Tensors go out one at a time, so a model larger than memory can be converted, and each in the
-//! number type that it was stored in (f16 and bf16 stay; everything else becomes f32). transformers wants `format: pt`
-//! in a file's metadata.
+//! Called by `longclip model convert`. Writing is the reverse of reading a key layout: it transposes what reading
+//! transposes, and splits what reading joins. Tensors are written one at a time, so a model larger than memory can be
+//! converted. f16 and bf16 stay; every other number type becomes f32. transformers requires `format: pt` in a file's
+//! metadata.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,15 +14,15 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use serde_json::{Value, json};
 
-use super::layouts::{self, Layout, Making};
+use super::layouts::{self, Assembly, Layout};
 use super::stored::TensorFile;
-use super::{Activation, Checkpoint, FileFormat, Sizes};
+use super::{Activation, Checkpoint, FileFormat, Sizes, assemble};
 use crate::error::{Error, Result};
 
-/// Whose names a written model has.
+/// The key layout and files of a written model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportLayout {
-    /// Upstream's, with both position tables: one file.
+    /// Upstream's, with both position tables, in one file.
     LongClip,
     /// Hugging Face transformers' `CLIPModel`: a folder with `model.safetensors` and `config.json`.
     HuggingFace,
@@ -30,7 +30,7 @@ pub enum ExportLayout {
     OpenClip,
 }
 
-/// Writes `checkpoint` to `target`, a file or a folder that is not there yet; returns the files.
+/// Writes `checkpoint` to `target`, a file or a folder that doesn't exist yet; returns the files.
 ///
 /// # Errors
 /// [`Error::Usage`] if `target` exists; [`Error::Write`] if it can't be written; [`Error::BadTensors`] if a number isn't
@@ -65,7 +65,7 @@ struct Outgoing<'a> {
     name: String,
     shape: Vec<usize>,
     number_type: NumberType,
-    making: Making,
+    assembly: Assembly,
     checkpoint: &'a Checkpoint,
 }
 
@@ -92,7 +92,7 @@ impl NumberType {
         }
     }
 
-    /// As the safetensors header spells it.
+    /// Its name in a safetensors header.
     fn name(self) -> &'static str {
         match self {
             NumberType::F32 => "F32",
@@ -113,19 +113,10 @@ impl NumberType {
 impl Outgoing<'_> {
     /// Names and shapes in the file.
     fn parts(&self) -> Vec<(&str, Vec<usize>)> {
-        match &self.making {
-            Making::Transposed(name) => vec![(name, self.shape.iter().rev().copied().collect())],
-            Making::Joined(names) => {
-                let mut shape = self.shape.clone();
-                shape[0] /= names.len();
-                names.iter().map(|name| (name.as_str(), shape.clone())).collect()
-            }
-            Making::AsStored(name) => vec![(name, self.shape.clone())],
-            other => unreachable!("no layout that is written makes a tensor as {other:?}"),
-        }
+        self.assembly.stored_shapes(&self.shape, &no_tensors())
     }
 
-    /// The numbers, row-major in the shape of the model.
+    /// The values, row-major, in upstream's shape.
     fn values(&self) -> Result<Cow<'_, [f32]>> {
         match self.name.as_str() {
             POSITIONS if matches!(self.shape.first(), Some(rows) if *rows != self.stored_rows()) => {
@@ -143,38 +134,29 @@ impl Outgoing<'_> {
         self.checkpoint.sizes().stored_context_length
     }
 
-    /// Writes the parts one after the other: joined ones lie so already.
+    /// Writes the parts in their order in the file; joined ones are already adjacent in memory.
     fn write(&self, values: &[f32], out: &mut impl Write) -> io::Result<()> {
-        match (&self.making, self.shape.as_slice()) {
-            (Making::Transposed(_), [rows, columns]) => {
-                let transposed = (0..*columns).flat_map(|column| (0..*rows).map(move |row| row * columns + column));
-                transposed
-                    .into_iter()
-                    .try_for_each(|at| self.number_type.write(values[at], out))
-            }
-            _ => values.iter().try_for_each(|value| self.number_type.write(*value, out)),
-        }
+        let values = match (&self.assembly, self.shape.as_slice()) {
+            (Assembly::Transposed(_), [rows, columns]) => Cow::Owned(assemble::transposed(values, *rows, *columns)),
+            _ => Cow::Borrowed(values),
+        };
+        values.iter().try_for_each(|value| self.number_type.write(*value, out))
     }
 }
 
 const POSITIONS: &str = "positional_embedding";
 const RESIDUAL_POSITIONS: &str = "positional_embedding_res";
-/// Not a name of upstream's: both tables as one, for programs that know one table.
+/// Not one of upstream's names: both tables merged, for programs that know only one table.
 const MERGED_POSITIONS: &str = "positional_embedding (merged)";
 
-/// All tensors of the target, in the order of the file.
+/// All tensors to write, in the order of the file.
 fn outgoing(checkpoint: &Checkpoint, layout: ExportLayout) -> Vec<Outgoing<'_>> {
     let names: &Layout = match layout {
         ExportLayout::HuggingFace => &layouts::HUGGING_FACE,
         ExportLayout::LongClip | ExportLayout::OpenClip => &layouts::OPENAI,
     };
-    // Making asks a file which spelling of a name it holds; this one holds none, and gets the usual one.
-    let empty = TensorFile {
-        path: PathBuf::new(),
-        format: FileFormat::Safetensors,
-        blobs: Vec::new(),
-        tensors: BTreeMap::new(),
-    };
+    // A layout may look which spelling of a name a file has; for an empty file it is the usual one.
+    let empty = no_tensors();
     let positions = vec![checkpoint.sizes().context_length, checkpoint.sizes().text_width];
     let mut tensors: Vec<_> = checkpoint
         .tensors()
@@ -196,7 +178,7 @@ fn outgoing(checkpoint: &Checkpoint, layout: ExportLayout) -> Vec<Outgoing<'_>> 
                 true => positions_type(checkpoint),
                 false => NumberType::of(checkpoint.stored_type(&name)),
             },
-            making: (names.making)(&empty, target),
+            assembly: (names.assembly)(&empty, target),
             name,
             shape,
             checkpoint,
@@ -205,7 +187,16 @@ fn outgoing(checkpoint: &Checkpoint, layout: ExportLayout) -> Vec<Outgoing<'_>> 
     tensors.into_iter().map(outgoing).collect()
 }
 
-/// One type for both tables; rows that were computed here are not rounded.
+fn no_tensors() -> TensorFile {
+    TensorFile {
+        path: PathBuf::new(),
+        format: FileFormat::Safetensors,
+        blobs: Vec::new(),
+        tensors: BTreeMap::new(),
+    }
+}
+
+/// One type for both tables; rows that are computed here are not rounded.
 fn positions_type(checkpoint: &Checkpoint) -> NumberType {
     let stored = checkpoint.stored_type(POSITIONS);
     let stretched = checkpoint.sizes().context_length != checkpoint.sizes().stored_context_length;
@@ -217,7 +208,7 @@ fn positions_type(checkpoint: &Checkpoint) -> NumberType {
     }
 }
 
-/// Writes a safetensors file beside its place and moves it there.
+/// Writes a safetensors file under a temporary name, and renames it.
 fn write_weights(checkpoint: &Checkpoint, layout: ExportLayout, path: &Path) -> Result<()> {
     let tensors = outgoing(checkpoint, layout);
     let header = header(&tensors);
@@ -227,7 +218,7 @@ fn write_weights(checkpoint: &Checkpoint, layout: ExportLayout, path: &Path) -> 
     let written = write_file(&unfinished, path, &header, &tensors);
     let placed = written.and_then(|()| fs::rename(&unfinished, path).map_err(Error::write(path)));
     if placed.is_err() {
-        // Half a file is of no use; that it can't be removed adds nothing to the error.
+        // A partially written file is useless; the error stays the same if it can't be removed.
         let _ = fs::remove_file(&unfinished);
     }
     placed
@@ -254,7 +245,7 @@ fn write_file(unfinished: &Path, path: &Path, header: &str, tensors: &[Outgoing<
     file.sync_all().map_err(Error::write(path))
 }
 
-/// The JSON in front of a safetensors file, padded so that the numbers behind it are aligned.
+/// The JSON at the start of a safetensors file, padded so that the numbers after it are aligned.
 fn header(tensors: &[Outgoing<'_>]) -> String {
     let mut entries = serde_json::Map::new();
     entries.insert("__metadata__".into(), json!({ "format": "pt" }));
@@ -272,14 +263,11 @@ fn header(tensors: &[Outgoing<'_>]) -> String {
     format!("{text:padded$}")
 }
 
-/// The `config.json` of a model, in transformers' words: also what tells this crate heads and activation, which tensors
-/// can't tell.
+/// The `config.json` of a model, as transformers writes it. This crate reads heads and activation from it, which tensors
+/// don't show.
 pub fn config_of(sizes: &Sizes, activation: Activation) -> Value {
-    let activation = match activation {
-        Activation::QuickGelu => "quick_gelu",
-        Activation::Gelu => "gelu",
-    };
-    // The end token is the last of the vocabulary; transformers looks for this id, where CLIP takes the largest.
+    let activation = activation.transformers_name();
+    // The end token is the last of the vocabulary; transformers looks for this id, CLIP for the largest one.
     let end_token = sizes.vocab_size.saturating_sub(1);
     json!({
         "architectures": ["CLIPModel"],
@@ -314,7 +302,7 @@ pub fn config_of(sizes: &Sizes, activation: Activation) -> Value {
     })
 }
 
-/// What CLIP's pictures are normalised with, as open_clip's configs spell it (`constants.py`).
+/// The normalisation of CLIP's images, as in open_clip's configs (`constants.py`).
 const CLIP_MEAN: [f64; 3] = [0.48145466, 0.4578275, 0.40821073];
 const CLIP_STD: [f64; 3] = [0.26862954, 0.26130258, 0.27577711];
 

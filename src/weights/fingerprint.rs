@@ -1,8 +1,8 @@
-//! What tells one model's weights from another's, without reading them whole.
+//! Fingerprints that distinguish one model's weights from another's without reading all of them.
 //!
-//! Asked by whoever keeps results of a model on disk. It covers where the file lies, its length and time of change,
-//! every tensor's name, type and shape, and a sample of every tensor's bytes: a file that was trained on, replaced or
-//! changed in place has another one. A copy of a file has another one too, which costs its owner a second computation.
+//! Used to keep results of a model on disk. A fingerprint covers the file's path, length and time of change, every tensor's
+//! name, type and shape, and a sample of its bytes, so a file that is trained further, replaced or changed in place gets
+//! another one. So does a copy of a file, whose results are then computed again.
 
 use std::fs;
 use std::path::Path;
@@ -12,13 +12,13 @@ use sha2::{Digest, Sha256};
 
 use super::Checkpoint;
 
-/// Windows of each tensor that are read.
+/// The number of samples from each tensor.
 const WINDOWS: usize = 4;
-/// Bytes of a window.
+/// The size of a sample.
 const WINDOW_BYTES: usize = 256;
 
 impl Checkpoint {
-    /// A hash of what tells these weights, and how they are read, from others.
+    /// A hash of these weights, their file and the options they are read with.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(self.content_digest());
@@ -28,7 +28,7 @@ impl Checkpoint {
         hash.finalize().into()
     }
 
-    /// As [`Checkpoint::fingerprint`], wherever the file lies and whenever it was written: a copy has the same one.
+    /// As [`Checkpoint::fingerprint`] without the file's path and time: a copy has the same digest.
     pub fn content_digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let (file, options) = (self.file(), self.options());
@@ -48,7 +48,7 @@ impl Checkpoint {
     }
 }
 
-/// The first half of a hash, as 32 hexadecimal digits: what people and file names tell things apart by.
+/// The first half of a hash, as 32 hexadecimal digits, for people and file names.
 pub fn identity(hash: Sha256) -> String {
     hex(&hash.finalize()[..16])
 }
@@ -63,7 +63,7 @@ fn add(hash: &mut Sha256, bytes: &[u8]) {
     hash.update(bytes);
 }
 
-/// Path, length and time of change of a file, or of each file in a folder; nothing for weights in memory.
+/// Path, length and time of change of a file, or of each file in a folder; empty for weights in memory.
 fn files_of(path: &Path) -> Vec<String> {
     let mut paths = vec![path.to_owned()];
     paths.extend(

@@ -1,6 +1,6 @@
 //! Maps files into memory: the one place outside `kernels` with `unsafe`.
 //!
-//! Called by the readers of `.safetensors` and `.pt`, and by the search for its index; a mapped file costs no memory until a tensor of it is read.
+//! Used to read `.safetensors`, `.pt` and the index of a search; a mapped file takes no memory until it is read.
 
 use std::fs::File;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use memmap2::Mmap;
 
 use crate::error::{Error, Result};
 
-/// Maps the whole of a file, read only. An empty file gives an empty map.
+/// Maps a whole file, read only. The map of an empty file is empty.
 ///
 /// # Errors
 /// [`Error::Read`] if the file can't be opened or mapped.
@@ -24,7 +24,7 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
     unsafe { Mmap::map(&file) }.map_err(failed)
 }
 
-/// Lets the system drop mapped bytes from memory; reading them again fetches them from the file. Best effort.
+/// Lets the system drop mapped bytes from memory; they are read from the file again when needed. Best effort.
 #[cfg(unix)]
 #[allow(unsafe_code, reason = "advice that drops pages is unsafe by nature; see SAFETY")]
 pub(super) fn release(map: &Mmap, range: Range<usize>) {
@@ -40,6 +40,6 @@ pub(super) fn release(map: &Mmap, range: Range<usize>) {
     }
 }
 
-/// Nothing to do where there is no such advice.
+/// Does nothing: other systems have no such advice.
 #[cfg(not(unix))]
 pub(super) fn release(_: &Mmap, _: Range<usize>) {}

@@ -4,37 +4,43 @@
 //! `layouts` says which of them is which; [`Checkpoint`] checks them all and hands them out under upstream's names.
 //! Files are mapped, not read, and nothing from a file is ever run.
 
+mod activation;
 mod architecture;
+mod assemble;
 mod checkpoint;
-mod combine;
 mod config;
 mod export;
+mod files;
 mod fingerprint;
 pub mod hub;
 mod layouts;
 mod map;
 pub mod names;
+mod not_weights;
+mod options;
 mod positions;
 mod problems;
-mod recognise;
 mod safetensors;
+mod shard_index;
 mod sizes;
 mod stored;
 mod torch;
 
 #[cfg(test)]
-mod nearly_right;
+mod malformed_files;
 #[cfg(test)]
 mod tests;
 
+pub use self::activation::Activation;
 pub use self::architecture::Architecture;
-pub use self::checkpoint::{Checkpoint, FIXED_ROWS, LoadOptions, Rounding, Surplus};
-pub use self::config::Activation;
+pub use self::checkpoint::{Checkpoint, FIXED_ROWS};
 pub use self::export::{ExportLayout, config_of, export};
+pub use self::files::weights_files;
 pub(crate) use self::fingerprint::hex;
 pub use self::fingerprint::identity;
 #[cfg(feature = "parquet")]
 pub(crate) use self::map::map;
+pub use self::options::{LoadOptions, Rounding, Surplus};
 pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 pub use self::sizes::Sizes;
 pub use self::stored::FileFormat;

@@ -1,30 +1,31 @@
-//! From what a person calls a model to what is to be opened.
+//! From a model's name to the file to open.
 //!
-//! Called by every command that takes `--model`. A name is looked for in this order: a path; `checkpoints/NAME`, here or
-//! beside the program, where upstream's instructions put its files; the names of [`KNOWN`]; `owner/repo` in the Hugging
-//! Face cache, then on the hub. Without a name it is longclip-b if that is on this machine, else the built-in nano, with a
-//! line that says so. A name that leads nowhere is an error, never another model.
+//! A name is tried in this order: a path; `checkpoints/NAME`, in the current folder or next to the program, where
+//! upstream's instructions put files; the names of [`KNOWN`]; `owner/repo` in the Hugging Face cache, then on the hub.
+//! Without a name it is longclip-b if that is on this machine, else the built-in nano, with a note that says so. A name
+//! that is not found is an error; no other model is used instead.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::files;
 use super::hub::{self, HubAddress, HubSettings, Origin, Progress};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Hint, Result, hint};
 
 /// The model that is compiled into the program.
 pub const NANO: &str = "nano";
 
-/// The model that is used without being asked for, where it is on this machine.
+/// The model that is used if none is named and this one is on the machine.
 pub const DEFAULT: &str = "longclip-b";
 
 /// A released model that has a short name here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownModel {
-    /// What a person calls it.
+    /// Its short name.
     pub name: &'static str,
     /// Its repository on the hub, `owner/name`.
     pub repo: &'static str,
-    /// Its file there, which is also what upstream's instructions call it in `checkpoints/`.
+    /// Its file there, which upstream's instructions put into `checkpoints/` under the same name.
     pub file: &'static str,
     /// What it is.
     pub about: &'static str,
@@ -34,8 +35,8 @@ pub struct KnownModel {
     pub size_mb: u32,
 }
 
-/// Upstream's releases: the first two by <https://github.com/beichenzbc/Long-CLIP> (README), B/32 by its issue 23, 336 px by
-/// its issue 73. The last two files' names are those that users of these repositories give; the hub confirms them on download.
+/// Upstream's releases. The first two are from the README of <https://github.com/beichenzbc/Long-CLIP>, B/32 is from its
+/// issue 23, 336 px from its issue 73. The file names of the last two are from users of these repositories.
 pub const KNOWN: [KnownModel; 4] = [
     KnownModel {
         name: DEFAULT,
@@ -72,38 +73,38 @@ pub const KNOWN: [KnownModel; 4] = [
 ];
 
 impl KnownModel {
-    /// The known model of this name, in capitals or not.
+    /// The known model of this name, in any case.
     pub fn by_name(name: &str) -> Option<Self> {
         KNOWN.into_iter().find(|known| known.name.eq_ignore_ascii_case(name))
     }
 
-    /// The known model whose file is called so.
+    /// The known model with this file name.
     pub fn by_file(file: &str) -> Option<Self> {
         KNOWN.into_iter().find(|known| known.file == file)
     }
 
-    /// Where the hub has it.
+    /// Its address on the hub.
     pub fn address(&self) -> HubAddress {
         HubAddress::known(self.repo, self.file)
     }
 }
 
-/// Where to look on this machine, and what the person prefers.
+/// Where to look on this machine, and which model the user prefers.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// Folders that models are put into by hand, the first one first.
+    /// Folders for models that the user downloads by hand, in the order in which they are searched.
     pub checkpoints: Vec<PathBuf>,
     /// The model to use when a command names none: `$LONGCLIP_MODEL`.
     pub preferred: Option<String>,
 }
 
 impl Places {
-    /// `./checkpoints`, then `checkpoints` beside the program; `LONGCLIP_MODEL` through `lookup`.
+    /// `./checkpoints`, then `checkpoints` next to the program; `LONGCLIP_MODEL` through `lookup`.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>, program: Option<&Path>) -> Self {
-        let beside_program = program.and_then(Path::parent).map(|dir| dir.join("checkpoints"));
+        let next_to_program = program.and_then(Path::parent).map(|dir| dir.join("checkpoints"));
         Places {
             checkpoints: std::iter::once(PathBuf::from("checkpoints"))
-                .chain(beside_program)
+                .chain(next_to_program)
                 .collect(),
             preferred: lookup("LONGCLIP_MODEL").filter(|name| !name.trim().is_empty()),
         }
@@ -124,13 +125,13 @@ pub enum ModelSource {
 pub enum Found {
     /// It is part of the program.
     BuiltIn,
-    /// The name is its path.
+    /// Its name is a path.
     AtPath,
-    /// Somebody put it into `checkpoints`.
+    /// In a `checkpoints` folder.
     InCheckpoints,
-    /// The Hugging Face cache had it.
+    /// In the Hugging Face cache.
     InCache,
-    /// It was downloaded just now.
+    /// Downloaded just now.
     Downloaded,
 }
 
@@ -139,21 +140,21 @@ pub enum Found {
 pub struct Resolved {
     /// What to open.
     pub source: ModelSource,
-    /// What it was called, or the name of the model that was chosen.
+    /// Its name: the one given, or that of the default.
     pub name: String,
     /// How it was found.
     pub found: Found,
-    /// Its place on the hub, where it has one.
+    /// Its address on the hub, if it has one.
     pub address: Option<HubAddress>,
-    /// A line that the person should read: another model than they may expect is used.
-    pub notice: Option<String>,
+    /// A note for the user that this may not be the model they expect.
+    pub notice: Option<Hint>,
 }
 
-/// Turns `requested` (or the person's preference, or the default) into something to open; downloads it if it must.
+/// Finds the model to open: `requested`, else the user's preference, else the default; downloads it if necessary.
 ///
 /// # Errors
-/// [`Error::UnknownModel`] if nothing goes by that name here; [`Error::Network`] if it has to be downloaded and can't be;
-/// [`Error::NotWeights`] if the cache holds other bytes than the hub.
+/// [`Error::UnknownModel`] if there is no such model; [`Error::Network`] if it can't be downloaded;
+/// [`Error::NotWeights`] if the cached file is not the hub's.
 pub fn resolve(
     requested: Option<&str>,
     places: &Places,
@@ -175,7 +176,7 @@ pub fn resolve(
     Ok(on_hub(name, model.path, found, address))
 }
 
-/// Finds a model on this machine without reading or fetching anything.
+/// Finds a model on this machine, without reading or downloading a file.
 pub fn locate(name: &str, places: &Places, hub: &HubSettings) -> Option<Resolved> {
     by_hand(name, places).or_else(|| {
         let address = hub_address(name, places).ok()?;
@@ -184,10 +185,10 @@ pub fn locate(name: &str, places: &Places, hub: &HubSettings) -> Option<Resolved
     })
 }
 
-/// The place on the hub that a name means.
+/// The address on the hub that a name means.
 ///
 /// # Errors
-/// [`Error::UnknownModel`] if it means none.
+/// [`Error::UnknownModel`] if there is none.
 pub fn hub_address(name: &str, places: &Places) -> Result<HubAddress> {
     match KnownModel::by_name(name) {
         Some(known) => Ok(known.address()),
@@ -196,10 +197,13 @@ pub fn hub_address(name: &str, places: &Places) -> Result<HubAddress> {
     }
 }
 
-/// Adds to a failed download what else the person can do.
+/// Adds to the error of a failed download what else the user can do.
 pub fn advise(error: Error, name: &str) -> Error {
-    let advice =
-        format!("`longclip model pull {name}` fetches it where there is a network; `--model {NANO}` works without");
+    let advice = hint!(
+        "{} fetches it if there is a network; {} works without one",
+        Control::PullModel(name.to_owned()),
+        Control::Nano
+    );
     match error {
         Error::Network {
             url,
@@ -221,7 +225,7 @@ pub fn advise(error: Error, name: &str) -> Error {
     }
 }
 
-/// No model was named: the default if it is here, else nano and a word about it.
+/// The model if none is named: the default if it is on this machine, else nano and a note.
 fn unasked(places: &Places, hub: &HubSettings, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Resolved> {
     if let Some(here) = in_checkpoints(DEFAULT, places) {
         return Ok(here);
@@ -231,9 +235,12 @@ fn unasked(places: &Places, hub: &HubSettings, progress: &mut dyn FnMut(Progress
         return Ok(on_hub(known.name, model.path, Found::InCache, known.address()));
     }
     Ok(Resolved {
-        notice: Some(format!(
-            "using `{NANO}`, the small built-in model; `longclip model pull {DEFAULT}` gets the real one ({} MB)",
-            known.size_mb
+        notice: Some(Hint::naming(
+            format!(
+                "using `{NANO}`, the small built-in model; {{}} gets the real one ({} MB)",
+                known.size_mb
+            ),
+            vec![Control::PullModel(DEFAULT.to_owned())],
         )),
         ..nano()
     })
@@ -259,7 +266,7 @@ fn on_hub(name: &str, path: PathBuf, found: Found, address: HubAddress) -> Resol
     }
 }
 
-/// What the person put there: a path, nano, a file in `checkpoints`.
+/// A model that needs no hub: a path, nano, or a file in `checkpoints`.
 fn by_hand(name: &str, places: &Places) -> Option<Resolved> {
     let path = Path::new(name);
     if path.is_file() || (path.is_dir() && (!is_name(name) || holds_weights(path))) {
@@ -281,7 +288,8 @@ fn in_checkpoints(name: &str, places: &Places) -> Option<Resolved> {
         return None;
     }
     let known = KnownModel::by_name(name);
-    let mut candidates = vec![name.to_owned(), format!("{name}.safetensors"), format!("{name}.pt")];
+    let mut candidates = vec![name.to_owned()];
+    candidates.extend(CHECKPOINT_ENDINGS.map(|ending| format!("{name}.{ending}")));
     candidates.extend(known.map(|known| known.file.to_owned()));
     let paths = places
         .checkpoints
@@ -297,34 +305,48 @@ fn in_checkpoints(name: &str, places: &Places) -> Option<Resolved> {
     })
 }
 
-/// A bare word, such as `nano`: a folder that is called so by chance must not stand in a model's way.
+/// Endings that a name leaves out for a file in `checkpoints`.
+const CHECKPOINT_ENDINGS: [&str; 2] = ["safetensors", "pt"];
+
+/// The name of a file in `checkpoints`; `None` if it isn't a weights file, or is a known model.
+pub fn name_in_checkpoints(path: &Path) -> Option<&str> {
+    let ending = path.extension()?.to_str()?;
+    let name = path.file_stem()?.to_str()?;
+    let file = path.file_name()?.to_str()?;
+    let is_known = name == NANO || KnownModel::by_name(name).is_some() || KnownModel::by_file(file).is_some();
+    (CHECKPOINT_ENDINGS.contains(&ending) && !is_known).then_some(name)
+}
+
+/// Whether this is a model's name, such as `nano`: a folder that has this name by chance must not hide the model.
 fn is_name(name: &str) -> bool {
     name.eq_ignore_ascii_case(NANO) || KnownModel::by_name(name).is_some() || HubAddress::parse(name).is_some()
 }
 
 fn holds_weights(dir: &Path) -> bool {
-    let endings = [".safetensors", ".safetensors.index.json", ".pt", ".pth", ".bin"];
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        endings.iter().any(|ending| name.ends_with(ending))
+    let mut entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        files::is_weights(&name) || files::is_index(&name)
     })
 }
 
-/// Written as only a path is: such a thing is never asked of the hub.
+/// Whether only a path is written this way, so that the hub is not asked.
 fn looks_like_a_path(name: &str) -> bool {
     let starts = ["./", "../", "/", "~"];
-    let endings = [".safetensors", ".pt", ".pth", ".bin"];
     starts.iter().any(|start| name.starts_with(start))
         || name.contains('\\')
-        || (!name.contains(':') && endings.iter().any(|ending| name.ends_with(ending)))
+        || (!name.contains(':') && files::is_weights(name))
 }
 
 fn no_such_file(name: &str) -> Error {
     Error::UnknownModel {
         name: name.to_owned(),
         problem: "there is no such file or folder".into(),
-        hint: Some("`longclip model list` shows the models that have names, and where they are".into()),
+        hint: Some(hint!(
+            "{} shows the models that have names, and where they are",
+            Control::ListModels
+        )),
     }
 }
 
@@ -340,7 +362,7 @@ fn no_such_name(name: &str, places: &Places) -> Error {
     Error::UnknownModel {
         name: name.to_owned(),
         problem: format!(
-            "it is no path, not in {}, and not one of {}",
+            "it is not a path, not in {}, and not one of {}",
             folders.join(" or "),
             names.join(", ")
         ),
@@ -419,7 +441,7 @@ mod tests {
 
         let nano = find(None, &places(&[]).1).unwrap();
         assert_eq!(nano.source, ModelSource::Nano);
-        assert!(nano.notice.unwrap().contains("longclip model pull longclip-b"));
+        assert!(nano.notice.unwrap().to_string().contains("PullModel(\"longclip-b\")"));
     }
 
     #[test]
@@ -427,7 +449,7 @@ mod tests {
         let error = find(Some("longclip-b"), &places(&[]).1).unwrap_err();
         let hint = error.hint().unwrap();
         assert!(
-            hint.contains("longclip model pull longclip-b") && hint.contains("--model nano"),
+            hint.to_string().contains("PullModel(\"longclip-b\")") && hint.to_string().contains("Nano"),
             "{hint}"
         );
         let error = find(Some("longclip-x"), &places(&[]).1).unwrap_err();

@@ -1,8 +1,8 @@
 //! Knowledge-preserving stretching: CLIP's 77 text positions become Long-CLIP's 248.
 //!
 //! Used when a 77-row table is loaded, and when a training starts from CLIP; released Long-CLIP files are stretched
-//! already. Long-CLIP (arXiv 2403.15378, section 3.1) and upstream `model/longclip.py`, `load_from_clip`: the first
-//! rows stay as learned, each step between the others becomes `ratio` rows by linear interpolation, the last step is
+//! already. As in Long-CLIP (arXiv 2403.15378, section 3.1) and upstream `model/longclip.py`, `load_from_clip`: the first
+//! rows stay as learned, each step between the others becomes `ratio` rows by linear interpolation, and the last step is
 //! extrapolated. Row-major, computed in f64.
 
 /// Rows of OpenAI CLIP's text table.
@@ -11,9 +11,9 @@ pub const CLIP_CONTEXT_LENGTH: usize = 77;
 /// How a table is stretched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretching {
-    /// Rows at the beginning that stay: CLIP uses these, and has learned them well.
+    /// Rows at the beginning that stay: most texts are this short, so CLIP has learned these rows well.
     pub keep: usize,
-    /// How many rows each later row becomes.
+    /// The number of rows that each later row becomes.
     pub ratio: usize,
 }
 
@@ -25,7 +25,7 @@ impl Default for Stretching {
 }
 
 impl Stretching {
-    /// Rows after stretching: `keep + (n_rows - keep) * ratio`; a table of `keep` rows or fewer stays.
+    /// Rows after stretching: `keep + (n_rows - keep) * ratio`; a table of at most `keep` rows stays unchanged.
     pub fn stretched_rows(self, n_rows: usize) -> usize {
         self.keep.min(n_rows) + n_rows.saturating_sub(self.keep) * self.ratio
     }
@@ -44,7 +44,7 @@ impl Stretching {
         let row = |i: usize| &table[i * width..(i + 1) * width];
         let mut stretched = table[..self.keep.min(n_rows) * width].to_vec();
         for i in self.keep..n_rows {
-            // The last row has no successor: it goes on as the step before it did.
+            // No row follows the last one: the step before it is repeated.
             let (before, after) = if i + 1 < n_rows {
                 (row(i), row(i + 1))
             } else {

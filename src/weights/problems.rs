@@ -1,18 +1,18 @@
-//! What is wrong with a file that isn't a whole CLIP: everything at once, the first few of each kind by name.
+//! Lists what is wrong with a file that isn't a complete CLIP: all problems at once, the first few of each kind by name.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::checkpoint::{LoadOptions, Surplus};
-use super::layouts::{Making, is_bookkeeping};
+use super::layouts::{Assembly, is_bookkeeping};
+use super::options::{LoadOptions, Surplus};
 use super::sizes::{HEAD_WIDTH, Shapes, Sizes};
 use super::stored::{StoredType, TensorFile};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Hint, Result, hint};
 
-/// Named problems of one kind; the others are counted.
+/// Problems of one kind that are named; the others are counted.
 const NAMED_MAX: usize = 5;
 
-/// An error for a file none of whose names is a CLIP's.
+/// An error for a file in which no name is a CLIP's.
 pub(super) fn not_a_clip(file: &TensorFile) -> Error {
     let names: Vec<&str> = file.tensors.keys().map(String::as_str).collect();
     Error::NotWeights {
@@ -29,12 +29,12 @@ pub(super) fn not_a_clip(file: &TensorFile) -> Error {
     }
 }
 
-/// Sizes by shapes; refuses a file of one tower, whose list of missing tensors would say less than this.
+/// Sizes by shapes. A file with only one tower is refused here: a list of missing tensors would be less clear.
 pub(super) fn sizes(shapes: &Shapes<'_>, options: &LoadOptions) -> Result<Sizes> {
     if let Some(tower) = shapes.missing_tower() {
         let problem = format!("no {tower}: a CLIP has both a text and an image tower");
         let hint = "this is a part of a CLIP, for programs that need one tower; use a file with both";
-        return Err(bad(shapes, vec![problem], Some(hint)));
+        return Err(bad(shapes, vec![problem], Some(hint.into())));
     }
     Ok(shapes.sizes(options.stretching))
 }
@@ -52,9 +52,9 @@ pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -
     findings.misshapen.extend(disagreement(shapes));
     let mut used = BTreeSet::new();
     for (name, shape) in &expected {
-        let making = (shapes.layout.making)(shapes.file, name);
-        used.extend(making.parts().into_iter().map(str::to_owned));
-        findings.compare(&making, shape, shapes);
+        let assembly = (shapes.layout.assembly)(shapes.file, name);
+        used.extend(assembly.parts().into_iter().map(str::to_owned));
+        findings.compare(&assembly, shape, shapes);
     }
     if options.surplus == Surplus::Refuse {
         let names = shapes.file.tensors.keys();
@@ -63,7 +63,7 @@ pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -
     }
     let hint = findings.advice();
     let problems = match findings.listed() {
-        // Only then: a size that no tensor tells is 0, and the missing tensor is the news.
+        // Only if there is no other problem: a missing tensor also leaves a size of 0.
         none if none.is_empty() => odd_sizes(sizes),
         some => some,
     };
@@ -73,7 +73,7 @@ pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -
     }
 }
 
-/// What is wrong, a line a stored tensor: in the names and shapes of the file, which are what a person can look up.
+/// The problems, one line per stored tensor, with the file's own names and shapes.
 #[derive(Default)]
 struct Findings {
     missing: Vec<String>,
@@ -83,21 +83,21 @@ struct Findings {
 }
 
 impl Findings {
-    /// Looks at what one of upstream's tensors is made from.
-    fn compare(&mut self, making: &Making, shape: &[usize], shapes: &Shapes<'_>) {
-        for (part, expected) in making.stored_shapes(shape, shapes.file) {
+    /// Checks the stored parts of one of upstream's tensors.
+    fn compare(&mut self, assembly: &Assembly, shape: &[usize], shapes: &Shapes<'_>) {
+        for (part, expected) in assembly.stored_shapes(shape, shapes.file) {
             let Some(tensor) = shapes.file.tensors.get(part) else {
                 self.missing.push(format!("`{part}`, expected {}", Shape(&expected)));
                 continue;
             };
             let (found, stored_type) = (tensor.shape(), tensor.stored_type());
-            let fits_rows = making.is_per_row(part) && tensor.n_elements() == expected[0];
+            let fits_rows = assembly.is_per_row(part) && tensor.n_elements() == expected[0];
             if !fits(found, &expected) && !fits_rows {
                 let expected = Shape(&expected);
                 self.misshapen
                     .push(format!("`{part}`, expected {expected}, found {found:?}"));
             }
-            let is_scaled = making.is_scaled(part) && stored_type == StoredType::I8;
+            let is_scaled = assembly.is_scaled(part) && stored_type == StoredType::I8;
             if !stored_type.is_float() && !is_scaled {
                 self.mistyped
                     .push(format!("`{part}`, expected f32, f16, bf16 or f64, found {stored_type}"));
@@ -118,22 +118,26 @@ impl Findings {
         .collect()
     }
 
-    fn advice(&self) -> Option<&'static str> {
+    fn advice(&self) -> Option<Hint> {
         if !self.missing.is_empty() {
-            Some("the file is incomplete: fetch or save it again")
+            Some("the file is incomplete: fetch or save it again".into())
         } else if !self.misshapen.is_empty() {
-            Some("the file mixes models of different sizes: fetch or save it again")
+            Some("the file mixes models of different sizes: fetch or save it again".into())
         } else if !self.mistyped.is_empty() {
-            Some("quantised weights can't be read: use the file they were made from")
+            Some("quantised weights can't be read: use the file they were made from".into())
         } else if !self.surplus.is_empty() {
-            Some("if the rest is what you want, `--ignore-surplus` leaves these alone")
+            let hint = hint!(
+                "if the rest is what you want, ignore these with {}",
+                Control::IgnoreSurplus
+            );
+            Some(hint)
         } else {
             None
         }
     }
 }
 
-/// The two projections, if they lead to different spaces: no other tensor tells which of them is wrong.
+/// Says that the two projections lead to different spaces; no other tensor shows which of them is wrong.
 fn disagreement(shapes: &Shapes<'_>) -> Option<String> {
     let dim = |name| shapes.axis(name, 2, 1);
     let (text, vision) = (dim("text_projection")?, dim("visual.proj")?);
@@ -141,13 +145,13 @@ fn disagreement(shapes: &Shapes<'_>) -> Option<String> {
         .then(|| format!("the text projection leads to {text} dimensions, the image projection to {vision}"))
 }
 
-/// Whether a shape is the expected one, where 0 stands for any number; one number may have axes.
+/// Whether a shape is the expected one, in which 0 is any number; a single number may have axes.
 fn fits(found: &[usize], expected: &[usize]) -> bool {
     let same_axes = found.len() == expected.len() && found.iter().zip(expected).all(|(f, e)| *e == 0 || f == e);
     same_axes || (expected.is_empty() && found.iter().all(|n| *n == 1))
 }
 
-/// A shape for a message; `?` for an axis that no tensor tells.
+/// A shape for a message, with `?` for an unknown axis.
 struct Shape<'a>(&'a [usize]);
 
 impl fmt::Display for Shape<'_> {
@@ -169,12 +173,12 @@ fn odd_sizes(sizes: &Sizes) -> Vec<String> {
     ] {
         if heads == 0 || !width.is_multiple_of(heads) {
             problems.push(format!(
-                "the {tower} tower is {width} wide, not a multiple of {HEAD_WIDTH}, and no config.json beside it names its heads"
+                "the {tower} tower is {width} wide, not a multiple of {HEAD_WIDTH}, and there is no config.json with its heads next to it"
             ));
         }
     }
     let zeros = [
-        ("picture side", sizes.image_resolution_px),
+        ("image side", sizes.image_resolution_px),
         ("patch side", sizes.patch_px),
         ("image block", sizes.vision_layers),
         ("text block", sizes.text_layers),
@@ -185,11 +189,11 @@ fn odd_sizes(sizes: &Sizes) -> Vec<String> {
         ("text position", sizes.context_length),
     ];
     let zeros = zeros.iter().filter(|(_, n)| *n == 0);
-    problems.extend(zeros.map(|(what, _)| format!("no {what} at all, by the shapes of its tensors")));
+    problems.extend(zeros.map(|(what, _)| format!("no {what}, by the shapes of its tensors")));
     problems
 }
 
-/// The first few, and how many more.
+/// The first few, and the number of the others.
 pub(super) fn listed(mut all: Vec<String>) -> Vec<String> {
     let more = all.len().saturating_sub(NAMED_MAX);
     all.truncate(NAMED_MAX);
@@ -199,11 +203,11 @@ pub(super) fn listed(mut all: Vec<String>) -> Vec<String> {
     all
 }
 
-fn bad(shapes: &Shapes<'_>, problems: Vec<String>, hint: Option<&str>) -> Error {
+fn bad(shapes: &Shapes<'_>, problems: Vec<String>, hint: Option<Hint>) -> Error {
     Error::BadTensors {
         path: shapes.file.path.clone(),
         layout: shapes.layout.name.into(),
         problems,
-        hint: hint.map(str::to_owned),
+        hint,
     }
 }

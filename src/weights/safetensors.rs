@@ -1,62 +1,50 @@
 //! Reads `.safetensors`: one mapped file, shards named by an index, or bytes in memory (the built-in model).
 //!
-//! The header is checked by the `safetensors` crate (size limit, no holes, no overlaps); a file that isn't one is
-//! described by what it looks like, because that is nearly always a failed download.
+//! The `safetensors` crate checks the header (size limit, no holes, no overlaps). The error for any other file says what
+//! the file looks like, because it is nearly always a failed download.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors};
-use serde::Deserialize;
 
 use super::map::map;
-use super::recognise;
+use super::not_weights;
+use super::shard_index::{ShardIndex, malformed};
 use super::stored::{Blob, FileFormat, StoredTensor, StoredType, TensorFile};
 use crate::error::{Error, Result};
 
 /// Opens one file.
 pub(super) fn open(path: &Path) -> Result<TensorFile> {
-    collect(path, vec![(path.to_owned(), Blob::Mapped(map(path)?))])
+    let file = collect(path, vec![(path.to_owned(), Blob::Mapped(map(path)?))])?;
+    Ok(file.without_wrappers())
 }
 
-/// Opens bytes that are in memory already; `name` is what messages call them.
+/// Opens bytes that are in memory already; `name` is for messages.
 pub(super) fn from_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<TensorFile> {
-    collect(Path::new(name), vec![(name.into(), Blob::InMemory(bytes))])
+    let file = collect(Path::new(name), vec![(name.into(), Blob::InMemory(bytes))])?;
+    Ok(file.without_wrappers())
 }
 
-/// The part of `model.safetensors.index.json` that says which shard holds a tensor.
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
-
-/// Opens the shards that an index names; they lie beside it.
+/// Opens the shards that an index names, which are in the same folder.
 ///
 /// # Errors
-/// [`Error::NotWeights`] if the index isn't one or names a file outside its folder, [`Error::Read`] for a missing shard.
+/// As [`ShardIndex::read`]; [`Error::Read`] for a missing shard, [`Error::NotWeights`] for a missing tensor.
 pub(super) fn open_index(index_path: &Path) -> Result<TensorFile> {
-    let bad_index = |found: String| Error::NotWeights {
-        path: index_path.to_owned(),
-        expected: "an index of safetensors shards (`weight_map`: tensor to file)".into(),
-        found,
-    };
-    let text = std::fs::read(index_path).map_err(Error::read(index_path))?;
-    let index: Index = serde_json::from_slice(&text).map_err(|e| bad_index(e.to_string()))?;
+    let index = ShardIndex::read(index_path)?;
     let folder = index_path.parent().unwrap_or(Path::new(""));
-    let names: BTreeSet<&String> = index.weight_map.values().collect();
-    let mut shards = Vec::new();
-    for name in names {
-        let inside = Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
-        if !inside {
-            return Err(bad_index(format!("a shard outside its folder, `{name}`")));
-        }
+    let open_shard = |name: &str| {
         let path = folder.join(name);
-        shards.push((path.clone(), Blob::Mapped(map(&path)?)));
-    }
+        map(&path).map(|map| (path, Blob::Mapped(map)))
+    };
+    let shards = index.shards().into_iter().map(open_shard).collect::<Result<_>>()?;
     let file = collect(index_path, shards)?;
     match index.weight_map.keys().find(|name| !file.tensors.contains_key(*name)) {
-        Some(absent) => Err(bad_index(format!("a tensor `{absent}` that no shard holds"))),
+        Some(absent) => Err(malformed(
+            index_path,
+            format!("a tensor `{absent}` that no shard holds"),
+        )),
         None => Ok(file.without_wrappers()),
     }
 }
@@ -69,7 +57,7 @@ fn collect(path: &Path, shards: Vec<(PathBuf, Blob)>) -> Result<TensorFile> {
         let header = SafeTensors::deserialize(bytes).map_err(|e| Error::NotWeights {
             path: shard.clone(),
             expected: "a safetensors file".into(),
-            found: recognise::what_it_is(bytes, &describe(&e, bytes.len())),
+            found: not_weights::what_it_is(bytes, &describe(&e, bytes.len())),
         })?;
         for (name, view) in header.tensors() {
             let stored_type = stored_type(view.dtype()).ok_or_else(|| Error::UnreadableTensor {
@@ -83,13 +71,12 @@ fn collect(path: &Path, shards: Vec<(PathBuf, Blob)>) -> Result<TensorFile> {
         }
         blobs.push(blob);
     }
-    let file = TensorFile {
+    Ok(TensorFile {
         path: path.to_owned(),
         format: FileFormat::Safetensors,
         blobs,
         tensors,
-    };
-    Ok(file.without_wrappers())
+    })
 }
 
 fn stored_type(dtype: Dtype) -> Option<StoredType> {
@@ -108,7 +95,7 @@ fn stored_type(dtype: Dtype) -> Option<StoredType> {
     })
 }
 
-/// The crate's refusal in a user's words.
+/// The crate's error in a user's words.
 fn describe(error: &safetensors::SafeTensorError, len_bytes: usize) -> String {
     use safetensors::SafeTensorError as E;
     match error {
@@ -116,7 +103,7 @@ fn describe(error: &safetensors::SafeTensorError, len_bytes: usize) -> String {
             format!("{len_bytes} bytes without a valid header")
         }
         E::MetadataIncompleteBuffer => {
-            format!("{len_bytes} bytes, which is not what its header promises: cut short or damaged")
+            format!("{len_bytes} bytes, which is not what its header says: cut short or damaged")
         }
         other => format!("a damaged header ({other})"),
     }

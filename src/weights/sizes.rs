@@ -1,7 +1,7 @@
-//! A CLIP's sizes, read off the shapes of its tensors, and the list of tensors that a CLIP of these sizes has.
+//! A CLIP's sizes, derived from the shapes of its tensors, and the list of tensors that a CLIP of these sizes has.
 //!
-//! Shapes never lie, configs do (FIELD: 77 rows where a config says 248, and the other way round). A config has the word
-//! only where shapes can't tell: the number of heads.
+//! Shapes are right and configs are not always: there are files with 77 rows whose config says 248, and the reverse. A
+//! config is used only for what shapes don't show, the number of heads.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::stored::TensorFile;
 /// Widths, depths and lengths of both towers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sizes {
-    /// Side of the square pictures that the image tower reads.
+    /// Side of the square images that the image tower reads.
     pub image_resolution_px: usize,
     /// Side of a patch.
     pub patch_px: usize,
@@ -34,9 +34,9 @@ pub struct Sizes {
     pub text_mlp_dim: usize,
     /// Dimension of the space that both towers project to.
     pub embed_dim: usize,
-    /// Token ids that the text tower knows.
+    /// Number of token ids.
     pub vocab_size: usize,
-    /// Tokens that a text may have, after stretching.
+    /// Largest number of tokens of a text, after stretching.
     pub context_length: usize,
     /// Rows of the text position table as stored.
     pub stored_context_length: usize,
@@ -45,16 +45,17 @@ pub struct Sizes {
 /// Width of an attention head in every CLIP.
 pub(super) const HEAD_WIDTH: usize = 64;
 
-/// Heads of a tower by its width alone, as upstream's `build_model` has them; 0 where it tells none, and a config has to.
+/// Heads of a tower by its width alone, as in upstream's `build_model`; 0 if the width gives none, and a config is needed.
 fn heads_by_width(width: usize) -> usize {
     match width.is_multiple_of(HEAD_WIDTH) {
         true => width / HEAD_WIDTH,
         false => 0,
     }
 }
-/// More layers than any ViT has; a bound on the search for the last one.
+
+/// More layers than any ViT has; limits the search for the last one.
 const LAYERS_MAX: usize = 256;
-/// Parameters that any block has; one of them tells that the block is there.
+/// The parameters of every block; a block exists if one of them does.
 const BLOCK_PARAMETERS: [&str; 12] = [
     "attn.in_proj_weight",
     "attn.in_proj_bias",
@@ -70,34 +71,34 @@ const BLOCK_PARAMETERS: [&str; 12] = [
     "ln_2.bias",
 ];
 
-/// What a file seen through a layout says about its model.
+/// The shapes of a file's tensors, under upstream's names.
 pub(super) struct Shapes<'a> {
     pub(super) file: &'a TensorFile,
     pub(super) layout: &'static Layout,
 }
 
 impl Shapes<'_> {
-    /// The shape of upstream's tensor, if the file has what it is made from.
+    /// The shape of upstream's tensor, if the file has its parts.
     pub(super) fn of(&self, name: &str) -> Option<Vec<usize>> {
-        (self.layout.making)(self.file, name).shape(self.file)
+        (self.layout.assembly)(self.file, name).shape(self.file)
     }
 
-    /// The length of an axis of upstream's tensor, if it has so many.
+    /// The length of an axis of upstream's tensor, if it has `n_axes`.
     pub(super) fn axis(&self, name: &str, n_axes: usize, axis: usize) -> Option<usize> {
-        // An empty tensor says nothing: its other axes may be anything.
+        // The other axes of an empty tensor can be anything.
         self.of(name)
             .filter(|shape| shape.len() == n_axes && !shape.contains(&0))
             .map(|shape| shape[axis])
     }
 
     fn has_any_part(&self, name: &str) -> bool {
-        (self.layout.making)(self.file, name)
+        (self.layout.assembly)(self.file, name)
             .parts()
             .iter()
             .any(|part| self.file.tensors.contains_key(*part))
     }
 
-    /// One more than the last block of which anything is there, so that a missing block between others is noticed.
+    /// One more than the last block that exists in part, so that a missing block between others is noticed.
     fn layers(&self, tower: &str) -> usize {
         let numbers: BTreeSet<usize> = self
             .file
@@ -119,7 +120,7 @@ impl Shapes<'_> {
         self.has_any_part("positional_embedding_res")
     }
 
-    /// Which tower is wholly absent, if one is.
+    /// The tower of which nothing exists, if there is one.
     pub(super) fn missing_tower(&self) -> Option<&'static str> {
         let absent = |tower: &str, embedding: &str| self.layers(tower) == 0 && !self.has_any_part(embedding);
         match (
@@ -133,7 +134,7 @@ impl Shapes<'_> {
         }
     }
 
-    /// Sizes by shapes; 0 where no tensor tells.
+    /// Sizes by shapes; 0 if no tensor has this size.
     pub(super) fn sizes(&self, stretching: Option<Stretching>) -> Sizes {
         let tower = |name: &str, witnesses: &[Witness]| {
             let layers = self.layers(name);
@@ -206,7 +207,7 @@ const TEXT_WIDTH: [Witness; 5] = [
     ("text_projection", 2, 0),
 ];
 
-/// The number given most often, the first of several; 0 if none is given.
+/// The most frequent number, the first one of several; 0 if there is none.
 fn most_common(given: impl Iterator<Item = Option<usize>>) -> usize {
     let mut counts: Vec<(usize, usize)> = Vec::new();
     for number in given.flatten() {
@@ -223,12 +224,12 @@ fn most_common(given: impl Iterator<Item = Option<usize>>) -> usize {
 }
 
 impl Sizes {
-    /// Patches a side.
+    /// Patches per side.
     pub fn grid(&self) -> usize {
         self.image_resolution_px.checked_div(self.patch_px).unwrap_or(0)
     }
 
-    /// Rows of a picture in the image tower: its patches and the class token.
+    /// Rows of an image in the image tower: its patches and the class token.
     pub fn image_tokens(&self) -> usize {
         self.grid() * self.grid() + 1
     }
@@ -238,7 +239,7 @@ impl Sizes {
         let (vision, text, embed) = (self.vision_width, self.text_width, self.embed_dim);
         let patch = self.patch_px;
         let n_positions = match self.grid() {
-            0 => 0, // not known, as the other zeros of a file that is refused
+            0 => 0, // unknown, like other zeros of a file that is refused
             grid => grid * grid + 1,
         };
         let mut list: Vec<(String, Vec<usize>)> = [

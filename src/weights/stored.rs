@@ -1,7 +1,7 @@
-//! Tensors as a file holds them: names, types, shapes and where their bytes lie in a mapped file.
+//! Tensors as a file stores them: names, types, shapes and where their bytes are in the mapped file.
 //!
-//! The readers (`safetensors.rs`, `torch.rs`) make a [`TensorFile`]; `layouts` decides which of its tensors is which, and
-//! [`TensorFile::read_f32`] copies one out, row-major, as f32.
+//! The readers (`safetensors.rs`, `torch/`) make a [`TensorFile`]; `layouts` says which of its tensors is which, and
+//! [`TensorFile::read`] returns one, row-major, as f32.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ impl StoredType {
         }
     }
 
-    /// Whether weights are kept in it as they are: not whole numbers, which want a scale.
+    /// Whether weights can have this type without a scale.
     pub(super) fn is_float(self) -> bool {
         matches!(
             self,
@@ -69,21 +69,21 @@ impl fmt::Display for StoredType {
     }
 }
 
-/// One tensor of a file. The reader that made it has checked that every element lies inside the file.
+/// One tensor of a file. Its reader has checked that all elements are within the file.
 #[derive(Debug, Clone)]
 pub(super) struct StoredTensor {
     pub(super) stored_type: StoredType,
     pub(super) shape: Vec<usize>,
-    /// Elements from one index of each axis to the next; row-major unless a `.pt` says otherwise.
+    /// The distance, in elements, from one index of each axis to the next; row-major unless a `.pt` says otherwise.
     pub(super) strides: Vec<usize>,
-    /// Which of the file's blobs.
+    /// The index of its blob in the file.
     pub(super) blob: usize,
     /// The first element's byte in that blob.
     pub(super) start_byte: usize,
 }
 
 impl StoredTensor {
-    /// A tensor whose elements lie one behind the other, the last axis fastest.
+    /// A dense tensor whose last axis is the fastest.
     pub(super) fn row_major(stored_type: StoredType, shape: Vec<usize>, blob: usize, start_byte: usize) -> Self {
         let strides = row_major_strides(&shape);
         StoredTensor {
@@ -105,9 +105,9 @@ impl StoredTensor {
         &self.shape
     }
 
-    /// How many elements it has.
+    /// The number of elements.
     pub(super) fn n_elements(&self) -> usize {
-        // Of an empty tensor the other axes may be anything, and their product more than fits.
+        // The other axes of an empty tensor can be anything, and their product may overflow.
         if self.shape.contains(&0) {
             0
         } else {
@@ -115,7 +115,7 @@ impl StoredTensor {
         }
     }
 
-    /// The bytes of the blob that its elements lie among.
+    /// The range of bytes in the blob that contains its elements.
     pub(super) fn byte_range(&self) -> Range<usize> {
         if self.n_elements() == 0 {
             return self.start_byte..self.start_byte; // its strides may be anything
@@ -129,7 +129,7 @@ impl StoredTensor {
         self.start_byte..self.start_byte + (span + 1) * self.stored_type.size_bytes()
     }
 
-    /// Whether the elements lie one behind the other, the last axis fastest. The stride of an axis of one is free.
+    /// Whether it is dense with the last axis the fastest. The stride of an axis of one doesn't matter.
     fn is_row_major(&self) -> bool {
         let dense = row_major_strides(&self.shape);
         self.shape
@@ -143,7 +143,7 @@ impl StoredTensor {
 pub(super) fn row_major_strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1usize; shape.len()];
     for axis in (1..shape.len()).rev() {
-        // Saturating for the sake of empty tensors, whose other axes may be anything; no element is found by these.
+        // Saturating because of empty tensors, whose other axes can be anything; they have no elements to find.
         strides[axis - 1] = strides[axis].saturating_mul(shape[axis].max(1));
     }
     strides
@@ -165,7 +165,7 @@ impl Blob {
         }
     }
 
-    /// Lets the system drop these bytes from memory; they are read from the file again when wanted.
+    /// Lets the system drop these bytes from memory; they are read from the file again when needed.
     pub(super) fn release(&self, range: Range<usize>) {
         match self {
             Blob::Mapped(map) => map::release(map, range),
@@ -174,7 +174,7 @@ impl Blob {
     }
 }
 
-/// How a weights file is written.
+/// The format of a weights file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileFormat {
@@ -198,18 +198,18 @@ impl fmt::Display for FileFormat {
 
 /// All tensors of one model, by the names that the file gives them.
 pub(super) struct TensorFile {
-    /// What messages call it.
+    /// For messages.
     pub(super) path: PathBuf,
     pub(super) format: FileFormat,
     pub(super) blobs: Vec<Blob>,
     pub(super) tensors: BTreeMap<String, StoredTensor>,
 }
 
-/// Prefixes that trainers and wrappers put in front of every name.
+/// Prefixes that training scripts and wrappers add to every name.
 const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "clip_model."];
 
 impl TensorFile {
-    /// Drops prefixes that every tensor carries, so that layouts see a model's own names.
+    /// Removes prefixes that all tensors have, so that layouts see a model's own names.
     pub(super) fn without_wrappers(mut self) -> Self {
         while let Some(prefix) = WRAPPERS
             .iter()
@@ -223,10 +223,10 @@ impl TensorFile {
         self
     }
 
-    /// A tensor's values, row-major, as f32; f16, bf16 and small integers are exact. Borrowed where they are stored so.
+    /// A tensor's values, row-major, as f32; f16, bf16 and small integers are exact. Borrowed if they are stored this way.
     ///
     /// # Errors
-    /// [`Error::UnreadableTensor`] if the tensor isn't of a number type that weights have.
+    /// [`Error::UnreadableTensor`] if weights don't have this number type.
     pub(super) fn read<'a>(&'a self, name: &str, tensor: &StoredTensor) -> Result<Cow<'a, [f32]>> {
         let bytes = &self.blobs[tensor.blob].bytes()[tensor.byte_range()];
         if tensor.stored_type == StoredType::F32
@@ -253,7 +253,7 @@ impl TensorFile {
         .into())
     }
 
-    /// Some rows of a tensor of two axes, one after the other.
+    /// Some rows of a tensor with two axes, `(rows.len(), width)`.
     ///
     /// # Errors
     /// As [`TensorFile::read`].
@@ -273,7 +273,7 @@ impl TensorFile {
     }
 }
 
-/// The elements of `tensor` in row-major order; `bytes` begin at its first element.
+/// The elements of `tensor` in row-major order; `bytes` begin with its first element.
 fn gather<const N: usize>(bytes: &[u8], tensor: &StoredTensor, read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
     let n_elements = tensor.n_elements();
     let (elements, _) = bytes.as_chunks::<N>();

@@ -163,10 +163,10 @@ fn a_folder_without_weights_says_what_it_should_hold() {
         std::fs::write(folder.path().join(name), "").unwrap();
     }
     let error = Checkpoint::open(folder.path(), &LoadOptions::default()).err().unwrap();
-    let told = error.to_string();
+    let message = error.to_string();
     assert!(
-        told.contains("`best.safetensors`, `last.safetensors`; name the one that you mean"),
-        "{told}"
+        message.contains("`best.safetensors`, `last.safetensors`; name one of them"),
+        "{message}"
     );
 }
 

@@ -198,7 +198,7 @@ fn embed_adds_embeddings_and_copies_a_labels_column() {
     assert!(vectors.is_null(1));
     assert_snapshot!(
         rows.column(3).as_string::<i32>().value(1),
-        @"cannot use the picture `row 2`: it has neither `path` nor `image`: both are null"
+        @"cannot use the image `row 2`: it has neither `path` nor `image`: both are null"
     );
 }
 
@@ -266,12 +266,12 @@ fn impossible_requests_are_refused_before_any_work() {
         RecordBatch::try_from_iter([("path", column.clone()), (name, column)]).unwrap()
     };
     assert_snapshot!(refused(b"", &LABELS), @r#"
-    error: cannot read the Arrow stream on stdin: it is empty; expected a schema, also where there are no rows
-    hint: what is expected is a stream as `pyarrow.ipc.new_stream` writes it; results of the batches before are whole
+    error: cannot read the Arrow stream on stdin: it is empty; expected a schema, even without rows
+    hint: write it with `pyarrow.ipc.new_stream`; the results of the batches before it are complete
     "#);
     assert_snapshot!(refused(b"{\"path\": \"a.jpg\"}\n", &LABELS), @r#"
     error: cannot read the Arrow stream on stdin: it begins with `{"path":`
-    hint: what is expected is a stream as `pyarrow.ipc.new_stream` writes it; results of the batches before are whole
+    hint: write it with `pyarrow.ipc.new_stream`; the results of the batches before it are complete
     "#);
     assert_snapshot!(refused(&written(&[column("error")]), &LABELS), @r#"
     error: the Arrow stream has a column `error` already, and the results would have another

@@ -125,7 +125,7 @@ fn nan_in_the_weights_of_either_tower_is_an_error() {
     exit code 2
     --- stdout
     --- stderr
-    error: `nan.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `ln_final.bias` has NaN at element 0, where a finite number is expected
+    error: `nan.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `ln_final.bias` has NaN at element 0; a finite number is expected
     hint: the file is damaged, or its training failed: fetch or save it again
     ");
     with_nan(&desk, "visual.ln_post.bias");
@@ -133,14 +133,14 @@ fn nan_in_the_weights_of_either_tower_is_an_error() {
     exit code 2
     --- stdout
     --- stderr
-    error: `nan.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `visual.ln_post.bias` has NaN at element 0, where a finite number is expected
+    error: `nan.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `visual.ln_post.bias` has NaN at element 0; a finite number is expected
     hint: the file is damaged, or its training failed: fetch or save it again
     ");
     assert_snapshot!(run_with(&desk, &["embed", "cat.jpg"], "nan.safetensors"), @r"
     exit code 2
     --- stdout
     --- stderr
-    error: `nan.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `visual.ln_post.bias` has NaN at element 0, where a finite number is expected
+    error: `nan.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `visual.ln_post.bias` has NaN at element 0; a finite number is expected
     hint: the file is damaged, or its training failed: fetch or save it again
     ");
 }
@@ -173,7 +173,7 @@ fn every_bad_file_of_the_reference_is_refused_with_a_reason() {
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
 
     error: `extra-tensor.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): 1 not a CLIP's: `visual.transformer.resblocks.1.adapter.weight`
-    hint: if the rest is what you want, `--ignore-surplus` leaves these alone
+    hint: if the rest is what you want, ignore these with `--ignore-surplus`
 
     error: `html-instead-of-weights.pt` is not a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript): found a web page: the download failed
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
@@ -190,7 +190,7 @@ fn every_bad_file_of_the_reference_is_refused_with_a_reason() {
     error: `missing-tensor.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): 1 missing: `visual.transformer.resblocks.1.mlp.c_fc.bias`, expected [512]
     hint: the file is incomplete: fetch or save it again
 
-    error: `nan-weight.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `ln_final.bias` has NaN at element 0, where a finite number is expected
+    error: `nan-weight.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): `ln_final.bias` has NaN at element 0; a finite number is expected
     hint: the file is damaged, or its training failed: fetch or save it again
 
     error: `runs-code.pt` holds a Python object that is not weights, `posix.system`; nothing of it was run

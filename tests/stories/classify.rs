@@ -145,13 +145,13 @@ fn unreadable_images_have_a_reason_and_the_others_are_done() {
     exit code 1
     --- stdout
     truncated.jpg
-      failed: cannot use the picture `truncated.jpg`: the file is cut short: its end is missing; copy or fetch it again
+      failed: cannot use the image `truncated.jpg`: the file is cut short: its end is missing; copy or fetch it again
 
     text.jpg
-      failed: cannot use the picture `text.jpg`: it is text, not a picture that can be decoded; give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
+      failed: cannot use the image `text.jpg`: it is text, not a picture that can be decoded; give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
 
     empty.png
-      failed: cannot use the picture `empty.png`: the file is empty; copy or fetch it again
+      failed: cannot use the image `empty.png`: the file is empty; copy or fetch it again
 
     missing.jpg
       failed: cannot read `missing.jpg`: No such file or directory (os error 2)
@@ -159,11 +159,11 @@ fn unreadable_images_have_a_reason_and_the_others_are_done() {
     cat.jpg
       100.0 %  a cat
     --- stderr
-    error: cannot use the picture `truncated.jpg`: the file is cut short: its end is missing
+    error: cannot use the image `truncated.jpg`: the file is cut short: its end is missing
     hint: copy or fetch it again
-    error: cannot use the picture `text.jpg`: it is text, not a picture that can be decoded
+    error: cannot use the image `text.jpg`: it is text, not a picture that can be decoded
     hint: give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
-    error: cannot use the picture `empty.png`: the file is empty
+    error: cannot use the image `empty.png`: the file is empty
     hint: copy or fetch it again
     error: cannot read `missing.jpg`: No such file or directory (os error 2)
     note: 1 done, 4 failed, [RATE] images/s
@@ -216,7 +216,7 @@ fn missing_labels_or_images_are_errors_with_a_hint() {
     --- stdout
     --- stderr
     error: no labels given
-    hint: say what the picture may show: `--labels "a cat" "a dog"`, or `--labels-file FILE`
+    hint: say what the image may show: `--labels "a cat" "a dog"`, or `--labels-file FILE`
     "#);
     assert_snapshot!(classify(&desk, &["--label", "a cat"]), @r#"
     exit code 2
@@ -321,9 +321,9 @@ fn an_image_above_the_pixel_limit_is_refused_with_both_numbers() {
     exit code 1
     --- stdout
     cat.jpg
-      failed: cannot use the picture `cat.jpg`: it has 451x300 = 135300 pixels; at most 1000 are decoded; scale it down first, or raise the limit with `--max-pixels`
+      failed: cannot use the image `cat.jpg`: it has 451x300 = 135300 pixels; at most 1000 are decoded; scale it down first, or raise the limit with `--max-pixels`
     --- stderr
-    error: cannot use the picture `cat.jpg`: it has 451x300 = 135300 pixels; at most 1000 are decoded
+    error: cannot use the image `cat.jpg`: it has 451x300 = 135300 pixels; at most 1000 are decoded
     hint: scale it down first, or raise the limit with `--max-pixels`
     ");
 }

@@ -160,7 +160,7 @@ fn options_without_effect_are_refused_or_give_a_warning() {
     ];
     assert_snapshot!(all.join(""), @r#"
     0 warning: the templates change nothing: every label has prompts of its own, which are read as they stand
-    0 warning: `--combine` changes nothing: no label has more than one prompt
+    0 warning: combining prompts changes nothing: no label has more than one
     2 error: `--group-by` changes nothing: no label has a group
     hint: give them in a label file: a column `group` in csv or tsv, or `{"cat": {"group": "animal"}}` in json
     2 error: `--templates none` and `--template` exclude each other
@@ -383,7 +383,7 @@ fn a_long_label_is_truncated_refused_or_read_in_parts() {
     --- stdout
     --- stderr
     error: label `The cat sat on a mat with a small dog. O…` has 314 tokens; this model reads at most 248
-    hint: shorten it, or allow it to be cut (`--long-text truncate`) or read in parts (`--long-text chunk`)
+    hint: shorten it, or use `--long-text truncate` or `--long-text chunk`
     ");
     let cosine = |how: &str| {
         let run = [

@@ -17,7 +17,7 @@ fn an_unknown_name_is_an_error_that_lists_known_names() {
     exit code 2
     --- stdout
     --- stderr
-    error: no model `longclip-x`: it is no path, not in `checkpoints` or `[PROGRAM]/checkpoints`, and not one of nano, longclip-b, longclip-l, longclip-b-32, longclip-l-336
+    error: no model `longclip-x`: it is not a path, not in `checkpoints` or `[PROGRAM]/checkpoints`, and not one of nano, longclip-b, longclip-l, longclip-b-32, longclip-l-336
     hint: other models are addressed as `owner/repo[@revision][:file]` on the Hugging Face hub
     ");
 }
@@ -45,8 +45,8 @@ fn a_known_model_that_is_missing_is_an_error_and_not_replaced_by_nano() {
     exit code 2
     --- stdout
     --- stderr
-    error: no model `longclip-b`: it is not in the cache (`[DESK]/.cache/huggingface/hub`), and HF_HUB_OFFLINE forbids to ask the hub
-    hint: `longclip model pull longclip-b` fetches it where there is a network; `--model nano` works without
+    error: no model `longclip-b`: it is not in the cache (`[DESK]/.cache/huggingface/hub`), and HF_HUB_OFFLINE forbids asking the hub
+    hint: `longclip model pull longclip-b` fetches it if there is a network; `--model nano` works without one
     ");
 }
 

@@ -29,10 +29,10 @@ fn one_broken_file_in_a_folder_does_not_affect_the_others() {
     exit code 1
     --- stdout
     many/00000.ppm a dog, asleep
-    many/00001.ppm cannot use the picture `many/00001.ppm`: the file is cut short: its end is missing; copy or fetch it again
+    many/00001.ppm cannot use the image `many/00001.ppm`: the file is cut short: its end is missing; copy or fetch it again
     many/00002.ppm a dog, asleep
     --- stderr
-    error: cannot use the picture `many/00001.ppm`: the file is cut short: its end is missing
+    error: cannot use the image `many/00001.ppm`: the file is cut short: its end is missing
     hint: copy or fetch it again
     note: 2 done, 1 failed, [RATE] images/s
     note: passed over as no picture: 1 (`many/notes.txt`)
@@ -485,7 +485,7 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
     error: `--wide` has a column for each of the run's labels; `--top-k`, or no labels for all, leave none for it
     hint: leave out `--wide`
 
-    error: the ending of `--output` tells no format
+    error: the ending of `--output` is not a format's
     hint: name one: `--format ndjson`
 
     error: invalid value '{nonsense}' for '--format <FORMAT>': the template `{nonsense}` can't be used: it asks for `nonsense`; values are {path}, {label}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals

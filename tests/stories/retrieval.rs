@@ -238,11 +238,11 @@ fn an_image_that_cannot_be_decoded_ends_the_evaluation() {
     exit code 2
     --- stdout
     --- stderr
-    error: cannot use the picture `broken.jpg`: the file is cut short: its end is missing
+    error: cannot use the image `broken.jpg`: the file is cut short: its end is missing
     hint: copy or fetch it again
     note: 1 done, 1 failed, [RATE] images/s
     error: 1 thing can't be used, so nothing was measured
-    hint: mend the data; or `--on-error skip` leaves it out and counts it, `--max-errors N` up to N of them
+    hint: fix the data; or `--on-error skip` skips and counts it, `--max-errors N` up to N of them
     "#);
     let output = desk.output(&[&RUN[..], &["--on-error", "skip", "--format", "json"]].concat());
     assert_eq!(output.status.code(), Some(1));

@@ -54,7 +54,7 @@ fn builds_an_index_and_queries_it() {
     exit code 1
     --- stdout
     --- stderr
-    error: cannot use the picture `broken.jpg`: it is text, not a picture that can be decoded
+    error: cannot use the image `broken.jpg`: it is text, not a picture that can be decoded
     hint: give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
     note: encoded: 3 done, 1 failed, [RATE] images/s
     note: i.parquet: 3 pictures, 3 new; 1 named more than once, and held once
@@ -232,21 +232,21 @@ fn impossible_requests_are_refused_with_a_reason() {
     exit code 2
     --- stdout
     --- stderr
-    error: the ending of `--output` tells no format
+    error: the ending of `--output` is not a format's
     hint: name one: `--format ndjson`, or end it in .ndjson, .json or .html
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "--image", "many"]), @"
     exit code 2
     --- stdout
     --- stderr
-    error: there is more than one picture in `many`
+    error: there is more than one image in `many`
     hint: name one; several are searched for by `--image A --image B`
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "a cat", "--threshold", "2"]), @"
     exit code 2
     --- stdout
     --- stderr
-    error: invalid value '2' for '--threshold <X>': a cosine lies between -1 and 1
+    error: invalid value '2' for '--threshold <X>': a cosine is between -1 and 1
 
     For more information, try '--help'.
     ");
@@ -310,7 +310,7 @@ fn an_index_of_another_model_or_number_type_is_refused_by_name() {
     --- stdout
     --- stderr
     error: no model `small.safetensors`: `i.parquet` was made with it, and it is not on this machine
-    hint: say where it is by `--model`; a known one is fetched by `longclip model pull NAME`
+    hint: name its file with `--model`, or download a known model with `longclip model pull NAME`
     ");
 }
 

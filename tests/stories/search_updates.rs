@@ -225,11 +225,11 @@ fn a_build_that_stopped_at_a_failure_resumes_even_if_a_folder_is_missing() {
     exit code 1
     --- stdout
     --- stderr
-    error: cannot use the picture `zz.ppm`: it is text, not a picture that can be decoded
+    error: cannot use the image `zz.ppm`: it is text, not a picture that can be decoded
     hint: give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
     note: encoded: 7 done, 1 failed, [RATE] images/s
     note: stopped: too many failed (`--on-error`, `--max-errors`)
-    note: `i.parquet.journal` holds what was encoded, and the next build goes on from it
+    note: `i.parquet.journal` holds what was encoded; the next build continues from it
     ");
     // Without any readable input, the encoded images are kept for another time.
     let elsewhere = ["search", "build", "nowhere", "-o", "i.parquet"];
@@ -240,7 +240,7 @@ fn a_build_that_stopped_at_a_failure_resumes_even_if_a_folder_is_missing() {
     exit code 1
     --- stdout
     --- stderr
-    note: going on from an interrupted build, which had encoded 7 pictures
+    note: resuming an interrupted build, which had encoded 7 pictures
     error: cannot read `more`: No such file or directory (os error 2)
     note: encoded: 0 done, 1 failed, [RATE] images/s
     note: i.parquet: 7 pictures, 7 new; 3 kept, since what they lie in can't be read

@@ -112,7 +112,7 @@ fn refuses_to_sort_a_folder_into_itself() {
     assert!(
         String::from_utf8(output.stderr)
             .unwrap()
-            .contains("lies in a folder that is to be sorted")
+            .contains("is in a folder that is to be sorted")
     );
     assert!(!desk.path("many/sorted").exists());
 }

@@ -198,7 +198,7 @@ fn a_killed_and_resumed_training_takes_the_same_steps() {
         child.wait().unwrap();
     }
     let said = train(&desk, "killed", &resumed);
-    assert!(said.contains("going on behind step 20"), "{said}");
+    assert!(said.contains("resuming after step 20"), "{said}");
     assert_eq!(numbers(&desk, "killed"), numbers(&desk, "whole"));
     for kept in ["last.safetensors", "best.safetensors", "skipped.ndjson"] {
         let weights = |out: &str| fs::read(desk.path(out).join(kept)).unwrap();
@@ -224,11 +224,14 @@ fn ctrl_c_saves_and_a_later_run_resumes() {
         rest.iter().any(|line| line.contains("Ctrl-C again ends at once")),
         "{rest:?}"
     );
-    assert!(rest.iter().any(|line| line.contains("`--resume` goes on")), "{rest:?}");
+    assert!(
+        rest.iter().any(|line| line.contains("`--resume` continues")),
+        "{rest:?}"
+    );
     let done = metrics(&desk, "run").len() as u64;
     let more = (done + 2).to_string();
     let said = train(&desk, "run", &["--steps", &more, "--batch", "3", "--resume"]);
-    assert!(said.contains(&format!("going on behind step {done}")), "{said}");
+    assert!(said.contains(&format!("resuming after step {done}")), "{said}");
     assert_eq!(metrics(&desk, "run").len() as u64, done + 2);
 }
 

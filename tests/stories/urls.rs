@@ -135,7 +135,7 @@ fn a_server_that_sends_nothing_times_out_and_the_rest_continues() {
     let (silent, there) = (server.url("silent"), server.url("cat.jpg"));
     let records = classify(&desk, &[&silent, &there, "--url-timeout", "1"]);
     check_error(&records[0], "no answer for 1 s");
-    check_error(&records[0], "`--url-timeout` waits longer");
+    check_error(&records[0], "allow more time with `--url-timeout`");
     assert!(records[1]["labels"].is_array());
 }
 

@@ -1,4 +1,4 @@
-//! `--compare MODEL`: two models on the same data, and which differences between them are real.
+//! `--compare MODEL`: measures two models on the same data, and says which differences are real.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -15,23 +15,23 @@ use super::encode::Loaded;
 use crate::cli::model_flags::{Dtype, ModelFlags, Stretch};
 use crate::cli::report::Report;
 
-/// What a model is compared with, and how sure the answer shall be.
+/// The model to compare with, and how the comparison is made.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Comparison")]
 pub(super) struct CompareFlags {
-    /// Measure this model on the same data too, and say which differences are real (paired bootstrap)
+    /// Also measure this model on the same data, and say which differences are real (paired bootstrap)
     #[arg(long, value_name = "MODEL")]
     compare: Option<String>,
     /// The numbers that the other model computes with [default: as `--dtype`]
     #[arg(long, value_name = "TYPE", hide_short_help = true)]
     compare_dtype: Option<Dtype>,
-    /// Use the other model's 77-row position table as it is
+    /// Don't stretch the other model's 77-row position table
     #[arg(long, hide_short_help = true, requires = "compare")]
     compare_no_stretch: bool,
-    /// How often is drawn
+    /// Number of resamples
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = resamples, hide_short_help = true)]
     resamples: usize,
-    /// Decides what is drawn; the same seed gives the same intervals
+    /// Seed of the resampling; the same seed gives the same intervals
     #[arg(long, value_name = "N", default_value_t = 0, hide_short_help = true)]
     pub(super) seed: u64,
 }
@@ -42,7 +42,7 @@ fn resamples(text: &str) -> std::result::Result<usize, String> {
 }
 
 impl CompareFlags {
-    /// The models that are measured: the first one, and the one that it is compared with.
+    /// The models to measure: the first one, and the one to compare it with.
     pub(super) fn contenders(&self, first: &ModelFlags, report: Report) -> Result<Vec<Contender>> {
         let other = self.other(first)?;
         let mut contenders = vec![Contender::load(first.clone(), None, report)?];
@@ -52,7 +52,7 @@ impl CompareFlags {
         Ok(contenders)
     }
 
-    /// The flags of the other model, where there is one: those of the first, with what is said of it.
+    /// The flags of the other model, if there is one: those of the first, with the other's changes.
     fn other(&self, first: &ModelFlags) -> Result<Option<ModelFlags>> {
         if self.compare.is_none() && self.compare_dtype.is_none() {
             return Ok(None);
@@ -79,12 +79,12 @@ impl CompareFlags {
     }
 }
 
-/// A model, and how it is asked for.
+/// A model, with the flags that it was loaded by.
 pub(super) struct Contender {
     pub(super) flags: ModelFlags,
     pub(super) model: LongClip,
     pub(super) name: String,
-    /// What its kept embeddings are called apart by.
+    /// What distinguishes the file of its embeddings.
     ending: Option<&'static str>,
 }
 
@@ -107,14 +107,14 @@ impl Contender {
         }
     }
 
-    /// Where its embeddings of a kind are kept, if `first` says where the first one's are.
+    /// The file of its embeddings of a kind, if `first` is that of the first model.
     pub(super) fn kept(&self, first: Option<&Path>, kind: Option<&str>) -> Option<PathBuf> {
         let endings = self.ending.into_iter().chain(kind);
         Some(endings.fold(first?.to_owned(), |path, ending| beside(&path, ending)))
     }
 }
 
-/// The models' names, of files without their folders, with what tells them apart where their names don't.
+/// The models' names, without the folders of files, with what distinguishes them if their names are the same.
 pub(super) fn labels(contenders: &[Contender]) -> Vec<String> {
     let names: Vec<&str> = contenders.iter().map(|contender| contender.name.as_str()).collect();
     let is_same = |of: &dyn Fn(&Contender) -> String| contenders.iter().all(|one| of(one) == of(&contenders[0]));
@@ -139,7 +139,7 @@ pub(super) fn labels(contenders: &[Contender]) -> Vec<String> {
     contenders.iter().zip(short_names(&names)).map(label).collect()
 }
 
-/// Names without the folders before them, unless these tell the names apart.
+/// Names without their folders, unless the folders distinguish them.
 fn short_names<'a>(names: &[&'a str]) -> Vec<&'a str> {
     let last = |name: &&'a str| Path::new(*name).file_name().and_then(OsStr::to_str).unwrap_or(name);
     let short: Vec<&str> = names.iter().map(last).collect();
@@ -161,9 +161,9 @@ pub(super) struct Comparison {
 
 /// A metric of both models.
 pub(super) struct Compared {
-    /// As json says it.
+    /// Its name in JSON.
     pub(super) key: String,
-    /// As a table says it.
+    /// Its name in a table.
     pub(super) name: String,
     pub(super) scale: Scale,
     pub(super) first: f64,
@@ -176,7 +176,7 @@ pub(super) struct Compared {
 pub(super) enum Scale {
     /// In percent.
     Share,
-    /// As it is.
+    /// Unchanged.
     Number,
 }
 
@@ -212,7 +212,7 @@ impl Compared {
 }
 
 impl Comparison {
-    /// As people read it.
+    /// For people.
     pub(super) fn table(&self) -> String {
         let [first, second] = &self.models;
         let names = self.rows.iter().map(|row| row.name.chars().count());
@@ -234,7 +234,7 @@ impl Comparison {
         format!("{text}{}\n", self.explanation())
     }
 
-    /// How the differences were come by.
+    /// How the differences were computed.
     fn explanation(&self) -> String {
         let [first, second] = &self.models;
         format!(
@@ -244,7 +244,7 @@ impl Comparison {
         )
     }
 
-    /// As a page shows it.
+    /// For a page.
     pub(super) fn add_to(&self, page: &mut ReportPage) {
         page.heading("Which differences are real");
         let row = |row: &Compared| {
@@ -271,7 +271,7 @@ impl Comparison {
         page.text(&self.explanation());
     }
 
-    /// As programs read it, about the second model.
+    /// For programs, about the second model.
     pub(super) fn to_json(&self, second: &Contender) -> Value {
         let map = |of: &dyn Fn(&Compared) -> Value| -> Map<String, Value> {
             self.rows.iter().map(|row| (row.key.clone(), of(row))).collect()
@@ -297,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lose_their_folders_unless_these_tell_them_apart() {
+    fn names_lose_their_folders_unless_these_distinguish_them() {
         assert_eq!(
             short_names(&["runs/a/ema.safetensors", "nano"]),
             ["ema.safetensors", "nano"]

@@ -1,4 +1,4 @@
-//! Encodes the pictures of an evaluation through the pipeline, into embeddings that an interrupted run goes on with.
+//! Encodes the images of an evaluation through the pipeline. Their embeddings can be kept, so that a run can be resumed.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use longclip::session::{Ended, Seen, Sink, Verdict};
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::progress::Expected;
-use crate::cli::report::{Exit, Report, Verbosity};
+use crate::cli::report::{Exit, LISTED_MAX, Report, Verbosity};
 use crate::cli::run_flags::RunFlags;
 
-/// How pictures are encoded, and where their embeddings are kept.
+/// How images are encoded, and where their embeddings are kept.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct EncodeFlags {
-    /// Keep the pictures' embeddings in a file: a run with the same model and data goes on with what it holds
+    /// Keep the images' embeddings in a file, which a run with the same model and data continues
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub(super) embeddings: Option<PathBuf>,
     #[command(flatten)]
@@ -30,37 +30,37 @@ pub(super) struct EncodeFlags {
     pub(super) pictures: PictureFlags,
 }
 
-/// A model, with what it was asked for by.
+/// A model, with the name and flags it was loaded by.
 pub(super) struct Loaded<'a> {
     pub(super) model: &'a LongClip,
     pub(super) name: &'a str,
     pub(super) flags: &'a ModelFlags,
 }
 
-/// What is encoded.
+/// The data to encode.
 pub(super) struct Data<'a> {
     /// The data as named.
     pub(super) name: String,
     pub(super) pictures: &'a [Image],
-    /// What of the data could not be used before a picture was read: it counts as failed.
+    /// The number of things that could not be used before any image was read; they count as failed.
     pub(super) n_unusable: usize,
 }
 
-/// What came of a data set's pictures.
+/// The result of encoding the data.
 pub(super) struct Encoded {
-    /// A row for each that could be read.
+    /// One row per image that could be read.
     pub(super) embeddings: Embeddings,
-    /// Those that could not.
+    /// The number of images that could not.
     pub(super) n_failed: usize,
-    /// How fast this run was; none where all was there already.
+    /// The speed of this run; none if all embeddings were kept already.
     pub(super) images_per_s: Option<f64>,
     pub(super) ended: Ended,
-    /// What the pictures mean for the exit code.
+    /// The exit code as far as the images decide it.
     pub(super) exit: Exit,
 }
 
 impl EncodeFlags {
-    /// Encodes what `kept` doesn't hold yet; says how far it is, and what could not be read.
+    /// Encodes what `kept` doesn't hold yet; reports progress, and what could not be read.
     pub(super) fn encode(
         &self,
         loaded: &Loaded<'_>,
@@ -107,7 +107,7 @@ impl EncodeFlags {
         let exit = watch.sum_up(ended, &InputOptions::default());
         if let (Ended::Interrupted, Some(kept)) = (ended, kept) {
             report.note(format!(
-                "`{}` keeps what was encoded; the same command goes on with it",
+                "`{}` keeps what was encoded; run the same command again to continue",
                 kept.display()
             ));
         }
@@ -143,7 +143,7 @@ impl EncodeFlags {
         let embeddings = Embeddings::open(kept, &origin, embed_dim)?;
         if embeddings.dropped_bytes() > 0 {
             report.note(format!(
-                "the last {} bytes of `{}` were no whole record; what they were of is encoded again",
+                "the last {} bytes of `{}` are not a complete record; its image is encoded again",
                 embeddings.dropped_bytes(),
                 kept.display()
             ));
@@ -152,24 +152,24 @@ impl EncodeFlags {
     }
 }
 
-/// Failures that are told one by one.
-const TOLD: usize = 5;
-
-/// Says what of the data can't be used, and is left out.
-pub(super) fn tell_unusable(unusable: &[Unusable], report: Report) {
-    let n_told = match report.verbosity() {
+/// Reports what can't be used and is skipped.
+pub(super) fn report_unusable(unusable: &[Unusable], report: Report) {
+    let n_listed = match report.verbosity() {
         Verbosity::Verbose => unusable.len(),
-        _ => TOLD,
+        Verbosity::Normal | Verbosity::Quiet => LISTED_MAX,
     };
-    for Unusable { place, error } in unusable.iter().take(n_told) {
+    for Unusable { place, error } in unusable.iter().take(n_listed) {
         report.failed_input(place, error);
     }
-    if unusable.len() > n_told {
-        report.note(format!("{} samples can't be used; `-v` tells them all", unusable.len()));
+    if unusable.len() > n_listed {
+        report.note(format!(
+            "{} samples can't be used; `-v` lists all of them",
+            unusable.len()
+        ));
     }
 }
 
-/// More can't be used than the run goes on with: a part of the data is another benchmark.
+/// The error if more can't be used than is allowed: a part of the data would be another benchmark.
 pub(super) fn unmeasured(n: usize) -> Error {
     let (are, them) = match n {
         1 => ("1 thing".to_owned(), "it"),
@@ -177,13 +177,11 @@ pub(super) fn unmeasured(n: usize) -> Error {
     };
     Error::usage(
         format!("{are} can't be used, so nothing was measured"),
-        format!(
-            "fix the data; or `--on-error skip` leaves {them} out and counts {them}, `--max-errors N` up to N of them"
-        ),
+        format!("fix the data; or `--on-error skip` skips and counts {them}, `--max-errors N` up to N of them"),
     )
 }
 
-/// Keeps each embedding as it comes.
+/// Keeps each embedding as it arrives.
 struct Keeper<'a> {
     embeddings: &'a mut Embeddings,
     n_done: usize,

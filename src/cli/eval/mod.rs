@@ -1,4 +1,4 @@
-//! `longclip eval`: how well a model does on a person's own data; a file a task.
+//! `longclip eval`: measures a model on the user's own data; one file per task.
 
 mod compare;
 mod encode;

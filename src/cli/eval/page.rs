@@ -1,4 +1,4 @@
-//! What the pages of `--report` have in common.
+//! What all pages of `--report` share.
 
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +10,7 @@ use longclip::output::report::ReportPage;
 use longclip::preprocess::Preprocess;
 use longclip::{Error, Result, session};
 
-/// Whether a page can be written there, asked before hours of work and not behind them.
+/// Checks that a page can be written there, before hours of work.
 pub(super) fn check(path: Option<&Path>) -> Result<()> {
     let Some(path) = path else { return Ok(()) };
     if path.is_dir() {
@@ -23,7 +23,7 @@ pub(super) fn check(path: Option<&Path>) -> Result<()> {
     })
 }
 
-/// Writes a page, whole or not at all.
+/// Writes a page, which appears only when it is complete.
 pub(super) fn write(path: &Path, page: ReportPage) -> Result<()> {
     let mut file = Destination::whole(path)?;
     file.write_all(page.finish().as_bytes())
@@ -31,7 +31,7 @@ pub(super) fn write(path: &Path, page: ReportPage) -> Result<()> {
     file.finish()
 }
 
-/// A small jpeg of an image, if it can still be read.
+/// A small JPEG of an image, if it can still be read.
 pub(super) fn thumbnail(image: &Image) -> Option<Vec<u8>> {
     let name = image.name();
     let bytes = image.item().content.take(name).ok()?;

@@ -1,4 +1,4 @@
-//! Encodes the texts of an evaluation, each once, into embeddings that an interrupted run goes on with.
+//! Encodes the texts of an evaluation, each once. Their embeddings can be kept, so that a run can be resumed.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,11 +14,11 @@ use super::encode::Loaded;
 use crate::cli::interrupt::stop_on_interrupt;
 use crate::cli::report::Report;
 
-/// Texts between which an interruption is seen, and what is done is written.
+/// Texts per pass; after each, interruptions are checked and the results written.
 const TEXTS_A_PASS: usize = 64;
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
-/// A model's texts, and those that are encoded already.
+/// Encodes texts with a model, and keeps the ones encoded already.
 pub(super) struct Texts<'a> {
     model: &'a LongClip,
     kept: Embeddings,
@@ -27,7 +27,7 @@ pub(super) struct Texts<'a> {
     last_line: Instant,
 }
 
-/// Why there are no embeddings.
+/// Why encoding ended.
 pub(super) enum Halt {
     Broken(anyhow::Error),
     Interrupted,
@@ -40,7 +40,7 @@ impl<E: Into<anyhow::Error>> From<E> for Halt {
 }
 
 impl<'a> Texts<'a> {
-    /// Those that `kept` holds, and the way to more.
+    /// Opens the embeddings in `kept`, to add more.
     pub(super) fn open(loaded: &Loaded<'a>, kept: Option<&Path>, report: Report) -> longclip::Result<Self> {
         let embed_dim = loaded.model.sizes().embed_dim;
         let origin = Origin {
@@ -65,10 +65,10 @@ impl<'a> Texts<'a> {
         })
     }
 
-    /// A row for each text, given as token ids.
+    /// One row per text, given as token ids.
     pub(super) fn encode(&mut self, texts: &[Vec<u32>]) -> Result<TextEmbeddings, Halt> {
         let is_missing = |ids: &&Vec<u32>| self.kept.get(&key(ids)).is_none();
-        // In the order of their ids, so that texts that begin alike stand together: the model computes a beginning once.
+        // Sorted by their ids, so that texts with the same beginning are adjacent: the model computes it once.
         let missing: BTreeSet<&[u32]> = texts.iter().filter(is_missing).map(Vec::as_slice).collect();
         let missing: Vec<&[u32]> = missing.into_iter().collect();
         let mut n_done = 0;
@@ -97,7 +97,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// What a text is found by.
+/// The key of a text.
 fn key(ids: &[u32]) -> String {
     let mut hash = Sha256::new();
     ids.iter().for_each(|id| hash.update(id.to_le_bytes()));

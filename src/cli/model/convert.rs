@@ -1,4 +1,4 @@
-//! `longclip model convert`: the same numbers under the names that other programs expect.
+//! `longclip model convert`: writes the same numbers under the names that other programs expect.
 
 use std::path::PathBuf;
 

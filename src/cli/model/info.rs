@@ -1,13 +1,12 @@
-//! `longclip model info`: what a model is made of, read off its tensors and the config beside them.
+//! `longclip model info`: describes a model by its tensors and the config next to them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use longclip::weights::Checkpoint;
-use longclip::weights::hub::{self, Checksum};
 use longclip::weights::names::{ModelSource, Resolved};
+use longclip::weights::{Checkpoint, weights_files};
 use serde::Serialize;
 
-use super::{Format, columns, open, print};
+use super::{Format, HashedFile, columns, open, print};
 use crate::cli::Outcome;
 use crate::cli::find_model::{find_model, size};
 use crate::cli::report::Report;
@@ -32,7 +31,7 @@ pub(super) struct Args {
 struct Info {
     name: String,
     path: Option<String>,
-    files: Vec<FileInfo>,
+    files: Vec<HashedFile>,
     format: String,
     layout: &'static str,
     number_types: Vec<String>,
@@ -49,25 +48,18 @@ struct Info {
     context_length: usize,
     positions: Positions,
     activation: String,
-    /// The config file that names the activation; `null` where it is the default of CLIP.
+    /// The config file that names the activation; `null` for CLIP's default.
     activation_from: Option<&'static str>,
     parameters: Parameters,
     #[serde(skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<TensorInfo>>,
 }
 
-#[derive(Serialize)]
-struct FileInfo {
-    path: String,
-    size_bytes: u64,
-    sha256: String,
-}
-
 /// The table of text positions.
 #[derive(Serialize)]
 struct Positions {
     stored_rows: usize,
-    /// Whether rows from 20 on come from a table of their own, as in Long-CLIP's releases.
+    /// Whether rows from 20 on are in a second table, as in Long-CLIP's releases.
     residual_table: bool,
     stretched: bool,
 }
@@ -154,7 +146,7 @@ fn parameters(tensors: &[TensorInfo]) -> Parameters {
         .filter(|tensor| tensor.name.starts_with("visual."))
         .map(count)
         .sum();
-    // The temperature belongs to neither tower.
+    // The temperature is in neither tower.
     let shared: usize = tensors
         .iter()
         .filter(|tensor| tensor.name == "logit_scale")
@@ -167,20 +159,9 @@ fn parameters(tensors: &[TensorInfo]) -> Parameters {
     }
 }
 
-/// The weights files of a model, with their hashes; those of the cache are known, others are read.
-fn files(path: &Path) -> longclip::Result<Vec<FileInfo>> {
-    let describe = |path: PathBuf| {
-        let sha256 = match hub::recorded_checksum(&path) {
-            Some(Checksum::Sha256(hex)) => hex,
-            _ => hub::file_sha256(&path, |_| ())?.hex().to_owned(),
-        };
-        Ok(FileInfo {
-            size_bytes: std::fs::metadata(&path).map_or(0, |meta| meta.len()),
-            path: path.display().to_string(),
-            sha256,
-        })
-    };
-    super::weights_files(path).into_iter().map(describe).collect()
+/// The weights files of a model, with their hashes.
+fn files(path: &Path) -> longclip::Result<Vec<HashedFile>> {
+    weights_files(path)?.iter().map(|file| HashedFile::of(file)).collect()
 }
 
 fn table(info: &Info) -> String {

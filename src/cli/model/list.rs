@@ -1,4 +1,4 @@
-//! `longclip model list`: the models that have names, and where they are.
+//! `longclip model list`: the models with names, and where they are.
 
 use std::fs;
 use std::path::Path;
@@ -27,12 +27,12 @@ pub(super) struct Args {
 struct Entry {
     name: String,
     about: String,
-    /// Whether it is what a command uses that names no model.
+    /// Whether commands use it if no model is named.
     default: bool,
     /// `built-in`, `checkpoints`, `cache`, or `not here`.
     place: &'static str,
     path: Option<String>,
-    /// Of the file here; of one that is not here, what its shapes come to.
+    /// The size of the file; if it is not on this machine, the size by its shapes.
     size_bytes: u64,
     /// Its address on the hub.
     source: Option<String>,
@@ -61,7 +61,7 @@ fn entries(places: &Places, hub: &HubSettings) -> Vec<Entry> {
     }];
     entries.extend(KNOWN.iter().map(|known| known_entry(*known, places, hub)));
     entries.extend(own_entries(places));
-    // What `resolve` does without a name: the person's preference, else longclip-b if it is here, else nano.
+    // As `resolve` without a name: the user's preference, else longclip-b if it is on this machine, else nano.
     let default_here = entries
         .iter()
         .any(|entry| entry.name == DEFAULT && entry.path.is_some());
@@ -97,7 +97,7 @@ fn known_entry(known: KnownModel, places: &Places, hub: &HubSettings) -> Entry {
     }
 }
 
-/// What the person put into `checkpoints` under names of their own.
+/// The user's own models in `checkpoints`.
 fn own_entries(places: &Places) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for folder in &places.checkpoints {
@@ -109,7 +109,9 @@ fn own_entries(places: &Places) -> Vec<Entry> {
             .collect();
         paths.sort();
         for path in paths {
-            let Some(name) = own_name(&path) else { continue };
+            let Some(name) = names::name_in_checkpoints(&path) else {
+                continue;
+            };
             if entries.iter().any(|entry| entry.name == name) {
                 continue;
             }
@@ -126,15 +128,6 @@ fn own_entries(places: &Places) -> Vec<Entry> {
         }
     }
     entries
-}
-
-/// The name by which a file of `checkpoints` can be asked for; `None` if it is no weights or has another name already.
-fn own_name(path: &Path) -> Option<&str> {
-    let ending = path.extension()?.to_str()?;
-    let name = path.file_stem()?.to_str()?;
-    let file = path.file_name()?.to_str()?;
-    let taken = name == NANO || KnownModel::by_name(name).is_some() || KnownModel::by_file(file).is_some();
-    (["safetensors", "pt"].contains(&ending) && !taken).then_some(name)
 }
 
 fn file_size(path: &Path) -> Option<u64> {

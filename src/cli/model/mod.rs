@@ -1,4 +1,4 @@
-//! `longclip model`: which models there are, where they lie, and whether they are whole.
+//! `longclip model`: lists, downloads, describes, checks and converts models.
 
 mod convert;
 mod info;
@@ -9,12 +9,13 @@ mod verify;
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Subcommand, ValueEnum};
-use longclip::nano;
-use longclip::weights::names::{ModelSource, Resolved};
+use longclip::weights::hub::{self, Checksum};
+use longclip::weights::names::Resolved;
 use longclip::weights::{Checkpoint, LoadOptions};
+use serde::Serialize;
 
 use super::Outcome;
 use super::report::{Exit, Report};
@@ -58,31 +59,35 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     }
 }
 
-/// Opens what was found, as it would be used; names and shapes are checked then, values when they are read.
+/// Opens a model as it would be used: names and shapes are checked, values only when they are read.
 fn open(found: &Resolved) -> longclip::Result<Checkpoint> {
-    let options = LoadOptions::default();
-    match &found.source {
-        ModelSource::Nano => Checkpoint::from_bytes(nano::FILE_NAME, nano::safetensors(), &options),
-        ModelSource::Path(path) => Checkpoint::open(path, &options),
+    Checkpoint::open_source(&found.source, &LoadOptions::default())
+}
+
+/// A weights file, with its hash.
+#[derive(Serialize)]
+struct HashedFile {
+    path: String,
+    size_bytes: u64,
+    sha256: String,
+}
+
+impl HashedFile {
+    /// The hash of a file in the cache is known; another file is read.
+    fn of(path: &Path) -> longclip::Result<Self> {
+        let sha256 = match hub::recorded_checksum(path) {
+            Some(Checksum::Sha256(hex)) => hex,
+            Some(Checksum::GitBlob(_)) | None => hub::file_sha256(path, |_| ())?.hex().to_owned(),
+        };
+        Ok(HashedFile {
+            path: path.display().to_string(),
+            size_bytes: fs::metadata(path).map_or(0, |meta| meta.len()),
+            sha256,
+        })
     }
 }
 
-/// The files that hold the tensors of a model: itself, or those of its folder, in order of their names.
-fn weights_files(path: &Path) -> Vec<PathBuf> {
-    if !path.is_dir() {
-        return vec![path.to_owned()];
-    }
-    let is_weights = |path: &PathBuf| {
-        path.extension()
-            .is_some_and(|ending| ["safetensors", "pt", "pth", "bin"].iter().any(|known| ending == *known))
-    };
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_weights).collect();
-    files.sort();
-    files
-}
-
-/// Writes a result in one go.
+/// Prints a result.
 fn print(text: &str) -> Outcome {
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(Exit::Done)

@@ -1,14 +1,11 @@
-//! `longclip model pull`: downloads a model into the Hugging Face cache, or brings what is there up to date.
+//! `longclip model pull`: downloads a model into the Hugging Face cache, or updates it there.
 
-use std::fs;
-use std::path::Path;
-
-use longclip::weights::hub::{self, Checksum, HubModel, Origin};
+use longclip::weights::hub::{self, HubModel, Origin};
 use longclip::weights::names::{self, Found, NANO};
 use longclip::{Error, ErrorKind};
 use serde::Serialize;
 
-use super::{Format, columns, print};
+use super::{Format, HashedFile, columns, print};
 use crate::cli::Outcome;
 use crate::cli::find_model::{DownloadBar, Machine};
 use crate::cli::report::Report;
@@ -30,14 +27,7 @@ pub(super) struct Args {
 struct Pulled {
     name: String,
     path: String,
-    files: Vec<PulledFile>,
-}
-
-#[derive(Serialize)]
-struct PulledFile {
-    path: String,
-    size_bytes: u64,
-    sha256: String,
+    files: Vec<HashedFile>,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
@@ -89,25 +79,13 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 fn describe(name: &str, model: &HubModel) -> longclip::Result<Pulled> {
-    let file = |path: &Path| {
-        // The blob is named by its hash, which was checked; only an odd mirror's file has to be read again.
-        let sha256 = match hub::recorded_checksum(path) {
-            Some(Checksum::Sha256(hex)) => hex,
-            _ => hub::file_sha256(path, |_| ())?.hex().to_owned(),
-        };
-        Ok(PulledFile {
-            path: path.display().to_string(),
-            size_bytes: fs::metadata(path).map_or(0, |meta| meta.len()),
-            sha256,
-        })
-    };
     Ok(Pulled {
         name: name.to_owned(),
         path: model.path.display().to_string(),
         files: model
             .weights
             .iter()
-            .map(|path| file(path))
+            .map(|path| HashedFile::of(path))
             .collect::<longclip::Result<_>>()?,
     })
 }

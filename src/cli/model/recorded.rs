@@ -1,6 +1,6 @@
-//! What the official longclip-B.pt gives, recorded by others, and whether a model gives the same.
+//! Recorded outputs of the official longclip-B.pt, to compare a model's with.
 //!
-//! The recordings are `longclip-b.json`: outputs in f16 on a GPU, so a cosine of 0.9999 is as near as they can be held to.
+//! The recordings in `longclip-b.json` are in f16 from a GPU, so a cosine of 0.9999 is the most that can be expected.
 
 use longclip::weights::{Checkpoint, Sizes};
 use serde::Deserialize;
@@ -8,12 +8,12 @@ use serde::Deserialize;
 /// A model's outputs, as recorded.
 #[derive(Deserialize)]
 pub(super) struct Recorded {
-    /// Row, column and value of some elements of the text position table; they tell which model it is.
+    /// Row, column and value of some elements of the text position table, which identify the model.
     positions: Vec<(usize, usize, f32)>,
     pub(super) texts: Vec<String>,
     pub(super) ids: Vec<Vec<u32>>,
     pub(super) text_features: Vec<Vec<f32>>,
-    /// Of a picture of 224x224 pixels, each (127, 127, 127).
+    /// Of an image of 224x224 pixels, each (127, 127, 127).
     pub(super) image_features: Vec<f32>,
 }
 
@@ -54,7 +54,7 @@ fn has_sizes_of_longclip_b(sizes: &Sizes) -> bool {
         && sizes.context_length == 248
 }
 
-/// The cosine of two vectors, in f64; 0 where one has no direction or another length.
+/// The cosine of two vectors, in f64; 0 if one is zero, or their dimensions differ.
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let norms = (dot(a, a) * dot(b, b)).sqrt();
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_recordings_are_whole() {
+    fn the_recordings_are_complete() {
         let recorded = Recorded::longclip_b().unwrap();
         assert_eq!(recorded.texts.len(), recorded.ids.len());
         assert_eq!(recorded.texts.len(), recorded.text_features.len());

@@ -1,15 +1,15 @@
-//! `longclip model verify`: reads every tensor, compares hashes with the hub's, and outputs with recorded ones.
+//! `longclip model verify`: reads every tensor, and compares hashes with the hub's and outputs with recorded ones.
 
 use std::path::Path;
 
 use longclip::model::{LongClip, LongClipOptions};
-use longclip::weights::Checkpoint;
 use longclip::weights::hub::{self, Checksum, HubSettings};
 use longclip::weights::names::{KnownModel, ModelSource, Resolved};
+use longclip::weights::{Checkpoint, weights_files};
 use serde::Serialize;
 
 use super::recorded::{LEAST_COSINE, Recorded, cosine};
-use super::{Format, columns, open, print, weights_files};
+use super::{Format, columns, open, print};
 use crate::cli::Outcome;
 use crate::cli::find_model::{Machine, find_model};
 use crate::cli::report::{Exit, Report};
@@ -17,7 +17,7 @@ use crate::cli::report::{Exit, Report};
 /// Check a model: every number finite, the file as the hub has it, the outputs as recorded
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A check that can't be made here (no network, no recordings of this model) is reported as such and is no failure.\nExit code 2 if a check fails.\n\nExample:\n  longclip model verify longclip-b"
+    after_help = "A check that can't be made here (no network, no recordings of this model) is reported as such and does not count as a failure.\nExit code 2 if a check fails.\n\nExample:\n  longclip model verify longclip-b"
 )]
 pub(super) struct Args {
     /// A name of `longclip model list`, a path, or owner/repo[@revision][:file]
@@ -99,13 +99,13 @@ fn check_tensors(checkpoint: &Checkpoint) -> Check {
     )
 }
 
-/// Compares the files with what the hub says of them, or with what it said when they were downloaded.
+/// Compares the files' hashes with the hub's, or with those from when they were downloaded.
 fn check_hashes(found: &Resolved, settings: &HubSettings) -> longclip::Result<Vec<Check>> {
     let ModelSource::Path(path) = &found.source else {
         return Ok(vec![Check::not_checked("hash", "the model is part of the program")]);
     };
     let mut checks = Vec::new();
-    for file in weights_files(path) {
+    for file in weights_files(path)? {
         let expected = match hub::recorded_checksum(&file) {
             Some(checksum) => Ok((checksum, "the hub's when it was downloaded")),
             None => hub_checksum(&file, settings),
@@ -126,9 +126,9 @@ fn check_hashes(found: &Resolved, settings: &HubSettings) -> longclip::Result<Ve
     Ok(checks)
 }
 
-/// The hash that the hub states for a file that was put here by hand; else why it is not known.
+/// The hub's hash for a file that the user downloaded by hand, or why it is unknown.
 fn hub_checksum(file: &Path, settings: &HubSettings) -> Result<(Checksum, &'static str), String> {
-    // By the file's name, not the model's: a converted `longclip-b.safetensors` has other bytes, and rightly.
+    // By the file's name, not the model's: a converted `longclip-b.safetensors` has other bytes.
     let known = file.file_name().and_then(|name| KnownModel::by_file(name.to_str()?));
     let known = known.ok_or("no file of the hub is called so, to compare it with")?;
     let facts = hub::hub_facts(&known.address(), settings).map_err(|error| error.to_string())?;
@@ -136,7 +136,7 @@ fn hub_checksum(file: &Path, settings: &HubSettings) -> Result<(Checksum, &'stat
     Ok((checksum, "the hub's"))
 }
 
-/// Runs a model of which outputs are recorded.
+/// Compares a model's outputs with recorded ones, if there are any.
 fn check_outputs(checkpoint: Checkpoint) -> anyhow::Result<Vec<Check>> {
     let recorded = Recorded::longclip_b()?;
     if !recorded.is_of(&checkpoint)? {
@@ -168,7 +168,7 @@ fn check_ids(model: &LongClip, recorded: &Recorded) -> Check {
     )
 }
 
-/// The picture of the recordings.
+/// The image of the recordings.
 fn grey_picture(model: &LongClip) -> longclip::Result<longclip::preprocess::Pixels> {
     let side = model.sizes().image_resolution_px;
     let mut ppm = format!("P6 {side} {side} 255\n").into_bytes();

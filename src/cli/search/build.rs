@@ -1,4 +1,4 @@
-//! `longclip search build INPUT... -o INDEX`: makes an index, or brings it up to date.
+//! `longclip search build INPUT... -o INDEX`: builds or updates an index.
 
 use std::path::PathBuf;
 
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let update = Update::begin(&args.output, origin)?;
     if update.n_resumed() > 0 {
         report.note(format!(
-            "going on from an interrupted build, which had encoded {} pictures",
+            "resuming an interrupted build, which had encoded {} pictures",
             update.n_resumed()
         ));
     }
@@ -75,14 +75,14 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         report.note(format!("{}: {}", args.output.display(), in_words(&finished)));
     } else if let Some(journal) = builder.update.leave()? {
         report.note(format!(
-            "`{}` holds what was encoded, and the next build goes on from it",
+            "`{}` holds what was encoded; the next build continues from it",
             journal.display()
         ));
     }
     Ok(exit)
 }
 
-/// Gives embeddings to the index.
+/// Adds embeddings to the index.
 struct Builder {
     update: Update,
 }
@@ -112,7 +112,7 @@ impl Sink for Builder {
     }
 }
 
-/// What came of it, without what is none.
+/// The result in words, without zero counts.
 fn in_words(finished: &Finished) -> String {
     let (Finished::Written(changes) | Finished::UpToDate(changes)) = finished;
     let Changes {

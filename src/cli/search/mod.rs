@@ -1,4 +1,4 @@
-//! `longclip search build|query`: an index of pictures, and what of it is nearest to a text or a picture.
+//! `longclip search build|query`: an index of images, and the images in it that are nearest to a text or an image.
 
 mod build;
 mod model;

@@ -1,4 +1,4 @@
-//! The model of an index: the one that made it, unless another is named, which is then refused.
+//! Loads the model of an index: the one that made it; another one is refused.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::report::Report;
 
-/// Loads the model that `flags` ask for, or else the one that made the index.
+/// Loads the model that `flags` name, else the one that made the index.
 pub(super) fn load(
     flags: &ModelFlags,
     pictures: &PictureFlags,
@@ -45,7 +45,7 @@ pub(super) fn load(
     Ok((model, own))
 }
 
-/// A model's file is named as it was seen from the folder in which the index was made.
+/// The model's name from here: an index names a model's file relative to the folder that it was made in.
 fn name_from_here(origin: &Origin) -> String {
     let from_there = origin.folder.join(&origin.model);
     let is_here = Path::new(&origin.model).exists() || !from_there.exists();
@@ -56,13 +56,13 @@ fn name_from_here(origin: &Origin) -> String {
     }
 }
 
-/// Nobody asked for this model by name, so it isn't downloaded in passing.
+/// The user didn't name this model, so it isn't downloaded.
 fn must_be_here(path: &Path, origin: &Origin) -> Result<()> {
     let Machine { places, hub } = Machine::from_environment();
     let found = names::locate(&name_from_here(origin), &places, &hub);
     found.map(drop).ok_or_else(|| Error::UnknownModel {
         name: origin.model.clone(),
         problem: format!("`{}` was made with it, and it is not on this machine", path.display()),
-        hint: Some("say where it is by `--model`; a known one is fetched by `longclip model pull NAME`".into()),
+        hint: Some("name its file with `--model`, or download a known model with `longclip model pull NAME`".into()),
     })
 }

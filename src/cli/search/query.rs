@@ -1,4 +1,4 @@
-//! `longclip search query INDEX TEXT...`: what is nearest to texts and pictures.
+//! `longclip search query INDEX TEXT...`: finds the images that are nearest to texts and images.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub(super) struct Args {
     model: ModelFlags,
 }
 
-/// What is searched for.
+/// The queries.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Search")]
 struct QuestionFlags {
@@ -74,7 +74,7 @@ fn cosine(text: &str) -> std::result::Result<f32, String> {
     let is_one = (-1.0..=1.0).contains(&cosine);
     is_one
         .then_some(cosine)
-        .ok_or_else(|| "a cosine lies between -1 and 1".to_owned())
+        .ok_or_else(|| "a cosine is between -1 and 1".to_owned())
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
@@ -121,7 +121,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Something that is searched for, and what it is called.
+/// A query, with its name.
 struct Asked {
     name: String,
     question: Question,
@@ -206,7 +206,7 @@ impl QuestionFlags {
     }
 }
 
-/// The one picture that goes by a name.
+/// The only image of a name.
 fn only_item(image: &Path) -> Result<Item> {
     let inputs = Inputs {
         sources: vec![Source::Named(image.to_owned())],
@@ -216,17 +216,17 @@ fn only_item(image: &Path) -> Result<Item> {
     match (items.next(), items.next()) {
         (Some(item), None) => Ok(item),
         (None, _) => Err(Error::usage(
-            format!("there is no picture in `{}`", image.display()),
+            format!("there is no image in `{}`", image.display()),
             "name one picture",
         )),
         (Some(_), Some(_)) => Err(Error::usage(
-            format!("there is more than one picture in `{}`", image.display()),
+            format!("there is more than one image in `{}`", image.display()),
             "name one; several are searched for by `--image A --image B`",
         )),
     }
 }
 
-/// The pictures of all hits, read once each.
+/// The images of all hits, each read once.
 fn found(index: &Index, asked: &[Asked], hits: &[Vec<Hit>]) -> Result<Vec<Vec<Found>>> {
     let mut rows: Vec<usize> = hits.iter().flatten().map(|hit| hit.row).collect();
     rows.sort_unstable();
@@ -244,7 +244,7 @@ fn found(index: &Index, asked: &[Asked], hits: &[Vec<Hit>]) -> Result<Vec<Vec<Fo
     Ok(all.collect())
 }
 
-/// Says what the results alone don't.
+/// Reports queries without results, and files that changed.
 fn tell(asked: &[Asked], found: &[Vec<Found>], index: &Path, report: Report) {
     for (asked, _) in asked.iter().zip(found).filter(|(_, found)| found.is_empty()) {
         report.note(format!(

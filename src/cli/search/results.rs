@@ -1,4 +1,4 @@
-//! What was found, on the screen, as records, as a line of one's own, or as a page of pictures.
+//! Prints what was found: on the screen, as records, by a template, or as a page of images.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,9 +13,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::cli::model_flags::reason;
+use crate::cli::hint::reason;
 
-/// How results are printed, and where.
+/// How and where results are printed.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct ResultFlags {
@@ -66,32 +66,32 @@ impl ResultFlags {
         let ending = path.extension().and_then(|ending| ending.to_str());
         ending.and_then(by_name).ok_or_else(|| {
             Error::usage(
-                "the ending of `--output` tells no format",
+                "the ending of `--output` is not a format's",
                 "name one: `--format ndjson`, or end it in .ndjson, .json or .html",
             )
         })
     }
 }
 
-/// A picture that was found, as it is printed.
+/// An image that was found, as it is printed.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Found {
-    /// What was searched for.
+    /// The query.
     query: String,
     rank: usize,
-    /// Where the picture is, from here.
+    /// The path of the image from here.
     path: String,
     cosine: f32,
-    /// `gone` or `changed`, where its file is not the one that was indexed.
+    /// `gone` or `changed`, if its file is not the one that was indexed.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
-    /// Whether the picture is a file of its own.
+    /// Whether the image is a file.
     #[serde(skip)]
     is_file: bool,
 }
 
 impl Found {
-    /// `folder` is where the index's relative paths begin.
+    /// `folder` is the base of the index's relative paths.
     pub(super) fn new(query: &str, rank: usize, cosine: f32, picture: &Picture, folder: &Path) -> Self {
         let is_from_here = std::env::current_dir().is_ok_and(|here| here == folder);
         let path = if is_from_here || !picture.is_file() {
@@ -103,7 +103,7 @@ impl Found {
             query: query.to_owned(),
             rank,
             path,
-            // Stored numbers are rounded, so that a picture's cosine with itself may be a little more than one.
+            // Stored numbers are rounded, so an image's cosine with itself can be slightly more than one.
             cosine: cosine.clamp(-1.0, 1.0),
             state: match picture.state(folder) {
                 State::AsIndexed => None,
@@ -114,7 +114,7 @@ impl Found {
         }
     }
 
-    /// Whether its file is gone or another.
+    /// Whether its file is gone or changed.
     pub(super) fn is_stale(&self) -> bool {
         self.state.is_some()
     }
@@ -131,12 +131,12 @@ enum Written {
     Table,
     Ndjson,
     Json,
-    /// Formats of labelled pictures: what was searched for is a picture's label.
+    /// Formats of labelled images: the query is an image's label.
     Records(Box<dyn Format>, Option<Preprocess>),
 }
 
 impl Results {
-    /// `asked` is all that is searched for, in order.
+    /// `asked` are all queries, in order.
     pub(super) fn open(
         flags: &ResultFlags,
         format: &ResultFormat,
@@ -172,7 +172,7 @@ impl Results {
         Ok(results)
     }
 
-    /// What was found for one text or picture.
+    /// The results of one query.
     pub(super) fn write(&mut self, query: &str, found: &[Found]) -> Result<()> {
         self.with(|written, out, n_written| match written {
             Written::Table => table(query, found, n_written, out),
@@ -209,7 +209,7 @@ impl Results {
     }
 }
 
-/// What was searched for, then a line a picture.
+/// The query, then one line per image.
 fn table(query: &str, found: &[Found], n_written: &mut usize, out: &mut Destination) -> io::Result<()> {
     if *n_written > 0 {
         writeln!(out)?;
@@ -251,7 +251,7 @@ fn record(found: &Found, photo: Option<Vec<u8>>) -> Record {
     }
 }
 
-/// A small jpeg of a picture's file as it is now; `None` where it can't be read.
+/// A small JPEG of an image's current file; `None` if it can't be read.
 fn photo_of(found: &Found, preprocess: &Preprocess) -> Option<Vec<u8>> {
     let bytes = found.is_file.then(|| fs::read(&found.path).ok())??;
     thumbnail(&preprocess.decode(&found.path, &bytes).ok()?)

@@ -1,7 +1,7 @@
-//! `longclip sort INPUT... --into DIR --move|--copy|--link`: a folder for each label, with the photos that it fits best.
+//! `longclip sort INPUT... --into DIR --move|--copy|--link`: one folder per label, with the photos that it fits best.
 
-mod folders;
-mod place;
+mod folder_names;
+mod transfer;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ use longclip::output::Progress;
 use longclip::session::{Classifier, Scorer, Seen, Sink, Verdict};
 use longclip::{Error, Grouping, Result};
 
-use self::folders::folder_names;
-use self::place::{Manner, Placed, Rehearsal, place};
+use self::folder_names::folder_names;
+use self::transfer::{Manner, Placed, Rehearsal, place};
 use super::Outcome;
 use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
@@ -89,10 +89,10 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
     if labelling.list.is_empty() {
         return Err(longclip::labels::LabelSet::none_given().into());
     }
-    // While photos are moved into it, a folder below an input would be walked over and over.
+    // A folder below an input would be searched again and again while photos are moved into it.
     if args.input.names_folder_around(&args.into) {
-        let problem = format!("`{}` lies in a folder that is to be sorted", args.into.display());
-        return Err(Error::usage(problem, "choose a folder beside it").into());
+        let problem = format!("`{}` is in a folder that is to be sorted", args.into.display());
+        return Err(Error::usage(problem, "choose a folder next to it").into());
     }
     let model = args.model.load(report)?;
     let scorer = Scorer::new(&model, &labelling, scores)?;
@@ -123,12 +123,12 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
     Ok(exit)
 }
 
-/// Puts each photo where its best label says.
+/// Puts each photo into the folder of its best label.
 struct Sorter<'a> {
     classifier: Classifier<'a>,
     report: Report,
     grouping: Grouping,
-    /// What there is a folder for: labels, or groups.
+    /// What each folder is for: labels, or groups.
     shelves: Vec<String>,
     /// The folders' names, in the shelves' order.
     folders: Vec<String>,
@@ -137,10 +137,10 @@ struct Sorter<'a> {
     out: io::Stdout,
 }
 
-/// What is done with photos.
+/// How photos are handled.
 enum Action {
     Place(Manner),
-    /// A dry run: only what would be done is told.
+    /// A dry run: only reports what would be done.
     Rehearse(Rehearsal),
 }
 
@@ -185,7 +185,7 @@ impl Sorter<'_> {
         })
     }
 
-    /// The folder of a label or a group; a record may bring one that isn't the run's.
+    /// The folder of a label or a group, which may be from a record's own labels.
     fn folder(&self, shelf: String) -> String {
         match self.shelves.iter().position(|other| *other == shelf) {
             Some(idx) => self.folders[idx].clone(),

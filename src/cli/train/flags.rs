@@ -1,4 +1,4 @@
-//! What a training can be told: where it begins, what on, how, and where to.
+//! The flags of a training: the model to start from, the data, the method, and the run folder.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -18,13 +18,13 @@ use crate::cli::numbers::at_least_one;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Model")]
 pub(super) struct StartFlags {
-    /// The model to begin with: a known name, a file, a folder, or OWNER/REPO of the hub; a 77-token CLIP is stretched to 248
+    /// The model to start from: a known name, a file, a folder, or OWNER/REPO of the hub; a 77-token CLIP is stretched to 248
     #[arg(long, value_name = "MODEL", required_unless_present = "init")]
     pub(super) base: Option<String>,
-    /// Begin with weights that know nothing: a config of open_clip or transformers says the sizes
+    /// Start from random weights, with the sizes of a config of open_clip or transformers
     #[arg(long, value_name = "CONFIG.json", conflicts_with = "base")]
     pub(super) init: Option<PathBuf>,
-    /// Leave a 77-token base at 77 tokens
+    /// Don't stretch a 77-token base
     #[arg(long, conflicts_with = "init", hide_short_help = true)]
     pub(super) no_stretch: bool,
     /// Where to compute: cpu, cuda[:N] or metal[:N]
@@ -55,36 +55,36 @@ impl Dtype {
     }
 }
 
-/// What is trained and validated on.
+/// The data to train and to validate on.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataFlags {
-    /// Pictures with captions, see below; several are taken together
+    /// Images with captions, see below; several are combined
     #[arg(long, value_name = "DATA", required = true, num_args = 1..)]
     pub(super) data: Vec<PathBuf>,
-    /// Validate on these: R@1 with long and short captions, and zero-shot top-1 where there are classes
+    /// Validate on these: R@1 with long and short captions, and zero-shot top-1 if there are classes
     #[arg(long, value_name = "DATA", num_args = 1..)]
     pub(super) val_data: Vec<PathBuf>,
-    /// The folder that records' paths start from [default: the record file's own]
+    /// The folder that records' paths start from [default: that of the record file]
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub(super) images: Option<PathBuf>,
-    /// What makes captions of classes' names: a template with `{}`, a file of them, imagenet7 or imagenet80
+    /// Turn names of classes into captions with a template with `{}`, a file of templates, imagenet7 or imagenet80
     /// [default: `a photo of a {}.`]
     #[arg(long, value_name = "TEMPLATES", hide_short_help = true)]
     pub(super) templates: Option<String>,
 }
 
-/// How is trained.
+/// The training method.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Method")]
 pub(super) struct MethodFlags {
-    /// Steps in all [default: one epoch's]
+    /// Total number of steps [default: one epoch]
     #[arg(long, value_name = "N", conflicts_with = "epochs")]
     pub(super) steps: Option<u64>,
     /// Passes over the data
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub(super) epochs: Option<u64>,
-    /// Samples that are told from each other in a step; more are better (the paper has 2048)
+    /// Samples that are compared with each other in a step; more are better (the paper has 2048)
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one::<usize>)]
     pub(super) batch: usize,
     /// Samples that are computed at once; fewer take less memory and one more pass forward, with the same result
@@ -101,7 +101,7 @@ pub(super) struct MethodFlags {
     /// Steps in which the rate rises; it falls as a cosine after that
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub(super) warmup: u64,
-    /// How much of a weight is taken away each step, times the rate
+    /// The share of each weight to subtract per step, times the rate
     #[arg(long, value_name = "X", default_value = "0.01", value_parser = not_negative, hide_short_help = true)]
     pub(super) weight_decay: f64,
     /// AdamW's two betas
@@ -110,7 +110,7 @@ pub(super) struct MethodFlags {
     /// AdamW's epsilon
     #[arg(long, value_name = "X", default_value = "1e-8", value_parser = positive, hide_short_help = true)]
     epsilon: f64,
-    /// The part of a target that is spread over the batch
+    /// The share of each target that is spread over the batch
     #[arg(long, value_name = "X", default_value = "0.1", value_parser = below_one, hide_short_help = true)]
     label_smoothing: f64,
     /// Principal components that short captions are matched with
@@ -119,13 +119,13 @@ pub(super) struct MethodFlags {
     /// Train on long captions alone, without primary component matching
     #[arg(long, hide_short_help = true)]
     no_pcm: bool,
-    /// The logarithm of the inverse temperature to begin with [default: 4.6052; 2.6593 with `--init`]
+    /// The logarithm of the initial inverse temperature [default: 4.6052; 2.6593 with `--init`]
     #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true, hide_short_help = true)]
     pub(super) logit_scale: Option<f64>,
-    /// Leave tensors alone whose names begin so, in upstream's words: `visual.,logit_scale`
+    /// Don't train tensors with these prefixes of upstream's names: `visual.,logit_scale`
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed, hide_short_help = true)]
     pub(super) freeze: Vec<String>,
-    /// Validate and save a running mean of the weights, of which each step keeps this part
+    /// Validate and save a running mean of the weights, of which each step keeps this share
     #[arg(long, value_name = "DECAY", value_parser = below_one)]
     pub(super) ema: Option<f64>,
     /// Decides the order of samples and fresh weights; the same seed gives the same training
@@ -159,27 +159,27 @@ impl MethodFlags {
     }
 }
 
-/// How much of its two means AdamW keeps each step.
+/// AdamW's two betas: the share of each mean that a step keeps.
 #[derive(Debug, Clone, Copy)]
 struct Betas(f64, f64);
 
-/// Where a training is kept, and how often.
+/// Where and how often a training is saved.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Run")]
 pub(super) struct RunFlags {
     /// The run folder
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
-    /// Go on with the training that the run folder holds; without one, begin it
+    /// Resume the training in the run folder, or start it if there is none
     #[arg(long)]
     pub(super) resume: bool,
-    /// Validate every so many steps; before the first step and after the last one is always validated
+    /// Validate every N steps, and always before the first step and after the last one
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub(super) validate_every: Option<u64>,
-    /// Save the state every so many steps; what a killed training loses at most
+    /// Save the state every N steps, which is the most that a killed training loses
     #[arg(long, value_name = "N", default_value = "100", value_parser = at_least_one::<u64>)]
     pub(super) save_every: u64,
-    /// Threads that read and decode pictures ahead [default: physical cores]
+    /// Threads that read and decode images ahead [default: physical cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true)]
     pub(super) threads: Option<u16>,
 }

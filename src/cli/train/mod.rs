@@ -1,4 +1,4 @@
-//! `longclip train --base W --data D --out DIR`: any CLIP becomes a Long-CLIP, or a new one learns from nothing.
+//! `longclip train --base W --data D --out DIR`: trains a Long-CLIP from any CLIP, or a new one from random weights.
 
 mod flags;
 mod watch;
@@ -105,14 +105,14 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     })
 }
 
-/// What is begun with.
+/// The model that a training starts from.
 struct Base {
-    /// As the person calls it.
+    /// Its name as given.
     name: String,
     digest: String,
 }
 
-/// The weights to begin with, and what they are.
+/// The weights to start from, and the model that they are from.
 fn begun(args: &Args, device: &Device, report: Report) -> Result<(Parameters, Base)> {
     let freeze = &args.method.freeze;
     let digest = |bytes: &[u8]| identity(Sha256::new_with_prefix(bytes));
@@ -149,17 +149,17 @@ fn begun(args: &Args, device: &Device, report: Report) -> Result<(Parameters, Ba
     };
     match args.method.logit_scale {
         Some(named) => parameters.set_logit_scale(named)?,
-        // What is frozen stays what it was.
+        // A frozen scale keeps its value.
         None if parameters.trains_logit_scale() => parameters.set_logit_scale(logit_scale)?,
         None => {}
     }
     Ok((parameters, base))
 }
 
-/// What upstream's training sets the temperature to, whatever the base's is (`train/train.py`).
+/// The value that upstream's training starts from, for any base (`train/train.py`).
 const UPSTREAMS_LOGIT_SCALE: f64 = 4.6052;
 
-/// Upstream's start fits OpenAI's models, which end there; another base is thrown far off in its first steps.
+/// Upstream's start fits OpenAI's models, which end there; another base is disturbed in its first steps.
 fn warn_of_another_temperature(parameters: &Parameters, report: Report) -> Result<()> {
     const NEAR: f64 = 0.25;
     let own = parameters.logit_scale()?;
@@ -183,7 +183,7 @@ fn warn_if_never_stretched(source: &ModelSource, unstretched: &Checkpoint, repor
     Ok(())
 }
 
-/// The templates named: a published set, a file, or one that always fits.
+/// The named templates: a published set, a file, or the default.
 fn templates(named: Option<&str>) -> Result<Vec<Template>> {
     match named {
         None => Ok(vec![Template::new("a photo of a {}.")?]),
@@ -203,7 +203,7 @@ fn templates(named: Option<&str>) -> Result<Vec<Template>> {
     }
 }
 
-/// All numbers of the training, with what is not given worked out.
+/// All settings of the training, including defaults that depend on the data.
 fn settings(
     args: &Args,
     parameters: &Parameters,
@@ -278,15 +278,15 @@ fn settings(
     })
 }
 
-/// The samples of a pass: all, or the fewest equal parts that fit into the memory.
+/// The number of samples per pass: the whole batch, or the fewest equal parts that fit into memory.
 fn equal_parts(batch: usize, sample_bytes: usize) -> usize {
     let n_parts = batch.div_ceil(pipeline::batch_that_fits(batch, sample_bytes));
     batch.div_ceil(n_parts)
 }
 
-/// Bytes that one more sample of a pass takes, roughly: what each block keeps of it for the way back (its input, two norms,
-/// queries, keys and values, the attention, two sums; the MLP's inside before and behind the activation), or its input and
-/// all of that for one block; its texts as long as they may be.
+/// Roughly the bytes per sample of a pass: what each block keeps for the backward pass (its input, two norms, queries, keys
+/// and values, the attention, two sums; the MLP before and after the activation), or each block's input and all of that for
+/// one block. Texts count at their full length.
 fn sample_bytes(parameters: &Parameters, kept: Kept) -> usize {
     const FLOATS_OF_WIDTH: usize = 10;
     const FLOATS_OF_MLP: usize = 2;

@@ -1,5 +1,5 @@
-//! What a person sees of a training: a bar on a terminal, a line every half minute elsewhere, what was validated, what was
-//! skipped, and in the end where everything is.
+//! Shows the progress of a training: a bar on a terminal, else a line every half minute; then validations, skipped samples
+//! and, at the end, where everything is.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -15,11 +15,9 @@ use longclip::train::saved::{BEST, LAST};
 use longclip::train::validate::Validation;
 
 use crate::cli::interrupt::stop_on_interrupt_saying;
-use crate::cli::report::{Report, Verbosity};
+use crate::cli::report::{LISTED_MAX, Report, Verbosity};
 
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
-/// Skipped samples that are told one by one.
-const TOLD: u64 = 5;
 
 pub(super) struct Watch {
     report: Report,
@@ -34,11 +32,11 @@ pub(super) struct Watch {
     last_line: Instant,
     /// Steps that were done before this run.
     n_before: u64,
-    n_told: u64,
+    n_skipped: usize,
     time: Time,
 }
 
-/// Where the time of this run's steps went, in milliseconds.
+/// The time of this run's steps, in milliseconds.
 #[derive(Default)]
 struct Time {
     n_steps: u64,
@@ -70,7 +68,7 @@ impl Watch {
             began: Instant::now(),
             last_line: Instant::now(),
             n_before: 0,
-            n_told: 0,
+            n_skipped: 0,
             time: Time::default(),
         }
     }
@@ -81,7 +79,7 @@ impl Watch {
         }
     }
 
-    /// Says what the training came to, and where it is.
+    /// Sums up the training, and says where its files are.
     pub(super) fn sum_up(&self, outcome: &Outcome) {
         let (report, folder) = (self.report, &self.folder);
         if outcome.n_skipped > 0 {
@@ -109,7 +107,7 @@ impl Watch {
         }
         if outcome.is_stopped {
             report.note(format!(
-                "ended after step {} of {}: `--resume` goes on",
+                "ended after step {} of {}: `--resume` continues",
                 outcome.step, self.n_steps
             ));
         }
@@ -156,7 +154,7 @@ impl Watch {
     }
 }
 
-/// Speaks without a bar in the way.
+/// Prints a line without disturbing the bar.
 fn aside(bar: Option<&ProgressBar>, say: impl FnOnce()) {
     match bar {
         Some(bar) => bar.suspend(say),
@@ -202,15 +200,15 @@ impl Observer for Watch {
         let note = match self.start {
             Start::Anew => return,
             Start::Resumed if done_steps == 0 => {
-                format!("`{folder}` holds no step of a training to go on with: it begins")
+                format!("`{folder}` holds no step of a training to resume: it starts from the beginning")
             }
             Start::Resumed if done_steps >= n_steps => {
                 format!(
-                    "the training has its {} already, {done_steps} are done: a larger `--steps` goes on",
+                    "the training has its {} already, {done_steps} are done: a larger `--steps` continues it",
                     counted(n_steps, "step")
                 )
             }
-            Start::Resumed => format!("going on behind step {done_steps}"),
+            Start::Resumed => format!("resuming after step {done_steps}"),
         };
         self.aside(|report| report.note(note));
     }
@@ -228,15 +226,15 @@ impl Observer for Watch {
     }
 
     fn skipped(&mut self, sample: &str, error: &Error) {
-        self.n_told += 1;
-        if self.n_told <= TOLD || self.report.verbosity() == Verbosity::Verbose {
+        self.n_skipped += 1;
+        if self.n_skipped <= LISTED_MAX || self.report.verbosity() == Verbosity::Verbose {
             let error = error.to_string();
             self.aside(|report| match error.contains(sample) {
                 true => report.warning(format!("skipped: {error}")),
                 false => report.warning(format!("skipped {sample}: {error}")),
             });
         }
-        if self.n_told == TOLD + 1 {
+        if self.n_skipped == LISTED_MAX + 1 {
             self.aside(|report| report.note("further samples that can't be used are listed in skipped.ndjson"));
         }
     }

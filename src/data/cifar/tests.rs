@@ -152,7 +152,7 @@ fn a_pickle_of_something_else_is_refused_with_what_it_is() {
             b"\x80\x02cos\nsystem\nU\x02ls\x85R.".to_vec(),
             "`os.system`; nothing of it was run",
         ),
-        (b"words".to_vec(), "no pickle of protocol 2 or later"),
+        (b"words".to_vec(), "not a pickle of protocol 2 or later"),
     ] {
         let (_dir, path) = file("test_batch", bytes);
         let (problem, _) = refused(path.parent().unwrap(), Purpose::ZeroShot);

@@ -1,14 +1,14 @@
-//! Judges a batch's head before it is decoded: what the decoder believes, and would panic or take all memory on.
+//! Checks a batch's header before it is decoded: the decoder trusts it, and would panic or take all memory.
 
 use arrow_ipc::{CompressionType, RecordBatch};
 
 use super::frames::LARGEST_BODY_BYTES;
 
-/// Before a packed buffer stands the length that it unpacks to, or -1 where it isn't packed.
+/// A compressed buffer begins with its uncompressed length, or with -1 if it isn't compressed.
 const PREFIX_BYTES: usize = 8;
 const NOT_PACKED: i64 = -1;
 
-/// Whether lengths are lengths, and buffers lie in the body and unpack to what is left to them.
+/// Checks that lengths are valid, and that buffers are within the body and the limits.
 pub(super) fn batch(batch: &RecordBatch<'_>, body: &[u8]) -> Result<(), String> {
     if u32::try_from(batch.length()).is_err() {
         return Err(format!("a batch of {} rows", batch.length()));
@@ -31,14 +31,14 @@ pub(super) fn batch(batch: &RecordBatch<'_>, body: &[u8]) -> Result<(), String> 
     let is_packed = match batch.compression().map(|compression| compression.codec()) {
         None => false,
         Some(CompressionType::LZ4_FRAME | CompressionType::ZSTD) => true,
-        Some(other) => return Err(format!("buffers packed by an unknown codec, {}", other.0)),
+        Some(other) => return Err(format!("buffers compressed by an unknown codec, {}", other.0)),
     };
     let mut unpacked_bytes = 0;
     for buffer in batch.buffers().iter().flatten() {
         let bytes = slice(body, buffer.offset(), buffer.length()).ok_or_else(|| {
             let (offset, length) = (buffer.offset(), buffer.length());
             format!(
-                "a buffer of {length} bytes from {offset} on, in a body of {}",
+                "a buffer of {length} bytes from byte {offset}, in a body of {}",
                 body.len()
             )
         })?;
@@ -47,7 +47,7 @@ pub(super) fn batch(batch: &RecordBatch<'_>, body: &[u8]) -> Result<(), String> 
         }
         if unpacked_bytes > LARGEST_BODY_BYTES {
             return Err(format!(
-                "buffers that unpack to more than {LARGEST_BODY_BYTES} bytes: write smaller batches"
+                "buffers of more than {LARGEST_BODY_BYTES} bytes uncompressed: write smaller batches"
             ));
         }
     }
@@ -62,12 +62,12 @@ fn slice(body: &[u8], offset: i64, length: i64) -> Option<&[u8]> {
 
 fn unpacked(buffer: &[u8]) -> Result<u64, String> {
     let prefix = buffer.first_chunk::<PREFIX_BYTES>();
-    let prefix = prefix.ok_or_else(|| format!("a packed buffer of {} bytes", buffer.len()))?;
+    let prefix = prefix.ok_or_else(|| format!("a compressed buffer of {} bytes", buffer.len()))?;
     match i64::from_le_bytes(*prefix) {
         NOT_PACKED => Ok(buffer.len() as u64),
-        // Capped, so that a sum of them can't overflow.
+        // Capped, so that the sum can't overflow.
         length => u64::try_from(length)
             .map(|length| length.min(LARGEST_BODY_BYTES + 1))
-            .map_err(|_| format!("a buffer that unpacks to {length} bytes")),
+            .map_err(|_| format!("a buffer of {length} bytes uncompressed")),
     }
 }

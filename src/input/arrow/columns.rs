@@ -1,8 +1,8 @@
-//! Which columns of a stream are pictures, and the items that its rows make.
+//! Finds the columns of a stream that hold images, and makes items of its rows.
 //!
-//! `image` holds encoded pictures: binary, or a struct of `bytes` and `path` as Hugging Face datasets have it. `path` names
-//! files or URLs. Where a row has both, `image` is read and `path` is its name. `id` names rows without a path. `labels`, a
-//! list of texts, is a row's own choice. Texts and bytes may be of any of Arrow's layouts, also in a dictionary.
+//! `image` holds encoded images: binary, or a struct of `bytes` and `path` as in Hugging Face datasets. `path` names files or
+//! URLs. If a row has both, `image` is read and `path` is its name. `id` names rows without a path. `labels`, a list of
+//! texts, replaces the run's labels for a row. Texts and bytes can have any of Arrow's layouts, also in a dictionary.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use arrow_array::{Array, ArrayRef, RecordBatch, downcast_integer_array};
 use arrow_schema::{DataType, Field, Schema};
 use serde_json::Map;
 
-use super::super::{Content, Deferred, InputOptions, Item, Items, Name, ndjson};
+use super::super::{Content, Deferred, InputOptions, Item, Items, Name, content, ndjson};
 use crate::error::{Error, Result};
 
-/// What a column `labels` is to this run.
+/// How this run treats a column `labels`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LabelColumn {
-    /// Each row's own labels.
+    /// It holds each row's labels.
     Read,
-    /// A column as any other.
+    /// It is a column like any other.
     Carried,
 }
 
-/// Where a stream's pictures stand.
+/// The indices of the columns with a stream's images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Columns {
     path: Option<usize>,
@@ -33,14 +33,13 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Finds them by name.
+    /// Finds the columns by name.
     ///
     /// # Errors
-    /// [`Error::Usage`] where there is neither `path` nor `image`, where one of them is there twice, or is of a type that it
-    /// can't be.
+    /// [`Error::Usage`] if there is neither `path` nor `image`, if there are two of a name, or one has a wrong type.
     pub fn of(schema: &Schema, labels: LabelColumn) -> Result<Columns> {
         let path = found(schema, "path", &is_text, "text (utf8)")?;
-        let image = found(schema, "image", &is_image, "encoded pictures (binary)")?;
+        let image = found(schema, "image", &is_image, "encoded images (binary)")?;
         if ["path", "image"].iter().all(|name| schema.index_of(name).is_err()) {
             let names: Vec<String> = schema
                 .fields()
@@ -56,13 +55,13 @@ impl Columns {
                         names.join(", ")
                     }
                 ),
-                "name the column of files or URLs `path`, or that of encoded pictures `image`",
+                "name the column of files or URLs `path`, or the one of encoded images `image`",
             ));
         }
         Ok(Columns {
             path,
             image,
-            // An id of any other type is carried, and names nothing.
+            // An id of another type is copied to the output, and names nothing.
             id: schema.index_of("id").ok().filter(|&i| {
                 let data_type = schema.field(i).data_type();
                 is_text(data_type) || data_type.is_integer()
@@ -74,12 +73,12 @@ impl Columns {
         })
     }
 
-    /// Whether rows bring labels of their own.
+    /// Whether rows have their own labels.
     pub fn have_labels(&self) -> bool {
         self.labels.is_some()
     }
 
-    /// A batch's rows as items, in order. `n_before` rows of the stream came before it.
+    /// A batch's rows as items, in order. `n_before` is the number of rows in earlier batches.
     pub fn items(&self, batch: &RecordBatch, n_before: u64, options: &InputOptions) -> Items {
         let column = |place: Option<usize>| place.map(|i| batch.column(i));
         let image = column(self.image).map(Image::new);
@@ -96,7 +95,7 @@ impl Columns {
             let name = name.unwrap_or_else(|| format!("row {}", n_before + row as u64 + 1));
             let content = match (bytes, &path) {
                 (Some(bytes), _) => Content::Deferred(bytes),
-                (None, Some(path)) => ndjson::named_content(path, &options),
+                (None, Some(path)) => content::named(path, &options),
                 (None, None) => refused(&name, "it has neither `path` nor `image`: both are null"),
             };
             let (labels, content) = match labels.as_ref().and_then(|labels| texts_at(labels, row)) {
@@ -124,7 +123,7 @@ fn refused(name: &str, problem: &str) -> Content {
     }))
 }
 
-/// The place of the one column of this name, if there is one, and of what type it may be.
+/// The index of the only column of this name, if there is one; checks its type.
 fn found(schema: &Schema, name: &str, fits: &dyn Fn(&DataType) -> bool, expected: &str) -> Result<Option<usize>> {
     let mut named = schema
         .fields()
@@ -141,7 +140,7 @@ fn found(schema: &Schema, name: &str, fits: &dyn Fn(&DataType) -> bool, expected
         ));
     }
     if field.data_type() == &DataType::Null {
-        // What a program makes of a column without a value: it may be of any type.
+        // Some programs write a column without any value this way; it fits any type.
         return Ok(None);
     }
     if !fits(field.data_type()) {
@@ -182,7 +181,7 @@ fn is_image(data_type: &DataType) -> bool {
 }
 
 fn is_list_of_text(data_type: &DataType) -> bool {
-    // Lists that are all empty have no type of their own.
+    // If all lists are empty, their items have no type.
     let is_of_text = |field: &Field| is_text(field.data_type()) || field.data_type() == &DataType::Null;
     match data_type {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => is_of_text(item),
@@ -190,7 +189,7 @@ fn is_list_of_text(data_type: &DataType) -> bool {
     }
 }
 
-/// A column's values, and where each row's stands among them: elsewhere than the row where they lie in a dictionary.
+/// A column's values, and the index of each row's value if they are in a dictionary.
 struct Values {
     rows: ArrayRef,
     values: ArrayRef,
@@ -211,7 +210,7 @@ impl Values {
         }
     }
 
-    /// The array and the place in it of a row's value; none for null.
+    /// The array with a row's value, and its index there; none for null.
     fn row(&self, row: usize) -> Option<(ArrayRef, usize)> {
         let place = match &self.keys {
             _ if self.rows.is_null(row) || self.values.data_type() == &DataType::Null => return None,
@@ -244,7 +243,7 @@ impl Image {
     }
 
     fn bytes(&self, row: usize) -> Option<(ArrayRef, usize)> {
-        // Under a null pair, its parts may be anything.
+        // The parts of a null struct can be anything.
         self.whole.is_valid(row).then(|| self.bytes.row(row))?
     }
 
@@ -269,7 +268,7 @@ fn bytes_at(values: &dyn Array, place: usize) -> &[u8] {
     }
 }
 
-/// A row's list of texts, null ones as empty; none where the list itself is null.
+/// A row's list of texts, with null ones as empty texts; none if the list itself is null.
 fn texts_at(lists: &ArrayRef, row: usize) -> Option<Vec<String>> {
     if lists.is_null(row) {
         return None;

@@ -1,7 +1,7 @@
-//! The messages of a stream: a head's length, the head (a flatbuffer, verified), and a body of as many bytes as it says.
+//! The messages of a stream: the length of a header, the header (a verified flatbuffer), and the body.
 //!
-//! A length is a stranger's word: no more memory is taken than bytes arrive, and none beyond the limits here. The
-//! lengths' old form, without the mark before them, is read too.
+//! Lengths are untrusted: memory is taken only for bytes that arrive, within the limits here. The old form of a length,
+//! without the marker before it, is supported too.
 
 use std::io::{ErrorKind, Read};
 
@@ -9,19 +9,19 @@ use arrow_buffer::Buffer;
 use arrow_ipc::Message;
 use arrow_ipc::convert::MessageBuffer;
 
-/// A schema of some hundred thousand columns, a batch of as many.
+/// Enough for a schema or a batch with some hundred thousand columns.
 const LARGEST_HEAD_BYTES: u32 = 64 << 20;
-/// A batch's columns, packed and unpacked. Those of 32-bit offsets hold half of it.
+/// For a batch's columns, compressed and uncompressed. Columns with 32-bit offsets hold at most half of this.
 pub(super) const LARGEST_BODY_BYTES: u64 = 4 << 30;
-/// Bytes that are reserved at once on a length's word.
+/// Bytes that are reserved at once for an untrusted length.
 const TRUSTED_BYTES: u64 = 16 << 20;
 const MARK: u32 = u32::MAX;
 const FILE_START: &[u8] = b"ARROW1\0\0";
-/// Eights of bytes up to an alignment of 512.
+/// The number of 8-byte words in the padding of an Arrow file, whose alignment is at most 512 bytes.
 const MOST_FILLINGS: usize = 64;
 const PARQUET_START: &[u8] = b"PAR1";
 
-/// A message: its head, and the bytes that belong to it.
+/// A message: its header and its body.
 pub(super) struct Frame {
     head: MessageBuffer,
     pub(super) body: Buffer,
@@ -33,26 +33,26 @@ impl Frame {
     }
 }
 
-/// Reads messages, one behind the other.
+/// Reads one message after another.
 pub(super) struct Frames {
     reader: Box<dyn Read + Send>,
-    /// The first bytes, to tell a person what was found.
+    /// The first bytes, for messages.
     start: Vec<u8>,
-    /// How many of them were read and not yet used.
+    /// How many of them are not yet used.
     unread: usize,
     has_ended: bool,
 }
 
 impl Frames {
-    /// Looks at the first bytes: nothing at all is no stream; the mark of an Arrow file stands before one.
+    /// Reads the first bytes: an empty reader is not a stream, and an Arrow file has a marker before the stream.
     pub(super) fn open(mut reader: Box<dyn Read + Send>) -> Result<Frames, String> {
         let mut eight = || at_most(&mut reader, 8);
         let mut start = eight()?;
         if start.is_empty() {
-            return Err("it is empty; expected a schema, also where there are no rows".into());
+            return Err("it is empty; expected a schema, even without rows".into());
         }
         if start == FILE_START {
-            // Behind its mark a writer may fill up to its alignment.
+            // Padding may follow the marker, up to the writer's alignment.
             let mut fillings = std::iter::repeat_with(&mut eight).take(MOST_FILLINGS);
             let first = fillings.find(|bytes| !matches!(bytes.as_deref(), Ok([0, 0, 0, 0, 0, 0, 0, 0])));
             start = first.unwrap_or_else(|| Ok(Vec::new()))?;
@@ -65,8 +65,8 @@ impl Frames {
         })
     }
 
-    /// What to say where the first message is none.
-    pub(super) fn no_stream(&self, problem: &str) -> String {
+    /// The problem if the first bytes are not a message.
+    pub(super) fn not_a_stream(&self, problem: &str) -> String {
         match self.start.as_slice() {
             [0xff, 0xff, 0xff, 0xff, ..] => problem.to_owned(),
             [] => problem.to_owned(),
@@ -81,7 +81,7 @@ impl Frames {
             self.has_ended = true;
             return Ok(None);
         };
-        let head = self.exactly(u64::from(head_bytes), "head")?;
+        let head = self.exactly(u64::from(head_bytes), "header")?;
         let head = MessageBuffer::try_new(Buffer::from_vec(head)).map_err(|error| error.to_string())?;
         let body_bytes = u64::try_from(head.as_ref().bodyLength())
             .map_err(|_| format!("a body of {} bytes", head.as_ref().bodyLength()))?;
@@ -94,7 +94,7 @@ impl Frames {
         Ok(Some(Frame { head, body }))
     }
 
-    /// The length of the next head; none where the stream ends here, with its mark or without it.
+    /// The length of the next header; none at the end of the stream, with or without its marker.
     fn head_bytes(&mut self) -> Result<Option<u32>, String> {
         if self.has_ended {
             return Ok(None);
@@ -106,7 +106,7 @@ impl Frames {
         match length {
             None | Some(0) => Ok(None),
             Some(bytes) if bytes > LARGEST_HEAD_BYTES => Err(format!(
-                "a message's head of {bytes} bytes; at most {LARGEST_HEAD_BYTES} are read"
+                "a message's header of {bytes} bytes; at most {LARGEST_HEAD_BYTES} are read"
             )),
             Some(bytes) => Ok(Some(bytes)),
         }
@@ -127,12 +127,12 @@ impl Frames {
             return Ok(bytes);
         }
         Err(format!(
-            "it is cut short: {} of the {wanted} bytes of a message's {what} came",
+            "it is cut short: {} of the {wanted} bytes of a message's {what} arrived",
             bytes.len()
         ))
     }
 
-    /// The next bytes, fewer where the stream ends.
+    /// The next bytes, fewer at the end of the stream.
     fn take(&mut self, wanted: u64) -> Result<Vec<u8>, String> {
         if self.unread == 0 {
             return at_most(&mut self.reader, wanted);
@@ -146,7 +146,7 @@ impl Frames {
     }
 }
 
-/// Bytes for a person: as text where they are some.
+/// Bytes for a message: as text where possible.
 fn shown(bytes: &[u8]) -> String {
     let is_text = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
     let one = |byte: &u8| {

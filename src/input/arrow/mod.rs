@@ -1,11 +1,10 @@
-//! Arrow in: a stream of record batches (Arrow IPC), whose rows are pictures.
+//! Arrow input: a stream of record batches (Arrow IPC) whose rows are images.
 //!
-//! `cli` opens a [`Stream`], which reads its schema; [`Columns`] finds the columns `path`, `image`, `id` and `labels` in it,
-//! and makes items of a batch's rows. A batch is given as soon as it is there: nothing is read ahead of it. The bytes
-//! come from anywhere: `frames.rs` reads messages within limits, `check.rs` judges what the decoder takes for granted, and
-//! what still makes the decoder panic is an error as well ([`is_decoding`]). Format: arrow.apache.org, "Arrow Columnar
-//! Format", section "Serialization and Interprocess Communication". An Arrow file (Feather 2) is a stream between two
-//! marks, and is read as one.
+//! A [`Stream`] reads its schema when it is opened; [`Columns`] finds the columns `path`, `image`, `id` and `labels`, and
+//! makes items of a batch's rows. A batch is returned as soon as it has arrived: nothing is read ahead. The bytes are
+//! untrusted: `frames.rs` reads messages within limits, `check.rs` checks what the decoder assumes, and a panic in the
+//! decoder is an error too ([`is_decoding`]). Format: arrow.apache.org, "Arrow Columnar Format", section "Serialization
+//! and Interprocess Communication". An Arrow file (Feather 2) is a stream between two markers, and is read as one.
 
 mod check;
 mod columns;
@@ -30,10 +29,10 @@ pub use self::columns::{Columns, LabelColumn};
 use self::frames::{Frame, Frames};
 use crate::error::{Error, Result};
 
-/// A stream of record batches that is being read.
+/// A stream of record batches.
 pub struct Stream {
     frames: Frames,
-    /// What messages call it.
+    /// For messages.
     name: String,
     schema: SchemaRef,
     dictionaries: HashMap<i64, ArrayRef>,
@@ -44,15 +43,15 @@ impl Stream {
     /// Reads a stream's schema; `name` is for messages.
     ///
     /// # Errors
-    /// [`Error::Stream`] where it doesn't begin as an Arrow stream does.
+    /// [`Error::Stream`] if it doesn't begin like an Arrow stream.
     pub fn open(reader: Box<dyn Read + Send>, name: &str) -> Result<Stream> {
         let failed = |problem| broken(name, problem);
         let mut frames = Frames::open(reader).map_err(failed)?;
         let first = frames
             .next()
-            .map_err(|problem| failed(frames.no_stream(&problem)))?
+            .map_err(|problem| failed(frames.not_a_stream(&problem)))?
             .ok_or_else(|| failed("it ends before its schema".into()))?;
-        let schema = schema(&first).map_err(|problem| failed(frames.no_stream(&problem)))?;
+        let schema = schema(&first).map_err(|problem| failed(frames.not_a_stream(&problem)))?;
         Ok(Stream {
             frames,
             name: name.to_owned(),
@@ -62,16 +61,16 @@ impl Stream {
         })
     }
 
-    /// What its batches' columns are.
+    /// The columns of its batches.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
-    /// Waits for the next batch; none where the stream has ended.
+    /// Waits for the next batch; none at the end of the stream.
     ///
     /// # Errors
-    /// [`Error::Stream`] where it ends in the middle of a message, or a message is no batch of this schema. Nothing can be
-    /// read behind that.
+    /// [`Error::Stream`] if it ends in the middle of a message, or a message is not a batch of this schema. Nothing can be
+    /// read after that.
     pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let place = self.n_batches + 1;
@@ -109,7 +108,7 @@ fn schema(frame: &Frame) -> Result<SchemaRef, String> {
     guarded(|| Ok(Arc::new(fb_to_schema(schema))))
 }
 
-/// The batch of a message; none where it is a dictionary, which is kept for those behind it.
+/// The batch of a message; none for a dictionary, which is kept for later batches.
 fn decoded(
     frame: &Frame,
     schema: &SchemaRef,
@@ -147,12 +146,12 @@ thread_local! {
     static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread is decoding a stream's bytes. A panic there becomes an error; a program may wish not to print it.
+/// Whether this thread is decoding a stream's bytes. A panic there becomes an error, so a program need not print it.
 pub fn is_decoding() -> bool {
     DECODING.get()
 }
 
-/// Decodes; where the decoder panics on what it is given, that is an error as any other.
+/// Decodes; a panic of the decoder is an error like any other.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, String> {
     DECODING.set(true);
     let outcome = catch_unwind(AssertUnwindSafe(decode));

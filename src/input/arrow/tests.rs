@@ -91,7 +91,7 @@ fn a_row_is_its_bytes_or_its_path_by_its_own_name() {
     assert!(rows[1].2.as_ref().unwrap_err().contains("cannot read `folder/a.jpg`"));
     let empty_list = rows[2].2.as_ref().unwrap_err();
     assert!(
-        empty_list.contains("`9`") && empty_list.contains("one text or more"),
+        empty_list.contains("`9`") && empty_list.contains("one or more texts"),
         "{empty_list}"
     );
 }
@@ -158,7 +158,7 @@ fn a_column_without_a_value_may_be_of_no_type() {
     let lists: ArrayRef = Arc::new(empty_lists.finish());
     let path: ArrayRef = Arc::new(StringArray::from(vec!["a.jpg"]));
     let batch = RecordBatch::try_from_iter([("path", path), ("labels", lists)]).unwrap();
-    assert!(rows(&batch)[0].2.as_ref().unwrap_err().contains("one text or more"));
+    assert!(rows(&batch)[0].2.as_ref().unwrap_err().contains("one or more texts"));
 }
 
 #[track_caller]
@@ -184,7 +184,7 @@ fn a_column_that_is_missing_twice_there_or_of_another_type_is_named() {
     );
     check_schema(
         vec![Field::new("image", Utf8, true)],
-        "the column `image` of the Arrow stream is of the type Utf8; expected encoded pictures (binary)",
+        "the column `image` of the Arrow stream is of the type Utf8; expected encoded images (binary)",
     );
     check_schema(
         vec![Field::new("path", Utf8, true), Field::new("labels", Utf8, true)],
@@ -244,7 +244,7 @@ fn what_is_no_stream_is_told_by_what_it_is() {
 #[test]
 fn a_length_that_no_machine_has_room_for_takes_no_room() {
     let mut bytes = written(&[batch()], None);
-    // The length of a head, and that of a body, which stands in the head.
+    // The length of a header, and that of a body, which is in the header.
     bytes[4..8].copy_from_slice(&(u32::MAX - 7).to_le_bytes());
     assert!(opened(bytes).err().unwrap().to_string().contains("at most"));
     let image: ArrayRef = Arc::new(BinaryArray::from_vec(vec![&[0; 4096]]));
@@ -252,9 +252,9 @@ fn a_length_that_no_machine_has_room_for_takes_no_room() {
     for packed in [CompressionType::ZSTD, CompressionType::LZ4_FRAME] {
         let mut bytes = written(std::slice::from_ref(&zeros), Some(packed));
         let prefix = bytes.windows(8).rposition(|bytes| bytes == 4096_i64.to_le_bytes());
-        let prefix = prefix.expect("before packed bytes stands what they unpack to");
+        let prefix = prefix.expect("compressed bytes begin with their uncompressed length");
         bytes[prefix..prefix + 8].copy_from_slice(&(i64::MAX - 4096).to_le_bytes());
-        assert!(read(bytes).unwrap_err().to_string().contains("unpack to more than"));
+        assert!(read(bytes).unwrap_err().to_string().contains("bytes uncompressed"));
     }
 }
 

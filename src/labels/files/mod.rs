@@ -120,7 +120,7 @@ fn place_of_end(text: &str) -> Place {
 }
 
 /// What is wrong where.
-fn bad(name: &str, place: Place, problem: &str, hint: &str) -> Error {
+fn bad(name: &str, place: Place, problem: &str, hint: &'static str) -> Error {
     Error::usage(
         format!("`{name}` line {}, column {}: {problem}", place.line, place.column),
         hint,

@@ -80,7 +80,7 @@ fn a_single_class_is_refused_unless_there_is_other_data() {
         .err()
         .unwrap();
     assert!(error.to_string().contains("images of one class only, `cat`"), "{error}");
-    assert!(error.hint().unwrap().contains("a folder next to it"));
+    assert!(error.hint().unwrap().to_string().contains("a folder next to it"));
     let (_other_dir, other) = folder(&["dog/1.jpg"]);
     assert_eq!(
         opened(&[root.clone(), other]).about(),

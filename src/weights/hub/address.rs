@@ -1,6 +1,6 @@
 //! `owner/repo[@revision][:file]`: which file of which repository of the hub.
 //!
-//! Parts of an address become folders of the cache, so what could step out of it is refused here, once.
+//! Parts of an address become folders of the cache, so anything that could lead out of the cache is refused here.
 
 use std::fmt;
 
@@ -12,11 +12,11 @@ pub struct HubAddress {
     file: Option<String>,
 }
 
-/// The revision that is meant when none is named.
+/// The revision if none is named.
 const DEFAULT_REVISION: &str = "main";
 
 impl HubAddress {
-    /// Reads `owner/repo[@revision][:file]`; `None` if the text isn't of that form.
+    /// Parses `owner/repo[@revision][:file]`; `None` if the text has another form.
     ///
     /// ```
     /// use longclip::weights::hub::HubAddress;
@@ -26,7 +26,7 @@ impl HubAddress {
     /// assert!(HubAddress::parse("longclip-b").is_none());
     /// ```
     pub fn parse(text: &str) -> Option<Self> {
-        // The file comes off first: its name may hold an `@`.
+        // The file is cut off first: its name may contain an `@`.
         let (rest, file) = match text.split_once(':') {
             Some((rest, file)) => (rest, Some(file)),
             None => (text, None),
@@ -44,7 +44,7 @@ impl HubAddress {
         })
     }
 
-    /// An address that this crate knows by heart.
+    /// The address of a model in the table of known ones.
     pub(in crate::weights) fn known(repo: &str, file: &str) -> Self {
         HubAddress {
             repo: repo.to_owned(),
@@ -53,7 +53,7 @@ impl HubAddress {
         }
     }
 
-    /// The same revision of the same repository, with the file left to be chosen.
+    /// The same revision of the same repository, without a file.
     #[cfg(feature = "hub")]
     pub(in crate::weights) fn without_file(&self) -> Self {
         HubAddress {
@@ -72,7 +72,7 @@ impl HubAddress {
         &self.revision
     }
 
-    /// The file that was named, if one was.
+    /// The file, if one is named.
     pub fn file(&self) -> Option<&str> {
         self.file.as_deref()
     }
@@ -103,7 +103,7 @@ pub(super) fn is_commit(text: &str) -> bool {
     text.len() == 40 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// An owner's or a repository's name, by the hub's rules: letters, digits, `-`, `_`, `.`, not beginning with a dot.
+/// An owner's or a repository's name, by the hub's rules: letters, digits, `-`, `_`, `.`, without a dot at the start.
 fn is_repo_part(part: &str) -> bool {
     !part.is_empty()
         && part.len() <= 96
@@ -111,7 +111,7 @@ fn is_repo_part(part: &str) -> bool {
         && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// A path that stays below the folder it is joined to, on every system.
+/// Whether a path stays below the folder that it is joined to, on every system.
 pub(super) fn is_relative_path(path: &str) -> bool {
     path.len() <= 1024
         && !path.chars().any(|c| c == '\\' || c == ':' || c.is_control())

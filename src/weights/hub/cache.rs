@@ -1,11 +1,11 @@
-//! The hub's cache on disk, as every Hugging Face tool keeps it.
+//! The hub's cache on disk, in the layout of all Hugging Face tools.
 //!
 //! ```text
-//! models--OWNER--REPO/blobs/ETAG                 the bytes, once; ETAG.incomplete while they arrive
-//!                    /refs/REVISION              the commit that a branch named last
+//! models--OWNER--REPO/blobs/ETAG                 the bytes; ETAG.incomplete during the download
+//!                    /refs/REVISION              the last known commit of a branch
 //!                    /snapshots/COMMIT/FILE      a link to the blob
-//!                    /.verified/ETAG             ours: size and time of a blob whose hash was checked
-//! .locks/models--OWNER--REPO/ETAG.lock           one writer at a time, Python's tools included
+//!                    /.verified/ETAG             ours: size and time of a blob with a checked hash
+//! .locks/models--OWNER--REPO/ETAG.lock           one writer at a time, also among Python's tools
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
-use super::disk::{make_parent, replace, write_error};
+use super::whole_file::{make_parent, replace, write_error};
 use super::{FileFacts, HubAddress, HubSettings, Progress};
 use crate::error::Result;
 
-/// An address in the words of `hf-hub`, which knows folder names and routes.
-pub(super) fn hub_repo(address: &HubAddress) -> Repo {
+/// An address as `hf-hub` takes it, which knows the folders of the cache.
+fn hub_repo(address: &HubAddress) -> Repo {
     Repo::with_revision(
         address.repo().to_owned(),
         RepoType::Model,
@@ -26,7 +26,7 @@ pub(super) fn hub_repo(address: &HubAddress) -> Repo {
     )
 }
 
-/// One repository's part of the cache.
+/// One repository's folder of the cache.
 pub(super) struct RepoCache {
     /// The folder that holds `models--*`.
     cache_dir: PathBuf,
@@ -36,7 +36,7 @@ pub(super) struct RepoCache {
 }
 
 impl RepoCache {
-    /// `None` where the settings name no cache.
+    /// `None` if the settings name no cache.
     pub(super) fn open(settings: &HubSettings, address: &HubAddress) -> Option<Self> {
         let cache_dir = settings.cache_dir.clone()?;
         let repo = hub_repo(address);
@@ -52,7 +52,7 @@ impl RepoCache {
         self.cache_dir.join(self.repo.folder_name())
     }
 
-    /// The folder of the files of the revision, if any of them is here.
+    /// The folder with the files of the revision, if there is one.
     pub(super) fn snapshot(&self) -> Option<PathBuf> {
         let commit = match self.names_a_commit {
             true => self.repo.revision().to_owned(),
@@ -66,22 +66,26 @@ impl RepoCache {
         dir.is_dir().then_some(dir)
     }
 
-    /// A file of the revision, if it is here.
+    /// A file of the revision, if it is in the cache.
     pub(super) fn file(&self, file: &str) -> Option<PathBuf> {
         let path = self.snapshot()?.join(file);
         path.is_file().then_some(path)
     }
 
+    fn blobs(&self) -> PathBuf {
+        self.repo_dir().join("blobs")
+    }
+
     pub(super) fn blob(&self, facts: &FileFacts) -> PathBuf {
-        self.files.blob_path(&facts.etag)
+        self.blobs().join(&facts.etag)
     }
 
-    /// Where the bytes go until all are here and checked.
+    /// Where the bytes are until the download is complete and checked.
     pub(super) fn incomplete(&self, facts: &FileFacts) -> PathBuf {
-        self.files.blob_path(&format!("{}.incomplete", facts.etag))
+        self.blobs().join(format!("{}.incomplete", facts.etag))
     }
 
-    /// Holds other processes off this blob until the lock is dropped. Waits for one that has it.
+    /// Locks this blob against other processes until the lock is dropped; waits for a process that holds it.
     pub(super) fn lock(&self, facts: &FileFacts, file: &str, progress: &mut dyn FnMut(Progress<'_>)) -> Result<File> {
         let path = self
             .cache_dir
@@ -104,7 +108,7 @@ impl RepoCache {
         Ok(lock)
     }
 
-    /// Shows the blob under its name in the snapshot of its commit, and returns that path.
+    /// Links the blob under its name in the snapshot of its commit; returns that path.
     pub(super) fn link(&self, facts: &FileFacts, file: &str) -> Result<PathBuf> {
         let path = self.files.pointer_path(&facts.commit).join(file);
         make_parent(&path)?;
@@ -117,7 +121,7 @@ impl RepoCache {
         Ok(path)
     }
 
-    /// Remembers which commit the revision names. A commit names itself.
+    /// Notes the commit of the revision, unless the revision is itself a commit.
     pub(super) fn remember_revision(&self, commit: &str) -> Result<()> {
         if self.names_a_commit {
             return Ok(());
@@ -128,7 +132,7 @@ impl RepoCache {
     }
 }
 
-/// A relative link where the system has them, else a copy.
+/// A relative link, or a copy if the system has no links.
 fn link_or_copy(target: &Path, blob: &Path, link: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     let linked = std::os::unix::fs::symlink(target, link);

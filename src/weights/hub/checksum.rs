@@ -1,4 +1,4 @@
-//! Hashes of files: those that the hub states and those that a file has.
+//! Hashes of files: the ones that the hub states, and the ones of files on disk.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 
-/// A hash that a file can be held to.
+/// A hash that a file must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checksum {
     /// Of the bytes; 64 hexadecimal digits.
@@ -18,7 +18,7 @@ pub enum Checksum {
 }
 
 impl Checksum {
-    /// The hash that an etag states, if it is one.
+    /// The hash in an etag, if it holds one.
     pub fn from_etag(etag: &str) -> Option<Self> {
         if !etag.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
@@ -37,7 +37,7 @@ impl Checksum {
         }
     }
 
-    /// What kind of hash it is.
+    /// The kind of hash, in words.
     pub fn kind(&self) -> &'static str {
         match self {
             Checksum::Sha256(_) => "sha256",
@@ -59,7 +59,7 @@ pub fn file_sha256(path: &Path, mut seen: impl FnMut(u64)) -> Result<Checksum> {
     Ok(Checksum::Sha256(format!("{:x}", hash.finalize())))
 }
 
-/// Shows all of a file to `each`, a piece at a time, with the number of bytes shown so far.
+/// Calls `each` with all bytes of a file, piece by piece, and the number of bytes so far.
 pub(super) fn read_all(path: &Path, mut each: impl FnMut(&[u8], u64)) -> Result<()> {
     let read_error = Error::read(path);
     let mut file = File::open(path).map_err(read_error)?;
@@ -75,12 +75,12 @@ pub(super) fn read_all(path: &Path, mut each: impl FnMut(&[u8], u64)) -> Result<
     }
 }
 
-/// What the cache says a file's bytes must be: its blob is named so. `None` for a file that lies elsewhere.
+/// The hash that a file of the cache must have: its blob's name. `None` for a file outside the cache.
 pub fn recorded_checksum(path: &Path) -> Option<Checksum> {
     Checksum::from_etag(blob_of(path)?.file_name()?.to_str()?)
 }
 
-/// The blob behind a file of a snapshot.
+/// The blob that a file of a snapshot links to.
 pub(super) fn blob_of(path: &Path) -> Option<PathBuf> {
     let blob = fs::canonicalize(path).ok()?;
     (blob.parent()?.file_name()? == "blobs").then_some(blob)

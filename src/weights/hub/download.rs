@@ -1,7 +1,7 @@
 //! Brings one file into the cache: whole, with the hub's size and hash, or not at all.
 //!
-//! Bytes go to `ETAG.incomplete` and are hashed as they come. A broken connection goes on where it stopped, in this run
-//! or in the next; a file with another hash is thrown away.
+//! Bytes are written to `ETAG.incomplete` and hashed as they come. A broken download is resumed, in this run or in the
+//! next; a file with another hash is discarded.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -12,15 +12,15 @@ use std::time::Duration;
 use ureq::http::StatusCode;
 
 use super::cache::RepoCache;
-use super::disk::{make_parent, write_error};
-use super::http::{Answer, HubClient, Lasts, Method, Request, Trouble, header, lasting, network, passing};
+use super::http::{Answer, Failure, HubClient, Method, Request, header, network, not_a_hub, permanent, temporary};
 use super::integrity::{Hasher, Mark, Verdict, check_cached, hash_file};
+use super::whole_file::{make_parent, write_error};
 use super::{Checksum, FileFacts, Progress};
 use crate::error::{Error, Result};
 
-/// Tries in a row that bring no byte before a download is given up for now.
+/// Tries in a row without a byte before a download fails.
 const MAX_EMPTY_TRIES: u32 = 3;
-/// Times a server that ignores `Range` may make us begin again.
+/// How often a server that ignores `Range` may make a download start again.
 const MAX_RESTARTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -54,7 +54,7 @@ pub(super) fn download(
     let began_with = resumed.bytes_done;
     let mut outcome = fill(client, wanted, resumed, progress)?;
     if outcome.is_some() && began_with > 0 {
-        // What an earlier run left may be to blame. From the beginning, once.
+        // What an earlier run left may be the cause: download all of it, once.
         fs::remove_file(&path).map_err(write_error(&path))?;
         outcome = fill(client, wanted, Partial::open(&path, wanted.facts)?, progress)?;
     }
@@ -68,7 +68,7 @@ pub(super) fn download(
     Ok(())
 }
 
-/// Downloads what is missing. `Some` is the hash of a whole file that isn't the hub's.
+/// Downloads what is missing. `Some` is the hash of a complete file that isn't the hub's.
 fn fill(
     client: &HubClient<'_>,
     wanted: Wanted<'_>,
@@ -78,14 +78,10 @@ fn fill(
     let mut empty_tries = 0;
     while partial.bytes_done < wanted.facts.size_bytes {
         let before = partial.bytes_received;
-        let trouble = match pour(client, wanted, &mut partial, progress) {
+        let failure = match pour(client, wanted, &mut partial, progress) {
             Ok(()) => network(wanted.url, "the connection ended early"),
-            Err(Trouble {
-                error,
-                lasts: Lasts::Lasting,
-                ..
-            }) => return Err(*error),
-            Err(Trouble { error, .. }) => *error,
+            Err(failure) if failure.is_temporary => *failure.error,
+            Err(failure) => return Err(*failure.error),
         };
         empty_tries = if partial.bytes_received > before {
             0
@@ -96,7 +92,7 @@ fn fill(
             break;
         }
         if empty_tries == MAX_EMPTY_TRIES || partial.restarts > MAX_RESTARTS {
-            return Err(gave_up(wanted, &partial, &trouble));
+            return Err(interrupted(wanted, &partial, &failure));
         }
         if empty_tries > 0 {
             thread::sleep(PAUSE * empty_tries);
@@ -105,13 +101,13 @@ fn fill(
     partial.finish(wanted.facts)
 }
 
-/// One request's worth of bytes.
+/// Downloads the bytes of one request.
 fn pour(
     client: &HubClient<'_>,
     wanted: Wanted<'_>,
     partial: &mut Partial,
     progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<(), Trouble> {
+) -> Result<(), Failure> {
     let range = format!("bytes={}-", partial.bytes_done);
     let mut answer = client.answer(Request {
         method: Method::Get,
@@ -134,69 +130,64 @@ fn pour(
             .min(usize::try_from(limit - partial.bytes_done).unwrap_or(usize::MAX));
         let n = body
             .read(&mut buffer[..room])
-            .map_err(|source| passing(network(wanted.url, &format!("the connection broke ({source})"))))?;
+            .map_err(|source| temporary(network(wanted.url, &format!("the connection broke ({source})"))))?;
         if n == 0 {
             return Ok(());
         }
-        partial.write(&buffer[..n]).map_err(lasting)?;
+        partial.write(&buffer[..n]).map_err(permanent)?;
     }
     Ok(())
 }
 
-/// Checks that the answer is the file, and begins where its bytes begin.
-fn place(wanted: Wanted<'_>, answer: &Answer, partial: &mut Partial) -> Result<(), Trouble> {
+/// Checks that the answer is the file, and continues where the bytes on disk end.
+fn place(wanted: Wanted<'_>, answer: &Answer, partial: &mut Partial) -> Result<(), Failure> {
     let text = |name| header(answer.headers(), name);
     if text("content-type").is_some_and(|kind| kind.starts_with("text/html")) && !wanted.file.ends_with(".html") {
-        return Err(lasting(Error::Network {
-            url: wanted.url.to_owned(),
-            problem: "it answers with a web page instead of the file".into(),
-            hint: Some(
-                "check HF_ENDPOINT, and whether a login page stands between this machine and the network".into(),
-            ),
-        }));
+        let problem = "it answers with a web page instead of the file";
+        return Err(permanent(not_a_hub(wanted.url, problem.into())));
     }
     if answer.status() == StatusCode::PARTIAL_CONTENT {
         let begins_at = text("content-range")
             .and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse::<u64>().ok());
         return match begins_at == Some(partial.bytes_done) {
             true => Ok(()),
-            false => Err(passing(network(
+            false => Err(temporary(network(
                 wanted.url,
-                "it sends another part of the file than was asked for",
+                "it sends another part of the file than the one asked for",
             ))),
         };
     }
-    // The server doesn't know ranges (200), or this one (416): the whole file comes, or comes next time.
+    // The server doesn't know ranges (200), or refuses this one (416): the whole file comes, now or next time.
     if partial.bytes_done > 0 {
-        partial.restart().map_err(lasting)?;
+        partial.restart().map_err(permanent)?;
     }
     if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
-        return Err(passing(network(wanted.url, "it refuses to continue the download")));
+        return Err(temporary(network(wanted.url, "it refuses to continue the download")));
     }
     let announced = text("content-length").and_then(|n| n.parse::<u64>().ok());
     match announced {
-        Some(n) if n != wanted.facts.size_bytes => Err(lasting(network(
+        Some(n) if n != wanted.facts.size_bytes => Err(permanent(network(
             wanted.url,
-            &format!("it sends {n} bytes where the hub says {}", wanted.facts.size_bytes),
+            &format!("it sends {n} bytes, but the hub says {}", wanted.facts.size_bytes),
         ))),
         _ => Ok(()),
     }
 }
 
-/// A file that is arriving.
+/// A file that is being downloaded.
 struct Partial {
     path: PathBuf,
     file: File,
     hasher: Hasher,
     bytes_done: u64,
-    /// All that came over the network, what was thrown away included.
+    /// Everything that came over the network, including what was discarded.
     bytes_received: u64,
     restarts: u32,
     fresh_hasher: Box<dyn Fn() -> Hasher>,
 }
 
 impl Partial {
-    /// Goes on with what an earlier run left, unless that is too much.
+    /// Continues what an earlier run left, unless that is longer than the file.
     fn open(path: &Path, facts: &FileFacts) -> Result<Self> {
         let (etag, size_bytes) = (facts.etag.clone(), facts.size_bytes);
         let fresh_hasher = Box::new(move || Hasher::for_etag(&etag, size_bytes));
@@ -252,7 +243,7 @@ impl Partial {
     }
 }
 
-fn gave_up(wanted: Wanted<'_>, partial: &Partial, last: &Error) -> Error {
+fn interrupted(wanted: Wanted<'_>, partial: &Partial, last: &Error) -> Error {
     let why = match last {
         Error::Network { problem, .. } => problem.clone(),
         other => other.to_string(),
@@ -263,7 +254,7 @@ fn gave_up(wanted: Wanted<'_>, partial: &Partial, last: &Error) -> Error {
             "{why} after {} of {} bytes",
             partial.bytes_done, wanted.facts.size_bytes
         ),
-        hint: Some("what has arrived is kept: the same command continues it".into()),
+        hint: Some("what has arrived is kept: run the same command again to continue".into()),
     }
 }
 
@@ -271,7 +262,7 @@ fn wrong_hash(wanted: Wanted<'_>, found: &Checksum) -> Error {
     Error::Network {
         url: wanted.url.to_owned(),
         problem: format!(
-            "the bytes that came have the {} {}, the hub says {}; they were discarded",
+            "the bytes that arrived have the {} {}, but the hub says {}; they were discarded",
             found.kind(),
             found.hex(),
             wanted.facts.etag

@@ -8,18 +8,17 @@ use std::ops::ControlFlow;
 use ureq::http::{HeaderMap, StatusCode};
 
 use super::address::is_commit;
-use super::http::{Answer, HubClient, Method, Request, Trouble, header, lasting, url_path};
+use super::http::{Answer, Failure, HubClient, Method, Request, header, not_a_hub, permanent, url_path};
 use super::{FileFacts, HubAddress};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// Where the hub serves a file.
+/// The URL of a file on the hub.
 pub(super) fn file_url(client: &HubClient<'_>, address: &HubAddress, file: &str) -> String {
-    let repo = super::cache::hub_repo(address);
     format!(
         "{}/{}/resolve/{}/{}",
         client.settings.endpoint,
-        repo.url(),
-        url_path(repo.revision()).replace('/', "%2F"),
+        address.repo(),
+        url_path(address.revision()).replace('/', "%2F"),
         url_path(file)
     )
 }
@@ -36,8 +35,8 @@ pub(super) fn ask(client: &HubClient<'_>, address: &HubAddress, file: &str) -> R
             wanted: &wanted,
         };
         match gather(client, head) {
-            // Some mirrors know no HEAD; the first byte's headers say the same.
-            Err(trouble) if trouble.status.is_some_and(knows_no_head) => gather(
+            // Some mirrors don't support HEAD; the headers of a request for the first byte say the same.
+            Err(failure) if failure.status.is_some_and(lacks_head) => gather(
                 client,
                 Request {
                     method: Method::Get,
@@ -50,15 +49,15 @@ pub(super) fn ask(client: &HubClient<'_>, address: &HubAddress, file: &str) -> R
     })
 }
 
-fn knows_no_head(status: StatusCode) -> bool {
+fn lacks_head(status: StatusCode) -> bool {
     status == StatusCode::METHOD_NOT_ALLOWED || status == StatusCode::NOT_IMPLEMENTED
 }
 
-fn gather(client: &HubClient<'_>, request: Request<'_>) -> Result<FileFacts, Trouble> {
+fn gather(client: &HubClient<'_>, request: Request<'_>) -> Result<FileFacts, Failure> {
     let mut seen = Gathered::default();
     let end = client.follow(request, |headers| {
         seen.note_linked(headers);
-        // A large file's redirect says it all; its content network need not be asked.
+        // A large file's redirect says everything; its content network need not be asked.
         match seen.etag.is_some() && seen.size_bytes.is_some() {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
@@ -68,10 +67,10 @@ fn gather(client: &HubClient<'_>, request: Request<'_>) -> Result<FileFacts, Tro
         seen.note_linked(answer.headers());
         seen.note_own(&answer);
     }
-    seen.into_facts(request.url).map_err(lasting)
+    seen.into_facts(request.url).map_err(permanent)
 }
 
-/// Headers met so far; the first to state a thing is right.
+/// What the headers said so far; the first one that states a thing counts.
 #[derive(Default)]
 struct Gathered {
     commit: Option<String>,
@@ -81,7 +80,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// What the hub says about a file that lies elsewhere.
+    /// What the hub says about a file that another host serves.
     fn note_linked(&mut self, headers: &HeaderMap) {
         let text = |name| header(headers, name).map(str::to_owned);
         self.commit = self.commit.take().or_else(|| text("x-repo-commit"));
@@ -89,7 +88,7 @@ impl Gathered {
         self.size_bytes = self.size_bytes.or_else(|| text("x-linked-size")?.parse().ok());
     }
 
-    /// What the last answer says about the bytes it would send.
+    /// What the last answer says about its own bytes.
     fn note_own(&mut self, answer: &Answer) {
         let text = |name| header(answer.headers(), name).map(str::to_owned);
         let whole_size = match answer.status() {
@@ -120,20 +119,14 @@ impl Gathered {
                     .content_type
                     .filter(|t| t.starts_with("text/html"))
                     .map_or("something", |_| "a web page");
-                Err(Error::Network {
-                    url: url.to_owned(),
-                    problem: format!("it answers with {what} that is no file of a hub: the answer lacks {lacks}"),
-                    hint: Some(
-                        "check HF_ENDPOINT, and whether a login page stands between this machine and the network"
-                            .into(),
-                    ),
-                })
+                let problem = format!("it answers with {what} that is not a file of a hub: the answer lacks {lacks}");
+                Err(not_a_hub(url, problem))
             }
         }
     }
 }
 
-/// The etag without quotes and weakness mark, if it can be a file's name.
+/// The etag without quotes and `W/`, if it can be a file name.
 fn blob_name(etag: &str) -> Option<String> {
     let name = etag.trim_start_matches("W/").trim_matches('"');
     let safe = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';

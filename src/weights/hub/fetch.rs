@@ -1,4 +1,4 @@
-//! From an address to checked files on this machine: out of the cache, else from the hub.
+//! From an address to checked files on this machine: from the cache, else from the hub.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,23 +7,24 @@ use serde::Deserialize;
 
 use super::address::is_relative_path;
 use super::cache::RepoCache;
-use super::choose::{COMPANIONS, beside, choose, is_index, may_have_companions, shards};
+use super::choose::{choose, in_same_folder, may_have_config, shards};
 use super::download::{Wanted, download};
 use super::facts::{ask, file_url};
-use super::http::{HubClient, Method, Request, lasting, network, url_path};
+use super::http::{HubClient, Method, Request, network, not_a_hub, permanent, url_path};
 use super::integrity::{Verdict, check_cached};
 use super::{FileFacts, HubAddress, HubModel, HubSettings, Origin, Progress};
 use crate::error::{Error, Result};
+use crate::weights::files::{CONFIG_NAMES, is_index};
 
-/// A listing of a repository's files stays far below this.
+/// More than any list of a repository's files.
 const MAX_LISTING_BYTES: u64 = 16 << 20;
 
-/// Looks in the cache only, and reads no more of it than names.
+/// Looks in the cache only, and reads only names there.
 pub fn located(address: &HubAddress, settings: &HubSettings) -> Option<HubModel> {
     lookup(&RepoCache::open(settings, address)?, address).ok()?
 }
 
-/// Looks in the cache only. A file is compared with its hash the first time it is met.
+/// Looks in the cache only. A file is compared with its hash the first time it is used.
 ///
 /// # Errors
 /// [`Error::NotWeights`] if a file's hash is not the hub's; [`Error::UnknownModel`] if several files could be meant.
@@ -50,25 +51,25 @@ pub fn cached(
     Ok(Some(model))
 }
 
-/// The model out of the cache, else from the hub.
+/// The model from the cache, else from the hub.
 ///
 /// # Errors
-/// As [`refresh`], where the cache can't serve.
+/// As [`refresh`], if it is not in the cache.
 pub fn fetch(address: &HubAddress, settings: &HubSettings, progress: &mut dyn FnMut(Progress<'_>)) -> Result<HubModel> {
     match cached(address, settings, progress) {
         Ok(Some(model)) => Ok(model),
-        // Damaged: the hub has sound bytes. With no hub the damage is the answer.
+        // Damaged: the hub has the right bytes. Offline, the damage is the answer.
         Err(damaged @ Error::NotWeights { .. }) if settings.offline => Err(damaged),
         Ok(None) | Err(Error::NotWeights { .. }) => refresh(address, settings, progress),
         Err(other) => Err(other),
     }
 }
 
-/// Asks the hub what the revision is now, and downloads what is missing or changed.
+/// Asks the hub for the revision's current commit, and downloads what is missing or changed.
 ///
 /// # Errors
 /// [`Error::Network`] if the hub can't be reached, refuses, or sends other bytes than it announced;
-/// [`Error::UnknownModel`] if it has no such thing, or nothing may be fetched; [`Error::Write`] if the disk is full.
+/// [`Error::UnknownModel`] if it does not exist there, or nothing may be fetched; [`Error::Write`] if the disk is full.
 pub fn refresh(
     address: &HubAddress,
     settings: &HubSettings,
@@ -79,11 +80,11 @@ pub fn refresh(
     }
     let cache = RepoCache::open(settings, address).ok_or_else(|| no_cache(address))?;
     let client = HubClient::new(settings)?;
-    let (file, companions) = match address.file() {
-        Some(file) => (file.to_owned(), Companions::Unknown),
+    let (file, listing) = match address.file() {
+        Some(file) => (file.to_owned(), None),
         None => {
             let names = list(&client, address)?;
-            (choose(address, &names)?, Companions::Listed(names))
+            (choose(address, &names)?, Some(names))
         }
     };
     let mut bring = Bring {
@@ -92,9 +93,9 @@ pub fn refresh(
         address,
         progress,
     };
-    // The config comes first: weights that are here must mean that all is here.
-    if may_have_companions(&file) {
-        bring.companions(&file, &companions)?;
+    // The config comes first, so that a cache with the weights has everything.
+    if may_have_config(&file) {
+        bring.configs(&file, listing.as_deref())?;
     }
     let facts = ask(&client, address, &file)?;
     let main = bring.file(&file, &facts)?;
@@ -111,7 +112,7 @@ pub fn refresh(
     })
 }
 
-/// What the hub says of the file that `address` names.
+/// What the hub says about the file that `address` names.
 ///
 /// # Errors
 /// As [`refresh`].
@@ -127,13 +128,7 @@ pub fn hub_facts(address: &HubAddress, settings: &HubSettings) -> Result<FileFac
     ask(&client, address, &file)
 }
 
-/// What is known of a repository's files beside the weights.
-enum Companions {
-    Listed(Vec<String>),
-    Unknown,
-}
-
-/// Brings files of one revision.
+/// Brings files of one revision into the cache.
 struct Bring<'a> {
     client: &'a HubClient<'a>,
     cache: &'a RepoCache,
@@ -149,13 +144,14 @@ impl Bring<'_> {
         self.cache.link(facts, file)
     }
 
-    fn companions(&mut self, file: &str, known: &Companions) -> Result<()> {
-        for companion in COMPANIONS.map(|name| beside(file, name)) {
-            if matches!(known, Companions::Listed(names) if !names.contains(&companion)) {
+    /// Brings the configs in the same folder; `listing` is the names of the repository's files, if they are known.
+    fn configs(&mut self, weights: &str, listing: Option<&[String]>) -> Result<()> {
+        for config in CONFIG_NAMES.map(|name| in_same_folder(weights, name)) {
+            if listing.is_some_and(|names| !names.contains(&config)) {
                 continue;
             }
-            match ask(self.client, self.address, &companion) {
-                Ok(facts) => self.file(&companion, &facts)?,
+            match ask(self.client, self.address, &config) {
+                Ok(facts) => self.file(&config, &facts)?,
                 Err(Error::UnknownModel { .. }) => continue,
                 Err(other) => return Err(other),
             };
@@ -173,7 +169,7 @@ fn lookup(cache: &RepoCache, address: &HubAddress) -> Result<Option<HubModel>> {
         Some(file) => file.to_owned(),
         None => {
             let names = names_in(&snapshot);
-            // Config files alone are what an interrupted download leaves: nothing is here yet.
+            // An interrupted download leaves only config files.
             match names.iter().any(|name| !name.ends_with(".json") || is_index(name)) {
                 true => choose(address, &names)?,
                 false => return Ok(None),
@@ -211,19 +207,19 @@ fn names_in(dir: &Path) -> Vec<String> {
 fn check(path: &Path, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Verdict> {
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let bytes_total = fs::metadata(path).map_or(0, |meta| meta.len());
-    let mut told = false;
+    let mut was_reported = false;
     check_cached(path, |_| {
-        if !told {
+        if !was_reported {
             progress(Progress::Checking {
                 file: &file,
                 bytes_total,
             });
-            told = true;
+            was_reported = true;
         }
     })
 }
 
-/// The hub's answer about a repository: of all it says, the names of its files.
+/// The hub's answer about a repository, of which only the names of files are read.
 #[derive(Deserialize)]
 struct Listing {
     siblings: Vec<Sibling>,
@@ -247,18 +243,10 @@ fn list(client: &HubClient<'_>, address: &HubAddress) -> Result<Vec<String>> {
             wanted: &wanted,
         })?;
         let body = answer.body_mut().with_config().limit(MAX_LISTING_BYTES).read_to_vec();
-        body.map_err(|source| {
-            lasting(network(
-                &url,
-                &format!("the list of files did not come through ({source})"),
-            ))
-        })
+        body.map_err(|source| permanent(network(&url, &format!("the list of files did not arrive ({source})"))))
     })?;
-    let listing: Listing = serde_json::from_slice(&bytes).map_err(|_| Error::Network {
-        url: url.clone(),
-        problem: "it answers with something that is no list of a repository's files".into(),
-        hint: Some("check HF_ENDPOINT, and whether a login page stands between this machine and the network".into()),
-    })?;
+    let listing: Listing = serde_json::from_slice(&bytes)
+        .map_err(|_| not_a_hub(&url, "its answer is not a list of a repository's files".into()))?;
     Ok(listing
         .siblings
         .into_iter()
@@ -270,7 +258,7 @@ fn list(client: &HubClient<'_>, address: &HubAddress) -> Result<Vec<String>> {
 fn no_cache(address: &HubAddress) -> Error {
     Error::UnknownModel {
         name: address.to_string(),
-        problem: "there is no folder to keep it in: neither HF_HOME nor HOME is set".into(),
+        problem: "no folder to keep it in: neither HF_HOME nor HOME is set".into(),
         hint: Some("set HF_HOME to a folder".into()),
     }
 }
@@ -282,7 +270,7 @@ fn offline(address: &HubAddress, settings: &HubSettings) -> Error {
         .map_or(String::new(), |dir| format!(" (`{}`)", dir.display()));
     Error::UnknownModel {
         name: address.to_string(),
-        problem: format!("it is not in the cache{place}, and HF_HUB_OFFLINE forbids to ask the hub"),
+        problem: format!("it is not in the cache{place}, and HF_HUB_OFFLINE forbids asking the hub"),
         hint: None,
     }
 }

@@ -1,7 +1,7 @@
-//! Requests to the hub: which host gets the token, which failures pass, and what each one means to a person.
+//! Requests to the hub: which host gets the token, which failures are temporary, and what each one means to the user.
 //!
-//! Redirects are followed here and not by `ureq`: a file's hash and commit stand in the headers of the first answer, and
-//! the token must stay with the hub when the bytes come from a content network.
+//! Redirects are followed here, not by `ureq`: a file's hash and commit are in the headers of the first answer, and the
+//! token must not go to the content network that serves the bytes.
 
 use std::fs;
 use std::io;
@@ -19,10 +19,10 @@ use crate::error::{Error, Result};
 
 /// As many hops as browsers and `ureq` allow, to the nearest ten.
 const MAX_REDIRECTS: usize = 10;
-/// Pauses before a failed question is asked again. Three tries tell a hiccup from an outage.
+/// Pauses before a failed request is repeated: three tries in all.
 const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// No byte for this long is a broken connection; a slow one is not.
+/// A connection without a byte for this long is broken; a slow one is not.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The verb of a request.
@@ -32,14 +32,14 @@ pub(super) enum Method {
     Get,
 }
 
-/// One question to the hub.
+/// One request to the hub.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) method: Method,
     pub(super) url: &'a str,
     /// The value of a `Range` header.
     pub(super) range: Option<&'a str>,
-    /// What messages call the thing that is asked for: `owner/repo:file`.
+    /// What is asked for, for messages: `owner/repo:file`.
     pub(super) wanted: &'a str,
 }
 
@@ -48,21 +48,15 @@ pub(super) type Answer = Response<Body>;
 
 /// A failed request.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct Failure {
     pub(super) error: Box<Error>,
-    pub(super) lasts: Lasts,
-    /// What the hub answered, if it answered.
+    /// Whether the same request may succeed a moment later.
+    pub(super) is_temporary: bool,
+    /// The status of the hub's answer, if it answered.
     pub(super) status: Option<StatusCode>,
 }
 
-/// Whether the same request may succeed a moment later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lasts {
-    Passing,
-    Lasting,
-}
-
-/// Speaks with one hub.
+/// Sends requests to one hub.
 pub(super) struct HubClient<'a> {
     agent: Agent,
     pub(super) settings: &'a HubSettings,
@@ -90,29 +84,29 @@ impl<'a> HubClient<'a> {
         })
     }
 
-    /// Asks up to three times, as long as the failure is a passing one.
-    pub(super) fn patiently<T>(&self, ask: impl Fn(&Self) -> Result<T, Trouble>) -> Result<T> {
+    /// Asks up to three times, as long as the failure is temporary.
+    pub(super) fn patiently<T>(&self, ask: impl Fn(&Self) -> Result<T, Failure>) -> Result<T> {
         for pause in PAUSES {
             match ask(self) {
-                Err(trouble) if trouble.lasts == Lasts::Passing => thread::sleep(pause),
-                other => return other.map_err(|trouble| *trouble.error),
+                Err(failure) if failure.is_temporary => thread::sleep(pause),
+                other => return other.map_err(|failure| *failure.error),
             }
         }
-        ask(self).map_err(|trouble| *trouble.error)
+        ask(self).map_err(|failure| *failure.error)
     }
 
     /// Follows redirects to the last answer.
-    pub(super) fn answer(&self, request: Request<'_>) -> Result<Answer, Trouble> {
+    pub(super) fn answer(&self, request: Request<'_>) -> Result<Answer, Failure> {
         let end = self.follow(request, |_| ControlFlow::Continue(()))?;
-        end.ok_or_else(|| lasting(network(request.url, "the redirects led nowhere")))
+        end.ok_or_else(|| permanent(network(request.url, "the redirects led nowhere")))
     }
 
-    /// Follows redirects, showing the headers of each to `on_redirect`; `None` if that had seen enough.
+    /// Follows redirects, showing the headers of each to `on_redirect`; `None` if that broke off.
     pub(super) fn follow(
         &self,
         request: Request<'_>,
         mut on_redirect: impl FnMut(&HeaderMap) -> ControlFlow<()>,
-    ) -> Result<Option<Answer>, Trouble> {
+    ) -> Result<Option<Answer>, Failure> {
         let mut url = request.url.to_owned();
         for _ in 0..=MAX_REDIRECTS {
             let answer = self.one_hop(request, &url)?;
@@ -124,15 +118,15 @@ impl<'a> HubClient<'a> {
             }
             url = header(answer.headers(), "location")
                 .and_then(|location| join(&url, location))
-                .ok_or_else(|| lasting(network(&url, "it redirects without saying where to")))?;
+                .ok_or_else(|| permanent(network(&url, "it redirects without saying where to")))?;
         }
-        Err(lasting(network(
+        Err(permanent(network(
             request.url,
             &format!("more than {MAX_REDIRECTS} redirects"),
         )))
     }
 
-    fn one_hop(&self, request: Request<'_>, url: &str) -> Result<Answer, Trouble> {
+    fn one_hop(&self, request: Request<'_>, url: &str) -> Result<Answer, Failure> {
         let mut hop = match request.method {
             Method::Head => self.agent.head(url),
             Method::Get => self.agent.get(url),
@@ -152,14 +146,14 @@ impl<'a> HubClient<'a> {
             && let Some(address) = self.settings.proxies.for_host(&scheme, &host)
         {
             let proxy = ureq::Proxy::new(address)
-                .map_err(|_| lasting(network(url, &format!("the proxy `{address}` is not a proxy's address"))))?;
+                .map_err(|_| permanent(network(url, &format!("the proxy `{address}` is not a proxy's address"))))?;
             hop = hop.config().proxy(Some(proxy)).build();
         }
-        hop.call().map_err(|source| connection_trouble(url, &source))
+        hop.call().map_err(|source| connection_failure(url, &source))
     }
 
-    /// Lets good answers through and says what the others mean.
-    fn judge(&self, request: Request<'_>, answer: Answer) -> Result<Answer, Trouble> {
+    /// Returns good answers; an error says what another one means.
+    fn judge(&self, request: Request<'_>, answer: Answer) -> Result<Answer, Failure> {
         let status = answer.status();
         if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE {
             return Ok(answer);
@@ -168,26 +162,22 @@ impl<'a> HubClient<'a> {
         let code = status.as_u16();
         let error = match code {
             401 | 403 => self.refusal(request, &said),
-            404 => not_there(request, &said),
+            404 => not_found(request, &said),
             _ => network(
                 request.url,
                 &format!("the hub answers HTTP {code}{}", said.in_its_words()),
             ),
         };
-        Err(Trouble {
+        Err(Failure {
             error: error.into(),
-            lasts: if matches!(code, 429 | 500 | 502 | 503 | 504) {
-                Lasts::Passing
-            } else {
-                Lasts::Lasting
-            },
+            is_temporary: matches!(code, 429 | 500 | 502 | 503 | 504),
             status: Some(status),
         })
     }
 
     fn refusal(&self, request: Request<'_>, said: &Said) -> Error {
         let problem = match (said.code.as_str(), &self.settings.token) {
-            ("GatedRepo", _) => "it is gated: its owner wants its terms accepted first",
+            ("GatedRepo", _) => "it is gated: its terms must be accepted first",
             (_, Some(_)) => "the hub refuses: it does not exist, or the token in use may not read it",
             (_, None) => "the hub refuses: it is private or gated, or does not exist",
         };
@@ -196,13 +186,13 @@ impl<'a> HubClient<'a> {
             problem: format!("{problem} (HTTP {}{})", said.status, said.in_its_words()),
             hint: Some(
                 "check the name; for a gated or private model accept its terms on its page, then set HF_TOKEN to a token of that account"
-                    .to_owned(),
+                    .into(),
             ),
         }
     }
 }
 
-/// Whom to trust: Mozilla's list, or the person's own.
+/// The authorities to trust: Mozilla's list, or the user's own.
 pub(crate) fn tls(ca_bundle: Option<&Path>) -> Result<TlsConfig> {
     let Some(path) = ca_bundle else {
         return Ok(TlsConfig::default());
@@ -223,7 +213,7 @@ pub(crate) fn tls(ca_bundle: Option<&Path>) -> Result<TlsConfig> {
     Ok(TlsConfig::builder().root_certs(RootCerts::from(certificates)).build())
 }
 
-/// What the hub says about a refusal, in headers of its own.
+/// What the hub's own headers say about a refusal.
 struct Said {
     status: u16,
     code: String,
@@ -252,7 +242,7 @@ impl Said {
     }
 }
 
-fn not_there(request: Request<'_>, said: &Said) -> Error {
+fn not_found(request: Request<'_>, said: &Said) -> Error {
     let problem = match said.code.as_str() {
         "RepoNotFound" => "the hub has no such repository",
         "RevisionNotFound" => "the repository has no such revision",
@@ -262,11 +252,11 @@ fn not_there(request: Request<'_>, said: &Said) -> Error {
     Error::UnknownModel {
         name: request.wanted.to_owned(),
         problem: format!("{problem} (HTTP 404 for `{}`)", request.url),
-        hint: Some("check the spelling; an address is `owner/repo[@revision][:file]`".to_owned()),
+        hint: Some("check the spelling; an address is `owner/repo[@revision][:file]`".into()),
     }
 }
 
-/// A network error without advice; who called knows which model was wanted and adds it.
+/// A network error without a hint; the caller, which knows the model, adds one.
 pub(super) fn network(url: &str, problem: &str) -> Error {
     Error::Network {
         url: url.to_owned(),
@@ -275,28 +265,36 @@ pub(super) fn network(url: &str, problem: &str) -> Error {
     }
 }
 
-pub(super) fn passing(error: Error) -> Trouble {
-    Trouble {
+/// An error for an answer that no hub gives.
+pub(super) fn not_a_hub(url: &str, problem: String) -> Error {
+    Error::Network {
+        url: url.to_owned(),
+        problem,
+        hint: Some("check HF_ENDPOINT, and whether the network asks for a login on a web page first".into()),
+    }
+}
+
+pub(super) fn temporary(error: Error) -> Failure {
+    Failure {
         error: error.into(),
-        lasts: Lasts::Passing,
+        is_temporary: true,
         status: None,
     }
 }
 
-pub(super) fn lasting(error: Error) -> Trouble {
-    Trouble {
-        error: error.into(),
-        lasts: Lasts::Lasting,
-        status: None,
+pub(super) fn permanent(error: Error) -> Failure {
+    Failure {
+        is_temporary: false,
+        ..temporary(error)
     }
 }
 
-fn connection_trouble(url: &str, source: &ureq::Error) -> Trouble {
+fn connection_failure(url: &str, source: &ureq::Error) -> Failure {
     let host = scheme_and_host(url).map_or_else(|| url.to_owned(), |(_, host)| host);
     let unreachable = match source {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
-        // The standard library has no kind for a name that isn't found, only this text.
+        // The standard library has no kind for an unknown host, only this text.
         ureq::Error::Io(e) if e.to_string().contains("lookup address") => true,
         ureq::Error::Io(e) => matches!(
             e.kind(),
@@ -308,16 +306,16 @@ fn connection_trouble(url: &str, source: &ureq::Error) -> Trouble {
         _ => false,
     };
     if unreachable {
-        return lasting(network(url, &format!("`{host}` cannot be reached ({source})")));
+        return permanent(network(url, &format!("`{host}` cannot be reached ({source})")));
     }
     let problem = network(url, &format!("the connection to `{host}` failed ({source})"));
     match source {
-        ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => passing(problem),
-        _ => lasting(problem),
+        ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => temporary(problem),
+        _ => permanent(problem),
     }
 }
 
-/// A header's text, if it is there and is text.
+/// A header's value, if it is there and is text.
 pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
@@ -327,7 +325,7 @@ fn scheme_and_host(url: &str) -> Option<(String, String)> {
     Some((uri.scheme_str()?.to_owned(), uri.host()?.to_owned()))
 }
 
-/// Scheme, host and port are the same: only there may the token go.
+/// Whether scheme, host and port are the same: the token goes nowhere else.
 fn same_origin(url: &str, endpoint: &str) -> bool {
     let origin = |text: &str| {
         let uri: Uri = text.parse().ok()?;
@@ -338,7 +336,7 @@ fn same_origin(url: &str, endpoint: &str) -> bool {
     matches!((origin(url), origin(endpoint)), (Some(a), Some(b)) if a == b)
 }
 
-/// The URL that a `Location` header means, seen from `base`; `None` if it leads out of HTTP.
+/// The URL of a `Location` header, relative to `base`; `None` if it is not HTTP.
 fn join(base: &str, location: &str) -> Option<String> {
     if location.contains("://") {
         let (scheme, _) = location.split_once("://")?;
@@ -361,7 +359,7 @@ fn join(base: &str, location: &str) -> Option<String> {
     Some(format!("{scheme}://{authority}/{folder}{location}"))
 }
 
-/// A path for a URL: what has a meaning of its own there is written `%XX`.
+/// A path for a URL, with reserved characters as `%XX`.
 pub(super) fn url_path(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {

@@ -1,6 +1,6 @@
-//! Holds files to the hub's hashes: each blob of the cache once, and then only when it has changed.
+//! Checks the hashes of the cache's files: of each blob once, and again when it has changed.
 //!
-//! A blob is named by its hash, so the cache itself says what its bytes must be, with no network.
+//! A blob's name is its hash, so this needs no network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::checksum::{blob_of, read_all};
-use super::disk::{make_parent, replace};
+use super::whole_file::{make_parent, replace};
 use super::{Checksum, recorded_checksum};
 use crate::error::{Error, Result};
 
-/// A hash under way, of the kind that an etag states.
+/// A hash being computed, of the kind that an etag states.
 pub(super) enum Hasher {
     Sha256(Sha256),
     GitBlob(Sha1),
-    /// The etag is no hash; only the size can be checked.
+    /// The etag is not a hash; only the size can be checked.
     Nothing,
 }
 
@@ -57,16 +57,16 @@ pub(super) fn hash_file(path: &Path, mut hasher: Hasher, mut seen: impl FnMut(u6
     Ok(hasher)
 }
 
-/// What a look at a file of the cache found.
+/// The result of checking a file of the cache.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Its bytes are the hub's, now or when they were last read.
+    /// Its hash is the hub's, now or when it was last read.
     Sound,
-    /// Its hash is another one.
+    /// It has another hash.
     Damaged { expected: Checksum, found: Checksum },
 }
 
-/// Compares a file of the cache with its blob's name, unless that was done before and the file hasn't changed since.
+/// Compares a file of the cache with its blob's name, unless that was done before and the file is unchanged.
 pub(super) fn check_cached(path: &Path, seen: impl FnMut(u64)) -> Result<Verdict> {
     let (Some(blob), Some(expected)) = (blob_of(path), recorded_checksum(path)) else {
         return Ok(Verdict::Sound);
@@ -84,7 +84,7 @@ pub(super) fn check_cached(path: &Path, seen: impl FnMut(u64)) -> Result<Verdict
     Ok(Verdict::Sound)
 }
 
-/// Size and time of a blob at the moment its hash was right.
+/// Size and time of a blob when its hash was checked.
 pub(super) struct Mark {
     path: PathBuf,
     size_bytes: u64,
@@ -110,7 +110,7 @@ impl Mark {
         fs::read_to_string(&self.path).is_ok_and(|line| line == self.line)
     }
 
-    /// A cache that can't be written to is checked again next time; that is no failure.
+    /// Not an error if the cache can't be written to: the file is then checked again next time.
     pub(super) fn remember(&self) {
         let _ = make_parent(&self.path).and_then(|()| replace(&self.path, |fresh| fs::write(fresh, &self.line)));
     }

@@ -1,6 +1,6 @@
-//! Which proxy stands between this machine and a host, by the variables that curl reads.
+//! The proxy for a host, by the environment variables that curl reads.
 
-/// Proxies by scheme, and the hosts that are reached without one.
+/// One proxy per scheme, and the hosts that are reached directly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     http: Option<String>,
@@ -9,7 +9,7 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in small letters too, through `lookup`.
+    /// Reads `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, also in lower case, through `lookup`.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let either = |name: &str| {
             lookup(&name.to_lowercase())
@@ -29,7 +29,7 @@ impl Proxies {
         }
     }
 
-    /// The proxy for a URL of this scheme and host, as its variable named it.
+    /// The proxy for a URL of this scheme and host, as its variable names it.
     pub fn for_host(&self, scheme: &str, host: &str) -> Option<&str> {
         let host = host.to_lowercase();
         let excepted = self.except.iter().any(|rule| {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn each_scheme_has_its_proxy_and_all_proxy_stands_in() {
+    fn each_scheme_has_its_proxy_and_all_proxy_is_the_default() {
         let set = proxies(&[("HTTPS_PROXY", "http://s:1"), ("all_proxy", "http://a:2")]);
         assert_eq!(set.for_host("https", "huggingface.co"), Some("http://s:1"));
         assert_eq!(set.for_host("http", "huggingface.co"), Some("http://a:2"));

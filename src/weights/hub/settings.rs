@@ -1,7 +1,6 @@
-//! Where the cache is, which hub is asked and as whom: the variables that Hugging Face's own tools read.
+//! Where the cache is, which hub is asked and with which token: the variables that Hugging Face's own tools read.
 //!
-//! The library reads no environment: `cli` passes `|name| std::env::var(name).ok()`, a test its own table. Names and
-//! precedence follow <https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables>.
+//! The library doesn't read the environment: the caller passes a lookup function. Names and precedence follow <https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables>.
 
 use std::fmt;
 use std::fs;
@@ -12,35 +11,35 @@ use super::Proxies;
 /// How to reach the hub, and where its files are kept.
 #[derive(Debug, Clone)]
 pub struct HubSettings {
-    /// The folder that holds `models--*`. `None` where no variable and no home folder says where.
+    /// The folder that holds `models--*`. `None` if neither a variable nor a home folder says where.
     pub cache_dir: Option<PathBuf>,
-    /// The hub's address, with no `/` at its end.
+    /// The hub's address, without a `/` at its end.
     pub endpoint: String,
-    /// Who asks, for private and gated repositories.
+    /// The token for private and gated repositories.
     pub token: Option<Token>,
-    /// Nothing may be fetched; the cache must do.
+    /// Nothing may be fetched; only the cache is used.
     pub offline: bool,
-    /// Proxies on the way there.
+    /// Proxies for the requests.
     pub proxies: Proxies,
-    /// A PEM file of the authorities to trust instead of Mozilla's, as behind a proxy that opens TLS.
+    /// A PEM file of the authorities to trust instead of Mozilla's, for a proxy that inspects TLS.
     pub ca_bundle: Option<PathBuf>,
 }
 
 const PUBLIC_HUB: &str = "https://huggingface.co";
 
 impl Default for HubSettings {
-    /// The public hub, asked by nobody in particular, and no cache.
+    /// The public hub without a token, and no cache.
     fn default() -> Self {
         HubSettings::from_lookup(|_| None)
     }
 }
 
 impl HubSettings {
-    /// Reads the variables through `lookup`. Unset and empty are the same; nothing is created and nothing fails.
+    /// Reads the variables through `lookup`. An empty variable counts as unset. Creates nothing and can't fail.
     ///
     /// Cache: `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, then `hub` below `HF_HOME`, `XDG_CACHE_HOME/huggingface`,
     /// `~/.cache/huggingface`. Token: `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, then the file `HF_TOKEN_PATH` or `token` in
-    /// the folder above. `HF_ENDPOINT`; `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`; `HTTPS_PROXY` and its kin; `REQUESTS_CA_BUNDLE`,
+    /// the folder above. `HF_ENDPOINT`; `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`; `HTTPS_PROXY` and the other proxy variables; `REQUESTS_CA_BUNDLE`,
     /// `CURL_CA_BUNDLE`, `SSL_CERT_FILE`.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| lookup(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
@@ -72,12 +71,12 @@ impl HubSettings {
     }
 }
 
-/// A hub token. Neither `Debug` nor any message shows it.
+/// A token of the hub. Neither `Debug` nor any message shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(String);
 
 impl Token {
-    /// `None` if there is nothing in `text`, or something that no HTTP header can carry.
+    /// `None` if `text` is empty or can't be in an HTTP header.
     pub fn new(text: &str) -> Option<Self> {
         let token = text.trim();
         (!token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic())).then(|| Token(token.to_owned()))
@@ -96,12 +95,12 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What `huggingface_hub` takes for yes.
+/// What `huggingface_hub` reads as true.
 fn is_true(value: &str) -> bool {
     ["1", "on", "yes", "true"].contains(&value.to_lowercase().as_str())
 }
 
-/// A folder as a variable names it, with a leading `~` for the home folder where there is one.
+/// A folder as a variable names it; a leading `~` is the home folder, if there is one.
 fn below_home(value: &str, home: Option<&Path>) -> PathBuf {
     match (value.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_owned(),

@@ -1,13 +1,13 @@
-//! Upstream's names but for the token table, which is kept as a product of thin matrices: the built-in model.
+//! The built-in model: upstream's names, except that the token table is a product of thin matrices.
 //! `token_embedding.A (vocab, rank)`, `token_embedding.scale (vocab,)` where A is int8, `token_embedding.B (rank, width)`.
 
 use super::super::stored::TensorFile;
-use super::{Layout, Making};
+use super::layout::{Assembly, Layout};
 
 pub(super) const LAYOUT: Layout = Layout {
     name: "Long-CLIP with a factorised token table",
     owns,
-    making,
+    assembly,
 };
 
 const SCALE: &str = "token_embedding.scale";
@@ -16,11 +16,11 @@ fn owns(file: &TensorFile) -> bool {
     file.tensors.contains_key("token_embedding.A") || file.tensors.contains_key("token_embedding.B")
 }
 
-fn making(file: &TensorFile, name: &str) -> Making {
+fn assembly(file: &TensorFile, name: &str) -> Assembly {
     if name != "token_embedding.weight" {
-        return Making::AsStored(name.to_owned());
+        return Assembly::AsStored(name.to_owned());
     }
-    Making::LowRank {
+    Assembly::LowRank {
         a: "token_embedding.A".to_owned(),
         scale: file.tensors.contains_key(SCALE).then(|| SCALE.to_owned()),
         b: "token_embedding.B".to_owned(),

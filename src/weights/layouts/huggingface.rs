@@ -1,20 +1,20 @@
-//! Hugging Face transformers' names (`modeling_clip.py`): `text_model.*`, `vision_model.*`, q, k and v apart, projections
-//! as `nn.Linear` weights and so transposed. Some Long-CLIP conversions nest each tower once more
-//! (`text_model.text_model.*`) and keep upstream's second table as `position_embedding_res`.
+//! The names of Hugging Face transformers (`modeling_clip.py`): `text_model.*` and `vision_model.*`, with separate q, k and
+//! v, and projections as `nn.Linear` weights, which are transposed. Some Long-CLIP conversions nest each tower once more
+//! (`text_model.text_model.*`) and store upstream's second table as `position_embedding_res`.
 
 use super::super::stored::TensorFile;
-use super::{Layout, Making};
+use super::layout::{Assembly, Layout};
 
 pub(in crate::weights) const LAYOUT: Layout = Layout {
     name: "Hugging Face",
     owns: |file| has_tower(file, "text_model.", "vision_model."),
-    making: |file, name| making(file, name, "text_model", "vision_model"),
+    assembly: |file, name| assembly(file, name, "text_model", "vision_model"),
 };
 
 pub(super) const NESTED: Layout = Layout {
     name: "Hugging Face, nested",
     owns: |file| has_tower(file, "text_model.text_model.", "vision_model.vision_model."),
-    making: |file, name| making(file, name, "text_model.text_model", "vision_model.vision_model"),
+    assembly: |file, name| assembly(file, name, "text_model.text_model", "vision_model.vision_model"),
 };
 
 fn has_tower(file: &TensorFile, text: &str, vision: &str) -> bool {
@@ -23,15 +23,15 @@ fn has_tower(file: &TensorFile, text: &str, vision: &str) -> bool {
         .any(|name| name.starts_with(text) || name.starts_with(vision))
 }
 
-fn making(file: &TensorFile, name: &str, text: &str, vision: &str) -> Making {
+fn assembly(file: &TensorFile, name: &str, text: &str, vision: &str) -> Assembly {
     match name {
-        "visual.proj" => return Making::Transposed("visual_projection.weight".into()),
-        "text_projection" => return Making::Transposed("text_projection.weight".into()),
-        "logit_scale" => return Making::AsStored(name.into()),
+        "visual.proj" => return Assembly::Transposed("visual_projection.weight".into()),
+        "text_projection" => return Assembly::Transposed("text_projection.weight".into()),
+        "logit_scale" => return Assembly::AsStored(name.into()),
         "positional_embedding_res" => {
             let bare = format!("{text}.embeddings.position_embedding_res");
             let module = format!("{bare}.weight");
-            return Making::AsStored(if file.tensors.contains_key(&module) {
+            return Assembly::AsStored(if file.tensors.contains_key(&module) {
                 module
             } else {
                 bare
@@ -43,7 +43,7 @@ fn making(file: &TensorFile, name: &str, text: &str, vision: &str) -> Making {
         Some(inside) => (vision, inside),
         None => (text, name),
     };
-    let stored = |rest: &str| Making::AsStored(format!("{tower}.{rest}"));
+    let stored = |rest: &str| Assembly::AsStored(format!("{tower}.{rest}"));
     match inside {
         "class_embedding" => stored("embeddings.class_embedding"),
         "conv1.weight" => stored("embeddings.patch_embedding.weight"),
@@ -60,14 +60,14 @@ fn making(file: &TensorFile, name: &str, text: &str, vision: &str) -> Making {
             .and_then(|rest| rest.split_once('.'))
         {
             Some((layer, rest)) => of_layer(&format!("{tower}.encoder.layers.{layer}"), rest),
-            None => Making::AsStored(name.to_owned()),
+            None => Assembly::AsStored(name.to_owned()),
         },
     }
 }
 
-fn of_layer(layer: &str, rest: &str) -> Making {
+fn of_layer(layer: &str, rest: &str) -> Assembly {
     if let Some(part) = rest.strip_prefix("attn.in_proj_") {
-        return Making::Joined(["q", "k", "v"].map(|which| format!("{layer}.self_attn.{which}_proj.{part}")));
+        return Assembly::Joined(["q", "k", "v"].map(|which| format!("{layer}.self_attn.{which}_proj.{part}")));
     }
     let rest = rest
         .replace("attn.out_proj", "self_attn.out_proj")
@@ -75,5 +75,5 @@ fn of_layer(layer: &str, rest: &str) -> Making {
         .replace("ln_2", "layer_norm2")
         .replace("mlp.c_fc", "mlp.fc1")
         .replace("mlp.c_proj", "mlp.fc2");
-    Making::AsStored(format!("{layer}.{rest}"))
+    Assembly::AsStored(format!("{layer}.{rest}"))
 }

@@ -1,12 +1,12 @@
-//! OpenAI CLIP's and Long-CLIP's own names, which are also open_clip's for its first models.
+//! The names of OpenAI's CLIP and of Long-CLIP, which open_clip uses for its first models too.
 
 use super::super::stored::TensorFile;
-use super::{Layout, Making};
+use super::layout::{Assembly, Layout};
 
 pub(in crate::weights) const LAYOUT: Layout = Layout {
     name: "OpenAI / Long-CLIP",
     owns,
-    making,
+    assembly,
 };
 
 fn owns(file: &TensorFile) -> bool {
@@ -15,6 +15,6 @@ fn owns(file: &TensorFile) -> bool {
     })
 }
 
-fn making(_: &TensorFile, name: &str) -> Making {
-    Making::AsStored(name.to_owned())
+fn assembly(_: &TensorFile, name: &str) -> Assembly {
+    Assembly::AsStored(name.to_owned())
 }

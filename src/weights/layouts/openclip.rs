@@ -1,13 +1,12 @@
-//! open_clip's models with a text tower of their own kind: the text tower's names stand under `text.`
-//! (open_clip `model.py`, `CustomTextCLIP`).
+//! open_clip's models with a custom text tower, whose names begin with `text.` (open_clip `model.py`, `CustomTextCLIP`).
 
 use super::super::stored::TensorFile;
-use super::{Layout, Making};
+use super::layout::{Assembly, Layout};
 
 pub(super) const CUSTOM_TEXT: Layout = Layout {
     name: "open_clip",
     owns,
-    making,
+    assembly,
 };
 
 fn owns(file: &TensorFile) -> bool {
@@ -16,8 +15,8 @@ fn owns(file: &TensorFile) -> bool {
         .any(|name| name.starts_with("text.transformer.") || name == "text.token_embedding.weight")
 }
 
-fn making(_: &TensorFile, name: &str) -> Making {
-    Making::AsStored(if name.starts_with("visual.") || name == "logit_scale" {
+fn assembly(_: &TensorFile, name: &str) -> Assembly {
+    Assembly::AsStored(if name.starts_with("visual.") || name == "logit_scale" {
         name.to_owned()
     } else {
         format!("text.{name}")

@@ -1,5 +1,5 @@
-//! The functions and classes that a pickle of weights may name. Everything else is refused, and nothing is ever called:
-//! each name here stands for what the interpreter does in its place.
+//! The functions and classes that a pickle of weights may name; all others are refused. None is ever called: each name
+//! here stands for what the interpreter does instead.
 
 use crate::weights::stored::StoredType;
 
@@ -10,26 +10,26 @@ pub(super) enum Dialect {
     TorchSave,
     /// `torch.jit.save`: classes under `__torch__` are compiled modules, and plain data here.
     TorchScript,
-    /// Data as arrays of numpy's in lists and dictionaries, by Python 2 or 3.
+    /// Arrays of numpy in lists and dictionaries, written by Python 2 or 3.
     Numpy,
 }
 
 /// What an allowed name means.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Global {
-    /// A dictionary class; called, it makes an empty one, which is filled afterwards.
+    /// A dictionary class; a call makes an empty one, which is filled afterwards.
     DictClass,
-    /// The type of a storage; only named, never called.
+    /// The type of a storage; it is only named.
     Storage(StoredType),
-    /// `_rebuild_tensor_v2` and its forerunner: a tensor from storage, offset, shape, strides.
+    /// `_rebuild_tensor_v2` and the older `_rebuild_tensor`: a tensor from storage, offset, shape and strides.
     RebuildTensor,
-    /// A function that returns its first argument, for all that weights need: a parameter from its tensor.
+    /// A function that, as far as weights go, returns its first argument: a parameter from its tensor.
     FirstArgument,
     /// `_rebuild_from_type_v2(function, class, arguments, state)`: a tensor that carried Python attributes.
     RebuildFromType,
     /// A module's class in a TorchScript archive.
     ScriptClass,
-    /// `_reconstruct`: an array whose shape, type and bytes come as its state.
+    /// `_reconstruct`: an array whose shape, type and bytes follow as its state.
     NumpyArray,
     /// `dtype`: a type of numbers.
     NumpyType,
@@ -37,7 +37,7 @@ pub(super) enum Global {
     NumpyBuffer,
     /// `_codecs.encode(text, "latin1")`: bytes, as Python 3 writes them for Python 2.
     Encode,
-    /// Harmless settings of a training checkpoint, which no weight depends on.
+    /// Harmless settings of a training checkpoint, which don't affect weights.
     Other,
 }
 
@@ -61,7 +61,7 @@ pub(super) fn find(module: &str, name: &str, dialect: Dialect) -> Option<Global>
     })
 }
 
-/// What arrays of numpy's are made of.
+/// The names in pickled arrays of numpy.
 fn numpy_name(module: &str, name: &str) -> Option<Global> {
     Some(match (module, name) {
         ("numpy.core.multiarray" | "numpy._core.multiarray", "_reconstruct") => Global::NumpyArray,
@@ -93,7 +93,7 @@ fn torch_name(name: &str) -> Option<Global> {
     Some(Global::Storage(stored_type))
 }
 
-/// Settings, counters and numpy scalars that training scripts save beside the weights.
+/// Settings, counters and numpy scalars that training scripts save with the weights.
 fn is_harmless(module: &str, name: &str) -> bool {
     matches!(
         (module, name),

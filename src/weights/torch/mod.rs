@@ -1,15 +1,16 @@
 //! Reads PyTorch's `.pt`: archives of `torch.save` (1.6 and later) and TorchScript archives, as OpenAI distributes CLIP.
 //!
-//! Such a file is a zip archive that holds a pickle, `data.pkl`, and each tensor's numbers as an uncompressed record,
-//! `data/N`. `zip` finds the records, `pickle` reads the object that the pickle describes, `state_dict` picks the
-//! tensors out of it and checks that each lies inside its record. The file stays mapped; nothing from it is ever run,
-//! and memory stays in proportion to the pickle, whatever its length fields say.
+//! Such a file is a zip archive with a pickle, `data.pkl`, and each tensor's numbers as an uncompressed record, `data/N`.
+//! `zip` finds the records, `pickle` reads the object that the pickle describes, `state_dict` takes the tensors from it
+//! and checks that each is within its record. The file stays mapped. Nothing from it is ever run, and the memory needed
+//! is proportional to the pickle, whatever its length fields say.
 //! Follows `torch/serialization.py`, `torch/csrc/jit/serialization` and Python's `pickletools.py`.
 
 mod globals;
 pub(crate) mod numpy;
 mod opcode;
 mod pickle;
+mod refusal;
 #[cfg(test)]
 mod specimen;
 mod state_dict;
@@ -22,11 +23,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use self::globals::Dialect;
+use self::refusal::{Outcome, damaged};
 use self::zip::Archive;
 use super::map::map;
-use super::recognise;
+use super::not_weights;
 use super::stored::{Blob, FileFormat, StoredTensor, TensorFile};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Opens one file.
 ///
@@ -48,14 +50,16 @@ fn read(path: &Path, blob: Blob) -> Result<TensorFile> {
     Ok(file.without_wrappers())
 }
 
-/// The tensors of an archive by name; each one's bytes lie inside `bytes`.
+/// The tensors of an archive by name; the bytes of each are within `bytes`.
 fn locate(bytes: &[u8]) -> Outcome<(FileFormat, BTreeMap<String, StoredTensor>)> {
     if !bytes.starts_with(zip::LOCAL_HEADER) {
         return damaged(what_else(bytes));
     }
     let archive = Archive::read(bytes)?;
     if archive.has("byteorder") && archive.record("byteorder")?.bytes == b"big" {
-        return damaged("numbers of a big-endian machine; load and save it with torch on a little-endian one");
+        return damaged(
+            "the numbers of a big-endian machine; load it and save it again with torch on a little-endian one",
+        );
     }
     let (format, dialect) = if archive.is_torch_script() {
         (FileFormat::TorchScript, Dialect::TorchScript)
@@ -66,7 +70,7 @@ fn locate(bytes: &[u8]) -> Outcome<(FileFormat, BTreeMap<String, StoredTensor>)>
     Ok((format, state_dict::tensors(&object, &archive)?))
 }
 
-/// What a file is that isn't a zip archive.
+/// What a file is, if it isn't a zip archive.
 fn what_else(bytes: &[u8]) -> String {
     // PROTO 2, then LONG1 of torch's magic number 0x1950a86a20f9469cfc6c, ten bytes.
     const BEFORE_1_6: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
@@ -77,47 +81,5 @@ fn what_else(bytes: &[u8]) -> String {
     if bytes.first() == Some(&opcode::PROTO) {
         return "a bare pickle; weights come as the archive that `torch.save` of PyTorch 1.6 or later writes".into();
     }
-    recognise::what_it_is(bytes, &format!("{} bytes that are no zip archive", bytes.len()))
-}
-
-/// Why a file can't be used, before it has a name.
-#[derive(Debug)]
-enum Refusal {
-    /// It isn't what it should be; what it is instead.
-    Damaged(String),
-    /// Its pickle asks for this function or class.
-    Foreign(String),
-}
-
-type Outcome<T> = Result<T, Refusal>;
-
-fn damaged<T>(found: impl Into<String>) -> Outcome<T> {
-    Err(Refusal::Damaged(found.into()))
-}
-
-impl Refusal {
-    fn of_file(self, path: &Path) -> Error {
-        match self {
-            Refusal::Damaged(found) => Error::NotWeights {
-                path: path.to_owned(),
-                expected: "a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript)".into(),
-                found,
-            },
-            Refusal::Foreign(global) => Error::ForeignPickle {
-                path: path.to_owned(),
-                global,
-            },
-        }
-    }
-}
-
-/// Text from the file as a message may show it: short, on one line, without control characters.
-fn shown(text: &str) -> String {
-    const MAX_CHARS: usize = 80;
-    let escaped: String = text.chars().take(MAX_CHARS).flat_map(char::escape_debug).collect();
-    if text.chars().nth(MAX_CHARS).is_some() {
-        escaped + "…"
-    } else {
-        escaped
-    }
+    not_weights::what_it_is(bytes, &format!("{} bytes that are not a zip archive", bytes.len()))
 }

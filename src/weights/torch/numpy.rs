@@ -1,15 +1,16 @@
-//! Dictionaries of bytes, numbers and texts that Python pickled, as CIFAR's batches are, with numpy's arrays of bytes.
+//! Reads pickled dictionaries of byte arrays, numbers and texts, such as CIFAR's batches.
 //!
-//! Read by evaluations. Written by Python 2 or 3, protocol 2 to 5; the interpreter is that of weights, with a list of names
-//! of its own: whatever else a pickle names is refused, and nothing of it is run.
+//! They are written by Python 2 or 3, in protocols 2 to 5. The interpreter is that of weights with another list of allowed
+//! names: any other name is refused, and nothing is run.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::globals::Dialect;
+use super::opcode;
 use super::pickle::{self, Unpickled};
+use super::refusal::{Refusal, shown};
 use super::value::{Tuple, Value};
-use super::{Refusal, opcode, shown};
 
 /// A value of the dictionary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +28,13 @@ pub(crate) enum Pickled<'a> {
 /// An array of unsigned bytes, row-major.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ByteArray<'a> {
-    /// Lengths of its dimensions.
+    /// The lengths of its axes.
     pub(crate) shape: Vec<usize>,
-    /// As many as the shape says.
+    /// As many bytes as the shape says.
     pub(crate) bytes: Cow<'a, [u8]>,
 }
 
-/// What lies one behind the other in memory.
+/// What is contiguous in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     Rows,
@@ -41,19 +42,19 @@ enum Order {
     Columns,
 }
 
-/// Reads a dictionary by its keys; what is wrong with it, where it is none.
+/// Reads a dictionary by its keys; the error says what is wrong with it.
 pub(crate) fn read_dictionary(bytes: &[u8]) -> Result<BTreeMap<String, Pickled<'_>>, String> {
     if bytes.first().is_some_and(|first| *first != opcode::PROTO) {
-        return Err("no pickle of protocol 2 or later, in which CIFAR's batches are distributed".into());
+        return Err("not a pickle of protocol 2 or later, as CIFAR's batches are".into());
     }
     let unpickled = pickle::read(bytes, Dialect::Numpy).map_err(|refusal| match refusal {
         Refusal::Damaged(found) => found,
         Refusal::Foreign(global) => {
-            format!("it holds a Python object that is no data, `{global}`; nothing of it was run")
+            format!("it holds a Python object that is not data, `{global}`; nothing of it was run")
         }
     })?;
     let Value::Dict(dict) = unpickled.root else {
-        return Err("a pickle of something else than a dictionary".into());
+        return Err("a pickle of something other than a dictionary".into());
     };
     let mut read = BTreeMap::new();
     for (key, value) in unpickled.heap.dict(dict) {
@@ -89,7 +90,7 @@ fn listed<'a>(items: &[Value<'a>]) -> Pickled<'a> {
     texts.map_or(Pickled::Other, Pickled::Texts)
 }
 
-/// `(version, shape, type, is Fortran's order, bytes)`, what numpy's `__setstate__` takes.
+/// `(version, shape, type, is column-major, bytes)`, the argument of numpy's `__setstate__`.
 fn reconstructed<'a>(unpickled: &Unpickled<'a>, state: Tuple) -> Result<ByteArray<'a>, String> {
     let [_, Value::Tuple(shape), of_type, Value::Bool(is_fortran), bytes] = *unpickled.heap.tuple(state) else {
         return Err("an array in a form that numpy doesn't write".into());
@@ -122,7 +123,7 @@ fn array<'a>(
         _ => None,
     };
     let shape: Option<Vec<usize>> = unpickled.heap.tuple(shape).iter().map(length).collect();
-    let shape = shape.ok_or("an array whose shape is no numbers")?;
+    let shape = shape.ok_or("an array whose shape is not made of numbers")?;
     let named = match of_type {
         Value::NumberType(arguments) => unpickled.heap.tuple(arguments).first().copied(),
         _ => None,
@@ -131,7 +132,7 @@ fn array<'a>(
         Some(b"u1" | b"|u1" | b"uint8") => {}
         other => {
             let other = other.map_or_else(|| "?".into(), |name| shown(&String::from_utf8_lossy(name)));
-            return Err(format!("an array of the type `{other}`; bytes, `u1`, are expected"));
+            return Err(format!("an array of the type `{other}`; bytes (`u1`) are expected"));
         }
     }
     let bytes = value_text(bytes).ok_or("an array without bytes")?;
@@ -153,12 +154,12 @@ fn turned(bytes: &[u8], rows: usize, columns: usize) -> Vec<u8> {
     (0..rows).flat_map(row).collect()
 }
 
-/// Bytes of a value, in whatever way Python wrote them.
+/// The bytes of a value, in any of the ways in which Python writes them.
 fn value_text(value: Value<'_>) -> Option<Cow<'_, [u8]>> {
     match value {
         Value::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
         Value::Text(text) => Some(Cow::Borrowed(text.as_bytes())),
-        // Each character is a byte; one beyond them is none of Latin-1.
+        // Each character is a byte; higher ones are not in Latin-1.
         Value::Latin1(text) => {
             let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(u32::from(c)).ok()).collect();
             bytes.map(Cow::Owned)

@@ -1,4 +1,4 @@
-//! Pickle's opcodes, by their names in Python's `pickletools.py`: those that saved weights are made of.
+//! The pickle opcodes of saved weights, with their names from Python's `pickletools.py`.
 
 pub(super) const PROTO: u8 = 0x80;
 pub(super) const FRAME: u8 = 0x95;

@@ -1,17 +1,18 @@
-//! A small interpreter of Python's pickle, protocols 2 to 5: only the opcodes that saved weights and arrays are made of.
+//! A small interpreter of Python's pickle, protocols 2 to 5, with only the opcodes of saved weights and arrays.
 //!
-//! A pickle is a program for a stack machine. This one has no way to run anything: `REDUCE`, `NEWOBJ` and `BUILD` know the
-//! few functions and classes of `globals` and do in Rust what those would do; any other name ends the reading at once.
-//! Lengths are checked against the bytes that are there, and the number of opcodes bounds everything that grows: an
-//! opcode adds at most one value to the stack, the memo or the heap.
+//! A pickle is a program for a stack machine. This one can't run anything: `REDUCE`, `NEWOBJ` and `BUILD` know the few
+//! functions and classes of `globals` and do in Rust what those would do; any other name is an error. Lengths are checked
+//! against the bytes that exist, and the number of opcodes limits everything that grows: an opcode adds at most one value
+//! to the stack, the memo or the heap.
 
 use std::collections::HashMap;
 
 use super::globals::{self, Dialect, Global};
+use super::opcode as op;
+use super::refusal::{Outcome, Refusal, damaged, shown};
 use super::value::{Heap, Storage, Tuple, Value};
-use super::{Outcome, Refusal, damaged, opcode as op, shown};
 
-/// A tensor takes about 25 opcodes, so this is enough for 80,000; all values of so many fit in some 200 MiB.
+/// A tensor takes about 25 opcodes, so this is enough for 80,000 tensors; the values of all opcodes take about 200 MiB.
 const MAX_OPCODES: usize = 1 << 21;
 
 /// What a pickle describes.
@@ -44,18 +45,18 @@ pub(super) fn read(bytes: &[u8], dialect: Dialect) -> Outcome<Unpickled<'_>> {
 }
 
 struct Machine<'a> {
-    /// The program that is still to run.
+    /// The rest of the program.
     rest: &'a [u8],
     dialect: Dialect,
     stack: Vec<Value<'a>>,
-    /// Heights of the stack where a `MARK` stands.
+    /// Heights of the stack at each `MARK`.
     marks: Vec<usize>,
     memo: HashMap<usize, Value<'a>>,
     heap: Heap<'a>,
 }
 
 impl<'a> Machine<'a> {
-    /// Runs all opcodes; gives what stands on the stack in the end.
+    /// Runs all opcodes; returns the value on top of the stack.
     fn run(&mut self) -> Outcome<Value<'a>> {
         for _ in 0..MAX_OPCODES {
             let opcode = self.byte()?;
@@ -64,12 +65,10 @@ impl<'a> Machine<'a> {
             }
             self.step(opcode)?;
         }
-        damaged(format!(
-            "a pickle of more than {MAX_OPCODES} steps, which no weights need"
-        ))
+        damaged(format!("a pickle of more than {MAX_OPCODES} steps; weights need fewer"))
     }
 
-    /// Runs one opcode that moves or makes plain values; [`Machine::step_compound`] has the others.
+    /// Runs one opcode for plain values, the stack or the memo; [`Machine::step_compound`] has the others.
     fn step(&mut self, opcode: u8) -> Outcome<()> {
         match opcode {
             op::PROTO => self.skip(1)?,
@@ -96,7 +95,7 @@ impl<'a> Machine<'a> {
                 self.push_signed(len_bytes)?;
             }
             op::BINFLOAT => self.push_other(8)?,
-            // Python 2's strings are bytes; in weights they are names.
+            // Strings of Python 2 are bytes; in weights they are names.
             op::SHORT_BINSTRING if self.dialect == Dialect::Numpy => self.push_bytes(1)?,
             op::BINSTRING if self.dialect == Dialect::Numpy => self.push_bytes(4)?,
             op::SHORT_BINUNICODE | op::SHORT_BINSTRING => self.push_text(1)?,
@@ -137,7 +136,7 @@ impl<'a> Machine<'a> {
                 let items = self.pop_to_mark()?;
                 self.append(&items);
             }
-            // Sets are not kept, so what is put into them isn't either.
+            // Sets are not kept, and neither are their items.
             op::ADDITEMS => drop(self.pop_to_mark()?),
             op::EMPTY_DICT => {
                 let dict = self.heap.new_dict();
@@ -158,21 +157,21 @@ impl<'a> Machine<'a> {
             }
             op::STACK_GLOBAL => match (self.pop()?, self.pop()?) {
                 (Value::Text(name), Value::Text(module)) => self.push_global(module, name)?,
-                _ => return damaged("a damaged pickle: a name that is no text"),
+                _ => return damaged("a damaged pickle: a name that is not text"),
             },
             op::REDUCE | op::NEWOBJ => self.call()?,
             op::BUILD => self.build()?,
             op::BINPERSID => self.push_storage()?,
             unknown => {
                 return damaged(format!(
-                    "a pickle with the opcode {unknown:#04x}, which neither weights nor arrays need"
+                    "a pickle with the opcode {unknown:#04x}, which neither weights nor arrays use"
                 ));
             }
         }
         Ok(())
     }
 
-    // The program.
+    // Reading the program.
 
     fn take(&mut self, len: usize) -> Outcome<&'a [u8]> {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
@@ -190,11 +189,11 @@ impl<'a> Machine<'a> {
         self.take(len).map(drop)
     }
 
-    /// An unsigned little-endian number of at most eight bytes: a length, an index.
+    /// An unsigned little-endian number of at most eight bytes: a length or an index.
     fn length(&mut self, len_bytes: usize) -> Outcome<usize> {
         let mut wide = [0; 8];
         wide[..len_bytes].copy_from_slice(self.take(len_bytes)?);
-        // What doesn't fit is longer than the file as well.
+        // A number that doesn't fit is also longer than the file.
         Ok(usize::try_from(u64::from_le_bytes(wide)).unwrap_or(usize::MAX))
     }
 
@@ -207,7 +206,7 @@ impl<'a> Machine<'a> {
 
     // The stack and the memo.
 
-    /// How many values stand above the last mark.
+    /// The number of values above the last mark.
     fn n_reachable(&self) -> usize {
         self.stack.len() - self.marks.last().copied().unwrap_or(0)
     }
@@ -260,7 +259,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// A little-endian number in two's complement; one of more than eight bytes counts nothing that weights have.
+    /// A little-endian number in two's complement; weights have none of more than eight bytes.
     fn push_signed(&mut self, len_bytes: usize) -> Outcome<()> {
         let bytes = self.take(len_bytes)?;
         let is_negative = bytes.last().is_some_and(|b| b & 0x80 != 0);
@@ -295,7 +294,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Makes a tuple of what stands at `start` and above.
+    /// Makes a tuple of the values from `start` to the top of the stack.
     fn push_tuple(&mut self, start: usize) {
         let tuple = self.heap.new_tuple(self.stack.drain(start..));
         self.stack.push(tuple);
@@ -309,7 +308,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Puts keys and values, one behind the other, into the dictionary on top of the stack.
+    /// Puts alternating keys and values into the dictionary on top of the stack.
     fn set_items(&mut self, items: &[Value<'a>]) -> Outcome<()> {
         let (pairs, odd) = items.as_chunks::<2>();
         match self.top()? {
@@ -320,11 +319,11 @@ impl<'a> Machine<'a> {
                 Ok(())
             }
             Value::Other if odd.is_empty() => Ok(()),
-            _ => damaged("a damaged pickle: entries of something that is no dictionary"),
+            _ => damaged("a damaged pickle: entries of something that is not a dictionary"),
         }
     }
 
-    /// Puts items behind those of the list on top of the stack. Weights' lists are not kept, and neither are theirs.
+    /// Appends to the list on top of the stack, if lists are kept; those of weights are not.
     fn append(&mut self, items: &[Value<'a>]) {
         if let Some(Value::List(list)) = self.stack.last() {
             self.heap.append(*list, items);
@@ -344,14 +343,14 @@ impl<'a> Machine<'a> {
     fn call(&mut self) -> Outcome<()> {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let (Value::Global(function), Value::Tuple(arguments)) = (function, arguments) else {
-            return damaged("a damaged pickle: a call of what is no function");
+            return damaged("a damaged pickle: a call of something that is not a function");
         };
         let result = self.result_of(function, arguments)?;
         self.stack.push(result);
         Ok(())
     }
 
-    /// What a function of the list gives, without running it.
+    /// What an allowed function returns, without running it.
     fn result_of(&mut self, function: Global, arguments: Tuple) -> Outcome<Value<'a>> {
         match function {
             Global::DictClass => Ok(self.heap.new_dict()),
@@ -363,7 +362,7 @@ impl<'a> Machine<'a> {
             Global::NumpyBuffer => Ok(Value::OverBuffer(arguments)),
             Global::Encode => match *self.heap.tuple(arguments) {
                 [Value::Text(text), Value::Text("latin1")] => Ok(Value::Latin1(text)),
-                _ => damaged("a damaged pickle: text that is encoded otherwise than as Latin-1"),
+                _ => damaged("a damaged pickle: text with an encoding other than Latin-1"),
             },
             Global::FirstArgument => match self.heap.tuple(arguments).first() {
                 Some(first) => Ok(*first),
@@ -376,13 +375,13 @@ impl<'a> Machine<'a> {
                     Value::Tuple(inner),
                     ..,
                 ] => self.result_of(rebuild, inner),
-                _ => damaged("a damaged pickle: a tensor that is rebuilt by no known function"),
+                _ => damaged("a damaged pickle: a tensor that is rebuilt by an unknown function"),
             },
             Global::Storage(_) => damaged("a damaged pickle: a storage that is called"),
         }
     }
 
-    /// Gives the object on top of the stack its attributes; other values have none that matter.
+    /// Sets the attributes of the object on top of the stack; those of other values don't matter.
     fn build(&mut self) -> Outcome<()> {
         let state = self.pop()?;
         match (self.top()?, state) {
@@ -396,7 +395,7 @@ impl<'a> Machine<'a> {
     /// torch's persistent ids: `("storage", type, key, device, number of elements)`.
     fn push_storage(&mut self) -> Outcome<()> {
         let Value::Tuple(id) = self.pop()? else {
-            return damaged("a damaged pickle: a persistent id that is no tuple");
+            return damaged("a damaged pickle: a persistent id that is not a tuple");
         };
         let [
             Value::Text("storage"),
@@ -406,10 +405,10 @@ impl<'a> Machine<'a> {
             Value::Int(n_elements),
         ] = *self.heap.tuple(id)
         else {
-            return damaged("a damaged pickle: a persistent id that names no storage");
+            return damaged("a damaged pickle: a persistent id without a storage");
         };
         let Ok(n_elements) = usize::try_from(n_elements) else {
-            return damaged("a damaged pickle: a storage of less than no elements");
+            return damaged("a damaged pickle: a storage with a negative number of elements");
         };
         self.stack.push(Value::Storage(Storage {
             stored_type,

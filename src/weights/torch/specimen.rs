@@ -1,11 +1,11 @@
-//! Makes small archives and pickles for the tests, a part at a time, as `torch.save` would write them.
+//! Makes small archives and pickles for the tests, as `torch.save` would write them.
 
 /// How an archive is to be written.
 #[derive(Clone, Copy)]
 pub(super) enum Zip {
-    /// Records stored as they are, sizes in 32 bits.
+    /// Uncompressed records, sizes in 32 bits.
     Stored,
-    /// Records stored as they are, sizes and offsets in 64 bits, as in a file beyond 4 GiB.
+    /// Uncompressed records, sizes and offsets in 64 bits, as in a file of more than 4 GiB.
     Stored64,
     /// The records claim to be deflated.
     Deflated,
@@ -18,7 +18,7 @@ pub(super) fn archive(zip: Zip, records: &[(&str, &[u8])]) -> Vec<u8> {
         let name = format!("model/{name}");
         let place = [record.len() as u64, record.len() as u64, bytes.len() as u64];
         let method: [u8; 2] = if matches!(zip, Zip::Deflated) { [8, 0] } else { [0, 0] };
-        // The 32-bit sizes and offset, and the extra field that stands in for them.
+        // The 32-bit sizes and offset, and the extra field that replaces them.
         let (narrow, extra) = match zip {
             Zip::Stored64 => (
                 [u32::MAX; 3],
@@ -49,7 +49,7 @@ pub(super) fn archive(zip: Zip, records: &[(&str, &[u8])]) -> Vec<u8> {
     [bytes, directory, end].concat()
 }
 
-/// The records behind the directory: where it begins, how long it is.
+/// The records after the directory, which say where it begins and how long it is.
 fn end_of(zip: Zip, n_records: usize, len: usize, start: usize) -> Vec<u8> {
     let wide = [n_records, n_records, len, start]
         .map(|v| (v as u64).to_le_bytes())

@@ -1,25 +1,25 @@
-//! Picks the tensors out of what a pickle describes, by name, and checks that each lies inside its record.
+//! Takes the tensors from what a pickle describes, by name, and checks that each is within its record.
 //!
-//! Three shapes are known: a state dict; a training checkpoint that holds one under one of [`HOLDERS`], among other
-//! things that are left alone; a TorchScript module, whose submodules' names are joined by points.
+//! There are three forms: a state dict; a training checkpoint that holds one under one of [`HOLDERS`], among other things,
+//! which are ignored; a TorchScript module, where the names of submodules are joined with dots.
 
 use std::collections::BTreeMap;
 
 use super::pickle::Unpickled;
+use super::refusal::{Outcome, damaged, shown};
 use super::value::{Dict, Object, Storage, Tuple, Value};
 use super::zip::Archive;
-use super::{Outcome, damaged, shown};
 use crate::weights::stored::StoredTensor;
 
-/// Where checkpoints keep their state dict, the first that is there counts: trained weights before averaged ones.
+/// Where checkpoints keep their state dict. The first one found is used: trained weights before averaged ones.
 const HOLDERS: [&str; 5] = ["state_dict", "model_state_dict", "model", "state_dict_ema", "ema"];
-/// A holder inside a holder is looked through so often.
+/// How deep holders may be nested.
 const MAX_HOLDERS: usize = 3;
-/// A module tree of ViT-L has some 5,000 attributes, names of 60 bytes, and is 6 deep. A tree is bounded because an
-/// object may be referred to from many places, or from itself.
+/// A ViT-L's module tree has about 5,000 attributes, with names of up to 60 bytes. There is a limit because an object may
+/// be referred to from many places, or from itself.
 const MAX_ATTRIBUTES: usize = 1 << 18;
 const MAX_NAME_BYTES: usize = 512;
-/// A convolution has 4.
+/// A convolution's weights have 4.
 const MAX_AXES: usize = 16;
 
 type Tensors = BTreeMap<String, StoredTensor>;
@@ -29,7 +29,7 @@ pub(super) fn tensors(object: &Unpickled, archive: &Archive) -> Outcome<Tensors>
     match object.root {
         Value::Dict(dict) => of_dict(object, held_dict(object, dict), archive),
         Value::Object(module) => of_module(object, module, archive),
-        _ => damaged("a pickle of something else than a dictionary of tensors"),
+        _ => damaged("a pickle of something other than a dictionary of tensors"),
     }
 }
 
@@ -59,7 +59,7 @@ fn of_dict(object: &Unpickled, dict: Dict, archive: &Archive) -> Outcome<Tensors
             (Value::Text(name), Value::Tensor(arguments)) => {
                 tensors.insert(checked_name(name)?, tensor(object, *arguments, archive, name)?);
             }
-            (_, Value::Tensor(_)) => return damaged("a tensor whose name is no text"),
+            (_, Value::Tensor(_)) => return damaged("a tensor whose name is not text"),
             _ => {}
         }
     }
@@ -94,7 +94,7 @@ fn of_module(object: &Unpickled, root: Object, archive: &Archive) -> Outcome<Ten
     let mut open = vec![(String::new(), root)];
     while let Some((prefix, module)) = open.pop() {
         let attributes = object.heap.attributes(module);
-        // Counted with the module itself: an empty one costs a step as well.
+        // The module itself counts too: an empty one also takes a step.
         n_attributes += 1 + attributes.len();
         if n_attributes > MAX_ATTRIBUTES {
             return damaged(format!("a module tree of more than {MAX_ATTRIBUTES} attributes"));
@@ -131,7 +131,7 @@ fn checked_name(name: &str) -> Outcome<String> {
     Ok(name.to_owned())
 }
 
-/// The tensor that `_rebuild_tensor_v2` would make: `(storage, offset, shape, strides, ...)`, all in elements.
+/// The tensor that `_rebuild_tensor_v2` would make of `(storage, offset, shape, strides, ...)`, all in elements.
 fn tensor(object: &Unpickled, arguments: Tuple, archive: &Archive, name: &str) -> Outcome<StoredTensor> {
     let bad = |what: &str| damaged(format!("a tensor `{}` {what}", shown(name)));
     let [
@@ -160,7 +160,7 @@ fn tensor(object: &Unpickled, arguments: Tuple, archive: &Archive, name: &str) -
         return bad("whose record is shorter than its elements");
     }
     let Some(first) = first_element(&storage, offset, &shape, &strides, archive.len_bytes()) else {
-        return bad("that reaches beyond its record");
+        return bad("that extends beyond its record");
     };
     Ok(StoredTensor {
         stored_type: storage.stored_type,
@@ -171,7 +171,7 @@ fn tensor(object: &Unpickled, arguments: Tuple, archive: &Archive, name: &str) -
     })
 }
 
-/// A shape or strides, if it is one: not negative, not too many axes.
+/// A shape or strides; `None` if a number is negative or there are too many axes.
 fn lengths(object: &Unpickled, tuple: Tuple) -> Option<Vec<usize>> {
     let items = object.heap.tuple(tuple);
     if items.len() > MAX_AXES {
@@ -186,10 +186,10 @@ fn lengths(object: &Unpickled, tuple: Tuple) -> Option<Vec<usize>> {
         .collect()
 }
 
-/// Where a tensor begins in its storage, if all its elements lie inside.
+/// The first element of a tensor in its storage, if all its elements are within the storage.
 ///
-/// Strides of zero make many elements of one; so that a small file can't ask for a huge tensor, there may be no more
-/// elements than the file has bytes, and axes of length zero count as one.
+/// A stride of zero repeats elements. So that a small file can't ask for a huge tensor, there may be at most as many
+/// elements as the file has bytes, where axes of length zero count as one.
 fn first_element(
     storage: &Storage,
     offset: usize,

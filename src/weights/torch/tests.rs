@@ -1,15 +1,16 @@
-//! Archives made here by a few lines each, the reference's own files where they are present, and damaged ones.
+//! Small archives made here, damaged ones, and the reference's own files if they are present.
 
 use std::path::Path;
 
 use super::specimen::*;
 use super::*;
+use crate::error::Error;
 use crate::weights::safetensors;
 use crate::weights::stored::StoredType;
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/reference/model-tiny");
 
-/// Reads an archive of this object beside the record of [`six`].
+/// Reads an archive of this object and the record of [`six`].
 fn load(object: &[u8]) -> Result<TensorFile> {
     read_bytes(archive(
         Zip::Stored,
@@ -94,7 +95,7 @@ fn a_tensor_that_reaches_beyond_its_record_is_refused() {
     for (offset, shape, strides) in cases {
         check_refused(
             load(&dict(&[("t", view("FloatStorage", 6, offset, &shape, &strides))])),
-            "beyond its record",
+            "extends beyond its record",
         );
     }
     for (offset, shape, strides) in [
@@ -224,7 +225,7 @@ fn each_kind_of_wrong_file_gets_its_own_message() {
         load(&dict(&[("epoch", int(3))])),
         "a dictionary without tensors (`epoch`)",
     );
-    check_refused(load(b"K\x01"), "something else than a dictionary");
+    check_refused(load(b"K\x01"), "something other than a dictionary");
     let no_record = pickled(&dict(&[("t", view("FloatStorage", 6, 0, &[6], &[1]))]));
     check_refused(
         read_bytes(archive(Zip::Stored, &[("data.pkl", &no_record)])),
@@ -250,7 +251,7 @@ fn lengths_that_promise_more_than_there_is_are_refused_at_once() {
     // A million nested tuples: dropping them must not nest as deeply.
     check_refused(
         load(&[b")", &[0x85; 1 << 20][..]].concat()),
-        "something else than a dictionary",
+        "something other than a dictionary",
     );
     check_refused(load(&vec![b'N'; (1 << 21) + 1]), "steps");
 }

@@ -1,8 +1,7 @@
-//! What a pickle can describe here: values, and the heap that the compound ones live on.
+//! What a pickle can describe here: values, and the heap of the compound ones.
 //!
-//! A value is small and `Copy`; tuples, dictionaries and objects are numbers of a place on the [`Heap`]. So a pickle can
-//! refer to one thing from many places, even in a circle, and however deeply it nests, no stack overflows when all of it
-//! is dropped.
+//! A value is small and `Copy`; tuples, dictionaries and objects are indices into the [`Heap`]. So a pickle can refer to
+//! one thing from many places, even in a circle, and dropping it doesn't overflow the stack, however deep it is.
 
 use super::globals::Global;
 use crate::weights::stored::StoredType;
@@ -16,22 +15,22 @@ pub(super) enum Value<'a> {
     Dict(Dict),
     /// An instance of a TorchScript class.
     Object(Object),
-    /// A function or class of the list in `globals`.
+    /// A function or class listed in `globals`.
     Global(Global),
     Storage(Storage<'a>),
-    /// A tensor, as the arguments that it would be rebuilt from: storage, offset, shape, strides and more.
+    /// A tensor, as the arguments of its function: storage, offset, shape, strides and more.
     Tensor(Tuple),
     Bool(bool),
     Bytes(&'a [u8]),
-    /// Bytes that were written as the text that Latin-1 makes of them.
+    /// Bytes that were written as text in Latin-1.
     Latin1(&'a str),
-    /// A list; only where lists are kept.
+    /// A list; only in the dialect that keeps lists.
     List(List),
-    /// A type of numpy's, as the arguments that it would be made of.
+    /// A number type of numpy, as the arguments of its function.
     NumberType(Tuple),
-    /// An array of numpy's over a buffer: buffer, type, shape, order.
+    /// An array of numpy over a buffer: buffer, type, shape, order.
     OverBuffer(Tuple),
-    /// Whatever can't lead to numbers: none, floats, sets, settings. It is not kept.
+    /// What can't contain tensors: none, floats, sets, settings. It is not kept.
     Other,
 }
 
@@ -44,7 +43,7 @@ pub(super) struct Storage<'a> {
     pub(super) n_elements: usize,
 }
 
-/// Values that lie one behind the other on the heap.
+/// Consecutive values on the heap.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tuple {
     start: usize,
@@ -63,7 +62,7 @@ pub(super) struct List(usize);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Object(usize);
 
-/// Where compound values live. Handles come from this heap alone, so that they are always in range.
+/// Holds compound values. Only the heap makes handles, so they are always in range.
 #[derive(Debug, Default)]
 pub(super) struct Heap<'a> {
     items: Vec<Value<'a>>,
@@ -72,7 +71,7 @@ pub(super) struct Heap<'a> {
     objects: Vec<Inside>,
 }
 
-/// What an object was given: attributes as a dictionary, or a state of its own form.
+/// What an object was given: a dictionary of attributes, or another state.
 #[derive(Debug, Clone, Copy)]
 enum Inside {
     Nothing,
@@ -104,12 +103,12 @@ impl<'a> Heap<'a> {
         &self.items[tuple.start..tuple.start + tuple.len]
     }
 
-    /// Keys and values in the order they were set; of two equal keys the later one counts.
+    /// Keys and values in the order in which they were set; of two equal keys the later one counts.
     pub(super) fn dict(&self, dict: Dict) -> &[(Value<'a>, Value<'a>)] {
         &self.dicts[dict.0]
     }
 
-    /// An object's attributes, as [`Heap::dict`] gives them.
+    /// An object's attributes, as [`Heap::dict`] returns them.
     pub(super) fn attributes(&self, object: Object) -> &[(Value<'a>, Value<'a>)] {
         match self.objects[object.0] {
             Inside::Attributes(dict) => self.dict(dict),
@@ -125,7 +124,7 @@ impl<'a> Heap<'a> {
         self.objects[object.0] = Inside::Attributes(attributes);
     }
 
-    /// An object's state, where it was given one.
+    /// An object's state, if it was given one.
     pub(super) fn state(&self, object: Object) -> Option<Tuple> {
         match self.objects[object.0] {
             Inside::State(state) => Some(state),

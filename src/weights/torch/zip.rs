@@ -1,15 +1,15 @@
 //! Finds the records of a zip archive that `torch.save` wrote, without copying them.
 //!
-//! Only what such an archive needs: the central directory, with or without zip64, and records stored as they are.
-//! Every offset and length is checked against the file before it is used. Checksums are not: that would read all
-//! weights once more, and torch itself can be told not to write them.
+//! Supports what such an archive needs: the central directory, with or without zip64, and uncompressed records. Every
+//! offset and length is checked against the file before it is used. Checksums are not checked: this would read all
+//! weights once more, and torch has a setting not to write them.
 //! Field offsets are those of PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16 and 4.5.3.
 
 use std::collections::BTreeMap;
 
-use super::{Outcome, damaged, shown};
+use super::refusal::{Outcome, damaged, shown};
 
-/// What a record begins with, and so the archive.
+/// The first bytes of a record, and so of the archive.
 pub(super) const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
 const LOCAL_HEADER_BYTES: usize = 30;
 const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";
@@ -19,13 +19,13 @@ const END_BYTES: usize = 22;
 const END_64_LOCATOR: &[u8] = b"PK\x06\x07";
 const END_64_LOCATOR_BYTES: usize = 20;
 const END_64: &[u8] = b"PK\x06\x06";
-/// A comment may stand behind the end record; its length has 16 bits.
+/// A comment may follow the end record; its length is a 16-bit number.
 const MAX_COMMENT_BYTES: usize = 0xffff;
-/// The extra field with 64-bit sizes, and the value of a 32-bit field that refers to it.
+/// The id of the extra field with 64-bit sizes, and the value of a 32-bit field that refers to it.
 const ZIP64_EXTRA: usize = 1;
 const SEE_ZIP64: usize = 0xffff_ffff;
 
-/// The directory of an archive. All records of torch lie in one folder; names here are without it.
+/// The directory of an archive. All records of torch are in one folder, which names leave out here.
 pub(super) struct Archive<'a> {
     bytes: &'a [u8],
     folder: &'a str,
@@ -33,7 +33,7 @@ pub(super) struct Archive<'a> {
     directory_start: usize,
 }
 
-/// One line of the central directory.
+/// One entry of the central directory.
 #[derive(Clone, Copy)]
 struct Entry {
     header_start: usize,
@@ -84,7 +84,7 @@ impl<'a> Archive<'a> {
         self.entry(name).is_some()
     }
 
-    /// TorchScript puts its functions' sources and their constants beside the data.
+    /// TorchScript archives also hold the sources of functions, and their constants.
     pub(super) fn is_torch_script(&self) -> bool {
         let is_code = |name: &str| {
             name.strip_prefix(self.folder)
@@ -100,7 +100,7 @@ impl<'a> Archive<'a> {
         };
         if !entry.is_stored {
             return damaged(format!(
-                "an archive whose record `{}` is compressed or encrypted; `torch.save` stores it as it is",
+                "an archive whose record `{}` is compressed or encrypted; `torch.save` doesn't compress",
                 shown(name)
             ));
         }
@@ -117,7 +117,7 @@ impl<'a> Archive<'a> {
         self.entries.get([self.folder, name].concat().as_str()).copied()
     }
 
-    /// The bytes behind a record's own header, which repeats the name; they end before the directory.
+    /// The bytes after a record's own header, which repeats the name; they end before the directory.
     fn locate(&self, entry: Entry, name: &str) -> Option<Record<'a>> {
         let records = &self.bytes[..self.directory_start];
         let header = slice(records, entry.header_start, LOCAL_HEADER_BYTES)?;
@@ -133,7 +133,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// Where the end record begins: the last one whose comment reaches exactly to the end of the file.
+/// The start of the end record: the last one whose comment ends exactly at the end of the file.
 fn find_end(bytes: &[u8]) -> Option<usize> {
     let last = bytes.len().checked_sub(END_BYTES)?;
     (last.saturating_sub(MAX_COMMENT_BYTES)..=last)
@@ -147,7 +147,7 @@ struct DirectorySpan {
     n_entries: usize,
 }
 
-/// Where the central directory lies, after the end record or its zip64 companion.
+/// Where the central directory is, by the end record or its zip64 form.
 fn directory_span(bytes: &[u8], end: usize) -> Option<DirectorySpan> {
     let locator = end
         .checked_sub(END_64_LOCATOR_BYTES)
@@ -171,7 +171,7 @@ fn directory_span(bytes: &[u8], end: usize) -> Option<DirectorySpan> {
         ),
     };
     let directory_end = start.checked_add(len_bytes)?;
-    // So many entries need so many bytes: a count can't ask for more memory than the file has.
+    // Each entry takes a number of bytes, so a false count can't ask for more memory than the file has.
     let is_possible = directory_end <= records_end && n_entries <= len_bytes / DIRECTORY_ENTRY_BYTES;
     is_possible.then_some(DirectorySpan {
         start,
@@ -201,7 +201,7 @@ fn read_entry(fixed: &[u8], extra: &[u8]) -> Option<Entry> {
     let (flags, method) = (number(fixed, 8, 2)?, number(fixed, 10, 2)?);
     let (mut packed, mut len_bytes, mut header_start) =
         (number(fixed, 20, 4)?, number(fixed, 24, 4)?, number(fixed, 42, 4)?);
-    // The zip64 field holds only the values that don't fit, in this order.
+    // The zip64 field holds only the values that don't fit into 32 bits, in this order.
     let mut at = 0;
     for value in [&mut len_bytes, &mut packed, &mut header_start] {
         if *value == SEE_ZIP64 {

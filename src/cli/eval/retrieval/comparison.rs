@@ -1,4 +1,4 @@
-//! Both models' measures side by side, metric by metric: pictures are drawn with their captions, and both models answer.
+//! Compares two models metric by metric: images are resampled with their captions, the same ones for both models.
 
 use longclip::eval::bootstrap::{Bootstrap, Ratio};
 use longclip::eval::retrieval::{Growing, Recall};
@@ -6,7 +6,7 @@ use longclip::eval::retrieval::{Growing, Recall};
 use super::measured::Measured;
 use crate::cli::eval::compare::{Compared, Comparison, Contender, Scale, labels};
 
-/// A metric of one model, picture by picture.
+/// A metric of one model, image by image.
 struct Metric {
     key: String,
     name: String,
@@ -14,7 +14,7 @@ struct Metric {
     ratio: Ratio,
 }
 
-/// All metrics of both with their differences, where there are two.
+/// All metrics of both models with their differences, if there are two.
 pub(super) fn compare(contenders: &[Contender], measured: &[Measured], bootstrap: Bootstrap) -> Option<Comparison> {
     let [first, second] = measured else { return None };
     let models = <[String; 2]>::try_from(labels(contenders)).ok()?;

@@ -1,4 +1,4 @@
-//! What `eval retrieval` can be told about its data and its measures.
+//! What `eval retrieval` takes about its data and its measures, as flags.
 
 use std::path::PathBuf;
 
@@ -9,27 +9,27 @@ use longclip::text::ContextLength;
 
 use crate::cli::numbers::at_least_one;
 
-/// Which pictures and which captions.
+/// Which images and which captions.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataFlags {
-    /// Pictures with their captions: records, COCO's captions json, Karpathy's json, ShareGPT4V's json, Flickr30k's token file or
+    /// Images with their captions: records, COCO's captions json, Karpathy's json, ShareGPT4V's json, Flickr30k's token file or
     /// results.csv, or a folder with `image` and `caption` in it
     #[arg(long, value_name = "DATA")]
     pub(super) data: PathBuf,
-    /// The folder that pictures' names start from [default: the data's own, or where this kind of data has them]
+    /// The folder that images' paths start from [default: the data's own, or the usual one of this kind of data]
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
-    /// Only pictures of this split, where the data has splits
+    /// Only images of this split, if the data has splits
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
-    /// Only the first N pictures
+    /// Only the first N images
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     first: Option<usize>,
-    /// What is taken of each caption [default: as upstream takes it: the first line of Urban1k's files, else the whole]
+    /// The part of each caption to use [default: as upstream: the first line of Urban1k's files, else everything]
     #[arg(long, value_name = "PART")]
     captions: Option<PartName>,
-    /// The most captions of a picture, a number or `all` [default: as upstream takes them: 5 of COCO's, else all]
+    /// The most captions per image, a number or `all` [default: as upstream: 5 for COCO, else all]
     #[arg(long, value_name = "N", value_parser = per_picture, hide_short_help = true)]
     captions_per_picture: Option<PerImage>,
     /// The field of records that holds captions [default: long, text, caption, captions or description]
@@ -67,7 +67,7 @@ impl DataFlags {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Measures")]
 pub(super) struct MeasureFlags {
-    /// Measure R@1 with so many tokens kept of each caption, start and end counted: `5,10,20,40,80,160,248`
+    /// Measure R@1 with each caption cut to N tokens, including start and end: `5,10,20,40,80,160,248`
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = tokens)]
     pub(super) sweep_length: Vec<ContextLength>,
     /// Measure whether more true sentences score higher

@@ -1,4 +1,4 @@
-//! What one model makes of the pairs: texts are encoded, and all that was asked for is measured.
+//! Measures one model on the pairs: encodes the texts, and computes all requested measures.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::cli::eval::encode::{Encoded, Loaded};
 use crate::cli::eval::texts::{Halt, Texts};
 use crate::cli::report::Report;
 
-/// Of how many of the first is told.
+/// The numbers of first results for which recall is reported.
 pub(super) const KS: [usize; 3] = [1, 5, 10];
 
 /// What one model is asked.
@@ -75,7 +75,7 @@ impl Measuring<'_> {
         })
     }
 
-    /// A row for each picture, in the order of the data.
+    /// One row per image, in the data's order.
     fn images(&self, encoded: &Encoded) -> ImageEmbeddings {
         let rows = self.pairs.images.iter().map(|captioned| {
             let row = encoded.embeddings.get(captioned.image.name());

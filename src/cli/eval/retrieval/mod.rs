@@ -1,10 +1,10 @@
-//! `longclip eval retrieval --data D`: how captions find their pictures, and pictures their captions.
+//! `longclip eval retrieval --data D`: measures how well captions find their images, and images their captions.
 
 mod comparison;
 mod flags;
 mod measured;
 mod page;
-mod told;
+mod results;
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,10 @@ use longclip::{Error, Result};
 
 use self::flags::{DataFlags, MeasureFlags};
 use self::measured::{KS, Measured, Measuring};
-use self::told::Told;
+use self::results::Results;
 use super::Format;
 use super::compare::{CompareFlags, Contender, labels};
-use super::encode::{Data, EncodeFlags, Encoded, tell_unusable};
+use super::encode::{Data, EncodeFlags, Encoded, report_unusable};
 use super::texts::Halt;
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
@@ -34,7 +34,7 @@ Examples:
 Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a list, and `image`, `long` and `caption` are names for the same.
 Exit codes: 0 all measured, 1 measured without what can't be used, 2 nothing was measured, 130 interrupted.";
 
-/// A benchmark without its difficult pictures is another benchmark: here the default is the strict one.
+/// A benchmark without its difficult images is another benchmark, so the default here is strict.
 const ON_ERROR: &str = "What a line, a caption or a picture that can't be used means: `fail` measures nothing, `skip` goes on without it, counts it \
                         in the protocol and exits with 1 in the end";
 
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if pairs.unusable.len() as u64 > args.encode.run.most_failures() {
         return Err(damaged(&args.data.data, &pairs.unusable).into());
     }
-    tell_unusable(&pairs.unusable, report);
+    report_unusable(&pairs.unusable, report);
     let contenders = args.compare.contenders(&args.model, report)?;
     let mut encoded = Vec::new();
     for contender in &contenders {
@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         Err(Halt::Broken(error)) => return Err(error),
         Err(Halt::Interrupted) => return Ok(args.interrupted(report)),
     };
-    let told = Told {
+    let results = Results {
         data: args.data.data.display().to_string(),
         contenders: &contenders,
         labels: labels(&contenders),
@@ -106,8 +106,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: comparison::compare(&contenders, &measured, args.compare.bootstrap()),
         pairs: &pairs,
     };
-    let page = args.report.as_ref().map_or(Ok(()), |path| page::write(path, &told));
-    told.print(args.format)?;
+    let page = args.report.as_ref().map_or(Ok(()), |path| page::write(path, &results));
+    results.print(args.format)?;
     page?;
     Ok(match pairs.unusable.is_empty() {
         true => Exit::Done,
@@ -142,7 +142,7 @@ fn damaged(data: &Path, problems: &[Unusable]) -> Error {
     )
 }
 
-/// Among few pictures all are found.
+/// Recall among few images is always high.
 fn warn_of_few(n_pictures: usize, report: Report) {
     if let Some(k) = KS.iter().find(|k| n_pictures <= **k) {
         report.warning(format!(
@@ -151,7 +151,7 @@ fn warn_of_few(n_pictures: usize, report: Report) {
     }
 }
 
-/// The pairs whose pictures all models could read.
+/// The pairs whose images all models could read.
 fn without_unreadable(mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
     let is_read = |name: &str| encoded.iter().all(|encoded| encoded.embeddings.get(name).is_some());
     let n_before = pairs.images.len();
@@ -187,7 +187,7 @@ impl Args {
     fn interrupted(&self, report: Report) -> Exit {
         if let Some(kept) = &self.encode.embeddings {
             report.note(format!(
-                "`{}` keeps what was encoded; the same command goes on with it",
+                "`{}` keeps what was encoded; run the same command again to continue",
                 kept.display()
             ));
         }

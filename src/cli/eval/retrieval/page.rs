@@ -1,5 +1,5 @@
-//! The page of `eval retrieval --report`: R@k, the comparison, R@1 by length, what sentences do, and the pictures whose captions
-//! came latest, with the captions that came first instead.
+//! The page of `eval retrieval --report`: R@k, the comparison, R@1 by length, monotonicity, and the images whose captions rank
+//! last, with the captions that rank first instead.
 
 use std::path::{Path, PathBuf};
 
@@ -8,26 +8,26 @@ use longclip::eval::retrieval::Way;
 use longclip::output::report::{Chart, Column, Curve, ReportPage, Shown, Stroke};
 
 use super::measured::Measured;
-use super::told::{Told, monotonicity, with_dtype};
+use super::results::{Results, monotonicity, with_dtype};
 use crate::cli::eval::page;
 
-/// Pictures that are shown.
+/// Images that are shown.
 const WORST: usize = 24;
-/// Captions of a picture that are shown.
+/// Captions per image that are shown.
 const CAPTIONS: usize = 5;
 
-/// Writes the page, whole or not at all.
-pub(super) fn write(path: &Path, told: &Told<'_>) -> Result<()> {
-    let models = told.measured.iter().zip(&told.labels);
+/// Writes the page, which appears only when it is complete.
+pub(super) fn write(path: &Path, results: &Results<'_>) -> Result<()> {
+    let models = results.measured.iter().zip(&results.labels);
     let about: Vec<String> = models.map(|(measured, label)| about(measured, label)).collect();
-    let mut page = ReportPage::new(&format!("Retrieval: {}", told.data), &about);
-    recalls(&mut page, told);
-    if let Some(comparison) = &told.comparison {
+    let mut page = ReportPage::new(&format!("Retrieval: {}", results.data), &about);
+    recalls(&mut page, results);
+    if let Some(comparison) = &results.comparison {
         comparison.add_to(&mut page);
     }
-    lengths(&mut page, told);
-    sentences(&mut page, told);
-    worst(&mut page, told);
+    lengths(&mut page, results);
+    sentences(&mut page, results);
+    worst(&mut page, results);
     page::write(path, page)
 }
 
@@ -35,9 +35,9 @@ fn about(measured: &Measured, label: &str) -> String {
     format!("{}: {}", with_dtype(label, &measured.dtype), measured.protocol.line())
 }
 
-fn recalls(page: &mut ReportPage, told: &Told<'_>) {
+fn recalls(page: &mut ReportPage, results: &Results<'_>) {
     let mut rows = Vec::new();
-    for (measured, label) in told.measured.iter().zip(&told.labels) {
+    for (measured, label) in results.measured.iter().zip(&results.labels) {
         rows.extend(measured.recalls.iter().map(|recall| {
             vec![
                 label.clone(),
@@ -56,11 +56,11 @@ fn recalls(page: &mut ReportPage, told: &Told<'_>) {
         ("95 % interval", Column::Numbers),
     ];
     page.table(&columns, &rows);
-    page.text(&told.footer());
+    page.text(&results.footer());
 }
 
-fn lengths(page: &mut ReportPage, told: &Told<'_>) {
-    let [first, ..] = told.measured else { return };
+fn lengths(page: &mut ReportPage, results: &Results<'_>) {
+    let [first, ..] = results.measured else { return };
     let (Some(from), Some(to)) = (first.lengths.first(), first.lengths.last()) else {
         return;
     };
@@ -75,7 +75,7 @@ fn lengths(page: &mut ReportPage, told: &Told<'_>) {
             stroke: Stroke::Line,
         }
     };
-    let models = || told.measured.iter().zip(&told.labels);
+    let models = || results.measured.iter().zip(&results.labels);
     let curves: Vec<Curve> = models()
         .flat_map(|(measured, label)| Way::BOTH.map(|way| curve(measured, label, way)))
         .collect();
@@ -117,29 +117,29 @@ fn lengths(page: &mut ReportPage, told: &Told<'_>) {
     page.table(&columns, &rows);
 }
 
-fn sentences(page: &mut ReportPage, told: &Told<'_>) {
-    if told.measured.iter().all(|measured| measured.monotonicity.is_none()) {
+fn sentences(page: &mut ReportPage, results: &Results<'_>) {
+    if results.measured.iter().all(|measured| measured.monotonicity.is_none()) {
         return;
     }
     page.heading("Whether more true sentences score higher");
-    for (measured, label) in told.measured.iter().zip(&told.labels) {
+    for (measured, label) in results.measured.iter().zip(&results.labels) {
         page.text(&format!("{label}: {}", monotonicity(measured).trim()));
     }
 }
 
 /// The first model's.
-fn worst(page: &mut ReportPage, told: &Told<'_>) {
-    let [first, ..] = told.measured else { return };
+fn worst(page: &mut ReportPage, results: &Results<'_>) {
+    let [first, ..] = results.measured else { return };
     let worst = first.ranks.worst_pictures(WORST);
     if worst.is_empty() {
         return;
     }
     page.heading("Pictures whose captions came latest");
-    let captions: Vec<&str> = told.pairs.captions().collect();
-    let names = told.pairs.images.iter().map(|image| Path::new(image.image.name()));
+    let captions: Vec<&str> = results.pairs.captions().collect();
+    let names = results.pairs.images.iter().map(|image| Path::new(image.image.name()));
     let folder = shared_folder(names);
     let shown = worst.into_iter().map(|picture_idx| {
-        let captioned = &told.pairs.images[picture_idx];
+        let captioned = &results.pairs.images[picture_idx];
         let name = Path::new(captioned.image.name());
         let place = first.ranks.image_to_text[picture_idx];
         let mut lines = vec![
@@ -156,7 +156,7 @@ fn worst(page: &mut ReportPage, told: &Told<'_>) {
     page.pictures(&shown.collect::<Vec<_>>());
 }
 
-/// The deepest folder that holds all of `paths`: names on a page don't repeat it.
+/// The deepest folder that contains all of `paths`, which names on a page leave out.
 fn shared_folder<'a>(mut paths: impl Iterator<Item = &'a Path>) -> PathBuf {
     let first = paths.next().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
     paths.fold(first, |mut folder, path| {

@@ -1,7 +1,7 @@
-//! `longclip eval zeroshot --data D`: how often a picture's own class is the likeliest of all.
+//! `longclip eval zeroshot --data D`: measures how often an image's class is the most likely one.
 
 mod page;
-mod told;
+mod results;
 
 use std::path::PathBuf;
 
@@ -14,10 +14,10 @@ use longclip::score::Scoring;
 use longclip::session::{Ended, Labelling};
 use longclip::{Error, Grouping, Result};
 
-use self::told::Told;
+use self::results::Results;
 use super::Format;
 use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, labels};
-use super::encode::{Data, EncodeFlags, Encoded, tell_unusable, unmeasured};
+use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::model_flags::ModelFlags;
@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let about = data.about.clone();
     let (labelling, prompts) = args.prompts(labelling, &data);
     let resolved = data.resolve(labelling.list.clone(), &labelling.templates)?;
-    tell_unusable(&resolved.unusable, report);
+    report_unusable(&resolved.unusable, report);
     if resolved.unusable.len() as u64 > args.encode.run.most_failures() {
         return Err(unmeasured(resolved.unusable.len()).into());
     }
@@ -125,7 +125,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let judged = judged(&resolved, &seen)?;
     let answers: Vec<Vec<Answer>> = (0..seen.len()).map(|i| answers(&judged, &seen[i], i)).collect();
     let SeenBy { labels, encoded, .. } = &seen[0];
-    let told = Told {
+    let results = Results {
         model: &contenders[0].name,
         dtype: args.model.dtype_name(),
         data: &data_name,
@@ -139,9 +139,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: comparison(&contenders, &answers, labels.labels().len(), args.compare.bootstrap()),
         contenders: &contenders,
     };
-    let write_page = |path: &PathBuf| page::write(path, &told, &judged, &answers[0]);
+    let write_page = |path: &PathBuf| page::write(path, &results, &judged, &answers[0]);
     let page = args.report.as_ref().map_or(Ok(()), write_page);
-    told.print(args.format)?;
+    results.print(args.format)?;
     page?;
     Ok(match encoded.exit {
         Exit::Done if !resolved.unusable.is_empty() => Exit::SomeFailed,
@@ -161,7 +161,7 @@ impl Args {
         }
     }
 
-    /// The labelling with the templates that it takes from the data, and what classes are asked by, in words.
+    /// The labelling with the data's templates, and how prompts are made of classes, in words.
     fn prompts(&self, labelling: Labelling, data: &ClassifiedImages) -> (Labelling, String) {
         let labels = labelling.list.labels();
         let have_prompts = !labels.is_empty() && labels.iter().all(|label| !label.prompts.is_empty());
@@ -179,23 +179,23 @@ impl Args {
     }
 }
 
-/// What one model made of the classes and the pictures.
+/// One model's embeddings of the classes and the images.
 struct SeenBy<'a> {
     contender: &'a Contender,
     labels: LabelSet,
     encoded: Encoded,
 }
 
-/// A picture that could be read.
+/// An image that could be read.
 struct Judged<'a> {
     picture: &'a Image,
-    /// The class that it shows.
+    /// The index of its class.
     truth: usize,
-    /// One of each model.
+    /// One per model.
     embeddings: Vec<&'a [f32]>,
 }
 
-/// The pictures that could be read by all models, in the data's order.
+/// The images that all models could read, in the data's order.
 fn judged<'a>(resolved: &'a Resolved, seen: &'a [SeenBy<'_>]) -> Result<Vec<Judged<'a>>> {
     let pictures = resolved.images.iter().zip(&resolved.truths);
     let judged = pictures.filter_map(|(picture, truth)| {
@@ -216,7 +216,7 @@ fn judged<'a>(resolved: &'a Resolved, seen: &'a [SeenBy<'_>]) -> Result<Vec<Judg
     }
 }
 
-/// What model `i` says of the pictures.
+/// Model `i`'s answers for the images.
 fn answers(judged: &[Judged<'_>], seen: &SeenBy<'_>, i: usize) -> Vec<Answer> {
     let rows: Vec<(usize, &[f32])> = judged
         .iter()
@@ -229,7 +229,7 @@ fn answers(judged: &[Judged<'_>], seen: &SeenBy<'_>, i: usize) -> Vec<Answer> {
     )
 }
 
-/// Both models' accuracies, where there are two.
+/// Both models' accuracies, if there are two.
 fn comparison(
     contenders: &[Contender],
     answers: &[Vec<Answer>],

@@ -1,5 +1,5 @@
-//! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the pictures that
-//! the model was most sure of and wrong about.
+//! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the images with
+//! the most confident wrong answers.
 
 use std::path::Path;
 
@@ -9,33 +9,33 @@ use longclip::eval::zeroshot::{Answer, Measures, N_BINS, N_RESAMPLES};
 use longclip::output::report::{Chart, Column, Curve, Matrix, ReportPage, Shown, Stroke};
 
 use super::Judged;
-use super::told::Told;
+use super::results::Results;
 use crate::cli::eval::page::{interval, percent, thumbnail, write as write_page};
 
-/// Classes of a matrix that can be read; of more, those that are confused most.
+/// The most classes of a readable matrix; of more, the ones that are confused most are shown.
 const CLASSES_OF_MATRIX: usize = 24;
 /// Pairs of the table.
 const PAIRS: usize = 15;
-/// Pictures that are shown.
+/// Images that are shown.
 const WORST: usize = 24;
 
-/// Writes the page, whole or not at all.
-pub(super) fn write(path: &Path, told: &Told<'_>, judged: &[Judged<'_>], answers: &[Answer]) -> Result<()> {
-    let mut page = ReportPage::new(&format!("Zero-shot classification: {}", told.data), &told.about());
-    summary(&mut page, told);
-    if let Some(comparison) = &told.comparison {
+/// Writes the page, which appears only when it is complete.
+pub(super) fn write(path: &Path, results: &Results<'_>, judged: &[Judged<'_>], answers: &[Answer]) -> Result<()> {
+    let mut page = ReportPage::new(&format!("Zero-shot classification: {}", results.data), &results.about());
+    summary(&mut page, results);
+    if let Some(comparison) = &results.comparison {
         comparison.add_to(&mut page);
     }
-    calibration(&mut page, told.measures);
-    matrix(&mut page, told, answers);
-    confusions(&mut page, told);
-    worst(&mut page, told, judged, answers);
-    by_class(&mut page, told);
+    calibration(&mut page, results.measures);
+    matrix(&mut page, results, answers);
+    confusions(&mut page, results);
+    worst(&mut page, results, judged, answers);
+    by_class(&mut page, results);
     write_page(path, page)
 }
 
-fn summary(page: &mut ReportPage, told: &Told<'_>) {
-    let measures = told.measures;
+fn summary(page: &mut ReportPage, results: &Results<'_>) {
+    let measures = results.measures;
     let row = |name: &str, estimate: &Estimate, how: &str| {
         vec![
             name.to_owned(),
@@ -46,7 +46,7 @@ fn summary(page: &mut ReportPage, told: &Told<'_>) {
     };
     let mut rows = vec![row("top-1", &measures.acc1, "Wilson")];
     rows.extend(measures.acc5.as_ref().map(|acc5| row("top-5", acc5, "Wilson")));
-    let resamples = format!("{N_RESAMPLES} resamples of the pictures, seed {}", told.seed);
+    let resamples = format!("{N_RESAMPLES} resamples of the pictures, seed {}", results.seed);
     rows.push(row(
         "mean per-class recall",
         &measures.mean_per_class_recall,
@@ -92,14 +92,14 @@ fn calibration(page: &mut ReportPage, measures: &Measures) {
     });
 }
 
-fn matrix(page: &mut ReportPage, told: &Told<'_>, answers: &[Answer]) {
+fn matrix(page: &mut ReportPage, results: &Results<'_>, answers: &[Answer]) {
     page.heading("What was taken for what");
-    let shown = classes_of_matrix(told.measures);
-    if shown.len() < told.labels.len() {
+    let shown = classes_of_matrix(results.measures);
+    if shown.len() < results.labels.len() {
         page.text(&format!(
             "The {} classes that are confused most, of {}.",
             shown.len(),
-            told.labels.len()
+            results.labels.len()
         ));
     }
     page.text("Down: what the picture shows. Across: what it was taken for.");
@@ -111,12 +111,12 @@ fn matrix(page: &mut ReportPage, told: &Told<'_>, answers: &[Answer]) {
         }
     }
     page.matrix(&Matrix {
-        names: shown.iter().map(|class| told.labels[*class].clone()).collect(),
+        names: shown.iter().map(|class| results.labels[*class].clone()).collect(),
         counts,
     });
 }
 
-/// All classes where they are few; else those that most pictures were mistaken in or for, in their order.
+/// All classes if they are few, else the ones that are confused most, in their order.
 fn classes_of_matrix(measures: &Measures) -> Vec<usize> {
     let mut n_wrong: Vec<(usize, usize)> = (0..measures.n_classes).map(|class| (0, class)).collect();
     for confusion in &measures.confusions {
@@ -133,14 +133,14 @@ fn classes_of_matrix(measures: &Measures) -> Vec<usize> {
     shown
 }
 
-fn confusions(page: &mut ReportPage, told: &Told<'_>) {
-    let rows: Vec<Vec<String>> = told
+fn confusions(page: &mut ReportPage, results: &Results<'_>) {
+    let rows: Vec<Vec<String>> = results
         .measures
         .confusions
         .iter()
         .take(PAIRS)
         .map(|found| {
-            let label = |class: usize| told.labels[class].clone();
+            let label = |class: usize| results.labels[class].clone();
             vec![found.n.to_string(), label(found.truth), label(found.predicted)]
         })
         .collect();
@@ -155,8 +155,8 @@ fn confusions(page: &mut ReportPage, told: &Told<'_>) {
     }
 }
 
-/// The pictures that the model was most sure of and wrong about.
-fn worst(page: &mut ReportPage, told: &Told<'_>, judged: &[Judged<'_>], answers: &[Answer]) {
+/// The images with the most confident wrong answers.
+fn worst(page: &mut ReportPage, results: &Results<'_>, judged: &[Judged<'_>], answers: &[Answer]) {
     let mut wrong: Vec<(&Judged<'_>, &Answer)> = judged
         .iter()
         .zip(answers)
@@ -171,10 +171,10 @@ fn worst(page: &mut ReportPage, told: &Told<'_>, judged: &[Judged<'_>], answers:
         jpeg: thumbnail(judged.picture),
         name: judged.picture.name().to_owned(),
         lines: vec![
-            format!("shows: {}", told.labels[answer.truth]),
+            format!("shows: {}", results.labels[answer.truth]),
             format!(
                 "taken for: {}, {}",
-                told.labels[answer.predicted()],
+                results.labels[answer.predicted()],
                 percent(answer.confidence())
             ),
         ],
@@ -182,12 +182,12 @@ fn worst(page: &mut ReportPage, told: &Told<'_>, judged: &[Judged<'_>], answers:
     page.pictures(&shown.collect::<Vec<_>>());
 }
 
-fn by_class(page: &mut ReportPage, told: &Told<'_>) {
+fn by_class(page: &mut ReportPage, results: &Results<'_>) {
     page.heading("Recall by class");
-    let rows: Vec<Vec<String>> = told
+    let rows: Vec<Vec<String>> = results
         .labels
         .iter()
-        .zip(&told.measures.recalls)
+        .zip(&results.measures.recalls)
         .map(|(label, recall)| {
             let share = wilson(recall.n_right, recall.n);
             let (value, interval) = match recall.n {

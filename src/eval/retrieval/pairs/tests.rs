@@ -51,9 +51,9 @@ fn a_split_or_the_first_images_may_be_asked_for() {
     assert_eq!(n_captions(&opened(KARPATHY, first)), [5]);
     let error = Pairs::open(&fixture("pairs").join(KARPATHY), &split("val")).unwrap_err();
     assert!(error.to_string().contains("no image of the split `val`"), "{error}");
-    assert!(error.hint().unwrap().contains("`test`, `train`"));
+    assert!(error.hint().unwrap().to_string().contains("`test`, `train`"));
     let error = Pairs::open(&fixture("pairs/pairs.ndjson"), &split("val")).unwrap_err();
-    assert!(error.hint().unwrap().contains("it has no splits"));
+    assert!(error.hint().unwrap().to_string().contains("it has no splits"));
 }
 
 #[test]

@@ -1,14 +1,14 @@
-//! The hub for builds without the feature `hub`: nothing is cached, nothing can be fetched.
+//! The hub in builds without the feature `hub`: nothing is cached, nothing can be fetched.
 
 use super::{FileFacts, HubAddress, HubModel, HubSettings, Progress};
 use crate::error::{Error, Result};
 
-/// Nothing: this build doesn't read the cache.
+/// `None`: this build doesn't read the cache.
 pub fn located(_: &HubAddress, _: &HubSettings) -> Option<HubModel> {
     None
 }
 
-/// Nothing: this build doesn't read the cache.
+/// `None`: this build doesn't read the cache.
 ///
 /// # Errors
 /// None; the signature is that of builds with the feature `hub`.
@@ -16,7 +16,7 @@ pub fn cached(_: &HubAddress, _: &HubSettings, _: &mut dyn FnMut(Progress<'_>)) 
     Ok(None)
 }
 
-/// Can't fetch.
+/// Refuses: this build doesn't download.
 ///
 /// # Errors
 /// [`Error::UnknownModel`], always.
@@ -24,7 +24,7 @@ pub fn fetch(address: &HubAddress, _: &HubSettings, _: &mut dyn FnMut(Progress<'
     Err(no_hub(address))
 }
 
-/// Can't fetch.
+/// Refuses: this build doesn't download.
 ///
 /// # Errors
 /// [`Error::UnknownModel`], always.
@@ -32,7 +32,7 @@ pub fn refresh(address: &HubAddress, _: &HubSettings, _: &mut dyn FnMut(Progress
     Err(no_hub(address))
 }
 
-/// Can't ask.
+/// Refuses: this build doesn't ask the hub.
 ///
 /// # Errors
 /// [`Error::UnknownModel`], always.
@@ -43,7 +43,7 @@ pub fn hub_facts(address: &HubAddress, _: &HubSettings) -> Result<FileFacts> {
 fn no_hub(address: &HubAddress) -> Error {
     Error::UnknownModel {
         name: address.to_string(),
-        problem: "this build of longclip was made without the feature `hub` and downloads nothing".into(),
+        problem: "this build of longclip lacks the feature `hub` and can't download".into(),
         hint: Some("put the weights into `checkpoints/`, or name their path".into()),
     }
 }

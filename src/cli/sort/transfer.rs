@@ -1,7 +1,8 @@
-//! Puts a file into a folder by copy, move or link, and never over another one.
+//! Copies, moves or links a file into a folder, and never overwrites another one.
 //!
-//! Each way fails by itself where the name is taken (`create_new`, `hard_link`, `symlink`), so that no other process can
-//! come in between a look and a deed. A name that is taken by the same bytes is the same photo; else a number is added.
+//! Each system call fails if the name is taken (`create_new`, `hard_link`, `symlink`), so that another process can't take
+//! the name between a check and its use. A file of the same name and the same bytes is the same photo; otherwise a number is
+//! added to the name.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use longclip::{Error, Result};
 
-/// How a file gets into its folder.
+/// How a file is put into its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
     Copy,
@@ -19,15 +20,15 @@ pub(super) enum Manner {
     Link,
 }
 
-/// What became of it.
+/// The result of putting a file into a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placed {
     New,
-    /// The same photo stood there already.
+    /// The same photo was in the folder already.
     WasThere,
 }
 
-/// Puts `from` into `folder` as `name`, or as the first numbered name that is free; says where it is now.
+/// Puts `from` into `folder` as `name`, or under the first free numbered name; returns its new path.
 pub(super) fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> Result<(PathBuf, Placed)> {
     fs::create_dir_all(folder).map_err(Error::write(folder))?;
     for number in 1.. {
@@ -36,7 +37,7 @@ pub(super) fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> 
             Ok(()) => return Ok((to, Placed::New)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 if is_same(from, &to).map_err(Error::write(&to))? {
-                    // Moving a photo to where it stands already leaves one of the two.
+                    // If both are the same file, it must not be removed.
                     if manner == Manner::Move && fs::canonicalize(from).ok() != fs::canonicalize(&to).ok() {
                         fs::remove_file(from).map_err(Error::write(from))?;
                     }
@@ -49,15 +50,15 @@ pub(super) fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> 
     Err(no_name_is_free())
 }
 
-/// Where photos would go, if all that were placed until now were there.
+/// A dry run: where photos would go, given the earlier ones.
 #[derive(Default)]
 pub(super) struct Rehearsal {
-    /// Where from, by where to.
+    /// From target to source.
     placed: HashMap<PathBuf, PathBuf>,
 }
 
 impl Rehearsal {
-    /// As [`place`], and nothing happens.
+    /// As [`place`], without doing anything.
     pub(super) fn place(&mut self, from: &Path, folder: &Path, name: &Path) -> Result<(PathBuf, Placed)> {
         for number in 1.. {
             let to = folder.join(numbered(name, number));
@@ -86,7 +87,7 @@ fn put(from: &Path, to: &Path, manner: Manner) -> io::Result<()> {
         Manner::Copy => copy_new(from, to),
         Manner::Link => link(&fs::canonicalize(from)?, to),
         Manner::Move => {
-            // A second name for the same file, then the first one goes; on another disk, a copy.
+            // Adds a second name for the file, then removes the first one; on another disk, copies it.
             match fs::hard_link(from, to) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
                 Err(_) => copy_new(from, to)?,
@@ -97,7 +98,7 @@ fn put(from: &Path, to: &Path, manner: Manner) -> io::Result<()> {
     }
 }
 
-/// Copies bytes, permissions and times to a file that is not there yet; a copy that breaks off leaves nothing.
+/// Copies bytes, permissions and times to a new file; an incomplete copy is removed.
 fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = File::open(from)?;
     let mut target = OpenOptions::new().write(true).create_new(true).open(to)?;
@@ -138,7 +139,7 @@ fn numbered(name: &Path, number: usize) -> PathBuf {
 }
 
 fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
-    // A link to nowhere is not the same as anything.
+    // A dangling link is not the same as anything.
     let (Ok(a), Ok(b)) = (File::open(a), File::open(b)) else {
         return Ok(false);
     };

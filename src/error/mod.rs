@@ -1,11 +1,16 @@
 //! The one error of this crate: what happened, what was expected and found, and what to do about it.
 //!
-//! Everything public returns it. `Display` is one line without a final stop; [`Error::hint`] is the advice that the
-//! command line prints below it. [`Error::kind`] decides the exit code and whether a run goes on, at one place.
-//! One enum and not one a module: in one crate finer types fight composition, and a caller can still match.
+//! All public functions return it. `Display` is one line without a full stop; [`Error::hint`] is the advice that the
+//! command line prints below it. [`Error::kind`] alone decides the exit code and whether a run continues. There is one
+//! enum for all modules: finer types would be harder to combine, and a caller can still match on the variants.
+
+mod hint;
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+pub(crate) use self::hint::hint;
+pub use self::hint::{Control, Hint};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -14,7 +19,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The request was wrong: a flag, a label, a name.
+    /// The request was wrong: an option, a label, a name.
     Usage,
     /// One input can't be used; the others can.
     Input,
@@ -26,7 +31,7 @@ pub enum ErrorKind {
     System,
 }
 
-/// What went wrong. Field names say what each value is; paths are as the person named them.
+/// What went wrong. Paths are as the user named them.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -54,41 +59,41 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// The request can't be carried out as it stands: flags that exclude each other, an empty label, a missing value.
+    /// The request can't be carried out: options that exclude each other, an empty label, a missing value.
     #[error("{problem}")]
     Usage {
         /// What is wrong with it.
         problem: String,
         /// What to do instead.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
-    /// One picture can't be used.
-    #[error("cannot use the picture `{name}`: {problem}")]
+    /// One image can't be used.
+    #[error("cannot use the image `{name}`: {problem}")]
     Picture {
-        /// The picture as named.
+        /// The image as named.
         name: String,
         /// What was expected and found.
         problem: String,
         /// What to do about it.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
-    /// What comes in is no stream of record batches, or breaks off. What came before was read.
+    /// The input is not a stream of record batches, or it breaks off. The batches before that were read.
     #[error("cannot read the Arrow stream on {name}: {problem}")]
     Stream {
-        /// What it is called: a file, or stdin.
+        /// Its name: a file, or stdin.
         name: String,
         /// Which batch, what was expected and found.
         problem: String,
     },
-    /// One sample of a training's data can't be used.
+    /// One sample of a data set can't be used.
     #[error("cannot use the sample `{name}`: {problem}")]
     Sample {
-        /// Where it stands.
+        /// Where it is: the file and the line, or the name in an archive.
         name: String,
         /// What was expected and found.
         problem: String,
     },
-    /// A file is not weights at all, or damaged as a whole.
+    /// A file does not hold weights, or is damaged as a whole.
     #[error("`{}` is not {expected}: found {found}", path.display())]
     NotWeights {
         /// The file.
@@ -98,15 +103,15 @@ pub enum Error {
         /// What it looks like.
         found: String,
     },
-    /// A pickle names something that a state dict does not need. Nothing of it was run.
+    /// A pickle names a function or class that a state dict does not need. Nothing of it was run.
     #[error("`{}` holds a Python object that is not weights, `{global}`; nothing of it was run", path.display())]
     ForeignPickle {
         /// The file.
         path: PathBuf,
-        /// Module and name of what it asked for.
+        /// Module and name of the function or class.
         global: String,
     },
-    /// A tensor is of a number type that weights don't have.
+    /// A tensor has a number type that weights don't have.
     #[error("tensor `{tensor}` of `{}` has the type {found}; weights are f32, f16, bf16, f64 or i8", path.display())]
     UnreadableTensor {
         /// The file.
@@ -116,42 +121,42 @@ pub enum Error {
         /// Its type.
         found: String,
     },
-    /// The file's tensors are not those of a CLIP: missing, surplus, misshapen or not finite. Lists them all.
+    /// The file's tensors are not those of a CLIP: some are missing, surplus, misshapen or not finite.
     #[error("`{}` does not hold a whole CLIP ({layout} layout): {}", path.display(), problems.join("; "))]
     BadTensors {
         /// The file.
         path: PathBuf,
-        /// The key layout that its names follow.
+        /// The key layout of its names.
         layout: String,
-        /// One line a problem, each with the tensor, what was expected and what was found.
+        /// One line per kind of problem, with the tensors, what was expected and what was found.
         problems: Vec<String>,
         /// What to do about it.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
-    /// No model goes by this name here.
+    /// There is no model of this name.
     #[error("no model `{name}`: {problem}")]
     UnknownModel {
         /// The name as given.
         name: String,
-        /// Where it was looked for.
+        /// Where it was searched.
         problem: String,
         /// What to do about it.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
-    /// The hub or a URL could not be reached, or answered with something else.
+    /// The hub or a URL could not be reached, or its answer is not what was asked for.
     #[error("cannot fetch `{url}`: {problem}")]
     Network {
-        /// What was asked for.
+        /// The URL that was asked for.
         url: String,
         /// What happened.
         problem: String,
         /// What to do about it.
-        hint: Option<String>,
+        hint: Option<Hint>,
     },
-    /// The arithmetic of a device failed.
+    /// A computation on a device failed.
     #[error("{doing} failed: {source}")]
     Compute {
-        /// What was being computed, on what.
+        /// What was being computed.
         doing: String,
         /// What candle said.
         source: candle_core::Error,
@@ -159,7 +164,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What kind of thing this is, from which exit codes follow.
+    /// The kind of this error, from which the exit code follows.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Usage { .. } | Error::Stream { .. } => ErrorKind::Usage,
@@ -176,23 +181,24 @@ impl Error {
         }
     }
 
-    /// What to do about it, in one line, where there is something.
-    pub fn hint(&self) -> Option<&str> {
+    /// What to do about it, if there is something.
+    pub fn hint(&self) -> Option<Hint> {
         match self {
             Error::Usage { hint, .. }
             | Error::Picture { hint, .. }
             | Error::BadTensors { hint, .. }
             | Error::UnknownModel { hint, .. }
-            | Error::Network { hint, .. } => hint.as_deref(),
-            Error::ForeignPickle { .. } => {
-                Some("save only the tensors: `torch.save(model.state_dict(), \"weights.pt\")`, or as safetensors")
+            | Error::Network { hint, .. } => hint.clone(),
+            Error::ForeignPickle { .. } => Some(
+                "save only the tensors: `torch.save(model.state_dict(), \"weights.pt\")`, or as safetensors".into(),
+            ),
+            Error::Stream { .. } => {
+                Some("write it with `pyarrow.ipc.new_stream`; the results of the batches before it are complete".into())
             }
-            Error::Stream { .. } => Some(
-                "what is expected is a stream as `pyarrow.ipc.new_stream` writes it; results of the batches before are whole",
-            ),
-            Error::NotWeights { .. } => Some(
-                "fetch or save the file again, or name another: `longclip model list` shows the models that have names",
-            ),
+            Error::NotWeights { .. } => Some(hint!(
+                "fetch or save the file again, or name another: {} shows the models that have names",
+                Control::ListModels
+            )),
             Error::Read { .. }
             | Error::Write { .. }
             | Error::System { .. }
@@ -202,16 +208,17 @@ impl Error {
         }
     }
 
-    /// All of it in one line, for a record's `error`: what happened, and what to do.
-    pub fn reason(&self) -> String {
-        match self.hint() {
+    /// All of it in one line, for a record's `error`: what happened, and what to do in the words of an edge, as
+    /// [`Hint::worded`] takes them.
+    pub fn reason(&self, name: impl Fn(&Control) -> Option<String>) -> String {
+        match self.hint().and_then(|hint| hint.worded(name)) {
             Some(hint) => format!("{self}; {hint}"),
             None => self.to_string(),
         }
     }
 
     /// A request that can't be carried out, with what to do instead.
-    pub fn usage(problem: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn usage(problem: impl Into<String>, hint: impl Into<Hint>) -> Self {
         Error::Usage {
             problem: problem.into(),
             hint: Some(hint.into()),
@@ -254,7 +261,7 @@ impl Error {
     }
 }
 
-/// So many of something, as a message says it.
+/// A number of things, in words.
 ///
 /// ```
 /// assert_eq!(longclip::error::counted(1, "picture"), "1 picture");

@@ -1,11 +1,11 @@
-//! Folder names for labels: readable, safe on every system, one for each label.
+//! Folder names for labels: readable, valid on every system, one per label.
 
-/// Characters of a folder's name: enough to tell labels apart, and short of every file system's limit in any script.
+/// The most characters of a folder's name: enough to distinguish labels, and within every file system's limit in any script.
 const LONGEST: usize = 60;
-/// Characters that some system has another use for.
+/// Characters that are reserved on some system.
 const RESERVED: &str = "/\\:*?\"<>|";
 
-/// A name for each label, in their order, all different also where case doesn't count.
+/// One name per label, in the same order; they differ in more than case.
 pub(super) fn folder_names(labels: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for label in labels {
@@ -28,7 +28,7 @@ fn plain_name(label: &str) -> String {
     let spaced: String = label.chars().map(safe).collect();
     let words = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     let cut: String = words.chars().take(LONGEST).collect();
-    // A dot in front hides a folder, one behind it is lost on Windows.
+    // A dot at the start hides a folder; one at the end is lost on Windows.
     let name = cut.trim_matches(['.', ' ']);
     if name.is_empty() {
         "label".into()
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_look_alike_get_folders_of_their_own() {
+    fn similar_labels_get_different_folders() {
         let long = "x".repeat(80);
         let longer = format!("{long}y");
         let cut = "x".repeat(60);

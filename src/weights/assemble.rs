@@ -1,44 +1,44 @@
-//! Carries out a [`Making`]: reads the stored parts of a tensor and puts them together, row-major f32.
+//! Carries out a [`Assembly`]: reads the stored parts of a tensor and assembles them, row-major f32.
 
 use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::layouts::Making;
+use super::layouts::Assembly;
 use super::stored::{StoredTensor, TensorFile};
 use crate::error::Result;
 
-/// All values of what is made. The parts have been checked to be there and to fit.
-pub(super) fn values<'a>(file: &'a TensorFile, making: &Making) -> Result<Cow<'a, [f32]>> {
+/// All values of a tensor, whose parts have been checked to exist and to fit.
+pub(super) fn values<'a>(file: &'a TensorFile, assembly: &Assembly) -> Result<Cow<'a, [f32]>> {
     let read = |name: &str| file.read(name, part(file, name));
-    match making {
-        Making::AsStored(name) => read(name),
-        Making::Transposed(name) => {
+    match assembly {
+        Assembly::AsStored(name) => read(name),
+        Assembly::Transposed(name) => {
             let shape = part(file, name).shape();
             Ok(transposed(&read(name)?, shape[0], shape[1]).into())
         }
-        Making::Joined(names) => {
+        Assembly::Joined(names) => {
             let parts: Vec<Cow<'_, [f32]>> = names.iter().map(|name| read(name)).collect::<Result<_>>()?;
             Ok(parts.concat().into())
         }
-        Making::Polar { r, theta } => {
+        Assembly::Polar { r, theta } => {
             let width = part(file, theta).shape().iter().skip(1).product::<usize>().max(1);
             let (lengths, directions) = (read(r)?, read(theta)?);
             let rows = directions.chunks_exact(width).zip(lengths.iter());
             Ok(rows.flat_map(|(theta, r)| polar(*r, theta)).collect())
         }
-        Making::LowRank { a, .. } => {
+        Assembly::LowRank { a, .. } => {
             let all: Vec<u32> = (0..part(file, a).shape()[0] as u32).collect();
-            Ok(rows(file, making, &all)?.into())
+            Ok(rows(file, assembly, &all)?.into())
         }
     }
 }
 
 /// Some rows of a table.
-pub(super) fn rows(file: &TensorFile, making: &Making, wanted: &[u32]) -> Result<Vec<f32>> {
-    match making {
-        Making::AsStored(name) => file.read_rows(name, part(file, name), wanted),
-        Making::LowRank { a, scale, b } => {
+pub(super) fn rows(file: &TensorFile, assembly: &Assembly, wanted: &[u32]) -> Result<Vec<f32>> {
+    match assembly {
+        Assembly::AsStored(name) => file.read_rows(name, part(file, name), wanted),
+        Assembly::LowRank { a, scale, b } => {
             let (b_shape, b) = (part(file, b).shape(), file.read(b, part(file, b))?);
             let thin = file.read_rows(a, part(file, a), wanted)?;
             let scales = match scale {
@@ -57,9 +57,12 @@ pub(super) fn rows(file: &TensorFile, making: &Making, wanted: &[u32]) -> Result
             rows.for_each(|((out, a_row), scale)| row_times_matrix(a_row, *scale, &b, out));
             Ok(product)
         }
-        Making::Transposed(_) | Making::Joined(_) | Making::Polar { .. } => {
-            let all = values(file, making)?;
-            let width = making.shape(file).and_then(|shape| shape.last().copied()).unwrap_or(1);
+        Assembly::Transposed(_) | Assembly::Joined(_) | Assembly::Polar { .. } => {
+            let all = values(file, assembly)?;
+            let width = assembly
+                .shape(file)
+                .and_then(|shape| shape.last().copied())
+                .unwrap_or(1);
             Ok(wanted
                 .iter()
                 .flat_map(|row| &all[*row as usize * width..][..width])
@@ -72,17 +75,17 @@ pub(super) fn rows(file: &TensorFile, making: &Making, wanted: &[u32]) -> Result
 fn part<'a>(file: &'a TensorFile, name: &str) -> &'a StoredTensor {
     file.tensors
         .get(name)
-        .unwrap_or_else(|| panic!("`{name}` was checked to be there"))
+        .unwrap_or_else(|| panic!("`{name}` was checked to exist"))
 }
 
 /// `(n_rows, n_columns)` to `(n_columns, n_rows)`.
-fn transposed(values: &[f32], n_rows: usize, n_columns: usize) -> Vec<f32> {
+pub(super) fn transposed(values: &[f32], n_rows: usize, n_columns: usize) -> Vec<f32> {
     (0..n_columns)
         .flat_map(|column| (0..n_rows).map(move |row| values[row * n_columns + column]))
         .collect()
 }
 
-/// `r * theta / |theta|`, the norm in f64; a direction of length zero gives zeros.
+/// `r * theta / |theta|`, with the norm in f64; zeros for a direction of length zero.
 fn polar(r: f32, theta: &[f32]) -> impl Iterator<Item = f32> {
     let norm = theta.iter().map(|t| f64::from(*t) * f64::from(*t)).sum::<f64>().sqrt();
     let factor = if norm > 0.0 { f64::from(r) / norm } else { 0.0 };

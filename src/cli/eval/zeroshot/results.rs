@@ -1,4 +1,4 @@
-//! What `eval zeroshot` prints: a table for people, or json with the keys that CLIP_benchmark's files have.
+//! What `eval zeroshot` prints: a table for people, or JSON with the keys of CLIP_benchmark's files.
 
 use std::io;
 
@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use super::Format;
 use crate::cli::eval::compare::{Comparison, Contender};
 
-/// Pairs that are shown.
+/// Pairs of confused classes that are shown.
 const PAIRS: usize = 10;
 
-/// What there is to tell.
-pub(super) struct Told<'a> {
+/// The results of one model, or of two.
+pub(super) struct Results<'a> {
     pub(super) model: &'a str,
     pub(super) dtype: String,
     pub(super) data: &'a str,
     pub(super) about: &'a str,
-    /// What classes are asked by, in words.
+    /// How prompts are made of classes, in words.
     pub(super) prompts: &'a str,
     pub(super) labels: &'a [String],
     pub(super) measures: &'a Measures,
@@ -30,12 +30,12 @@ pub(super) struct Told<'a> {
     pub(super) comparison: Option<Comparison>,
 }
 
-impl Told<'_> {
+impl Results<'_> {
     pub(super) fn print(&self, format: Format) -> io::Result<()> {
         format.print(|| self.table(), || self.json())
     }
 
-    /// Which model, on what.
+    /// The model and the data.
     pub(super) fn about(&self) -> [String; 2] {
         let failed = match self.n_failed {
             0 => String::new(),
@@ -97,7 +97,7 @@ impl Told<'_> {
                 "n": found.n,
             })
         };
-        let mut told = json!({
+        let mut json = json!({
             "dataset": self.data,
             "model": self.model,
             "pretrained": self.model,
@@ -124,9 +124,9 @@ impl Told<'_> {
             "confusions": measures.confusions.iter().take(PAIRS).map(pair).collect::<Vec<_>>(),
         });
         if let (Some(comparison), [_, second]) = (&self.comparison, self.contenders) {
-            told["compare"] = comparison.to_json(second);
+            json["compare"] = comparison.to_json(second);
         }
-        told
+        json
     }
 }
 

@@ -1,8 +1,6 @@
-//! Says what a file is that isn't weights: the page of an error, a Git LFS pointer, nothing at all.
-//!
-//! Used in messages only; nothing is decided by it.
+//! Says, for messages, what a file looks like that isn't weights: a web page, a Git LFS pointer, an empty file.
 
-/// What the bytes look like; `otherwise` where they look like nothing known.
+/// What the bytes look like; `otherwise` if they look like nothing known.
 pub(super) fn what_it_is(bytes: &[u8], otherwise: &str) -> String {
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(256)])
         .trim_start()
@@ -14,7 +12,7 @@ pub(super) fn what_it_is(bytes: &[u8], otherwise: &str) -> String {
         ),
         ("<!doctype html", "a web page: the download failed"),
         ("<html", "a web page: the download failed"),
-        ("<?xml", "an XML answer: the download failed"),
+        ("<?xml", "an XML document: the download failed"),
         ("gguf", "a GGUF file"),
     ];
     if bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all, and errors that say what to do about a full disk.
+//! Writes files that appear complete or not at all; the errors say what to do about a full disk.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
-/// Makes `path` by making a neighbour and renaming it, so that nobody sees half of it.
+/// Makes `path` by renaming a complete file, so that nobody sees a partially written one.
 pub(super) fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
-    // Two threads or two processes that make the same file must not share its neighbour.
+    // Threads and processes that make the same file at the same time need different temporary names.
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(format!(
@@ -19,13 +19,13 @@ pub(super) fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<(
     let fresh = PathBuf::from(fresh);
     let made = make(&fresh).and_then(|()| fs::rename(&fresh, path));
     made.map_err(|source| {
-        // What is left of a failed attempt is of no use; that it can't be removed adds nothing to the error.
+        // The rest of a failed attempt is useless; the error stays the same if it can't be removed.
         let _ = fs::remove_file(&fresh);
         write_error(path)(source)
     })
 }
 
-/// Makes the folder that `path` stands in.
+/// Makes the folder of `path`.
 pub(super) fn make_parent(path: &Path) -> Result<()> {
     match path.parent() {
         Some(parent) => fs::create_dir_all(parent).map_err(write_error(parent)),
@@ -33,16 +33,14 @@ pub(super) fn make_parent(path: &Path) -> Result<()> {
     }
 }
 
-/// A full disk gets advice; a download is the likeliest thing to meet one.
+/// For `map_err`, with advice about a full disk, which downloads are likely to meet.
 pub(super) fn write_error(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| {
         let source = match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => std::io::Error::new(
                 source.kind(),
-                format!(
-                    "{source}; make room, or name another folder with HF_HOME; what has arrived is kept and will be continued"
-                ),
+                format!("{source}; free some space, or name another folder with HF_HOME; what has arrived is kept"),
             ),
             _ => source,
         };

@@ -1,4 +1,4 @@
-//! What `eval retrieval` prints: tables for people, or json with the keys that CLIP_benchmark's files have.
+//! What `eval retrieval` prints: tables for people, or JSON with the keys of CLIP_benchmark's files.
 
 use std::io;
 
@@ -13,22 +13,22 @@ use crate::cli::eval::compare::{Comparison, Contender};
 /// Characters of the longest bar.
 const BAR: f64 = 30.0;
 
-/// Pictures that are told as the worst.
+/// Images that are listed as the worst.
 const WORST: usize = 10;
 
-/// What there is to tell.
-pub(super) struct Told<'a> {
+/// The results of one model, or of two.
+pub(super) struct Results<'a> {
     pub(super) data: String,
     /// One model, or two.
     pub(super) measured: &'a [Measured],
     pub(super) contenders: &'a [Contender],
-    /// What the models are called, one each.
+    /// One name per model.
     pub(super) labels: Vec<String>,
     pub(super) comparison: Option<Comparison>,
     pub(super) pairs: &'a Pairs,
 }
 
-impl Told<'_> {
+impl Results<'_> {
     pub(super) fn print(&self, format: Format) -> io::Result<()> {
         format.print(|| self.table(), || self.json())
     }
@@ -58,14 +58,14 @@ impl Told<'_> {
         text
     }
 
-    /// What holds for all numbers.
+    /// What applies to all numbers.
     pub(super) fn footer(&self) -> String {
         format!("intervals of shares: 95 %, Wilson, a picture with its captions as one draw; {TIES}")
     }
 
     fn json(&self) -> Value {
         let first = &self.measured[0];
-        let mut told = json!({
+        let mut json = json!({
             "dataset": self.data,
             "model": first.model,
             "pretrained": first.model,
@@ -79,13 +79,13 @@ impl Told<'_> {
         });
         if !self.pairs.unusable.is_empty() {
             let left_out = self.pairs.unusable.iter().map(ToString::to_string);
-            told["left_out"] = left_out.collect::<Vec<_>>().into();
+            json["left_out"] = left_out.collect::<Vec<_>>().into();
         }
         if !first.lengths.is_empty() {
-            told["lengths"] = first.lengths.iter().map(at_length).collect();
+            json["lengths"] = first.lengths.iter().map(at_length).collect();
         }
         if let Some(found) = &first.monotonicity {
-            told["monotonicity"] = json!({
+            json["monotonicity"] = json!({
                 "captions": found.rising_share(),
                 "sentences": found.raising_share(),
                 "spearman": found.correlation(),
@@ -93,20 +93,20 @@ impl Told<'_> {
                 "n_left_out": found.n_left_out,
             });
         }
-        told["worst"] = self.worst(first);
+        json["worst"] = self.worst(first);
         if let (Some(comparison), [_, contender], [_, second]) = (&self.comparison, self.contenders, self.measured) {
-            told["compare"] = comparison.to_json(contender);
-            told["compare"]["protocol"] = second.protocol.to_json();
+            json["compare"] = comparison.to_json(contender);
+            json["compare"]["protocol"] = second.protocol.to_json();
         }
-        told
+        json
     }
 }
 
-impl Told<'_> {
-    /// The pictures whose captions come latest, with what came first instead.
+impl Results<'_> {
+    /// The images whose captions rank last, with the caption that ranked first instead.
     fn worst(&self, measured: &Measured) -> Value {
         let captions: Vec<&str> = self.pairs.captions().collect();
-        let told = |picture_idx: usize| {
+        let described = |picture_idx: usize| {
             let place = measured.ranks.image_to_text[picture_idx];
             let captioned = &self.pairs.images[picture_idx];
             json!({
@@ -118,11 +118,16 @@ impl Told<'_> {
                 "own_cosine": place.own_similarity,
             })
         };
-        measured.ranks.worst_pictures(WORST).into_iter().map(told).collect()
+        measured
+            .ranks
+            .worst_pictures(WORST)
+            .into_iter()
+            .map(described)
+            .collect()
     }
 }
 
-/// A model's name with its number type, where that doesn't stand in it already.
+/// A model's name with its number type, unless the name contains it.
 pub(super) fn with_dtype(label: &str, dtype: &str) -> String {
     match label.split(", ").any(|part| part == dtype) {
         true => label.to_owned(),

@@ -1,14 +1,14 @@
-//! Files that are almost a CLIP, in every layout: each missing, misshapen or damaged tensor is named, and no file makes
-//! the reader panic.
+//! Tests with files that are almost a CLIP, in every layout: each missing, misshapen or damaged tensor is named, and no
+//! file makes the reader panic.
 //!
-//! They are written here from a tiny CLIP of two image blocks and one text block, by carrying out each layout's
-//! [`Making`] backwards.
+//! The files are made from a tiny CLIP of two image blocks and one text block, by doing each layout's [`Assembly`] in
+//! reverse.
 
 use std::collections::BTreeMap;
 
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::layouts::{self, Layout, Making};
+use super::layouts::{self, Assembly, Layout};
 use super::sizes::Sizes;
 use super::stored::{FileFormat, TensorFile};
 use super::{Checkpoint, LoadOptions};
@@ -35,7 +35,7 @@ const SIZES: Sizes = Sizes {
 type Written = (Vec<usize>, Vec<f32>);
 type File = BTreeMap<String, Written>;
 
-/// Values that differ from place to place and from tensor to tensor, exact in f16.
+/// Values that differ within and between tensors, exact in f16.
 fn values_of(name: &str, shape: &[usize]) -> Vec<f32> {
     let seed = name
         .bytes()
@@ -63,8 +63,8 @@ fn written(layout: &Layout) -> File {
     for (name, shape) in SIZES.tensors() {
         let values = values_of(&name, &shape);
         let is_gmp = layout.name.starts_with("GmP") && name.contains("mlp.") && name.ends_with(".weight");
-        match (layout.making)(&none, &name) {
-            Making::AsStored(stored) if is_gmp => {
+        match (layout.assembly)(&none, &name) {
+            Assembly::AsStored(stored) if is_gmp => {
                 let layer = stored.trim_end_matches(".weight");
                 let norms = values
                     .chunks(shape[1])
@@ -75,25 +75,25 @@ fn written(layout: &Layout) -> File {
                     (shape, values.iter().map(|v| v * 4.0).collect()),
                 );
             }
-            Making::AsStored(stored) => drop(file.insert(stored, (shape, values))),
-            Making::Transposed(stored) => {
+            Assembly::AsStored(stored) => drop(file.insert(stored, (shape, values))),
+            Assembly::Transposed(stored) => {
                 let turned = columns(&values, shape[1]);
                 file.insert(stored, (vec![shape[1], shape[0]], turned));
             }
-            Making::Joined(parts) => {
+            Assembly::Joined(parts) => {
                 for (part, chunk) in parts.into_iter().zip(values.chunks(values.len() / 3)) {
                     let mut shape = shape.clone();
                     shape[0] /= 3;
                     file.insert(part, (shape, chunk.to_vec()));
                 }
             }
-            Making::LowRank { a, b, .. } => {
+            Assembly::LowRank { a, b, .. } => {
                 let width = shape[1];
                 let identity = (0..width * width).map(|i| f32::from(u8::from(i % (width + 1) == 0)));
                 file.insert(a, (shape, values));
                 file.insert(b, (vec![width, width], identity.collect()));
             }
-            Making::Polar { .. } => unreachable!("an empty file has no `.theta`"),
+            Assembly::Polar { .. } => unreachable!("an empty file has no `.theta`"),
         }
     }
     file
@@ -169,7 +169,7 @@ fn a_misshapen_tensor_is_named_whichever_it_is() {
             let doubled = shape.iter().map(|n| n * 2).collect();
             let mut shapes: Vec<Vec<usize>> =
                 vec![doubled, [&[2], shape.as_slice()].concat(), vec![0; shape.len() + 1]];
-            // How many token ids, text positions or hidden numbers there are no other tensor tells.
+            // No other tensor shows the number of token ids, text positions or hidden values.
             shapes.extend(
                 shape
                     .split_first()
@@ -211,7 +211,7 @@ fn a_number_that_is_not_finite_is_refused_wherever_it_is() {
                     .map(|error| error.to_string())
                     .unwrap_or_default();
                 assert!(
-                    message.contains("where a finite number"),
+                    message.contains("a finite number is expected"),
                     "{culprit} {bad}: {message:?}"
                 );
             }

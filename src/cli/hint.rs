@@ -1,0 +1,30 @@
+//! What the command line calls the things that a library's hint names.
+
+use longclip::Error;
+use longclip::error::{Control, Hint};
+
+/// The advice in flags.
+pub(super) fn in_flags(hint: &Hint) -> Option<String> {
+    hint.worded(|control| Some(flag(control)))
+}
+
+/// An error as one line for a record: what happened, and what to do.
+pub(super) fn reason(error: &Error) -> String {
+    error.reason(|control| Some(flag(control)))
+}
+
+fn flag(control: &Control) -> String {
+    match control {
+        Control::CpuDevice => "`--device cpu`".into(),
+        Control::BuildFeature(feature) => format!("`--features {feature}`"),
+        Control::Nano => "`--model nano`".into(),
+        Control::ListModels => "`longclip model list`".into(),
+        Control::PullModel(name) => format!("`longclip model pull {name}`"),
+        Control::IgnoreSurplus => "`--ignore-surplus`".into(),
+        Control::TruncateLongText => "`--long-text truncate`".into(),
+        Control::ChunkLongText => "`--long-text chunk`".into(),
+        Control::Labels => "`--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`".into(),
+        Control::MaxPixels => "`--max-pixels`".into(),
+        Control::UrlTimeout => "`--url-timeout`".into(),
+    }
+}

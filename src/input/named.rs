@@ -1,0 +1,43 @@
+//! The images that a name stands for: those of a file, a folder, an archive, a URL, a pattern, or `-` for stdin.
+
+use std::path::{Path, PathBuf};
+
+use super::item::{Item, Items, one};
+use super::options::InputOptions;
+use super::url::is_url;
+use super::{archive, content, folder, pattern, split, standard_input};
+
+/// The images of a name as typed: it may be a pattern, and `-` is stdin.
+pub(super) fn expanded(path: PathBuf, options: &InputOptions) -> Items {
+    if path == Path::new("-") {
+        return standard_input::items(options);
+    }
+    if !pattern::is_pattern(&path) || path.exists() || path.to_str().is_some_and(is_url) {
+        return literal(path, options);
+    }
+    let options = options.clone();
+    match pattern::matches(&path) {
+        Ok(matches) => Box::new(matches.flat_map(move |found| match found {
+            Ok(path) => literal(path, &options),
+            Err(unreadable) => one(unreadable),
+        })),
+        Err(refused) => one(refused),
+    }
+}
+
+/// The images of a name in a list, or of a pattern's match: nothing in it has a special meaning.
+pub(super) fn literal(path: PathBuf, options: &InputOptions) -> Items {
+    if let Some(url) = path.to_str().filter(|text| is_url(text)) {
+        let item = Item::new(url, content::named(url, options));
+        return split::kept(one(item), options.shard, split::as_named);
+    }
+    if path.is_dir() {
+        let folder = path.display().to_string();
+        let name = move |item: &Item| split::below(&folder, &item.name.to_string());
+        return split::kept(folder::items(path, options), options.shard, name);
+    }
+    if archive::is_named_like_one(&path) {
+        return archive::file_items(path, options);
+    }
+    split::kept(one(Item::file(path)), options.shard, split::as_named)
+}

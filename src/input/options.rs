@@ -1,0 +1,30 @@
+//! How folders are searched and URLs fetched, and which part of the images is used.
+
+use super::skipped::Skipped;
+use super::split::Shard;
+use super::url::Web;
+
+/// How folders are searched and URLs fetched.
+#[derive(Debug, Clone, Default)]
+pub struct InputOptions {
+    /// Whether links to folders are followed.
+    pub links: Links,
+    /// How deep to search; 1 is only the named folder's own files. No limit if `None`.
+    pub max_depth: Option<usize>,
+    /// The part of all images to use; all if `None`.
+    pub shard: Option<Shard>,
+    /// How URLs are fetched.
+    pub web: Web,
+    /// Counts what is skipped.
+    pub skipped: Skipped,
+}
+
+/// Whether links to folders are followed. Links to files always are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Links {
+    /// They are skipped and counted.
+    #[default]
+    Skip,
+    /// They are followed, except links to a folder that contains them.
+    Follow,
+}

@@ -1,0 +1,58 @@
+//! Counts of what folders and archives hold besides images, so that nothing is skipped silently.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Counts what folders and archives hold besides images. Clones share the counts.
+#[derive(Debug, Clone, Default)]
+pub struct Skipped(Arc<Mutex<SkippedCounts>>);
+
+/// What was skipped, by reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SkippedCounts {
+    /// Files and members that are not images, by name and by content.
+    pub not_pictures: Passed,
+    /// Links to folders that were not followed.
+    pub links: Passed,
+    /// Links to a folder that contains them.
+    pub loops: Passed,
+}
+
+/// A count, with the first name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// The number of things.
+    pub n: u64,
+    /// The first one's name.
+    pub first: Option<String>,
+}
+
+impl Passed {
+    fn add(&mut self, name: impl FnOnce() -> String) {
+        self.n += 1;
+        self.first.get_or_insert_with(name);
+    }
+}
+
+impl Skipped {
+    /// The counts so far.
+    pub fn counts(&self) -> SkippedCounts {
+        self.locked().clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, SkippedCounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn not_picture(&self, path: &Path) {
+        self.locked().not_pictures.add(|| path.display().to_string());
+    }
+
+    pub(super) fn link(&self, path: &Path) {
+        self.locked().links.add(|| path.display().to_string());
+    }
+
+    pub(super) fn circle(&self, path: &Path) {
+        self.locked().loops.add(|| path.display().to_string());
+    }
+}
