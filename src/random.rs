@@ -44,6 +44,12 @@ impl Random {
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
+    /// A number from -1 to 1 with 24 random bits, for test data.
+    #[cfg(test)]
+    pub(crate) fn signed_unit(&mut self) -> f32 {
+        (self.number() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
     /// A permutation of the numbers less than `n` (Fisher and Yates).
     pub(crate) fn permutation(&mut self, n: usize) -> Vec<u32> {
         let n_u32 = u32::try_from(n).expect("fewer than 2^32 samples");

@@ -21,7 +21,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::kernels::resize::Rows;
+use crate::kernels::resize::PixelRows;
 
 /// Mean of red, green and blue in CLIP's training images, on a scale of 0 to 1 (OpenAI CLIP, `clip.py`, `_transform`).
 pub const MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
@@ -181,7 +181,7 @@ impl Preprocess {
     pub fn crop_u8(&self, picture: &Picture) -> Vec<u8> {
         let (mode, width) = (picture.mode(), picture.width_px());
         let channels = mode.channels();
-        let resize = |bytes: &[u8]| resize::resize_and_crop(Rows { bytes, width, channels }, self.resolution_px);
+        let resize = |bytes: &[u8]| resize::resize_and_crop(PixelRows { bytes, width, channels }, self.resolution_px);
         let has_alpha = matches!(mode, Mode::GreyAlpha | Mode::Rgba);
         // Pillow copies an image that already has the right size, including the colours of transparent pixels.
         let cropped = if has_alpha && !resize::keeps_size(width, picture.height_px(), self.resolution_px) {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::resize::{Axis, Rows, WEIGHT_BITS, horizontal, vertical};
+use crate::kernels::resize::{Axis, PixelRows, WEIGHT_BITS, horizontal, vertical};
 
 /// The filter's radius in input pixels, at scale 1.
 const SUPPORT: f64 = 2.0;
@@ -16,7 +16,7 @@ const A: f64 = -0.5;
 
 /// Resizes the short side to `resolution`, then crops the central `(resolution, resolution)`. `pixels` must not be
 /// empty.
-pub(super) fn resize_and_crop(pixels: Rows<'_>, resolution: usize) -> Vec<u8> {
+pub(super) fn resize_and_crop(pixels: PixelRows<'_>, resolution: usize) -> Vec<u8> {
     let (width, height) = (pixels.width, pixels.bytes.len() / pixels.row_bytes());
     let (width_new, height_new) = resized(width, height, resolution);
     let columns = AxisPlan::new(width, width_new, crop(width_new, resolution));
@@ -24,7 +24,7 @@ pub(super) fn resize_and_crop(pixels: Rows<'_>, resolution: usize) -> Vec<u8> {
     if is_vertical_first([width, width_new], [height, height_new]) {
         let shorter = resize_vertically(pixels, &lines);
         resize_horizontally(
-            Rows {
+            PixelRows {
                 bytes: &shorter,
                 ..pixels
             },
@@ -33,8 +33,8 @@ pub(super) fn resize_and_crop(pixels: Rows<'_>, resolution: usize) -> Vec<u8> {
     } else {
         let needed = lines.input();
         let bytes = &pixels.bytes[needed.start * pixels.row_bytes()..needed.end * pixels.row_bytes()];
-        let narrower = resize_horizontally(Rows { bytes, ..pixels }, &columns);
-        let rows = Rows {
+        let narrower = resize_horizontally(PixelRows { bytes, ..pixels }, &columns);
+        let rows = PixelRows {
             bytes: &narrower,
             width: resolution,
             ..pixels
@@ -150,7 +150,7 @@ fn fixed(weight: f64) -> i32 {
 }
 
 /// Applies the plan to the columns.
-fn resize_horizontally(rows: Rows<'_>, plan: &AxisPlan) -> Vec<u8> {
+fn resize_horizontally(rows: PixelRows<'_>, plan: &AxisPlan) -> Vec<u8> {
     match plan {
         AxisPlan::Keep(range) => {
             let bytes = range.start * rows.channels..range.end * rows.channels;
@@ -167,7 +167,7 @@ fn resize_horizontally(rows: Rows<'_>, plan: &AxisPlan) -> Vec<u8> {
 }
 
 /// Applies the plan to the rows.
-fn resize_vertically(rows: Rows<'_>, plan: &AxisPlan) -> Vec<u8> {
+fn resize_vertically(rows: PixelRows<'_>, plan: &AxisPlan) -> Vec<u8> {
     match plan {
         AxisPlan::Keep(range) => rows.bytes[range.start * rows.row_bytes()..range.end * rows.row_bytes()].to_vec(),
         AxisPlan::Resize(axis) => {

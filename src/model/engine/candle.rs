@@ -9,13 +9,11 @@ use std::sync::Arc;
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
-use super::trained::{self, Stored};
+use super::trained::{self, WeightOrder};
 use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
 use crate::error::{Error, Result};
+use crate::kernels::QUICK_GELU_SLOPE;
 use crate::weights::{Activation, Checkpoint};
-
-/// QuickGELU: `x * sigmoid(1.702 x)` (OpenAI CLIP, `clip/model.py`).
-const QUICK_GELU_SLOPE: f64 = 1.702;
 
 /// Whether results can be differentiated.
 #[derive(Debug, Clone)]
@@ -81,10 +79,10 @@ impl TensorSource for Checkpoint {
 
 /// `x @ weight.T + bias`.
 pub struct Linear {
-    /// In the layout of the checkpoint, see `stored`.
+    /// In the layout of the checkpoint, see `order`.
     weight: Tensor,
     bias: Option<Tensor>,
-    stored: Stored,
+    order: WeightOrder,
 }
 
 /// Gain and bias of a layer norm.
@@ -132,13 +130,13 @@ impl CandleEngine {
     }
 
     fn linear_forward(&self, x: &Tensor, linear: &Linear) -> candle_core::Result<Tensor> {
-        let Linear { weight, bias, stored } = linear;
+        let Linear { weight, bias, order } = linear;
         if matches!(self.gradients, Gradients::Fused) {
-            return trained::linear(x, weight, bias.as_ref(), *stored);
+            return trained::linear(x, weight, bias.as_ref(), *order);
         }
-        let y = match stored {
-            Stored::OutIn => x.matmul(&weight.t()?)?,
-            Stored::InOut => x.matmul(weight)?,
+        let y = match order {
+            WeightOrder::OutIn => x.matmul(&weight.t()?)?,
+            WeightOrder::InOut => x.matmul(weight)?,
         };
         match bias {
             Some(bias) => y.broadcast_add(bias),
@@ -340,7 +338,7 @@ impl Engine for CandleEngine {
                     weight
                 })?,
                 bias: bias.map(part).transpose()?,
-                stored: Stored::OutIn,
+                order: WeightOrder::OutIn,
             })
         };
         made().map_err(Error::compute(format!("preparing `{}`", names.weight)))
@@ -351,7 +349,7 @@ impl Engine for CandleEngine {
         Ok(Linear {
             weight,
             bias: None,
-            stored: Stored::InOut,
+            order: WeightOrder::InOut,
         })
     }
 

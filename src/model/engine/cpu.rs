@@ -94,11 +94,11 @@ impl CpuEngine {
 
     /// The packed layer, kept or for one use.
     fn packed<'a>(&self, linear: &'a CpuLinear) -> Result<Packed<'a>> {
-        let room = || {
-            let kept = self.layers.take(|room| room.precision() == linear.precision());
-            Pooled::new(kept.unwrap_or_else(|| Linear::room(linear.precision())), &self.layers)
+        let buffer = || {
+            let kept = self.layers.take(|kept| kept.precision() == linear.precision());
+            Pooled::new(kept.unwrap_or_else(|| Linear::empty(linear.precision())), &self.layers)
         };
-        linear.packed(&self.checkpoint, room, &self.threads)
+        linear.packed(&self.checkpoint, buffer, &self.threads)
     }
 
     fn product(&self, operand: &Activations, linear: &CpuLinear) -> Result<CpuRows> {

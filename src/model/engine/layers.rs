@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::LinearNames;
 use super::pool::Pooled;
 use crate::error::{Error, Result};
-use crate::kernels::gradients::linear::Stored;
+use crate::kernels::gradients::linear::WeightOrder;
 use crate::kernels::{Linear, NotFinite, Precision, Threads, Weights};
 use crate::weights::Checkpoint;
 
@@ -24,7 +24,7 @@ pub struct CpuLinear {
     outputs: Range<usize>,
     n_in: usize,
     precision: Precision,
-    stored: Stored,
+    order: WeightOrder,
     was_used: AtomicBool,
     kept: OnceLock<Linear>,
 }
@@ -56,21 +56,21 @@ impl CpuLinear {
         let n_in = shape[1..].iter().product();
         CpuLinear {
             bias: names.bias.map(str::to_owned),
-            ..CpuLinear::without_bias(names.weight, (outputs, n_in), precision, Stored::OutIn)
+            ..CpuLinear::without_bias(names.weight, (outputs, n_in), precision, WeightOrder::OutIn)
         }
     }
 
     /// A layer without bias, stored as `(n_in, n_out)`.
     pub(super) fn projection(checkpoint: &Checkpoint, name: &str, precision: Precision) -> Self {
         let shape = checkpoint.shape(name);
-        CpuLinear::without_bias(name, (0..shape[1], shape[0]), precision, Stored::InOut)
+        CpuLinear::without_bias(name, (0..shape[1], shape[0]), precision, WeightOrder::InOut)
     }
 
     fn without_bias(
         weight: &str,
         (outputs, n_in): (Range<usize>, usize),
         precision: Precision,
-        stored: Stored,
+        order: WeightOrder,
     ) -> Self {
         CpuLinear {
             weight: weight.to_owned(),
@@ -78,7 +78,7 @@ impl CpuLinear {
             outputs,
             n_in,
             precision,
-            stored,
+            order,
             was_used: AtomicBool::new(false),
             kept: OnceLock::new(),
         }
@@ -89,25 +89,25 @@ impl CpuLinear {
         self.precision
     }
 
-    /// The packed layer: on first use in the buffer that `room` returns, later in memory of its own that is kept.
+    /// The packed layer: on first use in the buffer that `buffer` returns, later in memory of its own that is kept.
     ///
     /// # Errors
     /// [`Error::BadTensors`] if a weight isn't finite; otherwise as [`Checkpoint::values`].
     pub(super) fn packed(
         &self,
         checkpoint: &Checkpoint,
-        room: impl FnOnce() -> Pooled<Linear>,
+        buffer: impl FnOnce() -> Pooled<Linear>,
         threads: &Threads,
     ) -> Result<Packed<'_>> {
         if let Some(kept) = self.kept.get() {
             return Ok(Packed::Kept(kept));
         }
         if self.was_used.swap(true, Ordering::Relaxed) {
-            let mut linear = Linear::room(self.precision);
+            let mut linear = Linear::empty(self.precision);
             self.pack(checkpoint, &mut linear, threads)?;
             return Ok(Packed::Kept(self.kept.get_or_init(|| linear)));
         }
-        let mut linear = room();
+        let mut linear = buffer();
         self.pack(checkpoint, &mut linear, threads)?;
         Ok(Packed::OneUse(linear))
     }
@@ -117,12 +117,12 @@ impl CpuLinear {
         let bias = self.bias.as_ref().map(|bias| checkpoint.unchecked(bias)).transpose()?;
         let bias = bias.as_ref().map(|bias| &bias[self.outputs.clone()]);
         let shape = (self.outputs.len(), self.n_in);
-        let packed = match self.stored {
-            Stored::OutIn => {
+        let packed = match self.order {
+            WeightOrder::OutIn => {
                 let rows = &weight[self.outputs.start * self.n_in..self.outputs.end * self.n_in];
                 linear.pack_again(Weights::F32(rows), bias, shape, threads)
             }
-            Stored::InOut => {
+            WeightOrder::InOut => {
                 let transposed = transpose(&weight, shape);
                 linear.pack_again(Weights::F32(&transposed), bias, shape, threads)
             }

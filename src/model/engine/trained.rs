@@ -15,16 +15,16 @@ use crate::kernels::gradients::linear::Layer;
 use crate::kernels::gradients::{activation, norm};
 use crate::kernels::{self, Heads};
 
-pub(super) use crate::kernels::gradients::linear::Stored;
+pub(super) use crate::kernels::gradients::linear::WeightOrder;
 
 /// `x · Wᵀ + b` for `x (rows, n_in)`.
-pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stored: Stored) -> Result<Tensor> {
+pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, order: WeightOrder) -> Result<Tensor> {
     let (first, second) = weight.dims2()?;
-    let (n_out, n_in) = match stored {
-        Stored::OutIn => (first, second),
-        Stored::InOut => (second, first),
+    let (n_out, n_in) = match order {
+        WeightOrder::OutIn => (first, second),
+        WeightOrder::InOut => (second, first),
     };
-    let op = LinearOp(Layer { n_in, n_out, stored });
+    let op = LinearOp(Layer { n_in, n_out, order });
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
