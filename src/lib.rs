@@ -1,10 +1,10 @@
-//! Says which of the labels you give fits a photo, with Long-CLIP: CLIP whose text encoder reads 248 tokens, so that a
+//! Tells which of your labels fits a photo, with Long-CLIP: a CLIP model whose text encoder reads 248 tokens, so that a
 //! label can be a whole paragraph.
 //!
 //! ```
 //! use longclip::{LabelSet, LongClip, Scoring, classify};
 //!
-//! let model = LongClip::load("nano")?; // built in; or the path of `longclip-B.pt`
+//! let model = LongClip::load("nano")?; // built in; or the path of a file such as `longclip-B.pt`
 //! let labels = LabelSet::new(&model, vec!["A photo of a cat.".into(), "A photo of a dog.".into()])?;
 //! let pixels = model.preprocess().run("img/cat.jpg", &std::fs::read("img/cat.jpg")?)?;
 //! let scores = classify(&model, &pixels, &labels, &Scoring::softmax(model.logit_scale()))?;
@@ -12,8 +12,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The numbers are those of the PyTorch reference, on any [CLIP's weights](weights); `docs/ARCHITECTURE.md` in the
-//! repository is the map of the code.
+//! The numbers match the PyTorch reference, for the [weights](weights) of any CLIP model. `docs/ARCHITECTURE.md` in the
+//! repository is a map of the code.
 
 pub mod data;
 pub mod error;

@@ -1,21 +1,21 @@
-//! The built-in model: a small CLIP, trained from scratch, whose weights are part of the binary so that the main job
-//! runs at once and offline.
+//! The built-in model: a small CLIP trained from scratch. Its weights are part of the binary, so that classifying works
+//! at once and offline.
 //!
-//! Called where a model's name becomes weights. The file is ordinary safetensors under upstream's names, f16, with one
-//! peculiarity: the token table is factorised. Row `w` of it is `scale[w] * A[w] · B`, with `token_embedding.A`
-//! (49408, 64) int8, `token_embedding.scale` (49408,) f16 and `token_embedding.B` (64, 192) f16. It has the two position tables of a
-//! Long-CLIP, of 248 rows each. `checkpoints/nano/README.md` is its card: data, recipe, accuracy, known failures;
-//! `checkpoints/nano/pack.py` makes the file.
+//! The file is ordinary safetensors with upstream's names, in f16, except that the token table is factorised: row `w`
+//! is `scale[w] * A[w] · B`, with `token_embedding.A` (49408, 64) int8, `token_embedding.scale` (49408,) f16 and
+//! `token_embedding.B` (64, 192) f16. Like Long-CLIP it has two position tables of 248 rows. Its model card
+//! `checkpoints/nano/README.md` describes data, recipe, accuracy and known failures. `checkpoints/nano/pack.py` makes
+//! the file.
 
-/// What a person calls it: `--model nano`.
+/// The name of the model, as in `--model nano`.
 pub const NAME: &str = "nano";
 
-/// What messages call its file.
+/// The name of its file in messages.
 pub const FILE_NAME: &str = "nano.safetensors (built in)";
 
-/// Its weights, as a safetensors file in memory.
+/// The weights, as a safetensors file in memory.
 ///
-/// Stored as they are: zstd would take 8 % off and cost more at each start than all the rest of the loading
+/// Stored uncompressed: zstd would save 8% but take longer at each start than the rest of loading
 /// (`zstd -b19 checkpoints/nano.safetensors`).
 ///
 /// ```
@@ -32,7 +32,7 @@ mod tests {
 
     use super::*;
 
-    const LONGEST_FILE_BYTES: usize = 16_000_000;
+    const FILE_BYTES_MAX: usize = 16_000_000;
 
     fn tensors() -> SafeTensors<'static> {
         SafeTensors::deserialize(safetensors()).unwrap()
@@ -48,11 +48,7 @@ mod tests {
 
     #[test]
     fn takes_at_most_16_megabytes_of_the_binary() {
-        assert!(
-            safetensors().len() <= LONGEST_FILE_BYTES,
-            "{} bytes",
-            safetensors().len()
-        );
+        assert!(safetensors().len() <= FILE_BYTES_MAX, "{} bytes", safetensors().len());
     }
 
     #[test]

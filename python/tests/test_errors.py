@@ -88,7 +88,7 @@ def test_a_file_that_is_not_a_model_is_named(tmp_path: Path) -> None:
 
 USAGE: list[tuple[str, Callable[[Any, Any], Any], str, str]] = [
     ("number type", lambda m, p: longclip.load("nano", dtype="f64"), "`f64`", "bf16"),
-    ("number type of a GPU", lambda m, p: longclip.load("nano", dtype="f16"), "f16 is computed on a GPU only", "int8"),
+    ("number type of a GPU", lambda m, p: longclip.load("nano", dtype="f16"), "f16 works only on a GPU", "int8"),
     ("device", lambda m, p: longclip.load("nano", device="tpu"), "`tpu`", "`cpu`"),
     ("absent device", lambda m, p: longclip.load("nano", device="cuda"), "`cuda:0` can't be used", '`device="cpu"`'),
     ("threads", lambda m, p: longclip.load("nano", threads=0), "0 threads", "physical core"),

@@ -1,10 +1,11 @@
-//! What a linear layer reads: rows of activations in its number type, laid out for the register tile.
+//! The input of a linear layer: rows of activations in its number type, laid out for the register tile.
 //!
-//! Whoever makes activations (layer norm, attention, the layer before) writes them here directly, rounded once, so that
-//! no pass only repacks. Rows are grouped into tiles of nearly equal height; within a tile the depth is cut into cache
-//! lines of 16 words: `[tile][line][row of the tile][64 bytes]`. A tile is one ascending stream of memory, which the
-//! prefetcher follows, and rows a power of two apart don't fight for one cache set, as they would row-major.
-//! A word is one f32, two bf16 or four bytes; bytes are `round(127 x / largest |x| of the row) + 128`, the scale beside.
+//! Layer norm, attention and the previous layer write their results here directly, rounded once, so that no pass is
+//! needed just to repack. Rows are grouped into tiles of nearly equal height. Within a tile the columns are split into
+//! cache lines: `[tile][line][row of the tile][64 bytes]`. A tile is one ascending stream of memory, which suits the
+//! hardware prefetcher. In row-major order, rows whose distance is a power of two would compete for the same cache
+//! sets. A cache line is 16 words; a word is one f32, two bf16 or four bytes. Bytes are `round(127 x / largest |x| of
+//! the row) + 128`, with the scale stored separately.
 
 use super::buffer::{Buffer, LINE, Shared};
 use super::cpu::Isa;
@@ -12,19 +13,19 @@ use super::simd::{Kernel, Simd, Vector};
 use super::threads::{Threads, share};
 use std::ops::Range;
 
-/// The number type of a linear layer's products; sums are f32 (i32 for bytes).
+/// The number type of a linear layer's products. Sums are f32 (i32 for bytes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// f32 as stored.
+    /// f32 weights and activations.
     F32,
     /// bf16 weights and activations.
     Bf16,
-    /// Signed bytes: weights with one scale an output, activations with one scale a row, found at run time.
+    /// Signed bytes: weights with one scale per output, activations with one scale per row, computed at run time.
     Int8,
 }
 
 impl Precision {
-    /// Bytes of a value.
+    /// Bytes per value.
     pub(crate) fn bytes(self) -> usize {
         match self {
             Precision::F32 => 4,
@@ -33,31 +34,31 @@ impl Precision {
         }
     }
 
-    /// Values in a cache line.
+    /// Values per cache line.
     pub(crate) fn line_values(self) -> usize {
         LINE / self.bytes()
     }
 }
 
-/// Rows of activations, `(rows, width)`, packed. Its memory is kept for the next use.
+/// Packed rows of activations, `(rows, width)`. Memory is kept for the next use.
 pub struct Activations {
     precision: Precision,
     shape: Shape,
     buffer: Buffer,
-    /// One a row, `largest |x| / 127`; bytes only.
+    /// One per row, `largest |x| / 127`; only for bytes.
     scales: Vec<f32>,
-    /// Rows in f32 until their scales are known; bytes only.
+    /// Rows in f32 until their scales are known; only for bytes.
     staging: Vec<f32>,
 }
 
-/// How rows and columns lie in the buffer.
+/// The layout of rows and columns in the buffer.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) rows: usize,
     pub(crate) width: usize,
-    /// Cache lines a row.
+    /// Cache lines per row.
     pub(crate) lines: usize,
-    /// Tiles, whose heights differ by at most one.
+    /// The number of tiles; their heights differ by at most one.
     pub(crate) tiles: usize,
 }
 
@@ -76,12 +77,12 @@ impl Shape {
         share(self.rows, self.tiles, t)
     }
 
-    /// Where `row` begins, in bytes, and how far its lines are apart. Finding its tile takes some divisions.
+    /// The byte offset of a row and the distance between its lines. Finding its tile takes some divisions.
     fn row(&self, row: usize) -> (usize, usize) {
         self.row_in(&self.tile(((row + 1) * self.tiles - 1) / self.rows), row)
     }
 
-    /// [`Shape::row`] where the tile of the row is known.
+    /// [`Shape::row`] for a row whose tile is known.
     #[inline(always)]
     fn row_in(&self, tile: &Range<usize>, row: usize) -> (usize, usize) {
         let start = tile.start * self.lines + (row - tile.start);
@@ -90,7 +91,7 @@ impl Shape {
 }
 
 impl Activations {
-    /// No rows yet.
+    /// No rows.
     pub fn new(precision: Precision) -> Self {
         Activations {
             precision,
@@ -106,22 +107,22 @@ impl Activations {
         }
     }
 
-    /// Its number type.
+    /// The number type.
     pub fn precision(&self) -> Precision {
         self.precision
     }
 
-    /// Rows it holds.
+    /// The number of rows.
     pub fn rows(&self) -> usize {
         self.shape.rows
     }
 
-    /// Values a row.
+    /// The number of values per row.
     pub fn width(&self) -> usize {
         self.shape.width
     }
 
-    /// Takes the rows `x`, row-major `(rows, width)`, rounding them to its number type.
+    /// Takes the rows of `x`, row-major `(rows, width)`, and rounds them to the number type.
     pub fn fill(&mut self, x: &[f32], width: usize, threads: &Threads) {
         assert!(
             width > 0 && x.len().is_multiple_of(width),
@@ -132,7 +133,8 @@ impl Activations {
         threads.split(x.len() / width, |rows| threads.isa().run(Fill { x, rows, writer }));
     }
 
-    /// Makes room for `rows` of `width`; what they hold is unspecified, but for zeroes past `width` in the last line.
+    /// Makes room for `rows` rows of `width` values. Their content is unspecified, except that the last line is zero
+    /// past `width`.
     pub(crate) fn reset(&mut self, rows: usize, width: usize, threads: &Threads) -> Writer {
         let shape = Shape::new(rows, width, self.precision, threads.isa());
         self.shape = shape;
@@ -153,7 +155,7 @@ impl Activations {
         }
     }
 
-    /// Room for `len` values that will be filled in by [`Activations::fill`]; to be given back after.
+    /// A buffer for `len` values that [`Activations::fill`] will take. Return it with [`Activations::give_staging`].
     pub(crate) fn take_staging(&mut self, len: usize) -> Vec<f32> {
         let mut staging = std::mem::take(&mut self.staging);
         staging.resize(len, 0.0);
@@ -164,7 +166,7 @@ impl Activations {
         self.staging = staging;
     }
 
-    /// The rows as they were rounded, row-major.
+    /// The rows after rounding, row-major.
     #[cfg(test)]
     pub(crate) fn decode(&self) -> Vec<f32> {
         let values = self.precision.line_values();
@@ -185,7 +187,7 @@ impl Activations {
         self.shape
     }
 
-    /// The tile of `rows`, all of its lines.
+    /// All lines of the tile that consists of `rows`.
     pub(crate) fn tile_bytes(&self, rows: &Range<usize>) -> &[u8] {
         &self.buffer.bytes()[rows.start * self.shape.lines * LINE..rows.end * self.shape.lines * LINE]
     }
@@ -195,7 +197,7 @@ impl Activations {
     }
 }
 
-/// Writes rows of [`Activations`] from several workers at once.
+/// Writes rows of [`Activations`]; workers can share it.
 #[derive(Clone, Copy)]
 pub(crate) struct Writer {
     pub(crate) precision: Precision,
@@ -205,10 +207,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Stores `x` as the whole of `row`.
+    /// Writes `x` as the whole of `row`.
     ///
     /// # Safety
-    /// The `Activations` are still borrowed, not reset since, and no other worker writes this row.
+    /// The `Activations` are still borrowed and have not been reset, and no other worker writes this row.
     #[inline(always)]
     pub(crate) unsafe fn put<S: Simd>(self, s: S, row: usize, x: &[f32]) {
         assert!(
@@ -217,7 +219,7 @@ impl Writer {
             x.len()
         );
         let (start, stride) = self.shape.row(row);
-        // SAFETY: the row lies inside the buffer, all of its lines; the caller's promise for the rest.
+        // SAFETY: the row and all of its lines are inside the buffer; the rest is the caller's promise.
         unsafe {
             let scale = encode(s, self.precision, x, self.base.get().add(start), stride);
             if self.precision == Precision::Int8 {
@@ -245,22 +247,22 @@ impl Writer {
             if self.precision == Precision::Int8 {
                 line.iter_mut().for_each(|byte| *byte ^= 0x80);
             }
-            // SAFETY: line `l` of the row lies inside the buffer; the caller's promise for the rest.
+            // SAFETY: line `l` of the row is inside the buffer; the rest is the caller's promise.
             unsafe { self.base.get().add(start + l * stride).copy_from(line.as_ptr(), LINE) };
         }
         if self.precision == Precision::Int8 {
-            // SAFETY: one scale a row; the caller's promise for the rest.
+            // SAFETY: there is one scale per row; the rest is the caller's promise.
             unsafe { self.scales.get().add(row).write(scale) };
         }
     }
 
-    /// Where `row` goes.
+    /// The destination of `row`.
     #[inline(always)]
     pub(crate) fn row(self, row: usize) -> RowWriter {
         self.row_writer(self.shape.row(row))
     }
 
-    /// [`Writer::row`] where the tile of the row is known, without a division.
+    /// [`Writer::row`] for a row whose tile is known; saves the divisions.
     #[inline(always)]
     pub(crate) fn row_in(self, tile: &Range<usize>, row: usize) -> RowWriter {
         self.row_writer(self.shape.row_in(tile, row))
@@ -276,7 +278,7 @@ impl Writer {
     }
 }
 
-/// Where one row goes: cache lines, `stride` bytes apart.
+/// The destination of one row: cache lines, `stride` bytes apart.
 #[derive(Clone, Copy)]
 pub(crate) struct RowWriter {
     pub(crate) precision: Precision,
@@ -285,7 +287,7 @@ pub(crate) struct RowWriter {
 }
 
 impl RowWriter {
-    /// The address of a column; the columns up to the next multiple of 16 follow it.
+    /// The address of a column. The columns up to the next multiple of 16 follow it directly.
     #[inline(always)]
     pub(crate) fn at(self, column: usize) -> *mut u8 {
         let byte = column * self.precision.bytes();
@@ -293,11 +295,11 @@ impl RowWriter {
     }
 }
 
-/// Rounds a row to `precision`, a cache line after the other, `stride` bytes apart, zeroes after its end. Returns the
-/// scale of signed bytes, 1 for the other types.
+/// Rounds a row to `precision` and writes it as cache lines, `stride` bytes apart, with zeroes after its end. Returns
+/// the scale for signed bytes, 1 for the other types.
 ///
 /// # Safety
-/// `to` is writable for a line of 64 bytes at each of the strides that `x` fills, the last perhaps in part.
+/// A line of 64 bytes is writable at each stride that `x` needs, including a partial last one.
 #[inline(always)]
 pub(crate) unsafe fn encode<S: Simd>(s: S, precision: Precision, x: &[f32], to: *mut u8, stride: usize) -> f32 {
     let (scale, inverse) = match precision {
@@ -342,7 +344,7 @@ unsafe fn encode_line<S: Simd>(s: S, precision: Precision, line: &[f32], inverse
     }
 }
 
-/// Stores a vector as f32 or, rounded, as bf16.
+/// Stores a vector as f32 or rounded to bf16.
 ///
 /// # Safety
 /// `LANES` values of that type are writable at `to`.
@@ -357,7 +359,7 @@ pub(crate) unsafe fn store_float<S: Simd>(s: S, precision: Precision, to: *mut u
     }
 }
 
-/// Turns signed bytes into unsigned ones by adding 128.
+/// Adds 128 to signed bytes, which makes them unsigned.
 ///
 /// # Safety
 /// `lines` lines of 64 bytes, `stride` apart, are readable and writable.
@@ -374,27 +376,27 @@ unsafe fn offset<S: Simd>(s: S, at: *mut u8, stride: usize, lines: usize) {
     }
 }
 
-/// The largest |x| of a row; NaN or ∞ where the row holds one, so that nothing hides it.
+/// The largest |x| of a row. If the row has a NaN or ∞, the result is NaN or ∞ too, so that nothing hides it.
 #[inline(always)]
 fn largest<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut top = s.splat(0.0);
-    // `max` forgets a NaN at the next value; 0 · x remembers.
-    let mut taint = s.splat(0.0);
+    // `max` drops a NaN when the next value comes; 0 · x keeps it.
+    let mut not_finite = s.splat(0.0);
     let mut vectors = x.chunks_exact(S::LANES);
     for vector in &mut vectors {
         // SAFETY: the chunk holds `LANES` values.
         let v = unsafe { s.load(vector.as_ptr()) };
         top = s.max(top, s.abs(v));
-        taint = s.mul_add(v, s.splat(0.0), taint);
+        not_finite = s.mul_add(v, s.splat(0.0), not_finite);
     }
     let rest = vectors.remainder();
-    let (rest_top, rest_taint) = rest
+    let (rest_top, rest_not_finite) = rest
         .iter()
-        .fold((0.0_f32, 0.0), |(top, taint), v| (top.max(v.abs()), taint + 0.0 * v));
-    s.largest(top).max(rest_top) + s.sum(taint) + rest_taint
+        .fold((0.0_f32, 0.0), |(top, sum), v| (top.max(v.abs()), sum + 0.0 * v));
+    s.largest(top).max(rest_top) + s.sum(not_finite) + rest_not_finite
 }
 
-/// The scale of a row of bytes, largest |x| / 127, or 1 for the other types.
+/// The scale of a row of bytes, largest |x| / 127; 1 for the other types.
 pub(crate) fn scale_plain(precision: Precision, x: &[f32]) -> f32 {
     match precision {
         Precision::F32 | Precision::Bf16 => 1.0,
@@ -402,7 +404,7 @@ pub(crate) fn scale_plain(precision: Precision, x: &[f32]) -> f32 {
     }
 }
 
-/// One line of a row in plain code: each value rounded to nearest even, zeroes after the last.
+/// Encodes one line of a row in plain code: values are rounded to nearest even, with zeroes after the last.
 pub(crate) fn encode_plain(precision: Precision, values: &[f32], scale: f32, line: &mut [u8; LINE]) {
     line.fill(0);
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
@@ -432,7 +434,7 @@ impl Vector for Fill<'_> {
     #[inline(always)]
     fn vector<S: Simd>(self, s: S) {
         for row in self.rows.clone() {
-            // SAFETY: `Activations::fill` holds the buffer and gives each row to one worker.
+            // SAFETY: `Activations::fill` holds the buffer and assigns each row to one worker.
             unsafe { self.writer.put(s, row, self.row(row)) };
         }
     }
@@ -452,7 +454,7 @@ mod tests {
     use super::*;
     use crate::kernels::testing::{each_level, noise};
 
-    /// Filled rows come back within half a unit: exact in f32, 8 bits in bf16, a step of the row in bytes.
+    /// Decoded rows must be within half a unit: exact in f32, 8 bits in bf16, a step of the row's scale in bytes.
     #[track_caller]
     fn check(rows: usize, width: usize) {
         let x = noise(width as u64, rows * width);
@@ -476,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_come_back_as_they_were_rounded() {
+    fn decodes_what_was_encoded_up_to_rounding() {
         for width in [1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 200] {
             for rows in [0, 1, 5, 14, 15, 29] {
                 check(rows, width);
@@ -485,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn all_levels_round_alike() {
+    fn all_levels_round_the_same_way() {
         let x = noise(1, 20 * 77);
         for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             let plain = Threads::with_level(1, crate::kernels::cpu::Level::Portable);
@@ -500,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_used_before_leaves_no_trace() {
+    fn reused_memory_leaves_no_trace() {
         each_level(|threads| {
             for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
                 let mut packed = Activations::new(precision);
@@ -516,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_bytes_reaches_both_ends() {
+    fn a_row_of_bytes_uses_the_whole_range() {
         each_level(|threads| {
             let mut packed = Activations::new(Precision::Int8);
             packed.fill(&[-2.0, 2.0, 0.0, 1.0], 4, threads);

@@ -1,15 +1,15 @@
-//! What the allocator does with memory that is given back.
+//! A setting of the system's memory allocator.
 
-/// Has the allocator keep memory that is freed, for what is allocated next.
+/// Makes the allocator keep freed memory for later allocations.
 ///
-/// For work that frees and allocates the same large blocks again and again, as a training does: by default glibc gives each
-/// back to the system, which clears its pages anew one by one as they are touched. Of a step of nano's training that was two
-/// fifths of the time. The process's memory stays at its peak then. Elsewhere than with glibc this does nothing.
+/// This is for work such as training that frees and allocates the same large blocks again and again. By default glibc
+/// returns each block to the system, which then has to zero its pages again; this took two fifths of the time of a
+/// training step of nano. With this setting the memory of the process stays at its peak. Has no effect without glibc.
 pub fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: sets two numbers of the allocator; allowed at any time.
+    // SAFETY: sets two parameters of the allocator, which is allowed at any time.
     unsafe {
-        // No block is a mapping of its own, and the heap's end is never given back.
+        // No block gets a mapping of its own, and the end of the heap is never returned.
         libc::mallopt(libc::M_MMAP_MAX, 0);
         libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
     }

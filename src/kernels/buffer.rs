@@ -1,15 +1,15 @@
-//! Memory of the kernels: zeroed, aligned to a cache line, on huge pages where the system has them, used again and again.
+//! Memory for kernels: zeroed, aligned to a cache line, reused, and on huge pages if the system has them.
 //!
-//! Packed weights and activations live here. A stream of hundreds of megabytes through 4 KiB pages would spend
-//! its time in page faults and address translation.
+//! Holds packed weights and activations. Streaming hundreds of megabytes through 4 KiB pages would be dominated by page
+//! faults and address translation.
 
 use memmap2::MmapMut;
 
-/// Bytes of a cache line; every row of packed data starts on one.
+/// Bytes per cache line. Every row of packed data starts on a new line.
 pub(crate) const LINE: usize = 64;
 const HUGE_PAGE: usize = 2 << 20;
 
-/// A growing block of bytes. What it holds after [`Buffer::reserve`] made it larger is zero.
+/// A growing block of bytes. When [`Buffer::reserve`] makes it larger, all of its bytes are zero.
 #[derive(Default)]
 pub(crate) struct Buffer {
     map: Option<MmapMut>,
@@ -18,12 +18,12 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// Makes at least `len` bytes of it; contents are lost when it has to grow.
+    /// Makes the buffer at least `len` bytes long. If it has to grow, its content is lost.
     pub(crate) fn reserve(&mut self, len: usize) {
         if len <= self.len {
             return;
         }
-        // A mapping starts on a small page. Leave room to start on a huge one, where there will be any.
+        // A mapping starts on a small page. Reserve extra space so that the data can start on a huge page.
         let room = if len >= HUGE_PAGE { HUGE_PAGE } else { 0 };
         let mut map = MmapMut::map_anon(len + room).expect("the system has memory left");
         let start = if room == 0 {
@@ -39,7 +39,7 @@ impl Buffer {
         };
     }
 
-    /// Its bytes.
+    /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.map {
             Some(map) => &map[self.start..self.start + self.len],
@@ -47,7 +47,7 @@ impl Buffer {
         }
     }
 
-    /// Its bytes, to write.
+    /// The bytes, writable.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
         match &mut self.map {
             Some(map) => &mut map[self.start..self.start + self.len],
@@ -55,11 +55,11 @@ impl Buffer {
         }
     }
 
-    /// The first `n` numbers of it, after making room for them.
+    /// The first `n` floats, after making room for them.
     pub(crate) fn floats(&mut self, n: usize) -> &mut [f32] {
         self.reserve(n * 4);
         let bytes = &mut self.bytes_mut()[..n * 4];
-        // SAFETY: any four bytes are an f32, and a buffer starts on a cache line.
+        // SAFETY: any four bytes are a valid f32, and a buffer starts on a cache line.
         let (before, floats, _) = unsafe { bytes.align_to_mut::<f32>() };
         assert!(
             before.is_empty() && floats.len() == n,
@@ -69,22 +69,22 @@ impl Buffer {
     }
 }
 
-/// So many zeroes, on huge pages where they are many: a decoded photo would cost a page fault every 4 KiB.
+/// This many zeroes, on huge pages if possible: a decoded photo would otherwise cost a page fault every 4 KiB.
 pub(crate) fn zeroes(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     ask_for_huge_pages(&mut bytes);
     bytes
 }
 
-/// Whole huge pages only: a rounded-up tail would cost up to 2 MiB of memory for each buffer.
+/// Asks for whole huge pages only: rounding up the end would waste up to 2 MiB per buffer.
 #[cfg(target_os = "linux")]
 fn ask_for_huge_pages(bytes: &mut [u8]) {
     let start = bytes.as_mut_ptr().align_offset(HUGE_PAGE);
     let len = bytes.len().saturating_sub(start) / HUGE_PAGE * HUGE_PAGE;
     if len > 0 {
         let inside = bytes[start..].as_mut_ptr();
-        // SAFETY: the range lies inside `bytes`; the advice changes how it is mapped, not what it holds. A kernel without
-        // huge pages refuses it, and small ones serve as well.
+        // SAFETY: the range is inside `bytes`; the advice changes how it is mapped, not its content. A kernel without
+        // huge pages rejects it, which does no harm.
         unsafe { libc::madvise(inside.cast(), len, libc::MADV_HUGEPAGE) };
     }
 }
@@ -92,7 +92,7 @@ fn ask_for_huge_pages(bytes: &mut [u8]) {
 #[cfg(not(target_os = "linux"))]
 fn ask_for_huge_pages(_bytes: &mut [u8]) {}
 
-/// A pointer that workers share, each to write its own part.
+/// A pointer that workers share. Each worker writes a part of its own.
 pub(crate) struct Shared<T>(*mut T);
 
 impl<T> Clone for Shared<T> {
@@ -103,7 +103,7 @@ impl<T> Clone for Shared<T> {
 
 impl<T> Copy for Shared<T> {}
 
-// SAFETY: it is only a number; who writes through it promises that the parts written are disjoint.
+// SAFETY: it is only an address; code that writes through it promises that workers write disjoint parts.
 unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<T> {}
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_buffer_starts_on_a_cache_line_and_holds_zeroes() {
+    fn a_new_buffer_is_aligned_and_zeroed() {
         for len in [0, 1, 63, 64, 4096, 5 << 20] {
             let mut buffer = Buffer::default();
             buffer.reserve(len);
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_that_is_large_enough_keeps_its_place() {
+    fn a_buffer_that_is_large_enough_keeps_its_content() {
         let mut buffer = Buffer::default();
         buffer.reserve(1000);
         buffer.bytes_mut()[3] = 7;

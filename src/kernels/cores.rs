@@ -1,24 +1,24 @@
-//! Physical cores, and keeping a pool's workers on them.
+//! Physical cores, and pinning a pool's workers to them.
 //!
-//! Two hyperthreads of one core share its vector units and caches, so a pool has one worker a core. Where it has all cores
-//! that the process may use, each worker but the caller stays on its own: the scheduler of Linux wakes a worker beside its
-//! waker when every core has something to do, be it of the lowest priority, and then two workers share a core. A pool
-//! smaller than that stays free, or several processes would sit on the same cores.
+//! The two hyperthreads of a core share its vector units and caches, so a pool has one worker per core. If a pool has
+//! as many workers as the process has cores, each worker except the caller is pinned to its own core. Otherwise, when
+//! every core is busy (even with work of the lowest priority), Linux wakes a worker next to the thread that wakes it,
+//! and two workers share a core. Smaller pools are not pinned, or several processes would use the same cores.
 
 use std::collections::BTreeMap;
 
-/// Physical cores that this process may use.
+/// The number of physical cores that this process may use.
 pub fn physical_cores() -> usize {
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
     match first_cpus().len() {
         0 => allowed,
-        // A quota may allow less than the affinity does.
+        // A quota may allow fewer than the affinity does.
         cores => allowed.min(cores),
     }
 }
 
-/// The CPU that each worker of a pool of `count` keeps to: one a core if the pool has all of them, else none.
-pub(crate) fn seats(count: usize) -> Vec<usize> {
+/// The CPU that each worker of a pool of `count` is pinned to: one per core if the pool uses all cores, otherwise none.
+pub(crate) fn pinned_cpus(count: usize) -> Vec<usize> {
     let cpus = first_cpus();
     if count > 1 && cpus.len() == count {
         cpus
@@ -27,7 +27,7 @@ pub(crate) fn seats(count: usize) -> Vec<usize> {
     }
 }
 
-/// The first CPU of each core among those allowed, in ascending order; empty where the system does not say.
+/// The first allowed CPU of each core, in ascending order; empty if the system does not say.
 fn first_cpus() -> Vec<usize> {
     let mut cores = BTreeMap::new();
     for cpu in allowed_cpus() {
@@ -45,7 +45,7 @@ fn first_cpus() -> Vec<usize> {
 /// The CPUs that this thread may run on.
 #[cfg(target_os = "linux")]
 fn allowed_cpus() -> Vec<usize> {
-    // SAFETY: all bits zero are an empty set; the call fills in as many bytes as it is told there are.
+    // SAFETY: all bits zero is an empty set; the call writes no more bytes than the size it is given.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
@@ -56,10 +56,10 @@ fn allowed_cpus() -> Vec<usize> {
     }
 }
 
-/// Keeps the calling thread on `cpu`. A system that refuses leaves it where it was.
+/// Pins the calling thread to `cpu`. If the system refuses, nothing changes.
 #[cfg(target_os = "linux")]
-pub(crate) fn stay_on(cpu: usize) {
-    // SAFETY: all bits zero are an empty set; `cpu` came from a set of the same size.
+pub(crate) fn pin_to(cpu: usize) {
+    // SAFETY: all bits zero is an empty set; `cpu` came from a set of the same size.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(cpu, &mut set);
@@ -73,24 +73,24 @@ fn allowed_cpus() -> Vec<usize> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn stay_on(_cpu: usize) {}
+pub(crate) fn pin_to(_cpu: usize) {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn there_is_a_core_and_no_more_than_there_are_cpus() {
+    fn there_is_at_least_one_core_and_at_most_one_per_cpu() {
         let cpus = std::thread::available_parallelism().unwrap().get();
         assert!((1..=cpus).contains(&physical_cores()));
     }
 
     #[test]
-    fn only_a_pool_that_has_all_cores_takes_seats() {
+    fn pins_only_a_pool_that_uses_all_cores() {
         let cores = first_cpus().len();
         for count in 0..cores + 2 {
             let expected = if count == cores && count > 1 { count } else { 0 };
-            assert_eq!(seats(count).len(), expected);
+            assert_eq!(pinned_cpus(count).len(), expected);
         }
     }
 }

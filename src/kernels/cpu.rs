@@ -1,6 +1,6 @@
-//! Which instruction sets this CPU has: the one place that looks and the one place that picks.
+//! Detects the instruction sets of the CPU and chooses one. No other code does either.
 //!
-//! `Threads` holds the pick; tests and `LONGCLIP_CPU` (read by the command line) choose a lower one by name.
+//! `Threads` holds the choice. Tests and `LONGCLIP_CPU` (read by the command line) can select a lower one by name.
 
 use super::simd::Kernel;
 #[cfg(target_arch = "aarch64")]
@@ -11,10 +11,10 @@ use super::simd::Simd;
 use super::simd::{Avx2, Avx512};
 use crate::error::{Error, Result};
 
-/// A family of kernels, from what runs everywhere to what needs most.
+/// A family of kernels, from the one that runs on every CPU to the one that requires most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Plain code: the oracle, and all there is on architectures not named below.
+    /// Plain code: the oracle, and the only one for other architectures.
     Portable,
     /// NEON, on 64-bit ARM.
     Neon,
@@ -28,12 +28,12 @@ impl Level {
     /// All levels, lowest first.
     pub const ALL: [Level; 4] = [Level::Portable, Level::Neon, Level::Avx2, Level::Avx512];
 
-    /// The highest that this CPU can run.
+    /// The highest level that this CPU can run.
     pub fn best() -> Level {
         Isa::detect(Level::Avx512).level()
     }
 
-    /// Its name: `portable`, `neon`, `avx2`, `avx512`.
+    /// The name: `portable`, `neon`, `avx2` or `avx512`.
     pub fn name(self) -> &'static str {
         match self {
             Level::Portable => "portable",
@@ -43,12 +43,12 @@ impl Level {
         }
     }
 
-    /// The level of that name.
+    /// The level with this name.
     pub fn from_name(name: &str) -> Option<Level> {
         Level::ALL.into_iter().find(|level| level.name() == name)
     }
 
-    /// The level that `$LONGCLIP_CPU` names, for whoever reads the environment: the highest to use.
+    /// Parses the value of `$LONGCLIP_CPU`, the highest level to use. The caller reads the environment.
     ///
     /// # Errors
     /// [`Error::Usage`] if there is no such level.
@@ -63,7 +63,7 @@ impl Level {
     }
 }
 
-/// A level with the proof that this CPU has it.
+/// A level, with proof that this CPU supports it.
 #[derive(Clone, Copy)]
 pub(crate) enum Isa {
     Portable,
@@ -76,7 +76,7 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    /// The best that this CPU has, no higher than `limit`.
+    /// The best level of this CPU that is not higher than `limit`.
     pub(crate) fn detect(limit: Level) -> Isa {
         #[cfg(target_arch = "x86_64")]
         {
@@ -113,10 +113,10 @@ impl Isa {
         }
     }
 
-    /// Rows of a register tile at this level; what packs activations groups rows by it.
+    /// Rows of a register tile at this level. Activations are packed in groups of this size.
     pub(crate) fn tile_rows(self) -> usize {
         match self {
-            // Any number would do; an odd one, so that tests on the oracle see uneven groups.
+            // Any number would do. It is odd so that tests of the oracle see uneven groups.
             Isa::Portable => 5,
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(_) => Neon::TILE_ROWS,
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_is_never_exceeded() {
+    fn never_exceeds_the_limit() {
         for level in Level::ALL {
             assert!(Isa::detect(level).level() <= level);
         }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_are_known_by_their_names() {
+    fn finds_levels_by_name() {
         for level in Level::ALL {
             assert_eq!(Level::from_name(level.name()), Some(level));
         }

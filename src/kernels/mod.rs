@@ -1,13 +1,17 @@
-//! The CPU's arithmetic: linear layers, layer norm, attention and the resize of pictures on slices, each kernel with a plain twin as its oracle.
+//! The CPU's arithmetic on slices: linear layers, layer norm, attention, JPEG and resize. Each kernel has a plain
+//! version that serves as its oracle.
 //!
-//! Called by `model` for the f32, bf16 and int8 types on a CPU, and by `preprocess` (`resize`); knows slices, never tensors. [`Threads`] carries the
-//! workers and the instruction set, picked once by CPU ([`cpu`]); [`Activations`] are what a [`Linear`] reads, written
-//! by whoever makes them. No result depends on the batch a row is in or on the number of threads.
+//! `model` calls it for f32, bf16 and int8 on a CPU, `preprocess` for images. Kernels know slices, never tensors.
+//! [`Threads`] holds the workers and the instruction set, which is chosen once for the CPU ([`cpu`]). [`Activations`]
+//! are the input of a [`Linear`]. No result depends on the batch that a row is in, or on the number of threads.
 
 #![allow(unsafe_code, reason = "vector loads and stores, and threads that share a slice")]
 #![cfg_attr(
     not(any(target_arch = "x86_64", target_arch = "aarch64")),
-    allow(dead_code, reason = "vector kernels are for these two; plain ones run elsewhere")
+    allow(
+        dead_code,
+        reason = "vector kernels exist for these two; other CPUs run the plain ones"
+    )
 )]
 
 mod activations;
@@ -29,7 +33,7 @@ mod threads;
 
 pub use activations::{Activations, Precision};
 pub use allocator::keep_freed_memory;
-pub use attention::{Heads, Mask, Projected, Rows, Sequence, attention};
+pub use attention::{HeadRows, Heads, Mask, Projected, Sequence, attention};
 pub(crate) use buffer::zeroes;
 pub use cores::physical_cores;
 pub use linear::{Activation, Linear, NotFinite, Weights};
@@ -37,8 +41,11 @@ pub use norm::LayerNorm;
 pub use similarity::StoredRows;
 pub use threads::Threads;
 
-/// Whether no value is infinite or no number. Such have every bit of the exponent; gathered with `|`, because that
-/// vectorises and a search doesn't.
+/// The slope of QuickGELU, `x · σ(1.702 x)`: Hendrycks and Gimpel 2016, section 2; OpenAI CLIP, `clip/model.py`.
+pub(crate) const QUICK_GELU_SLOPE: f64 = 1.702;
+
+/// Whether all values are finite. Values that are not have all exponent bits set; they are gathered with `|`, because
+/// that vectorises and a search does not.
 #[inline(always)]
 pub(crate) fn all_finite(values: &[f32]) -> bool {
     const EXPONENT: u32 = f32::INFINITY.to_bits();

@@ -1,7 +1,8 @@
-//! Layer norm over rows, `(x − mean) / √(variance + ε) · weight + bias` (Ba et al. 2016), in f32.
+//! Layer norm of rows, `(x − mean) / √(variance + ε) · weight + bias` (Ba et al. 2016), in f32.
 //!
-//! Used by both towers before each layer; writes the next layer's [`Activations`] directly, rounded once. The variance
-//! is the mean square of the differences, in a second pass over a row that is in the first cache.
+//! Both towers use it before each layer. It writes the next layer's [`Activations`] directly, rounded once. The
+//! variance is the mean square of the differences, computed in a second pass over a row that is in the first-level
+//! cache.
 
 use super::activations::{Activations, Writer};
 use super::buffer::Shared;
@@ -9,10 +10,10 @@ use super::simd::{Kernel, Simd, Vector};
 use super::threads::{Threads, share};
 use std::ops::Range;
 
-/// Sums kept apart, so that the 3 to 4 cycles of an addition's latency overlap.
+/// The number of independent sums, so that the latency of additions (3 to 4 cycles) overlaps.
 const CHAINS: usize = 4;
 
-/// The parameters of a layer norm over rows of some width.
+/// The parameters of a layer norm for rows of some width.
 pub struct LayerNorm {
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -20,29 +21,29 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// `weight` and `bias` have one value a column.
+    /// `weight` and `bias` have one value per column.
     pub fn new(weight: Vec<f32>, bias: Vec<f32>, epsilon: f32) -> Self {
         assert_eq!(weight.len(), bias.len(), "weight and bias of a layer norm");
         assert!(!weight.is_empty(), "a layer norm of width 0");
         LayerNorm { weight, bias, epsilon }
     }
 
-    /// Values a row.
+    /// Values per row.
     pub fn width(&self) -> usize {
         self.weight.len()
     }
 
-    /// Normalises the rows of `x`, row-major `(rows, width)`, into what the next layer reads.
+    /// Normalises the rows of `x`, row-major `(rows, width)`, into the next layer's input.
     pub fn run_into(&self, x: &[f32], out: &mut Activations, threads: &Threads) {
         let rows = self.count_rows(x);
         let writer = out.reset(rows, self.width(), threads);
-        self.work(rows, Place::Apart(x, writer), threads);
+        self.work(rows, RowSource::Separate(x, writer), threads);
     }
 
-    /// Normalises the rows of `x`, row-major `(rows, width)`, where they are.
+    /// Normalises the rows of `x`, row-major `(rows, width)`, in place.
     pub fn run(&self, x: &mut [f32], threads: &Threads) {
         let rows = self.count_rows(x);
-        self.work(rows, Place::Same(Shared::new(x)), threads);
+        self.work(rows, RowSource::InPlace(Shared::new(x)), threads);
     }
 
     fn count_rows(&self, x: &[f32]) -> usize {
@@ -55,84 +56,84 @@ impl LayerNorm {
         x.len() / self.width()
     }
 
-    fn work(&self, rows: usize, place: Place<'_>, threads: &Threads) {
+    fn work(&self, rows: usize, source: RowSource<'_>, threads: &Threads) {
         threads.run(|worker, scratch| {
-            threads.isa().run(Part {
+            threads.isa().run(RowsOfWorker {
                 norm: self,
-                place,
+                source,
                 rows: share(rows, threads.count(), worker),
-                room: scratch.floats(self.width()),
+                scratch_row: scratch.floats(self.width()),
             });
         });
     }
 }
 
-/// Where rows come from and go to.
+/// The source and the destination of rows.
 #[derive(Clone, Copy)]
-enum Place<'a> {
-    Apart(&'a [f32], Writer),
-    Same(Shared<f32>),
+enum RowSource<'a> {
+    Separate(&'a [f32], Writer),
+    InPlace(Shared<f32>),
 }
 
-impl Place<'_> {
+impl RowSource<'_> {
     /// Row `row` of `width` values.
     fn row(&self, row: usize, width: usize) -> &[f32] {
         match self {
-            Place::Apart(x, _) => &x[row * width..][..width],
-            // SAFETY: the row lies in the slice that `run` holds, and only this worker touches it. It is read before it
-            // is written, and not after.
-            Place::Same(x) => unsafe { std::slice::from_raw_parts(x.get().add(row * width), width) },
+            RowSource::Separate(x, _) => &x[row * width..][..width],
+            // SAFETY: the row is inside the slice that `run` holds, and only this worker uses it. It is read before it
+            // is written, and not afterwards.
+            RowSource::InPlace(x) => unsafe { std::slice::from_raw_parts(x.get().add(row * width), width) },
         }
     }
 }
 
-/// One worker's rows.
-struct Part<'a> {
+/// The rows of one worker.
+struct RowsOfWorker<'a> {
     norm: &'a LayerNorm,
-    place: Place<'a>,
+    source: RowSource<'a>,
     rows: Range<usize>,
-    /// A row of room.
-    room: &'a mut [f32],
+    /// Scratch memory for one row.
+    scratch_row: &'a mut [f32],
 }
 
-impl Vector for Part<'_> {
+impl Vector for RowsOfWorker<'_> {
     #[inline(always)]
     fn vector<S: Simd>(self, s: S) {
         for row in self.rows {
-            normalise(s, self.norm, self.place.row(row, self.norm.width()), self.room);
-            match self.place {
+            normalise(s, self.norm, self.source.row(row, self.norm.width()), self.scratch_row);
+            match self.source {
                 // SAFETY: `run_into` holds the activations, and each row has one worker.
-                Place::Apart(_, writer) => unsafe { writer.put(s, row, self.room) },
-                // SAFETY: the row lies in the slice that `run` holds, and only this worker touches it.
-                Place::Same(x) => unsafe {
+                RowSource::Separate(_, writer) => unsafe { writer.put(s, row, self.scratch_row) },
+                // SAFETY: the row is inside the slice that `run` holds, and only this worker uses it.
+                RowSource::InPlace(x) => unsafe {
                     x.get()
-                        .add(row * self.room.len())
-                        .copy_from(self.room.as_ptr(), self.room.len());
+                        .add(row * self.scratch_row.len())
+                        .copy_from(self.scratch_row.as_ptr(), self.scratch_row.len());
                 },
             }
         }
     }
 }
 
-impl Kernel for Part<'_> {
+impl Kernel for RowsOfWorker<'_> {
     fn plain(self) {
         for row in self.rows {
-            normalise_plain(self.norm, self.place.row(row, self.norm.width()), self.room);
-            match self.place {
+            normalise_plain(self.norm, self.source.row(row, self.norm.width()), self.scratch_row);
+            match self.source {
                 // SAFETY: as above.
-                Place::Apart(_, writer) => unsafe { writer.put_plain(row, self.room) },
+                RowSource::Separate(_, writer) => unsafe { writer.put_plain(row, self.scratch_row) },
                 // SAFETY: as above.
-                Place::Same(x) => unsafe {
+                RowSource::InPlace(x) => unsafe {
                     x.get()
-                        .add(row * self.room.len())
-                        .copy_from(self.room.as_ptr(), self.room.len());
+                        .add(row * self.scratch_row.len())
+                        .copy_from(self.scratch_row.as_ptr(), self.scratch_row.len());
                 },
             }
         }
     }
 }
 
-/// One row of the formula, sums in f64.
+/// Normalises one row by the formula, with sums in f64.
 fn normalise_plain(norm: &LayerNorm, x: &[f32], out: &mut [f32]) {
     let n = x.len() as f64;
     let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
@@ -143,7 +144,7 @@ fn normalise_plain(norm: &LayerNorm, x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// One row on vectors.
+/// Normalises one row with vectors.
 #[inline(always)]
 fn normalise<S: Simd>(s: S, norm: &LayerNorm, x: &[f32], out: &mut [f32]) {
     let n = x.len() as f32;
@@ -158,7 +159,7 @@ fn normalise<S: Simd>(s: S, norm: &LayerNorm, x: &[f32], out: &mut [f32]) {
         x.len()
     );
     for i in (0..whole).step_by(S::LANES) {
-        // SAFETY: `i + LANES` is at most `whole`, and all four have the row's length.
+        // SAFETY: `i + LANES` is at most `whole`, and all four slices have the length of the row.
         unsafe {
             let centred = s.sub(s.load(x.as_ptr().add(i)), s.splat(mean));
             let weight = s.mul(s.load(norm.weight.as_ptr().add(i)), s.splat(scale));
@@ -173,7 +174,7 @@ fn normalise<S: Simd>(s: S, norm: &LayerNorm, x: &[f32], out: &mut [f32]) {
     }
 }
 
-/// The sum of `x`, whole vectors; or, given a mean, of the squares of its differences from it.
+/// The sum of `x`, which is whole vectors; or, if a mean is given, the sum of squared differences from it.
 #[inline(always)]
 fn total<S: Simd>(s: S, x: &[f32], mean: Option<f32>) -> f32 {
     let mut sums = [s.splat(0.0); CHAINS];
@@ -197,7 +198,7 @@ mod tests {
     use super::*;
     use crate::kernels::testing::{each_level, noise};
 
-    /// Bound: a mean and a variance of n numbers in f32, and some four roundings of a value of size 1.
+    /// The bound covers a mean and a variance of n numbers in f32, and about four roundings of a value of size 1.
     #[track_caller]
     fn check(width: usize, rows: usize, x: &[f32]) {
         let norm = LayerNorm::new(noise(1, width), noise(2, width), 1e-5);
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_the_formula_at_any_width() {
+    fn matches_the_formula_at_any_width() {
         for width in [1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 192, 512, 768, 1000, 1024] {
             for rows in [0, 1, 3] {
                 check(width, rows, &noise(3, rows * width));
@@ -229,12 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_spread_becomes_the_bias() {
+    fn a_constant_row_becomes_the_bias() {
         check(64, 1, &[3.0; 64]);
     }
 
     #[test]
-    fn a_nan_spoils_its_own_row_only() {
+    fn a_nan_affects_only_its_row() {
         let norm = LayerNorm::new(vec![1.0; 20], vec![0.0; 20], 1e-5);
         each_level(|threads| {
             let mut x = noise(4, 60);

@@ -1,8 +1,8 @@
-//! Dot products of many stored embeddings with a few queries: what a search does.
+//! Dot products of many stored embeddings with a few queries, for search.
 //!
-//! Embeddings are kept as f16, half the memory and half the time, since reading them is what takes long: 512 dimensions
-//! are 1 KiB a row and some 40 vector instructions. Values become f32 as they are read; sums are f32. Rows are taken as
-//! a file has them, little-endian and at any alignment, so that a mapped file is searched in place.
+//! Embeddings are stored as f16, which takes half the memory and half the time of f32, because reading them dominates:
+//! 512 dimensions are 1 KiB per row and some 40 vector instructions. Values are converted to f32 as they are read; sums
+//! are f32. Rows are little-endian and need no alignment, so that a mapped file can be searched in place.
 
 use super::simd::{Kernel, Simd, Vector};
 use super::threads::{Threads, share};
@@ -10,13 +10,13 @@ use half::f16;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// Sums kept apart, so that the 4 cycles of a product's latency overlap.
+/// The number of independent sums, so that the latency of products (4 cycles) overlaps.
 const CHAINS: usize = 4;
-/// Rows between two looks at their products: the products of one query are four cache lines.
+/// Rows per call of `take`. The products of one query with them are four cache lines.
 const BLOCK_ROWS: usize = 64;
 const VALUE_BYTES: usize = size_of::<f16>();
 
-/// Rows of `dim` little-endian f16, in parts that lie anywhere in memory.
+/// Rows of `dim` little-endian f16 values, in parts that may be anywhere in memory.
 #[derive(Debug, Clone)]
 pub struct StoredRows<'a> {
     parts: Vec<&'a [u8]>,
@@ -28,7 +28,7 @@ impl<'a> StoredRows<'a> {
     /// Takes parts of whole rows, in order.
     ///
     /// # Panics
-    /// If `dim` is 0 or a part holds a broken row.
+    /// If `dim` is 0, or if a part is not a whole number of rows.
     pub fn new(parts: Vec<&'a [u8]>, dim: usize) -> Self {
         assert!(dim > 0, "a row has at least one number");
         let n_bytes: usize = parts.iter().map(|part| part.len()).sum();
@@ -47,19 +47,19 @@ impl<'a> StoredRows<'a> {
         }
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.n_rows
     }
 
-    /// Whether there is no row.
+    /// Whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.n_rows == 0
     }
 
-    /// Gives all products with `queries (n_queries, dim)` to `take`, some rows at a time: the first row's number, and
-    /// `products[r * n_queries + q]`. Each worker goes through one stretch of the rows with a state of its own, made by
-    /// `fresh`; the states come back in the order of the stretches.
+    /// Passes all products with `queries (n_queries, dim)` to `take`, some rows at a time: the index of the first row,
+    /// and `products[r * n_queries + q]`. Each worker processes a contiguous range of the rows, with a state of its own
+    /// that `fresh` makes. The states are returned in the order of their ranges.
     pub fn fold<T: Send>(
         &self,
         queries: &[f32],
@@ -80,7 +80,7 @@ impl<'a> StoredRows<'a> {
             let mut products = vec![0.0; BLOCK_ROWS * n_queries];
             for (first, rows) in self.blocks(share(self.n_rows, threads.count(), worker)) {
                 let out = &mut products[..rows.len() / (dim * VALUE_BYTES) * n_queries];
-                threads.isa().run(Part {
+                threads.isa().run(BlockProducts {
                     rows,
                     queries,
                     dim,
@@ -95,8 +95,8 @@ impl<'a> StoredRows<'a> {
             .collect()
     }
 
-    /// A stretch of the rows in blocks, each with its first row's number; a block lies in one part.
-    fn blocks(&self, stretch: Range<usize>) -> impl Iterator<Item = (usize, &'a [u8])> {
+    /// The rows of a range in blocks, each with the index of its first row. A block does not cross parts.
+    fn blocks(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &'a [u8])> {
         let row_bytes = self.dim * VALUE_BYTES;
         let starts = self.parts.iter().scan(0, move |start, part| {
             let own = *start;
@@ -105,7 +105,7 @@ impl<'a> StoredRows<'a> {
         });
         starts.flat_map(move |(start, part)| {
             let end = start + part.len() / row_bytes;
-            let (first, last) = (stretch.start.clamp(start, end), stretch.end.clamp(start, end));
+            let (first, last) = (range.start.clamp(start, end), range.end.clamp(start, end));
             let rows = &part[(first - start) * row_bytes..(last - start) * row_bytes];
             let numbers = (first..).step_by(BLOCK_ROWS);
             numbers.zip(rows.chunks(BLOCK_ROWS * row_bytes))
@@ -113,15 +113,15 @@ impl<'a> StoredRows<'a> {
     }
 }
 
-/// One block's rows.
-struct Part<'a> {
+/// The products of one block of rows.
+struct BlockProducts<'a> {
     rows: &'a [u8],
     queries: &'a [f32],
     dim: usize,
     out: &'a mut [f32],
 }
 
-impl Vector for Part<'_> {
+impl Vector for BlockProducts<'_> {
     #[inline(always)]
     fn vector<S: Simd>(self, s: S) {
         let mut out = self.out.iter_mut();
@@ -133,7 +133,7 @@ impl Vector for Part<'_> {
     }
 }
 
-impl Kernel for Part<'_> {
+impl Kernel for BlockProducts<'_> {
     fn plain(self) {
         let mut out = self.out.iter_mut();
         for row in self.rows.chunks_exact(self.dim * VALUE_BYTES) {
@@ -145,7 +145,7 @@ impl Kernel for Part<'_> {
     }
 }
 
-/// The numbers of little-endian bytes.
+/// Decodes little-endian values.
 fn values(bytes: &[u8]) -> impl Iterator<Item = f16> {
     let (pairs, _) = bytes.as_chunks();
     pairs.iter().map(|pair| f16::from_le_bytes(*pair))
@@ -158,8 +158,8 @@ fn dot<S: Simd>(s: S, row: &[u8], query: &[f32]) -> f32 {
     let step = CHAINS * S::LANES;
     let mut sums = [s.splat(0.0); CHAINS];
     let add = |sum: S::F, i: usize| {
-        // SAFETY: `i + LANES` is at most `whole`, the length of neither is less; the instruction sets with vectors are
-        // little-endian, and `load_f16` takes any alignment.
+        // SAFETY: `i + LANES` is at most `whole`, which is at most the length of both; the instruction sets with
+        // vectors are little-endian, and `load_f16` allows any alignment.
         let (a, b) = unsafe {
             (
                 s.load_f16(row.as_ptr().add(i * VALUE_BYTES).cast()),
@@ -193,7 +193,7 @@ mod tests {
         rows.iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 
-    /// All products, `(n_rows, n_queries)`, from the workers' states.
+    /// All products, `(n_rows, n_queries)`, from the states of the workers.
     fn products(rows: &StoredRows, queries: &[f32], threads: &Threads) -> Vec<f32> {
         let take = |all: &mut Vec<f32>, first: usize, some: &[f32]| {
             if all.is_empty() {
@@ -205,19 +205,22 @@ mod tests {
         let mut all = Vec::new();
         for state in states.into_iter().filter(|state| !state.is_empty()) {
             if let Some(before) = all.len().checked_div(queries.len() / rows.dim) {
-                assert_eq!(state[0] as usize, before, "a stretch begins where the one before ends");
+                assert_eq!(
+                    state[0] as usize, before,
+                    "a range starts at the end of the previous one"
+                );
             }
             all.extend(&state[1..]);
         }
         all
     }
 
-    /// Bound: a rounding a product and a sum, of the sum of sizes.
+    /// The bound is one rounding per product and per sum, relative to the sum of absolute products.
     #[track_caller]
     fn check(n_rows: usize, n_queries: usize, dim: usize) {
         let rows: Vec<f16> = noise(1, n_rows * dim).into_iter().map(f16::from_f32).collect();
         let queries = noise(2, n_queries * dim);
-        // Rows in three parts, the first of them at an odd address.
+        // Rows in three parts, the first of which is at an odd address.
         let bytes = [&[0], &stored(&rows)[..]].concat();
         let cuts = [0, n_rows / 3, n_rows / 2, n_rows].map(|row| 1 + row * dim * 2);
         let parts = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_the_exact_products_at_any_size() {
+    fn matches_exact_products_at_any_size() {
         for dim in [1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 256, 512, 768] {
             check(5, 3, dim);
         }
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_not_finite_spoils_only_its_own() {
+    fn a_row_that_is_not_finite_affects_only_its_own_product() {
         let mut rows = vec![f16::ONE; 3 * 20];
         rows[25] = f16::NAN;
         let bytes = stored(&rows);

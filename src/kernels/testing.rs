@@ -1,22 +1,16 @@
-//! What the kernels' tests share: seeded numbers, and each instruction set that this CPU has.
+//! Shared by the tests of kernels: pseudo-random values, and a loop over the instruction sets of this CPU.
 
 use super::cpu::{Isa, Level};
 use super::threads::Threads;
+use crate::random::Random;
 
-/// `n` numbers in −1..1, the same for the same seed.
+/// `n` pseudo-random values from -1 to 1 that depend only on the seed.
 pub(crate) fn noise(seed: u64, n: usize) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        // xorshift64*, Vigna 2016.
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| next()).collect()
+    let mut random = Random::new(seed, 0);
+    (0..n).map(|_| random.signed_unit()).collect()
 }
 
-/// Runs `body` on every level of this CPU, with one worker and with three.
+/// Runs `body` at every level of this CPU, with one worker and with three.
 pub(crate) fn each_level(body: impl Fn(&Threads)) {
     for level in Level::ALL
         .into_iter()

@@ -1,13 +1,14 @@
-//! A small pool of threads that stay: each kernel's work is cut into equal parts before it starts, one a worker.
+//! A small pool of persistent threads. The work of a kernel is divided into equal parts before it starts, one per
+//! worker.
 //!
-//! The caller is worker 0. Workers spin for some microseconds between kernels, since the next one is near, and park
-//! after that. There is no work stealing: with few cores and equal parts it costs more than it brings (eight parts a worker,
-//! taken from a counter: ViT-B/16 in f32 1 % faster, in int8 8 % slower, 80 texts 4 % slower, two cores, paired runs of
-//! `longclip bench`). Kernels compute a number in the same way whoever computes it, so a count of threads changes no bit
-//! of a result.
+//! The caller is worker 0. Between kernels, workers spin for some microseconds, because the next kernel usually follows
+//! soon, and then park. There is no work stealing, because with few cores and equal parts it costs more than it gains.
+//! (With eight parts per worker taken from a counter, ViT-B/16 was 1% faster in f32 and 8% slower in int8, and 80 texts
+//! were 4% slower: two cores, paired runs of `longclip bench`.) A kernel computes each number in the same way on any
+//! worker, so the number of threads does not change a single bit of a result.
 
 use super::buffer::Buffer;
-use super::cores::{physical_cores, seats, stay_on};
+use super::cores::{physical_cores, pin_to, pinned_cpus};
 use super::cpu::{Isa, Level};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-// Some 20 µs: more than the plain code between two kernels of a block takes, less than a person's battery minds.
+/// About 20 µs: longer than the plain code between two kernels of a block, short enough not to waste power.
 const SPINS: usize = 1500;
 
 /// A pool of worker threads and the instruction set they use.
@@ -23,39 +24,40 @@ pub struct Threads {
     isa: Isa,
     count: usize,
     shared: Arc<State>,
-    /// Held while a kernel runs: a pool runs one at a time. Each worker's scratch memory is behind it.
+    /// Held while a kernel runs, because a pool runs one kernel at a time. Also guards the scratch memory of each
+    /// worker.
     turn: Mutex<()>,
     scratch: Vec<Mutex<Buffer>>,
     handles: Vec<JoinHandle<()>>,
 }
 
-/// What the caller and the workers share.
+/// The state that the caller shares with the workers.
 struct State {
-    /// The number of jobs given out so far; a change wakes the workers.
+    /// The number of jobs so far. A change wakes the workers.
     epoch: AtomicUsize,
-    /// Workers still at the current job.
+    /// The number of workers that have not finished the current job.
     busy: AtomicUsize,
     job: Mutex<Option<Job>>,
     stop: AtomicBool,
     panicked: AtomicBool,
 }
 
-/// A borrowed closure, called with the index of the worker. [`Threads::run`] outlives its use.
+/// A borrowed closure that is called with the index of the worker. [`Threads::run`] returns only after its last use.
 #[derive(Clone, Copy)]
 struct Job(&'static (dyn Fn(usize) + Sync));
 
 impl Threads {
-    /// A pool of `count` workers, the caller among them, on the best instruction set of this CPU; 0 counts as 1.
+    /// A pool of `count` workers including the caller, with the best instruction set of this CPU; 0 counts as 1.
     pub fn new(count: usize) -> Self {
         Threads::with_level(count, Level::best())
     }
 
-    /// A pool with one worker for each physical core that this process may use.
+    /// A pool with one worker per physical core that this process may use.
     pub fn physical() -> Self {
         Threads::new(physical_cores())
     }
 
-    /// A pool whose kernels are no higher than `limit`.
+    /// A pool whose kernels use no level higher than `limit`.
     pub fn with_level(count: usize, limit: Level) -> Self {
         let count = count.max(1);
         let shared = Arc::new(State {
@@ -65,20 +67,20 @@ impl Threads {
             stop: AtomicBool::new(false),
             panicked: AtomicBool::new(false),
         });
-        let seats = seats(count);
+        let pinned_cpus = pinned_cpus(count);
         let handles: Vec<_> = (1..count)
             .map_while(|worker| {
                 let shared = Arc::clone(&shared);
-                let seat = seats.get(worker).copied();
+                let pinned_cpu = pinned_cpus.get(worker).copied();
                 let thread = std::thread::Builder::new().name(format!("kernel-{worker}"));
-                let life = move || {
-                    seat.into_iter().for_each(stay_on);
+                let main = move || {
+                    pinned_cpu.into_iter().for_each(pin_to);
                     shared.serve(worker);
                 };
-                thread.spawn(life).ok()
+                thread.spawn(main).ok()
             })
             .collect();
-        // A system that gives fewer threads gets a smaller pool.
+        // If the system refuses to start a thread, the pool is smaller.
         let count = handles.len() + 1;
         Threads {
             isa: Isa::detect(limit),
@@ -90,7 +92,7 @@ impl Threads {
         }
     }
 
-    /// Workers, the caller among them.
+    /// The number of workers, including the caller.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -100,9 +102,10 @@ impl Threads {
         self.isa.level()
     }
 
-    /// Cuts `0..n` into equal ranges, in order, and runs `work` on one a worker. Returns when all are done.
+    /// Divides `0..n` into equal ranges, in order, and runs `work` once per range, each on its own worker. Returns when
+    /// all are done.
     ///
-    /// A panic of any worker is raised again here. Must not be called from inside `work`.
+    /// If a worker panics, this function panics. Must not be called from inside `work`.
     pub fn split(&self, n: usize, work: impl Fn(Range<usize>) + Sync) {
         self.run(|worker, _| {
             let part = share(n, self.count, worker);
@@ -116,7 +119,7 @@ impl Threads {
         self.isa
     }
 
-    /// Runs `work(worker, its scratch memory)` once on each worker.
+    /// Runs `work(worker, scratch memory of the worker)` once on each worker.
     pub(crate) fn run(&self, work: impl Fn(usize, &mut Buffer) + Sync) {
         let _turn = locked(&self.turn);
         let job = |worker: usize| work(worker, &mut locked(&self.scratch[worker]));
@@ -124,8 +127,8 @@ impl Threads {
             return job(0);
         }
         let borrowed: &(dyn Fn(usize) + Sync) = &job;
-        // SAFETY: only the lifetime changes. The workers use it until `busy` is 0, and this function returns or
-        // unwinds only after that.
+        // SAFETY: this only changes the lifetime. The workers use the closure until `busy` is 0, and this function does
+        // not return or unwind before that.
         let borrowed: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(borrowed) };
         *locked(&self.shared.job) = Some(Job(borrowed));
         self.shared.busy.store(self.handles.len(), Ordering::Relaxed);
@@ -152,14 +155,14 @@ impl Drop for Threads {
         self.shared.epoch.fetch_add(1, Ordering::Release);
         for handle in self.handles.drain(..) {
             handle.thread().unpark();
-            // A worker catches its panics, so that joining can't fail.
+            // A worker catches its panics, so joining cannot fail.
             let _ = handle.join();
         }
     }
 }
 
 impl State {
-    /// The life of a worker.
+    /// The main loop of a worker.
     fn serve(&self, worker: usize) {
         let mut seen = 0;
         loop {
@@ -179,7 +182,7 @@ impl State {
     }
 }
 
-/// Spins for a while, then lets `rest` decide how to wait on.
+/// Spins for a while, then calls `rest` between checks.
 fn wait_until(done: impl Fn() -> bool, rest: impl Fn()) {
     for _ in 0..SPINS {
         if done() {
@@ -192,12 +195,12 @@ fn wait_until(done: impl Fn() -> bool, rest: impl Fn()) {
     }
 }
 
-/// A lock whose holder panicked is taken all the same: what they guard here holds no half-made state.
+/// Takes the lock even if its holder panicked: the guarded state is never left inconsistent.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Part `worker` of `0..n` cut into `workers` ranges whose lengths differ by at most one.
+/// Range `worker` of `0..n` divided into `workers` ranges whose lengths differ by at most one.
 pub(crate) fn share(n: usize, workers: usize, worker: usize) -> Range<usize> {
     n * worker / workers..n * (worker + 1) / workers
 }
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn every_index_is_worked_on_once_whatever_the_number_of_threads() {
+    fn split_covers_every_index_once_on_any_number_of_threads() {
         for count in [1, 2, 3, 5] {
             let threads = Threads::new(count);
             for n in [0, 1, 2, 7, 1000] {
@@ -230,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_any_worker_reaches_the_caller_and_the_pool_still_works() {
+    fn a_panic_of_a_worker_reaches_the_caller_and_the_pool_still_works() {
         let threads = Threads::new(2);
         for culprit in 0..2 {
             let run = || threads.run(|worker, _| assert_ne!(worker, culprit, "on purpose"));

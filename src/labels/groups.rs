@@ -1,10 +1,10 @@
-//! Groups: the second level of results. A label without a group stands for itself.
+//! Groups of labels, the second level of results. A label without a group is a group of its own.
 
 use std::collections::HashMap;
 
 use super::Label;
 
-/// The groups that labels make.
+/// The groups of a list of labels.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Groups {
     names: Vec<String>,
@@ -12,27 +12,27 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Those of these labels, in the order of their first labels.
+    /// The groups of these labels, in the order of their first labels.
     pub fn new(labels: &[Label]) -> Self {
         let mut groups = Groups::default();
-        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut indices: HashMap<&str, usize> = HashMap::new();
         for label in labels {
             let name = label.group.as_ref().unwrap_or(&label.name);
-            let place = *places.entry(name).or_insert_with(|| {
+            let index = *indices.entry(name).or_insert_with(|| {
                 groups.names.push(name.clone());
                 groups.names.len() - 1
             });
-            groups.of_label.push(place);
+            groups.of_label.push(index);
         }
         groups
     }
 
-    /// Their names.
+    /// The names of the groups.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The group of a label.
+    /// The name of a label's group.
     ///
     /// # Panics
     /// If there is no such label.
@@ -40,7 +40,7 @@ impl Groups {
         &self.names[self.of_label[label_idx]]
     }
 
-    /// Which group each label is in, by its place.
+    /// The index of each label's group.
     pub fn of_label(&self) -> &[usize] {
         &self.of_label
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_without_a_group_stands_for_itself() {
+    fn a_label_without_a_group_is_its_own_group() {
         let label = |name: &str, group: Option<&str>| Label {
             group: group.map(str::to_owned),
             ..Label::plain(name)

@@ -1,25 +1,26 @@
-//! A list of labels as read, before any model: names in order, each with its prompts and its group.
+//! A list of labels before encoding: names in order, each with its prompts and its group.
 //!
-//! Made by the command line of arguments and [files](super::files); encoded by [`LabelSet::encode`](super::LabelSet).
+//! The command line builds it from arguments and [files](super::files); [`LabelSet::encode`](super::LabelSet) encodes
+//! it.
 
 use std::collections::HashMap;
 
 use super::Notice;
 use crate::error::{Error, Result};
 
-/// What a person asks for: a name to print, and what the model reads for it.
+/// A label: the name in the results, and the texts that the model reads for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
-    /// What the results call it.
+    /// The name in the results.
     pub name: String,
-    /// What is encoded for it; where there is none, the name itself, through the templates if there are any.
+    /// The texts to encode. If there are none, the name is encoded, through the templates if there are any.
     pub prompts: Vec<String>,
-    /// The group that its probability counts for.
+    /// The group that its probability is added to.
     pub group: Option<String>,
 }
 
 impl Label {
-    /// A label that is its own prompt.
+    /// A label without prompts, so that its name is encoded.
     pub fn plain(name: impl Into<String>) -> Self {
         Label {
             name: name.into(),
@@ -28,13 +29,13 @@ impl Label {
         }
     }
 
-    /// Without white space around its texts, and no prompt twice.
-    fn tidied(self, place: usize) -> Result<Self> {
+    /// Trims all texts and removes duplicate prompts. `number` is the label's number in messages.
+    fn cleaned_up(self, number: usize) -> Result<Self> {
         let name = self.name.trim().to_owned();
         if name.is_empty() {
             return Err(Error::usage(
-                format!("label {place} is empty"),
-                "leave it out, or write what it should say",
+                format!("label {number} is empty"),
+                "remove it, or fill it in",
             ));
         }
         let mut prompts: Vec<String> = Vec::new();
@@ -43,7 +44,7 @@ impl Label {
             if prompt.is_empty() {
                 return Err(Error::usage(
                     format!("label `{name}` has an empty prompt"),
-                    "leave it out, or write what the model should read",
+                    "remove it, or fill it in",
                 ));
             }
             if !prompts.iter().any(|known| known == prompt) {
@@ -59,38 +60,38 @@ impl Label {
     }
 }
 
-/// Labels in the order in which their names first came, no name twice and none empty.
+/// Labels in the order in which their names first appear. No name appears twice, and none is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelList {
     labels: Vec<Label>,
-    places: HashMap<String, usize>,
+    indices: HashMap<String, usize>,
     notices: Vec<Notice>,
 }
 
 impl LabelList {
-    /// Adds labels. A name that is there already is not added again: its prompts join the first one's, and a
-    /// [`Notice`] says so.
+    /// Adds labels. If a name already exists, its new prompts are added to the existing label, and a [`Notice`] reports
+    /// it.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an empty name or prompt, and for a name in two groups.
+    /// [`Error::Usage`] if a name or a prompt is empty, or if a name is in two groups.
     pub fn extend(&mut self, labels: impl IntoIterator<Item = Label>) -> Result<()> {
         labels.into_iter().try_for_each(|label| self.push(label))
     }
 
     fn push(&mut self, label: Label) -> Result<()> {
-        let label = label.tidied(self.labels.len() + 1)?;
-        let Some(&place) = self.places.get(&label.name) else {
-            self.places.insert(label.name.clone(), self.labels.len());
+        let label = label.cleaned_up(self.labels.len() + 1)?;
+        let Some(&index) = self.indices.get(&label.name) else {
+            self.indices.insert(label.name.clone(), self.labels.len());
             self.labels.push(label);
             return Ok(());
         };
-        let known = &mut self.labels[place];
+        let known = &mut self.labels[index];
         if let (Some(one), Some(other)) = (&known.group, &label.group)
             && one != other
         {
             return Err(Error::usage(
                 format!("label `{}` is in two groups, `{one}` and `{other}`", known.name),
-                "give it one of them: its probability can be counted once only",
+                "give it only one group: its probability can be counted only once",
             ));
         }
         known.group = known.group.take().or(label.group);
@@ -112,17 +113,17 @@ impl LabelList {
         &self.labels
     }
 
-    /// The label of this name.
+    /// The label with this name.
     pub fn find(&self, name: &str) -> Option<&Label> {
-        self.places.get(name).map(|place| &self.labels[*place])
+        self.indices.get(name).map(|index| &self.labels[*index])
     }
 
-    /// Whether there is no label.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
 
-    /// What the person should know about the list.
+    /// Warnings about the list for the user.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_that_comes_twice_is_merged_with_a_notice() {
+    fn merges_duplicate_labels_with_a_notice() {
         let mut list = LabelList::default();
         list.extend([
             label("cat", &["a cat"], None),
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_in_two_groups_is_refused() {
+    fn rejects_a_label_in_two_groups() {
         let mut list = LabelList::default();
         let error = list
             .extend([label("bat", &[], Some("animal")), label("bat", &[], Some("sport"))])
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_label_or_prompt_is_refused() {
+    fn rejects_an_empty_label_or_prompt() {
         #[track_caller]
         fn check(bad: Label, expected: &str) {
             let error = LabelList::default().extend([Label::plain("ok"), bad]).unwrap_err();

@@ -1,9 +1,9 @@
-//! Labels: what the user asks for, from files and templates to embeddings, encoded once and kept for the next run.
+//! Labels: from files and templates to embeddings, which are computed once and cached for the next run.
 //!
-//! [`files`] reads them, [`LabelList`] merges what comes twice, [`Template`]s make prompts of names, [`PromptEncoder`]
-//! encodes prompts through a [`VectorCache`], and [`LabelSet`] has the rows that `score` compares pictures with. Several
-//! prompts of a label become one row as in upstream's zero-shot classifier
-//! (`eval/classification/imagenet/imagenet.py`: each made unit length, their mean, unit length again).
+//! [`files`] reads labels, [`LabelList`] merges duplicates, [`Template`]s make prompts of names, and [`PromptEncoder`]
+//! encodes prompts through a [`VectorCache`]. The result is a [`LabelSet`], whose rows `score` compares images with.
+//! Several prompts of a label become one row as in upstream's zero-shot classifier
+//! (`eval/classification/imagenet/imagenet.py`): normalise each, take the mean, normalise again.
 
 mod cache;
 pub mod files;
@@ -26,22 +26,22 @@ pub use self::templates::{PublishedTemplates, Template, read_templates};
 use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip, MeasuredTexts, TextEmbeddings, norm, normalize};
 
-/// How the prompts of a label become its rows.
+/// How the embeddings of a label's prompts are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Combine {
-    /// One row: the mean of the prompts' directions. A single prompt keeps its length.
+    /// One row: the mean of the directions of the prompts. The embedding of a single prompt is not normalised.
     #[default]
     Mean,
-    /// A row a prompt, as the tower gives it; the nearest one counts.
+    /// One row per prompt, as the tower returns it; the nearest one counts.
     Max,
 }
 
-/// How labels become prompts and prompts become rows.
+/// How labels become prompts, and prompts become rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Recipe<'a> {
-    /// Applied to labels that have no prompts of their own.
+    /// Applied to labels without prompts of their own.
     pub templates: &'a [Template],
-    /// What becomes of several prompts.
+    /// How several prompts are combined.
     pub combine: Combine,
 }
 
@@ -64,30 +64,30 @@ impl Recipe<'_> {
     }
 }
 
-/// At least one label, in the order given, each with one row of the embeddings or more.
+/// At least one label, in the order given, each with one or more rows of embeddings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelSet {
     labels: Vec<String>,
     groups: Groups,
-    /// The rows of each label, end to end.
+    /// The rows of each label, contiguous.
     rows: Vec<Range<usize>>,
     texts: MeasuredTexts,
-    /// The first label with a row that is a mean.
+    /// The index of the first label that has a mean of several embeddings as a row.
     averaged: Option<usize>,
     notices: Vec<Notice>,
 }
 
-/// The rows of a set that is being encoded.
-struct Rows {
+/// The rows of a set while it is being encoded.
+struct RowsInProgress {
     of_label: Vec<Range<usize>>,
     embeddings: Embeddings,
 }
 
-/// Prompts that are encoded before they are combined and let go: some 10 MB of rows.
+/// How many prompts are encoded before they are combined and freed: about 10 MB of rows.
 const PROMPTS_AT_ONCE: usize = 4096;
 
 impl LabelSet {
-    /// Encodes labels as they stand: no templates, over-long ones cut.
+    /// Encodes labels as they are, without templates. Labels that are too long are truncated.
     ///
     /// # Errors
     /// As [`LabelSet::encode`].
@@ -97,10 +97,10 @@ impl LabelSet {
         LabelSet::encode(&list, &Recipe::default(), &mut PromptEncoder::new(model))
     }
 
-    /// Encodes a list of labels. What the person should know is in [`LabelSet::notices`].
+    /// Encodes a list of labels. Warnings for the user are in [`LabelSet::notices`].
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is no label; else as [`PromptEncoder::encode`].
+    /// [`Error::Usage`] if the list is empty; otherwise as [`PromptEncoder::encode`].
     pub fn encode(list: &LabelList, recipe: &Recipe<'_>, encoder: &mut PromptEncoder<'_>) -> Result<Self> {
         if list.is_empty() {
             return Err(LabelSet::none_given());
@@ -114,7 +114,7 @@ impl LabelSet {
         if recipe.combine == Combine::Max && prompts.iter().all(|prompts| prompts.len() == 1) {
             notices.push(Notice::CombineUnused);
         }
-        let mut rows = Rows {
+        let mut rows = RowsInProgress {
             of_label: Vec::with_capacity(labels.len()),
             embeddings: Embeddings::new(Vec::new(), encoder.embed_dim()),
         };
@@ -130,12 +130,12 @@ impl LabelSet {
             rest = later;
         }
         notices.extend(encoder.take_notices());
-        let in_parts = |prompt: &String| {
+        let is_chunked = |prompt: &String| {
             let is_it = |notice: &Notice| matches!(notice, Notice::Chunked { text, .. } if text == prompt);
             notices.iter().any(is_it)
         };
         let is_mean = |prompts: &Vec<String>| {
-            (recipe.combine == Combine::Mean && prompts.len() > 1) || prompts.iter().any(in_parts)
+            (recipe.combine == Combine::Mean && prompts.len() > 1) || prompts.iter().any(is_chunked)
         };
         let averaged = prompts.iter().position(is_mean);
         Ok(LabelSet {
@@ -148,11 +148,11 @@ impl LabelSet {
         })
     }
 
-    /// What is wrong where there is no label.
+    /// The error for an empty list of labels.
     pub fn none_given() -> Error {
         Error::usage(
             "no labels given",
-            hint!("say what the image may show: {}", Control::Labels),
+            hint!("list what the image may show: {}", Control::Labels),
         )
     }
 
@@ -161,38 +161,39 @@ impl LabelSet {
         &self.labels
     }
 
-    /// The groups that the labels make.
+    /// The groups of the labels.
     pub fn groups(&self) -> &Groups {
         &self.groups
     }
 
-    /// The rows of each label, `(n_rows, embed_dim)` all together; not normalised where a label has one prompt.
+    /// The rows of all labels, `(n_rows, embed_dim)`. The row of a label with a single prompt is not normalised.
     pub fn embeddings(&self) -> &TextEmbeddings {
         self.texts.rows()
     }
 
-    /// As [`LabelSet::embeddings`], with the rows' lengths: what `score` compares pictures with.
+    /// Like [`LabelSet::embeddings`], with the norm of each row, as `score` needs them.
     pub fn texts(&self) -> &MeasuredTexts {
         &self.texts
     }
 
-    /// Which rows of the embeddings belong to each label: one, or one a prompt with [`Combine::Max`].
+    /// The rows of each label: one, or one per prompt with [`Combine::Max`].
     pub fn rows(&self) -> &[Range<usize>] {
         &self.rows
     }
 
-    /// A label with a row that is a mean of several, where there is one: such a row has no length of its own.
+    /// The first label that has a mean of several embeddings as a row, if there is one. Such a row has no length of its
+    /// own.
     pub fn averaged(&self) -> Option<&str> {
         self.averaged.map(|label| self.labels[label].as_str())
     }
 
-    /// What the person should know.
+    /// Warnings for the user.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
 }
 
-impl Rows {
+impl RowsInProgress {
     fn append(&mut self, labels: &[Vec<String>], combine: Combine, encoder: &mut PromptEncoder<'_>) -> Result<()> {
         let rows = match combine {
             Combine::Mean => encoder.means(labels)?,
@@ -209,7 +210,7 @@ impl Rows {
     }
 }
 
-/// The mean of directions, unit length: `normalize(Σ normalize(row) / n)`. A single row stays as it is.
+/// The mean of directions, with unit length: `normalize(Σ normalize(row) / n)`. A single row is returned unchanged.
 fn mean_direction(rows: &Embeddings) -> Vec<f32> {
     if rows.len() == 1 {
         return rows.row(0).to_vec();

@@ -1,7 +1,7 @@
-//! The neutral prompts that are used where a person gives none.
+//! The built-in neutral prompts, used if the user gives none.
 
-/// Photos of all kinds of things, of which any picture fits some: what labels are held against where several of them may
-/// be right, or none. `docs/scores.md` says how they were chosen; the list lies in `data/neutral.txt`.
+/// Captions of all kinds of photos, some of which fit any image. If several labels may be right, or none, labels are
+/// compared with these. They are in `data/neutral.txt`; `docs/scores.md` says how they were chosen.
 pub fn neutral_prompts() -> Vec<String> {
     let lines = include_str!("data/neutral.txt").lines();
     lines.filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
@@ -10,7 +10,7 @@ pub fn neutral_prompts() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn neutral_prompts_are_several_and_different() {
+    fn there_are_several_distinct_neutral_prompts() {
         let mut prompts = super::neutral_prompts();
         let n = prompts.len();
         prompts.sort();

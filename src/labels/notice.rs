@@ -1,43 +1,43 @@
-//! What a person should know about their labels: warnings as values, printed by the command line.
+//! Warnings about labels, as values. The command line prints them.
 
 use std::fmt;
 
 use crate::text::start_of;
 
-/// Something about the labels that is worth a line.
+/// A warning about labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A name came more than once.
+    /// A name was given more than once.
     Merged {
         /// The name.
         label: String,
     },
-    /// A text was longer than the model reads, and was cut.
+    /// A text was longer than the model's context and was truncated.
     Cut {
         /// The text.
         text: String,
-        /// Its tokens, start and end token among them.
+        /// Its number of tokens, including the start and the end token.
         n_tokens: usize,
-        /// How many the model reads.
+        /// The number of tokens that the model reads.
         context_length: usize,
-        /// What is not read.
+        /// The part that is not read.
         lost: String,
     },
-    /// A text was longer than the model reads, and was read in parts.
+    /// A text was longer than the model's context and was encoded in chunks.
     Chunked {
         /// The text.
         text: String,
-        /// Its tokens.
+        /// Its number of tokens.
         n_tokens: usize,
-        /// How many parts it was read in.
+        /// The number of chunks.
         n_parts: usize,
     },
-    /// Templates were given, but every label has prompts of its own.
+    /// Templates were given, but every label has its own prompts.
     TemplatesUnused,
     /// Prompts were to be combined, but no label has several.
     CombineUnused,
-    /// Vectors could not be kept for the next run.
+    /// Embeddings could not be cached for the next run.
     NotKept {
         /// Why.
         reason: String,
@@ -57,7 +57,7 @@ impl fmt::Display for Notice {
                 lost,
             } => write!(
                 f,
-                "label `{}` has {n_tokens} tokens; this model reads {context_length}: {} are lost, from `{}`",
+                "label `{}` has {n_tokens} tokens; this model reads {context_length}: the last {} are cut off, from `{}`",
                 start_of(text),
                 n_tokens - context_length,
                 start_of(lost),
@@ -68,15 +68,15 @@ impl fmt::Display for Notice {
                 n_parts,
             } => write!(
                 f,
-                "label `{}` has {n_tokens} tokens; it is read in {n_parts} parts, whose embeddings are averaged",
+                "label `{}` has {n_tokens} tokens; it is encoded in {n_parts} parts, whose embeddings are averaged",
                 start_of(text),
             ),
-            Notice::TemplatesUnused => write!(
+            Notice::TemplatesUnused => write!(f, "the templates have no effect: every label has its own prompts"),
+            Notice::CombineUnused => write!(f, "combining prompts has no effect: no label has more than one"),
+            Notice::NotKept { reason } => write!(
                 f,
-                "the templates change nothing: every label has prompts of its own, which are read as they stand"
+                "the embeddings of the labels could not be cached for the next run: {reason}"
             ),
-            Notice::CombineUnused => write!(f, "combining prompts changes nothing: no label has more than one"),
-            Notice::NotKept { reason } => write!(f, "the labels' vectors are not kept for the next run: {reason}"),
         }
     }
 }

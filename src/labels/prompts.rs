@@ -1,7 +1,8 @@
-//! Prompts to embeddings: looked up where a run before this one has computed them, over-long ones cut or read in parts.
+//! Encodes prompts. Embeddings come from the cache if an earlier run computed them; texts that are too long are
+//! truncated or split into chunks.
 //!
-//! Used by [`LabelSet`](super::LabelSet) and for neutral prompts. A text that is read in parts has the mean direction of
-//! its parts: sentences packed into as few parts as there must be, each at most the model's context.
+//! Used by [`LabelSet`](super::LabelSet) and for neutral prompts. The embedding of a text in chunks is their mean
+//! direction. Chunks are whole sentences, as few chunks as possible, each no longer than the model's context.
 
 use std::collections::HashMap;
 
@@ -11,15 +12,15 @@ use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip};
 use crate::text::{self, start_of};
 
-/// What becomes of a text that is longer than the model reads.
+/// What to do with a text that is longer than the model's context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LongText {
-    /// It is cut, and a notice says what is lost.
+    /// Truncate it, with a notice that says what is lost.
     #[default]
     Truncate,
-    /// It is refused.
+    /// Return an error.
     Refuse,
-    /// It is read in parts, whose embeddings are averaged.
+    /// Encode it in chunks and average their embeddings.
     Chunk,
 }
 
@@ -32,7 +33,7 @@ pub struct PromptEncoder<'a> {
 }
 
 impl<'a> PromptEncoder<'a> {
-    /// Without a cache; over-long texts are cut.
+    /// An encoder without a cache that truncates texts that are too long.
     pub fn new(model: &'a LongClip) -> Self {
         PromptEncoder {
             model,
@@ -42,39 +43,41 @@ impl<'a> PromptEncoder<'a> {
         }
     }
 
-    /// Sets what becomes of over-long texts.
+    /// Sets what to do with texts that are too long.
     #[must_use]
     pub fn long_text(mut self, long_text: LongText) -> Self {
         self.long_text = long_text;
         self
     }
 
-    /// Looks vectors up in a cache of this model, and keeps new ones there.
+    /// Looks embeddings up in this cache, which must be of the same model, and adds new ones to it.
     #[must_use]
     pub fn cache(mut self, cache: VectorCache) -> Self {
         self.cache = Some(cache);
         self
     }
 
-    /// Numbers a row.
+    /// The number of values per row.
     pub fn embed_dim(&self) -> usize {
         self.model.sizes().embed_dim
     }
 
-    /// What the person should know about the texts encoded since this was asked last.
+    /// Warnings about the texts that were encoded since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// One row a text, `(n, embed_dim)`: as the tower gives it, unit length where the text was read in parts.
+    /// One row per text, `(n, embed_dim)`: as the tower returns it, or of unit length if the text was split into
+    /// chunks.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an over-long text under [`LongText::Refuse`]; else as [`LongClip::encode_texts`].
+    /// [`Error::Usage`] for a text that is too long under [`LongText::Refuse`]; otherwise as
+    /// [`LongClip::encode_texts`].
     pub fn encode(&mut self, texts: &[String]) -> Result<Embeddings> {
-        self.encode_and_keep(texts, Kept::EachText)
+        self.encode_and_cache(texts, Cached::EachText)
     }
 
-    fn encode_and_keep(&mut self, texts: &[String], kept: Kept) -> Result<Embeddings> {
+    fn encode_and_cache(&mut self, texts: &[String], cached: Cached) -> Result<Embeddings> {
         let parts: Vec<Vec<String>> = texts.iter().map(|text| self.parts(text)).collect::<Result<_>>()?;
         let keys: Vec<Key> = texts
             .iter()
@@ -87,7 +90,7 @@ impl<'a> PromptEncoder<'a> {
             if known.contains_key(key) {
                 continue;
             }
-            match self.looked_up(key) {
+            match self.cached_row(key) {
                 Some(row) => {
                     known.insert(*key, row);
                 }
@@ -108,18 +111,19 @@ impl<'a> PromptEncoder<'a> {
             let row = mean_direction(&Embeddings::new(own, self.embed_dim()));
             known.insert(*key, row);
         }
-        if kept == Kept::EachText {
-            self.keep(missing.iter().map(|(key, _)| (*key, known[key].clone())).collect());
+        if cached == Cached::EachText {
+            self.add_to_cache(missing.iter().map(|(key, _)| (*key, known[key].clone())).collect());
         }
         let values = keys.iter().flat_map(|key| &known[key]).copied().collect();
         Ok(Embeddings::new(values, self.embed_dim()))
     }
 
-    /// One row a label, `(n_labels, embed_dim)`: the mean direction of its prompts; a single prompt as it is.
+    /// One row per label, `(n_labels, embed_dim)`: the mean direction of its prompts, or a single prompt's row
+    /// unchanged.
     pub(super) fn means(&mut self, labels: &[Vec<String>]) -> Result<Embeddings> {
         let key = |prompts: &Vec<String>| Key::of("mean", prompts.iter().map(String::as_str));
         let keys: Vec<Key> = labels.iter().map(key).collect();
-        // What may be too long is taken text by text, so that what is lost of it is said each time.
+        // Prompts that may be too long are handled one by one, so that each run reports what is lost.
         let by_mean: Vec<bool> = labels
             .iter()
             .map(|prompts| prompts.len() > 1 && !self.may_be_long(prompts))
@@ -127,14 +131,14 @@ impl<'a> PromptEncoder<'a> {
         let mut rows: Vec<Option<Vec<f32>>> = keys
             .iter()
             .zip(&by_mean)
-            .map(|(key, by_mean)| if *by_mean { self.looked_up(key) } else { None })
+            .map(|(key, by_mean)| if *by_mean { self.cached_row(key) } else { None })
             .collect();
         let prompts_of = |wanted: bool| -> Vec<String> {
-            let places = (0..labels.len()).filter(|i| by_mean[*i] == wanted && rows[*i].is_none());
-            places.flat_map(|i| labels[i].clone()).collect()
+            let indices = (0..labels.len()).filter(|i| by_mean[*i] == wanted && rows[*i].is_none());
+            indices.flat_map(|i| labels[i].clone()).collect()
         };
         let (of_means, others) = (prompts_of(true), prompts_of(false));
-        let of_means = self.encode_and_keep(&of_means, Kept::TheirMeans)?;
+        let of_means = self.encode_and_cache(&of_means, Cached::OnlyTheirMeans)?;
         let others = self.encode(&others)?;
         let (mut of_means, mut others) = (of_means.rows(), others.rows());
         let mut fresh = Vec::new();
@@ -147,18 +151,18 @@ impl<'a> PromptEncoder<'a> {
             }
             *row = Some(mean);
         }
-        self.keep(fresh);
+        self.add_to_cache(fresh);
         Ok(Embeddings::new(
             rows.into_iter().flatten().flatten().collect(),
             self.embed_dim(),
         ))
     }
 
-    fn looked_up(&mut self, key: &Key) -> Option<Vec<f32>> {
+    fn cached_row(&mut self, key: &Key) -> Option<Vec<f32>> {
         self.cache.as_mut()?.get(key)
     }
 
-    fn keep(&mut self, fresh: Vec<(Key, Vec<f32>)>) {
+    fn add_to_cache(&mut self, fresh: Vec<(Key, Vec<f32>)>) {
         if let Some(cache) = &mut self.cache
             && let Err(reason) = cache.keep(fresh)
         {
@@ -171,14 +175,14 @@ impl<'a> PromptEncoder<'a> {
         }
     }
 
-    /// Whether one of these texts might have more tokens than the model reads, without counting them.
+    /// Whether one of these texts might have more tokens than the model reads. Does not tokenize them.
     fn may_be_long(&self, texts: &[String]) -> bool {
         texts
             .iter()
-            .any(|text| text.len() * LONGEST_BYTE > self.model.sizes().context_length)
+            .any(|text| text.len() * TOKENS_PER_BYTE_MAX > self.model.sizes().context_length)
     }
 
-    /// What the model is to read for a text: the text, or the parts of one that is too long.
+    /// The texts that the model reads for `text`: itself, or its chunks if it is too long.
     fn parts(&mut self, text: &str) -> Result<Vec<String>> {
         if !self.may_be_long(std::slice::from_ref(&text.to_owned())) {
             return Ok(vec![text.to_owned()]);
@@ -232,17 +236,18 @@ impl<'a> PromptEncoder<'a> {
     }
 }
 
-/// What is kept of texts for the next run.
+/// What is cached for the next run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum Cached {
     EachText,
-    /// The caller keeps their means: with each prompt too, a cache would be as many times larger as labels have prompts.
-    TheirMeans,
+    /// The caller caches the means instead. With every prompt too, the cache would grow by the number of prompts per
+    /// label.
+    OnlyTheirMeans,
 }
 
-/// A byte of a text becomes at most this many tokens: a token has at least one byte, and cleaning and lower case make
-/// at most three bytes of one.
-const LONGEST_BYTE: usize = 3;
+/// The maximum number of tokens per byte of a text: a token has at least one byte, and cleaning and lowercasing turn
+/// one byte into at most three.
+const TOKENS_PER_BYTE_MAX: usize = 3;
 
 fn text_key(text: &str, parts: &[String]) -> Key {
     match parts {
@@ -251,8 +256,8 @@ fn text_key(text: &str, parts: &[String]) -> Key {
     }
 }
 
-/// A text in as few parts as its sentences allow, none longer than the model reads and nothing left out. A sentence
-/// that is too long is taken apart at white space, a word that is too long between characters.
+/// Splits a text into as few chunks as its sentences allow, none longer than the model reads, without losing anything.
+/// A sentence that is too long is split at white space, and a word that is too long between characters.
 fn chunks(model: &LongClip, text: &str) -> Vec<String> {
     let fits = |text: &str| !model.tokenize(text).truncated();
     let mut units: Vec<String> = Vec::new();
@@ -279,7 +284,7 @@ fn chunks(model: &LongClip, text: &str) -> Vec<String> {
     parts
 }
 
-/// Halves a word until every piece fits.
+/// Splits a word in halves until every piece fits.
 fn split_word(word: &str, fits: &impl Fn(&str) -> bool, units: &mut Vec<String>) {
     let n_characters = word.chars().count();
     if n_characters < 2 || fits(word) {

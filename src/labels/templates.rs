@@ -1,22 +1,22 @@
-//! Templates: how a bare name becomes what a caption would say, `a photo of a {}.`, and the sets that were published.
+//! Templates, which turn a bare name into a caption such as `a photo of a cat.`, and two published sets of them.
 //!
 //! The published sets are OpenAI's for ImageNet (Radford et al. 2021, section 3.1.4, and the notebook
-//! `Prompt_Engineering_for_ImageNet.ipynb` of github.com/openai/CLIP); the lists lie in `data/`, in their order.
+//! `Prompt_Engineering_for_ImageNet.ipynb` of github.com/openai/CLIP). The lists are in `data/`, in the original order.
 
 use std::path::Path;
 
 use super::files;
 use crate::error::{Error, Result};
 
-/// Where the name goes.
-const SLOT: &str = "{}";
+/// The placeholder for the name.
+const PLACEHOLDER: &str = "{}";
 
-/// A sentence with at least one place for a label's name.
+/// A sentence with at least one placeholder for a label's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(String);
 
 impl Template {
-    /// A template; `{}` stands for the name.
+    /// A template in which `{}` stands for the name.
     ///
     /// ```
     /// use longclip::labels::Template;
@@ -26,34 +26,34 @@ impl Template {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Usage`] where it has no `{}`: every label would be the same text.
+    /// [`Error::Usage`] if it has no `{}`: all labels would become the same text.
     pub fn new(text: &str) -> Result<Self> {
-        if text.contains(SLOT) {
+        if text.contains(PLACEHOLDER) {
             return Ok(Template(text.trim().to_owned()));
         }
         Err(Error::usage(
-            format!("the template `{text}` has no `{SLOT}` for the label"),
-            format!("write `{SLOT}` where the label goes: `a photo of a {SLOT}.`"),
+            format!("the template `{text}` has no `{PLACEHOLDER}` for the label"),
+            format!("write `{PLACEHOLDER}` where the label goes: `a photo of a {PLACEHOLDER}.`"),
         ))
     }
 
-    /// The prompt of this name.
+    /// The prompt for this name.
     pub fn fill(&self, name: &str) -> String {
-        self.0.replace(SLOT, name)
+        self.0.replace(PLACEHOLDER, name)
     }
 }
 
-/// A set of templates that was published.
+/// A published set of templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PublishedTemplates {
     /// OpenAI's 80 for ImageNet.
     ImageNet80,
-    /// The 7 of them that OpenAI's notebook selected.
+    /// The 7 of them that OpenAI's notebook selects.
     ImageNet7,
 }
 
 impl PublishedTemplates {
-    /// The templates, in the source's order.
+    /// The templates, in the original order.
     pub fn templates(self) -> Vec<Template> {
         let text = match self {
             PublishedTemplates::ImageNet80 => include_str!("data/imagenet80.txt"),
@@ -64,10 +64,10 @@ impl PublishedTemplates {
     }
 }
 
-/// Reads a file of templates, one a line, with comments and blank lines as in a file of labels.
+/// Reads a file of templates, one per line. Comments and blank lines are allowed as in a file of labels.
 ///
 /// # Errors
-/// As [`files::read_lines`]; [`Error::Usage`] with file and line for one without `{}`.
+/// As [`files::read_lines`]; [`Error::Usage`] with file and line for a template without `{}`.
 pub fn read_templates(path: &Path) -> Result<Vec<Template>> {
     let lines = files::read_lines(path)?;
     lines
@@ -76,12 +76,12 @@ pub fn read_templates(path: &Path) -> Result<Vec<Template>> {
             Template::new(&line.text).map_err(|_| {
                 Error::usage(
                     format!(
-                        "`{}` line {}: the template `{}` has no `{SLOT}` for the label",
+                        "`{}` line {}: the template `{}` has no `{PLACEHOLDER}` for the label",
                         path.display(),
                         line.number,
                         line.text
                     ),
-                    format!("write `{SLOT}` where the label goes: `a photo of a {SLOT}.`"),
+                    format!("write `{PLACEHOLDER}` where the label goes: `a photo of a {PLACEHOLDER}.`"),
                 )
             })
         })
@@ -93,12 +93,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_published_sets_are_whole_and_have_no_template_twice() {
+    fn the_published_sets_are_complete_and_without_duplicates() {
         for (set, n) in [(PublishedTemplates::ImageNet80, 80), (PublishedTemplates::ImageNet7, 7)] {
             let templates = set.templates();
             assert_eq!(templates.len(), n);
             let mut filled: Vec<String> = templates.iter().map(|template| template.fill("cat")).collect();
-            assert!(filled.iter().all(|text| text.contains("cat") && !text.contains(SLOT)));
+            assert!(
+                filled
+                    .iter()
+                    .all(|text| text.contains("cat") && !text.contains(PLACEHOLDER))
+            );
             filled.sort();
             filled.dedup();
             assert_eq!(filled.len(), n);
@@ -106,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn the_seven_are_among_the_eighty() {
+    fn the_seven_templates_are_among_the_eighty() {
         let eighty = PublishedTemplates::ImageNet80.templates();
         let seven = PublishedTemplates::ImageNet7.templates();
         assert!(seven.iter().all(|template| eighty.contains(template)));
     }
 
     #[test]
-    fn a_template_without_a_place_for_the_name_is_refused() {
+    fn rejects_a_template_without_a_placeholder() {
         let error = Template::new("a photo of a cat").unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -122,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_templates_names_the_line_that_is_none() {
+    fn reports_the_line_of_an_invalid_template() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.txt");
         std::fs::write(&path, "\u{feff}# mine\r\na {}\r\n\r\nno place\r\n").unwrap();

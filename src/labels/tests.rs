@@ -17,12 +17,12 @@ fn list(labels: &[(&str, &[&str])]) -> LabelList {
 }
 
 fn row<'a>(set: &'a LabelSet, label: &str) -> &'a [f32] {
-    let place = set.labels().iter().position(|one| one == label).unwrap();
-    assert_eq!(set.rows()[place].len(), 1);
-    set.embeddings().0.row(set.rows()[place].start)
+    let index = set.labels().iter().position(|one| one == label).unwrap();
+    assert_eq!(set.rows()[index].len(), 1);
+    set.embeddings().0.row(set.rows()[index].start)
 }
 
-/// Upstream's formula, in its order: `normalize(mean(normalize(encode(template(name)))))`, here in f64.
+/// Upstream's formula, in its order of operations: `normalize(mean(normalize(encode(template(name)))))`, here in f64.
 fn reference(model: &LongClip, prompts: &[String]) -> Vec<f64> {
     let unit = |row: Vec<f64>| {
         let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
@@ -42,7 +42,7 @@ fn reference(model: &LongClip, prompts: &[String]) -> Vec<f64> {
 }
 
 #[test]
-fn several_prompts_become_upstreams_zero_shot_classifier() {
+fn combines_prompts_as_upstreams_zero_shot_classifier() {
     let model = nano();
     let templates = PublishedTemplates::ImageNet7.templates();
     let recipe = Recipe {
@@ -61,14 +61,14 @@ fn several_prompts_become_upstreams_zero_shot_classifier() {
 }
 
 #[test]
-fn one_prompt_keeps_its_features_as_the_tower_gives_them() {
+fn keeps_the_embedding_of_a_single_prompt_unchanged() {
     let model = nano();
     let set = LabelSet::new(&model, vec!["a cat".into()]).unwrap();
     assert_eq!(set.embeddings().0, model.encode_text("a cat").unwrap().0);
 }
 
 #[test]
-fn the_order_of_labels_changes_no_bit_of_their_rows() {
+fn the_order_of_labels_does_not_change_a_bit_of_their_rows() {
     let model = nano();
     let labels: [(&str, &[&str]); 3] = [
         ("a cat", &[]),
@@ -86,7 +86,7 @@ fn the_order_of_labels_changes_no_bit_of_their_rows() {
 }
 
 #[test]
-fn max_keeps_a_row_a_prompt() {
+fn max_keeps_one_row_per_prompt() {
     let model = nano();
     let recipe = Recipe {
         templates: &[],
@@ -102,7 +102,7 @@ fn max_keeps_a_row_a_prompt() {
 }
 
 #[test]
-fn templates_that_no_label_reads_are_noticed() {
+fn reports_templates_that_have_no_effect() {
     let model = nano();
     let templates = PublishedTemplates::ImageNet7.templates();
     let recipe = Recipe {
@@ -115,7 +115,7 @@ fn templates_that_no_label_reads_are_noticed() {
     assert_eq!(row(&set, "dog"), model.encode_text("a dog").unwrap().0.row(0));
 }
 
-/// 300 words of one token each, in sentences of 10.
+/// 300 words of one token each, in sentences of 10 words.
 fn long_text() -> String {
     let sentence = "The cat sat on a mat with a small dog.";
     [sentence; 30]
@@ -126,7 +126,7 @@ fn long_text() -> String {
 }
 
 #[test]
-fn a_long_text_is_cut_refused_or_read_whole_in_parts() {
+fn truncates_rejects_or_chunks_a_long_text() {
     let model = nano();
     let text = long_text();
     let encode = |long_text| {
@@ -158,7 +158,7 @@ fn a_long_text_is_cut_refused_or_read_whole_in_parts() {
 }
 
 #[test]
-fn vectors_are_kept_for_the_same_model_and_not_for_another() {
+fn caches_embeddings_for_the_same_model_only() {
     let model = nano();
     let dir = tempfile::tempdir().unwrap();
     let labels = list(&[("a cat", &[]), ("dog", &["a dog", "a puppy"])]);
@@ -173,7 +173,7 @@ fn vectors_are_kept_for_the_same_model_and_not_for_another() {
     assert_eq!(folders(), 1);
 
     let mut weights = nano::safetensors().to_vec();
-    let at = weights.len() - 2; // a f16 of the last tensor
+    let at = weights.len() - 2; // an f16 of the last tensor
     weights[at] ^= 1;
     let load = |bytes| crate::weights::Checkpoint::from_bytes("other", bytes, &Default::default()).unwrap();
     let other = LongClip::from_checkpoint(load(weights), &Default::default()).unwrap();

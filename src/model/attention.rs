@@ -1,8 +1,8 @@
-//! What the image tower's attention had to do with a label: each block's probabilities, and the gradients of the label's
-//! logit by them. `score` makes a picture's relevance of it.
+//! The attention probabilities of each block of the image tower for one image, and the gradients of a text's logit with
+//! respect to them. `score` computes the relevance of patches from both.
 //!
-//! A zero is added to each attention, a variable of its own: candle keeps gradients by variables only, and that by a
-//! zero which is added is that by the sum. Computed on candle's engine in f32, whatever the model computes on otherwise.
+//! Always computed on candle's engine in f32. candle only keeps the gradients of variables, so a variable of zeros is
+//! added to each attention: the gradient of that variable is the gradient of the attention.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,38 +10,38 @@ use candle_core::{DType, Tensor, Var};
 
 use super::clip::LongClip;
 use super::embeddings::normalize;
-use super::engine::{CandleEngine, Gradients, TensorSource, Watch};
+use super::engine::{AttentionHook, CandleEngine, Gradients, TensorSource};
 use super::vision::VisionTower;
 use crate::error::{Error, Result};
 use crate::preprocess::Pixels;
 
-/// A block's attention for one picture, `(heads, n_queries, n_keys)`, row-major. Keys are the class token and the patches
-/// by rows; queries too, but for the last block, where it is the class token alone.
+/// The attention of one block for one image, `(heads, n_queries, n_keys)`, row-major. Keys are the class token and the
+/// patches, row by row. Queries are the same, except in the last block, which has the class token only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlockAttention {
-    /// Heads of the block.
+    /// The number of heads.
     pub heads: usize,
-    /// Rows that look.
+    /// The number of queries.
     pub n_queries: usize,
-    /// Rows that are looked at.
+    /// The number of keys.
     pub n_keys: usize,
-    /// How much each query takes of each key; a query's sum to one.
+    /// The weight of each key for each query. The weights of a query sum to one.
     pub probabilities: Vec<f32>,
-    /// The logit's gradients by them.
+    /// The gradients of the logit with respect to `probabilities`.
     pub gradients: Vec<f32>,
 }
 
-/// The zeros that were added, with what they were added to.
+/// The variables of zeros, each with the attention it was added to.
 #[derive(Debug, Default)]
-struct Zeros(Mutex<Vec<(Tensor, Var)>>);
+struct AddedZeros(Mutex<Vec<(Tensor, Var)>>);
 
-impl Zeros {
+impl AddedZeros {
     fn list(&self) -> MutexGuard<'_, Vec<(Tensor, Var)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Watch for Zeros {
+impl AttentionHook for AddedZeros {
     fn attention(&self, probabilities: Tensor) -> candle_core::Result<Tensor> {
         let zero = Var::zeros(probabilities.shape(), probabilities.dtype(), probabilities.device())?;
         let sum = (&probabilities + zero.as_tensor())?;
@@ -51,20 +51,20 @@ impl Watch for Zeros {
 }
 
 impl LongClip {
-    /// Each block's attention for a picture, with the gradients of `exp(logit_scale) * cosine` of picture and text, in the
-    /// blocks' order. `text` is `(embed_dim,)`, normalised or not.
+    /// The attention of each block for an image, and the gradients of `exp(logit_scale) * cosine(image, text)`, in the
+    /// order of the blocks. `text` is `(embed_dim,)` and need not be normalised.
     ///
     /// # Errors
     /// [`Error::BadTensors`] if the image tower has a weight that isn't finite; [`Error::Compute`] if the device fails.
     ///
     /// # Panics
-    /// If the picture is not of this model's resolution, or the text of another length.
+    /// If the image does not have this model's resolution, or the text has the wrong length.
     pub fn attention(&self, picture: &Pixels, text: &[f32]) -> Result<Vec<BlockAttention>> {
-        let zeros = Arc::new(Zeros::default());
+        let zeros = Arc::new(AddedZeros::default());
         let engine = CandleEngine {
             device: self.candle_device(),
             dtype: DType::F32,
-            gradients: Gradients::Watched(zeros.clone()),
+            gradients: Gradients::Hooked(zeros.clone()),
         };
         let logit = self.logit(&engine, picture, text)?;
         let blocks = || -> candle_core::Result<Vec<BlockAttention>> {
@@ -97,14 +97,14 @@ impl LongClip {
     }
 }
 
-/// `image (1, embed_dim)` with a text of unit length.
+/// The logit of `image (1, embed_dim)` and a text of unit length.
 fn scaled_cosine(image: &Tensor, text: Vec<f32>, multiplier: f64) -> candle_core::Result<Tensor> {
     let text = Tensor::from_vec(text, image.shape(), image.device())?.to_dtype(image.dtype())?;
     let length = image.sqr()?.sum_all()?.sqrt()?;
     ((image * text)?.sum_all()? / length)? * multiplier
 }
 
-/// The one picture's, from `(1, heads, n_queries, n_keys)`.
+/// Takes `(1, heads, n_queries, n_keys)` tensors.
 fn block(probabilities: &Tensor, gradients: &Tensor) -> candle_core::Result<BlockAttention> {
     let (_, heads, n_queries, n_keys) = probabilities.dims4()?;
     let values = |tensor: &Tensor| tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1();
@@ -136,7 +136,7 @@ mod tests {
         seen: Mutex<usize>,
     }
 
-    impl Watch for Step {
+    impl AttentionHook for Step {
         fn attention(&self, probabilities: Tensor) -> candle_core::Result<Tensor> {
             let mut seen = self.seen.lock().unwrap();
             *seen += 1;
@@ -149,12 +149,19 @@ mod tests {
         }
     }
 
-    /// The logit in f64, with a step in one element of one block's attention.
-    fn stepped(model: &LongClip, picture: &Pixels, text: &[f32], block: usize, element: usize, step: f64) -> f64 {
+    /// The logit in f64, with a step added to one element of one block's attention.
+    fn logit_with_step(
+        model: &LongClip,
+        picture: &Pixels,
+        text: &[f32],
+        block: usize,
+        element: usize,
+        step: f64,
+    ) -> f64 {
         let engine = CandleEngine {
             device: model.candle_device(),
             dtype: DType::F64,
-            gradients: Gradients::Watched(Arc::new(Step {
+            gradients: Gradients::Hooked(Arc::new(Step {
                 block,
                 element,
                 step,
@@ -171,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn gradients_are_what_a_small_step_of_an_attention_does_to_the_logit() {
+    fn gradients_match_finite_differences_of_the_logit() {
         let model = LongClip::load(nano::NAME).unwrap();
         let picture = cat(&model);
         let text = model.encode_text("a cat").unwrap().0.row(0).to_vec();
@@ -183,8 +190,8 @@ mod tests {
             let scale = f64::from(gradients[largest.unwrap()].abs());
             for element in [largest.unwrap(), 1, gradients.len() / 2] {
                 const STEP: f64 = 1e-4;
-                let of = |step| stepped(&model, &picture, &text, i, element, step);
-                let expected = (of(STEP) - of(-STEP)) / (2.0 * STEP);
+                let logit = |step| logit_with_step(&model, &picture, &text, i, element, step);
+                let expected = (logit(STEP) - logit(-STEP)) / (2.0 * STEP);
                 let found = f64::from(gradients[element]);
                 assert!(
                     (found - expected).abs() <= 1e-3 * scale,
@@ -195,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pass_with_gradients_gives_the_models_own_logit_and_attention_sums_to_one() {
+    fn the_differentiable_pass_matches_the_model_and_attention_sums_to_one() {
         let model = LongClip::load(nano::NAME).unwrap();
         let picture = cat(&model);
         let text = model.encode_text("a cat").unwrap().0;
@@ -207,7 +214,7 @@ mod tests {
             .zip(text.row(0))
             .map(|(a, b)| f64::from(a * b))
             .sum();
-        let logit = stepped(&model, &picture, text.row(0), 0, 0, 0.0);
+        let logit = logit_with_step(&model, &picture, text.row(0), 0, 0, 0.0);
         assert!((logit - cosine * model.logit_scale().multiplier()).abs() < 1e-3);
         for block in model.attention(&picture, text.row(0)).unwrap() {
             for query in block.probabilities.chunks_exact(block.n_keys) {

@@ -1,6 +1,6 @@
-//! Long-CLIP: both towers, the temperature between them, and the ways in from pictures and texts.
+//! Long-CLIP: both towers, the logit scale, and functions that encode images and texts.
 //!
-//! Towers are prepared on first use: encoding texts never reads the image tower's weights. Reference: upstream
+//! A tower is prepared on first use, so encoding texts never reads the weights of the image tower. Reference: upstream
 //! `model_longclip.py`, class `CLIP`.
 
 use std::sync::{Arc, Mutex, OnceLock};
@@ -22,25 +22,25 @@ use crate::weights::hub::HubSettings;
 use crate::weights::names::{self, Places};
 use crate::weights::{Activation, Checkpoint, LoadOptions, Sizes, identity};
 
-/// How to prepare a model for computing.
+/// How to compute a model.
 #[derive(Debug, Clone, Default)]
 pub struct LongClipOptions {
-    /// Where to compute.
+    /// The device to compute on.
     pub device: DeviceChoice,
-    /// The numbers to compute with.
+    /// The number type to compute with.
     pub number_type: NumberType,
-    /// Threads of the CPU; one for each physical core if `None`.
+    /// The number of CPU threads; `None` for one per physical core.
     pub threads: Option<usize>,
-    /// The highest instruction set of the CPU to use; the best there is if `None`.
+    /// The highest CPU instruction set to use; `None` for the best available.
     pub cpu_level: Option<Level>,
-    /// The activation, where the checkpoint's own word is not to be taken.
+    /// The activation; `None` for the one that the checkpoint states.
     pub activation: Option<Activation>,
 }
 
-/// Pictures at once in one pass on a GPU.
-const GPU_PICTURES_A_PASS: usize = 32;
-/// Token rows at once in one pass of the text tower.
-const TOKENS_A_PASS: usize = 2048;
+/// Images per forward pass on a GPU.
+const GPU_IMAGES_PER_PASS: usize = 32;
+/// Token rows per forward pass of the text tower.
+const TOKENS_PER_PASS: usize = 2048;
 
 /// A whole Long-CLIP, ready to encode.
 pub struct LongClip {
@@ -50,7 +50,7 @@ pub struct LongClip {
     context_length: ContextLength,
     preprocess: Preprocess,
     checkpoint: Arc<Checkpoint>,
-    /// Device, number type and the like, as far as a number may depend on them.
+    /// Version, device, number type and all else that embeddings depend on apart from the weights.
     computed_with: String,
     towers: Towers,
     /// The image tower for gradients, prepared on first use.
@@ -58,10 +58,10 @@ pub struct LongClip {
 }
 
 impl LongClip {
-    /// Loads `nano`, a file, a folder, or a model that lies in `./checkpoints`, on the CPU in f32.
+    /// Loads `nano`, a file, a folder, or a model in `./checkpoints`, on the CPU in f32.
     ///
-    /// Nothing is downloaded and no environment is read: [`names::resolve`] with settings of one's own does that, and
-    /// [`LongClip::from_checkpoint`] takes options.
+    /// Nothing is downloaded and no environment variable is read. For downloads use [`names::resolve`] with your own
+    /// settings; for other options use [`LongClip::from_checkpoint`].
     ///
     /// ```
     /// use longclip::LongClip;
@@ -73,22 +73,23 @@ impl LongClip {
     /// ```
     ///
     /// # Errors
-    /// [`Error::UnknownModel`] if nothing goes by that name here; else as [`Checkpoint::open`].
+    /// [`Error::UnknownModel`] if no model has this name; otherwise as [`Checkpoint::open`].
     pub fn load(name: &str) -> Result<Self> {
         let here = Places::from_lookup(|_| None, None);
         let found = names::locate(name, &here, &HubSettings::default()).ok_or_else(|| Error::UnknownModel {
             name: name.to_owned(),
-            problem: "it is not built in, no file, and not in `./checkpoints`".into(),
+            problem: "it is neither built in nor a file nor in `./checkpoints`".into(),
             hint: Some("give a path, or resolve the name with `weights::names::resolve`, which can download".into()),
         })?;
         let checkpoint = Checkpoint::open_source(&found.source, &LoadOptions::default())?;
         LongClip::from_checkpoint(checkpoint, &LongClipOptions::default())
     }
 
-    /// Prepares a checkpoint.
+    /// Prepares a checkpoint for computing.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the device or number type is not there; [`Error::BadTensors`] for a weight that isn't finite.
+    /// [`Error::Usage`] if the device or the number type is not available; [`Error::BadTensors`] if a weight isn't
+    /// finite.
     pub fn from_checkpoint(checkpoint: Checkpoint, options: &LongClipOptions) -> Result<Self> {
         let sizes = checkpoint.sizes().clone();
         let activation = options.activation.unwrap_or(checkpoint.activation());
@@ -113,7 +114,7 @@ impl LongClip {
         })
     }
 
-    /// Widths, depths and lengths of the towers.
+    /// The sizes of the towers: widths, depths and lengths.
     pub fn sizes(&self) -> &Sizes {
         &self.sizes
     }
@@ -123,12 +124,12 @@ impl LongClip {
         self.activation
     }
 
-    /// The temperature between cosines and logits.
+    /// The learned temperature, which turns cosines into logits.
     pub fn logit_scale(&self) -> LogitScale {
         self.logit_scale
     }
 
-    /// The preprocessing that this model's pictures need; change its limits or orientation on a clone.
+    /// The preprocessing for this model's images. To change its limits or orientation, clone it.
     pub fn preprocess(&self) -> &Preprocess {
         &self.preprocess
     }
@@ -138,7 +139,7 @@ impl LongClip {
         &self.checkpoint
     }
 
-    /// Where candle's tensors of this model live.
+    /// The device of this model's candle tensors.
     pub(super) fn candle_device(&self) -> Device {
         match &self.towers {
             Towers::Candle(towers) => towers.engine.device.clone(),
@@ -146,8 +147,8 @@ impl LongClip {
         }
     }
 
-    /// What a kept text embedding is valid for, as 32 hexadecimal digits: these weights, read and computed like this, by
-    /// this version of the crate.
+    /// Identifies text embeddings of this model, as 32 hexadecimal digits. It depends on the weights and where they are
+    /// stored, on the options and on the version of the crate. A cached embedding is valid as long as this is the same.
     pub fn text_identity(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.checkpoint.fingerprint());
@@ -155,8 +156,8 @@ impl LongClip {
         identity(hash)
     }
 
-    /// What tells these weights from others, wherever they lie and whatever they are computed on, as 32 hexadecimal
-    /// digits: the same for a copy of the file.
+    /// Identifies these weights by their content, as 32 hexadecimal digits. Copies of a file have the same identity,
+    /// wherever they are stored and whatever they are computed with.
     pub fn weights_identity(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.checkpoint.content_digest());
@@ -164,14 +165,14 @@ impl LongClip {
         identity(hash)
     }
 
-    /// A text's tokens, cut to this model's context.
+    /// Tokenizes a text, truncated to this model's context length.
     pub fn tokenize(&self, text: &str) -> Tokens {
         Tokenizer::clip().encode(text, self.context_length)
     }
 
-    /// Bytes that one more picture of a batch takes, roughly: its pixels, of four batches waiting as bytes and of one at
-    /// work as floats, and the rows of the image tower with what a block makes of them at once (queries, keys, values,
-    /// attention, norms, the MLP's inside).
+    /// The approximate memory in bytes that one more image in a batch takes. Counts its pixels (as bytes in four
+    /// waiting batches, as floats in one being computed) and its rows in the image tower with what a block keeps at
+    /// once: queries, keys, values, attention, norms and the hidden layer of the MLP.
     pub fn picture_bytes(&self) -> usize {
         const FLOATS_OF_PIXEL: usize = 2;
         const FLOATS_OF_WIDTH: usize = 8;
@@ -181,7 +182,7 @@ impl LongClip {
         (pixels + rows) * size_of::<f32>()
     }
 
-    /// Encodes a picture: `(1, embed_dim)`, not normalised.
+    /// Encodes an image: `(1, embed_dim)`, not normalised.
     ///
     /// # Errors
     /// As [`LongClip::encode_images`].
@@ -189,24 +190,24 @@ impl LongClip {
         self.encode_images(std::slice::from_ref(picture))
     }
 
-    /// Encodes pictures: `(n, embed_dim)`, not normalised. A picture's row does not depend on its batch.
+    /// Encodes images: `(n, embed_dim)`, not normalised. The row of an image does not depend on its batch.
     ///
     /// # Errors
-    /// [`Error::Usage`] if a picture is not of this model's resolution; [`Error::BadTensors`] if the image tower has
+    /// [`Error::Usage`] if an image does not have this model's resolution; [`Error::BadTensors`] if the image tower has
     /// a weight that isn't finite; [`Error::Compute`] if the device fails.
     pub fn encode_images(&self, pictures: &[Pixels]) -> Result<ImageEmbeddings> {
         let resolution_px = self.sizes.image_resolution_px;
         if let Some(other) = pictures.iter().find(|picture| picture.resolution_px() != resolution_px) {
             return Err(Error::usage(
                 format!(
-                    "a picture of {} px; this model reads {resolution_px} px",
+                    "an image of {} px; this model reads {resolution_px} px",
                     other.resolution_px()
                 ),
-                "prepare pictures with the model's own `preprocess()`",
+                "prepare images with the model's own `preprocess()`",
             ));
         }
         let mut embeddings = Embeddings::new(Vec::new(), self.sizes.embed_dim);
-        for pass in pictures.chunks(self.pictures_a_pass()) {
+        for pass in pictures.chunks(self.images_per_pass()) {
             let pictures: Vec<&Pixels> = pass.iter().collect();
             let values = match &self.towers {
                 Towers::Candle(towers) => towers.encode_images(&self.sizes, self.activation, &pictures)?,
@@ -217,14 +218,14 @@ impl LongClip {
         Ok(ImageEmbeddings(embeddings))
     }
 
-    fn pictures_a_pass(&self) -> usize {
+    fn images_per_pass(&self) -> usize {
         match &self.towers {
-            Towers::Cpu(towers) => (towers.engine.rows_a_pass() / self.sizes.image_tokens()).max(1),
-            Towers::Candle(_) => GPU_PICTURES_A_PASS,
+            Towers::Cpu(towers) => (towers.engine.rows_per_pass() / self.sizes.image_tokens()).max(1),
+            Towers::Candle(_) => GPU_IMAGES_PER_PASS,
         }
     }
 
-    /// Encodes a text: `(1, embed_dim)`, not normalised; cut at the context length.
+    /// Encodes a text: `(1, embed_dim)`, not normalised. A long text is truncated to the context length.
     ///
     /// # Errors
     /// As [`LongClip::encode_texts`].
@@ -232,7 +233,7 @@ impl LongClip {
         self.encode_texts(&[text])
     }
 
-    /// Encodes texts: `(n, embed_dim)`, not normalised; each is cut at the context length.
+    /// Encodes texts: `(n, embed_dim)`, not normalised. Long texts are truncated to the context length.
     ///
     /// # Errors
     /// [`Error::BadTensors`] if the text tower has a weight that isn't finite; [`Error::Compute`] if the device fails.
@@ -242,11 +243,11 @@ impl LongClip {
         self.encode_token_ids(&ids)
     }
 
-    /// Encodes texts given as token ids, padded or not: `(n, embed_dim)`, not normalised. A text's row does not depend
-    /// on its batch.
+    /// Encodes texts given as token ids, with or without padding: `(n, embed_dim)`, not normalised. The row of a text
+    /// does not depend on its batch.
     ///
     /// # Errors
-    /// [`Error::Usage`] if a text has no ids, more than the context length, or an id that the model doesn't know; else
+    /// [`Error::Usage`] if a text has no ids, more than the context length, or an id outside the vocabulary; otherwise
     /// as [`LongClip::encode_texts`].
     pub fn encode_token_ids(&self, texts: &[&[u32]]) -> Result<TextEmbeddings> {
         let mut embeddings = Embeddings::new(Vec::new(), self.sizes.embed_dim);
@@ -255,7 +256,7 @@ impl LongClip {
             let mut n_tokens = 0;
             let fits = rest.iter().take_while(|ids| {
                 n_tokens += ids.len();
-                n_tokens <= TOKENS_A_PASS
+                n_tokens <= TOKENS_PER_PASS
             });
             let (pass, later) = rest.split_at(fits.count().max(1));
             let batch = TokenBatch::new(pass.iter().copied())?;
@@ -269,9 +270,9 @@ impl LongClip {
         Ok(TextEmbeddings(embeddings))
     }
 
-    /// The hidden state of all positions of a text, `(context_length, text_width)`, behind the final norm and before
-    /// any projection; what diffusion pipelines condition on. Positions behind the end token are computed as padding
-    /// (id 0), as upstream's `encode_text_full` does.
+    /// The hidden states of all positions of a text, `(context_length, text_width)`, after the final norm and before
+    /// any projection. Diffusion pipelines are conditioned on these. Positions after the end token are computed as
+    /// padding (id 0), as in upstream's `encode_text_full`.
     ///
     /// # Errors
     /// As [`LongClip::encode_texts`].
@@ -281,7 +282,7 @@ impl LongClip {
         self.encode_token_ids_hidden(&ids)
     }
 
-    /// As [`LongClip::encode_text_hidden`], of token ids: `(ids.len(), text_width)`.
+    /// Like [`LongClip::encode_text_hidden`], for token ids: `(ids.len(), text_width)`.
     ///
     /// # Errors
     /// As [`LongClip::encode_token_ids`].
@@ -294,7 +295,7 @@ impl LongClip {
     }
 }
 
-/// The towers on the engine that the options chose.
+/// The towers, on the engine that the options choose.
 enum Towers {
     Candle(Box<LazyTowers<CandleEngine>>),
     Cpu(Box<LazyTowers<CpuEngine>>),
@@ -316,27 +317,27 @@ impl Towers {
             (DeviceChoice::Cpu, NumberType::Bf16) => on_cpu(Precision::Bf16),
             (DeviceChoice::Cpu, NumberType::Int8) => on_cpu(Precision::Int8),
             (DeviceChoice::Cpu, NumberType::F16) => Err(Error::usage(
-                "f16 is computed on a GPU only",
+                "f16 works only on a GPU",
                 "use f32, bf16 or int8 on a CPU",
             )),
             (_, NumberType::F32) => on_device(DType::F32),
             (_, NumberType::Bf16) => on_device(DType::BF16),
             (_, NumberType::F16) => on_device(DType::F16),
             (_, NumberType::Int8) => Err(Error::usage(
-                "int8 is computed on a CPU only",
+                "int8 works only on a CPU",
                 hint!("use {}, or f16 or bf16", Control::CpuDevice),
             )),
         }
     }
 }
 
-/// An engine and its towers, each prepared when it is first used.
+/// An engine and its towers, each prepared on first use.
 struct LazyTowers<E: Engine> {
     engine: E,
     checkpoint: Arc<E::Source>,
     vision: OnceLock<VisionTower<E>>,
     text: OnceLock<TextTower<E>>,
-    /// Held while a tower is prepared, so that two threads don't prepare it twice.
+    /// Held while a tower is prepared, so that two threads don't prepare the same one.
     preparing: Mutex<()>,
 }
 
@@ -351,7 +352,7 @@ impl<E: Engine> LazyTowers<E> {
         }
     }
 
-    fn prepared<'a, T>(&self, cell: &'a OnceLock<T>, prepare: impl FnOnce() -> Result<T>) -> Result<&'a T> {
+    fn get_or_prepare<'a, T>(&self, cell: &'a OnceLock<T>, prepare: impl FnOnce() -> Result<T>) -> Result<&'a T> {
         if let Some(ready) = cell.get() {
             return Ok(ready);
         }
@@ -364,12 +365,14 @@ impl<E: Engine> LazyTowers<E> {
 
     fn encode_images(&self, sizes: &Sizes, activation: Activation, pictures: &[&Pixels]) -> Result<Vec<f32>> {
         let load = || VisionTower::load(&self.engine, &self.checkpoint, sizes, activation);
-        let rows = self.prepared(&self.vision, load)?.forward(&self.engine, pictures)?;
+        let rows = self
+            .get_or_prepare(&self.vision, load)?
+            .forward(&self.engine, pictures)?;
         self.engine.values(rows)
     }
 
     fn text_tower(&self, sizes: &Sizes, activation: Activation) -> Result<&TextTower<E>> {
-        self.prepared(&self.text, || {
+        self.get_or_prepare(&self.text, || {
             TextTower::load(&self.engine, &self.checkpoint, sizes, activation)
         })
     }

@@ -1,39 +1,39 @@
-//! Where a model is computed and on which numbers, by name: what the command line and Python call them.
+//! The device and the number type that a model is computed with, and their names on the command line and in Python.
 
 use candle_core::Device;
 
 use crate::error::{Control, Error, Result, hint};
 
-/// Where to compute.
+/// The device to compute on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum DeviceChoice {
     /// The processor.
     #[default]
     Cpu,
-    /// An NVIDIA card by its ordinal (feature `cuda`).
+    /// An NVIDIA GPU by its index (feature `cuda`).
     Cuda(usize),
-    /// An Apple GPU by its ordinal (feature `metal`).
+    /// An Apple GPU by its index (feature `metal`).
     Metal(usize),
 }
 
-/// The numbers to compute with.
+/// The number type to compute with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum NumberType {
-    /// 32-bit floats: the reference's digits.
+    /// 32-bit floats, as the reference uses.
     #[default]
     F32,
-    /// bfloat16 products, f32 sums.
+    /// Products of bfloat16 numbers, sums in f32.
     Bf16,
-    /// 16-bit floats; on a GPU only.
+    /// 16-bit floats; only on a GPU.
     F16,
-    /// 8-bit integers with scales, measured as they come; on a CPU only.
+    /// 8-bit integers with scales that are computed from each input; only on a CPU.
     Int8,
 }
 
 impl DeviceChoice {
-    /// `cpu`, `cuda`, `cuda:1`, `metal` ...
+    /// Parses `cpu`, `cuda`, `cuda:1`, `metal` and so on.
     ///
     /// # Errors
     /// [`Error::Usage`] for any other name.
@@ -41,7 +41,7 @@ impl DeviceChoice {
         let (kind, ordinal) = name.split_once(':').unwrap_or((name, "0"));
         let ordinal: usize = ordinal.parse().map_err(|_| {
             Error::usage(
-                format!("`{ordinal}` is not a card's number"),
+                format!("`{ordinal}` is not a device index"),
                 "count from 0, as in `cuda:0`",
             )
         })?;
@@ -59,7 +59,7 @@ impl DeviceChoice {
     /// Opens the device.
     ///
     /// # Errors
-    /// [`Error::Usage`] if it is not there, or this build has no part for it.
+    /// [`Error::Usage`] if the device is missing or this build does not support it.
     pub fn open(self) -> Result<Device> {
         let (name, opened) = match self {
             DeviceChoice::Cpu => return Ok(Device::Cpu),
@@ -71,7 +71,7 @@ impl DeviceChoice {
             Error::usage(
                 format!("device `{name}` can't be used: {source}"),
                 hint!(
-                    "this needs such a card and a build with {}; {} works everywhere",
+                    "this needs such a device and a build with {}; {} works everywhere",
                     Control::BuildFeature(feature.to_owned()),
                     Control::CpuDevice
                 ),
@@ -81,10 +81,10 @@ impl DeviceChoice {
 }
 
 impl NumberType {
-    /// All of them, in the order of their names' use.
+    /// All number types.
     pub const ALL: [NumberType; 4] = [NumberType::F32, NumberType::Bf16, NumberType::F16, NumberType::Int8];
 
-    /// What it is called: `f32`, `bf16`, `f16`, `int8`.
+    /// The name: `f32`, `bf16`, `f16` or `int8`.
     pub fn name(self) -> &'static str {
         match self {
             NumberType::F32 => "f32",
@@ -94,7 +94,7 @@ impl NumberType {
         }
     }
 
-    /// The type of this name.
+    /// Finds a number type by its name.
     ///
     /// # Errors
     /// [`Error::Usage`] for any other name.
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_and_number_types_go_by_their_names() {
+    fn finds_devices_and_number_types_by_name() {
         assert_eq!(DeviceChoice::from_name("cpu").unwrap(), DeviceChoice::Cpu);
         assert_eq!(DeviceChoice::from_name("cuda:2").unwrap(), DeviceChoice::Cuda(2));
         assert_eq!(DeviceChoice::from_name("metal").unwrap(), DeviceChoice::Metal(0));

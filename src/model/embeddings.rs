@@ -1,8 +1,8 @@
-//! What the towers give: vectors in the joint space of pictures and texts, and the temperature between them.
+//! Embeddings, the output of the towers: vectors in the joint space of images and texts. Also the logit scale.
 
 use std::num::NonZeroUsize;
 
-/// Vectors in the joint space, row-major `(n, embed_dim)`, f32, as the tower returned them or made unit length.
+/// Vectors in the joint space, row-major `(n, embed_dim)`, f32; either as the tower returned them or of unit length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embeddings {
     values: Vec<f32>,
@@ -25,17 +25,17 @@ impl Embeddings {
         Embeddings { values, embed_dim }
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.values.len() / self.embed_dim
     }
 
-    /// Whether there is no row.
+    /// Whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 
-    /// Numbers a row.
+    /// The number of values per row.
     pub fn embed_dim(&self) -> usize {
         self.embed_dim.get()
     }
@@ -61,13 +61,13 @@ impl Embeddings {
     /// Appends the rows of `other`.
     ///
     /// # Panics
-    /// If its rows are of another length.
+    /// If its rows have a different length.
     pub fn append(&mut self, other: &Embeddings) {
-        assert_eq!(self.embed_dim, other.embed_dim, "rows of one length");
+        assert_eq!(self.embed_dim, other.embed_dim, "both must have the same embed_dim");
         self.values.extend_from_slice(&other.values);
     }
 
-    /// The same rows made unit length; a row of zeros stays zero.
+    /// The same rows scaled to unit length. A row of zeros stays zero.
     pub fn normalized(&self) -> Self {
         let mut values = self.values.clone();
         values.chunks_exact_mut(self.embed_dim.get()).for_each(normalize);
@@ -75,7 +75,7 @@ impl Embeddings {
     }
 }
 
-/// Makes a vector unit length, the norm computed in f64; zeros stay zeros.
+/// Scales a vector to unit length; the norm is computed in f64. A vector of zeros stays zero.
 pub fn normalize(row: &mut [f32]) {
     let norm = norm(row);
     if norm > 0.0 {
@@ -88,7 +88,7 @@ pub fn norm(row: &[f32]) -> f64 {
     row.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt()
 }
 
-/// Embeddings of pictures; another type than [`TextEmbeddings`], so that they can't be swapped.
+/// Embeddings of images. A type of its own, so that it cannot be swapped with [`TextEmbeddings`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImageEmbeddings(pub Embeddings);
 
@@ -96,7 +96,7 @@ pub struct ImageEmbeddings(pub Embeddings);
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextEmbeddings(pub Embeddings);
 
-/// Embeddings of texts with their lengths, so that a text is measured once however many pictures it is compared with.
+/// Embeddings of texts with their norms, so that a norm is computed once for any number of images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeasuredTexts {
     rows: TextEmbeddings,
@@ -104,18 +104,18 @@ pub struct MeasuredTexts {
 }
 
 impl MeasuredTexts {
-    /// Measures each row.
+    /// Computes the norm of each row.
     pub fn new(rows: TextEmbeddings) -> Self {
         let norms = rows.0.rows().map(norm).collect();
         MeasuredTexts { rows, norms }
     }
 
-    /// The rows, as they were given.
+    /// The rows as given, not normalised.
     pub fn rows(&self) -> &TextEmbeddings {
         &self.rows
     }
 
-    /// The length of row `i`.
+    /// The norm of row `i`.
     ///
     /// # Panics
     /// If there is no such row.
@@ -124,19 +124,19 @@ impl MeasuredTexts {
     }
 }
 
-/// The temperature learned in training, as checkpoints hold it: its natural logarithm.
+/// The learned temperature, stored as in checkpoints: the natural logarithm of [`LogitScale::multiplier`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogitScale {
     ln: f32,
 }
 
 impl LogitScale {
-    /// From the checkpoint's `logit_scale`.
+    /// Takes the checkpoint's `logit_scale`.
     pub fn from_ln(ln: f32) -> Self {
         LogitScale { ln }
     }
 
-    /// What cosines are multiplied with to give logits: `exp(logit_scale)`, 100 in trained CLIPs.
+    /// The factor that turns cosines into logits: `exp(logit_scale)`, 100 in trained CLIP models.
     pub fn multiplier(self) -> f64 {
         f64::from(self.ln).exp()
     }
@@ -147,13 +147,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn normalized_rows_have_length_one_and_zeros_stay() {
+    fn normalizes_rows_to_unit_length_and_keeps_zeros() {
         let rows = Embeddings::new(vec![3.0, 4.0, 0.0, 0.0], 2).normalized();
         assert_eq!(rows.values(), [0.6, 0.8, 0.0, 0.0]);
     }
 
     #[test]
-    fn the_multiplier_of_a_trained_scale_is_a_hundred() {
+    fn the_multiplier_is_the_exponential_of_the_scale() {
         assert!((LogitScale::from_ln(4.6052).multiplier() - 100.0).abs() < 0.01);
     }
 }

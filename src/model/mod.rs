@@ -1,7 +1,7 @@
-//! The model: Long-CLIP's two towers as the paper writes them, over an engine that does the arithmetic.
+//! The model: Long-CLIP's two towers as the paper describes them, written over an engine that does the arithmetic.
 //!
-//! `block.rs`, `vision.rs` and `text.rs` hold the mathematics once; [`engine`] says what a layer computes on (candle's
-//! tensors on any device, or this crate's kernels on a CPU). [`LongClip`] is what everybody else uses.
+//! `block.rs`, `vision.rs` and `text.rs` contain the mathematics, once. An [`engine`] computes the layers, on candle's
+//! tensors (any device) or on this crate's kernels (CPU). The rest of the crate uses [`LongClip`].
 //! Reference: Long-CLIP (arXiv 2403.15378), upstream `model/model_longclip.py`; OpenAI CLIP, `clip/model.py`.
 
 mod attention;

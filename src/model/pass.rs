@@ -1,29 +1,30 @@
-//! A tower's way over one batch, cut where nothing is alive but the rows between two blocks.
+//! A forward pass split into stages. Between two stages only the rows that one block hands to the next are alive.
 
 use super::engine::Engine;
 use crate::error::Result;
 
-/// One batch's way through a tower. Training goes it stage by stage where memory is short; everyone else by [`Pass::run`].
+/// The forward pass of one batch through a tower. Training runs it stage by stage to save memory; other callers use
+/// [`Pass::run`].
 pub trait Pass<E: Engine> {
-    /// The rows that go into the first block, `(n_rows, hidden_dim)`.
+    /// The input of the first block, `(n_rows, hidden_dim)`.
     ///
     /// # Errors
-    /// What the tower says of its input; else those of the engine's arithmetic.
+    /// If the input does not fit the tower, or if the engine fails.
     fn embed(&self, engine: &E) -> Result<E::Rows>;
 
-    /// How many stages follow: one for each block, of which the last gives the embeddings.
+    /// The number of stages: one per block. The last one returns the embeddings.
     fn n_stages(&self) -> usize;
 
-    /// Rows through one stage: `(n_rows, hidden_dim)` to the same, or to `(n, embed_dim)` by the last.
+    /// Runs one stage: `(n_rows, hidden_dim)` to the same shape, or to `(n, embed_dim)` in the last stage.
     ///
     /// # Errors
-    /// Those of the engine's arithmetic.
+    /// If the engine fails.
     fn stage(&self, engine: &E, stage: usize, x: E::Rows) -> Result<E::Rows>;
 
-    /// The embeddings, `(n, embed_dim)`, not normalised.
+    /// Runs all stages and returns the embeddings, `(n, embed_dim)`, not normalised.
     ///
     /// # Errors
-    /// Those of the parts.
+    /// As [`Pass::embed`].
     fn run(&self, engine: &E) -> Result<E::Rows> {
         (0..self.n_stages()).try_fold(self.embed(engine)?, |x, stage| self.stage(engine, stage, x))
     }

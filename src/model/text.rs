@@ -1,7 +1,7 @@
-//! The text tower: a causal transformer read at the end token.
+//! The text tower: a causal transformer whose output is read at the end token.
 //!
-//! Upstream `model_longclip.py`, `encode_text` and `encode_text_full`. Because it is causal, what stands behind the end
-//! token changes nothing: a label is computed to its own length, and the labels of a batch stand end to end.
+//! Upstream `model_longclip.py`, `encode_text` and `encode_text_full`. Because the tower is causal, nothing after the
+//! end token changes the result. So each text is computed at its own length, and the texts of a batch are concatenated.
 //! Token ids to `(n, embed_dim)`.
 
 use super::block::{Block, BlockShape, LastBlock};
@@ -24,10 +24,10 @@ pub struct TextTower<E: Engine> {
 }
 
 impl<E: Engine> TextTower<E> {
-    /// Takes the tower from its source.
+    /// Loads the tower.
     ///
     /// # Errors
-    /// Those of reading its tensors.
+    /// If a tensor cannot be read.
     pub fn load(engine: &E, source: &E::Source, sizes: &Sizes, activation: Activation) -> Result<Self> {
         let shape = BlockShape {
             hidden_dim: sizes.text_width,
@@ -54,20 +54,21 @@ impl<E: Engine> TextTower<E> {
     /// Encodes texts: `(n, embed_dim)`, not normalised.
     ///
     /// # Errors
-    /// [`Error::Usage`] if a text is longer than the context or an id is not in the vocabulary; else those of the
-    /// engine's arithmetic.
+    /// [`Error::Usage`] if a text is longer than the context or an id is not in the vocabulary; other errors come from
+    /// the engine.
     pub fn forward(&self, engine: &E, batch: &TokenBatch) -> Result<E::Rows> {
         self.pass(batch).run(engine)
     }
 
-    /// The way of these texts through the tower.
+    /// The forward pass of these texts.
     pub fn pass<'a>(&'a self, batch: &'a TokenBatch) -> TextPass<'a, E> {
         TextPass { tower: self, batch }
     }
 
-    /// The hidden state of every position behind the final norm, `(n_rows, text_width)`, before any projection.
+    /// The hidden state of every position after the final norm, `(n_rows, text_width)`, before any projection.
     ///
-    /// `ids` are one text's, padded by the caller as far as it wants to read; padding is computed as tokens of id 0.
+    /// `ids` are those of one text, which the caller pads to the wanted length. Padding is computed like any other
+    /// token.
     ///
     /// # Errors
     /// As [`TextTower::forward`].
@@ -89,13 +90,13 @@ impl<E: Engine> TextTower<E> {
                     "a text of {longest} tokens; this model reads at most {}",
                     self.context_length
                 ),
-                "cut it before: `Tokenizer::encode` does",
+                "truncate it first, as `Tokenizer::encode` does",
             ));
         }
         if let Some(id) = batch.ids().iter().find(|id| **id as usize >= self.vocab_size) {
             return Err(Error::usage(
-                format!("token id {id}; this model knows ids up to {}", self.vocab_size - 1),
-                "its vocabulary is not the tokenizer's: this is not a model for texts",
+                format!("token id {id}; this model has ids up to {}", self.vocab_size - 1),
+                "its vocabulary is not that of CLIP's tokenizer: this is not a model for texts",
             ));
         }
         engine.embed_tokens(
@@ -107,7 +108,7 @@ impl<E: Engine> TextTower<E> {
     }
 }
 
-/// The way of some texts through the text tower.
+/// The forward pass of some texts through the text tower.
 pub struct TextPass<'a, E: Engine> {
     tower: &'a TextTower<E>,
     batch: &'a TokenBatch,

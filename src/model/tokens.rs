@@ -1,39 +1,40 @@
-//! Token ids of several texts as the rows of one batch, in which a common beginning stands once.
+//! A batch of tokenized texts, in which a common prefix is stored and computed once.
 //!
-//! In a causal tower a row depends on what stands before it only, so texts of one template share the rows of its
-//! beginning, exactly: "a photo of a dog" and "a photo of a cat" differ from the fifth token on.
+//! In a causal tower a row depends only on the rows before it. So texts of one template can share the rows of their
+//! common prefix without changing the result: "a photo of a dog" and "a photo of a cat" differ only from the fifth
+//! token on.
 
 use std::ops::Range;
 
 use super::engine::{Sequence, Sequences};
 use crate::error::{Error, Result};
 
-/// Token ids of at least one text, each cut behind its end token.
+/// Token ids of at least one text, each truncated after its end token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenBatch {
     ids: Vec<u32>,
     positions: Vec<u32>,
-    /// Beginnings and texts, in the order of their rows.
+    /// Shared prefixes and texts, in the order of their rows.
     sequences: Sequences,
-    /// Which of the sequences is which text, in the order given.
+    /// For each text, in the order given, the index of its sequence.
     texts: Vec<usize>,
 }
 
 impl TokenBatch {
-    /// Takes token ids, one slice a text, with or without padding behind the end token: the largest id of a text, at
-    /// its first place.
+    /// Takes one slice of token ids per text, with or without padding. The end token is the first occurrence of the
+    /// largest id of a text; what follows it is ignored.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is no text, or one without ids.
+    /// [`Error::Usage`] for an empty batch, or for a text without ids.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Result<Self> {
-        let texts: Vec<&[u32]> = texts.into_iter().map(cut_at_end).collect::<Result<_>>()?;
+        let texts: Vec<&[u32]> = texts.into_iter().map(truncate_at_end_token).collect::<Result<_>>()?;
         if texts.is_empty() {
             return Err(Error::usage("no texts to encode", "give at least one"));
         }
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|text_idx| texts[*text_idx]);
         let sorted: Vec<&[u32]> = order.iter().map(|text_idx| texts[*text_idx]).collect();
-        let mut rows = Rows::default();
+        let mut rows = BatchRows::default();
         let mut sequence_of = vec![0; texts.len()];
         for group in groups(&sorted) {
             let prefix = match group.members.len() {
@@ -53,10 +54,10 @@ impl TokenBatch {
         })
     }
 
-    /// One text whose every position is read, with what stands behind its end token.
+    /// A batch of one text that keeps everything after the end token, because every position will be read.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there are no ids.
+    /// [`Error::Usage`] if `ids` is empty.
     pub(super) fn whole(ids: &[u32]) -> Result<Self> {
         if ids.is_empty() {
             return Err(no_ids());
@@ -69,34 +70,34 @@ impl TokenBatch {
         })
     }
 
-    /// Ids of all rows.
+    /// Token ids of all rows.
     pub(super) fn ids(&self) -> &[u32] {
         &self.ids
     }
 
-    /// Positions of all rows in their texts.
+    /// The position of each row in its text.
     pub(super) fn positions(&self) -> &[u32] {
         &self.positions
     }
 
-    /// Where beginnings and texts lie among the rows.
+    /// The rows of the shared prefixes and of the texts.
     pub(super) fn sequences(&self) -> &Sequences {
         &self.sequences
     }
 
-    /// Where the texts lie, in the order given.
+    /// The rows of the texts, in the order given.
     pub(super) fn texts(&self) -> Sequences {
         Sequences::of(self.texts.iter().map(|i| self.sequences.list()[*i].clone()).collect())
     }
 
-    /// How many tokens the longest text has.
+    /// The number of tokens of the longest text.
     pub fn longest(&self) -> usize {
         self.sequences.list().iter().map(Sequence::len).max().unwrap_or(0)
     }
 }
 
-/// A text up to its end token.
-fn cut_at_end(text: &[u32]) -> Result<&[u32]> {
+/// Truncates a text after its end token.
+fn truncate_at_end_token(text: &[u32]) -> Result<&[u32]> {
     let largest = text.iter().max();
     let end = text.iter().position(|id| Some(id) == largest).ok_or_else(no_ids)?;
     Ok(&text[..=end])
@@ -109,16 +110,16 @@ fn no_ids() -> Error {
     )
 }
 
-/// Rows of a batch as they are laid out.
+/// The rows of a batch while it is being built.
 #[derive(Default)]
-struct Rows {
+struct BatchRows {
     ids: Vec<u32>,
     positions: Vec<u32>,
     list: Vec<Sequence>,
 }
 
-impl Rows {
-    /// Appends a sequence of these ids behind `prefix`, and says where its rows lie.
+impl BatchRows {
+    /// Appends a sequence of these ids after the rows `prefix`, and returns its own rows.
     fn push(&mut self, ids: &[u32], prefix: Range<usize>) -> Range<usize> {
         let rows = self.ids.len()..self.ids.len() + ids.len();
         self.ids.extend_from_slice(ids);
@@ -131,19 +132,19 @@ impl Rows {
     }
 }
 
-/// Texts with a common beginning.
+/// Texts with a common prefix.
 #[derive(Debug, PartialEq, Eq)]
-struct Group {
-    /// Places among the sorted texts.
+struct PrefixGroup {
+    /// Indices into the sorted texts.
     members: Range<usize>,
-    /// Tokens that they have in common; the last token of a text is always its own.
+    /// The length of their common prefix. The last token of a text is never part of it.
     prefix_tokens: usize,
 }
 
-/// Cuts sorted texts into groups: a text joins the group before it as long as the rows saved don't become fewer, and
-/// unless it has more than twice as much in common with the text behind it.
-fn groups(sorted: &[&[u32]]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
+/// Divides sorted texts into groups. A text joins the group before it if that saves at least as many rows as the group
+/// saves without it, unless it shares more than twice as many tokens with the next text.
+fn groups(sorted: &[&[u32]]) -> Vec<PrefixGroup> {
+    let mut groups: Vec<PrefixGroup> = Vec::new();
     for (i, text) in sorted.iter().enumerate() {
         if let Some(group) = groups.last_mut() {
             let shared = shared_tokens(sorted[i - 1], text).min(group.prefix_tokens);
@@ -155,7 +156,7 @@ fn groups(sorted: &[&[u32]]) -> Vec<Group> {
                 continue;
             }
         }
-        groups.push(Group {
+        groups.push(PrefixGroup {
             members: i..i + 1,
             prefix_tokens: text.len() - 1,
         });
@@ -163,7 +164,7 @@ fn groups(sorted: &[&[u32]]) -> Vec<Group> {
     groups
 }
 
-/// Tokens at the beginning that two texts have in common, not counting the last of either.
+/// The length of the common prefix of two texts, not counting the last token of either.
 fn shared_tokens(a: &[u32], b: &[u32]) -> usize {
     let comparable = a.len().min(b.len()) - 1;
     a.iter().zip(b).take(comparable).take_while(|(x, y)| x == y).count()
@@ -174,21 +175,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_cut_behind_the_first_place_of_its_largest_id() {
+    fn truncates_a_text_after_its_first_largest_id() {
         let batch = TokenBatch::new([&[998, 5, 999, 0, 0][..]]).unwrap();
         assert_eq!(batch.ids(), [998, 5, 999]);
         assert_eq!(batch.positions(), [0, 1, 2]);
     }
 
     #[test]
-    fn no_text_and_no_ids_are_refused() {
+    fn rejects_an_empty_batch_and_a_text_without_ids() {
         assert!(TokenBatch::new([]).is_err());
         assert!(TokenBatch::new([&[][..]]).is_err());
         assert!(TokenBatch::whole(&[]).is_err());
     }
 
     #[test]
-    fn a_common_beginning_stands_once_and_texts_keep_their_order() {
+    fn stores_a_common_prefix_once_and_keeps_the_order_of_texts() {
         let batch = TokenBatch::new([&[8, 1, 2, 4, 9][..], &[8, 1, 2, 3, 9]]).unwrap();
         assert_eq!(batch.ids(), [8, 1, 2, 3, 9, 4, 9]);
         assert_eq!(batch.positions(), [0, 1, 2, 3, 4, 3, 4]);
@@ -199,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn equal_texts_keep_an_end_token_each() {
+    fn equal_texts_share_all_but_the_end_token() {
         let batch = TokenBatch::new([&[8, 1, 9][..], &[8, 1, 9]]).unwrap();
         assert_eq!(batch.ids(), [8, 1, 9, 9]);
         assert_eq!(batch.texts().last_rows(), [2, 3]);
     }
 
     #[test]
-    fn a_short_beginning_does_not_break_up_a_long_one() {
+    fn a_short_common_prefix_does_not_split_a_long_one() {
         let long = [8, 1, 2, 3, 4, 5];
         let texts = [
             [&long[..], &[6, 9]].concat(),
@@ -217,7 +218,7 @@ mod tests {
         let found = groups(&sorted);
         assert_eq!(
             found[0],
-            Group {
+            PrefixGroup {
                 members: 0..2,
                 prefix_tokens: 6
             }
@@ -227,7 +228,7 @@ mod tests {
         let sorted: Vec<&[u32]> = backwards.iter().map(Vec::as_slice).collect();
         assert_eq!(
             groups(&sorted)[1],
-            Group {
+            PrefixGroup {
                 members: 1..3,
                 prefix_tokens: 6
             }

@@ -1,7 +1,8 @@
-//! The image tower: a Vision Transformer read at its class token.
+//! The image tower: a Vision Transformer whose output is read at the class token.
 //!
 //! Upstream `model_longclip.py`, `VisionTransformer`. `(n, 3, R, R)` normalised pixels to `(n, embed_dim)`. The patch
-//! convolution has stride = kernel, so it is a linear layer on patches cut out in the order channel, row, column.
+//! convolution has a stride equal to its kernel size, so it is a linear layer on patches in the order channel, row,
+//! column.
 
 use super::block::{Block, BlockShape, LastBlock};
 use super::engine::{Engine, LinearNames, Mask, Sequences};
@@ -25,10 +26,10 @@ pub struct VisionTower<E: Engine> {
 }
 
 impl<E: Engine> VisionTower<E> {
-    /// Takes the tower from its source.
+    /// Loads the tower.
     ///
     /// # Errors
-    /// Those of reading its tensors.
+    /// If a tensor cannot be read.
     pub fn load(engine: &E, source: &E::Source, sizes: &Sizes, activation: Activation) -> Result<Self> {
         let shape = BlockShape {
             hidden_dim: sizes.vision_width,
@@ -59,28 +60,28 @@ impl<E: Engine> VisionTower<E> {
         })
     }
 
-    /// Encodes pictures: `(n, embed_dim)`, not normalised.
+    /// Encodes images: `(n, embed_dim)`, not normalised.
     ///
     /// # Errors
-    /// Those of the engine's arithmetic.
+    /// If the engine fails.
     ///
     /// # Panics
-    /// If there are no pictures, or one is not of the tower's resolution.
+    /// If `pictures` is empty, or if one does not have the tower's resolution.
     pub fn forward(&self, engine: &E, pictures: &[&Pixels]) -> Result<E::Rows> {
         self.pass(pictures).run(engine)
     }
 
-    /// The way of these pictures through the tower.
+    /// The forward pass of these images.
     ///
     /// # Panics
     /// As [`VisionTower::forward`].
     pub fn pass<'a>(&'a self, pictures: &'a [&'a Pixels]) -> VisionPass<'a, E> {
-        assert!(!pictures.is_empty(), "a batch has at least one picture");
+        assert!(!pictures.is_empty(), "a batch has at least one image");
         for picture in pictures {
             let found_px = picture.resolution_px();
             assert_eq!(
                 found_px, self.resolution_px,
-                "a picture of {found_px} px for a tower of {} px",
+                "an image of {found_px} px for a tower of {} px",
                 self.resolution_px
             );
         }
@@ -93,7 +94,7 @@ impl<E: Engine> VisionTower<E> {
     }
 }
 
-/// The way of some pictures through the image tower.
+/// The forward pass of some images through the image tower.
 pub struct VisionPass<'a, E: Engine> {
     tower: &'a VisionTower<E>,
     pictures: &'a [&'a Pixels],
@@ -129,7 +130,7 @@ impl<E: Engine> Pass<E> for VisionPass<'_, E> {
     }
 }
 
-/// Appends the patches of a picture, from top left by rows: each `(3, patch, patch)`.
+/// Appends the patches of an image, row by row from the top left; each is `(3, patch, patch)`.
 fn cut_patches(picture: &Pixels, patch_px: usize, patches: &mut Vec<f32>) {
     let grid = picture.resolution_px() / patch_px;
     for (patch_y, patch_x) in (0..grid).flat_map(|y| (0..grid).map(move |x| (y, x))) {
@@ -146,7 +147,7 @@ mod tests {
     use crate::preprocess::Pixels;
 
     #[test]
-    fn patches_are_cut_by_rows_with_channels_outermost() {
+    fn cuts_patches_row_by_row_with_channels_outermost() {
         let values = (0..48).map(|i| i as f32).collect(); // (3, 4, 4)
         let picture = Pixels::from_normalised(values, 4).unwrap();
         let mut patches = Vec::new();

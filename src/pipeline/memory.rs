@@ -1,20 +1,22 @@
-//! How much memory is free, measured when a run begins, and the batch that fits into a part of it.
+//! The largest batch that fits into a part of the free memory, measured when a run begins.
 //!
-//! Linux only: `MemAvailable` of `/proc/meminfo`, and the limit of the process's control group (version 2), under which
-//! containers run. Where neither is told, the batch is as it was asked for.
+//! Linux only: `MemAvailable` of `/proc/meminfo`, and the limit of the process's control group (version 2), which
+//! applies in containers. If neither is known, the batch is not reduced.
 
 use std::fs;
 
-/// The part of the free memory that batches may take; weights, encoded pictures and other programs want some too.
-const PART: usize = 4;
+/// Batches take at most this fraction (1/4) of the free memory. The rest is for weights, encoded images and other
+/// programs.
+const MEMORY_SHARE: usize = 4;
 
-/// The largest batch up to `most` whose pictures, of so many bytes each, take a quarter of the free memory; at least 1.
+/// The largest batch of at most `most` images that takes no more than a quarter of the free memory, if each image takes
+/// `picture_bytes`; at least 1.
 pub fn batch_that_fits(most: usize, picture_bytes: usize) -> usize {
     fitting(most, picture_bytes, free_bytes())
 }
 
 fn fitting(most: usize, picture_bytes: usize, free_bytes: Option<usize>) -> usize {
-    let fitting = free_bytes.map_or(most, |free| free / PART / picture_bytes.max(1));
+    let fitting = free_bytes.map_or(most, |free| free / MEMORY_SHARE / picture_bytes.max(1));
     fitting.clamp(1, most.max(1))
 }
 
@@ -42,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_batch_takes_a_quarter_of_the_free_memory_at_most() {
+    fn a_batch_takes_at_most_a_quarter_of_the_free_memory() {
         assert_eq!(fitting(16, 1 << 20, Some(1 << 30)), 16);
         assert_eq!(fitting(16, 1 << 20, Some(20 << 20)), 5);
         assert_eq!(fitting(16, 1 << 20, Some(0)), 1);
@@ -50,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn meminfo_is_read_as_the_kernel_writes_it() {
+    fn reads_available_memory_from_meminfo() {
         assert_eq!(available("MemTotal: 9 kB\nMemAvailable:   24 kB\n"), Some(24 * 1024));
         assert_eq!(available("MemTotal: 9 kB\n"), None);
     }

@@ -1,14 +1,14 @@
-//! The pipeline: draws items, reads and prepares them on threads, hands them over in batches, in the order of the input.
+//! The pipeline: reads and prepares items on threads, and passes them on in batches, in the order of the input.
 //!
-//! `cli` runs every command over pictures through [`run`]. Readers wait for disks and networks, preparers use the CPU,
-//! and the calling thread computes with each batch. Between them stands a window of so many items (`window.rs`): when it
-//! is full, nothing more is drawn, so that memory doesn't grow with the input.
+//! `cli` runs every command over images through [`run`]. Readers wait for disks and networks, preparers use the CPU,
+//! and the calling thread processes each batch. A window of limited size connects them (`window.rs`): when it is full,
+//! no more items are drawn, so that memory does not grow with the input.
 //!
-//! On a CPU, preparing and the model want the same cores, and both can use all of them. They take turns
-//! ([`Sharing::TakeTurns`], `places.rs`): side by side they would fight over cores and caches. Reading goes on during both.
+//! On a CPU, preparers and the model compete for the same cores and caches, and both can use all of them. So they take
+//! turns ([`Sharing::TakeTurns`], `queue.rs`). Reading continues during both.
 
 mod memory;
-mod places;
+mod queue;
 mod stop;
 mod window;
 
@@ -25,34 +25,35 @@ use crate::input::{Item, Items};
 /// How a pipeline uses the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// Threads that prepare items.
+    /// The number of threads that prepare items.
     pub preparers: usize,
-    /// Items that are handed over at once, where there are so many.
+    /// The number of items in a full batch.
     pub batch: usize,
-    /// Who may use the CPU while a batch is computed.
+    /// Whether items are prepared while a batch is processed.
     pub sharing: Sharing,
 }
 
-/// Who may use the CPU while a batch is computed.
+/// Whether items are prepared while a batch is processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
-    /// Either the preparers or the model: the model computes on the CPU.
+    /// No: the model computes on the CPU.
     TakeTurns,
-    /// Both: the model computes elsewhere.
+    /// Yes: the model computes on another device.
     SideBySide,
 }
 
-/// Pictures of a batch for each thread: with few of them, some threads have nothing to prepare at the end of a turn.
-const PICTURES_A_THREAD: usize = 4;
-/// Pictures of a batch on a GPU.
-const PICTURES_A_GPU: usize = 64;
+/// Images in a batch per thread. With fewer, some threads would have nothing to prepare at the end of a turn.
+const IMAGES_PER_THREAD: usize = 4;
+/// Images in a batch on a GPU.
+const GPU_BATCH: usize = 64;
 
 impl Settings {
-    /// Batches that keep so many threads, or a GPU, at work; smaller where memory is short for pictures of so many bytes.
+    /// Settings whose batches keep the threads, or a GPU, busy. Batches are smaller if memory is short for images that
+    /// take `picture_bytes` each.
     pub fn fitting(sharing: Sharing, threads: usize, picture_bytes: usize) -> Self {
         let most = match sharing {
-            Sharing::TakeTurns => (PICTURES_A_THREAD * threads).max(16),
-            Sharing::SideBySide => PICTURES_A_GPU,
+            Sharing::TakeTurns => (IMAGES_PER_THREAD * threads).max(16),
+            Sharing::SideBySide => GPU_BATCH,
         };
         Settings {
             preparers: threads,
@@ -62,27 +63,27 @@ impl Settings {
     }
 }
 
-/// Threads that wait for disks and networks. They cost no CPU; a web server or a spinning disk answers faster when asked
-/// for some things at once, and no one minds eight.
+/// Threads that wait for disks and networks. They hardly use the CPU, and a web server or a hard disk serves several
+/// requests at once faster than one by one.
 const READERS: usize = 8;
 
-/// An item and what came of its preparation.
+/// An item after preparation.
 #[derive(Debug)]
 pub struct Prepared<T> {
-    /// The item; its bytes are gone.
+    /// The item, without its bytes.
     pub item: Item,
-    /// What was prepared of its bytes, or why it could not be.
+    /// The result of preparing its bytes, or why that failed.
     pub outcome: Result<T>,
 }
 
-/// Runs all items through `prepare`, on threads, and then, on this one, in batches in their order, through `process`.
+/// Prepares all items on threads, and passes them in batches, in their order, to `process` on the calling thread.
 ///
-/// `prepare` gets an item and its bytes. A batch is smaller than asked for where the input ends or is slow: results are
-/// never held back while nothing can be prepared. Ends early where `process` fails, and, behind the batch in hand, where
-/// `stop` is requested.
+/// `prepare` gets an item and its bytes. A batch is smaller than a full one at the end of the input and when the input
+/// is slow: results are never held back to wait for more. The run ends early if `process` fails, and after the current
+/// batch if `stop` is requested.
 ///
 /// # Errors
-/// Those of `process`; [`Error::System`] if the system gives no threads.
+/// The errors of `process`; [`Error::System`] if the system cannot start threads.
 pub fn run<T, E>(
     items: Items,
     settings: Settings,
@@ -95,7 +96,7 @@ where
     E: From<Error>,
 {
     let window = Arc::new(Window::new(settings, stop.clone()));
-    // Whatever way this function ends, the threads see it and end too.
+    // However this function ends, it makes the threads end too.
     let _closed = window.close_at_end();
     let threads = spawn_threads(items, settings, &window, Arc::new(prepare))
         .map_err(Error::system("start the threads that read images"))?;
@@ -104,7 +105,7 @@ where
         window.batch_is_done();
     }
     if !stop.is_requested() {
-        // They have nothing left to do. After a stop, a reader may still hang on a pipe; it ends with the process.
+        // They have nothing left to do. After a stop, a reader may still be blocked on a pipe; the process ends it.
         threads.into_iter().for_each(|thread| drop(thread.join()));
     }
     Ok(())
@@ -131,16 +132,16 @@ fn spawn_threads<T: Send + 'static>(
     readers.chain((0..settings.preparers.max(1)).map(preparer)).collect()
 }
 
-/// The life of a reader: draw an item when there is room, read its bytes.
+/// A reader thread: whenever there is room, draws an item and reads its bytes.
 fn read_all<T>(items: &Mutex<Items>, window: &Window<T>) {
     loop {
         let drawn = {
-            // Held while waiting for room and for the next item, so that numbers follow the input's order.
+            // Held while waiting for room and for the next item, so that numbers follow the order of the input.
             let mut items = items.lock().unwrap_or_else(PoisonError::into_inner);
             if !window.wait_for_room() {
                 return;
             }
-            // A source that panics is a source that has ended; its reader's message is on stderr.
+            // A source that panics counts as ended. The panic message is on stderr.
             match catch_unwind(AssertUnwindSafe(|| items.next())).unwrap_or(None) {
                 Some(item) => window.admit().map(|number| (number, item)),
                 None => {
@@ -156,22 +157,22 @@ fn read_all<T>(items: &Mutex<Items>, window: &Window<T>) {
     }
 }
 
-/// The life of a preparer: take the earliest item that has its bytes and is allowed, prepare it.
+/// A preparer thread: takes the earliest item that has been read, if it is allowed to, and prepares it.
 fn prepare_all<T>(window: &Window<T>, prepare: &(impl Fn(&Item, &[u8]) -> Result<T> + ?Sized)) {
     while let Some((number, item, bytes)) = window.next_read() {
         let outcome = bytes.and_then(|bytes| {
-            // A defect in one picture's path must cost that picture, not the run.
-            catch_unwind(AssertUnwindSafe(|| prepare(&item, &bytes))).unwrap_or_else(|_| Err(gave_up(&item)))
+            // A bug that one image triggers must cost this image only, not the run.
+            catch_unwind(AssertUnwindSafe(|| prepare(&item, &bytes))).unwrap_or_else(|_| Err(unexpected_failure(&item)))
         });
         window.put_prepared(number, Prepared { item, outcome });
     }
 }
 
-fn gave_up(item: &Item) -> Error {
+fn unexpected_failure(item: &Item) -> Error {
     Error::Picture {
         name: item.name.to_string(),
-        problem: "preparing it failed in an unforeseen way".into(),
-        hint: Some("please report this picture".into()),
+        problem: "preparing it failed unexpectedly".into(),
+        hint: Some("please report this image".into()),
     }
 }
 

@@ -1,19 +1,19 @@
-//! The wish that a run should end: set once, from a signal's handler or from anywhere, seen by all threads.
+//! A request to end a run. Any thread or signal handler can make it, and all threads see it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag that is shared by its clones.
+/// A flag that its clones share.
 #[derive(Debug, Clone, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Asks the run to end: what is being prepared is finished, nothing more is begun.
+    /// Asks the run to end. Items being prepared are finished; no new ones are started.
     pub fn request(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Whether someone has asked.
+    /// Whether a stop has been requested.
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

@@ -1,40 +1,41 @@
-//! The window between input and output: places for items behind a lock, and the waiting of all who use them.
+//! The window between input and output: the item queue with its lock, and the condition variables of its users.
 //!
-//! Readers, preparers and the model wait for a condition each, so that nobody is woken who can do nothing: while a batch
-//! is computed on all cores, a needless wake-up takes one of them away.
+//! Readers, preparers and the model each wait for their own condition, so that no thread is woken without work to do.
+//! While a batch is computed on all cores, a needless wake-up would take one of them away.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::places::{BATCHES_A_TURN, LINGER, Places};
+use super::queue::{BATCHES_PER_TURN, ItemQueue, LINGER};
 use super::{Prepared, READERS, Settings, Sharing, Stop};
 use crate::error::Result;
 use crate::input::Item;
 
-/// How often a wish to stop is looked for by those who wait.
+/// How often waiting threads check whether a stop was requested.
 const STOP_INTERVAL: Duration = Duration::from_millis(100);
-/// Bytes of encoded pictures at which no more are read ahead: a dozen photos, more than a model takes in a second.
+/// Once this many bytes of encoded images are waiting, no more are read ahead. It is about a dozen photos, more than a
+/// model processes in a second.
 const BYTES_AHEAD: usize = 64 << 20;
 
 pub(super) struct Window<T> {
     state: Mutex<State<T>>,
-    /// There is room for one more item.
+    /// Signals that there is room for one more item.
     room: Condvar,
-    /// There is something to prepare.
+    /// Signals that there is something to prepare.
     work: Condvar,
-    /// There may be a batch to compute.
+    /// Signals that there may be a batch to process.
     ready: Condvar,
     settings: Settings,
     stop: Stop,
 }
 
 struct State<T> {
-    places: Places<T>,
+    queue: ItemQueue<T>,
     last_read: Instant,
     closed: bool,
 }
 
-/// Closes its window when it goes.
+/// Closes its window when dropped.
 pub(super) struct CloseAtEnd<'a, T>(&'a Window<T>);
 
 impl<T> Drop for CloseAtEnd<'_, T> {
@@ -43,16 +44,16 @@ impl<T> Drop for CloseAtEnd<'_, T> {
     }
 }
 
-/// Items in the window: those of a turn, those that are read ahead for the next one, and one in each reader's hands.
+/// The number of items in the window: those of a turn, as many read ahead for the next turn, and one per reader.
 pub(super) fn room(batch: usize) -> usize {
-    2 * BATCHES_A_TURN * batch + READERS
+    2 * BATCHES_PER_TURN * batch + READERS
 }
 
 impl<T> Window<T> {
     pub(super) fn new(settings: Settings, stop: Stop) -> Self {
         Window {
             state: Mutex::new(State {
-                places: Places::new(settings),
+                queue: ItemQueue::new(settings),
                 last_read: Instant::now(),
                 closed: false,
             }),
@@ -68,88 +69,88 @@ impl<T> Window<T> {
         CloseAtEnd(self)
     }
 
-    /// Waits until an item may be drawn; false where none may any more. One reader waits at a time.
+    /// Waits until an item may be drawn; false if no more may be drawn. Only one reader waits at a time.
     pub(super) fn wait_for_room(&self) -> bool {
         let room = room(self.settings.batch);
         let mut state = self.locked();
         loop {
-            if state.closed || state.places.input_has_ended() || self.stop.is_requested() {
+            if state.closed || state.queue.input_has_ended() || self.stop.is_requested() {
                 return false;
             }
-            let n = state.places.len();
-            if n < room && (state.places.bytes_waiting() < BYTES_AHEAD || n == 0) {
+            let n = state.queue.len();
+            if n < room && (state.queue.bytes_waiting() < BYTES_AHEAD || n == 0) {
                 return true;
             }
             state = wait(&self.room, state, STOP_INTERVAL);
         }
     }
 
-    /// Gives a drawn item its number; none where the run ended while it was drawn.
+    /// Gives a drawn item its number; `None` if the run ended while it was being drawn.
     pub(super) fn admit(&self) -> Option<u64> {
         let mut state = self.locked();
-        let goes_on = !state.closed && !self.stop.is_requested();
-        goes_on.then(|| state.places.admit())
+        let is_running = !state.closed && !self.stop.is_requested();
+        is_running.then(|| state.queue.admit())
     }
 
     pub(super) fn input_has_ended(&self) {
-        self.locked().places.end_input();
+        self.locked().queue.end_input();
         self.ready.notify_one();
     }
 
     pub(super) fn put_read(&self, number: u64, item: Item, bytes: Result<Vec<u8>>) {
         let mut state = self.locked();
-        state.places.put_read(number, item, bytes);
+        state.queue.put_read(number, item, bytes);
         state.last_read = Instant::now();
-        let may_prepare = state.places.may_prepare();
+        let may_prepare = state.queue.may_prepare();
         drop(state);
         if may_prepare {
             self.work.notify_one();
         }
     }
 
-    /// The earliest item that has its bytes, once preparers may work; none where the run has ended.
+    /// The earliest item that has been read, once preparers may work; `None` if the run has ended.
     pub(super) fn next_read(&self) -> Option<(u64, Item, Result<Vec<u8>>)> {
         let mut state = self.locked();
         loop {
             if state.closed {
                 return None;
             }
-            if let Some(taken) = state.places.take_read() {
+            if let Some(taken) = state.queue.take_read() {
                 self.room.notify_one();
                 return Some(taken);
             }
-            // A preparer without work is what ends a turn.
+            // The turn may end because this preparer has no work.
             self.ready.notify_one();
             state = wait(&self.work, state, STOP_INTERVAL);
         }
     }
 
     pub(super) fn put_prepared(&self, number: u64, prepared: Prepared<T>) {
-        self.locked().places.put_prepared(number, prepared);
-        // Where turns are taken, the preparer's next look for work tells more.
+        self.locked().queue.put_prepared(number, prepared);
+        // When taking turns, the preparer's next call of `next_read` gives the signal.
         if self.settings.sharing == Sharing::SideBySide {
             self.ready.notify_one();
         }
     }
 
-    /// Waits for a batch: a full one, or what there is where the input has ended or is slow.
-    /// None at the end, and after a wish to stop. Until [`Window::batch_is_done`], a batch is being computed.
+    /// Waits for a batch: a full one, or the items available if the input has ended or is slow. Returns `None` at the
+    /// end and after a stop request. The batch is being processed until [`Window::batch_is_done`].
     pub(super) fn next_batch(&self) -> Option<Vec<Prepared<T>>> {
         let mut state = self.locked();
         loop {
             if self.stop.is_requested() {
-                state.places.give_up();
+                state.queue.discard_all();
             }
-            if state.places.is_done() {
+            if state.queue.is_done() {
                 self.close(state);
                 return None;
             }
-            let silence = state.last_read.elapsed();
-            if let Some(batch) = state.places.take_batch(silence) {
+            let idle_time = state.last_read.elapsed();
+            if let Some(batch) = state.queue.take_batch(idle_time) {
                 self.room.notify_one();
                 return Some(batch);
             }
-            let at_most = if state.places.is_starving() {
+            let at_most = if state.queue.is_starving() {
                 LINGER
             } else {
                 STOP_INTERVAL
@@ -160,8 +161,8 @@ impl<T> Window<T> {
 
     pub(super) fn batch_is_done(&self) {
         let mut state = self.locked();
-        state.places.batch_is_done();
-        let may_prepare = state.places.may_prepare();
+        state.queue.batch_is_done();
+        let may_prepare = state.queue.may_prepare();
         drop(state);
         if may_prepare {
             self.work.notify_all();

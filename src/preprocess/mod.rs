@@ -1,40 +1,38 @@
-//! Preprocessing: from the bytes of a picture to the normalised `(3, R, R)` pixels that the image tower reads.
+//! Preprocessing: from the bytes of an image file to the normalised `(3, R, R)` pixels that the image tower reads.
 //!
-//! Decode, turn upright, resize the short side to R with Pillow's bicubic, crop the centre, RGB, subtract the mean, divide by the deviation:
-//! upstream's `_transform` (`model/longclip.py`), to the bit for lossless files. Called by the pipeline, a picture at a time, on
-//! its decoding threads; knows neither model nor terminal. Pixels are `(channel, row, column)`, f32; bytes in between are
-//! `(row, column, channel)`.
+//! Decode, apply the EXIF orientation, resize the short side to R with Pillow's bicubic filter, crop the centre,
+//! convert to RGB, normalise. This is upstream's `_transform` (`model/longclip.py`), to the bit for lossless files. The
+//! pipeline calls it on its decoding threads, one image at a time. [`Pixels`] are `(channel, row, column)` in f32; the
+//! bytes of decoded images are `(row, column, channel)`.
 
 mod decode;
 mod jpeg;
+mod limits;
 mod picture;
+mod problem;
 mod recognise;
 mod resize;
 
-/// Whether a file that begins so is a picture of a format with a signature, decoded here or not.
-pub fn begins_like_a_picture(start: &[u8]) -> bool {
-    image::guess_format(start).is_ok()
-}
-
-pub use decode::{Limits, Orientation, decode};
+pub use decode::{Orientation, decode};
+pub use limits::Limits;
 pub use picture::{Mode, Picture};
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::kernels::resize::Rows;
+use crate::kernels::resize::PixelRows;
 
-/// Mean of red, green and blue in CLIP's training pictures, at full scale 1 (OpenAI CLIP, `clip.py`, `_transform`).
+/// Mean of red, green and blue in CLIP's training images, on a scale of 0 to 1 (OpenAI CLIP, `clip.py`, `_transform`).
 pub const MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
-/// Their standard deviation, of the same source.
-#[expect(clippy::excessive_precision, reason = "the digits of the source")]
+/// Standard deviation of red, green and blue, from the same source.
+#[expect(clippy::excessive_precision, reason = "the digits as published")]
 pub const STD: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
 
-/// Normalised pixels `(3, R, R)`, row-major, f32: what the image tower reads. Roughly -1.8 to 2.2.
+/// Normalised pixels `(3, R, R)`, row-major, f32: the input of the image tower. Values are between about -1.8 and 2.2.
 ///
-/// Those of a photo are kept as its bytes, and normalised when they are read: a quarter of the memory, between threads that
-/// prepare and one that computes.
+/// The pixels of a decoded image are kept as bytes and normalised when they are read. This takes a quarter of the
+/// memory while they wait between the decoding threads and the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pixels {
     values: Values,
@@ -43,14 +41,14 @@ pub struct Pixels {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Values {
-    /// Of a photo, `(3, R, R)`.
+    /// Of a decoded image, `(3, R, R)`, not yet normalised.
     Bytes(Vec<u8>),
-    /// Normalised elsewhere.
+    /// Normalised by the caller, `(3, R, R)`.
     Floats(Vec<f32>),
 }
 
 impl Pixels {
-    /// Of `(R, R, 3)` bytes.
+    /// Takes `(R, R, 3)` bytes.
     fn from_rgb(rgb: &[u8], resolution_px: usize) -> Self {
         let planes = (0..3).flat_map(|c| rgb.chunks_exact(3).map(move |pixel| pixel[c]));
         Self {
@@ -59,10 +57,10 @@ impl Pixels {
         }
     }
 
-    /// Pixels that were normalised elsewhere, `(3, resolution_px, resolution_px)`, row-major.
+    /// Takes pixels that the caller has normalised, `(3, resolution_px, resolution_px)`, row-major.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the number of values is another, or one is not finite.
+    /// [`Error::Usage`] if there are not that many values, or if one is not finite.
     pub fn from_normalised(values: Vec<f32>, resolution_px: usize) -> Result<Self> {
         let expected = resolution_px.checked_pow(2).and_then(|n| n.checked_mul(3));
         if expected != Some(values.len()) || values.is_empty() {
@@ -86,7 +84,7 @@ impl Pixels {
         })
     }
 
-    /// `(3, R, R)`, row-major.
+    /// All values, `(3, R, R)`, row-major.
     pub fn values(&self) -> Cow<'_, [f32]> {
         match &self.values {
             Values::Floats(values) => Cow::Borrowed(values),
@@ -98,23 +96,23 @@ impl Pixels {
         }
     }
 
-    /// Appends the values of one row of a channel, columns `columns`.
+    /// Appends the values of one row of a channel, limited to `columns`, to `to`.
     pub(crate) fn append_row(&self, channel: usize, row: usize, columns: Range<usize>, to: &mut Vec<f32>) {
         let start = (channel * self.resolution_px + row) * self.resolution_px;
-        let places = start + columns.start..start + columns.end;
+        let range = start + columns.start..start + columns.end;
         match &self.values {
-            Values::Floats(values) => to.extend_from_slice(&values[places]),
-            Values::Bytes(bytes) => to.extend(bytes[places].iter().map(|byte| level(channel, *byte))),
+            Values::Floats(values) => to.extend_from_slice(&values[range]),
+            Values::Bytes(bytes) => to.extend(bytes[range].iter().map(|byte| level(channel, *byte))),
         }
     }
 
-    /// R.
+    /// The width and height R.
     pub fn resolution_px(&self) -> usize {
         self.resolution_px
     }
 }
 
-/// How pictures become [`Pixels`]: the model's resolution, and what is done with EXIF and with huge pictures.
+/// How images become [`Pixels`]: the model's resolution, whether EXIF turns them, and their maximum size.
 ///
 /// ```
 /// use longclip::preprocess::Preprocess;
@@ -131,7 +129,7 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
-    /// For a model that reads `resolution_px` squared, at least 1; upright, with the default limits.
+    /// For a model that reads `(resolution_px, resolution_px)` images; upright, with the default limits. Panics on 0.
     pub fn new(resolution_px: usize) -> Self {
         assert!(resolution_px > 0, "an image tower reads at least one pixel");
         Self {
@@ -141,32 +139,32 @@ impl Preprocess {
         }
     }
 
-    /// Sets whether EXIF turns the picture.
+    /// Sets whether the image is turned as EXIF says.
     #[must_use]
     pub fn orientation(mut self, orientation: Orientation) -> Self {
         self.orientation = orientation;
         self
     }
 
-    /// Sets what a picture may cost.
+    /// Sets how large an image may be.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Decodes, turns, resizes, crops and normalises a file's bytes. `name` is only for the error.
+    /// Decodes, turns, resizes, crops and normalises the bytes of a file. `name` appears only in errors.
     ///
     /// # Errors
-    /// [`Error::Picture`] as [`decode()`].
+    /// [`Error::Picture`] in the same cases as [`decode()`].
     pub fn run(&self, name: &str, bytes: &[u8]) -> Result<Pixels> {
         Ok(self.pixels(&self.decode(name, bytes)?))
     }
 
-    /// The first half of [`Preprocess::run`], for those who want the picture too.
+    /// The first half of [`Preprocess::run`], for callers that also need the decoded image.
     ///
     /// # Errors
-    /// [`Error::Picture`] as [`decode()`].
+    /// [`Error::Picture`] in the same cases as [`decode()`].
     pub fn decode(&self, name: &str, bytes: &[u8]) -> Result<Picture> {
         decode(name, bytes, self.orientation, &self.limits)
     }
@@ -176,15 +174,16 @@ impl Preprocess {
         Pixels::from_rgb(&self.crop_u8(picture), self.resolution_px)
     }
 
-    /// Short side to R by bicubic, then the central `(R, R, 3)` as RGB bytes, row-major.
+    /// Resizes the short side to R and returns the central `(R, R, 3)` as RGB bytes, row-major.
     ///
-    /// As upstream, the picture is resized in its own mode: alpha is multiplied in before and divided out after, then dropped.
+    /// As upstream does, this resizes the image in its own mode: colours are multiplied by alpha before and divided by
+    /// it afterwards, then alpha is dropped.
     pub fn crop_u8(&self, picture: &Picture) -> Vec<u8> {
         let (mode, width) = (picture.mode(), picture.width_px());
         let channels = mode.channels();
-        let resize = |bytes: &[u8]| resize::resize_and_crop(Rows { bytes, width, channels }, self.resolution_px);
+        let resize = |bytes: &[u8]| resize::resize_and_crop(PixelRows { bytes, width, channels }, self.resolution_px);
         let has_alpha = matches!(mode, Mode::GreyAlpha | Mode::Rgba);
-        // Pillow copies a picture that has its size already, colours under transparent pixels and all.
+        // Pillow copies an image that already has the right size, including the colours of transparent pixels.
         let cropped = if has_alpha && !resize::keeps_size(width, picture.height_px(), self.resolution_px) {
             let mut bytes = picture.bytes().to_vec();
             picture::premultiply(&mut bytes, channels);
@@ -198,7 +197,12 @@ impl Preprocess {
     }
 }
 
-/// A byte of a channel, normalised.
+/// Whether a file that starts with these bytes is an image, by its signature. The format need not be one we decode.
+pub fn begins_like_a_picture(start: &[u8]) -> bool {
+    image::guess_format(start).is_ok()
+}
+
+/// The normalised value of a channel's byte.
 #[inline(always)]
 fn level(channel: usize, byte: u8) -> f32 {
     /// `(byte / 255 - mean) / std`, in torchvision's order of operations.

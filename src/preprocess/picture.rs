@@ -1,27 +1,27 @@
-//! A decoded picture of 8-bit pixels, and its colour arithmetic: alpha multiplied in and out, CMYK to RGB, EXIF turns.
+//! A decoded image with 8-bit channels, and Pillow's colour arithmetic: alpha, CMYK to RGB, EXIF orientation.
 //!
-//! Made by [`super::decode()`], read by [`super::Preprocess`]. The arithmetic is Pillow's (`src/libImaging/Convert.c`,
-//! `ImageOps.exif_transpose`). Bytes are `(height, width, channels)`, row-major.
+//! [`super::decode()`] makes it, [`super::Preprocess`] reads it. The arithmetic follows Pillow's
+//! `src/libImaging/Convert.c` and `ImageOps.exif_transpose`. Bytes are `(height, width, channels)`, row-major.
 
 use crate::error::{Error, Result};
 
-/// What the bytes of a pixel are.
+/// The channels of a pixel, one byte each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// One byte: grey.
+    /// Grey.
     Grey,
-    /// Two: grey, alpha.
+    /// Grey, alpha.
     GreyAlpha,
-    /// Three: red, green, blue.
+    /// Red, green, blue.
     Rgb,
-    /// Four: red, green, blue, alpha.
+    /// Red, green, blue, alpha.
     Rgba,
-    /// Four: cyan, magenta, yellow, key, where 255 is full ink.
+    /// Cyan, magenta, yellow, black; 255 is full ink.
     Cmyk,
 }
 
 impl Mode {
-    /// Bytes a pixel.
+    /// Bytes per pixel.
     pub fn channels(self) -> usize {
         match self {
             Mode::Grey => 1,
@@ -32,7 +32,7 @@ impl Mode {
     }
 }
 
-/// A decoded picture: at least one pixel, 8 bits a channel, upright or as stored, as was asked for.
+/// A decoded image with at least one pixel and 8 bits per channel.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Picture {
     width_px: usize,
@@ -54,10 +54,10 @@ impl std::fmt::Debug for Picture {
 }
 
 impl Picture {
-    /// A picture of `(height_px, width_px, channels)` bytes, row-major.
+    /// Takes `(height_px, width_px, channels)` bytes, row-major.
     ///
     /// # Errors
-    /// [`Error::Usage`] where a side is zero or the number of bytes is another.
+    /// [`Error::Usage`] if a side is zero or the number of bytes doesn't match.
     pub fn new(mode: Mode, width_px: usize, height_px: usize, bytes: Vec<u8>) -> Result<Self> {
         let expected = width_px
             .checked_mul(height_px)
@@ -65,7 +65,7 @@ impl Picture {
         if expected != Some(bytes.len()) || bytes.is_empty() {
             return Err(Error::usage(
                 format!(
-                    "{} bytes are not a picture of {width_px}x{height_px} pixels of {} bytes",
+                    "{} bytes are not an image of {width_px}x{height_px} pixels of {} bytes",
                     bytes.len(),
                     mode.channels()
                 ),
@@ -90,22 +90,22 @@ impl Picture {
         self.height_px
     }
 
-    /// What the bytes of a pixel are.
+    /// The channels of a pixel.
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// `(height, width, channels)`, row-major.
+    /// The pixels, `(height, width, channels)`, row-major.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The picture as RGB, `(height, width, 3)`, row-major; alpha is dropped.
+    /// The image as RGB, `(height, width, 3)`, row-major. Alpha is dropped.
     pub fn rgb(&self) -> Vec<u8> {
         to_rgb(self.mode, self.bytes.clone())
     }
 
-    /// The colours alone.
+    /// Drops the alpha channel, if there is one.
     pub(super) fn without_alpha(self) -> Self {
         let (mode, kept) = match self.mode {
             Mode::GreyAlpha => (Mode::Grey, 1),
@@ -121,10 +121,10 @@ impl Picture {
         Self { mode, bytes, ..self }
     }
 
-    /// Turned and mirrored so that it is upright, by EXIF's orientation 1 to 8; others leave it.
+    /// Turned and mirrored as EXIF's orientation 1 to 8 says. Other values change nothing.
     pub(super) fn upright(self, exif_orientation: u8) -> Self {
         let (w, h) = (self.width_px, self.height_px);
-        // Where output pixel (x, y) is taken from: (column, row) of the stored picture.
+        // Each closure maps an output pixel (x, y) to (column, row) of the stored image.
         match exif_orientation {
             2 => self.moved(w, h, |x, y| (w - 1 - x, y)),
             3 => self.moved(w, h, |x, y| (w - 1 - x, h - 1 - y)),
@@ -153,7 +153,8 @@ impl Picture {
     }
 }
 
-/// Square tiles, so that a turn by 90 degrees reads and writes within the cache: 64 rows of 64 pixels are 16 KiB at most.
+/// Side of the square tiles in which pixels are moved, so that a turn by 90 degrees reads and writes within the cache:
+/// 64 rows of 64 pixels take at most 16 KiB.
 const TILE: usize = 64;
 
 fn moved<const N: usize>(
@@ -190,7 +191,7 @@ pub(super) fn premultiply(bytes: &mut [u8], channels: usize) {
     }
 }
 
-/// The inverse of [`premultiply`], as far as bytes allow; an alpha of 0 or 255 leaves the colours.
+/// The inverse of [`premultiply`], as far as bytes allow. Colours with an alpha of 0 or 255 stay as they are.
 pub(super) fn unpremultiply(bytes: &mut [u8], channels: usize) {
     for pixel in bytes.chunks_exact_mut(channels) {
         if let Some((&mut alpha @ 1..=254, colours)) = pixel.split_last_mut() {
@@ -201,7 +202,7 @@ pub(super) fn unpremultiply(bytes: &mut [u8], channels: usize) {
     }
 }
 
-/// Pixels of a mode as `(n, 3)` RGB: grey is repeated, alpha dropped, ink turned into light.
+/// Converts pixels to `(n, 3)` RGB: grey is repeated, alpha is dropped, CMYK is converted.
 pub(super) fn to_rgb(mode: Mode, bytes: Vec<u8>) -> Vec<u8> {
     match mode {
         Mode::Grey => bytes.iter().flat_map(|&l| [l; 3]).collect(),
@@ -215,7 +216,7 @@ pub(super) fn to_rgb(mode: Mode, bytes: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// Light left by the key, less what the colour takes of it.
+/// Pillow's conversion: the light that black leaves, minus what each ink absorbs.
 fn cmyk_to_rgb(key: u8, inks: [u8; 3]) -> [u8; 3] {
     let light = 255 - key;
     inks.map(|ink| light - multiply(ink, light))

@@ -1,18 +1,19 @@
-//! Tells what a file is from its content, never from its name: a format that is decoded, or a known one that isn't.
+//! Recognises a file by its content, never by its name: either a format we decode, or a known one that we don't.
 //!
-//! Called by [`super::decode()`]. Signatures are from the formats' own specifications.
+//! Called by [`super::decode()`]. The signatures are from the specifications of the formats.
 
 use image::ImageFormat;
 
-/// What a file's bytes look like.
+/// What the bytes of a file look like.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// A format that is decoded here.
+    /// A format that we decode.
     Decodable(ImageFormat),
-    /// Something else, with what a person can do about it.
+    /// Something else.
     Foreign {
         /// With an article: `an SVG drawing`.
         what: &'static str,
+        /// What the user can do about it.
         advice: &'static str,
     },
 }
@@ -21,50 +22,49 @@ const CONVERT: &str = "convert it to jpeg or png first";
 const SAVE_PHOTO: &str =
     "convert it to jpeg or png first, for example with `heif-convert` or `magick`; phones can be set to save jpeg";
 const RENDER: &str = "render it to png first";
-const NOT_PICTURE: &str = "give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr";
+const NOT_IMAGE: &str = "give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr";
 
-/// Signature, where it stands, and what it means; the first that fits decides.
+/// Offset, signature, what it is, advice. The first match counts.
 const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
     (4, b"ftypheic", "a HEIC photo", SAVE_PHOTO),
     (4, b"ftypheix", "a HEIC photo", SAVE_PHOTO),
     (4, b"ftyphevc", "a HEIC sequence", SAVE_PHOTO),
     (4, b"ftypmif1", "a HEIF photo", SAVE_PHOTO),
     (4, b"ftypmsf1", "a HEIF sequence", SAVE_PHOTO),
-    (4, b"ftypavif", "an AVIF picture", CONVERT),
+    (4, b"ftypavif", "an AVIF image", CONVERT),
     (4, b"ftypavis", "an AVIF sequence", CONVERT),
     (4, b"ftypcrx ", "a Canon raw photo", "develop it to jpeg or tiff first"),
     (
         4,
         b"ftyp",
         "a video",
-        "take single frames out of it first, for example with `ffmpeg`",
+        "extract single frames first, for example with `ffmpeg`",
     ),
     (
         0,
         b"\x1aE\xdf\xa3",
         "a video",
-        "take single frames out of it first, for example with `ffmpeg`",
+        "extract single frames first, for example with `ffmpeg`",
     ),
     (0, b"%PDF", "a PDF document", RENDER),
     (0, b"%!PS", "a PostScript document", RENDER),
     (0, b"\xc5\xd0\xd3\xc6", "a PostScript document", RENDER),
-    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 picture", CONVERT),
-    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture", CONVERT),
-    (0, b"\xff\x0a", "a JPEG XL picture", CONVERT),
-    (0, b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL picture", CONVERT),
+    (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 image", CONVERT),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 image", CONVERT),
+    (0, b"\xff\x0a", "a JPEG XL image", CONVERT),
+    (0, b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL image", CONVERT),
     (0, b"8BPS", "a Photoshop document", CONVERT),
     (0, b"gimp xcf", "a GIMP document", CONVERT),
-    (0, b"v/1\x01", "an OpenEXR picture", CONVERT),
-    (0, b"\x76\x2f\x31\x01", "an OpenEXR picture", CONVERT),
+    (0, b"v/1\x01", "an OpenEXR image", CONVERT),
     (0, b"DDS ", "a DDS texture", CONVERT),
-    (0, b"farbfeld", "a farbfeld picture", CONVERT),
+    (0, b"farbfeld", "a farbfeld image", CONVERT),
     (
         0,
         b"FUJIFILMCCD-RAW",
         "a Fuji raw photo",
         "develop it to jpeg or tiff first",
     ),
-    (0, b"II\x2b\x00", "a BigTIFF picture", CONVERT),
+    (0, b"II\x2b\x00", "a BigTIFF image", CONVERT),
     (0, b"PK\x03\x04", "a zip archive", "unpack it first"),
     (0, b"\x1f\x8b", "gzip-compressed data", "unpack it first"),
     (
@@ -73,10 +73,10 @@ const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
         "a Git LFS pointer, not the file itself",
         "fetch the file with `git lfs pull`",
     ),
-    (0, b"SIMPLE  =", "a FITS picture", CONVERT),
+    (0, b"SIMPLE  =", "a FITS image", CONVERT),
 ];
 
-/// Looks at the first bytes, and for tga at the header's plausibility.
+/// Recognises a file by its first bytes, or by a plausible TGA header.
 pub(super) fn recognise(bytes: &[u8]) -> Content {
     let at = |offset: usize, signature: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(signature));
     for &(offset, signature, what, advice) in FOREIGN {
@@ -87,7 +87,7 @@ pub(super) fn recognise(bytes: &[u8]) -> Content {
     match image::guess_format(bytes) {
         Ok(format) if format.reading_enabled() => Content::Decodable(format),
         Ok(_) => Content::Foreign {
-            what: "a picture of a format that is not decoded",
+            what: "an image in a format that is not supported",
             advice: CONVERT,
         },
         Err(_) if looks_like_tga(bytes) => Content::Decodable(ImageFormat::Tga),
@@ -102,18 +102,18 @@ fn text_or_data(bytes: &[u8]) -> Content {
     let (what, advice) = if is_text && lower.contains("<svg") {
         ("an SVG drawing", RENDER)
     } else if is_text && (lower.contains("<html") || lower.contains("<!doctype html")) {
-        ("a web page", "the download may have failed; fetch the picture itself")
+        ("a web page", "the download may have failed; fetch the image itself")
     } else if is_text {
-        ("text", NOT_PICTURE)
+        ("text", NOT_IMAGE)
     } else if head.iter().all(|&b| b == 0) {
         ("nothing but zero bytes", "copy or fetch the file again")
     } else {
-        ("data of an unknown kind", NOT_PICTURE)
+        ("data of an unknown kind", NOT_IMAGE)
     };
     Content::Foreign { what, advice }
 }
 
-/// A tga has no signature, so every field of its header has to be one that exists.
+/// TGA has no signature, so every field of the header must have a valid value.
 fn looks_like_tga(bytes: &[u8]) -> bool {
     let Some(header) = bytes.get(..18) else { return false };
     let [map_type, image_type, depth] = [header[1], header[2], header[16]];
@@ -121,12 +121,12 @@ fn looks_like_tga(bytes: &[u8]) -> bool {
         u16::from_le_bytes([header[12], header[13]]),
         u16::from_le_bytes([header[14], header[15]]),
     );
-    let type_fits = match map_type {
+    let has_valid_type = match map_type {
         0 => matches!(image_type, 2 | 3 | 10 | 11) && header[3..8] == [0; 5],
         1 => matches!(image_type, 1 | 9) && matches!(header[7], 15 | 16 | 24 | 32),
         _ => false,
     };
-    type_fits && matches!(depth, 8 | 16 | 24 | 32) && width > 0 && height > 0
+    has_valid_type && matches!(depth, 8 | 16 | 24 | 32) && width > 0 && height > 0
 }
 
 #[cfg(test)]
@@ -137,14 +137,14 @@ mod tests {
     fn check(bytes: &[u8], expected: &str) {
         match recognise(bytes) {
             Content::Foreign { what, .. } => assert_eq!(what, expected),
-            Content::Decodable(format) => panic!("taken for {format:?}"),
+            Content::Decodable(format) => panic!("recognised as {format:?}"),
         }
     }
 
     #[test]
-    fn names_what_is_not_decoded() {
+    fn names_formats_that_are_not_decoded() {
         check(b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC photo");
-        check(b"\0\0\0\x18ftypavif\0\0\0\0", "an AVIF picture");
+        check(b"\0\0\0\x18ftypavif\0\0\0\0", "an AVIF image");
         check(b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">", "an SVG drawing");
         check(b"%PDF-1.7\n", "a PDF document");
         check(b"<!DOCTYPE html><html>404", "a web page");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_a_tga_by_its_header() {
+    fn recognises_a_tga_by_its_header() {
         let mut header = [0; 18];
         header[2] = 2;
         (header[12], header[14], header[16]) = (5, 4, 24);

@@ -1,29 +1,31 @@
-//! Pillow's bicubic resize of the short side to R, and the centre crop of it, in one: only what the crop shows is computed.
+//! Pillow's bicubic resize of the short side to R, combined with the centre crop: only the crop's pixels are computed.
 //!
-//! Follows Pillow's `src/libImaging/Resample.c` (coefficients in f64, then fixed point; two passes, each rounded to
-//! bytes; one whose size doesn't change is skipped) and torchvision's `resize` and `center_crop` (sizes and offsets).
-//! A picture of `(height, width, channels)` bytes becomes `(R, R, channels)` bytes, row-major. Called by [`super::Preprocess`].
+//! Follows Pillow's `src/libImaging/Resample.c` (coefficients in f64, then in fixed point; two passes, each rounded to
+//! bytes; a pass that changes no size is skipped) and torchvision's `resize` and `center_crop` (sizes and offsets).
+//! `(height, width, channels)` bytes become `(R, R, channels)` bytes, row-major. Called by [`super::Preprocess`].
 
 use std::ops::Range;
 
-use crate::kernels::resize::{Axis, Rows, WEIGHT_BITS, horizontal, vertical};
+use crate::kernels::resize::{Axis, PixelRows, WEIGHT_BITS, horizontal, vertical};
 
-/// The bicubic's reach on each side, in input pixels at scale 1.
+/// The filter's radius in input pixels, at scale 1.
 const SUPPORT: f64 = 2.0;
-/// The bicubic's parameter; Pillow's, PyTorch's antialiased one's too. OpenCV and unantialiased PyTorch have -0.75.
+/// The parameter of the bicubic filter in Pillow and in PyTorch's antialiased resize. OpenCV and PyTorch without
+/// antialiasing use -0.75.
 const A: f64 = -0.5;
 
-/// Short side to `resolution`, then the central `(resolution, resolution)`. `pixels` is not empty.
-pub(super) fn resize_and_crop(pixels: Rows<'_>, resolution: usize) -> Vec<u8> {
+/// Resizes the short side to `resolution`, then crops the central `(resolution, resolution)`. `pixels` must not be
+/// empty.
+pub(super) fn resize_and_crop(pixels: PixelRows<'_>, resolution: usize) -> Vec<u8> {
     let (width, height) = (pixels.width, pixels.bytes.len() / pixels.row_bytes());
     let (width_new, height_new) = resized(width, height, resolution);
     let columns = AxisPlan::new(width, width_new, crop(width_new, resolution));
     let lines = AxisPlan::new(height, height_new, crop(height_new, resolution));
     if is_vertical_first([width, width_new], [height, height_new]) {
-        let short = shortened(pixels, &lines);
-        narrowed(
-            Rows {
-                bytes: &short,
+        let shorter = resize_vertically(pixels, &lines);
+        resize_horizontally(
+            PixelRows {
+                bytes: &shorter,
                 ..pixels
             },
             &columns,
@@ -31,32 +33,32 @@ pub(super) fn resize_and_crop(pixels: Rows<'_>, resolution: usize) -> Vec<u8> {
     } else {
         let needed = lines.input();
         let bytes = &pixels.bytes[needed.start * pixels.row_bytes()..needed.end * pixels.row_bytes()];
-        let narrow = narrowed(Rows { bytes, ..pixels }, &columns);
-        let rows = Rows {
-            bytes: &narrow,
+        let narrower = resize_horizontally(PixelRows { bytes, ..pixels }, &columns);
+        let rows = PixelRows {
+            bytes: &narrower,
             width: resolution,
             ..pixels
         };
-        shortened(rows, &lines.shifted_back(needed.start))
+        resize_vertically(rows, &lines.shifted_back(needed.start))
     }
 }
 
-/// Pillow's choice of the first pass, from `[before, after]` of each side; it shows in the last bits.
+/// Whether Pillow does the vertical pass first, which changes the last bits. Each side is `[before, after]`.
 ///
-/// Since Pillow 13 the columns come first where the height shrinks by more than twice as much as the width. Then the picture is
-/// upright, so the crop shows all its columns.
+/// Since Pillow 13 it does if the height shrinks by more than twice as much as the width. The image is taller than wide
+/// then, so the crop shows all its columns.
 fn is_vertical_first([width, width_new]: [usize; 2], [height, height_new]: [usize; 2]) -> bool {
     let shrinks_by = |before: usize, after: usize| before as i128 - after as i128;
     let (down, across) = (shrinks_by(height, height_new), shrinks_by(width, width_new));
     down > 0 && down > across * 2
 }
 
-/// Whether a resize to `resolution` changes no size, so that Pillow copies the picture.
+/// Whether resizing to `resolution` changes no size, in which case Pillow copies the image.
 pub(super) fn keeps_size(width: usize, height: usize, resolution: usize) -> bool {
     resized(width, height, resolution) == (width, height)
 }
 
-/// Width and height once the short side is `resolution`; the long side is rounded down, as torchvision does.
+/// Width and height once the short side is `resolution`. The long side is rounded down, as torchvision does.
 fn resized(width: usize, height: usize, resolution: usize) -> (usize, usize) {
     let long = |long: usize, short: usize| (resolution as u128 * long as u128 / short as u128) as usize;
     if width <= height {
@@ -66,18 +68,18 @@ fn resized(width: usize, height: usize, resolution: usize) -> (usize, usize) {
     }
 }
 
-/// The central `resolution` of `size`: half the difference, rounded half to even, as Python's `round`.
+/// The central `resolution` of `size`. The start is half the difference, rounded half to even like Python's `round`.
 fn crop(size: usize, resolution: usize) -> Range<usize> {
     let difference = size - resolution;
     let start = difference / 2 + usize::from(difference % 4 == 3);
     start..start + resolution
 }
 
-/// What happens along one axis.
+/// How one axis is resized and cropped.
 enum AxisPlan {
-    /// The size doesn't change; these places are cut out.
+    /// The size stays the same; this range is cut out.
     Keep(Range<usize>),
-    /// The size changes.
+    /// The size changes; the axis has the weights of the output positions in the crop.
     Resize(Axis),
 }
 
@@ -90,7 +92,7 @@ impl AxisPlan {
         }
     }
 
-    /// The input places that are read.
+    /// The range of input positions that are read.
     fn input(&self) -> Range<usize> {
         match self {
             AxisPlan::Keep(range) => range.clone(),
@@ -98,7 +100,7 @@ impl AxisPlan {
         }
     }
 
-    /// The same for an input that begins `n` places later.
+    /// The same plan for an input without its first `n` positions.
     fn shifted_back(self, n: usize) -> Self {
         match self {
             AxisPlan::Keep(range) => AxisPlan::Keep(range.start - n..range.end - n),
@@ -107,18 +109,18 @@ impl AxisPlan {
     }
 }
 
-/// Weights of the output places `wanted` of a resize from `size_in` to `size_out` places.
+/// The weights of the output positions `wanted`, when `size_in` positions are resized to `size_out`.
 fn bicubic(size_in: usize, size_out: usize, wanted: Range<usize>) -> Axis {
     let scale = size_in as f64 / size_out as f64;
     let filter_scale = scale.max(1.0);
     let support = SUPPORT * filter_scale;
-    // Pillow multiplies by the reciprocal; dividing would give other last bits.
+    // Pillow multiplies by the reciprocal; a division would give different last bits.
     let reciprocal = 1.0 / filter_scale;
 
     let mut axis = Axis::default();
     for x in wanted {
         let centre = (x as f64 + 0.5) * scale;
-        // `as` truncates towards zero and saturates at 0, as C's cast and Pillow's check do.
+        // `as` truncates towards zero and saturates at 0, like C's cast with Pillow's check.
         let first = (centre - support + 0.5) as usize;
         let end = ((centre + support + 0.5) as usize).min(size_in);
         let weights: Vec<f64> = (first..end)
@@ -147,8 +149,8 @@ fn fixed(weight: f64) -> i32 {
     (weight * f64::from(1 << WEIGHT_BITS) + 0.5f64.copysign(weight)) as i32
 }
 
-/// The rows, changed along their length as planned.
-fn narrowed(rows: Rows<'_>, plan: &AxisPlan) -> Vec<u8> {
+/// Applies the plan to the columns.
+fn resize_horizontally(rows: PixelRows<'_>, plan: &AxisPlan) -> Vec<u8> {
     match plan {
         AxisPlan::Keep(range) => {
             let bytes = range.start * rows.channels..range.end * rows.channels;
@@ -164,8 +166,8 @@ fn narrowed(rows: Rows<'_>, plan: &AxisPlan) -> Vec<u8> {
     }
 }
 
-/// The rows, changed in their number as planned.
-fn shortened(rows: Rows<'_>, plan: &AxisPlan) -> Vec<u8> {
+/// Applies the plan to the rows.
+fn resize_vertically(rows: PixelRows<'_>, plan: &AxisPlan) -> Vec<u8> {
     match plan {
         AxisPlan::Keep(range) => rows.bytes[range.start * rows.row_bytes()..range.end * rows.row_bytes()].to_vec(),
         AxisPlan::Resize(axis) => {

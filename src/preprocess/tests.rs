@@ -1,17 +1,18 @@
-//! Goldens of torchvision and Pillow, and promises about sizes, colours and errors.
+//! Goldens from torchvision and Pillow, and tests of sizes, colours and errors.
 
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::random::Random;
 
 #[derive(serde::Deserialize)]
 struct Goldens {
     cases: Vec<Golden>,
 }
 
-/// One picture at one size: what Pillow and torchvision made of it.
+/// The result of Pillow and torchvision for one image at one size.
 #[derive(serde::Deserialize)]
 struct Golden {
     file: String,
@@ -25,7 +26,7 @@ struct Golden {
 }
 
 impl Golden {
-    /// Whether every byte is equal, and the samples' largest and mean difference.
+    /// Returns whether every byte is equal, and the largest and the mean difference of the samples.
     fn compare(&self, folder: &Path) -> (bool, usize, f64) {
         let orientation = if self.upright {
             Orientation::Upright
@@ -62,7 +63,7 @@ impl Golden {
     }
 }
 
-/// Equal to the bit, lossless or not.
+/// Every case must be equal to the bit, lossy or not.
 fn check_goldens(list: &Path, folder: &Path) {
     let goldens: Goldens = serde_json::from_str(&std::fs::read_to_string(list).unwrap()).unwrap();
     let n_lossy = goldens.cases.iter().filter(|golden| !golden.lossless).count();
@@ -79,20 +80,20 @@ fn check_goldens(list: &Path, folder: &Path) {
 }
 
 #[test]
-fn gives_the_pixels_of_pillow_and_torchvision() {
+fn matches_pillow_and_torchvision() {
     let folder = Path::new("tests/data/preprocess");
     check_goldens(&folder.join("goldens.json"), folder);
 }
 
 #[test]
-fn gives_the_pixels_of_the_whole_reference() {
+fn matches_the_whole_reference() {
     let folder = Path::new("../shared/reference");
     if folder.exists() {
         check_goldens(&folder.join("preprocess.json"), folder);
     }
 }
 
-/// A picture with a pattern that has no symmetry.
+/// An image with a pattern that has no symmetry.
 fn patterned(mode: Mode, width: usize, height: usize) -> Picture {
     let bytes = (0..width * height * mode.channels())
         .map(|i| (i * 37 + i / 11 * 5 + i / 101) as u8)
@@ -101,7 +102,7 @@ fn patterned(mode: Mode, width: usize, height: usize) -> Picture {
 }
 
 #[test]
-fn a_picture_of_the_right_size_is_left_alone() {
+fn copies_an_image_of_the_right_size() {
     for n in [1, 2, 7, 64] {
         let picture = patterned(Mode::Rgb, n, n);
         assert_eq!(Preprocess::new(n).crop_u8(&picture), picture.bytes());
@@ -109,13 +110,13 @@ fn a_picture_of_the_right_size_is_left_alone() {
         assert_eq!(
             Preprocess::new(n).crop_u8(&clear),
             [9, 8, 7].repeat(n * n),
-            "colours under clear pixels stay"
+            "colours of transparent pixels stay"
         );
     }
 }
 
 #[test]
-fn a_constant_picture_stays_constant() {
+fn keeps_a_constant_image_constant() {
     for (width, height) in [(1, 1), (3, 1), (1, 500), (31, 17), (640, 480), (7000, 3)] {
         for level in [0, 1, 128, 254, 255] {
             let picture = Picture::new(Mode::Rgb, width, height, vec![level; width * height * 3]).unwrap();
@@ -126,7 +127,7 @@ fn a_constant_picture_stays_constant() {
 }
 
 #[test]
-fn extreme_shapes_compute_only_the_crop() {
+fn resizes_extreme_shapes() {
     for (width, height) in [(1, 100_000), (100_000, 1), (2, 300_000), (1_000_000, 3)] {
         for mode in [Mode::Grey, Mode::GreyAlpha, Mode::Rgb, Mode::Rgba, Mode::Cmyk] {
             assert_eq!(
@@ -148,7 +149,7 @@ fn pixels_are_normalised_planes() {
 }
 
 #[test]
-fn rows_of_a_photo_are_those_of_its_values() {
+fn append_row_matches_values() {
     let photo = Preprocess::new(9).pixels(&patterned(Mode::Rgb, 9, 9));
     let floats = Pixels::from_normalised(photo.values().into_owned(), 9).unwrap();
     for (channel, row) in (0..3).flat_map(|c| (0..9).map(move |r| (c, r))) {
@@ -162,25 +163,25 @@ fn rows_of_a_photo_are_those_of_its_values() {
 }
 
 #[track_caller]
-fn refused(bytes: &[u8]) -> String {
+fn error_of(bytes: &[u8]) -> String {
     let error = decode("a.jpg", bytes, Orientation::Upright, &Limits::default()).unwrap_err();
-    assert!(error.hint().is_some(), "every refusal says what to do");
+    assert!(error.hint().is_some(), "every error has a hint");
     error.to_string()
 }
 
 #[test]
-fn says_what_is_wrong_with_a_file() {
+fn errors_say_what_is_wrong_with_a_file() {
     let jpeg = std::fs::read("tests/data/preprocess/rgb-401x267-q50.jpg").unwrap();
     let png = std::fs::read("tests/data/preprocess/rgb-97x61.png").unwrap();
     let webp = std::fs::read("tests/data/preprocess/rgb-300x200-q80.webp").unwrap();
-    assert_eq!(refused(b""), "cannot use the image `a.jpg`: the file is empty");
+    assert_eq!(error_of(b""), "cannot use the image `a.jpg`: the file is empty");
     assert_eq!(
-        refused(b"this is not a picture\n"),
-        "cannot use the image `a.jpg`: it is text, not a picture that can be decoded"
+        error_of(b"this is not an image\n"),
+        "cannot use the image `a.jpg`: it is text, not an image that can be decoded"
     );
     for whole in [&jpeg, &png, &webp] {
         for part in [2, 3, 10] {
-            let message = refused(&whole[..whole.len() * (part - 1) / part]);
+            let message = error_of(&whole[..whole.len() * (part - 1) / part]);
             assert_eq!(
                 message,
                 "cannot use the image `a.jpg`: the file is cut short: its end is missing"
@@ -190,7 +191,7 @@ fn says_what_is_wrong_with_a_file() {
 }
 
 #[test]
-fn a_picture_over_a_limit_is_refused_with_the_limit() {
+fn an_image_over_a_limit_is_rejected_with_the_limit() {
     let png = std::fs::read("tests/data/preprocess/rgb-97x61.png").unwrap();
     let few = Limits {
         max_pixels: 5_916,
@@ -214,8 +215,9 @@ fn a_picture_over_a_limit_is_refused_with_the_limit() {
 }
 
 #[test]
-fn exif_turns_are_those_of_the_standard() {
-    // 1 2    as stored; what each orientation makes of it, row by row.
+fn turns_images_by_exif_orientation() {
+    // The stored image, then the result of each orientation, row by row:
+    // 1 2
     // 3 4
     // 5 6
     let stored = Picture::new(Mode::Grey, 2, 3, vec![1, 2, 3, 4, 5, 6]).unwrap();
@@ -241,7 +243,7 @@ fn exif_turns_are_those_of_the_standard() {
 }
 
 #[test]
-fn pixels_from_elsewhere_are_checked() {
+fn checks_normalised_pixels_from_the_caller() {
     assert!(Pixels::from_normalised(vec![0.0; 12], 2).is_ok());
     assert!(Pixels::from_normalised(vec![0.0; 11], 2).is_err());
     assert!(Pixels::from_normalised(vec![], 0).is_err());
@@ -249,32 +251,31 @@ fn pixels_from_elsewhere_are_checked() {
 }
 
 #[test]
-fn a_broken_jpeg_is_refused_or_decoded_but_never_panics() {
+fn a_broken_jpeg_never_panics() {
     for name in [
         "jpeg-422-75x50.jpg",
         "jpeg-grey-restarts-80x60.jpg",
         "jpeg-restarts-progressive-90x71.jpg",
     ] {
         let whole = std::fs::read(Path::new("tests/data/preprocess").join(name)).unwrap();
-        let mut state = 1u32;
+        let mut random = Random::new(1, 0);
         for _ in 0..3000 {
             let mut broken = whole.clone();
             for _ in 0..3 {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let at = (state >> 8) as usize % broken.len();
-                broken[at] = (state >> 3) as u8;
+                let at = random.below(broken.len());
+                broken[at] = random.number() as u8;
             }
             let outcome = decode("broken", &broken, Orientation::Upright, &Limits::default());
-            let gave_up = outcome
+            let caught_panic = outcome
                 .as_ref()
-                .is_err_and(|error| error.to_string().contains("gave up"));
-            assert!(!gave_up, "a panic was caught");
+                .is_err_and(|error| error.to_string().contains("its decoder failed"));
+            assert!(!caught_panic, "a panic was caught");
         }
     }
 }
 
 #[test]
-fn a_thumbnail_does_not_hide_that_the_photo_is_cut_short() {
+fn reports_a_truncated_photo_that_has_a_thumbnail() {
     let whole = std::fs::read("tests/data/preprocess/jpeg-422-75x50.jpg").unwrap();
     let mut notes = b"Exif\0\0".to_vec();
     notes.extend(&whole);
@@ -284,5 +285,5 @@ fn a_thumbnail_does_not_hide_that_the_photo_is_cut_short() {
     file.extend(&whole[2..]);
     assert!(decode("photo", &file, Orientation::Upright, &Limits::default()).is_ok());
     file.truncate(file.len() - 200);
-    assert!(refused(&file).contains("cut short"));
+    assert!(error_of(&file).contains("cut short"));
 }

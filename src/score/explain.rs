@@ -1,25 +1,25 @@
-//! Where in a picture a label was seen: relevance by gradients, rolled out through the blocks' attention.
+//! Which patches of an image made a label fit: relevance from gradients, propagated through the blocks' attention.
 //!
 //! Chefer, Gur and Wolf, *Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder
-//! Transformers* (ICCV 2021, arXiv 2103.15679), equations 5 and 6 as their CLIP example applies them: a block's
-//! relevance is `A = mean over heads of max(0, gradient * probability)`, and tokens gather it as `R = R + A R`, from the
-//! identity on. What the class token's row of `R` holds in the end is what each patch gave to the label.
+//! Transformers* (ICCV 2021, arXiv 2103.15679), equations 5 and 6 as used in their CLIP example. The relevance within a
+//! block is `A = mean over heads of max(0, gradient * probability)`. It accumulates over the blocks as `R = R + A R`,
+//! starting from the identity. At the end the class token's row of `R` is the relevance of each patch to the label.
 
 use crate::model::BlockAttention;
 
-/// Relevance of each patch, by rows from top left: 0 or more, in no particular unit.
+/// Relevance of each patch, row by row from the top left: 0 or more, without a unit.
 ///
 /// # Panics
-/// If blocks are of different sizes.
+/// If blocks have different numbers of tokens.
 pub fn patch_relevance(blocks: &[BlockAttention]) -> Vec<f64> {
     let n_tokens = blocks.first().map_or(1, |block| block.n_keys);
     let mut relevance = vec![0.0; n_tokens * n_tokens]; // (n_tokens, n_tokens)
     (0..n_tokens).for_each(|token| relevance[token * n_tokens + token] = 1.0);
     for block in blocks {
-        assert_eq!(block.n_keys, n_tokens, "tokens of a block");
-        let gained = product(&positive_mean(block), &relevance, n_tokens);
-        // The last block's one query is the class token, whose row is the first.
-        relevance.iter_mut().zip(gained).for_each(|(sum, gain)| *sum += gain);
+        assert_eq!(block.n_keys, n_tokens, "all blocks must have the same tokens");
+        let increase = product(&positive_mean(block), &relevance, n_tokens);
+        // The last block has one query, the class token, whose row is the first one.
+        relevance.iter_mut().zip(increase).for_each(|(sum, gain)| *sum += gain);
     }
     relevance[1..n_tokens].to_vec()
 }
@@ -54,7 +54,7 @@ mod tests {
     const HEADS: usize = 2;
     const TOKENS: usize = 5;
 
-    /// Numbers between -1 and 1.
+    /// Pseudo-random numbers between -1 and 1.
     fn noise(seed: usize, n: usize) -> Vec<f32> {
         (0..n).map(|i| ((i * 37 + seed * 101) as f32 * 0.618).sin()).collect()
     }
@@ -70,8 +70,8 @@ mod tests {
         }
     }
 
-    /// The paper's equations element by element, the class token's row of the last block being its only one.
-    fn plainly(blocks: &[BlockAttention]) -> Vec<f64> {
+    /// The paper's equations, element by element. Of the last block only the class token's row exists.
+    fn element_by_element(blocks: &[BlockAttention]) -> Vec<f64> {
         let mut r = [[0.0; TOKENS]; TOKENS];
         (0..TOKENS).for_each(|i| r[i][i] = 1.0);
         for block in blocks {
@@ -90,17 +90,17 @@ mod tests {
     }
 
     #[test]
-    fn relevance_is_the_papers_equations_computed_element_by_element() {
+    fn matches_the_papers_equations_element_by_element() {
         let blocks = [block(1, TOKENS), block(2, TOKENS), block(3, 1)];
         let found = patch_relevance(&blocks);
         assert_eq!(found.len(), TOKENS - 1);
-        for (found, expected) in found.iter().zip(plainly(&blocks)) {
+        for (found, expected) in found.iter().zip(element_by_element(&blocks)) {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }
     }
 
     #[test]
-    fn what_no_gradient_wants_has_no_relevance() {
+    fn negative_gradients_give_no_relevance() {
         let mut last = block(4, 1);
         last.gradients.fill(-1.0);
         assert_eq!(patch_relevance(&[last]), [0.0; TOKENS - 1]);

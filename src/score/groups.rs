@@ -1,21 +1,21 @@
-//! Groups of labels: what their probabilities sum to.
+//! Sums the probabilities of labels by group.
 
 use super::LabelScore;
 
-/// One group's number for one picture.
+/// The score of one group for one image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupScore {
-    /// Which group.
+    /// The index of the group.
     pub group_idx: usize,
     /// The sum of its labels' probabilities.
     pub probability: f64,
 }
 
-/// Sums labels' probabilities by group; the likeliest first, equal ones in the groups' order. `groups[i]` is the group of
-/// label i, below `n_groups`. Meaningful where labels exclude each other.
+/// Sums the probabilities of labels by group. The most likely group comes first; ties keep the order of groups.
+/// `groups[i]` is the group of label i, less than `n_groups`. Meaningful only for labels that exclude each other.
 ///
 /// # Panics
-/// If a label has no group, or a group is not below `n_groups`.
+/// If a label has no group, or a group is not less than `n_groups`.
 pub fn group_scores(labels: &[LabelScore], groups: &[usize], n_groups: usize) -> Vec<GroupScore> {
     let mut scores: Vec<GroupScore> = (0..n_groups)
         .map(|group_idx| GroupScore {

@@ -1,8 +1,9 @@
-//! Scores: pure functions from embeddings to what a person reads.
+//! Scores: pure functions from embeddings to the numbers in the results.
 //!
-//! [`Scoring`] says how, [`Scoring::scores`] scores a picture against labels; `docs/scores.md` has the formulas, with what
-//! each is good for. `probability = softmax(exp(logit_scale) * cosine)` over the labels given (CLIP, section 2.3) unless
-//! something else is asked for. Embeddings are `(n, embed_dim)`, not normalised; sums and exponentials are f64.
+//! [`Scoring`] is the method, and [`Scoring::scores`] scores an image against labels. `docs/scores.md` has the formulas
+//! and says what each is good for. The default is `probability = softmax(exp(logit_scale) * cosine)` over the given
+//! labels (CLIP, section 2.3). Embeddings are `(n, embed_dim)`, not normalised; sums and exponentials are computed in
+//! f64.
 
 mod explain;
 mod groups;
@@ -14,41 +15,41 @@ pub use self::groups::{GroupScore, group_scores};
 pub use self::neutral::{CALIBRATED_MARGIN, Neutral};
 pub use self::scoring::{Score, Scoring, Temperature};
 
-/// One label's numbers for one picture.
+/// The scores of one label for one image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LabelScore {
-    /// Which label, by its place in the set.
+    /// The index of the label.
     pub label_idx: usize,
-    /// Which row of the texts counted for it: its only one, or the nearest of its prompts.
+    /// The row of the text embeddings that was used: the label's only one, or the nearest of its prompts.
     pub row: usize,
-    /// How likely it is; cosines have none.
+    /// The probability; `None` when scoring by cosine.
     pub probability: Option<f64>,
-    /// What the probability was made of.
+    /// The logit that the probability is computed from.
     pub logit: Option<f64>,
-    /// Cosine of the two embeddings, -1 to 1.
+    /// The cosine of the two embeddings, -1 to 1.
     pub cosine: f64,
 }
 
-/// That no label fits, as a candidate among them.
+/// The score of "no label fits", as a candidate next to the labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NoneScore {
-    /// How likely it is.
+    /// The probability.
     pub probability: f64,
-    /// What the probability was made of.
+    /// The logit that the probability is computed from.
     pub logit: f64,
 }
 
-/// One picture's scores.
+/// The scores of one image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
-    /// All labels, the likeliest first, equal ones in the labels' order.
+    /// All labels, most likely first; ties keep the order of labels.
     pub labels: Vec<LabelScore>,
-    /// That none of them fits, where that was a candidate.
+    /// "No label fits", if that was a candidate.
     pub none: Option<NoneScore>,
 }
 
 impl Scores {
-    /// Labels that are likelier than that none fits: all, where that is no candidate.
+    /// The number of labels that are at least as likely as "no label fits"; all of them if that was not a candidate.
     pub fn n_likelier_than_none(&self) -> usize {
         let Some(none) = self.none else {
             return self.labels.len();
@@ -58,7 +59,7 @@ impl Scores {
     }
 }
 
-/// `exp(x_i) / Σ exp(x_j)`, shifted by the largest so that nothing overflows; empty for no values.
+/// `exp(x_i) / Σ exp(x_j)`, shifted by the largest value so that nothing overflows. Empty for no values.
 pub fn softmax(logits: &[f64]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let exponentials: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
@@ -72,7 +73,7 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len(), "embeddings of one length");
+    assert_eq!(a.len(), b.len(), "embeddings must have the same length");
     a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
 }
 

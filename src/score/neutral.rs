@@ -1,26 +1,27 @@
-//! Neutral prompts: texts that were not asked for, and so tell how well just any text fits a picture.
+//! Neutral prompts: general texts, which show how well any text fits an image.
 //!
-//! `level = ln(mean(exp(exp(logit_scale) * cosine_j)))` over the prompts j: the logit of one prompt that is as likely as
-//! they are on average. A label's logit minus this is the logarithm of how many times likelier the label is.
+//! `level = ln(mean(exp(exp(logit_scale) * cosine_j)))` over the prompts j. This is the logit of a prompt that is as
+//! likely as they are on average. A label's logit minus the level is the logarithm of how many times more likely the
+//! label is.
 
 use super::dot;
 use crate::model::{MeasuredTexts, norm};
 
-/// Logits above the built-in neutral prompts from which on a picture shows one of the labels: chosen on nano's validation
-/// pictures, as `docs/scores.md` says.
+/// How far the best label's logit must be above the level of the built-in neutral prompts. Chosen on the validation
+/// images of nano; see `docs/scores.md`.
 pub const CALIBRATED_MARGIN: f64 = 1.0;
 
-/// Neutral prompts' embeddings, at least one.
+/// The embeddings of at least one neutral prompt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Neutral(MeasuredTexts);
 
 impl Neutral {
-    /// Takes the embeddings of the prompts; `None` where there are none.
+    /// Takes the embeddings of the prompts; `None` if there are none.
     pub fn new(texts: MeasuredTexts) -> Option<Self> {
         (!texts.rows().0.is_empty()).then_some(Neutral(texts))
     }
 
-    /// The prompts' logit for a picture, `(embed_dim,)`.
+    /// The logit of the prompts for an image, `(embed_dim,)`.
     pub(super) fn level(&self, image: &[f32], multiplier: f64) -> f64 {
         let image_norm = norm(image);
         let logits = self.0.rows().0.rows().enumerate().map(|(i, text)| {
@@ -35,7 +36,7 @@ impl Neutral {
     }
 }
 
-/// `ln(Σ exp(x_i) / n)`, shifted by the largest so that nothing overflows.
+/// `ln(Σ exp(x_i) / n)`, shifted by the largest value so that nothing overflows.
 fn log_mean_exp(logits: &[f64]) -> f64 {
     let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|logit| (logit - largest).exp()).sum();
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_level_of_equal_logits_is_theirs_and_large_ones_dont_overflow() {
+    fn log_mean_exp_is_exact_and_does_not_overflow() {
         assert!((log_mean_exp(&[1000.0, 1000.0]) - 1000.0).abs() < 1e-9);
         let naive = ((1f64.exp() + 2f64.exp() + (-3f64).exp()) / 3.0).ln();
         assert!((log_mean_exp(&[1.0, 2.0, -3.0]) - naive).abs() < 1e-12);

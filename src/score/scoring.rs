@@ -1,45 +1,46 @@
-//! How labels are scored: a rule, the model's temperature and the person's.
+//! How labels are scored: a rule, the model's logit scale and the user's temperature.
 
 use std::ops::Range;
 
 use super::{LabelScore, Neutral, NoneScore, Scores, dot, sigmoid, softmax};
 use crate::model::{LogitScale, MeasuredTexts, norm};
 
-/// How a label's score is made, by name.
+/// The scoring rules by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Score {
-    /// `exp(logit_scale) * cosine`, softmax over the labels: one of them is right.
+    /// Softmax over the labels of `exp(logit_scale) * cosine`: exactly one label is right.
     #[default]
     Softmax,
-    /// The cosine alone, with no probability.
+    /// The cosine, without a probability.
     Cosine,
-    /// The dot product of unnormalised features with no temperature, softmax over the labels: upstream's demo.
+    /// Softmax over the labels of the dot product of unnormalised embeddings, without logit scale: upstream's demo.
     RawDot,
-    /// Each label against neutral prompts: several may be right, or none.
+    /// Each label is compared with neutral prompts: several may be right, or none.
     Independent,
 }
 
-/// What logits are divided by: above 1 probabilities are flatter, below 1 sharper. No order depends on it.
+/// The number that logits are divided by. Above 1 probabilities are flatter, below 1 sharper. The order of labels does
+/// not depend on it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Temperature(f64);
 
 impl Temperature {
-    /// The model's own.
+    /// 1, which leaves the model's logits unchanged.
     pub const ONE: Temperature = Temperature(1.0);
 
-    /// A temperature; `None` where it isn't finite and above 0.
+    /// A temperature; `None` if it isn't finite and greater than 0.
     pub fn new(value: f64) -> Option<Self> {
         (value.is_finite() && value > 0.0).then_some(Temperature(value))
     }
 
-    /// The number, above 0.
+    /// The number, greater than 0.
     pub fn value(self) -> f64 {
         self.0
     }
 }
 
-/// How pictures are scored against labels.
+/// How images are scored against labels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scoring {
     rule: Rule,
@@ -51,14 +52,14 @@ pub struct Scoring {
 #[derive(Debug, Clone, PartialEq)]
 enum Rule {
     Softmax,
-    /// With "none of these" as one more candidate, so much more likely than the neutral prompts make it.
+    /// With "none of these" as one more candidate, whose logit is the level of the neutral prompts plus this margin.
     SoftmaxOrNone(Neutral, f64),
     Cosine,
     RawDot,
     Independent(Neutral),
 }
 
-/// The row of a label that counts.
+/// The row of a label that determines its score.
 struct Nearest {
     row: usize,
     cosine: f64,
@@ -66,27 +67,27 @@ struct Nearest {
 }
 
 impl Scoring {
-    /// One of the labels is right: softmax over them.
+    /// Softmax over the labels: exactly one is right.
     pub fn softmax(scale: LogitScale) -> Self {
         Scoring::new(Rule::Softmax, scale)
     }
 
-    /// One of the labels is right, or none: "none of these" has the logit of the neutral prompts and `margin` above.
+    /// Softmax over the labels and "none of these", whose logit is the level of the neutral prompts plus `margin`.
     pub fn softmax_or_none(scale: LogitScale, neutral: Neutral, margin: f64) -> Self {
         Scoring::new(Rule::SoftmaxOrNone(neutral, margin), scale)
     }
 
-    /// Cosines, without probabilities.
+    /// Cosines without probabilities.
     pub fn cosine(scale: LogitScale) -> Self {
         Scoring::new(Rule::Cosine, scale)
     }
 
-    /// Upstream's demo (`demo.py`).
+    /// The scores of upstream's demo (`demo.py`).
     pub fn raw_dot(scale: LogitScale) -> Self {
         Scoring::new(Rule::RawDot, scale)
     }
 
-    /// Each label alone, against neutral prompts.
+    /// Each label on its own, compared with neutral prompts.
     pub fn independent(scale: LogitScale, neutral: Neutral) -> Self {
         Scoring::new(Rule::Independent(neutral), scale)
     }
@@ -99,21 +100,21 @@ impl Scoring {
         }
     }
 
-    /// With another temperature.
+    /// Sets the temperature.
     #[must_use]
     pub fn temperature(mut self, temperature: Temperature) -> Self {
         self.temperature = temperature.0;
         self
     }
 
-    /// Scores a picture, `(embed_dim,)`, against labels: `labels[i]` are the rows of label i, of which the nearest counts.
-    /// Neither is normalised.
+    /// Scores an image, `(embed_dim,)`, against labels. `labels[i]` are the rows of label i, of which the nearest
+    /// counts. Neither the image nor the rows need be normalised.
     ///
     /// # Panics
-    /// If embeddings are of different lengths, or a label has no row.
+    /// If embeddings have different lengths, or a label has no row.
     pub fn scores(&self, image: &[f32], texts: &MeasuredTexts, labels: &[Range<usize>]) -> Scores {
         let image_norm = norm(image);
-        // Neutral prompts' own logit, before the person's temperature.
+        // The logit of the neutral prompts, before dividing by the temperature.
         let level = match &self.rule {
             Rule::SoftmaxOrNone(neutral, _) | Rule::Independent(neutral) => neutral.level(image, self.multiplier),
             Rule::Softmax | Rule::Cosine | Rule::RawDot => 0.0,
@@ -163,7 +164,7 @@ impl Scoring {
         Some(logit / self.temperature)
     }
 
-    /// Labels come in the order of their logits, so that sums are the same in whatever order they were given.
+    /// Labels must be sorted by logit, so that sums do not depend on the order in which they were given.
     fn fill_in_probabilities(&self, labels: &mut [LabelScore], none: Option<f64>) -> Option<NoneScore> {
         let logits: Vec<f64> = labels.iter().filter_map(|label| label.logit).chain(none).collect();
         let mut probabilities = match self.rule {
@@ -179,7 +180,7 @@ impl Scoring {
     }
 }
 
-/// What labels are sorted by.
+/// The value by which labels are sorted.
 fn rank(label: &LabelScore) -> f64 {
     label.logit.unwrap_or(label.cosine)
 }

@@ -5,13 +5,13 @@ fn texts(rows: &[[f32; 2]]) -> MeasuredTexts {
     MeasuredTexts::new(TextEmbeddings(Embeddings::new(rows.concat(), 2)))
 }
 
-/// Each row a label.
-fn scored(scoring: &Scoring, image: [f32; 2], rows: &[[f32; 2]]) -> Scores {
+/// Scores an image with one label per row.
+fn score(scoring: &Scoring, image: [f32; 2], rows: &[[f32; 2]]) -> Scores {
     let labels: Vec<_> = (0..rows.len()).map(|i| i..i + 1).collect();
     scoring.scores(&image, &texts(rows), &labels)
 }
 
-/// `exp(ln)` is the multiplier.
+/// A logit scale with this multiplier.
 fn scale(multiplier: f32) -> LogitScale {
     LogitScale::from_ln(multiplier.ln())
 }
@@ -21,7 +21,7 @@ fn order(scores: &Scores) -> Vec<usize> {
 }
 
 #[track_caller]
-fn near(found: Option<f64>, expected: f64) {
+fn assert_near(found: Option<f64>, expected: f64) {
     let found = found.expect("there is a number");
     assert!((found - expected).abs() < 1e-6, "{found} for {expected}");
 }
@@ -36,94 +36,94 @@ fn softmax_survives_large_logits_and_sums_to_one() {
 #[test]
 fn scores_are_sorted_and_ties_keep_the_labels_order() {
     let rows = [[1.0, 0.0], [0.0, 2.0], [3.0, 0.0]];
-    let scores = scored(&Scoring::softmax(scale(1.0)), [0.0, 1.0], &rows);
+    let scores = score(&Scoring::softmax(scale(1.0)), [0.0, 1.0], &rows);
     assert_eq!(order(&scores), [1, 0, 2]);
     assert_eq!(scores.labels[0].cosine, 1.0);
 }
 
 #[test]
-fn raw_dot_keeps_lengths_and_knows_no_learned_temperature() {
-    let scores = scored(&Scoring::raw_dot(scale(100.0)), [3.0, 0.0], &[[2.0, 0.0]]);
+fn raw_dot_keeps_lengths_and_ignores_the_logit_scale() {
+    let scores = score(&Scoring::raw_dot(scale(100.0)), [3.0, 0.0], &[[2.0, 0.0]]);
     assert_eq!(scores.labels[0].logit, Some(6.0));
 }
 
 #[test]
 fn cosines_have_no_probability() {
-    let scores = scored(&Scoring::cosine(scale(100.0)), [3.0, 4.0], &[[2.0, 0.0], [0.0, 1.0]]);
+    let scores = score(&Scoring::cosine(scale(100.0)), [3.0, 4.0], &[[2.0, 0.0], [0.0, 1.0]]);
     assert_eq!(order(&scores), [1, 0]);
     assert_eq!((scores.labels[0].probability, scores.labels[0].logit), (None, None));
-    near(Some(scores.labels[0].cosine), 0.8);
+    assert_near(Some(scores.labels[0].cosine), 0.8);
 }
 
 #[test]
-fn a_label_of_several_rows_counts_by_its_nearest() {
+fn the_nearest_row_of_a_label_counts() {
     let rows = texts(&[[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]]);
     let scores = Scoring::softmax(scale(10.0)).scores(&[0.0, 1.0], &rows, &[0..2, 2..3]);
     assert_eq!((scores.labels[1].label_idx, scores.labels[1].row), (0, 1));
-    near(scores.labels[1].logit, 8.0);
+    assert_near(scores.labels[1].logit, 8.0);
 }
 
 #[test]
-fn a_temperature_changes_probabilities_and_no_order() {
+fn a_temperature_changes_probabilities_but_not_the_order() {
     let rows = [[1.0, 0.0], [0.6, 0.8]];
     let with = |temperature| {
         let scoring = Scoring::softmax(scale(10.0)).temperature(Temperature::new(temperature).unwrap());
-        scored(&scoring, [1.0, 0.0], &rows)
+        score(&scoring, [1.0, 0.0], &rows)
     };
     let (sharp, own, flat) = (with(0.5), with(1.0), with(4.0));
     assert_eq!(order(&sharp), order(&flat));
-    near(flat.labels[0].logit, 2.5);
-    near(own.labels[0].probability, 1.0 / (1.0 + (-4f64).exp()));
-    near(flat.labels[0].probability, 1.0 / (1.0 + (-1f64).exp()));
-    near(sharp.labels[0].probability, 1.0 / (1.0 + (-8f64).exp()));
+    assert_near(flat.labels[0].logit, 2.5);
+    assert_near(own.labels[0].probability, 1.0 / (1.0 + (-4f64).exp()));
+    assert_near(flat.labels[0].probability, 1.0 / (1.0 + (-1f64).exp()));
+    assert_near(sharp.labels[0].probability, 1.0 / (1.0 + (-8f64).exp()));
     for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert_eq!(Temperature::new(bad), None);
     }
 }
 
 #[test]
-fn independent_labels_are_held_against_neutral_prompts_and_not_against_each_other() {
+fn independent_labels_are_compared_with_neutral_prompts_only() {
     let neutral = Neutral::new(texts(&[[0.8, 0.6], [0.6, 0.8]])).unwrap();
     let scoring = Scoring::independent(scale(10.0), neutral);
-    let alone = scored(&scoring, [1.0, 0.0], &[[2.0, 0.0]]);
-    let together = scored(&scoring, [1.0, 0.0], &[[0.0, 1.0], [2.0, 0.0], [5.0, 0.0]]);
+    let alone = score(&scoring, [1.0, 0.0], &[[2.0, 0.0]]);
+    let together = score(&scoring, [1.0, 0.0], &[[0.0, 1.0], [2.0, 0.0], [5.0, 0.0]]);
     let level = ((8f64.exp() + 6f64.exp()) / 2.0).ln();
-    near(alone.labels[0].logit, 10.0 - level);
-    near(alone.labels[0].probability, 1.0 / (1.0 + (level - 10.0).exp()));
+    assert_near(alone.labels[0].logit, 10.0 - level);
+    assert_near(alone.labels[0].probability, 1.0 / (1.0 + (level - 10.0).exp()));
     assert_eq!(together.labels[0].probability, alone.labels[0].probability);
     assert_eq!(together.labels[1].probability, alone.labels[0].probability);
-    near(together.labels[2].probability, 1.0 / (1.0 + level.exp()));
+    assert_near(together.labels[2].probability, 1.0 / (1.0 + level.exp()));
 }
 
 #[test]
-fn none_of_these_is_a_candidate_with_the_neutral_level_and_the_margin() {
+fn none_of_these_has_the_level_of_neutral_prompts_plus_the_margin() {
     let neutral = || Neutral::new(texts(&[[0.8, 0.6]])).unwrap();
     let scores = |margin| {
         let scoring = Scoring::softmax_or_none(scale(10.0), neutral(), margin);
-        scored(&scoring, [1.0, 0.0], &[[0.9, 0.435_889_9], [0.0, 1.0]])
+        score(&scoring, [1.0, 0.0], &[[0.9, 0.435_889_9], [0.0, 1.0]])
     };
     let likely = scores(0.5);
     let (labels, none) = (&likely.labels, likely.none.unwrap());
-    near(Some(none.logit), 8.5);
-    near(labels[0].logit, 9.0);
+    assert_near(Some(none.logit), 8.5);
+    assert_near(labels[0].logit, 9.0);
     let sum = labels.iter().filter_map(|label| label.probability).sum::<f64>() + none.probability;
-    near(Some(sum), 1.0);
-    near(Some(labels[0].probability.unwrap() / none.probability), 0.5f64.exp());
+    assert_near(Some(sum), 1.0);
+    assert_near(Some(labels[0].probability.unwrap() / none.probability), 0.5f64.exp());
     assert_eq!(likely.n_likelier_than_none(), 1);
     assert_eq!(scores(1.5).n_likelier_than_none(), 0);
     assert_eq!(scores(-9.0).n_likelier_than_none(), 2);
 }
 
 #[test]
-fn the_order_of_labels_changes_no_bit() {
+fn the_order_of_labels_does_not_change_a_bit() {
     let rows: Vec<[f32; 2]> = (0..50)
         .map(|i| [(i as f32 * 0.7).sin(), (i as f32 * 1.3).cos()])
         .collect();
     let backward: Vec<[f32; 2]> = rows.iter().rev().copied().collect();
     let scoring = Scoring::softmax(scale(7.0));
     let (one, other) = (
-        scored(&scoring, [0.3, 0.9], &rows),
-        scored(&scoring, [0.3, 0.9], &backward),
+        score(&scoring, [0.3, 0.9], &rows),
+        score(&scoring, [0.3, 0.9], &backward),
     );
     for (a, b) in one.labels.iter().zip(&other.labels) {
         assert_eq!(a.probability, b.probability);
@@ -132,14 +132,14 @@ fn the_order_of_labels_changes_no_bit() {
 }
 
 #[test]
-fn groups_sum_what_their_labels_have() {
+fn groups_sum_the_probabilities_of_their_labels() {
     let rows = [[1.0, 0.0], [0.0, 1.0], [0.9, 0.1]];
-    let scores = scored(&Scoring::softmax(scale(2.0)), [0.4, 0.9], &rows);
+    let scores = score(&Scoring::softmax(scale(2.0)), [0.4, 0.9], &rows);
     let groups = group_scores(&scores.labels, &[0, 1, 0], 2);
     let of = |label| scores.labels.iter().find(|score| score.label_idx == label).unwrap();
     for group in groups {
         let members: &[usize] = if group.group_idx == 0 { &[0, 2] } else { &[1] };
         let sum: f64 = members.iter().filter_map(|label| of(*label).probability).sum();
-        near(Some(group.probability), sum);
+        assert_near(Some(group.probability), sum);
     }
 }

@@ -19,6 +19,7 @@ use super::journal::{Journal, path_of};
 use super::writer::stored;
 use super::*;
 use crate::kernels::{Threads, cpu::Level};
+use crate::random::Random;
 
 fn origin(embed_dim: usize) -> Origin {
     Origin {
@@ -41,16 +42,12 @@ fn picture(i: usize) -> Picture {
     }
 }
 
-/// Numbers in -1..1 that follow from `seed` alone; every fifth row is the one before it, so that there are ties.
+/// Pseudo-random numbers from -1 to 1. Every fifth row repeats the one before it, so that there are ties.
 fn vectors(seed: u64, n: usize, dim: usize) -> Vec<Vec<f32>> {
-    let mut state = seed * 2 + 1;
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
-    };
-    let mut rows: Vec<Vec<f32>> = (0..n).map(|_| (0..dim).map(|_| next()).collect()).collect();
+    let mut random = Random::new(seed, 0);
+    let mut rows: Vec<Vec<f32>> = (0..n)
+        .map(|_| (0..dim).map(|_| random.signed_unit()).collect())
+        .collect();
     for i in (4..n).step_by(5) {
         rows[i] = rows[i - 1].clone();
     }

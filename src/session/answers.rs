@@ -1,4 +1,4 @@
-//! The main job in one call: an image, labels, and their scores; and scores as the answers that a record holds.
+//! Classifies one image in one call, and turns scores into the answers of a record.
 
 use crate::error::Result;
 use crate::labels::LabelSet;
@@ -7,20 +7,20 @@ use crate::output::{Grouped, Labelled};
 use crate::preprocess::Pixels;
 use crate::score::{Scores, Scoring, group_scores};
 
-/// The answer if no label fits.
+/// The label of "no label fits" in results.
 pub const NONE_OF_THESE: &str = "none of these";
 
-/// Whether probabilities are summed up by group.
+/// Whether probabilities are summed by group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Grouping {
-    /// They aren't.
+    /// They are not.
     #[default]
     None,
-    /// They are, and each label says its group.
+    /// They are, and each label names its group.
     ByGroup,
 }
 
-/// Scores one image against labels; the likeliest first.
+/// Scores one image against labels, most likely first.
 ///
 /// # Errors
 /// As [`LongClip::encode_images`].
@@ -29,10 +29,10 @@ pub fn classify(model: &LongClip, image: &Pixels, labels: &LabelSet, scoring: &S
     Ok(scoring.scores(embedding.row(0), labels.texts(), labels.rows()))
 }
 
-/// Scores with the labels' names, the likeliest first, [`NONE_OF_THESE`] among them if that was a candidate.
+/// Scores with the names of labels, most likely first. Includes [`NONE_OF_THESE`] if that was a candidate.
 ///
 /// # Panics
-/// If the scores are those of other labels.
+/// If the scores belong to other labels.
 pub fn labelled(scores: &Scores, labels: &LabelSet, grouping: Grouping) -> Vec<Labelled> {
     let group = |label_idx: usize| match grouping {
         Grouping::None => None,
@@ -59,7 +59,7 @@ pub fn labelled(scores: &Scores, labels: &LabelSet, grouping: Grouping) -> Vec<L
     answers
 }
 
-/// A score for each label, in the labels' order: its probability, or its cosine if it has none.
+/// One score per label, in the order of labels: its probability, or its cosine if it has none.
 pub fn in_order(scores: &Scores) -> Vec<f32> {
     let mut in_order = vec![f32::NAN; scores.labels.len()];
     for label in &scores.labels {
@@ -68,10 +68,11 @@ pub fn in_order(scores: &Scores) -> Vec<f32> {
     in_order
 }
 
-/// The sums of the labels' probabilities by group, the likeliest first, [`NONE_OF_THESE`] among them.
+/// The sums of the labels' probabilities by group, most likely first. Includes [`NONE_OF_THESE`] if that was a
+/// candidate.
 ///
 /// # Panics
-/// If the scores are those of other labels.
+/// If the scores belong to other labels.
 pub fn grouped(scores: &Scores, labels: &LabelSet) -> Vec<Grouped> {
     let groups = labels.groups();
     let sums = group_scores(&scores.labels, groups.of_label(), groups.names().len());
@@ -83,12 +84,12 @@ pub fn grouped(scores: &Scores, labels: &LabelSet) -> Vec<Grouped> {
         })
         .collect();
     if let Some(none) = scores.none {
-        let place = named.partition_point(|group| group.probability >= none.probability);
+        let at = named.partition_point(|group| group.probability >= none.probability);
         let none_of_these = Grouped {
             group: NONE_OF_THESE.to_owned(),
             probability: none.probability,
         };
-        named.insert(place, none_of_these);
+        named.insert(at, none_of_these);
     }
     named
 }

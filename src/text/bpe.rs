@@ -1,8 +1,9 @@
-//! Byte-pair encoding with CLIP's merges (Sennrich et al. 2016, on bytes as in GPT-2, with a mark at a word's end).
+//! Byte-pair encoding with CLIP's merges: Sennrich et al. 2016, on bytes as in GPT-2, with an end-of-word mark.
 //!
-//! Ids, as upstream numbers them: 0-255 the bytes, 256-511 the bytes that end a word, then one id a merge in the order
-//! of rank, then the start and the end token. `data/merges.u16` holds the two ids of each merge. Every symbol comes
-//! from one merge only, so that merging the lowest rank first, leftmost first, equals upstream's passes over the word.
+//! Ids are numbered as upstream numbers them: 0-255 are the bytes, 256-511 the bytes that end a word, then comes one id
+//! per merge in rank order, then the start and the end token. `data/merges.u16` holds the two ids of each merge. Each
+//! symbol comes from exactly one merge, so merging the lowest rank first, leftmost first, gives the same result as
+//! upstream, which scans the word once per merge.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,35 +14,35 @@ pub(super) const START: u32 = 49_406;
 /// The id of `<|endoftext|>`.
 pub(super) const END: u32 = 49_407;
 
-/// `u16` pairs, little-endian: see `data/README.md`.
+/// Pairs of little-endian `u16`; see `data/README.md`.
 static MERGES: &[u8] = include_bytes!("data/merges.u16");
 
-/// Added to a byte's id where the byte ends a word.
+/// Added to a byte's id if the byte ends a word.
 const ENDS_WORD: u16 = 256;
-/// The id of the first merge's symbol.
+/// The id of the symbol that the first merge makes.
 const FIRST_MERGED: u16 = 512;
 
-/// The two sides of the merge of `rank`.
+/// The left and the right id of the merge of `rank`.
 fn sides(rank: usize) -> (u16, u16) {
     let at = |i: usize| u16::from_le_bytes([MERGES[i], MERGES[i + 1]]);
     (at(4 * rank), at(4 * rank + 2))
 }
 
-/// How many merges there are.
+/// The number of merges.
 fn merge_count() -> usize {
     MERGES.len() / 4
 }
 
-/// The merges, ordered to be looked up by their sides.
+/// The merges, sorted for lookup by their two sides.
 pub(super) struct Merges {
-    /// `pairs[starts[left]..starts[left + 1]]` are the merges with that left side.
+    /// `pairs[starts[left]..starts[left + 1]]` are the merges with this left side.
     starts: Vec<u32>,
-    /// The right side and the rank, by right side within one left side.
+    /// Right side and rank; sorted by right side among the merges with the same left side.
     pairs: Vec<(u16, u16)>,
 }
 
 impl Merges {
-    /// Sorts the table: by the right side, then stably by the left one, counting.
+    /// Sorts the table with two stable counting sorts, first by right side, then by left side.
     pub(super) fn new() -> Self {
         let by_right = counting_sort(&(0..merge_count()).collect::<Vec<_>>(), |rank| sides(rank).1).0;
         let (order, starts) = counting_sort(&by_right, |rank| sides(rank).0);
@@ -49,7 +50,7 @@ impl Merges {
         Self { starts, pairs }
     }
 
-    /// The rank of the merge of these two symbols.
+    /// The rank of the merge of `left` and `right`, if there is one.
     fn rank(&self, left: u16, right: u16) -> Option<u16> {
         let bucket = self.starts[usize::from(left)] as usize..self.starts[usize::from(left) + 1] as usize;
         let pairs = &self.pairs[bucket];
@@ -57,7 +58,7 @@ impl Merges {
         Some(pairs[found].1)
     }
 
-    /// The ids of one word, appended to `ids`. O(n log n) in the word's bytes.
+    /// Appends the ids of one word to `ids`. Takes O(n log n) in the word's length in bytes.
     pub(super) fn encode(&self, word: &str, ids: &mut Vec<u16>) {
         let start = ids.len();
         ids.extend(word.bytes().map(byte_id));
@@ -67,7 +68,7 @@ impl Merges {
         ids.truncate(start + kept);
     }
 
-    /// Merges `symbols` in place, and says how many are left at its front.
+    /// Merges `symbols` in place and returns how many are left at its front.
     fn merge_all(&self, symbols: &mut [u16]) -> usize {
         let mut chain = Chain::new(symbols.len());
         let mut queue = BinaryHeap::new();
@@ -82,7 +83,7 @@ impl Merges {
         while let Some(Reverse((rank, at))) = queue.pop() {
             let at = at as usize;
             let Some(next) = chain.next(at) else { continue };
-            // What was offered may have been merged away since.
+            // One of the two symbols may have been merged into another since this pair was queued.
             if sides(usize::from(rank)) != (symbols[at], symbols[next]) {
                 continue;
             }
@@ -107,16 +108,16 @@ impl Merges {
     }
 }
 
-/// Stands where a symbol was before it was merged into its left neighbour; no merge has it as a side.
+/// Marks a symbol that was merged into its left neighbour. No merge has this id as a side.
 const GONE: u16 = u16::MAX;
 
-/// The symbols of a word that are left, as a doubly linked list over their places.
+/// The remaining symbols of a word, as a doubly linked list over their positions.
 struct Chain {
     next: Vec<u32>,
     previous: Vec<u32>,
 }
 
-/// No neighbour on this side.
+/// Marks a missing neighbour.
 const NONE: u32 = u32::MAX;
 
 impl Chain {
@@ -134,7 +135,7 @@ impl Chain {
         (self.previous[at] != NONE).then_some(self.previous[at] as usize)
     }
 
-    /// Takes out a place that has one before it.
+    /// Removes the symbol at `at`, which must have a predecessor.
     fn remove(&mut self, at: usize) {
         let (before, after) = (self.previous[at], self.next[at]);
         self.next[before as usize] = after;
@@ -145,7 +146,7 @@ impl Chain {
     }
 }
 
-/// Sorts `ranks` stably by a side of their merge; also where each side's run starts.
+/// Sorts `ranks` stably by one side of their merge. Also returns the start of each side's run.
 fn counting_sort(ranks: &[usize], side: impl Fn(usize) -> u16) -> (Vec<usize>, Vec<u32>) {
     let symbols = usize::from(FIRST_MERGED) + merge_count();
     let mut starts = vec![0u32; symbols + 1];
@@ -165,11 +166,11 @@ fn counting_sort(ranks: &[usize], side: impl Fn(usize) -> u16) -> (Vec<usize>, V
     (sorted, starts)
 }
 
-/// GPT-2's order of the bytes: those that print in Latin-1 first, then the others.
+/// GPT-2's order of the bytes: first those that are printable in Latin-1, then the others.
 const PRINTED: [Range<u16>; 3] = [0x21..0x7f, 0xa1..0xad, 0xae..0x100];
 const UNPRINTED: [Range<u16>; 3] = [0x00..0x21, 0x7f..0xa1, 0xad..0xae];
 
-/// The id of a byte within a word.
+/// The id of a byte that does not end a word.
 pub(super) fn byte_id(byte: u8) -> u16 {
     const IDS: [u16; 256] = {
         let mut ids = [0; 256];
@@ -206,16 +207,16 @@ const fn byte_order() -> [u8; 256] {
     bytes
 }
 
-/// A symbol taken apart.
+/// The bytes that an id stands for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Symbol {
-    /// The bytes that it stands for.
+    /// The bytes, joined over all merges.
     pub(super) bytes: Vec<u8>,
-    /// Whether a word ends with it.
+    /// Whether the symbol ends a word.
     pub(super) ends_word: bool,
 }
 
-/// What the symbol `id` stands for; nothing for the start and the end token.
+/// Looks up the symbol `id`. The start and the end token have no bytes.
 pub(super) fn symbol(id: u32) -> Symbol {
     const BYTES: [u8; 256] = byte_order();
     let mut out = Symbol::default();
@@ -232,14 +233,14 @@ pub(super) fn symbol(id: u32) -> Symbol {
     out
 }
 
-/// A symbol as the published table writes it: bytes as GPT-2's printable characters, `</w>` at a word's end.
+/// A symbol as the published table writes it: GPT-2's printable characters for bytes, then `</w>` if it ends a word.
 #[cfg(test)]
-pub(super) fn written(id: u32) -> String {
+pub(super) fn as_published(id: u32) -> String {
     let shown = symbol(id);
     let mut text: String = (shown.bytes.iter())
         .map(|&byte| {
             let id = u32::from(byte_id(byte));
-            // The bytes that don't print are written as the characters from U+0100 on.
+            // Unprintable bytes are written as the characters from U+0100 on.
             let printed = PRINTED
                 .iter()
                 .map(|range| u32::from(range.end - range.start))
@@ -254,7 +255,7 @@ pub(super) fn written(id: u32) -> String {
     text
 }
 
-/// The sides of all merges, in the order of rank.
+/// The two sides of every merge, in rank order.
 #[cfg(test)]
 pub(super) fn merges() -> impl Iterator<Item = (usize, usize)> {
     (0..merge_count())
@@ -271,10 +272,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_merges_are_the_published_ones() {
+    fn merges_match_the_published_table() {
         let mut lines = String::new();
         for (left, right) in merges() {
-            writeln!(lines, "{} {}", written(left as u32), written(right as u32)).unwrap();
+            writeln!(lines, "{} {}", as_published(left as u32), as_published(right as u32)).unwrap();
         }
         let digest = Sha256::digest(lines.as_bytes())
             .iter()
@@ -286,12 +287,12 @@ mod tests {
     }
 
     #[test]
-    fn ids_end_where_the_special_tokens_start() {
+    fn special_tokens_follow_the_last_merge() {
         assert_eq!(usize::from(FIRST_MERGED) + merge_count(), START as usize);
     }
 
     #[test]
-    fn merges_a_long_run_without_getting_slow() {
+    fn merges_a_megabyte_of_one_letter_in_good_time() {
         let word = "a".repeat(1 << 20);
         let mut ids = Vec::new();
         Merges::new().encode(&word, &mut ids);

@@ -1,22 +1,22 @@
-//! How many positions a text tower reads.
+//! The number of positions that a text tower reads.
 
 use crate::error::{Error, Result};
 
-/// How many tokens a text tower reads, the start and the end token among them: at least 2.
+/// The number of tokens that a text tower reads, including the start and the end token; at least 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContextLength(usize);
 
 impl ContextLength {
-    /// Long-CLIP's 248.
+    /// 248, the length of Long-CLIP.
     pub const LONG: Self = Self(248);
 
-    /// CLIP's 77.
+    /// 77, the length of CLIP.
     pub const SHORT: Self = Self(77);
 
-    /// A tower's own length, which is the number of rows of its position table.
+    /// The context of a tower whose position table has this many rows.
     ///
     /// # Errors
-    /// If `tokens` leaves no room for the start and the end token.
+    /// If `tokens` is less than 2, which leaves no room for the start and the end token.
     pub fn new(tokens: usize) -> Result<Self> {
         if tokens < 2 {
             return Err(Error::usage(
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_a_context_without_room_for_both_ends() {
+    fn rejects_a_context_without_room_for_both_special_tokens() {
         assert!(ContextLength::new(1).is_err());
         assert_eq!(ContextLength::new(2).unwrap().get(), 2);
     }

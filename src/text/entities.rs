@@ -1,12 +1,12 @@
-//! HTML entities, as Python's `html.unescape` resolves them: the WHATWG rules for text, on a whole string at once.
+//! HTML entities, resolved as Python's `html.unescape` does: the WHATWG rules for text.
 //!
-//! Its own ways: a name takes up to 32 characters, any but white space, `<`, `&`, `#` and `;`, and of a name that is
-//! not known the longest known start counts; numbers that HTML forbids disappear, or become what Windows-1252 has there.
+//! A name is up to 32 characters long and holds no white space, `<`, `&`, `#` or `;`. If a name is unknown, its longest
+//! known prefix counts. Numeric references that HTML forbids are removed or replaced by Windows-1252's character.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-/// The names, sorted, some with and some without their semicolon, each with what it stands for.
+/// Names without `&`, sorted, and the text each one stands for. Some names end with a semicolon.
 static NAMES: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
     let value = |codes: &str| -> Option<String> {
         codes
@@ -22,7 +22,7 @@ static NAMES: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
         .collect()
 });
 
-/// What a name (without `&`, with its semicolon if it has one) stands for.
+/// The text that a name stands for. `name` has no `&`; it has a semicolon if the source has one.
 pub(super) fn named(name: &str) -> Option<&'static str> {
     let names = &*NAMES;
     let found = names.binary_search_by_key(&name, |entry| entry.0).ok()?;
@@ -47,8 +47,8 @@ pub(super) fn unescape(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Writes what the entity after an `&` stands for, and says how many bytes of `body` it took. What is no entity is
-/// written as it stands, `&` included.
+/// Resolves the entity that `body` starts with (the text after an `&`), writes the result and returns how many bytes of
+/// `body` were used. Text that is not an entity is written unchanged, including its `&`.
 fn resolve(body: &str, out: &mut String) -> usize {
     if let Some(digits) = body.strip_prefix('#') {
         return resolve_number(digits, out).map_or_else(
@@ -86,7 +86,7 @@ fn resolve(body: &str, out: &mut String) -> usize {
     whole.len()
 }
 
-/// The same for the digits after `&#`; nothing where there are none.
+/// Resolves a numeric reference from the digits after `&#`; `None` without digits.
 fn resolve_number(digits: &str, out: &mut String) -> Option<usize> {
     let (mark, radix) = if digits.starts_with(['x', 'X']) {
         (1, 16)
@@ -106,13 +106,13 @@ fn resolve_number(digits: &str, out: &mut String) -> Option<usize> {
     Some(mark + len + usize::from(number[len..].starts_with(';')))
 }
 
-/// What Windows-1252 has at 0x80 to 0x9f; its holes stay control characters. Source: WHATWG HTML, 13.2.5.80.
+/// Windows-1252's characters at 0x80 to 0x9f. Undefined bytes stay control characters. Source: WHATWG HTML, 13.2.5.80.
 const WINDOWS: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’',
     '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
 ];
 
-/// The character of a numeric reference; none for the ones that HTML forbids.
+/// The character of a numeric reference; `None` if HTML forbids the number.
 fn numbered(code: u32) -> Option<char> {
     match code {
         0 => Some(char::REPLACEMENT_CHARACTER),
@@ -133,14 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn names_work_with_and_where_allowed_without_semicolon() {
+    fn resolves_names_without_a_semicolon_where_html_allows_it() {
         check("&eacute;&eacute&hearts;&hearts", "éé♥&hearts");
         check("&notit; &notin; &not", "¬it; ∉ ¬");
         check("a&amp;lt;b", "a&lt;b");
     }
 
     #[test]
-    fn every_name_stands_for_itself_and_its_start_for_itself_with_the_rest() {
+    fn resolves_every_name_and_known_prefixes_of_longer_names() {
         for (name, value) in NAMES.iter() {
             check(&format!("&{name}"), value);
             let bare = name.trim_end_matches(';');
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn forbidden_numbers_vanish_or_are_replaced() {
+    fn removes_or_replaces_forbidden_numbers() {
         check("[&#1;&#xfdd0;&#x1fffe;]", "[]");
         check(
             "&#0;&#xd800;&#x110000;&#99999999999999999999;",

@@ -1,11 +1,12 @@
 //! Text: from a label as typed to the ids that the text tower reads.
 //!
-//! `labels` and `cli tokens` call [`Tokenizer::encode`]; the others here are its steps. They equal OpenAI's
-//! `simple_tokenizer.py` on any text: `ftfy.fix_text` (`mojibake`), `html.unescape` twice (`entities`), white
-//! space, lower case ([`clean()`]), the word pattern (`words`), byte-pair encoding (`bpe`), the cut (`tokens`).
+//! `labels` and `cli tokens` call [`Tokenizer::encode`]; the other modules are its steps. For any text they give the
+//! same result as OpenAI's `simple_tokenizer.py`: `ftfy.fix_text` (`mojibake`), `html.unescape` twice (`entities`),
+//! white space and lower case ([`clean()`]), the word pattern (`words`), byte-pair encoding (`bpe`), truncation
+//! (`tokens`).
 //!
-//! Merging is done here on a 196 kB table, and not by the `tokenizers` crate, which is the oracle in the tests: its
-//! builder wants 49,406 strings and 48,894 pairs of them hashed first, which is more than a whole run on a small model.
+//! We merge with our own 196 kB table. The `tokenizers` crate is only the oracle in the tests: its builder first hashes
+//! 49,406 strings and 48,894 pairs of strings, which takes longer than a whole run of a small model.
 
 mod bpe;
 mod clean;

@@ -1,6 +1,6 @@
-//! Where a long text may be taken apart.
+//! Splits a text into sentences.
 
-/// The first sentence as Long-CLIP's training takes it: all up to the first full stop with a space, without the stop.
+/// The first sentence as in Long-CLIP's training: everything before the first `. `.
 ///
 /// Source: `caption.split(". ")[0]` in upstream's `train/sharegpt4v.py`.
 ///
@@ -11,10 +11,12 @@ pub fn first_sentence(text: &str) -> &str {
     text.split(". ").next().unwrap_or(text)
 }
 
-/// The sentences of a text, each with its closing marks and without the white space around it. Nothing else is lost.
+/// The sentences of a text, each with its closing punctuation and without surrounding white space. Nothing else is
+/// lost.
 ///
-/// A sentence ends at white space after `.`, `!`, `?` or `…`, closing quotes and brackets between them allowed, after an
-/// ideographic full stop, and at an empty line. An abbreviation makes two sentences of one: good enough to pack them.
+/// A sentence ends at white space after `.`, `!`, `?` or `…` (closing quotes and brackets may follow the mark), after
+/// an ideographic full stop, and at an empty line. An abbreviation wrongly ends a sentence, which is harmless here:
+/// sentences are only packed into chunks.
 ///
 /// ```
 /// let found = longclip::text::sentences("A cat sleeps. \"Quiet!\" It is 3.5 years old");
@@ -66,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_a_stop_is_its_own_first_sentence() {
+    fn a_text_without_a_full_stop_is_one_sentence() {
         assert_eq!(first_sentence("no stop."), "no stop.");
     }
 }

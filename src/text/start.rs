@@ -1,13 +1,13 @@
-//! A text's beginning, for messages about it.
+//! The beginning of a text, for messages.
 
-/// The first words of a text, on one line: what messages call it by.
+/// The first 40 characters of a text on one line, by which messages refer to it.
 pub fn start_of(text: &str) -> String {
-    const CHARACTERS: usize = 40;
+    const CHARS_MAX: usize = 40;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= CHARACTERS {
+    if line.chars().count() <= CHARS_MAX {
         return line;
     }
-    line.chars().take(CHARACTERS).chain(['…']).collect()
+    line.chars().take(CHARS_MAX).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -15,7 +15,7 @@ mod tests {
     use super::start_of;
 
     #[test]
-    fn a_short_text_is_whole_and_a_long_one_is_its_first_forty_characters() {
+    fn shortens_a_text_of_more_than_forty_characters() {
         assert_eq!(start_of("a cat,\n  lying"), "a cat, lying");
         assert_eq!(start_of(&"é".repeat(41)), "é".repeat(40) + "…");
     }

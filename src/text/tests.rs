@@ -1,10 +1,10 @@
-//! Ids against upstream's tokenizer.
+//! Compares ids with upstream's tokenizer.
 
 use std::path::Path;
 
 use super::*;
 
-/// What upstream makes of one text at 248 tokens.
+/// Upstream's result for one text at 248 tokens.
 #[derive(serde::Deserialize)]
 struct Case {
     text: String,
@@ -65,15 +65,15 @@ fn data(name: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn ids_and_counts_are_the_references() {
+fn ids_and_counts_match_the_reference() {
     let cases = read(&data("tokenizer.json"));
     check(&cases);
     assert_eq!(cases.len(), 215);
 }
 
-/// Texts that are hard on each step of cleaning and splitting: `tests/data/text/make_cases.py few`.
+/// Texts that are hard for each step of cleaning and splitting: `tests/data/text/make_cases.py few`.
 #[test]
-fn ids_and_counts_are_upstreams_on_hard_texts() {
+fn ids_and_counts_match_upstream_on_hard_texts() {
     let cases = read(&data("hard.json"));
     check(&cases);
     assert!(cases.len() > 300 && cases.iter().any(|case| case.truncated));
@@ -81,16 +81,16 @@ fn ids_and_counts_are_upstreams_on_hard_texts() {
 
 #[test]
 #[ignore = "set LONGCLIP_TEXT_CASES to a file made by tests/data/text/make_cases.py"]
-fn ids_and_counts_are_upstreams_on_many_texts() {
+fn ids_and_counts_match_upstream_on_many_texts() {
     check(&read(Path::new(&std::env::var("LONGCLIP_TEXT_CASES").unwrap())));
 }
 
-/// The `tokenizers` crate with the same table, as the oracle of merging: no cleaning, one word at a time.
+/// The `tokenizers` crate with the same table is the oracle for merging: no cleaning, one word at a time.
 #[test]
-fn merges_as_the_tokenizers_crate_does() {
+fn merges_like_the_tokenizers_crate() {
     use tokenizers::Model as _;
 
-    let symbols: Vec<String> = (0..bpe::START).map(bpe::written).collect();
+    let symbols: Vec<String> = (0..bpe::START).map(bpe::as_published).collect();
     let vocabulary = symbols
         .iter()
         .cloned()
@@ -115,13 +115,13 @@ fn merges_as_the_tokenizers_crate_does() {
         {
             let mut ids = Vec::new();
             ours.encode(word, &mut ids);
-            // The oracle takes a word as it is written in the table: a character a byte.
-            let written: String = word
+            // The oracle takes a word as the table writes it: one character per byte.
+            let symbols_of_word: String = word
                 .bytes()
                 .map(|byte| symbols[usize::from(bpe::byte_id(byte))].as_str())
                 .collect();
             let expected: Vec<u32> = oracle
-                .tokenize(&written)
+                .tokenize(&symbols_of_word)
                 .unwrap()
                 .iter()
                 .map(|token| token.id)
@@ -136,7 +136,7 @@ fn merges_as_the_tokenizers_crate_does() {
 }
 
 #[test]
-fn a_cut_keeps_the_start_and_says_what_is_lost() {
+fn truncation_keeps_the_start_and_reports_the_rest() {
     let tokens = Tokenizer::clip().encode("A cat sleeping on a keyboard.", ContextLength::new(5).unwrap());
     assert_eq!(
         tokens.pieces(),
@@ -158,13 +158,13 @@ fn a_text_that_just_fits_loses_nothing() {
 }
 
 #[test]
-fn pieces_show_bytes_that_are_no_character() {
+fn pieces_show_incomplete_characters_as_bytes() {
     let pieces = Tokenizer::clip().encode("𓀀", ContextLength::LONG).pieces();
     assert!(pieces[1].starts_with("<0xf0>"), "{pieces:?}");
 }
 
 #[test]
-fn pieces_joined_are_the_cleaned_text() {
+fn joined_pieces_are_the_cleaned_text() {
     for case in read(&data("tokenizer.json"))
         .iter()
         .filter(|case| !case.truncated && !case.text.contains("<|"))
@@ -179,7 +179,7 @@ fn pieces_joined_are_the_cleaned_text() {
 }
 
 #[test]
-fn a_hostile_text_ends_in_time() {
+fn encodes_hostile_texts_in_good_time() {
     for part in [
         "a",
         "ab",

@@ -1,25 +1,27 @@
-//! The tokenizer, and what it makes of one text.
+//! The tokenizer and the ids of one text.
 
 use std::sync::LazyLock;
 
 use super::bpe::{self, Merges};
 use super::{ContextLength, clean, words};
 
-/// CLIP's tokenizer. All of its models share it.
+/// CLIP's tokenizer, which all of its models share.
 pub struct Tokenizer {
     merges: Merges,
 }
 
 impl Tokenizer {
-    /// The one tokenizer, built on first use from the table in the binary.
+    /// The tokenizer, built on first use from the table in the binary.
     pub fn clip() -> &'static Tokenizer {
         static CLIP: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer { merges: Merges::new() });
         &CLIP
     }
 
-    /// Cleans a text and turns it into ids, cut as upstream cuts it: the first `context - 1` tokens and the end token.
+    /// Cleans a text and turns it into ids. A long text is truncated as upstream does it: the first `context - 1`
+    /// tokens and the end token.
     ///
-    /// Any text will do: what isn't language becomes its bytes. Time grows with the text as n log n.
+    /// Accepts any text: whatever is not in the vocabulary becomes its bytes. Takes O(n log n) in the length of the
+    /// text.
     ///
     /// ```
     /// use longclip::text::{ContextLength, Tokenizer};
@@ -66,7 +68,7 @@ impl Tokenizer {
     }
 }
 
-/// Where the character starts that the byte at `at` belongs to.
+/// The start of the character that the byte at `at` belongs to.
 fn start_of_char(text: &str, mut at: usize) -> usize {
     while !text.is_char_boundary(at) {
         at -= 1;
@@ -83,12 +85,12 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// The ids, from the start token to the end token, not padded: at most the context length.
+    /// The ids from the start token to the end token, not padded; at most the context length.
     pub fn ids(&self) -> &[u32] {
         &self.ids
     }
 
-    /// How many tokens the whole text has, with the start and the end token, before the cut.
+    /// The number of tokens before truncation, including the start and the end token.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -103,19 +105,19 @@ impl Tokens {
         self.count - self.ids.len()
     }
 
-    /// What was cut off, of the cleaned text; empty where nothing was.
+    /// The part of the cleaned text that was cut off; empty if nothing was.
     pub fn lost(&self) -> &str {
         &self.lost
     }
 
-    /// The ids as a person reads them: `</w>` marks the end of a word, and bytes that make no character on their own
-    /// stand as `<0xf0>`. Joined, with `</w>` as a space, they are the cleaned text.
+    /// The ids in readable form: `</w>` marks the end of a word, and bytes that are not a whole character are written
+    /// as `<0xf0>`. Joined, with `</w>` as a space, they are the cleaned text.
     pub fn pieces(&self) -> Vec<String> {
         self.ids.iter().map(|&id| piece(id)).collect()
     }
 }
 
-/// One id as a person reads it.
+/// One id in readable form.
 fn piece(id: u32) -> String {
     match id {
         bpe::START => return words::START.into(),

@@ -1,32 +1,32 @@
-//! The word pattern: where byte-pair encoding may not merge across.
+//! The word pattern: byte-pair encoding never merges across words.
 //!
-//! Upstream's regular expression, with `IGNORECASE`, read left to right at each place that isn't white space:
-//! `<|startoftext|>`, `<|endoftext|>`, `'s 't 're 've 'm 'll 'd`, `\p{L}+`, `\p{N}`, `[^\s\p{L}\p{N}]+`.
-//! The text is lower-case already, but `IGNORECASE` still tells in two places: `ſ` is an `s` in the written-out words,
-//! and the iota subscript U+0345, a mark whose capital is a letter, is in none of the sets and vanishes.
+//! Upstream uses a regular expression with `IGNORECASE`, applied from left to right and skipping white space:
+//! `<|startoftext|>`, `<|endoftext|>`, `'s 't 're 've 'm 'll 'd`, `\p{L}+`, `\p{N}`, `[^\s\p{L}\p{N}]+`. The text is
+//! already in lower case, but `IGNORECASE` still matters twice: `ſ` matches `s` in the literal words, and the iota
+//! subscript U+0345 (a mark whose upper case is a letter) matches none of the sets, so it is dropped.
 
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// The start token as written in a text.
+/// The start token as it is written in a text.
 pub(super) const START: &str = "<|startoftext|>";
-/// The end token as written in a text.
+/// The end token as it is written in a text.
 pub(super) const END: &str = "<|endoftext|>";
 
 const ENDINGS: [&str; 7] = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"];
 
-/// The words of a cleaned text as ranges of its bytes, in order.
+/// The words of a cleaned text as byte ranges, in order.
 pub(super) fn words(text: &str) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
-        at += text[at..].find(|c| kind(c) != Kind::Space)?;
+        at += text[at..].find(|c| kind(c) != CharKind::Space)?;
         let start = at;
         at += word_len(&text[at..]);
         Some(start..at)
     })
 }
 
-/// The length in bytes of the word that `rest` starts with; `rest` starts with no white space.
+/// The length in bytes of the word that `rest` starts with; `rest` does not start with white space.
 fn word_len(rest: &str) -> usize {
     let fixed = [START, END]
         .into_iter()
@@ -38,12 +38,12 @@ fn word_len(rest: &str) -> usize {
     let mut chars = rest.char_indices();
     let Some((_, first)) = chars.next() else { return 0 };
     match kind(first) {
-        Kind::Number => first.len_utf8(),
+        CharKind::Number => first.len_utf8(),
         run => chars.find(|&(_, c)| kind(c) != run).map_or(rest.len(), |(at, _)| at),
     }
 }
 
-/// How many bytes of `rest` spell `word`, a `ſ` counting as an `s`.
+/// The length in bytes of `word` at the start of `rest`, where `ſ` matches `s`.
 fn folded_prefix(rest: &str, word: &str) -> Option<usize> {
     let mut chars = rest.chars();
     let mut len = 0;
@@ -57,10 +57,10 @@ fn folded_prefix(rest: &str, word: &str) -> Option<usize> {
     Some(len)
 }
 
-/// What the pattern knows about a character.
+/// How the pattern classifies a character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// `\s`, Unicode's White_Space, and U+0345: what no word holds.
+pub(super) enum CharKind {
+    /// `\s` (Unicode's White_Space) and U+0345: never part of a word.
     Space,
     /// `\p{L}`.
     Letter,
@@ -71,20 +71,20 @@ pub(super) enum Kind {
 }
 
 /// The kind of a character.
-pub(super) fn kind(c: char) -> Kind {
+pub(super) fn kind(c: char) -> CharKind {
     match c {
-        'a'..='z' | 'A'..='Z' => Kind::Letter,
-        '0'..='9' => Kind::Number,
-        '\u{345}' => Kind::Space,
-        _ if c.is_whitespace() => Kind::Space,
-        _ if c.is_ascii() => Kind::Other,
-        _ if is_letter(c) => Kind::Letter,
-        _ if c.is_numeric() => Kind::Number,
-        _ => Kind::Other,
+        'a'..='z' | 'A'..='Z' => CharKind::Letter,
+        '0'..='9' => CharKind::Number,
+        '\u{345}' => CharKind::Space,
+        _ if c.is_whitespace() => CharKind::Space,
+        _ if c.is_ascii() => CharKind::Other,
+        _ if is_letter(c) => CharKind::Letter,
+        _ if c.is_numeric() => CharKind::Number,
+        _ => CharKind::Other,
     }
 }
 
-/// Unicode's general category L, which `char::is_alphabetic` is not: that has vowel signs and circled letters too.
+/// Unicode's general category L. `char::is_alphabetic` is wider: it includes vowel signs and circled letters.
 fn is_letter(c: char) -> bool {
     static LETTERS: LazyLock<Vec<(u32, u32)>> = LazyLock::new(|| {
         let hex = |digits| u32::from_str_radix(digits, 16).expect("data/letters.txt holds hexadecimal ranges");
@@ -109,35 +109,35 @@ mod tests {
     }
 
     #[test]
-    fn endings_stand_apart_from_their_words() {
+    fn splits_endings_from_their_words() {
         check("they'll've it's", &["they", "'ll", "'ve", "it", "'s"]);
         check("rock'n'roll 'sofa", &["rock", "'", "n", "'", "roll", "'s", "ofa"]);
     }
 
     #[test]
-    fn digits_stand_alone_and_signs_together() {
+    fn splits_digits_and_joins_punctuation() {
         check("v2.0-rc1 ½²!?", &["v", "2", ".", "0", "-", "rc", "1", "½", "²", "!?"]);
     }
 
     #[test]
-    fn a_run_of_signs_swallows_the_start_of_a_special_token() {
+    fn punctuation_before_a_special_token_breaks_the_token() {
         check("a<|endoftext|>b", &["a", "<|endoftext|>", "b"]);
         check("!<|endoftext|>", &["!<|", "endoftext", "|>"]);
     }
 
     #[test]
-    fn the_long_s_is_an_s_to_the_pattern() {
+    fn the_long_s_matches_s() {
         check("it'ſ", &["it", "'ſ"]);
         check("<|ſtartoftext|>", &["<|ſtartoftext|>"]);
     }
 
     #[test]
-    fn an_iota_subscript_on_its_own_vanishes() {
+    fn drops_a_separate_iota_subscript() {
         check("!\u{345}! ᾳ", &["!", "!", "ᾳ"]);
     }
 
     #[test]
-    fn a_vowel_sign_is_no_letter() {
+    fn a_vowel_sign_is_not_a_letter() {
         check("कि", &["क", "\u{93f}"]);
     }
 }

@@ -148,7 +148,7 @@ fn unreadable_images_have_a_reason_and_the_others_are_done() {
       failed: cannot use the image `truncated.jpg`: the file is cut short: its end is missing; copy or fetch it again
 
     text.jpg
-      failed: cannot use the image `text.jpg`: it is text, not a picture that can be decoded; give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
+      failed: cannot use the image `text.jpg`: it is text, not an image that can be decoded; give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
 
     empty.png
       failed: cannot use the image `empty.png`: the file is empty; copy or fetch it again
@@ -161,8 +161,8 @@ fn unreadable_images_have_a_reason_and_the_others_are_done() {
     --- stderr
     error: cannot use the image `truncated.jpg`: the file is cut short: its end is missing
     hint: copy or fetch it again
-    error: cannot use the image `text.jpg`: it is text, not a picture that can be decoded
-    hint: give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
+    error: cannot use the image `text.jpg`: it is text, not an image that can be decoded
+    hint: give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
     error: cannot use the image `empty.png`: the file is empty
     hint: copy or fetch it again
     error: cannot read `missing.jpg`: No such file or directory (os error 2)
@@ -204,7 +204,7 @@ fn an_empty_label_is_refused_with_its_position() {
     --- stdout
     --- stderr
     error: label 2 is empty
-    hint: leave it out, or write what it should say
+    hint: remove it, or fill it in
     ");
 }
 
@@ -216,7 +216,7 @@ fn missing_labels_or_images_are_errors_with_a_hint() {
     --- stdout
     --- stderr
     error: no labels given
-    hint: say what the image may show: `--labels "a cat" "a dog"`, or `--labels-file FILE`
+    hint: list what the image may show: `--labels "a cat" "a dog"`, or `--labels-file FILE`
     "#);
     assert_snapshot!(classify(&desk, &["--label", "a cat"]), @r#"
     exit code 2
@@ -259,7 +259,7 @@ fn a_label_of_300_tokens_is_truncated_with_a_warning() {
        99.9 %  [LABEL]
         0.1 %  a dog
     --- stderr
-    warning: label `cat cat cat cat cat cat cat cat cat cat …` has 300 tokens; this model reads 248: 52 are lost, from `and this is lost and this is lost and th…`
+    warning: label `cat cat cat cat cat cat cat cat cat cat …` has 300 tokens; this model reads 248: the last 52 are cut off, from `and this is lost and this is lost and th…`
     ");
     assert_snapshot!(classify(&desk, &["-q", "cat.jpg", "--top-k", "1", "--label", "a dog", "--label", &label]).replace(label.trim(), "[LABEL]"), @r"
     exit code 0

@@ -87,8 +87,8 @@ fn a_model_that_cannot_read_words_is_refused() {
     exit code 2
     --- stdout
     --- stderr
-    error: token id 49406; this model knows ids up to 999
-    hint: its vocabulary is not the tokenizer's: this is not a model for texts
+    error: token id 49406; this model has ids up to 999
+    hint: its vocabulary is not that of CLIP's tokenizer: this is not a model for texts
     ");
 }
 

@@ -77,8 +77,8 @@ fn a_file_without_labels_is_refused() {
     exit code 2
     --- stdout
     --- stderr
-    error: `labels.txt` has no label
-    hint: write one a line, or name another file
+    error: `labels.txt` has no labels
+    hint: write one per line, or give another file
     ");
 }
 
@@ -92,7 +92,7 @@ fn a_file_that_is_not_text_is_refused() {
     --- stdout
     --- stderr
     error: `labels.txt` line 1, column 6: byte 0xe9 is not UTF-8
-    hint: save it as UTF-8: text editors offer that when saving
+    hint: save it as UTF-8, which text editors offer when saving
     ");
 }
 
@@ -122,9 +122,9 @@ fn errors_in_a_file_have_line_and_column() {
     error: `bad.json` line 2, column 10: expected `:`
     hint: write `["a cat", "a dog"]`, or `{"cat": ["a photo of a cat"], "dog": "a dog"}`
     error: `bad.csv` line 3, column 2: the quote that opens here is never closed
-    hint: close it, or write a quote that is meant as `""` inside of quotes
+    hint: close it, or write `""` for a literal quote inside quotes
     error: `bad.tsv` line 1, column 2: unknown column `colour`
-    hint: the first row names the columns: `label,prompt,group`, of which `label` must be there
+    hint: the first row names the columns: `label,prompt,group`; `label` is required
     error: `templates.txt` line 3: the template `a photo` has no `{}` for the label
     hint: write `{}` where the label goes: `a photo of a {}.`
     error: `--templates imagenet8` is neither a set of templates nor a file
@@ -159,8 +159,8 @@ fn options_without_effect_are_refused_or_give_a_warning() {
         said(&["--template", "a {}", "--templates", "none"]),
     ];
     assert_snapshot!(all.join(""), @r#"
-    0 warning: the templates change nothing: every label has prompts of its own, which are read as they stand
-    0 warning: combining prompts changes nothing: no label has more than one
+    0 warning: the templates have no effect: every label has its own prompts
+    0 warning: combining prompts has no effect: no label has more than one
     2 error: `--group-by` changes nothing: no label has a group
     hint: give them in a label file: a column `group` in csv or tsv, or `{"cat": {"group": "animal"}}` in json
     2 error: `--templates none` and `--template` exclude each other
@@ -373,12 +373,12 @@ fn a_long_label_is_truncated_refused_or_read_in_parts() {
     --- stdout
     cat.jpg a dog
     --- stderr
-    warning: label `The cat sat on a mat with a small dog. O…` has 314 tokens; this model reads 248: 66 are lost, from `. the cat sat on a mat with a small dog.…`
+    warning: label `The cat sat on a mat with a small dog. O…` has 314 tokens; this model reads 248: the last 66 are cut off, from `. the cat sat on a mat with a small dog.…`
     exit code 0
     --- stdout
     cat.jpg a dog
     --- stderr
-    note: label `The cat sat on a mat with a small dog. O…` has 314 tokens; it is read in 2 parts, whose embeddings are averaged
+    note: label `The cat sat on a mat with a small dog. O…` has 314 tokens; it is encoded in 2 parts, whose embeddings are averaged
     exit code 2
     --- stdout
     --- stderr
@@ -451,6 +451,6 @@ fn a_cache_that_cannot_be_written_is_only_a_note() {
     cat.jpg
       100.0 %  a cat
     --- stderr
-    note: the labels' vectors are not kept for the next run: Not a directory (os error 20)
+    note: the embeddings of the labels could not be cached for the next run: Not a directory (os error 20)
     ");
 }

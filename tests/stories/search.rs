@@ -54,8 +54,8 @@ fn builds_an_index_and_queries_it() {
     exit code 1
     --- stdout
     --- stderr
-    error: cannot use the image `broken.jpg`: it is text, not a picture that can be decoded
-    hint: give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
+    error: cannot use the image `broken.jpg`: it is text, not an image that can be decoded
+    hint: give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
     note: encoded: 3 done, 1 failed, [RATE] images/s
     note: i.parquet: 3 pictures, 3 new; 1 named more than once, and held once
     ");

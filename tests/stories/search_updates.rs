@@ -225,8 +225,8 @@ fn a_build_that_stopped_at_a_failure_resumes_even_if_a_folder_is_missing() {
     exit code 1
     --- stdout
     --- stderr
-    error: cannot use the image `zz.ppm`: it is text, not a picture that can be decoded
-    hint: give a picture: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
+    error: cannot use the image `zz.ppm`: it is text, not an image that can be decoded
+    hint: give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
     note: encoded: 7 done, 1 failed, [RATE] images/s
     note: stopped: too many failed (`--on-error`, `--max-errors`)
     note: `i.parquet.journal` holds what was encoded; the next build continues from it

@@ -171,6 +171,7 @@ fn place(similarities: &[f32], right: std::ops::Range<usize>) -> Place {
 mod tests {
     use super::*;
     use crate::model::Embeddings;
+    use crate::random::Random;
 
     fn ranks(images: &[f32], texts: &[f32], dim: usize, n_captions: &[usize]) -> Ranks {
         rank(
@@ -219,16 +220,8 @@ mod tests {
     #[test]
     fn equal_rows_are_equal_wherever_they_stand_and_all_agrees_with_plain_sums() {
         let dim = 37;
-        let mut state = 1_u64;
-        let mut noise = |n: usize| -> Vec<f32> {
-            let next = |_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                (state >> 40) as f32 / (1 << 24) as f32 - 0.5
-            };
-            (0..n).map(next).collect()
-        };
+        let mut random = Random::new(1, 0);
+        let mut noise = |n: usize| -> Vec<f32> { (0..n).map(|_| random.signed_unit()).collect() };
         let counts: Vec<usize> = (0..83).map(|i| 1 + i % 3).collect();
         let n_captions: usize = counts.iter().sum();
         let images = noise(83 * dim);

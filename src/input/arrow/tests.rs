@@ -11,6 +11,7 @@ use arrow_schema::{Field, Schema};
 
 use super::*;
 use crate::input::InputOptions;
+use crate::random::Random;
 
 fn labels() -> ArrayRef {
     let mut lists = ListBuilder::new(StringBuilder::new());
@@ -266,11 +267,8 @@ fn flipped_bytes_are_errors_or_other_values() {
         written(&[batch(), batch()], Some(CompressionType::ZSTD)),
         written(&[batch(), batch()], Some(CompressionType::LZ4_FRAME)),
     ];
-    let mut state = 1_u64;
-    let mut random = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 33) as usize % below
-    };
+    let mut random = Random::new(1, 0);
+    let mut random = |below: usize| random.below(below);
     let mut n_errors = 0;
     for round in 0..30_000 {
         let mut bytes = streams[round % streams.len()].clone();

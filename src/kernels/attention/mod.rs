@@ -1,9 +1,10 @@
-//! Multi-head attention, `softmax(q · kᵀ / √d) · v` (Vaswani et al. 2017), over sequences packed end to end.
+//! Multi-head attention, `softmax(q · kᵀ / √d) · v` (Vaswani et al. 2017), over contiguous sequences of any length.
 //!
-//! Called by both towers of the model between the q/k/v layer and the projection. Nothing is padded to a common length and
-//! no matrix of scores is kept: a worker takes a head of a sequence, packs its keys and values as panels (see
-//! `linear/tile.rs`), and for some rows at a time holds their scores in the first cache, finds the largest, and weighs the
-//! values. A sequence may share a prefix of keys with others, and may ask for some of its queries only.
+//! Both towers call it between the q/k/v layer and the output projection. Sequences are not padded to a common length,
+//! and no matrix of scores is stored. A worker takes one head of one sequence and packs its keys and values as panels
+//! (see `linear/tile.rs`). Then, for a few rows at a time, it keeps the scores in the first-level cache, finds the
+//! largest and takes the weighted mean of the values. Sequences may share a prefix of keys, and a sequence may have
+//! fewer queries than keys.
 
 mod portable;
 #[cfg(test)]
@@ -17,31 +18,31 @@ use super::simd::{Kernel, Simd, Vector};
 use super::threads::Threads;
 use std::ops::Range;
 
-/// Rows of all heads side by side, in a matrix that may hold other things beside them.
+/// Rows with the columns of all heads, as part of a matrix that may have other columns.
 #[derive(Clone, Copy)]
-pub struct Rows<'a> {
+pub struct HeadRows<'a> {
     data: &'a [f32],
     stride: usize,
     offset: usize,
 }
 
-impl<'a> Rows<'a> {
-    /// Columns `offset..` of `data`, row-major with `stride` columns.
+impl<'a> HeadRows<'a> {
+    /// The columns from `offset` on of `data`, which is row-major with `stride` columns.
     pub fn new(data: &'a [f32], stride: usize, offset: usize) -> Self {
         assert!(
             offset < stride && data.len().is_multiple_of(stride),
             "{} values in rows of {stride}",
             data.len()
         );
-        Rows { data, stride, offset }
+        HeadRows { data, stride, offset }
     }
 
-    /// Rows there are.
+    /// The number of rows.
     fn len(&self) -> usize {
         self.data.len() / self.stride
     }
 
-    /// Columns `columns` of a row.
+    /// The values of a row in `columns`.
     fn get(&self, row: usize, columns: Range<usize>) -> &'a [f32] {
         &self.data[row * self.stride + self.offset..][columns]
     }
@@ -50,63 +51,66 @@ impl<'a> Rows<'a> {
 /// Queries, keys and values, `heads * head_dim` columns each.
 #[derive(Clone, Copy)]
 pub struct Projected<'a> {
-    /// A row a query.
-    pub queries: Rows<'a>,
-    /// A row a token.
-    pub keys: Rows<'a>,
-    /// A row a token.
-    pub values: Rows<'a>,
+    /// One row per query.
+    pub queries: HeadRows<'a>,
+    /// One row per token.
+    pub keys: HeadRows<'a>,
+    /// One row per token.
+    pub values: HeadRows<'a>,
 }
 
 impl<'a> Projected<'a> {
-    /// From rows of `3 * width`: query, key, value.
+    /// From rows of `3 * width` values: query, key, value.
     pub fn fused(qkv: &'a [f32], width: usize) -> Self {
         Projected {
-            queries: Rows::new(qkv, 3 * width, 0),
-            keys: Rows::new(qkv, 3 * width, width),
-            values: Rows::new(qkv, 3 * width, 2 * width),
+            queries: HeadRows::new(qkv, 3 * width, 0),
+            keys: HeadRows::new(qkv, 3 * width, width),
+            values: HeadRows::new(qkv, 3 * width, 2 * width),
         }
     }
 
-    /// From queries of `width` and rows of `2 * width`: key, value. For a block of which only some rows are wanted.
+    /// From queries of `width` values and rows of `2 * width` values: key, value. For a block that returns only some
+    /// rows.
     pub fn apart(queries: &'a [f32], kv: &'a [f32], width: usize) -> Self {
         Projected {
-            queries: Rows::new(queries, width, 0),
-            keys: Rows::new(kv, 2 * width, 0),
-            values: Rows::new(kv, 2 * width, width),
+            queries: HeadRows::new(queries, width, 0),
+            keys: HeadRows::new(kv, 2 * width, 0),
+            values: HeadRows::new(kv, 2 * width, width),
         }
     }
 }
 
-/// How a row of heads is cut.
+/// How a row is divided into heads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Heads {
-    /// Heads side by side.
+    /// The number of heads.
     pub count: usize,
-    /// Columns of each; where it is no multiple of 16, plain code does the work.
+    /// Columns per head. If it is not a multiple of 16, plain code is used.
     pub dim: usize,
 }
 
 impl Heads {
-    /// Columns of all.
+    /// The number of columns of all heads.
     pub fn width(&self) -> usize {
         self.count * self.dim
     }
 }
 
-/// One sequence: which rows ask, and which are asked.
+/// One sequence: the rows of its queries, and of its keys and values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sequence {
-    /// Rows of the queries, its last ones where they are fewer than `keys`. Sequences follow each other here without gap.
+    /// Its queries. If there are fewer than `keys`, they belong to the last keys. The queries of successive sequences
+    /// are contiguous.
     pub queries: Range<usize>,
-    /// Rows of keys and values before its own that all its queries see; may be empty, and may be shared.
+    /// The keys and values before its own, which all of its queries attend to. May be empty, and may be shared with
+    /// others.
     pub prefix: Range<usize>,
     /// Its own rows of keys and values.
     pub keys: Range<usize>,
 }
 
 impl Sequence {
-    /// One whose every row asks.
+    /// A sequence with one query per key.
     pub fn whole(rows: Range<usize>) -> Self {
         Sequence {
             queries: rows.clone(),
@@ -115,7 +119,7 @@ impl Sequence {
         }
     }
 
-    /// One of which a single row asks: `query` of the queries; with [`Mask::Causal`] it stands at the end.
+    /// A sequence with the single query `query`. With [`Mask::Causal`] it belongs to the last key.
     pub fn one(query: usize, keys: Range<usize>) -> Self {
         Sequence {
             queries: query..query + 1,
@@ -124,7 +128,7 @@ impl Sequence {
         }
     }
 
-    /// Keys there are.
+    /// The number of keys, prefix included.
     pub(super) fn n_keys(&self) -> usize {
         self.prefix.len() + self.keys.len()
     }
@@ -138,7 +142,7 @@ impl Sequence {
         }
     }
 
-    /// Keys that query `i` of this sequence sees.
+    /// How many keys query `i` of this sequence attends to.
     pub(super) fn visible(&self, mask: Mask, i: usize) -> usize {
         match mask {
             Mask::None => self.n_keys(),
@@ -147,17 +151,17 @@ impl Sequence {
     }
 }
 
-/// Which keys a query sees.
+/// Which keys a query attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mask {
     /// All of its sequence: the image tower.
     None,
-    /// Those up to itself; the last query stands at the last key: the text tower.
+    /// Those up to its own position; the last query belongs to the last key: the text tower.
     Causal,
 }
 
-/// Attention of `sequences` into `out`, a row a query, `heads.width()` columns. Its products are made in `out`'s number
-/// type, bf16 for bytes.
+/// Computes the attention of `sequences` and writes it to `out`, one row per query with `heads.width()` columns.
+/// Products are computed in the number type of `out`, or in bf16 if that is bytes.
 pub fn attention(
     projected: Projected<'_>,
     sequences: &[Sequence],
@@ -169,29 +173,29 @@ pub fn attention(
     check(&projected, sequences, heads);
     let n_queries = sequences.last().map_or(0, |last| last.queries.end);
     let width = heads.width();
-    let mut job = Job {
+    let mut job = AttentionJob {
         projected,
         sequences,
         heads,
         mask,
         precision: out.precision(),
-        output: Output::Store(Shared::new(&mut [])),
+        output: AttentionOutput::Store(Shared::new(&mut [])),
     };
     if out.precision() == Precision::Int8 {
-        // The scale of a row is known once all heads have written to it.
+        // The scale of a row is known only after all heads have written to it.
         let mut staging = out.take_staging(n_queries * width);
         job.precision = Precision::Bf16;
-        job.output = Output::Store(Shared::new(&mut staging));
+        job.output = AttentionOutput::Store(Shared::new(&mut staging));
         job.run(threads);
         out.fill(&staging, width, threads);
         out.give_staging(staging);
     } else {
-        job.output = Output::Pack(out.reset(n_queries, width, threads));
+        job.output = AttentionOutput::Pack(out.reset(n_queries, width, threads));
         job.run(threads);
     }
 }
 
-/// What the model promises about the shapes.
+/// Checks the shapes.
 fn check(projected: &Projected<'_>, sequences: &[Sequence], heads: Heads) {
     let Projected { queries, keys, values } = projected;
     assert!(
@@ -233,39 +237,39 @@ fn check(projected: &Projected<'_>, sequences: &[Sequence], heads: Heads) {
 
 /// Where results go: row-major f32 `(queries, width)`, or the next layer's activations.
 #[derive(Clone, Copy)]
-enum Output {
+enum AttentionOutput {
     Store(Shared<f32>),
     Pack(Writer),
 }
 
-impl Output {
-    /// Where a row of `width` columns goes.
+impl AttentionOutput {
+    /// The destination of a row of `width` columns.
     #[inline(always)]
     fn row(self, row: usize, width: usize) -> RowWriter {
         match self {
-            Output::Store(out) => RowWriter {
+            AttentionOutput::Store(out) => RowWriter {
                 precision: Precision::F32,
                 start: out.get().wrapping_add(row * width).cast(),
                 stride: LINE,
             },
-            Output::Pack(writer) => writer.row(row),
+            AttentionOutput::Pack(writer) => writer.row(row),
         }
     }
 }
 
-/// All that a worker has to know.
+/// Everything that a worker needs to know.
 #[derive(Clone, Copy)]
-struct Job<'a> {
+struct AttentionJob<'a> {
     projected: Projected<'a>,
     sequences: &'a [Sequence],
     heads: Heads,
     mask: Mask,
     precision: Precision,
-    output: Output,
+    output: AttentionOutput,
 }
 
-impl Job<'_> {
-    /// Gives each worker consecutive heads of consecutive sequences, of about the same number of scores.
+impl AttentionJob<'_> {
+    /// Assigns to each worker consecutive heads of consecutive sequences with about the same number of scores.
     fn run(&self, threads: &Threads) {
         let costs = self.sequences.iter().map(|s| s.queries.len() * s.n_keys());
         let total = costs.clone().sum::<usize>() * self.heads.count;
@@ -281,7 +285,7 @@ impl Job<'_> {
                         .take_while(|head| mine(done + head * cost))
                         .count();
                     let heads = first..first + n;
-                    isa.run(Part {
+                    isa.run(HeadRange {
                         job: self,
                         sequence,
                         heads,
@@ -295,14 +299,14 @@ impl Job<'_> {
 }
 
 /// Some heads of one sequence.
-struct Part<'a> {
-    job: &'a Job<'a>,
+struct HeadRange<'a> {
+    job: &'a AttentionJob<'a>,
     sequence: &'a Sequence,
     heads: Range<usize>,
     scratch: &'a mut Buffer,
 }
 
-impl Vector for Part<'_> {
+impl Vector for HeadRange<'_> {
     #[inline(always)]
     fn vector<S: Simd>(self, s: S) {
         for head in self.heads.clone() {
@@ -311,7 +315,7 @@ impl Vector for Part<'_> {
     }
 }
 
-impl Kernel for Part<'_> {
+impl Kernel for HeadRange<'_> {
     fn plain(self) {
         for head in self.heads.clone() {
             portable::head(self.job, self.sequence, head);

@@ -1,11 +1,11 @@
-//! One head of one sequence by the formula, in f64.
+//! One head of one sequence by the formula, computed in f64.
 
-use super::{Job, Sequence};
+use super::{AttentionJob, Sequence};
 use crate::kernels::activations::Precision;
 use half::bf16;
 
 /// Writes all rows of `head`.
-pub(super) fn head(job: &Job<'_>, sequence: &Sequence, head: usize) {
+pub(super) fn head(job: &AttentionJob<'_>, sequence: &Sequence, head: usize) {
     let columns = head * job.heads.dim..(head + 1) * job.heads.dim;
     for (i, query) in sequence.queries.clone().enumerate() {
         let q = job.projected.queries.get(query, columns.clone());
@@ -25,7 +25,7 @@ pub(super) fn head(job: &Job<'_>, sequence: &Sequence, head: usize) {
         let row = job.output.row(query, job.heads.width());
         for (i, x) in mean.iter().enumerate() {
             let to = row.at(columns.start + i);
-            // SAFETY: row and column lie inside the output that `attention` holds; each head of a row has one worker.
+            // SAFETY: row and column are inside the output that `attention` holds; each head of a row has one worker.
             unsafe {
                 match row.precision {
                     Precision::F32 => to.cast::<f32>().write_unaligned(*x as f32),

@@ -1,11 +1,11 @@
-//! Each kernel against the portable one, at the sizes where vectors and tiles end.
+//! Compares each kernel with the portable one, at sizes around the ends of vectors and tiles.
 
 use super::*;
 use crate::kernels::testing::{each_level, noise};
 
 const HEADS: Heads = Heads { count: 3, dim: 64 };
 
-/// Attention by the oracle, f32.
+/// The attention computed by the oracle, in f32.
 fn expected(qkv: Projected<'_>, sequences: &[Sequence], heads: Heads, mask: Mask) -> Vec<f32> {
     let plain = Threads::with_level(1, crate::kernels::cpu::Level::Portable);
     let mut out = Activations::new(Precision::F32);
@@ -13,8 +13,9 @@ fn expected(qkv: Projected<'_>, sequences: &[Sequence], heads: Heads, mask: Mask
     out.decode()
 }
 
-/// Error of f32: of the scores, `dim · ε · |q| |k|` at worst, enters through e^x; sums over keys add theirs, but
-/// weights sum to one. bf16 rounds queries, keys, weights and values by 2^-8 each; scores are a few units here.
+/// The maximum error. In f32, errors of scores (at most `dim · ε · |q| |k|`) are amplified by e^x; sums over keys add
+/// theirs, but their weights sum to one. bf16 rounds queries, keys, weights and values by 2^-8 each; scores are a few
+/// units here.
 fn bound(precision: Precision) -> f32 {
     match precision {
         Precision::F32 => 2e-5,
@@ -56,7 +57,7 @@ fn ends(lengths: &[usize]) -> Vec<Sequence> {
 }
 
 #[test]
-fn equals_the_formula_at_any_length() {
+fn matches_the_formula_at_any_length() {
     for mask in [Mask::None, Mask::Causal] {
         for length in [0, 1, 2, 13, 14, 15, 16, 17, 29, 31, 32, 33, 63, 64, 65, 100] {
             let qkv = noise(length as u64, length * 3 * HEADS.width());
@@ -71,7 +72,7 @@ fn equals_the_formula_at_any_length() {
 }
 
 #[test]
-fn equals_the_formula_at_any_width_of_heads() {
+fn matches_the_formula_at_any_head_width() {
     for dim in [1, 8, 16, 24, 32, 48, 64, 80, 96, 128] {
         let heads = Heads { count: 2, dim };
         let qkv = noise(dim as u64, 20 * 3 * heads.width());
@@ -85,7 +86,7 @@ fn equals_the_formula_at_any_width_of_heads() {
 }
 
 #[test]
-fn sequences_of_different_lengths_lie_end_to_end() {
+fn handles_contiguous_sequences_of_different_lengths() {
     let lengths = [3, 0, 21, 1, 40, 7];
     let qkv = noise(5, lengths.iter().sum::<usize>() * 3 * HEADS.width());
     for mask in [Mask::None, Mask::Causal] {
@@ -102,13 +103,13 @@ fn large_scores_neither_overflow_nor_lose_the_largest() {
         let mut out = Activations::new(Precision::F32);
         attention(qkv_ref, &[Sequence::whole(0..33)], HEADS, Mask::None, &mut out, threads);
         for (found, expected) in out.decode().iter().zip(&expected) {
-            // Scores up to 64 · 900 / 8: an error of dim · ε of them enters through e^x.
+            // Scores are up to 64 · 900 / 8, and their error of dim · ε is amplified by e^x.
             assert!((found - expected).abs() <= 0.05 * 30.0, "{found} for {expected}");
         }
     });
 }
 
-/// All rows of `precision`, to the bit.
+/// The bits of all rows.
 fn bits(qkv: Projected<'_>, sequences: &[Sequence], mask: Mask, precision: Precision, threads: &Threads) -> Vec<u32> {
     let mut out = Activations::new(precision);
     attention(qkv, sequences, HEADS, mask, &mut out, threads);
@@ -116,7 +117,7 @@ fn bits(qkv: Projected<'_>, sequences: &[Sequence], mask: Mask, precision: Preci
 }
 
 #[test]
-fn a_sequence_alone_gives_the_same_bits_as_among_others() {
+fn a_sequence_has_the_same_bits_alone_and_among_others() {
     let (lengths, width) = ([17, 30, 5], HEADS.width());
     let qkv = noise(7, 52 * 3 * width);
     let all = Projected::fused(&qkv, width);
@@ -133,7 +134,7 @@ fn a_sequence_alone_gives_the_same_bits_as_among_others() {
 }
 
 #[test]
-fn one_query_gives_the_bits_that_it_has_among_all() {
+fn one_query_has_the_same_bits_alone_and_among_others() {
     let (n, width) = (50, HEADS.width());
     let qkv = noise(8, n * 3 * width);
     let kv: Vec<f32> = qkv.chunks(3 * width).flat_map(|row| row[width..].to_vec()).collect();
@@ -155,11 +156,11 @@ fn one_query_gives_the_bits_that_it_has_among_all() {
 }
 
 #[test]
-fn a_shared_prefix_gives_the_bits_of_whole_sequences() {
+fn a_shared_prefix_gives_the_same_bits_as_whole_sequences() {
     let (prefix, own, width) = (6, 19, HEADS.width());
     let row = 3 * width;
     let qkv = noise(9, (prefix + own) * row);
-    // The prefix, and then twice what follows it: both share the prefix.
+    // The prefix, followed by two copies of the rest that share it.
     let shared = [&qkv[..], &qkv[prefix * row..]].concat();
     let tail = |start: usize| Sequence {
         queries: start..start + own,
@@ -188,7 +189,7 @@ fn a_shared_prefix_gives_the_bits_of_whole_sequences() {
 }
 
 #[test]
-fn a_nan_is_not_hidden_and_stays_in_its_sequence() {
+fn a_nan_shows_and_stays_in_its_sequence() {
     let width = HEADS.width();
     let mut qkv = noise(10, 40 * 3 * width);
     qkv[3 * width * 3] = f32::NAN;

@@ -3,26 +3,26 @@
 use rayon::prelude::*;
 
 use super::isa;
+use crate::kernels::QUICK_GELU_SLOPE;
 use crate::kernels::simd::{Kernel, Simd, Vector, math};
 
-/// Values that one task works on: 64 KiB, which stay in the second cache.
-const VALUES_A_TASK: usize = 1 << 14;
-/// Hendrycks and Gimpel 2016, section 2; CLIP uses it.
-const SLOPE: f32 = 1.702;
+/// Values per task: 64 KiB, which stay in the second-level cache.
+const VALUES_PER_TASK: usize = 1 << 14;
+const SLOPE: f32 = QUICK_GELU_SLOPE as f32;
 
-/// The values, activated.
+/// QuickGELU of each value.
 pub(crate) fn forward(x: &[f32]) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
-    let tasks = y.par_chunks_mut(VALUES_A_TASK).zip(x.par_chunks(VALUES_A_TASK));
+    let tasks = y.par_chunks_mut(VALUES_PER_TASK).zip(x.par_chunks(VALUES_PER_TASK));
     tasks.for_each(|(y, x)| isa().run(Forward { x, y }));
     y
 }
 
-/// The gradient by `x`, of the gradient `g` by the activated values.
+/// The gradient with respect to `x`, where `g` is the gradient with respect to the result.
 pub(crate) fn backward(x: &[f32], g: &[f32]) -> Vec<f32> {
     let mut dx = vec![0.0; x.len()];
-    let operands = x.par_chunks(VALUES_A_TASK).zip(g.par_chunks(VALUES_A_TASK));
-    let tasks = dx.par_chunks_mut(VALUES_A_TASK).zip(operands);
+    let operands = x.par_chunks(VALUES_PER_TASK).zip(g.par_chunks(VALUES_PER_TASK));
+    let tasks = dx.par_chunks_mut(VALUES_PER_TASK).zip(operands);
     tasks.for_each(|(dx, (x, g))| isa().run(Backward { x, g, dx }));
     dx
 }
@@ -113,7 +113,7 @@ mod tests {
     use crate::kernels::cpu::{Isa, Level};
 
     #[test]
-    fn vectors_and_their_plain_twins_agree_for_all_sizes() {
+    fn vector_and_plain_versions_agree_at_all_sizes() {
         let x: Vec<f32> = (-400..=400).map(|i| i as f32 / 13.0).collect();
         let g: Vec<f32> = x.iter().map(|x| (x * 7.0).sin()).collect();
         let at = |level, n: usize| {

@@ -1,97 +1,97 @@
-//! Attention, `softmax(q · kᵀ / √d) · v` head by head, and its gradients, over sequences that stand end to end.
+//! Attention, `softmax(q · kᵀ / √d) · v` for each head, and its gradients, over contiguous sequences.
 //!
-//! With `P` the weights and `g` the gradient of the result: `dV = Pᵀ g`, `dP = g Vᵀ`, `dS = P ∘ (dP − rowsum(P ∘ dP))`,
-//! `dQ = dS K / √d`, `dK = dSᵀ Q / √d`. Weights are computed again on the way back instead of being kept: they would be
-//! most of a training's memory. A task takes a sequence; what it finds for its rows is added up in the order of the
-//! sequences, since several may share the rows of a common beginning.
+//! With the weights `P` and the gradient `g` of the result: `dV = Pᵀ g`, `dP = g Vᵀ`, `dS = P ∘ (dP − rowsum(P ∘ dP))`,
+//! `dQ = dS K / √d`, `dK = dSᵀ Q / √d`. The backward pass computes the weights again, because storing them would take
+//! most of the memory of training. A task takes one sequence. Its gradients are added up in the order of sequences,
+//! because several may share the rows of a common prefix.
 
 use rayon::prelude::*;
 
 use super::isa;
-use super::product::{Matrix, Output, Workers, product};
+use super::product::{Matrix, Update, Workers, product};
 use crate::kernels::attention::{Heads, Mask, Sequence};
 use crate::kernels::simd::{Kernel, Simd, Vector, math};
 
 /// Queries, keys and values of all rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Inputs<'a> {
-    queries: Part<'a>,
-    keys: Part<'a>,
-    values: Part<'a>,
+    queries: Columns<'a>,
+    keys: Columns<'a>,
+    values: Columns<'a>,
 }
 
 /// Some columns of a row-major matrix.
 #[derive(Clone, Copy)]
-struct Part<'a> {
+struct Columns<'a> {
     data: &'a [f32],
     stride: usize,
     offset: usize,
 }
 
-impl<'a> Part<'a> {
-    /// Columns `columns` of this part's, of rows from `row` on.
+impl<'a> Columns<'a> {
+    /// The data from `row` and `column` on, where `column` counts within these columns.
     fn from(&self, row: usize, column: usize) -> &'a [f32] {
         &self.data[row * self.stride + self.offset + column..]
     }
 }
 
 impl<'a> Inputs<'a> {
-    /// From rows of `3 * width`: query, key, value.
+    /// From rows of `3 * width` values: query, key, value.
     pub(crate) fn fused(data: &'a [f32], width: usize) -> Self {
-        let part = |i| Part {
+        let columns = |i| Columns {
             data,
             stride: 3 * width,
             offset: i * width,
         };
         Inputs {
-            queries: part(0),
-            keys: part(1),
-            values: part(2),
+            queries: columns(0),
+            keys: columns(1),
+            values: columns(2),
         }
     }
 
-    /// From queries of `width` and rows of `2 * width`: key, value.
+    /// From queries of `width` values and rows of `2 * width` values: key, value.
     pub(crate) fn apart(queries: &'a [f32], data: &'a [f32], width: usize) -> Self {
-        let part = |i| Part {
+        let columns = |i| Columns {
             data,
             stride: 2 * width,
             offset: i * width,
         };
         Inputs {
-            queries: Part {
+            queries: Columns {
                 data: queries,
                 stride: width,
                 offset: 0,
             },
-            keys: part(0),
-            values: part(1),
+            keys: columns(0),
+            values: columns(1),
         }
     }
 }
 
-/// What is computed with inputs.
+/// The attention to compute.
 #[derive(Clone, Copy)]
 pub(crate) struct Attention<'a> {
-    /// Their queries follow each other without gap.
+    /// Their queries are contiguous.
     pub(crate) sequences: &'a [Sequence],
     pub(crate) heads: Heads,
     pub(crate) mask: Mask,
 }
 
-/// Gradients by queries `(n_queries, width)`, and by keys and values `(n_rows, 2 * width)`.
+/// The gradients with respect to queries `(n_queries, width)`, and to keys and values `(n_rows, 2 * width)`.
 pub(crate) struct Gradients {
     pub(crate) queries: Vec<f32>,
     pub(crate) keys_values: Vec<f32>,
 }
 
-/// One sequence's keys and values, `(n_keys, width)` each, one row behind the other.
+/// The keys and values of one sequence, `(n_keys, width)` each, contiguous.
 struct Gathered {
     keys: Vec<f32>,
     values: Vec<f32>,
 }
 
 impl Attention<'_> {
-    /// `(n_queries, width)`.
+    /// Returns `(n_queries, width)`.
     pub(crate) fn forward(&self, inputs: Inputs<'_>) -> Vec<f32> {
         let parts: Vec<Vec<f32>> = self
             .sequences
@@ -101,13 +101,13 @@ impl Attention<'_> {
         parts.concat()
     }
 
-    /// The gradients, of the gradient `g (n_queries, width)`.
+    /// The gradients, where `g (n_queries, width)` is the gradient with respect to the result.
     pub(crate) fn backward(&self, inputs: Inputs<'_>, g: &[f32]) -> Gradients {
         let width = self.heads.width();
         let parts: Vec<Gradients> = self
             .sequences
             .par_iter()
-            .map(|sequence| self.go_back(inputs, sequence, g))
+            .map(|sequence| self.gradients_of(inputs, sequence, g))
             .collect();
         let n_rows = inputs.keys.data.len() / inputs.keys.stride;
         let mut sums = Gradients {
@@ -128,9 +128,9 @@ impl Attention<'_> {
     fn gather(&self, inputs: Inputs<'_>, sequence: &Sequence) -> Gathered {
         let width = self.heads.width();
         let rows = || sequence.prefix.clone().chain(sequence.keys.clone());
-        let gather = |part: Part<'_>| -> Vec<f32> {
+        let gather = |columns: Columns<'_>| -> Vec<f32> {
             let mut all = Vec::with_capacity(sequence.n_keys() * width);
-            rows().for_each(|row| all.extend_from_slice(&part.from(row, 0)[..width]));
+            rows().for_each(|row| all.extend_from_slice(&columns.from(row, 0)[..width]));
             all
         };
         Gathered {
@@ -139,7 +139,7 @@ impl Attention<'_> {
         }
     }
 
-    /// A sequence's rows of the result.
+    /// The rows of the result for one sequence.
     fn attend(&self, inputs: Inputs<'_>, sequence: &Sequence) -> Vec<f32> {
         let (width, n, n_keys) = (self.heads.width(), sequence.queries.len(), sequence.n_keys());
         let gathered = self.gather(inputs, sequence);
@@ -153,15 +153,15 @@ impl Attention<'_> {
                 operands,
                 1.0,
                 (&mut out[head.column..], width),
-                Output::Store,
+                Update::Store,
                 Workers::One,
             );
         }
         out
     }
 
-    /// A sequence's part of the gradients.
-    fn go_back(&self, inputs: Inputs<'_>, sequence: &Sequence, g: &[f32]) -> Gradients {
+    /// The gradients from one sequence.
+    fn gradients_of(&self, inputs: Inputs<'_>, sequence: &Sequence, g: &[f32]) -> Gradients {
         let Heads { count, dim } = self.heads;
         let (width, n, n_keys) = (self.heads.width(), sequence.queries.len(), sequence.n_keys());
         let gathered = self.gather(inputs, sequence);
@@ -169,7 +169,7 @@ impl Attention<'_> {
             queries: vec![0.0; n * width],
             keys_values: vec![0.0; n_keys * 2 * width],
         };
-        let (mut weights, mut slopes) = (vec![0.0; n * n_keys], vec![0.0; n * n_keys]);
+        let (mut weights, mut grads) = (vec![0.0; n * n_keys], vec![0.0; n * n_keys]);
         for head in 0..count {
             let head = Head::new(self, inputs, sequence, &gathered, head);
             let column = head.column;
@@ -177,17 +177,17 @@ impl Attention<'_> {
             let g = Matrix::strided(&g[sequence.queries.start * width + column..], n, dim, width);
             let by_values = (Matrix::new(&weights, n, n_keys).transposed(), g);
             let (to, stride) = (&mut found.keys_values[width + column..], 2 * width);
-            product(by_values, 1.0, (to, stride), Output::Store, Workers::One);
+            product(by_values, 1.0, (to, stride), Update::Store, Workers::One);
             let by_weights = (g, head.values.transposed());
-            product(by_weights, 1.0, (&mut slopes, n_keys), Output::Store, Workers::One);
-            let rows = weights.chunks_exact(n_keys).zip(slopes.chunks_exact_mut(n_keys));
-            rows.for_each(|(weights, slopes)| isa().run(SoftmaxBack { weights, slopes }));
-            let slopes = Matrix::new(&slopes, n, n_keys);
+            product(by_weights, 1.0, (&mut grads, n_keys), Update::Store, Workers::One);
+            let rows = weights.chunks_exact(n_keys).zip(grads.chunks_exact_mut(n_keys));
+            rows.for_each(|(weights, grads)| isa().run(SoftmaxBackward { weights, grads }));
+            let grads = Matrix::new(&grads, n, n_keys);
             let to = (&mut found.queries[column..], width);
-            product((slopes, head.keys), head.scale, to, Output::Store, Workers::One);
+            product((grads, head.keys), head.scale, to, Update::Store, Workers::One);
             let to = (&mut found.keys_values[column..], 2 * width);
-            let by_keys = (slopes.transposed(), head.queries);
-            product(by_keys, head.scale, to, Output::Store, Workers::One);
+            let by_keys = (grads.transposed(), head.queries);
+            product(by_keys, head.scale, to, Update::Store, Workers::One);
         }
         found
     }
@@ -198,7 +198,7 @@ struct Head<'a> {
     queries: Matrix<'a>,
     keys: Matrix<'a>,
     values: Matrix<'a>,
-    /// Where its columns begin.
+    /// The index of its first column.
     column: usize,
     /// 1 / √d.
     scale: f32,
@@ -228,11 +228,11 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// The weights of all queries, `(n, n_keys)`; 0 where a query may not look.
+    /// The weights of all queries, `(n, n_keys)`; 0 for keys that a query does not attend to.
     fn weights(&self, weights: &mut [f32]) {
         let n_keys = self.sequence.n_keys();
         let operands = (self.queries, self.keys.transposed());
-        product(operands, self.scale, (weights, n_keys), Output::Store, Workers::One);
+        product(operands, self.scale, (weights, n_keys), Update::Store, Workers::One);
         for (i, row) in weights.chunks_exact_mut(n_keys).enumerate() {
             let (seen, hidden) = row.split_at_mut(self.sequence.visible(self.mask, i));
             hidden.fill(0.0);
@@ -241,7 +241,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Scores become weights.
+/// Turns scores into weights, in place.
 struct Softmax<'a> {
     scores: &'a mut [f32],
 }
@@ -287,51 +287,46 @@ impl Kernel for Softmax<'_> {
     }
 }
 
-/// Slopes by the weights become slopes by the scores.
-struct SoftmaxBack<'a> {
+/// Turns the gradients with respect to weights into those with respect to scores, in place.
+struct SoftmaxBackward<'a> {
     weights: &'a [f32],
-    slopes: &'a mut [f32],
+    grads: &'a mut [f32],
 }
 
-impl Vector for SoftmaxBack<'_> {
+impl Vector for SoftmaxBackward<'_> {
     #[inline(always)]
     fn vector<S: Simd>(self, s: S) {
-        assert_eq!(self.weights.len(), self.slopes.len(), "a row of weights");
+        assert_eq!(self.weights.len(), self.grads.len(), "a row of weights");
         let n = self.weights.len();
         let whole = n - n % S::LANES;
         let mut sum = s.splat(0.0);
         for i in (0..whole).step_by(S::LANES) {
-            // SAFETY: `i + LANES` is at most the length of both.
+            // SAFETY: `i + LANES` is at most the length of both slices.
             unsafe {
-                let (weight, slope) = (
-                    s.load(self.weights.as_ptr().add(i)),
-                    s.load(self.slopes.as_ptr().add(i)),
-                );
-                sum = s.mul_add(weight, slope, sum);
+                let (weight, grad) = (s.load(self.weights.as_ptr().add(i)), s.load(self.grads.as_ptr().add(i)));
+                sum = s.mul_add(weight, grad, sum);
             }
         }
-        let rest: f32 = (whole..n).map(|i| self.weights[i] * self.slopes[i]).sum();
+        let rest: f32 = (whole..n).map(|i| self.weights[i] * self.grads[i]).sum();
         let mean = s.sum(sum) + rest;
         for i in (0..whole).step_by(S::LANES) {
             // SAFETY: as above.
             unsafe {
-                let to = self.slopes.as_mut_ptr().add(i);
+                let to = self.grads.as_mut_ptr().add(i);
                 let distance = s.sub(s.load(to), s.splat(mean));
                 s.store(to, s.mul(s.load(self.weights.as_ptr().add(i)), distance));
             }
         }
-        (whole..n).for_each(|i| self.slopes[i] = self.weights[i] * (self.slopes[i] - mean));
+        (whole..n).for_each(|i| self.grads[i] = self.weights[i] * (self.grads[i] - mean));
     }
 }
 
-impl Kernel for SoftmaxBack<'_> {
+impl Kernel for SoftmaxBackward<'_> {
     fn plain(self) {
-        let pairs = self.weights.iter().zip(self.slopes.iter());
-        let mean: f64 = pairs
-            .map(|(weight, slope)| f64::from(*weight) * f64::from(*slope))
-            .sum();
-        for (weight, slope) in self.weights.iter().zip(self.slopes) {
-            *slope = (f64::from(*weight) * (f64::from(*slope) - mean)) as f32;
+        let pairs = self.weights.iter().zip(self.grads.iter());
+        let mean: f64 = pairs.map(|(weight, grad)| f64::from(*weight) * f64::from(*grad)).sum();
+        for (weight, grad) in self.weights.iter().zip(self.grads) {
+            *grad = (f64::from(*weight) * (f64::from(*grad) - mean)) as f32;
         }
     }
 }
@@ -343,19 +338,19 @@ mod tests {
     use crate::kernels::testing::noise;
 
     #[test]
-    fn vectors_and_their_plain_twins_agree_at_edge_sizes() {
+    fn vector_and_plain_versions_agree_at_edge_sizes() {
         for n in [1, 2, 15, 16, 17, 33, 248] {
             let scores: Vec<f32> = noise(1, n).iter().map(|x| 30.0 * x).collect();
-            let slopes = noise(2, n);
+            let grads = noise(2, n);
             let at = |level| {
-                let (mut weights, mut slopes) = (scores.clone(), slopes.clone());
+                let (mut weights, mut grads) = (scores.clone(), grads.clone());
                 let isa = Isa::detect(level);
                 isa.run(Softmax { scores: &mut weights });
-                isa.run(SoftmaxBack {
+                isa.run(SoftmaxBackward {
                     weights: &weights,
-                    slopes: &mut slopes,
+                    grads: &mut grads,
                 });
-                [weights, slopes].concat()
+                [weights, grads].concat()
             };
             let plain = at(Level::Portable);
             assert!((plain[..n].iter().sum::<f32>() - 1.0).abs() < 1e-5);

@@ -2,32 +2,32 @@
 
 use rayon::prelude::*;
 
-use super::product::{Matrix, Output, Workers, product};
-use super::{ROWS_A_TASK, sum_of_parts};
+use super::product::{Matrix, Update, Workers, product};
+use super::{ROWS_PER_TASK, sum_of_parts};
 
-/// How a layer's weights lie.
+/// The memory order of a layer's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stored {
-    /// `(n_out, n_in)`: a layer of a block.
+pub(crate) enum WeightOrder {
+    /// `(n_out, n_in)`, as in the layers of a block.
     OutIn,
-    /// `(n_in, n_out)`: a projection.
+    /// `(n_in, n_out)`, as in a projection.
     InOut,
 }
 
-/// A layer's size.
+/// The shape of a layer and the memory order of its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Layer {
     pub(crate) n_in: usize,
     pub(crate) n_out: usize,
-    pub(crate) stored: Stored,
+    pub(crate) order: WeightOrder,
 }
 
 impl Layer {
-    /// The weights as `(n_in, n_out)`.
+    /// The weights as an `(n_in, n_out)` matrix.
     fn weights<'a>(&self, values: &'a [f32]) -> Matrix<'a> {
-        match self.stored {
-            Stored::OutIn => Matrix::new(values, self.n_out, self.n_in).transposed(),
-            Stored::InOut => Matrix::new(values, self.n_in, self.n_out),
+        match self.order {
+            WeightOrder::OutIn => Matrix::new(values, self.n_out, self.n_in).transposed(),
+            WeightOrder::InOut => Matrix::new(values, self.n_in, self.n_out),
         }
     }
 
@@ -38,41 +38,41 @@ impl Layer {
         let operands = (x, self.weights(weights));
         let Some(bias) = bias else {
             let mut y = vec![0.0; rows * self.n_out];
-            product(operands, 1.0, (&mut y, self.n_out), Output::Store, Workers::All);
+            product(operands, 1.0, (&mut y, self.n_out), Update::Store, Workers::All);
             return y;
         };
         let mut y = Vec::with_capacity(rows * self.n_out);
         (0..rows).for_each(|_| y.extend_from_slice(bias));
-        product(operands, 1.0, (&mut y, self.n_out), Output::Add, Workers::All);
+        product(operands, 1.0, (&mut y, self.n_out), Update::Add, Workers::All);
         y
     }
 
-    /// The gradient by `x`, of the gradient `g (rows, n_out)`.
+    /// The gradient with respect to `x`, where `g (rows, n_out)` is the gradient with respect to the result.
     pub(crate) fn by_input(&self, g: &[f32], weights: &[f32]) -> Vec<f32> {
         let rows = g.len() / self.n_out;
         let mut dx = vec![0.0; rows * self.n_in];
         let operands = (Matrix::new(g, rows, self.n_out), self.weights(weights).transposed());
-        product(operands, 1.0, (&mut dx, self.n_in), Output::Store, Workers::All);
+        product(operands, 1.0, (&mut dx, self.n_in), Update::Store, Workers::All);
         dx
     }
 
-    /// The gradient by the weights, as they are stored.
+    /// The gradient with respect to the weights, in their memory order.
     pub(crate) fn by_weights(&self, g: &[f32], x: &[f32]) -> Vec<f32> {
         let rows = x.len() / self.n_in;
         let (g, x) = (Matrix::new(g, rows, self.n_out), Matrix::new(x, rows, self.n_in));
-        let (operands, columns) = match self.stored {
-            Stored::OutIn => ((g.transposed(), x), self.n_in),
-            Stored::InOut => ((x.transposed(), g), self.n_out),
+        let (operands, columns) = match self.order {
+            WeightOrder::OutIn => ((g.transposed(), x), self.n_in),
+            WeightOrder::InOut => ((x.transposed(), g), self.n_out),
         };
         let mut dw = vec![0.0; self.n_in * self.n_out];
-        product(operands, 1.0, (&mut dw, columns), Output::Store, Workers::All);
+        product(operands, 1.0, (&mut dw, columns), Update::Store, Workers::All);
         dw
     }
 
-    /// The gradient by the bias.
+    /// The gradient with respect to the bias.
     pub(crate) fn by_bias(&self, g: &[f32]) -> Vec<f32> {
         let parts: Vec<Vec<f32>> = g
-            .par_chunks(ROWS_A_TASK * self.n_out)
+            .par_chunks(ROWS_PER_TASK * self.n_out)
             .map(|rows| {
                 let mut sums = vec![0.0; self.n_out];
                 for row in rows.chunks_exact(self.n_out) {

@@ -1,9 +1,10 @@
-//! What a training computes on a CPU, forward and back: linear layers, layer norm, QuickGELU and attention on f32 slices.
+//! The operations of training on a CPU, forward and backward: linear layers, layer norm, QuickGELU and attention in
+//! f32.
 //!
-//! Called by `model/engine/trained.rs`, which wraps each pair as one differentiable operation: composed of elementary
-//! ones, a block would write and read some forty times as much memory as it has activations. Matrix products are the
-//! `gemm` crate's (`product.rs`); the rest is here, row by row, on the rayon pool that `gemm` uses. Sums over rows are
-//! taken in fixed parts and a fixed order, so that a training can be repeated to the bit.
+//! `model/engine/trained.rs` wraps each pair as one differentiable operation. Composed of elementary operations, a
+//! block would read and write about forty times as much memory as it has activations. The `gemm` crate multiplies
+//! matrices (`product.rs`); the rest is computed here, row by row, on the rayon pool that `gemm` uses. Sums over rows
+//! use fixed parts in a fixed order, so that training is reproducible to the bit.
 
 pub(crate) mod activation;
 pub(crate) mod attention;
@@ -16,15 +17,15 @@ mod tests;
 
 use super::cpu::{Isa, Level};
 
-/// Rows that one task works on: enough to outweigh its start, few enough that all cores get some.
-const ROWS_A_TASK: usize = 32;
+/// Rows per task: enough to outweigh the cost of starting it, few enough to keep all cores busy.
+const ROWS_PER_TASK: usize = 32;
 
 /// The best instruction set of this CPU.
 fn isa() -> Isa {
     Isa::detect(Level::best())
 }
 
-/// The parts' sums, part by part, into one row.
+/// Adds up the rows of sums, in order.
 fn sum_of_parts(parts: &[Vec<f32>], width: usize) -> Vec<f32> {
     let mut sums = vec![0.0; width];
     for part in parts {

@@ -1,14 +1,15 @@
 //! Layer norm of rows, `(x − mean) / √(variance + ε) · w + b`, and its gradients.
 //!
-//! With `x̂` the normalised row, `σ` its deviation and `h = g · w`: `dx = (h − mean(h) − x̂ · mean(h x̂)) / σ`, `dw = Σ g x̂`,
-//! `db = Σ g` (Ba et al. 2016). Mean and deviation are found again on the way back: the row is in the cache then.
+//! With the normalised row `x̂`, its standard deviation `σ` and `h = g · w`: `dx = (h − mean(h) − x̂ · mean(h x̂)) /
+//! σ`, `dw = Σ g x̂`, `db = Σ g` (Ba et al. 2016). The backward pass computes mean and deviation again, because it has
+//! the row in the cache anyway.
 
 use rayon::prelude::*;
 
-use super::{ROWS_A_TASK, isa, sum_of_parts};
+use super::{ROWS_PER_TASK, isa, sum_of_parts};
 use crate::kernels::simd::{Kernel, Simd, Vector};
 
-/// Gain and bias, one value a column, and what is added to the variance.
+/// Gain and bias, one value per column, and the number that is added to the variance.
 #[derive(Clone, Copy)]
 pub(crate) struct Parameters<'a> {
     pub(crate) weight: &'a [f32],
@@ -16,7 +17,7 @@ pub(crate) struct Parameters<'a> {
     pub(crate) epsilon: f32,
 }
 
-/// Gradients by the rows, and by gain and bias.
+/// The gradients with respect to the rows, the gain and the bias.
 pub(crate) struct Gradients {
     pub(crate) x: Vec<f32>,
     pub(crate) weight: Vec<f32>,
@@ -28,19 +29,22 @@ pub(crate) fn forward(x: &[f32], parameters: Parameters<'_>) -> Vec<f32> {
     let width = parameters.weight.len();
     let mut y = vec![0.0; x.len()];
     let tasks = y
-        .par_chunks_mut(ROWS_A_TASK * width)
-        .zip(x.par_chunks(ROWS_A_TASK * width));
+        .par_chunks_mut(ROWS_PER_TASK * width)
+        .zip(x.par_chunks(ROWS_PER_TASK * width));
     tasks.for_each(|(y, x)| isa().run(Forward { x, y, parameters }));
     y
 }
 
-/// The gradients, of the gradient `g` by the normalised rows.
+/// The gradients, where `g` is the gradient with respect to the normalised rows.
 pub(crate) fn backward(x: &[f32], g: &[f32], parameters: Parameters<'_>) -> Gradients {
     let width = parameters.weight.len();
     let mut dx = vec![0.0; x.len()];
     let (of_weight, of_bias): (Vec<Vec<f32>>, Vec<Vec<f32>>) = dx
-        .par_chunks_mut(ROWS_A_TASK * width)
-        .zip(x.par_chunks(ROWS_A_TASK * width).zip(g.par_chunks(ROWS_A_TASK * width)))
+        .par_chunks_mut(ROWS_PER_TASK * width)
+        .zip(
+            x.par_chunks(ROWS_PER_TASK * width)
+                .zip(g.par_chunks(ROWS_PER_TASK * width)),
+        )
         .map(|(dx, (x, g))| {
             let (mut weight, mut bias) = (vec![0.0; width], vec![0.0; width]);
             isa().run(Backward {
@@ -86,7 +90,7 @@ impl Vector for Forward<'_> {
             let (mean, inverse) = moments(s, x, epsilon);
             let whole = n - n % S::LANES;
             for i in (0..whole).step_by(S::LANES) {
-                // SAFETY: `i + LANES` is at most `n`, the length of all four.
+                // SAFETY: `i + LANES` is at most `n`, the length of all four slices.
                 unsafe {
                     let centred = s.mul(s.sub(s.load(x.as_ptr().add(i)), s.splat(mean)), s.splat(inverse));
                     let scaled = s.mul_add(centred, s.load(weight.as_ptr().add(i)), s.load(bias.as_ptr().add(i)));
@@ -100,7 +104,7 @@ impl Vector for Forward<'_> {
     }
 }
 
-/// Mean and inverse deviation of a row.
+/// The mean and the inverse of the standard deviation of a row.
 #[inline(always)]
 fn moments<S: Simd>(s: S, x: &[f32], epsilon: f32) -> (f32, f32) {
     let n = x.len() as f32;
@@ -118,7 +122,7 @@ fn moments<S: Simd>(s: S, x: &[f32], epsilon: f32) -> (f32, f32) {
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
-/// The sum of `f` over a row, on vectors and, for what is left of it, on numbers.
+/// The sum of `f` over a row: `f` for whole vectors, `rest` for the remaining values.
 #[inline(always)]
 fn sum<S: Simd>(s: S, x: &[f32], f: impl Fn(S, S::F) -> S::F, rest: impl Fn(f32) -> f32) -> f32 {
     let whole = x.len() - x.len() % S::LANES;
@@ -148,7 +152,7 @@ impl Vector for Backward<'_> {
             let whole = n - n % S::LANES;
             let (mut sum_h, mut sum_hx) = (s.splat(0.0), s.splat(0.0));
             for i in (0..whole).step_by(S::LANES) {
-                // SAFETY: `i + LANES` is at most `n`, the length of all five.
+                // SAFETY: `i + LANES` is at most `n`, the length of all five slices.
                 unsafe {
                     let normal = s.mul(s.sub(s.load(x.as_ptr().add(i)), s.splat(mean)), s.splat(inverse));
                     let g = s.load(g.as_ptr().add(i));
@@ -187,7 +191,7 @@ impl Vector for Backward<'_> {
     }
 }
 
-/// Mean and inverse deviation of a row, in f64.
+/// The mean and the inverse of the standard deviation of a row, in f64.
 fn moments_plain(x: &[f32], epsilon: f32) -> (f64, f64) {
     let n = x.len() as f64;
     let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
@@ -235,7 +239,7 @@ mod tests {
     use crate::kernels::testing::noise;
 
     #[test]
-    fn vectors_and_their_plain_twins_agree_at_edge_sizes() {
+    fn vector_and_plain_versions_agree_at_edge_sizes() {
         for (rows, width) in [(1, 1), (2, 15), (3, 16), (2, 17), (5, 64)] {
             let (x, g) = (noise(1, rows * width), noise(2, rows * width));
             let (weight, bias) = (noise(3, width), noise(4, width));
@@ -266,7 +270,8 @@ mod tests {
             let plain = at(Level::Portable);
             for level in Level::ALL {
                 for (found, expected) in at(level).iter().zip(&plain) {
-                    // A row of one value has deviation 0, and slopes are divided by it: by √ε, some 300 times.
+                    // A row of one value has deviation 0, and gradients are divided by √ε, which is a factor of about
+                    // 300.
                     let bound = 1e-5 * (1.0 + expected.abs()) * if width == 1 { 300.0 } else { 1.0 };
                     assert!(
                         (found - expected).abs() <= bound,

@@ -1,8 +1,9 @@
-//! Products of matrices that lie anywhere in a slice, by the `gemm` crate: strides say where, so nothing is transposed.
+//! Products of matrices inside slices, by the `gemm` crate. Strides describe the layout, so nothing is transposed in
+//! memory.
 
 use gemm::Parallelism;
 
-/// A matrix in a slice.
+/// A matrix inside a slice.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
     values: &'a [f32],
@@ -13,12 +14,12 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// Row-major, one row behind the other.
+    /// A row-major matrix with contiguous rows.
     pub(crate) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
         Matrix::strided(values, rows, columns, columns)
     }
 
-    /// Row-major, from the slice's beginning, with `stride` values from one row to the next.
+    /// A row-major matrix at the start of the slice, with `stride` values from one row to the next.
     pub(crate) fn strided(values: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
         check(values.len(), rows, columns, stride);
         Matrix {
@@ -30,7 +31,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Rows as columns.
+    /// The transposed matrix, without copying.
     pub(crate) fn transposed(self) -> Self {
         Matrix {
             rows: self.columns,
@@ -49,37 +50,38 @@ fn check(len: usize, rows: usize, columns: usize, stride: usize) {
     );
 }
 
-/// Who computes a product.
+/// The threads that compute a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workers {
-    /// The calling thread.
+    /// Only the calling thread.
     One,
-    /// All of the rayon pool.
+    /// All threads of the rayon pool.
     All,
 }
 
-/// What is written over.
+/// What happens to the output's previous content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// The product takes the place of what is there.
+pub(crate) enum Update {
+    /// It is overwritten.
     Store,
     /// The product is added to it.
     Add,
 }
 
-/// `out = factor * a · b`, or added to it; `out` row-major with `stride` values from one row to the next.
+/// `out = factor * a · b`, or `out += factor * a · b`. `out` is row-major with `stride` values from one row to the
+/// next.
 pub(crate) fn product(
     (a, b): (Matrix<'_>, Matrix<'_>),
     factor: f32,
     (out, stride): (&mut [f32], usize),
-    output: Output,
+    update: Update,
     workers: Workers,
 ) {
-    assert_eq!(a.columns, b.rows, "columns of one and rows of the other");
+    assert_eq!(a.columns, b.rows, "the columns of `a` must match the rows of `b`");
     check(out.len(), a.rows, b.columns, stride);
     let distance = |stride: usize| isize::try_from(stride).expect("a slice's length fits");
-    // SAFETY: constructors and the check above hold all three matrices inside their slices, of which `out` is borrowed
-    // alone.
+    // SAFETY: the constructors and the check above make sure that all three matrices are inside their slices; `out` is
+    // borrowed exclusively.
     unsafe {
         gemm::gemm(
             a.rows,
@@ -88,7 +90,7 @@ pub(crate) fn product(
             out.as_mut_ptr(),
             1,
             distance(stride),
-            output == Output::Add,
+            update == Update::Add,
             a.values.as_ptr(),
             distance(a.column_stride),
             distance(a.row_stride),

@@ -1,12 +1,12 @@
-//! Each operation against its plain twin and against differences of what it computes.
+//! Compares each operation with its plain version, and each gradient with finite differences.
 
 use super::attention::{Attention, Inputs};
-use super::linear::{Layer, Stored};
+use super::linear::{Layer, WeightOrder};
 use super::{activation, norm};
 use crate::kernels::attention::{Heads, Mask, Sequence};
 use crate::kernels::testing::noise;
 
-/// Slopes of `Σ weights * f(x)` along each of some directions, by central differences, against the gradient.
+/// Compares the gradient of `Σ weights * f(x)` with central differences along a few directions.
 #[track_caller]
 fn check_slopes(what: &str, x: &[f32], weights: &[f32], f: impl Fn(&[f32]) -> Vec<f32>, gradient: &[f32]) {
     assert_eq!(gradient.len(), x.len(), "{what}");
@@ -30,13 +30,13 @@ fn check_slopes(what: &str, x: &[f32], weights: &[f32], f: impl Fn(&[f32]) -> Ve
 }
 
 #[test]
-fn a_linear_layers_gradients_are_its_slopes_however_its_weights_lie() {
-    for (stored, rows, n_in, n_out) in [
-        (Stored::OutIn, 5, 7, 3),
-        (Stored::InOut, 33, 20, 17),
-        (Stored::OutIn, 1, 64, 40),
+fn linear_gradients_match_differences_in_both_weight_orders() {
+    for (order, rows, n_in, n_out) in [
+        (WeightOrder::OutIn, 5, 7, 3),
+        (WeightOrder::InOut, 33, 20, 17),
+        (WeightOrder::OutIn, 1, 64, 40),
     ] {
-        let layer = Layer { n_in, n_out, stored };
+        let layer = Layer { n_in, n_out, order };
         let (x, w, b) = (noise(1, rows * n_in), noise(2, n_in * n_out), noise(3, n_out));
         let g = noise(4, rows * n_out);
         check_slopes("x", &x, &g, |x| layer.forward(x, &w, Some(&b)), &layer.by_input(&g, &w));
@@ -49,9 +49,9 @@ fn a_linear_layers_gradients_are_its_slopes_however_its_weights_lie() {
         );
         check_slopes("b", &b, &g, |b| layer.forward(&x, &w, Some(b)), &layer.by_bias(&g));
         let by_hand = |row: usize, out: usize| -> f32 {
-            let weight = |i: usize| match stored {
-                Stored::OutIn => w[out * n_in + i],
-                Stored::InOut => w[i * n_out + out],
+            let weight = |i: usize| match order {
+                WeightOrder::OutIn => w[out * n_in + i],
+                WeightOrder::InOut => w[i * n_out + out],
             };
             (0..n_in).map(|i| x[row * n_in + i] * weight(i)).sum()
         };
@@ -63,7 +63,7 @@ fn a_linear_layers_gradients_are_its_slopes_however_its_weights_lie() {
 }
 
 #[test]
-fn a_norms_gradients_are_its_slopes_at_any_width() {
+fn norm_gradients_match_differences_at_any_width() {
     for (rows, width) in [(3, 5), (40, 16), (70, 33), (1, 64)] {
         let (x, w, b) = (noise(1, rows * width), noise(2, width), noise(3, width));
         let g = noise(4, rows * width);
@@ -75,7 +75,7 @@ fn a_norms_gradients_are_its_slopes_at_any_width() {
 }
 
 #[test]
-fn quick_gelus_gradient_is_its_slope() {
+fn quick_gelu_gradient_matches_differences() {
     for n in [1, 15, 16, 1000] {
         let x: Vec<f32> = noise(1, n).iter().map(|x| 4.0 * x).collect();
         let g = noise(2, n);
@@ -91,7 +91,7 @@ fn with<'a>(weight: &'a [f32], bias: &'a [f32]) -> norm::Parameters<'a> {
     }
 }
 
-/// Sequences of which two share a beginning, and one stands alone.
+/// Sequences, two of which share a prefix.
 fn sequences() -> Vec<Sequence> {
     let own = |queries: std::ops::Range<usize>, prefix| Sequence {
         keys: queries.clone(),
@@ -102,7 +102,7 @@ fn sequences() -> Vec<Sequence> {
 }
 
 #[test]
-fn attentions_gradients_are_its_slopes_with_and_without_a_mask() {
+fn attention_gradients_match_differences_with_and_without_a_mask() {
     let heads = Heads { count: 2, dim: 8 };
     let sequences = sequences();
     for mask in [Mask::None, Mask::Causal] {
@@ -126,9 +126,9 @@ fn attentions_gradients_are_its_slopes_with_and_without_a_mask() {
 }
 
 #[test]
-fn one_query_a_sequence_asks_all_of_its_keys() {
+fn one_query_per_sequence_attends_to_all_of_its_keys() {
     let heads = Heads { count: 2, dim: 8 };
-    let asked: Vec<Sequence> = [(8..26, 0..0), (3..7, 0..3)]
+    let with_one_query: Vec<Sequence> = [(8..26, 0..0), (3..7, 0..3)]
         .into_iter()
         .enumerate()
         .map(|(i, (keys, prefix))| Sequence {
@@ -138,7 +138,7 @@ fn one_query_a_sequence_asks_all_of_its_keys() {
         })
         .collect();
     let attention = Attention {
-        sequences: &asked,
+        sequences: &with_one_query,
         heads,
         mask: Mask::None,
     };
@@ -158,9 +158,9 @@ fn one_query_a_sequence_asks_all_of_its_keys() {
         |kv| attention.forward(Inputs::apart(&q, kv, 16)),
         &found.keys_values,
     );
-    let unasked = &found.keys_values[7 * 32..8 * 32];
+    let without_query = &found.keys_values[7 * 32..8 * 32];
     assert!(
-        unasked.iter().all(|slope| *slope == 0.0),
-        "what nobody asks has no slope"
+        without_query.iter().all(|slope| *slope == 0.0),
+        "keys without a query have no gradient"
     );
 }

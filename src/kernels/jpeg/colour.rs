@@ -1,6 +1,6 @@
-//! YCbCr of jpeg (full range, ITU-R BT.601) to RGB, in 16 fractional bits, as libjpeg's tables hold it.
+//! YCbCr of JPEG (full range, ITU-R BT.601) to RGB, with 16 fractional bits like libjpeg's tables.
 
-use super::fast;
+use super::vectorised;
 
 /// `x` with 16 fractional bits.
 const fn fix(x: f64) -> i32 {
@@ -9,16 +9,16 @@ const fn fix(x: f64) -> i32 {
 
 const HALF: i32 = 1 << 15;
 
-/// Pixels that are converted together.
+/// Pixels converted together.
 const GROUP: usize = 64;
 
-/// Rows of luma and chroma, each of one pixel's worth a pixel, to `(n, 3)` RGB.
+/// Converts rows of luma and chroma with one value per pixel to `(n, 3)` RGB.
 pub(crate) fn ycc_to_rgb(y: &[u8], cb: &[u8], cr: &[u8], rgb: &mut [u8]) {
     assert!(
         [y.len(), cb.len(), cr.len()] == [rgb.len() / 3; 3] && rgb.len().is_multiple_of(3),
         "rows of one length"
     );
-    fast(
+    vectorised(
         #[inline(always)]
         || {
             let (y_groups, y_rest) = y.as_chunks::<GROUP>();
@@ -36,7 +36,8 @@ pub(crate) fn ycc_to_rgb(y: &[u8], cb: &[u8], cr: &[u8], rgb: &mut [u8]) {
     );
 }
 
-/// A group at once. Three bytes a pixel don't vectorise, so words are made first and stored one over the other's end.
+/// Converts a group of pixels. Storing three bytes per pixel does not vectorise, so words are computed first and then
+/// stored with overlap.
 #[inline(always)]
 fn group(y: &[u8; GROUP], cb: &[u8; GROUP], cr: &[u8; GROUP]) -> [u8; 3 * GROUP] {
     let mut words = [0u32; GROUP];
@@ -51,7 +52,7 @@ fn group(y: &[u8; GROUP], cb: &[u8; GROUP], cr: &[u8; GROUP]) -> [u8; 3 * GROUP]
     std::array::from_fn(|i| bytes[i])
 }
 
-/// The same with a fourth channel that is kept; the first three are inks, 255 less the light.
+/// Converts to CMYK. The first three channels are 255 minus RGB, the fourth is copied.
 pub(crate) fn ycck_to_cmyk(y: &[u8], cb: &[u8], cr: &[u8], k: &[u8], cmyk: &mut [u8]) {
     let (pixels, _) = cmyk.as_chunks_mut::<4>();
     for ((((pixel, &y), &cb), &cr), &k) in pixels.iter_mut().zip(y).zip(cb).zip(cr).zip(k) {
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn groups_and_rests_are_the_single_pixels() {
+    fn converts_groups_and_remainders_like_single_pixels() {
         for n in [1, 2, 63, 64, 65, 128, 200] {
             let plane = |factor: usize| -> Vec<u8> { (0..n).map(|i| (i * factor + i / 7) as u8).collect() };
             let [y, cb, cr] = [31, 57, 101].map(plane);
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn white_black_and_red_are_what_they_are_called() {
+    fn converts_white_black_and_red() {
         assert_eq!(rgb_of(255, 128, 128), [255, 255, 255]);
         assert_eq!(rgb_of(0, 128, 128), [0, 0, 0]);
         assert_eq!(rgb_of(76, 85, 255), [254, 0, 0]);

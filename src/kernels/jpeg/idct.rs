@@ -1,16 +1,16 @@
-//! The accurate integer inverse cosine transform of 8x8 blocks (Loeffler, Ligtenberg and Moschytz 1989, as libjpeg scales it).
+//! The accurate integer inverse DCT of 8x8 blocks (Loeffler, Ligtenberg and Moschytz 1989, scaled as in libjpeg).
 //!
-//! Constants have 13 fractional bits. The columns are transformed first and keep 2 more bits than integers, then the
-//! rows. A block is 64 coefficients in rows, DC first; the result is bytes around 128.
+//! Constants have 13 fractional bits. Columns are transformed first and keep 2 fractional bits, then rows are
+//! transformed. A block is 64 coefficients, row by row, DC first; the result is bytes around 128.
 
-use super::fast;
+use super::vectorised;
 
-/// Coefficients of a block.
+/// Coefficients per block.
 pub(crate) const BLOCK: usize = 64;
 
 /// Fractional bits of the constants.
 const CONST_BITS: u32 = 13;
-/// Bits kept beyond integers between the passes.
+/// Fractional bits that are kept between the two passes.
 const PASS_BITS: u32 = 2;
 
 /// `x` with [`CONST_BITS`] fractional bits.
@@ -18,7 +18,7 @@ const fn fix(x: f64) -> i32 {
     (x * (1 << CONST_BITS) as f64 + 0.5) as i32
 }
 
-/// Eight values side by side: a row of a block, of which each is a column.
+/// Eight values for vectorised arithmetic: a row of a block, with one value per column.
 type Lanes = [i32; 8];
 
 #[inline(always)]
@@ -37,11 +37,11 @@ fn sub(a: Lanes, b: Lanes) -> Lanes {
 }
 
 #[inline(always)]
-fn times(a: Lanes, constant: i32) -> Lanes {
+fn scale(a: Lanes, constant: i32) -> Lanes {
     a.map(|a| a.wrapping_mul(constant))
 }
 
-/// Dequantises and transforms a row of blocks into 8 rows of pixels, `stride` apart.
+/// Dequantises and transforms a row of blocks into 8 rows of pixels that are `stride` bytes apart.
 pub(crate) fn idct_row(blocks: &[[i16; BLOCK]], quant: &[i32; BLOCK], pixels: &mut [u8], stride: usize) {
     assert!(
         blocks.len() * 8 <= stride,
@@ -49,7 +49,7 @@ pub(crate) fn idct_row(blocks: &[[i16; BLOCK]], quant: &[i32; BLOCK], pixels: &m
         blocks.len()
     );
     assert!(pixels.len() >= 8 * stride, "eight rows of {stride} pixels");
-    fast(
+    vectorised(
         #[inline(always)]
         || {
             for (i, block) in blocks.iter().enumerate() {
@@ -66,11 +66,11 @@ pub(crate) fn idct_row(blocks: &[[i16; BLOCK]], quant: &[i32; BLOCK], pixels: &m
     );
 }
 
-/// Where a block's coefficients stand that aren't zero.
+/// Which coefficients of a block may be non-zero.
 enum Extent {
-    /// The first one alone: sky, blur, most chroma.
+    /// Only the first one: sky, blur, most chroma.
     Mean,
-    /// Among the first four of the first four rows: most of a photo.
+    /// Only the first four of the first four rows: most of a photo.
     Corner,
     All,
 }
@@ -99,7 +99,7 @@ impl Extent {
     }
 }
 
-/// A block whose only coefficient is its mean.
+/// Transforms a block whose only coefficient is the mean.
 #[inline(always)]
 fn flat(dc: i16, quant: i32) -> [[u8; 8]; 8] {
     const ROUNDING: i32 = 1 << (PASS_BITS + 2);
@@ -107,7 +107,7 @@ fn flat(dc: i16, quant: i32) -> [[u8; 8]; 8] {
     [[(mean + 128).clamp(0, 255) as u8; 8]; 8]
 }
 
-/// A block whose coefficients stand in the first `N` of the first `N` rows.
+/// Transforms a block whose non-zero coefficients are in the first `N` columns of the first `N` rows.
 #[inline(always)]
 fn idct<const N: usize>(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8]; 8] {
     let mut rows = [[0; 8]; 8];
@@ -116,8 +116,8 @@ fn idct<const N: usize>(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8];
             *value = i32::from(block[y * 8 + x]).wrapping_mul(quant[y * 8 + x]);
         }
     }
-    let columns = transposed(pass::<{ CONST_BITS - PASS_BITS }, N>(rows));
-    let rows = transposed(pass::<{ CONST_BITS + PASS_BITS + 3 }, N>(columns));
+    let columns = transpose(pass::<{ CONST_BITS - PASS_BITS }, N>(rows));
+    let rows = transpose(pass::<{ CONST_BITS + PASS_BITS + 3 }, N>(columns));
     let mut bytes = [[0; 8]; 8];
     for (bytes, row) in bytes.iter_mut().zip(rows) {
         for (byte, value) in bytes.iter_mut().zip(row) {
@@ -127,48 +127,48 @@ fn idct<const N: usize>(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8];
     bytes
 }
 
-/// One dimension of the transform, of all eight columns at once, shifted down by `SHIFT` with rounding. From row `N` on
-/// all is zero, and no work.
+/// One dimension of the transform for all eight columns, shifted down by `SHIFT` with rounding. Rows from `N` on are
+/// zero and cost no work.
 #[inline(always)]
 fn pass<const SHIFT: u32, const N: usize>(mut rows: [Lanes; 8]) -> [Lanes; 8] {
     rows[N..].fill([0; 8]);
     let [r0, r1, r2, r3, r4, r5, r6, r7] = rows;
     // Even part.
-    let z1 = times(add(r2, r6), fix(0.541_196_100));
-    let t2 = add(z1, times(r6, -fix(1.847_759_065)));
-    let t3 = add(z1, times(r2, fix(0.765_366_865)));
-    let t0 = times(add(r0, r4), 1 << CONST_BITS);
-    let t1 = times(sub(r0, r4), 1 << CONST_BITS);
+    let z1 = scale(add(r2, r6), fix(0.541_196_100));
+    let t2 = add(z1, scale(r6, -fix(1.847_759_065)));
+    let t3 = add(z1, scale(r2, fix(0.765_366_865)));
+    let t0 = scale(add(r0, r4), 1 << CONST_BITS);
+    let t1 = scale(sub(r0, r4), 1 << CONST_BITS);
     let even = [add(t0, t3), add(t1, t2), sub(t1, t2), sub(t0, t3)];
 
     // Odd part.
-    let z5 = times(add(add(r7, r3), add(r5, r1)), fix(1.175_875_602));
-    let z1 = times(add(r7, r1), -fix(0.899_976_223));
-    let z2 = times(add(r5, r3), -fix(2.562_915_447));
-    let z3 = add(times(add(r7, r3), -fix(1.961_570_560)), z5);
-    let z4 = add(times(add(r5, r1), -fix(0.390_180_644)), z5);
+    let z5 = scale(add(add(r7, r3), add(r5, r1)), fix(1.175_875_602));
+    let z1 = scale(add(r7, r1), -fix(0.899_976_223));
+    let z2 = scale(add(r5, r3), -fix(2.562_915_447));
+    let z3 = add(scale(add(r7, r3), -fix(1.961_570_560)), z5);
+    let z4 = add(scale(add(r5, r1), -fix(0.390_180_644)), z5);
     let odd = [
-        add(times(r1, fix(1.501_321_110)), add(z1, z4)),
-        add(times(r3, fix(3.072_711_026)), add(z2, z3)),
-        add(times(r5, fix(2.053_119_869)), add(z2, z4)),
-        add(times(r7, fix(0.298_631_336)), add(z1, z3)),
+        add(scale(r1, fix(1.501_321_110)), add(z1, z4)),
+        add(scale(r3, fix(3.072_711_026)), add(z2, z3)),
+        add(scale(r5, fix(2.053_119_869)), add(z2, z4)),
+        add(scale(r7, fix(0.298_631_336)), add(z1, z3)),
     ];
 
     let mut out = [[0; 8]; 8];
     for i in 0..4 {
-        out[i] = descaled::<SHIFT>(add(even[i], odd[i]));
-        out[7 - i] = descaled::<SHIFT>(sub(even[i], odd[i]));
+        out[i] = descale::<SHIFT>(add(even[i], odd[i]));
+        out[7 - i] = descale::<SHIFT>(sub(even[i], odd[i]));
     }
     out
 }
 
 #[inline(always)]
-fn descaled<const SHIFT: u32>(a: Lanes) -> Lanes {
+fn descale<const SHIFT: u32>(a: Lanes) -> Lanes {
     a.map(|a| a.wrapping_add(1 << (SHIFT - 1)) >> SHIFT)
 }
 
 #[inline(always)]
-fn transposed(rows: [Lanes; 8]) -> [Lanes; 8] {
+fn transpose(rows: [Lanes; 8]) -> [Lanes; 8] {
     let mut out = [[0; 8]; 8];
     for (y, row) in rows.iter().enumerate() {
         for (x, &value) in row.iter().enumerate() {
@@ -181,15 +181,13 @@ fn transposed(rows: [Lanes; 8]) -> [Lanes; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     #[test]
-    fn equals_the_cosine_transform_to_one_level() {
-        let mut state = 1u32;
+    fn matches_the_cosine_transform_within_one_level() {
+        let mut random = Random::new(1, 0);
         for _ in 0..200 {
-            let block: [i16; BLOCK] = std::array::from_fn(|i| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                ((state >> 20) as i16 - 2048) / (8 + 4 * i as i16)
-            });
+            let block: [i16; BLOCK] = std::array::from_fn(|i| (random.below(4096) as i16 - 2048) / (8 + 4 * i as i16));
             let ours = idct::<8>(&block, &[1; BLOCK]);
             for (y, row) in ours.iter().enumerate() {
                 for (x, &pixel) in row.iter().enumerate() {
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flat_block_is_the_transform_of_its_mean() {
+    fn transforms_a_block_that_has_only_a_mean() {
         for dc in (-2048..2048).step_by(7) {
             let mut block = [0; BLOCK];
             block[0] = dc;
@@ -214,11 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn a_corner_is_transformed_as_the_whole_that_it_is() {
-        for place in 0..BLOCK {
-            let (x, y) = (place % 8, place / 8);
+    fn the_corner_transform_matches_the_full_one() {
+        for at in 0..BLOCK {
+            let (x, y) = (at % 8, at / 8);
             let mut block = [0; BLOCK];
-            (block[0], block[place]) = (100, -300);
+            (block[0], block[at]) = (100, -300);
             let extent = Extent::of(&block);
             assert_eq!(matches!(extent, Extent::All), x > 3 || y > 3, "({x}, {y})");
             if let Extent::Corner = extent {
@@ -231,7 +229,7 @@ mod tests {
         }
     }
 
-    /// ITU T.81, A.3.3.
+    /// The definition in ITU T.81, A.3.3.
     fn exact(block: &[i16; BLOCK], x: usize, y: usize) -> f64 {
         let cosine = |at: usize, u: usize| ((2 * at + 1) as f64 * u as f64 * std::f64::consts::PI / 16.0).cos();
         let scale = |u: usize| if u == 0 { std::f64::consts::FRAC_1_SQRT_2 } else { 1.0 };

@@ -1,8 +1,9 @@
-//! The arithmetic of a jpeg after its entropy coding: inverse cosine transform, chroma upsampling, colours.
+//! The arithmetic of JPEG after entropy decoding: inverse DCT, chroma upsampling, colour conversion.
 //!
-//! Called by `preprocess::jpeg`, a row of blocks or of pixels at a time. All of it is exact integer arithmetic that gives
-//! libjpeg-turbo's bytes: `jidctint.c` (the accurate "islow" transform), `jdsample.c` ("fancy" upsampling), `jdcolor.c`. There is one
-//! text, in plain loops; it is compiled once for every CPU and once for each instruction set, so the twins can't differ.
+//! `preprocess::jpeg` calls it with one row of blocks or pixels at a time. All of it is exact integer arithmetic that
+//! matches libjpeg-turbo to the byte: `jidctint.c` (the accurate "islow" transform), `jdsample.c` ("fancy" upsampling),
+//! `jdcolor.c`. The code is plain loops, compiled once for every CPU and once per instruction set, so the versions
+//! cannot differ.
 
 mod colour;
 mod idct;
@@ -15,7 +16,7 @@ pub(crate) use upsample::{double_height, double_width, double_width_of_sums, rep
 use super::cpu::{Isa, Level};
 use super::simd::{Kernel, Simd, Vector};
 
-/// Work that the compiler vectorises by itself, once the instruction set is switched on.
+/// Loops that the compiler vectorises when the instruction set is enabled.
 struct Loops<F>(F);
 
 impl<F: FnOnce()> Vector for Loops<F> {
@@ -31,10 +32,10 @@ impl<F: FnOnce()> Kernel for Loops<F> {
     }
 }
 
-/// Runs loops with the best instruction set; `work` calls `#[inline(always)]` functions only.
+/// Runs `work` with AVX2 if the CPU has it. `work` may call only `#[inline(always)]` functions.
 ///
-/// AVX2 and no higher: with AVX-512 the compiler turns the transposition of a block into gathers and scatters, which cost more than they save.
+/// AVX-512 is not used: the compiler would transpose a block with gathers and scatters, which cost more than they save.
 #[inline(always)]
-fn fast(work: impl FnOnce()) {
+fn vectorised(work: impl FnOnce()) {
     Isa::detect(Level::Avx2).run(Loops(work));
 }

@@ -1,4 +1,5 @@
-//! What happens to a tile's sums while they are still in the first cache: scale, bias, activation, residual, rounding.
+//! The processing of a tile's sums while they are in the first-level cache: scale, bias, activation, residual,
+//! rounding.
 
 use super::tile::PANEL;
 use super::{Activation, Linear};
@@ -29,7 +30,7 @@ pub(super) struct Finish<'a> {
     pub(super) output: Output,
 }
 
-/// What belongs to `LANES` outputs of a panel.
+/// The parameters of `LANES` outputs of a panel.
 #[derive(Clone, Copy)]
 struct Lanes<S: Simd> {
     bias: S::F,
@@ -37,9 +38,9 @@ struct Lanes<S: Simd> {
     offsets: S::I,
 }
 
-/// An activation on vectors. A type, since a closure would not be compiled with the instruction set switched on.
+/// An activation on vectors. It is a type because a closure would not be compiled with the instruction set enabled.
 trait Function {
-    fn of<S: Simd>(s: S, x: S::F) -> S::F;
+    fn apply<S: Simd>(s: S, x: S::F) -> S::F;
 }
 
 struct Identity;
@@ -48,21 +49,21 @@ struct Gelu;
 
 impl Function for Identity {
     #[inline(always)]
-    fn of<S: Simd>(_: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(_: S, x: S::F) -> S::F {
         x
     }
 }
 
 impl Function for QuickGelu {
     #[inline(always)]
-    fn of<S: Simd>(s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(s: S, x: S::F) -> S::F {
         math::quick_gelu(s, x)
     }
 }
 
 impl Function for Gelu {
     #[inline(always)]
-    fn of<S: Simd>(s: S, x: S::F) -> S::F {
+    fn apply<S: Simd>(s: S, x: S::F) -> S::F {
         math::gelu(s, x)
     }
 }
@@ -81,32 +82,32 @@ impl Finish<'_> {
     #[inline(always)]
     fn activate<S: Simd, A: Function>(&self, s: S, sums: &[u32]) {
         if self.columns() < PANEL {
-            return self.part::<S, A>(s, sums);
+            return self.finish_last::<S, A>(s, sums);
         }
         for i in (0..PANEL).step_by(S::LANES) {
             let lanes = self.lanes(s, i);
             for (row, sums) in self.rows.clone().zip(sums.chunks_exact(PANEL)) {
-                let x = A::of(s, self.value(s, lanes, row, &sums[i..i + S::LANES]));
-                self.emit_vector(s, row, i, x);
+                let x = A::apply(s, self.value(s, lanes, row, &sums[i..i + S::LANES]));
+                self.store_vector(s, row, i, x);
             }
         }
     }
 
-    /// A panel that isn't whole: the last one.
+    /// Finishes a panel with fewer than 32 outputs, which is the last one.
     #[inline(always)]
-    fn part<S: Simd, A: Function>(&self, s: S, sums: &[u32]) {
+    fn finish_last<S: Simd, A: Function>(&self, s: S, sums: &[u32]) {
         for (row, sums) in self.rows.clone().zip(sums.chunks_exact(PANEL)) {
             let mut values = [0.0; PANEL];
             for (i, to) in (0..PANEL).step_by(S::LANES).zip(values.chunks_exact_mut(S::LANES)) {
-                let x = A::of(s, self.value(s, self.lanes(s, i), row, &sums[i..i + S::LANES]));
+                let x = A::apply(s, self.value(s, self.lanes(s, i), row, &sums[i..i + S::LANES]));
                 // SAFETY: the chunk holds `LANES` values.
                 unsafe { s.store(to.as_mut_ptr(), x) };
             }
-            self.emit_part(row, &values);
+            self.store_part(row, &values);
         }
     }
 
-    /// What belongs to outputs `i..i + LANES` of this panel.
+    /// The parameters of outputs `i..i + LANES` of this panel.
     #[inline(always)]
     fn lanes<S: Simd>(&self, s: S, i: usize) -> Lanes<S> {
         let columns = self.panel * PANEL + i..self.panel * PANEL + i + S::LANES;
@@ -123,7 +124,7 @@ impl Finish<'_> {
         }
     }
 
-    /// `LANES` outputs for `row`, before the activation.
+    /// `LANES` outputs of `row`, before the activation.
     #[inline(always)]
     fn value<S: Simd>(&self, s: S, lanes: Lanes<S>, row: usize, sums: &[u32]) -> S::F {
         assert_eq!(sums.len(), S::LANES);
@@ -159,20 +160,20 @@ impl Finish<'_> {
                     Activation::Gelu => math::gelu_plain(x),
                 };
             }
-            self.emit_part(row, &values);
+            self.store_part(row, &values);
         }
     }
 
-    /// Outputs of this panel: 32, or fewer in the last.
+    /// The number of outputs of this panel: 32, or fewer in the last one.
     fn columns(&self) -> usize {
         PANEL.min(self.linear.n_out - self.panel * PANEL)
     }
 
     /// Writes outputs `i..i + LANES` of a whole panel.
     #[inline(always)]
-    fn emit_vector<S: Simd>(&self, s: S, row: usize, i: usize, x: S::F) {
+    fn store_vector<S: Simd>(&self, s: S, row: usize, i: usize, x: S::F) {
         let column = self.panel * PANEL + i;
-        // SAFETY: row and column lie inside the output, whose length `Linear` asserted; no other worker has this tile
+        // SAFETY: row and column are inside the output, whose length `Linear` asserted; no other worker has this tile
         // and panel.
         unsafe {
             match self.output {
@@ -188,11 +189,11 @@ impl Finish<'_> {
         }
     }
 
-    /// Writes the outputs there are of a panel's `values`.
-    fn emit_part(&self, row: usize, values: &[f32; PANEL]) {
+    /// Writes those of a panel's `values` that are outputs.
+    fn store_part(&self, row: usize, values: &[f32; PANEL]) {
         for (i, x) in values[..self.columns()].iter().enumerate() {
             let column = self.panel * PANEL + i;
-            // SAFETY: as in `emit_vector`.
+            // SAFETY: as in `store_vector`.
             unsafe {
                 match self.output {
                     Output::Store(out) => out.get().add(row * self.linear.n_out + column).write(*x),

@@ -1,8 +1,8 @@
-//! A linear layer, `out = f(x · Wᵀ + b)`: weights packed once at load, everything that follows the product fused into it.
+//! A linear layer, `out = f(x · Wᵀ + b)`: weights are packed once, and all that follows the product is fused with it.
 //!
-//! Called by the model for patches, q/k/v, the attention's projection, both layers of the MLP and the last projection.
-//! Row-major `(n_out, n_in)` weights become panels of 32 outputs (see `tile.rs`); [`Activations`] are read as they lie.
-//! A row's result is the same to the bit in any batch and on any number of threads.
+//! The model calls it for patches, q/k/v, the output projection of attention, both layers of the MLP and the final
+//! projection. Row-major `(n_out, n_in)` weights become panels of 32 outputs (see `tile.rs`); [`Activations`] are read
+//! directly. The result of a row is the same to the bit in any batch and on any number of threads.
 
 mod finish;
 mod pack;
@@ -20,35 +20,35 @@ pub use pack::{NotFinite, Weights};
 use product::{Order, Product};
 use tile::{LINE_STEPS, PANEL, STEP};
 
-/// What is done to each output after its bias was added.
+/// The function applied to each output after its bias was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// Nothing.
+    /// None.
     Identity,
-    /// `x · σ(1.702 x)`, CLIP's own.
+    /// `x · σ(1.702 x)`, as in CLIP.
     QuickGelu,
     /// `x · Φ(x)`, with erf.
     Gelu,
 }
 
-/// Weights and bias of a layer from `n_in` to `n_out`, packed.
+/// The packed weights and bias of a layer from `n_in` to `n_out`.
 pub struct Linear {
     n_out: usize,
     n_in: usize,
     precision: Precision,
-    /// Cache lines of an activation row, and steps of a panel by the 16.
+    /// Cache lines per activation row, each of which is 16 steps of a panel.
     lines: usize,
     panels: Buffer,
-    /// One an output, as those below, with zeroes up to whole panels.
+    /// One per output, like those below, padded with zeroes to whole panels.
     bias: Vec<f32>,
-    /// `largest |w| / 127` of signed bytes; 1 otherwise.
+    /// `largest |w| / 127` for signed bytes, otherwise 1.
     scales: Vec<f32>,
-    /// −128 · Σ w of signed bytes: takes back what the offset of the activations' bytes added.
+    /// −128 · Σ w for signed bytes: compensates for the 128 that is added to the bytes of activations.
     offsets: Vec<i32>,
 }
 
 impl Linear {
-    /// Packs `weights`, row-major `(n_out, n_in)`, and `bias`, `n_out` values or none, finite or not.
+    /// Packs `weights`, row-major `(n_out, n_in)`, and `bias`, `n_out` values or none. They need not be finite.
     pub fn pack(
         weights: Weights<'_>,
         bias: Option<&[f32]>,
@@ -56,14 +56,14 @@ impl Linear {
         precision: Precision,
         threads: &Threads,
     ) -> Self {
-        let mut linear = Linear::room(precision);
-        // What isn't finite is packed as any number is, and spoils its own output.
+        let mut linear = Linear::empty(precision);
+        // Values that aren't finite are packed like any number and affect only their own output.
         let (Ok(()) | Err(NotFinite)) = linear.pack_again(weights, bias, shape, threads);
         linear
     }
 
-    /// Room for a layer of a number type, from nothing to nothing: for [`Linear::pack_again`].
-    pub fn room(precision: Precision) -> Self {
+    /// An empty layer of a number type, to be filled by [`Linear::pack_again`].
+    pub fn empty(precision: Precision) -> Self {
         Linear {
             n_out: 0,
             n_in: 0,
@@ -76,10 +76,10 @@ impl Linear {
         }
     }
 
-    /// Makes another layer of this one, in the same memory where that is enough.
+    /// Packs another layer into this one, reusing its memory if it is large enough.
     ///
     /// # Errors
-    /// [`NotFinite`] if a weight isn't finite; it is packed all the same.
+    /// [`NotFinite`] if a weight isn't finite; the layer is packed nevertheless.
     pub fn pack_again(
         &mut self,
         weights: Weights<'_>,
@@ -105,17 +105,17 @@ impl Linear {
         pack::pack(self, weights, threads)
     }
 
-    /// Outputs.
+    /// The number of outputs.
     pub fn n_out(&self) -> usize {
         self.n_out
     }
 
-    /// Inputs.
+    /// The number of inputs.
     pub fn n_in(&self) -> usize {
         self.n_in
     }
 
-    /// The number type of its products; [`Activations`] given to it must have the same.
+    /// The number type of its products. The [`Activations`] given to it must have the same.
     pub fn precision(&self) -> Precision {
         self.precision
     }
@@ -144,10 +144,10 @@ impl Linear {
         self.product(x, Activation::Identity, Output::Add(Shared::new(out)), threads);
     }
 
-    /// `out = f(x · Wᵀ + b)` as what the next layer reads.
+    /// `out = f(x · Wᵀ + b)`, written as the next layer's input.
     pub fn run_into(&self, x: &Activations, activation: Activation, out: &mut Activations, threads: &Threads) {
         if out.precision() == Precision::Int8 {
-            // The scale of a row is known once all of its outputs are.
+            // The scale of a row is known only after all of its outputs.
             let mut staging = out.take_staging(x.rows() * self.n_out);
             self.run(x, activation, &mut staging, threads);
             out.fill(&staging, self.n_out, threads);
@@ -183,7 +183,7 @@ impl Linear {
         self.n_out.div_ceil(PANEL)
     }
 
-    /// Panel `p`, all of its steps.
+    /// Panel `p` with all of its steps.
     fn panel(&self, p: usize) -> &[u8] {
         let bytes = self.lines * LINE_STEPS * STEP;
         &self.panels.bytes()[p * bytes..][..bytes]

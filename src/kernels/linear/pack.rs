@@ -1,7 +1,8 @@
-//! Packs a layer's weights into panels: `(n_out, n_in)` row-major to `[panel][step][32 outputs][word]`, all workers at once.
+//! Packs the weights of a layer into panels, on all workers: row-major `(n_out, n_in)` to `[panel][step][32
+//! outputs][word]`.
 //!
-//! A panel's 32 rows are rounded to cache lines as activations are, then transposed word by word. Reads each weight once
-//! in the type it is stored in; the packed form is the only copy that is kept.
+//! The 32 rows of a panel are rounded into cache lines like activations, then transposed word by word. Each weight is
+//! read once, in the type it is stored in, and only the packed form is kept.
 
 use super::Linear;
 use super::tile::{LINE_STEPS, PANEL, STEP};
@@ -18,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Weights in the type they are stored in.
 #[derive(Clone, Copy)]
 pub enum Weights<'a> {
-    /// Four bytes each.
+    /// Single precision.
     F32(&'a [f32]),
     /// IEEE half precision.
     F16(&'a [f16]),
@@ -27,7 +28,7 @@ pub enum Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    /// How many.
+    /// The number of weights.
     pub(super) fn len(&self) -> usize {
         match self {
             Weights::F32(w) => w.len(),
@@ -36,7 +37,7 @@ impl<'a> Weights<'a> {
         }
     }
 
-    /// Those of `range` as f32, in `room` where they have to be converted.
+    /// The weights in `range` as f32. Those of other types are converted into `room`.
     fn row<'b>(&self, range: Range<usize>, room: &'b mut [f32]) -> &'b [f32]
     where
         'a: 'b,
@@ -50,11 +51,11 @@ impl<'a> Weights<'a> {
     }
 }
 
-/// A weight is infinite or no number.
+/// A weight is infinite or NaN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotFinite;
 
-/// Fills in the panels of `linear`, and its scales and offsets where it has bytes.
+/// Fills the panels of `linear`, and for bytes also its scales and offsets.
 pub(super) fn pack(linear: &mut Linear, weights: Weights<'_>, threads: &Threads) -> Result<(), NotFinite> {
     let (n_panels, shape) = (linear.n_panels(), (linear.n_out, linear.n_in));
     let (precision, lines) = (linear.precision, linear.lines);
@@ -83,7 +84,7 @@ pub(super) fn pack(linear: &mut Linear, weights: Weights<'_>, threads: &Threads)
     }
 }
 
-/// One worker's part.
+/// The panels that one worker packs.
 struct Pack<'a> {
     weights: Weights<'a>,
     shape: (usize, usize),
@@ -99,7 +100,7 @@ struct Pack<'a> {
 }
 
 impl Pack<'_> {
-    /// Rounds the rows of panel `p` by `round(row, its place, its scale)`, and notes scales and offsets.
+    /// Rounds the rows of panel `p` with `round(row, destination) -> scale`, and stores scales and offsets.
     #[inline(always)]
     fn round_rows(&mut self, p: usize, round: impl Fn(&[f32], &mut [u8]) -> f32) {
         let (n_out, n_in) = self.shape;
@@ -111,14 +112,14 @@ impl Pack<'_> {
                 return;
             }
             let row = self.weights.row(output * n_in..(output + 1) * n_in, &mut room);
-            // On its way through the first cache.
+            // Checked here because the row is in the first-level cache.
             if !all_finite(row) {
                 self.found_not_finite.store(true, Ordering::Relaxed);
             }
             let scale = round(row, to);
             if self.precision == Precision::Int8 {
                 let sum: i32 = to.iter().map(|byte| i32::from(byte.cast_signed())).sum();
-                // SAFETY: `output` is below `n_out`, and panel `p` belongs to this worker alone.
+                // SAFETY: `output` is less than `n_out`, and panel `p` belongs to this worker alone.
                 unsafe {
                     self.scales.get().add(output).write(scale);
                     self.offsets.get().add(output).write(-128 * sum);
@@ -127,7 +128,7 @@ impl Pack<'_> {
         }
     }
 
-    /// The bytes of panel `p`.
+    /// The address of panel `p`.
     fn panel(&self, p: usize) -> *mut u8 {
         self.panels.get().wrapping_add(p * self.lines * LINE_STEPS * STEP)
     }
@@ -138,13 +139,13 @@ impl Vector for Pack<'_> {
     fn vector<S: Simd>(mut self, s: S) {
         for p in self.part.clone() {
             let precision = self.precision;
-            // SAFETY: `to` has all lines of a row.
+            // SAFETY: `to` has room for all lines of a row.
             self.round_rows(p, |row, to| unsafe { encode(s, precision, row, to.as_mut_ptr(), LINE) });
             let row_bytes = self.lines * LINE;
             for step in (0..self.lines * LINE_STEPS).step_by(S::LANES) {
                 for output in (0..PANEL).step_by(S::LANES) {
-                    // SAFETY: `LANES` divides 16 and 32, so that the block lies inside 32 rows of `row_bytes` and
-                    // inside the panel, which belongs to this worker alone.
+                    // SAFETY: `LANES` divides 16 and 32, so the block is inside 32 rows of `row_bytes` and inside the
+                    // panel, which belongs to this worker alone.
                     unsafe {
                         let from = self.rows.as_ptr().add(output * row_bytes + step * 4);
                         s.transpose(from, row_bytes, self.panel(p).add(step * STEP + output * 4), STEP);
@@ -170,7 +171,7 @@ impl Kernel for Pack<'_> {
             let steps = self.lines * LINE_STEPS;
             for (i, word) in self.rows.chunks_exact(4).enumerate() {
                 let (output, step) = (i / steps, i % steps);
-                // SAFETY: the word lies inside the panel, which belongs to this worker alone.
+                // SAFETY: the word is inside the panel, which belongs to this worker alone.
                 unsafe { self.panel(p).add(step * STEP + output * 4).copy_from(word.as_ptr(), 4) };
             }
         }

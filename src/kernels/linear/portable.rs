@@ -1,11 +1,11 @@
-//! The product in plain code: word by word along the depth, in its order.
+//! The product in plain code, one word after another along the depth.
 
 use super::tile::{PANEL, STEP};
 use crate::kernels::activations::Precision;
 use crate::kernels::buffer::LINE;
 use half::bf16;
 
-/// The sums of one tile and one panel, `[rows][32]` words: f32 bits, or i32 for bytes.
+/// The sums of one tile and one panel, `[rows][32]` words: bits of f32, or i32 for bytes.
 pub(super) fn sums(precision: Precision, a: &[u8], b: &[u8], rows: usize) -> Vec<u32> {
     let mut sums = vec![0; rows * PANEL];
     for (step, weights) in b.chunks_exact(STEP).enumerate() {

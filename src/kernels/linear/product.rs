@@ -1,28 +1,32 @@
-//! One worker's way through a product: which tile of rows meets which panel of outputs when, and what lies in which cache.
+//! One worker's part of a product: the order in which tiles of rows are multiplied with panels of outputs, and cache
+//! use.
 //!
-//! Called by [`Linear`] on each worker with its stretch of the [`Order`]. A block of rows stays in the second cache while all
-//! panels pass over it. Panels come from memory: while a panel's tiles are computed the next one is asked for, a slice of it
-//! at each tile. What the CPU's own prefetcher fetches ends at a page of 4 KiB, and the first tile would wait at each.
+//! [`Linear`] calls it on each worker with its range of the [`Order`]. A block of rows stays in the second-level cache
+//! while it is multiplied with all panels. Panels come from memory: while a panel is in use, each of its tiles
+//! prefetches a part of the next panel. The hardware prefetcher stops at the end of a 4 KiB page, so without this the
+//! first tile would wait at each page.
 
 use super::finish::{Finish, Output};
-use super::tile::{Ahead, Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, STEP, TILE_ROWS_MAX, tile};
+use super::tile::{Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, Prefetch, STEP, TILE_ROWS_MAX, tile};
 use super::{Activation, Linear, portable};
 use crate::kernels::activations::{Activations, Precision};
 use crate::kernels::buffer::LINE;
 use crate::kernels::simd::{Kernel, Simd, Vector};
 use std::ops::Range;
 
-/// Bytes of activations that stay in a core's second cache while all panels of weights pass over them: less than the 1 MiB
-/// of Zen 4 and 5 by what the panel in use and the next one want. A picture's rows of a ViT-B in f32 are 591 KiB: as one
-/// block each worker reads half of the weights, as two both read all of them (512 KiB here: 7 % slower in f32, `longclip
-/// bench` in turn).
+/// Bytes of activations that stay in a core's second-level cache while they are multiplied with all panels. Zen 4 and 5
+/// have 1 MiB, of which the current and the next panel need a part. An image's rows of a ViT-B in f32 take 591 KiB:
+/// with one block each worker reads half of the weights, with two blocks both workers read all of them (a block of 512
+/// KiB is 7% slower in f32, alternating `longclip bench` runs).
 const BLOCK_BYTES: usize = 640 << 10;
 
-// A panel of a deep layer is larger than the first cache. Cutting it by depth, so that all tiles meet one cut of 8 to 64 KiB
-// before the next, made f32 and bf16 2 to 7 % slower (B and L, `longclip bench` in turn): the second cache is fast enough.
+// A panel of a deep layer is larger than the first-level cache. Dividing it by depth, so that all tiles use 8 to 64 KiB
+// of it before the next part, made f32 and bf16 2% to 7% slower (ViT-B and L, alternating `longclip bench` runs): the
+// second-level cache is fast enough.
 
-/// The order in which tiles of rows meet panels: blocks of tiles that fit a cache, in a block panel by panel, for a panel
-/// all tiles of the block. Workers take equal stretches of it: one row block is cut by outputs, many blocks by rows.
+/// The order in which tiles of rows are multiplied with panels. Tiles form blocks that fit a cache; within a block,
+/// panel after panel is multiplied with all tiles of the block. Workers take equal ranges of this order, so a single
+/// block is divided by outputs and many blocks by rows.
 #[derive(Clone, Copy)]
 pub(super) struct Order {
     tiles: usize,
@@ -31,7 +35,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// For `tiles` of activations that have `bytes` together.
+    /// The order for `tiles` of activations that take `bytes` together.
     pub(super) fn new(tiles: usize, panels: usize, bytes: usize) -> Self {
         let blocks = bytes.div_ceil(BLOCK_BYTES).max(1);
         Order {
@@ -45,26 +49,26 @@ impl Order {
         self.tiles * self.panels
     }
 
-    /// The tile and the panel at place `i`, and which tile of how many of its block this is.
-    fn at(&self, i: usize) -> Place {
+    /// The tile and the panel at index `i` of the order.
+    fn pair(&self, i: usize) -> TileAndPanel {
         let first = i / (self.block * self.panels) * self.block;
         let block = self.block.min(self.tiles - first);
         let i = i - first * self.panels;
-        Place {
+        TileAndPanel {
             tile: first + i % block,
             panel: i / block,
-            of_block: (i % block, block),
+            index_in_block: (i % block, block),
         }
     }
 }
 
-/// Where a tile of rows meets a panel.
+/// A tile of rows and the panel it is multiplied with.
 #[derive(Clone, Copy)]
-struct Place {
+struct TileAndPanel {
     tile: usize,
     panel: usize,
-    /// The tile's place in its block, and the block's tiles.
-    of_block: (usize, usize),
+    /// The index of the tile in its block, and the number of tiles in the block.
+    index_in_block: (usize, usize),
 }
 
 /// One worker's part of a product.
@@ -89,12 +93,12 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// This tile's slice of the panel that follows, of which a tile of the block asks for as much as any other.
-    fn ahead(&self, at: Place) -> Ahead {
-        let (tile, tiles) = at.of_block;
-        let panel = self.linear.panel(at.panel).as_ptr_range();
+    /// What this tile prefetches of the next panel. Each tile of the block prefetches the same amount.
+    fn prefetch(&self, pair: TileAndPanel) -> Prefetch {
+        let (tile, tiles) = pair.index_in_block;
+        let panel = self.linear.panel(pair.panel).as_ptr_range();
         let per_line = (LINE_STEPS * STEP / LINE).div_ceil(tiles);
-        Ahead {
+        Prefetch {
             from: panel.end.wrapping_add(tile * per_line * self.linear.lines * LINE),
             per_line,
         }
@@ -103,9 +107,9 @@ impl<'a> Product<'a> {
     #[inline(always)]
     fn run<S: Simd, D: Dot>(&self, s: S, dot: D) {
         let mut sums = [0_u32; TILE_ROWS_MAX * PANEL];
-        for at in self.part.clone().map(|i| self.order.at(i)) {
-            let rows = self.x.shape().tile(at.tile);
-            let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(at.panel));
+        for pair in self.part.clone().map(|i| self.order.pair(i)) {
+            let rows = self.x.shape().tile(pair.tile);
+            let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(pair.panel));
             let (height, lines) = (rows.len(), self.linear.lines);
             assert!(height <= S::TILE_ROWS && a.len() == height * lines * LINE && b.len() == lines * LINE_STEPS * STEP);
             let operands = Operands {
@@ -115,11 +119,11 @@ impl<'a> Product<'a> {
                 lines,
                 to: sums.as_mut_ptr().cast(),
                 to_stride: STEP,
-                ahead: self.ahead(at),
+                prefetch: self.prefetch(pair),
             };
-            // SAFETY: the assertion above; `sums` has 32 words for each row of the tallest tile.
+            // SAFETY: by the assertion above; `sums` has 32 words for each row of the tallest tile.
             unsafe { tile(s, dot, operands) };
-            self.finish(rows, at.panel).vector(s, &sums);
+            self.finish(rows, pair.panel).vector(s, &sums);
         }
     }
 }
@@ -137,11 +141,11 @@ impl Vector for Product<'_> {
 
 impl Kernel for Product<'_> {
     fn plain(self) {
-        for at in self.part.clone().map(|i| self.order.at(i)) {
-            let rows = self.x.shape().tile(at.tile);
-            let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(at.panel));
+        for pair in self.part.clone().map(|i| self.order.pair(i)) {
+            let rows = self.x.shape().tile(pair.tile);
+            let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(pair.panel));
             let sums = portable::sums(self.linear.precision, a, b, rows.len());
-            self.finish(rows, at.panel).plain(&sums);
+            self.finish(rows, pair.panel).plain(&sums);
         }
     }
 }

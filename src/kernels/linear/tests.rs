@@ -1,4 +1,4 @@
-//! Each kernel against plain sums, at the sizes where vectors and tiles end.
+//! Compares each kernel with plain sums, at sizes around the ends of vectors and tiles.
 
 use super::*;
 use crate::kernels::cpu::Level;
@@ -8,7 +8,7 @@ use half::{bf16, f16};
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
 const ACTIVATIONS: [Activation; 3] = [Activation::Identity, Activation::QuickGelu, Activation::Gelu];
 
-/// A layer and its input, `rows` by `n_in` to `n_out`.
+/// A layer from `n_in` to `n_out`, and `rows` rows of input.
 struct Case {
     rows: usize,
     n_in: usize,
@@ -45,7 +45,7 @@ impl Case {
         out
     }
 
-    /// The exact output before activation, in f64, and how far `precision` may be from it.
+    /// The exact output before the activation, in f64, and the maximum error for `precision`.
     fn exact(&self, row: usize, output: usize, precision: Precision) -> (f64, f64) {
         let x = &self.x[row * self.n_in..][..self.n_in];
         let w = &self.weights[output * self.n_in..][..self.n_in];
@@ -57,26 +57,26 @@ impl Case {
             size += (x * w).abs();
             rounding += match precision {
                 Precision::F32 => 0.0,
-                // Each factor is off by half a unit of 8 bits.
+                // Each factor is rounded by up to half a unit of 8 bits.
                 Precision::Bf16 => (x * w).abs() * (2.0 / 256.0 + 1.0 / 256.0_f64.powi(2)),
-                // Each factor is off by half a step, and by the rounding of its division.
+                // Each factor is rounded by up to half a step, plus the rounding of its division.
                 Precision::Int8 => 0.5001 * (x.abs() * w_top + w.abs() * x_top) + 0.2501 * x_top * w_top,
             };
         }
         let bias = f64::from(self.bias[output]);
-        // One rounding a product, two for bf16 pairs in plain code, and those of the bias and the scales.
+        // One rounding per product, two for bf16 pairs in plain code, and those of the bias and the scales.
         let chain = f64::from(f32::EPSILON) * (self.n_in as f64 + 4.0) * (size + bias.abs());
         (sum + bias, chain + rounding)
     }
 }
 
-/// A step of bytes for a row.
+/// The size of a byte's step for a row.
 fn top(row: &[f32]) -> f64 {
     row.iter().fold(0.0, |top: f64, x| top.max(f64::from(x.abs()))) / 127.0
 }
 
-/// An activation in f64 and its bound: neither is steeper than 1.13; beside the few roundings of f32, GELU's erfc is off by
-/// 1.5e-7 at most, times |x| / 2.
+/// The activation in f64 and its maximum error. Both functions have slopes of at most 1.13. In addition to a few
+/// roundings of f32, GELU's erfc has an error of at most 1.5e-7, times |x| / 2.
 fn activated(activation: Activation, (x, off): (f64, f64)) -> (f64, f64) {
     let rounding = 8.0 * f64::from(f32::EPSILON) * x.abs();
     match activation {
@@ -86,7 +86,7 @@ fn activated(activation: Activation, (x, off): (f64, f64)) -> (f64, f64) {
     }
 }
 
-/// The normal distribution function, by the series for erf around 0: Abramowitz and Stegun 26.2.11.
+/// The normal distribution function, by the series of erf around 0: Abramowitz and Stegun 26.2.11.
 fn normal(x: f64) -> f64 {
     let (mut term, mut sum) = (x, x);
     for n in 1..400 {
@@ -118,29 +118,29 @@ fn check(rows: usize, n_in: usize, n_out: usize) {
 }
 
 #[test]
-fn equals_the_formula_at_any_height() {
+fn matches_the_formula_at_any_height() {
     for rows in [0, 1, 2, 5, 6, 7, 12, 13, 14, 15, 27, 28, 29, 43] {
         check(rows, 40, 33);
     }
 }
 
 #[test]
-fn equals_the_formula_at_any_depth() {
+fn matches_the_formula_at_any_depth() {
     for n_in in [1, 2, 3, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 588] {
         check(3, n_in, 32);
     }
 }
 
 #[test]
-fn equals_the_formula_at_any_width() {
+fn matches_the_formula_at_any_width() {
     for n_out in [1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100] {
         check(3, 20, n_out);
     }
 }
 
 #[test]
-fn many_blocks_of_rows_are_all_computed() {
-    // 600 rows of 230 f32 are more than a block.
+fn computes_several_blocks_of_rows() {
+    // 600 rows of 230 f32 values are more than one block.
     let case = Case::new(600, 230, 34);
     each_level(|threads| {
         let found = case.run(Precision::F32, Activation::Identity, threads);
@@ -152,7 +152,7 @@ fn many_blocks_of_rows_are_all_computed() {
 }
 
 #[test]
-fn the_residual_is_added() {
+fn run_add_adds_to_the_residual() {
     let case = Case::new(9, 24, 40);
     for precision in PRECISIONS {
         each_level(|threads| {
@@ -169,7 +169,7 @@ fn the_residual_is_added() {
 }
 
 #[test]
-fn what_the_next_layer_reads_is_what_it_would_read_from_rows() {
+fn run_into_packs_the_same_values_as_fill() {
     for n_out in [7, 32, 50, 96] {
         let case = Case::new(31, 24, n_out);
         for precision in PRECISIONS {
@@ -185,13 +185,13 @@ fn what_the_next_layer_reads_is_what_it_would_read_from_rows() {
     }
 }
 
-/// Outputs to the bit.
+/// The bits of outputs.
 fn bits(out: &[f32]) -> Vec<u32> {
     out.iter().map(|x| x.to_bits()).collect()
 }
 
 #[test]
-fn a_row_gives_the_same_bits_in_any_batch() {
+fn a_row_has_the_same_bits_in_any_batch() {
     let case = Case::new(45, 70, 50);
     for precision in PRECISIONS {
         each_level(|threads| {
@@ -215,7 +215,7 @@ fn a_row_gives_the_same_bits_in_any_batch() {
 }
 
 #[test]
-fn the_number_of_threads_changes_no_bit() {
+fn the_number_of_threads_does_not_change_a_bit() {
     let case = Case::new(45, 70, 150);
     for level in Level::ALL {
         for precision in PRECISIONS {
@@ -230,7 +230,7 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
-fn half_precision_weights_pack_as_their_values() {
+fn half_precision_weights_pack_like_their_f32_values() {
     let case = Case::new(4, 37, 35);
     let half: Vec<f16> = case.weights.iter().map(|w| f16::from_f32(*w)).collect();
     let brain: Vec<bf16> = case.weights.iter().map(|w| bf16::from_f32(*w)).collect();
@@ -247,38 +247,38 @@ fn half_precision_weights_pack_as_their_values() {
 }
 
 #[test]
-fn room_of_another_layer_leaves_nothing_behind_in_the_next() {
+fn reusing_a_layers_memory_leaves_no_trace() {
     let (large, small) = (Case::new(3, 70, 90), Case::new(3, 37, 35));
     for precision in PRECISIONS {
         each_level(|threads| {
             let fresh = small.run(precision, Activation::Identity, threads);
-            let (mut room, _) = large.layer(precision, threads);
+            let (mut reused, _) = large.layer(precision, threads);
             let (_, x) = small.layer(precision, threads);
             let (weights, shape) = (Weights::F32(&small.weights), (small.n_out, small.n_in));
-            room.pack_again(weights, Some(&small.bias), shape, threads).unwrap();
+            reused.pack_again(weights, Some(&small.bias), shape, threads).unwrap();
             let mut out = vec![f32::NAN; fresh.len()];
-            room.run(&x, Activation::Identity, &mut out, threads);
+            reused.run(&x, Activation::Identity, &mut out, threads);
             assert_eq!(bits(&out), bits(&fresh), "{precision:?} {:?}", threads.level());
         });
     }
 }
 
 #[test]
-fn a_weight_that_is_not_finite_is_told_wherever_it_stands() {
-    for (bad, place) in [(f32::NAN, 0), (f32::INFINITY, 35 * 37 - 1), (f32::NEG_INFINITY, 700)] {
+fn reports_a_weight_that_is_not_finite_at_any_position() {
+    for (bad, at) in [(f32::NAN, 0), (f32::INFINITY, 35 * 37 - 1), (f32::NEG_INFINITY, 700)] {
         let mut weights = noise(2, 35 * 37);
-        weights[place] = bad;
+        weights[at] = bad;
         for precision in PRECISIONS {
             each_level(|threads| {
-                let packed = Linear::room(precision).pack_again(Weights::F32(&weights), None, (35, 37), threads);
-                assert_eq!(packed, Err(NotFinite), "{bad} at {place}, {precision:?}");
+                let packed = Linear::empty(precision).pack_again(Weights::F32(&weights), None, (35, 37), threads);
+                assert_eq!(packed, Err(NotFinite), "{bad} at {at}, {precision:?}");
             });
         }
     }
 }
 
 #[test]
-fn a_value_that_is_not_finite_spoils_its_own_row_and_only_that() {
+fn a_value_that_is_not_finite_affects_only_its_row() {
     for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut case = Case::new(20, 33, 40);
         case.x[7 * 33 + 32] = bad;

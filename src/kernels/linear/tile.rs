@@ -1,24 +1,24 @@
 //! The register tile: a few rows of activations times 32 outputs, over the whole depth.
 //!
-//! Used by linear layers and, for scores and weighted values, by attention. Each output is one chain of products in the
-//! order of the depth, whatever the height of the tile, so that a row's result does not depend on its neighbours.
-//! Weights lie in panels of 32 outputs, `[step][32 outputs][word]`; a step is one word of depth.
+//! Linear layers use it, and attention for scores and weighted values. Each output is one chain of products in the
+//! order of the depth, whatever the height of the tile, so the result of a row does not depend on its neighbours.
+//! Weights are in panels of 32 outputs, `[step][32 outputs][word]`; a step is one word of depth.
 
 use crate::kernels::activations::Precision;
 use crate::kernels::buffer::LINE;
 use crate::kernels::simd::{Simd, Vector};
 
-/// Outputs of a panel: two AVX-512 registers, four of AVX2. Two registers wide, 14 rows high, a tile loads
-/// 16 words for 28 products, so that neither loads nor the 4 cycles of a product's latency hold it up.
+/// Outputs per panel: two AVX-512 registers or four AVX2 registers. A tile that is two registers wide and 14 rows high
+/// loads 16 words for 28 products, so neither loads nor the products' latency of 4 cycles limit it.
 pub(crate) const PANEL: usize = 32;
-/// Bytes of a panel for one step.
+/// Bytes per step of a panel.
 pub(crate) const STEP: usize = PANEL * 4;
-/// Steps of a cache line of activations.
+/// Steps per cache line of activations.
 pub(crate) const LINE_STEPS: usize = LINE / 4;
-/// The tallest tile of any instruction set.
+/// The height of the tallest tile of any instruction set.
 pub(crate) const TILE_ROWS_MAX: usize = 14;
 
-/// How a word of activations meets a word of weights.
+/// How a word of activations is multiplied with a word of weights.
 pub(crate) trait Dot: Copy {
     /// The number type of both.
     const PRECISION: Precision;
@@ -29,13 +29,13 @@ pub(crate) trait Dot: Copy {
     fn words<S: Simd>(s: S, sum: Self::Sum<S>) -> S::I;
 }
 
-/// f32 times f32, one product a step.
+/// f32 times f32, one product per step.
 #[derive(Clone, Copy)]
 pub(crate) struct DotF32;
-/// bf16 pairs, summed in f32.
+/// Pairs of bf16, summed in f32.
 #[derive(Clone, Copy)]
 pub(crate) struct DotBf16;
-/// Four unsigned bytes of activations times four signed ones of weights, summed in i32.
+/// Four unsigned bytes of activations times four signed bytes of weights, summed in i32.
 #[derive(Clone, Copy)]
 pub(crate) struct DotInt8;
 
@@ -90,7 +90,7 @@ impl Dot for DotInt8 {
     }
 }
 
-/// The operands of a tile and where its sums go.
+/// The operands of a tile, and where its sums go.
 #[derive(Clone, Copy)]
 pub(crate) struct Operands {
     /// `[line][row][64 bytes]`, `rows` rows.
@@ -98,26 +98,26 @@ pub(crate) struct Operands {
     pub(crate) rows: usize,
     /// One panel, `[step][32][word]`.
     pub(crate) b: *const u8,
-    /// Lines of the depth.
+    /// The number of cache lines along the depth.
     pub(crate) lines: usize,
-    /// 32 words a row go here, rows `to_stride` bytes apart.
+    /// The destination: 32 words per row, rows `to_stride` bytes apart.
     pub(crate) to: *mut u8,
     pub(crate) to_stride: usize,
-    pub(crate) ahead: Ahead,
+    pub(crate) prefetch: Prefetch,
 }
 
-/// Cache lines that will be wanted soon, asked for on the way.
+/// Cache lines to prefetch during a tile because they will be needed soon.
 #[derive(Clone, Copy)]
-pub(crate) struct Ahead {
-    /// The first, at any address.
+pub(crate) struct Prefetch {
+    /// The address of the first line; it need not be valid.
     pub(crate) from: *const u8,
-    /// How many for each line of depth.
+    /// How many lines to prefetch per line of depth.
     pub(crate) per_line: usize,
 }
 
-impl Ahead {
-    /// None.
-    pub(crate) const NOTHING: Ahead = Ahead {
+impl Prefetch {
+    /// Nothing to prefetch.
+    pub(crate) const NOTHING: Prefetch = Prefetch {
         from: std::ptr::null(),
         per_line: 0,
     };
@@ -126,7 +126,7 @@ impl Ahead {
 /// Computes one tile of up to [`Simd::TILE_ROWS`] rows and 32 outputs.
 ///
 /// # Safety
-/// The pointers of `operands` are good for `lines`, `rows` and 32 words a row, as their comments say.
+/// The pointers of `operands` are valid for `lines`, `rows` and 32 words per row, as their comments say.
 #[inline(always)]
 pub(crate) unsafe fn tile<S: Simd, D: Dot>(s: S, dot: D, operands: Operands) {
     macro_rules! by_height {
@@ -150,25 +150,29 @@ impl<D: Dot, const ROWS: usize> Vector for Tile<D, ROWS> {
     fn vector<S: Simd>(self, s: S) {
         let _ = self.dot;
         if ROWS > S::TILE_ROWS {
-            return; // never called; spares compiling what the registers can't hold
+            return; // never called; avoids compiling tiles that don't fit the registers
         }
         let wide = 2 * S::LANES * 4;
         for part in (0..STEP).step_by(wide) {
             let mut a = self.operands.a;
             let mut b = self.operands.b.wrapping_add(part);
             let mut sums = [[D::zero(s); 2]; ROWS];
-            // One pass over the depth asks; AVX2 makes two.
-            let Ahead {
-                from: mut ahead,
+            // Only one pass over the depth prefetches; AVX2 makes two.
+            let Prefetch {
+                from: mut next_line,
                 per_line,
-            } = if part == 0 { self.operands.ahead } else { Ahead::NOTHING };
+            } = if part == 0 {
+                self.operands.prefetch
+            } else {
+                Prefetch::NOTHING
+            };
             for _ in 0..self.operands.lines {
                 for _ in 0..per_line {
-                    s.prefetch_far(ahead);
-                    ahead = ahead.wrapping_add(LINE);
+                    s.prefetch_far(next_line);
+                    next_line = next_line.wrapping_add(LINE);
                 }
                 for step in 0..LINE_STEPS {
-                    // SAFETY: `tile`'s promise: this line of `a` has `ROWS` times 64 bytes, this step of `b` 128.
+                    // SAFETY: `tile`'s promise: this line of `a` has `ROWS` times 64 bytes, this step of `b` has 128.
                     unsafe {
                         let b = b.add(step * STEP);
                         let weights = [s.load_words(b), s.load_words(b.add(S::LANES * 4))];
@@ -183,7 +187,7 @@ impl<D: Dot, const ROWS: usize> Vector for Tile<D, ROWS> {
                 b = b.wrapping_add(LINE_STEPS * STEP);
             }
             for (row, sums) in sums.iter().enumerate() {
-                // SAFETY: `tile`'s promise: 32 words are writable at each of the rows.
+                // SAFETY: `tile`'s promise: 32 words are writable in each row.
                 unsafe {
                     let to = self.operands.to.add(row * self.operands.to_stride + part);
                     s.store_words(to, D::words(s, sums[0]));

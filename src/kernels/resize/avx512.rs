@@ -1,25 +1,27 @@
-//! The two passes with AVX-512 VNNI: `vpdpbusd` multiplies four bytes by four signed bytes and adds them to a word, exactly.
+//! The two passes with AVX-512 VNNI. `vpdpbusd` multiplies four bytes by four signed bytes and adds the products to a
+//! word, exactly.
 //!
-//! A weight of up to 24 bits is three signed digits of 8 bits, so a tap costs three such multiplications, a quarter each;
-//! the three sums are put together at the end. Sums wrap modulo 2^32, as the portable twin's do, so the bytes are equal.
-//! No closure touches a register: the compiler would not inline it into code that is compiled for every CPU.
+//! A weight of up to 24 bits is split into three signed digits of 8 bits, so a tap takes a quarter of three such
+//! multiplications. The three sums are combined at the end. Sums wrap modulo 2^32 like those of the portable version,
+//! so the bytes are equal. Closures must not use registers: the compiler would not inline them into code compiled for
+//! every CPU.
 
 use std::arch::x86_64::*;
 
-use super::axis::{Axis, ROUNDING, Rows, WEIGHT_BITS};
+use super::axis::{Axis, PixelRows, ROUNDING, WEIGHT_BITS};
 
-/// Bytes of a register.
+/// Bytes per register.
 const LANES: usize = 64;
-/// Digits of a weight.
+/// Digits per weight.
 const DIGITS: usize = 3;
-/// Rows that share a load of weights: 4 × 3 sums and 3 weights are half of the registers.
+/// Rows that share a load of weights: 4 × 3 sums and 3 weights take half of the registers.
 const ROWS: usize = 4;
 
 /// See [`super::horizontal`].
 ///
 /// # Safety
 /// The CPU has AVX-512 F, BW, VL and VNNI.
-pub(crate) unsafe fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+pub(crate) unsafe fn horizontal(rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
     // SAFETY: the caller promises that the CPU has AVX-512 F, BW, VL and VNNI.
     unsafe {
         match rows.channels {
@@ -35,12 +37,12 @@ pub(crate) unsafe fn horizontal(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
 ///
 /// # Safety
 /// The CPU has AVX-512 F, BW, VL and VNNI.
-pub(crate) unsafe fn vertical(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+pub(crate) unsafe fn vertical(rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
     // SAFETY: the caller promises that the CPU has AVX-512 F, BW, VL and VNNI.
     unsafe { vertical_of(rows, axis, out) }
 }
 
-/// The signed digits of a weight, lowest first: `w = d0 + 2^8 d1 + 2^16 d2`. `WEIGHT_MAX` is the largest they can say.
+/// The signed digits of a weight, lowest first: `w = d0 + 2^8 d1 + 2^16 d2`. `WEIGHT_MAX` is the largest such number.
 fn digits(weight: i32) -> [i8; DIGITS] {
     let low = weight as i8;
     let rest = (weight - i32::from(low)) >> 8;
@@ -48,24 +50,24 @@ fn digits(weight: i32) -> [i8; DIGITS] {
     [low, middle, ((rest - i32::from(middle)) >> 8) as i8]
 }
 
-/// Where a register's words come from. Word `p` of 128-bit lane `q` holds four taps of one channel.
+/// The arrangement of bytes in a register. Word `p` of 128-bit lane `q` has four taps of one channel.
 struct Layout<const C: usize>;
 
 impl<const C: usize> Layout<C> {
-    /// Channels of a lane; of 3, the fourth word stays empty.
+    /// Channels per lane. For 3 channels, the fourth word stays empty.
     const STEP: usize = if C == 3 { 4 } else { C };
-    /// Taps of a register.
+    /// Taps per register.
     const TAPS: usize = LANES / Self::STEP;
-    /// Bytes of a row that a register holds.
+    /// Bytes of a row per register.
     const BYTES: usize = Self::TAPS * C;
 
-    /// Which tap byte `i` of a register belongs to.
+    /// The tap of byte `i` in a register.
     fn tap(i: usize) -> usize {
         let (lane, word, byte) = (i / 16, i % 16 / 4, i % 4);
         (lane * (4 / Self::STEP) + word / Self::STEP) * 4 + byte
     }
 
-    /// Row bytes in order → words of one channel.
+    /// Rearranges bytes in row order into words of one channel.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
     fn sort(bytes: __m512i) -> __m512i {
@@ -76,7 +78,7 @@ impl<const C: usize> Layout<C> {
                 in_each_lane([0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15]),
             ),
             3 => {
-                // Twelve bytes, four pixels, to each lane.
+                // Put twelve bytes, which are four pixels, into each lane.
                 let lanes = _mm512_setr_epi32(0, 1, 2, 0, 3, 4, 5, 0, 6, 7, 8, 0, 9, 10, 11, 0);
                 let spread = _mm512_permutexvar_epi32(lanes, bytes);
                 _mm512_shuffle_epi8(
@@ -92,16 +94,16 @@ impl<const C: usize> Layout<C> {
     }
 }
 
-/// The same order of bytes for each 128-bit lane; -1 gives zero.
+/// The same order of bytes for each 128-bit lane; -1 means zero.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn in_each_lane(order: [i8; 16]) -> __m512i {
-    // SAFETY: the array is one lane long; any alignment will do.
+    // SAFETY: the array is one lane long; any alignment is allowed.
     _mm512_broadcast_i32x4(unsafe { _mm_loadu_epi8(order.as_ptr()) })
 }
 
-/// Weights as registers of digits: for each output place, and each `TAPS` of its taps, one register a digit.
-fn packed<const C: usize>(axis: &Axis) -> Vec<[[i8; LANES]; DIGITS]> {
+/// Weights as registers of digits: for each output position, and for each `TAPS` of its taps, one register per digit.
+fn packed_weights<const C: usize>(axis: &Axis) -> Vec<[[i8; LANES]; DIGITS]> {
     let mut registers = Vec::new();
     for x in 0..axis.len() {
         for taps in axis.taps(x).1.chunks(Layout::<C>::TAPS) {
@@ -113,9 +115,9 @@ fn packed<const C: usize>(axis: &Axis) -> Vec<[[i8; LANES]; DIGITS]> {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn horizontal_of<const C: usize>(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+fn horizontal_of<const C: usize>(rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
     let (row_bytes, out_bytes) = (rows.row_bytes(), axis.len() * C);
-    let weights = packed::<C>(axis);
+    let weights = packed_weights::<C>(axis);
     let mut inputs = rows.bytes.chunks_exact(row_bytes * ROWS);
     let mut outputs = out.chunks_exact_mut(out_bytes * ROWS);
     for (input, output) in inputs.by_ref().zip(outputs.by_ref()) {
@@ -127,7 +129,7 @@ fn horizontal_of<const C: usize>(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
     }
 }
 
-/// `N` rows at once.
+/// Computes `N` rows at once.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn block<const C: usize, const N: usize>(
@@ -147,7 +149,7 @@ fn block<const C: usize, const N: usize>(
             let digits = [load_signed(low), load_signed(middle), load_signed(high)];
             let start = first * C + i * Layout::<C>::BYTES;
             for (n, sums) in sums.iter_mut().enumerate() {
-                // Bytes past the last tap have the weight 0.
+                // Bytes after the last tap have weight 0.
                 let pixels = Layout::<C>::sort(load(&input[n * row_bytes + start..]));
                 for (sum, digit) in sums.iter_mut().zip(digits) {
                     *sum = _mm512_dpbusd_epi32(*sum, pixels, digit);
@@ -161,11 +163,11 @@ fn block<const C: usize, const N: usize>(
     }
 }
 
-/// Adds up the words of each channel, and rounds.
+/// Adds up the words of each channel and rounds.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn channels<const C: usize>(sums: [__m512i; DIGITS]) -> [u8; C] {
-    let sum = joined(sums);
+    let sum = combine(sums);
     let half = _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64::<1>(sum));
     let mut sum = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half));
     if C <= 2 {
@@ -180,27 +182,27 @@ fn channels<const C: usize>(sums: [__m512i; DIGITS]) -> [u8; C] {
     std::array::from_fn(|c| bytes[c])
 }
 
-/// The three digits' sums as one.
+/// Combines the sums of the three digits.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn joined([low, middle, high]: [__m512i; DIGITS]) -> __m512i {
+fn combine([low, middle, high]: [__m512i; DIGITS]) -> __m512i {
     let upper = _mm512_add_epi32(_mm512_slli_epi32::<16>(high), _mm512_slli_epi32::<8>(middle));
     _mm512_add_epi32(upper, low)
 }
 
-/// The words' bytes-to-be: put together, rounded, not yet clamped.
+/// Combines and rounds the sums; the words are not yet clamped to bytes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn rounded(sums: [__m512i; DIGITS]) -> __m512i {
-    _mm512_srai_epi32::<{ WEIGHT_BITS }>(_mm512_add_epi32(joined(sums), _mm512_set1_epi32(ROUNDING)))
+fn combine_and_round(sums: [__m512i; DIGITS]) -> __m512i {
+    _mm512_srai_epi32::<{ WEIGHT_BITS }>(_mm512_add_epi32(combine(sums), _mm512_set1_epi32(ROUNDING)))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn vertical_of(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+fn vertical_of(rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
     let row_bytes = rows.row_bytes();
     for (y, out_row) in out.chunks_exact_mut(row_bytes).enumerate() {
         let (first, taps) = axis.taps(y);
-        // Four taps a word; the last ones may be missing and weigh 0.
+        // Four taps per word. Missing ones at the end have weight 0.
         let weights: Vec<[i32; DIGITS]> = taps
             .chunks(4)
             .map(|taps| {
@@ -223,7 +225,7 @@ fn vertical_of(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
                     _mm512_set1_epi32(middle),
                     _mm512_set1_epi32(high),
                 ];
-                for (sums, pixels) in sums.iter_mut().zip(transposed(pixels)) {
+                for (sums, pixels) in sums.iter_mut().zip(interleave(pixels)) {
                     for (sum, digit) in sums.iter_mut().zip(digits) {
                         *sum = _mm512_dpbusd_epi32(*sum, pixels, digit);
                     }
@@ -231,19 +233,20 @@ fn vertical_of(rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
             }
             let [a, b, c, d] = sums;
             let (ab, cd) = (
-                _mm512_packs_epi32(rounded(a), rounded(b)),
-                _mm512_packs_epi32(rounded(c), rounded(d)),
+                _mm512_packs_epi32(combine_and_round(a), combine_and_round(b)),
+                _mm512_packs_epi32(combine_and_round(c), combine_and_round(d)),
             );
-            // Packing works within 128-bit lanes, as the transposition did, so the columns come out in order.
+            // Packing works within 128-bit lanes, like the transposition, so the columns are in order.
             store(out, _mm512_packus_epi16(ab, cd));
         }
     }
 }
 
-/// Four rows of bytes → words that hold one column each: columns 0-3, 4-7, 8-11 and 12-15 of each 128-bit lane.
+/// Interleaves four rows of bytes into words that have one column each: columns 0-3, 4-7, 8-11 and 12-15 of each
+/// 128-bit lane.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn transposed([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
+fn interleave([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
     let (ab_low, ab_high) = (_mm512_unpacklo_epi8(a, b), _mm512_unpackhi_epi8(a, b));
     let (cd_low, cd_high) = (_mm512_unpacklo_epi8(c, d), _mm512_unpackhi_epi8(c, d));
     [
@@ -254,15 +257,15 @@ fn transposed([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
     ]
 }
 
-/// The first bytes of `bytes`, zeros where it is shorter than a register.
+/// The first bytes of `bytes`, padded with zeroes if it is shorter than a register.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn load(bytes: &[u8]) -> __m512i {
     if bytes.len() >= LANES {
-        // SAFETY: there are at least as many bytes as the register has; any alignment will do.
+        // SAFETY: there are at least as many bytes as in a register; any alignment is allowed.
         unsafe { _mm512_loadu_epi8(bytes.as_ptr().cast()) }
     } else {
-        // SAFETY: the mask keeps the load within the slice; masked-out bytes are not touched.
+        // SAFETY: the mask keeps the load inside the slice; masked bytes are not accessed.
         unsafe { _mm512_maskz_loadu_epi8(first_lanes(bytes.len()), bytes.as_ptr().cast()) }
     }
 }
@@ -270,7 +273,7 @@ fn load(bytes: &[u8]) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn load_signed(digits: &[i8; LANES]) -> __m512i {
-    // SAFETY: the array is one register long; any alignment will do.
+    // SAFETY: the array is one register long; any alignment is allowed.
     unsafe { _mm512_loadu_epi8(digits.as_ptr()) }
 }
 
@@ -278,11 +281,11 @@ fn load_signed(digits: &[i8; LANES]) -> __m512i {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn store(out: &mut [u8], bytes: __m512i) {
-    // SAFETY: the mask keeps the store within the slice; masked-out bytes are not touched.
+    // SAFETY: the mask keeps the store inside the slice; masked bytes are not accessed.
     unsafe { _mm512_mask_storeu_epi8(out.as_mut_ptr().cast(), first_lanes(out.len()), bytes) }
 }
 
-/// A mask of the first `n` lanes, at most all.
+/// A mask of the first `n` lanes, at most all of them.
 fn first_lanes(n: usize) -> __mmask64 {
     if n >= LANES { !0 } else { (1 << n) - 1 }
 }

@@ -1,27 +1,27 @@
-//! What a pass of a resize reads: rows of bytes, and the weights of each output place along one axis.
+//! The input of a resize pass: rows of bytes, and the weights of each output position along one axis.
 
 use std::ops::Range;
 
-/// Fractional bits of a weight: 32 less 8 for the byte and 2 for the overshoot of a bicubic sum.
+/// Fractional bits of a weight: 32 bits minus 8 for the byte and 2 for the overshoot of a bicubic sum.
 pub(crate) const WEIGHT_BITS: u32 = 32 - 8 - 2;
-/// Largest weight, positive or negative: what three signed digits of 8 bits can say, 1.99. A bicubic's stay below 1.2.
+/// The largest absolute weight, 1.99: the largest number with three signed 8-bit digits. Bicubic weights are below 1.2.
 pub(super) const WEIGHT_MAX: i32 = 0x7f_7f7f;
-/// Half of one, in weights' units: the sum's start, so that the shift rounds.
+/// One half, with the fractional bits of weights. Sums start with it so that the final shift rounds.
 pub(super) const ROUNDING: i32 = 1 << (WEIGHT_BITS - 1);
 
-/// Which input places each output place reads along one axis, and with which weights.
+/// The input positions that each output position reads along one axis, and their weights.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Axis {
-    /// First input place of each output place.
+    /// The first input position of each output position.
     firsts: Vec<usize>,
-    /// Where each output place's weights end in `weights`; they begin where the one before ends.
+    /// The end of each output position's weights in `weights`. They start at the end of the previous ones.
     ends: Vec<usize>,
-    /// All weights, one output place after the other.
+    /// The weights of all output positions, contiguous.
     weights: Vec<i32>,
 }
 
 impl Axis {
-    /// Appends an output place that reads the input from `first` on.
+    /// Appends an output position that reads the input from `first` on.
     pub(crate) fn push(&mut self, first: usize, weights: impl IntoIterator<Item = i32>) {
         self.firsts.push(first);
         self.weights.extend(weights);
@@ -30,18 +30,18 @@ impl Axis {
         assert!(largest <= WEIGHT_MAX, "a weight of {largest} is over {WEIGHT_MAX}");
     }
 
-    /// How many output places there are.
+    /// The number of output positions.
     pub(crate) fn len(&self) -> usize {
         self.firsts.len()
     }
 
-    /// First input place and weights of output place `i`.
+    /// The first input position and the weights of output position `i`.
     pub(super) fn taps(&self, i: usize) -> (usize, &[i32]) {
         let start = if i == 0 { 0 } else { self.ends[i - 1] };
         (self.firsts[i], &self.weights[start..self.ends[i]])
     }
 
-    /// The input places that any output place reads.
+    /// The range of input positions that are read.
     pub(crate) fn span(&self) -> Range<usize> {
         let start = self.firsts.iter().min().copied().unwrap_or(0);
         let end = (0..self.len())
@@ -51,7 +51,7 @@ impl Axis {
         start..end.unwrap_or(start)
     }
 
-    /// The same axis for an input that begins `n` places later.
+    /// The same axis for an input without its first `n` positions.
     pub(crate) fn shifted_back(mut self, n: usize) -> Self {
         for first in &mut self.firsts {
             *first -= n;
@@ -60,18 +60,18 @@ impl Axis {
     }
 }
 
-/// Rows of interleaved bytes.
+/// Pixel rows of interleaved bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rows<'a> {
+pub(crate) struct PixelRows<'a> {
     /// `(height, width, channels)`, row-major.
     pub(crate) bytes: &'a [u8],
-    /// Pixels a row.
+    /// Pixels per row.
     pub(crate) width: usize,
-    /// Bytes a pixel: 1 to 4.
+    /// Bytes per pixel, 1 to 4.
     pub(crate) channels: usize,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> PixelRows<'a> {
     /// Bytes from one row to the next.
     pub(crate) fn row_bytes(&self) -> usize {
         self.width * self.channels

@@ -1,7 +1,8 @@
-//! AVX2 with FMA and F16C: every x86-64 of the last ten years. Eight lanes, 16 registers; bf16 and bytes by shifts.
+//! AVX2 with FMA and F16C, which x86-64 CPUs of the last ten years have. Eight lanes, 16 registers; bf16 and bytes are
+//! computed with shifts.
 
 use super::super::resize::avx2 as resize;
-use super::super::resize::axis::{Axis, Rows};
+use super::super::resize::axis::{Axis, PixelRows};
 use super::{Simd, Vector};
 use std::arch::x86_64::*;
 
@@ -10,7 +11,7 @@ use std::arch::x86_64::*;
 pub(crate) struct Avx2(());
 
 impl Avx2 {
-    /// Looks at the CPU.
+    /// Checks the CPU.
     pub(crate) fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c"))
             .then_some(Avx2(()))
@@ -18,20 +19,21 @@ impl Avx2 {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn switched_on<K: Vector>(simd: Avx2, kernel: K) {
+fn with_features<K: Vector>(simd: Avx2, kernel: K) {
     kernel.vector(simd);
 }
 
-/// Wraps intrinsics that read and write registers only.
+/// Wraps intrinsics that only use registers.
 macro_rules! registers {
     ($($e:tt)*) => {
-        // SAFETY: `self` proves that the CPU has the instruction set, and nothing but registers is touched.
+        // SAFETY: `self` proves that the CPU has the instruction set, and only registers are used.
         unsafe { $($e)* }
     };
 }
 
 impl Avx2 {
-    /// bf16 bits, nearest even, in the low half of each word. A NaN stays one: its quiet bit is set first.
+    /// The bits of bf16, rounded to nearest even, in the low half of each word. The quiet bit of a NaN is set before
+    /// the lower half is cut off, so that it stays a NaN.
     #[inline(always)]
     fn bf16_bits(self, a: __m256) -> __m256i {
         registers!({
@@ -47,7 +49,7 @@ impl Avx2 {
 
 impl Simd for Avx2 {
     const LANES: usize = 8;
-    // 6 × 2 accumulators, 2 registers of weights and 1 of activations: 15 of 16.
+    // 6 × 2 sums, 2 registers of weights and 1 of activations: 15 of 16 registers.
     const TILE_ROWS: usize = 6;
     type F = __m256;
     type I = __m256i;
@@ -55,13 +57,13 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn call<K: Vector>(self, kernel: K) {
         // SAFETY: `self` proves that the CPU has the instruction set.
-        unsafe { switched_on(self, kernel) }
+        unsafe { with_features(self, kernel) }
     }
-    fn resize_rows(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    fn resize_horizontally(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
         // SAFETY: `self` proves that the CPU has the instruction set.
         unsafe { resize::horizontal(rows, axis, out) }
     }
-    fn resize_columns(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    fn resize_vertically(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
         // SAFETY: `self` proves that the CPU has the instruction set.
         unsafe { resize::vertical(rows, axis, out) }
     }
@@ -107,7 +109,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn scale(self, a: __m256, n: __m256) -> __m256 {
-        // In two halves, so that each power is a normal number and the product may still over- or underflow.
+        // In two factors, so that each power is a normal number while the product may still overflow or underflow.
         registers!({
             let n = _mm256_cvtps_epi32(n);
             let half = _mm256_srai_epi32::<1>(n);
@@ -174,7 +176,8 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     fn dot_u8i8(self, acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
-        // `maddubs` would saturate. Even and odd bytes as 16-bit pairs never do: 2 · 255 · 127 is multiplied in i32.
+        // `maddubs` would saturate. Here even and odd bytes are multiplied as 16-bit numbers, and pairs are added in
+        // i32.
         registers!({
             let a_even = _mm256_and_si256(a, _mm256_set1_epi16(0xff));
             let a_odd = _mm256_srli_epi16::<8>(a);
@@ -211,7 +214,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn store_bf16(self, to: *mut u8, a: __m256) {
-        // SAFETY: the caller's promise: eight times two bytes.
+        // SAFETY: the caller promises eight times two bytes.
         unsafe {
             let bits = self.bf16_bits(a);
             let packed = _mm_packus_epi32(_mm256_castsi256_si128(bits), _mm256_extracti128_si256::<1>(bits));
@@ -220,7 +223,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn store_i8(self, to: *mut u8, a: __m256) {
-        // SAFETY: the caller's promise: eight bytes.
+        // SAFETY: the caller promises eight bytes.
         unsafe {
             let integers = _mm256_max_epi32(_mm256_cvtps_epi32(a), _mm256_set1_epi32(-127));
             let halves = _mm_packs_epi32(
@@ -242,7 +245,7 @@ impl Simd for Avx2 {
     unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize) {
         for r in 0..8 {
             for c in 0..8 {
-                // SAFETY: the caller's promise: eight rows of eight words, a stride apart, on both sides.
+                // SAFETY: the caller promises eight rows of eight words, a stride apart, on both sides.
                 unsafe {
                     let word = from.add(r * from_stride + c * 4).cast::<u32>().read_unaligned();
                     to.add(c * to_stride + r * 4).cast::<u32>().write_unaligned(word);

@@ -1,7 +1,7 @@
-//! AVX-512 with VNNI and BF16: Zen 4 and later, Sapphire Rapids and later. Sixteen lanes, 32 registers.
+//! AVX-512 with VNNI and BF16, as in Zen 4 and later, and Sapphire Rapids and later. Sixteen lanes, 32 registers.
 
 use super::super::resize::avx512 as resize;
-use super::super::resize::axis::{Axis, Rows};
+use super::super::resize::axis::{Axis, PixelRows};
 use super::{Simd, Vector};
 use std::arch::x86_64::*;
 
@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 pub(crate) struct Avx512(());
 
 impl Avx512 {
-    /// Looks at the CPU.
+    /// Checks the CPU.
     pub(crate) fn detect() -> Option<Self> {
         (is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
@@ -23,21 +23,21 @@ impl Avx512 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16")]
-fn switched_on<K: Vector>(simd: Avx512, kernel: K) {
+fn with_features<K: Vector>(simd: Avx512, kernel: K) {
     kernel.vector(simd);
 }
 
-/// Wraps intrinsics that read and write registers only.
+/// Wraps intrinsics that only use registers.
 macro_rules! registers {
     ($($e:tt)*) => {
-        // SAFETY: `self` proves that the CPU has the instruction set, and nothing but registers is touched.
+        // SAFETY: `self` proves that the CPU has the instruction set, and only registers are used.
         unsafe { $($e)* }
     };
 }
 
 impl Simd for Avx512 {
     const LANES: usize = 16;
-    // 14 × 2 accumulators, 2 registers of weights and 1 of activations: 31 of 32.
+    // 14 × 2 sums, 2 registers of weights and 1 of activations: 31 of 32 registers.
     const TILE_ROWS: usize = 14;
     type F = __m512;
     type I = __m512i;
@@ -45,13 +45,13 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn call<K: Vector>(self, kernel: K) {
         // SAFETY: `self` proves that the CPU has the instruction set.
-        unsafe { switched_on(self, kernel) }
+        unsafe { with_features(self, kernel) }
     }
-    fn resize_rows(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    fn resize_horizontally(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
         // SAFETY: `self` proves that the CPU has the instruction set.
         unsafe { resize::horizontal(rows, axis, out) }
     }
-    fn resize_columns(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    fn resize_vertically(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
         // SAFETY: `self` proves that the CPU has the instruction set.
         unsafe { resize::vertical(rows, axis, out) }
     }
@@ -73,7 +73,7 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn reciprocal(self, a: __m512) -> __m512 {
-        // An approximation of 14 bits and one step of Newton's: a third of the time of a division.
+        // A 14-bit approximation and one step of Newton's method take a third of the time of a division.
         registers!({
             let guess = _mm512_rcp14_ps(a);
             let error = _mm512_fnmadd_ps(a, guess, _mm512_set1_ps(1.0));
@@ -212,13 +212,13 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize) {
-        // SAFETY: the caller's promise: sixteen rows of 64 bytes, a stride apart, on both sides.
+        // SAFETY: the caller promises sixteen rows of 64 bytes, a stride apart, on both sides.
         unsafe {
             let mut rows = [_mm512_setzero_si512(); 16];
             for (r, row) in rows.iter_mut().enumerate() {
                 *row = _mm512_loadu_si512(from.add(r * from_stride).cast());
             }
-            let columns = transposed(rows);
+            let columns = transpose_block(rows);
             for (c, column) in columns.iter().enumerate() {
                 _mm512_storeu_si512(to.add(c * to_stride).cast(), *column);
             }
@@ -226,10 +226,10 @@ impl Simd for Avx512 {
     }
 }
 
-/// A 16 × 16 block of words on its diagonal: words, then pairs within 128 bits, then the four 128-bit quarters.
+/// Transposes a 16 × 16 block of words: first words, then pairs within 128 bits, then the four 128-bit quarters.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn transposed(rows: [__m512i; 16]) -> [__m512i; 16] {
+fn transpose_block(rows: [__m512i; 16]) -> [__m512i; 16] {
     let mut quads = rows;
     for i in 0..4 {
         let [r0, r1, r2, r3] = [rows[4 * i], rows[4 * i + 1], rows[4 * i + 2], rows[4 * i + 3]];
@@ -240,7 +240,7 @@ fn transposed(rows: [__m512i; 16]) -> [__m512i; 16] {
         quads[4 * i + 2] = _mm512_unpacklo_epi64(high01, high23);
         quads[4 * i + 3] = _mm512_unpackhi_epi64(high01, high23);
     }
-    // quads[4 i + j] holds, in quarter q, column 4 q + j of rows 4 i .. 4 i + 4.
+    // quads[4 i + j] has, in quarter q, column 4 q + j of rows 4 i .. 4 i + 4.
     let mut columns = rows;
     for j in 0..4 {
         let even01 = _mm512_shuffle_i32x4::<0b10_00_10_00>(quads[j], quads[4 + j]);

@@ -1,18 +1,20 @@
-//! The elementary functions of the model on vectors: 2^t, QuickGELU and GELU, each with its plain twin in f64.
+//! Elementary functions of the model on vectors: 2^t, QuickGELU and GELU. The activations have plain versions in f64.
 //!
-//! Used where a linear layer finishes its rows and by attention's softmax. Bounds are tested below, in units in the
-//! last place or as an absolute error.
+//! Linear layers use them for their activations, attention for its softmax. The error bounds, in units in the last
+//! place or as absolute errors, are tested below.
 
 use super::Simd;
+use crate::kernels::QUICK_GELU_SLOPE;
 use std::f32::consts::{LN_2, LOG2_E};
 use std::f64::consts::FRAC_1_SQRT_2;
 
-// Below, 2^t is 0 in f32; the clamp keeps the exponent inside what `Simd::scale` takes. Nothing here needs more than
-// 2^126, the largest power whose reciprocal is a normal number.
+// Below the minimum, 2^t is 0 in f32. The limits keep the exponent in the range of `Simd::scale`, and no result exceeds
+// 2^126, the largest power with a normal reciprocal.
 const EXP2_MIN: f32 = -151.0;
 const EXP2_MAX: f32 = 126.0;
-// 2^f on |f| <= 1/2 from f^6 down to f: the interpolating polynomial at Chebyshev's points, its constant set to 1; off by
-// at most 2e-8 of the result as rounded here, a third of half a unit in the last place.
+// 2^f for |f| <= 1/2, from the coefficient of f^6 down to that of f: the interpolating polynomial at Chebyshev points
+// with its constant set to 1. Rounded to f32 as here, its error is at most 2e-8 of the result, a third of half a unit
+// in the last place.
 const EXP2_TERMS: [f32; 6] = [
     0.000_154_614_44,
     0.001_340_042_8,
@@ -22,14 +24,15 @@ const EXP2_TERMS: [f32; 6] = [
     LN_2,
 ];
 
-/// QuickGELU's slope, `x · σ(1.702 x)`: Hendrycks and Gimpel 2016, section 2; CLIP uses it.
-const QUICK: f32 = 1.702;
+/// The slope of QuickGELU.
+const SLOPE: f32 = QUICK_GELU_SLOPE as f32;
 
-// erfc(z) ≈ (a1 t + … + a5 t⁵) exp(−z²), t = 1 / (1 + p z), off by at most 1.5e-7: Abramowitz and Stegun 7.1.26.
+// erfc(z) ≈ (a1 t + … + a5 t⁵) exp(−z²), t = 1 / (1 + p z), with an error of at most 1.5e-7: Abramowitz and Stegun
+// 7.1.26.
 const ERFC_P: f32 = 0.327_591_1;
 const ERFC_TERMS: [f32; 5] = [1.061_405_4, -1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6];
 
-/// 2^t, within 2 units in the last place where the result is normal; no more than 2^126. NaN stays NaN.
+/// 2^t, accurate to 2 units in the last place if the result is normal, and at most 2^126. NaN stays NaN.
 #[inline(always)]
 pub(crate) fn exp2<S: Simd>(s: S, t: S::F) -> S::F {
     let t = s.min(s.splat(EXP2_MAX), s.max(s.splat(EXP2_MIN), t));
@@ -45,11 +48,11 @@ pub(crate) fn exp2<S: Simd>(s: S, t: S::F) -> S::F {
 /// x · σ(1.702 x).
 #[inline(always)]
 pub(crate) fn quick_gelu<S: Simd>(s: S, x: S::F) -> S::F {
-    let e = exp2(s, s.mul(x, s.splat(-QUICK * LOG2_E)));
+    let e = exp2(s, s.mul(x, s.splat(-SLOPE * LOG2_E)));
     s.mul(x, s.reciprocal(s.add(s.splat(1.0), e)))
 }
 
-/// x · Φ(x), as max(x, 0) − |x| / 2 · erfc(|x| / √2): no cancellation on either side.
+/// x · Φ(x), computed as max(x, 0) − |x| / 2 · erfc(|x| / √2), which has no cancellation on either side.
 #[inline(always)]
 pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     let size = s.abs(x);
@@ -64,19 +67,19 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     s.sub(s.max(s.splat(0.0), x), tail)
 }
 
-/// [`quick_gelu`] of one number: x / (1 + e^(−1.702 x)).
+/// [`quick_gelu`] of one number, x / (1 + e^(−1.702 x)), in f64.
 pub(crate) fn quick_gelu_plain(x: f32) -> f32 {
     let x = f64::from(x);
-    (x / (1.0 + (f64::from(-QUICK) * x).exp())) as f32
+    (x / (1.0 + (f64::from(-SLOPE) * x).exp())) as f32
 }
 
-/// [`gelu`] of one number, by the same formula for erfc in f64.
+/// [`gelu`] of one number, by the same formula for erfc, in f64.
 pub(crate) fn gelu_plain(x: f32) -> f32 {
     let size = f64::from(x.abs());
     let z = size * FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + f64::from(ERFC_P) * z);
     let poly = ERFC_TERMS.iter().fold(0.0, |sum, term| sum * t + f64::from(*term)) * t;
-    // `max` of the library drops a NaN; the subtraction brings it back, since `size` carries it.
+    // The standard library's `max` drops a NaN; the subtraction restores it, because `size` is NaN too.
     (f64::from(x).max(0.0) - size / 2.0 * poly * (-z * z).exp()) as f32
 }
 
@@ -93,7 +96,7 @@ mod tests {
         Gelu,
     }
 
-    /// Applies a function to whole groups of 16.
+    /// Applies a function to a multiple of 16 values.
     struct Apply<'a>(Function, &'a mut [f32]);
 
     impl Vector for Apply<'_> {
@@ -134,7 +137,7 @@ mod tests {
         y
     }
 
-    /// Numbers of both signs and all sizes up to `top`.
+    /// Numbers of both signs, with all exponents up to that of `top`.
     fn all_sizes(top: f32) -> Vec<f32> {
         (0..top.to_bits())
             .step_by(4099)
@@ -144,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn exp2_is_within_two_units_in_the_last_place() {
+    fn exp2_is_accurate_to_two_units_in_the_last_place() {
         let x = all_sizes(126.0);
         for level in Level::ALL {
             for (x, y) in x.iter().zip(apply(Function::Exp2, level, &x)) {
                 let exact = f64::from(*x).exp2();
-                // One unit of the result; below the normal numbers, that of the smallest of them.
+                // One unit of the result. Below the normal numbers, one unit of the smallest of them.
                 let unit = f64::from(f32::EPSILON) * 2_f64.powf(exact.log2().floor()).max(f64::from(f32::MIN_POSITIVE));
                 assert!(
                     (f64::from(y) - exact).abs() <= 2.0 * unit,
@@ -160,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn exp2_keeps_what_is_not_a_number_and_ends_at_zero_and_its_largest() {
+    fn exp2_keeps_nan_and_is_limited_at_both_ends() {
         let x = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1e30, -151.0];
         for level in Level::ALL {
             let y = apply(Function::Exp2, level, &x);
@@ -171,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn activations_equal_their_plain_twins() {
+    fn activations_match_their_plain_versions() {
         let x = all_sizes(60.0);
         for (function, plain) in [
             (Function::QuickGelu, quick_gelu_plain as fn(f32) -> f32),
@@ -179,7 +182,7 @@ mod tests {
         ] {
             for level in Level::ALL {
                 for (x, y) in x.iter().zip(apply(function, level, &x)) {
-                    // The argument of exp is rounded: half a unit of up to 1.702 |x| enters as a relative error.
+                    // The argument of exp is rounded: half a unit of up to 1.702 |x|, which becomes a relative error.
                     let bound = f32::EPSILON * (8.0 + 2.0 * x.abs()) * plain(*x).abs() + f32::EPSILON * x.abs();
                     let bound = bound.max(f32::MIN_POSITIVE);
                     assert!(
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn activations_keep_what_is_not_a_number() {
+    fn activations_keep_nan() {
         for level in Level::ALL {
             for function in [Function::QuickGelu, Function::Gelu] {
                 let y = apply(function, level, &[f32::NAN, f32::INFINITY, 0.0]);

@@ -1,9 +1,9 @@
-//! One vector register as the kernels see it: a file an instruction set behind one trait.
+//! The vector registers of an instruction set: one file per instruction set, behind one trait.
 //!
-//! A value of `Neon`, `Avx2` or `Avx512` can only be had from `detect`, so holding one proves that this CPU runs its
-//! instructions; that is why arithmetic here is safe and only loads and stores are not. Kernels are written once over
-//! [`Simd`]; every function on their way is `#[inline(always)]`, so that it is compiled inside [`Simd::call`] with the
-//! instruction set switched on.
+//! A value of `Neon`, `Avx2` or `Avx512` comes only from `detect`, so having one proves that this CPU runs its
+//! instructions. This is why arithmetic here is safe, and only loads and stores are unsafe. Kernels are written once
+//! over [`Simd`]. Every function they call is `#[inline(always)]`, so that it is compiled inside [`Simd::call`] with
+//! the instruction set enabled.
 //!
 //! A *word* is 4 bytes along the depth of a dot product: one f32, two bf16 or four 8-bit integers.
 
@@ -20,43 +20,44 @@ pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {avx2::Avx2, avx512::Avx512};
 
-use super::resize::axis::{Axis, Rows};
+use super::resize::axis::{Axis, PixelRows};
 use super::resize::portable;
 
 /// A computation written once for all instruction sets.
 pub(crate) trait Vector {
-    /// Implementations are `#[inline(always)]`.
+    /// Implementations must be `#[inline(always)]`.
     fn vector<S: Simd>(self, simd: S);
 }
 
-/// One that has a plain twin, its oracle: the shortest correct code, compiled everywhere.
+/// A computation that also has a plain version. That one is the oracle: the shortest correct code, compiled everywhere.
 pub(crate) trait Kernel: Vector {
-    /// The same on plain numbers.
+    /// Runs the plain version.
     fn plain(self);
 }
 
 /// The operations of one instruction set.
 pub(crate) trait Simd: Copy + Send + Sync {
-    /// f32 values in a register.
+    /// The number of f32 values in a register.
     const LANES: usize;
-    /// Rows of a register tile, two registers wide: accumulators, two of weights and one of activations fill the file.
+    /// The height of a register tile, which is two registers wide. Its sums, two registers of weights and one of
+    /// activations fill the registers.
     const TILE_ROWS: usize;
     /// `LANES` f32.
     type F: Copy;
     /// `LANES` words.
     type I: Copy;
 
-    /// Runs `kernel` in a function for which this instruction set is switched on.
+    /// Runs `kernel` in a function for which this instruction set is enabled.
     fn call<K: Vector>(self, kernel: K);
 
-    /// The horizontal pass of a resize of bytes; override it if the instruction set has a faster one.
+    /// The horizontal pass of a resize of bytes. Override it if the instruction set has a faster version.
     #[inline(always)]
-    fn resize_rows(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    fn resize_horizontally(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
         portable::horizontal(rows, axis, out);
     }
-    /// The vertical pass.
+    /// The vertical pass of a resize of bytes. Override it if the instruction set has a faster version.
     #[inline(always)]
-    fn resize_columns(self, rows: Rows<'_>, axis: &Axis, out: &mut [u8]) {
+    fn resize_vertically(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
         portable::vertical(rows, axis, out);
     }
 
@@ -64,16 +65,16 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
     fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
-    /// 1 / a, within 1 unit in the last place, for `a` in 2^-126..=2^127.
+    /// 1 / a, accurate to 1 unit in the last place, for `a` in 2^-126..=2^127.
     fn reciprocal(self, a: Self::F) -> Self::F;
     /// `a * b + c`, rounded once.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// The larger; `b`, or NaN, where either is NaN.
+    /// The larger value; `b` or NaN if either is NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
-    /// The smaller; `b`, or NaN, where either is NaN.
+    /// The smaller value; `b` or NaN if either is NaN.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     fn abs(self, a: Self::F) -> Self::F;
-    /// To the nearest integer, ties to even.
+    /// Rounds to the nearest integer, ties to even.
     fn round(self, a: Self::F) -> Self::F;
     /// `a * 2^n` for an integral `n` in -160..=130.
     fn scale(self, a: Self::F, n: Self::F) -> Self::F;
@@ -84,15 +85,15 @@ pub(crate) trait Simd: Copy + Send + Sync {
 
     fn splat_word(self, word: u32) -> Self::I;
     fn xor(self, a: Self::I, b: Self::I) -> Self::I;
-    /// Of signed words, wrapping.
+    /// The sum of signed words, wrapping.
     fn add_words(self, a: Self::I, b: Self::I) -> Self::I;
-    /// The words as f32.
+    /// Reinterprets words as f32.
     fn as_f32(self, words: Self::I) -> Self::F;
-    /// The f32 as words.
+    /// Reinterprets f32 as words.
     fn as_words(self, a: Self::F) -> Self::I;
-    /// Each word, a signed integer, as the nearest f32.
+    /// Converts each word, a signed integer, to the nearest f32.
     fn to_f32(self, words: Self::I) -> Self::F;
-    /// One word a lane of two bf16, rounded to nearest even: `low` first in memory.
+    /// For each lane, a word of two bf16 values, rounded to nearest even; `low` comes first in memory.
     fn pair_bf16(self, low: Self::F, high: Self::F) -> Self::I;
 
     /// `acc + a * b` of f32 words.
@@ -100,7 +101,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn dot_f32(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F {
         self.mul_add(self.as_f32(a), self.as_f32(b), acc)
     }
-    /// `acc + a1 * b1 + a0 * b0` of bf16 pairs, in f32.
+    /// `acc + a1 * b1 + a0 * b0` for pairs of bf16, in f32.
     fn dot_bf16(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F;
     /// `acc + a0 * b0 + … + a3 * b3` for unsigned bytes `a` and signed bytes `b`, exact in i32.
     fn dot_u8i8(self, acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
@@ -120,20 +121,23 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// # Safety
     /// `LANES` words are writable at `to`, at any alignment.
     unsafe fn store_words(self, to: *mut u8, words: Self::I);
-    /// Rounds to bf16, nearest even.
+    /// Rounds to bf16, to nearest even.
+    ///
     /// # Safety
     /// `2 * LANES` bytes are writable at `to`.
     unsafe fn store_bf16(self, to: *mut u8, a: Self::F);
-    /// Rounds to signed bytes, nearest even, clamped to -127..=127. NaN gives any value.
+    /// Rounds to signed bytes, to nearest even, clamped to -127..=127. NaN gives an arbitrary value.
+    ///
     /// # Safety
     /// `LANES` bytes are writable at `to`.
     unsafe fn store_i8(self, to: *mut u8, a: Self::F);
-    /// Asks for the cache line at `at`, which may be any address.
+    /// Prefetches the cache line at `at`, which may be any address.
     fn prefetch(self, at: *const u8);
-    /// The same, no nearer than the second cache.
+    /// Prefetches into the second-level cache or further away.
     fn prefetch_far(self, at: *const u8);
-    /// Transposes a `LANES × LANES` block of words; strides in bytes.
+    /// Transposes a `LANES × LANES` block of words; strides are in bytes.
+    ///
     /// # Safety
-    /// `LANES` rows of `LANES` words are readable from `from` and writable at `to`, a stride apart each.
+    /// `LANES` rows of `LANES` words are readable from `from` and writable at `to`, each a stride apart.
     unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize);
 }

@@ -1,4 +1,4 @@
-//! NEON, which every 64-bit ARM has. Four lanes, 32 registers; bf16 and bytes by widening.
+//! NEON, which every 64-bit ARM CPU has. Four lanes, 32 registers; bf16 and bytes are widened.
 
 use super::{Simd, Vector};
 use std::arch::aarch64::*;
@@ -8,22 +8,23 @@ use std::arch::aarch64::*;
 pub(crate) struct Neon(());
 
 impl Neon {
-    /// Looks at the CPU.
+    /// Checks the CPU.
     pub(crate) fn detect() -> Option<Self> {
         std::arch::is_aarch64_feature_detected!("neon").then_some(Neon(()))
     }
 }
 
-/// Wraps intrinsics that read and write registers only.
+/// Wraps intrinsics that only use registers.
 macro_rules! registers {
     ($($e:tt)*) => {
-        // SAFETY: `self` proves that the CPU has the instruction set, and nothing but registers is touched.
+        // SAFETY: `self` proves that the CPU has the instruction set, and only registers are used.
         unsafe { $($e)* }
     };
 }
 
 impl Neon {
-    /// bf16 bits, nearest even, in the low half of each word. A NaN stays one: its quiet bit is set first.
+    /// The bits of bf16, rounded to nearest even, in the low half of each word. The quiet bit of a NaN is set before
+    /// the lower half is cut off, so that it stays a NaN.
     #[inline(always)]
     fn bf16_bits(self, a: float32x4_t) -> uint32x4_t {
         registers!({
@@ -36,7 +37,7 @@ impl Neon {
         })
     }
 
-    /// 2^n for an integral n in -126..=127.
+    /// 2^n for an integer n in -126..=127.
     #[inline(always)]
     fn power(self, n: int32x4_t) -> float32x4_t {
         registers!(vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(n, vdupq_n_s32(127)))))
@@ -45,14 +46,14 @@ impl Neon {
 
 impl Simd for Neon {
     const LANES: usize = 4;
-    // 12 × 2 accumulators, 2 registers of weights, 1 of activations, and some to widen bf16 and bytes in.
+    // 12 × 2 sums, 2 registers of weights and 1 of activations. The others are needed to widen bf16 and bytes.
     const TILE_ROWS: usize = 12;
     type F = float32x4_t;
     type I = uint32x4_t;
 
     #[inline(always)]
     fn call<K: Vector>(self, kernel: K) {
-        // Part of the target: nothing has to be switched on.
+        // NEON is part of the target, so nothing has to be enabled.
         kernel.vector(self);
     }
     #[inline(always)]
@@ -97,7 +98,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn scale(self, a: float32x4_t, n: float32x4_t) -> float32x4_t {
-        // In two halves, so that each power is a normal number and the product may still over- or underflow.
+        // In two factors, so that each power is a normal number while the product may still overflow or underflow.
         registers!({
             let n = vcvtnq_s32_f32(n);
             let half = vshrq_n_s32::<1>(n);
@@ -156,7 +157,7 @@ impl Simd for Neon {
             let a_low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a)));
             let a_high = vreinterpretq_s16_u16(vmovl_high_u8(a));
             let (b_low, b_high) = (vmovl_s8(vget_low_s8(b)), vmovl_high_s8(b));
-            // Four products a word, then the pairs of them twice.
+            // Four products per word; pairs of them are added twice.
             let first = vmull_s16(vget_low_s16(a_low), vget_low_s16(b_low));
             let second = vmull_high_s16(a_low, b_low);
             let third = vmull_s16(vget_low_s16(a_high), vget_low_s16(b_high));
@@ -197,12 +198,12 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn store_bf16(self, to: *mut u8, a: float32x4_t) {
-        // SAFETY: the caller's promise: four times two bytes.
+        // SAFETY: the caller promises four times two bytes.
         unsafe { vst1_u8(to, vreinterpret_u8_u16(vmovn_u32(self.bf16_bits(a)))) }
     }
     #[inline(always)]
     unsafe fn store_i8(self, to: *mut u8, a: float32x4_t) {
-        // SAFETY: the caller's promise: four bytes.
+        // SAFETY: the caller promises four bytes.
         unsafe {
             let integers = vqmovn_s32(vmaxq_s32(vcvtnq_s32_f32(a), vdupq_n_s32(-127)));
             let bytes = vreinterpret_u32_s8(vqmovn_s16(vcombine_s16(integers, integers)));
@@ -211,13 +212,13 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn prefetch(self, _: *const u8) {
-        // No stable intrinsic; the CPU's own prefetcher has to do.
+        // A stable intrinsic is missing; the hardware prefetcher has to suffice.
     }
     #[inline(always)]
     fn prefetch_far(self, _: *const u8) {}
     #[inline(always)]
     unsafe fn transpose(self, from: *const u8, from_stride: usize, to: *mut u8, to_stride: usize) {
-        // SAFETY: the caller's promise: four rows of four words, a stride apart, on both sides.
+        // SAFETY: the caller promises four rows of four words, a stride apart, on both sides.
         unsafe {
             let row = |r: usize| self.load_words(from.add(r * from_stride));
             let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3));

@@ -1,14 +1,14 @@
-//! Labels as JSON: a list of names, or an object from names to what is read for them.
+//! Labels as JSON: a list of names, or an object from names to their prompts.
 //!
-//! `["cat", "dog"]`, `{"cat": "a photo of a cat", "dog": ["a dog", "a puppy"]}`, and where there are groups
-//! `{"cat": {"prompts": ["a cat"], "group": "animal"}}`. A name that comes twice is kept twice, so that the list can say so.
+//! `["cat", "dog"]`, `{"cat": "a photo of a cat", "dog": ["a dog", "a puppy"]}`, or with groups
+//! `{"cat": {"prompts": ["a cat"], "group": "animal"}}`. Duplicate names are kept, so that the list can report them.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Place, bad};
+use super::{FilePosition, bad};
 use crate::error::{Error, Result};
 use crate::labels::Label;
 
@@ -18,7 +18,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Label>> {
 }
 
 fn not_labels(name: &str, error: &serde_json::Error) -> Error {
-    let place = Place {
+    let position = FilePosition {
         line: error.line(),
         column: error.column().max(1),
     };
@@ -26,7 +26,7 @@ fn not_labels(name: &str, error: &serde_json::Error) -> Error {
     let problem = whole.rfind(" at line ").map_or(whole.as_str(), |at| &whole[..at]);
     bad(
         name,
-        place,
+        position,
         problem,
         "write `[\"a cat\", \"a dog\"]`, or `{\"cat\": [\"a photo of a cat\"], \"dog\": \"a dog\"}`",
     )
@@ -51,7 +51,7 @@ impl<'de> Visitor<'de> for LabelsVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Label>, A::Error> {
         let mut labels = Vec::new();
-        while let Some(Text(name)) = seq.next_element()? {
+        while let Some(NonBlank(name)) = seq.next_element()? {
             labels.push(Label::plain(name));
         }
         Ok(labels)
@@ -59,70 +59,70 @@ impl<'de> Visitor<'de> for LabelsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Label>, A::Error> {
         let mut labels = Vec::new();
-        while let Some(Text(name)) = map.next_key()? {
+        while let Some(NonBlank(name)) = map.next_key()? {
             let (prompts, group) = match map.next_value()? {
-                Meaning::One(Text(prompt)) => (vec![Text(prompt)], None),
-                Meaning::Several(prompts) => (prompts, None),
-                Meaning::Full(full) => (full.prompts, full.group.map(|Text(group)| group)),
+                LabelValue::One(NonBlank(prompt)) => (vec![NonBlank(prompt)], None),
+                LabelValue::Several(prompts) => (prompts, None),
+                LabelValue::PromptsAndGroup(full) => (full.prompts, full.group.map(|NonBlank(group)| group)),
             };
-            let prompts = prompts.into_iter().map(|Text(prompt)| prompt).collect();
+            let prompts = prompts.into_iter().map(|NonBlank(prompt)| prompt).collect();
             labels.push(Label { name, prompts, group });
         }
         Ok(labels)
     }
 }
 
-/// A string that says something; an empty one is refused here, where its place is known.
-struct Text(String);
+/// A non-blank string. Blank ones are rejected while parsing, where their position is known.
+struct NonBlank(String);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for NonBlank {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         if text.trim().is_empty() {
             return Err(de::Error::custom("the text is empty"));
         }
-        Ok(Text(text))
+        Ok(NonBlank(text))
     }
 }
 
-/// What stands behind a name.
-enum Meaning {
-    One(Text),
-    Several(Vec<Text>),
-    Full(Full),
+/// The value of a name.
+enum LabelValue {
+    One(NonBlank),
+    Several(Vec<NonBlank>),
+    PromptsAndGroup(PromptsAndGroup),
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Full {
+struct PromptsAndGroup {
     #[serde(default)]
-    prompts: Vec<Text>,
-    group: Option<Text>,
+    prompts: Vec<NonBlank>,
+    group: Option<NonBlank>,
 }
 
-impl<'de> Deserialize<'de> for Meaning {
+impl<'de> Deserialize<'de> for LabelValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(MeaningVisitor)
+        deserializer.deserialize_any(LabelValueVisitor)
     }
 }
 
-struct MeaningVisitor;
+struct LabelValueVisitor;
 
-impl<'de> Visitor<'de> for MeaningVisitor {
-    type Value = Meaning;
+impl<'de> Visitor<'de> for LabelValueVisitor {
+    type Value = LabelValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a prompt, a list of prompts, or an object with `prompts` and `group`")
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Meaning, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<LabelValue, E> {
         if text.trim().is_empty() {
             return Err(E::custom("the text is empty"));
         }
-        Ok(Meaning::One(Text(text.to_owned())))
+        Ok(LabelValue::One(NonBlank(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Meaning, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<LabelValue, A::Error> {
         let mut prompts = Vec::new();
         while let Some(prompt) = seq.next_element()? {
             prompts.push(prompt);
@@ -130,10 +130,10 @@ impl<'de> Visitor<'de> for MeaningVisitor {
         if prompts.is_empty() {
             return Err(de::Error::custom("the list of prompts is empty"));
         }
-        Ok(Meaning::Several(prompts))
+        Ok(LabelValue::Several(prompts))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Meaning, A::Error> {
-        Full::deserialize(de::value::MapAccessDeserializer::new(map)).map(Meaning::Full)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LabelValue, A::Error> {
+        PromptsAndGroup::deserialize(de::value::MapAccessDeserializer::new(map)).map(LabelValue::PromptsAndGroup)
     }
 }

@@ -1,12 +1,12 @@
-//! One label a line: blank lines and lines that begin with `#` are left out; `\#` begins a label with a `#`. In a file of
-//! texts that are only read, a `#` is a character as any other.
+//! One label per line. Blank lines and lines that start with `#` are skipped; `\#` starts a label with a `#`. In a file
+//! of plain texts, `#` has no special meaning.
 
-/// A line that says something.
+/// A line that is neither blank nor a comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Its number in the file, from 1.
+    /// Its line number in the file, from 1.
     pub number: usize,
-    /// What it says, without white space around it.
+    /// Its text, trimmed.
     pub text: String,
 }
 
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> impl Iterator<Item = Line> {
     })
 }
 
-/// As [`parse`], without comments.
+/// The non-blank lines; `#` has no special meaning.
 pub(super) fn parse_texts(text: &str) -> impl Iterator<Item = String> {
     text.lines()
         .map(str::trim)

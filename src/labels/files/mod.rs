@@ -1,7 +1,7 @@
 //! Files of labels, of templates and of neutral prompts: plain lines, JSON, or a table.
 //!
-//! Read by the command line before a model is loaded. A byte order mark, CRLF and blank lines are all right; whatever is
-//! wrong with a file is said with file, line and column (both from 1; of a table, the column is the field's place).
+//! The command line reads them before it loads a model. A byte order mark, CRLF and blank lines are fine. Errors give
+//! file, line and column, both from 1; in a table, the column is the number of the field.
 
 mod json;
 mod lines;
@@ -15,14 +15,14 @@ pub use self::lines::Line;
 use super::Label;
 use crate::error::{Error, Result};
 
-/// The column of a table, and the key of a JSON object, that names a label's group.
+/// The default name of the column of a table, and the key of a JSON object, that holds a label's group.
 pub const GROUP: &str = "group";
 
-/// Reads a file of labels: `.json`, `.csv` or `.tsv` by its name, else one label a line. `-` reads stdin, where a text
-/// that begins with `{` or `[` is JSON. `group_column` is the table's column of groups, mostly [`GROUP`].
+/// Reads a file of labels: `.json`, `.csv` or `.tsv` by its extension, otherwise one label per line. `-` reads stdin,
+/// where a text that starts with `{` or `[` is JSON. `group_column` is the table's column of groups, usually [`GROUP`].
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::Usage`] where it is not UTF-8, not of its format, or has no label.
+/// [`Error::Read`]; [`Error::Usage`] if the file is not UTF-8, is malformed, or has no labels.
 pub fn read_labels(path: &Path, group_column: &str) -> Result<Vec<Label>> {
     let text = read_text(path)?;
     let name = path.display().to_string();
@@ -36,37 +36,37 @@ pub fn read_labels(path: &Path, group_column: &str) -> Result<Vec<Label>> {
     }?;
     if labels.is_empty() {
         return Err(Error::usage(
-            format!("`{name}` has no label"),
-            "write one a line, or name another file",
+            format!("`{name}` has no labels"),
+            "write one per line, or give another file",
         ));
     }
     Ok(labels)
 }
 
-/// The lines of a text file that say something: no blank ones, no comments.
+/// The lines of a text file without blank lines and comments.
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::Usage`] where it is not UTF-8, or has no such line.
+/// [`Error::Read`]; [`Error::Usage`] if the file is not UTF-8, or has no such lines.
 pub fn read_lines(path: &Path) -> Result<Vec<Line>> {
-    let found: Vec<Line> = lines::parse(&read_text(path)?).collect();
-    if found.is_empty() {
+    let lines_found: Vec<Line> = lines::parse(&read_text(path)?).collect();
+    if lines_found.is_empty() {
         return Err(Error::usage(
             format!("`{}` is empty", path.display()),
-            "write one a line, or leave the flag out",
+            "write one per line, or omit the option",
         ));
     }
-    Ok(found)
+    Ok(lines_found)
 }
 
-/// The lines of a file of texts that are not blank; none is a comment.
+/// The non-blank lines of a file of texts. Lines that start with `#` are not comments.
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::Usage`] where it is not UTF-8.
+/// [`Error::Read`]; [`Error::Usage`] if the file is not UTF-8.
 pub fn read_texts(path: &Path) -> Result<Vec<String>> {
     Ok(lines::parse_texts(&read_text(path)?).collect())
 }
 
-/// The text of a file, or of stdin if it is `-`, without a byte order mark.
+/// The text of a file, or of stdin if the path is `-`, without a byte order mark.
 fn read_text(path: &Path) -> Result<String> {
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
@@ -79,7 +79,7 @@ fn read_text(path: &Path) -> Result<String> {
 }
 
 fn decode(name: &str, bytes: Vec<u8>) -> Result<String> {
-    const HINT: &str = "save it as UTF-8: text editors offer that when saving";
+    const HINT: &str = "save it as UTF-8, which text editors offer when saving";
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
         return Err(Error::usage(format!("`{name}` is UTF-16; UTF-8 is expected"), HINT));
     }
@@ -89,10 +89,10 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String> {
             error.utf8_error().valid_up_to(),
         );
         let good = String::from_utf8_lossy(good);
-        let place = place_of_end(&good);
+        let position = position_of_end(&good);
         bad(
             name,
-            place,
+            position,
             &format!("byte {:#04x} is not UTF-8", error.as_bytes()[byte]),
             HINT,
         )
@@ -103,26 +103,26 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String> {
     })
 }
 
-/// Where in a file something is wrong; both count from 1.
+/// A position in a file; line and column count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct FilePosition {
     line: usize,
     column: usize,
 }
 
-/// The place of the character that would follow `text`.
-fn place_of_end(text: &str) -> Place {
+/// The position of the character that would follow `text`.
+fn position_of_end(text: &str) -> FilePosition {
     let last_line = text.rsplit('\n').next().unwrap_or(text);
-    Place {
+    FilePosition {
         line: text.matches('\n').count() + 1,
         column: last_line.chars().count() + 1,
     }
 }
 
-/// What is wrong where.
-fn bad(name: &str, place: Place, problem: &str, hint: &'static str) -> Error {
+/// An error at a position.
+fn bad(name: &str, position: FilePosition, problem: &str, hint: &'static str) -> Error {
     Error::usage(
-        format!("`{name}` line {}, column {}: {problem}", place.line, place.column),
+        format!("`{name}` line {}, column {}: {problem}", position.line, position.column),
         hint,
     )
 }

@@ -1,15 +1,15 @@
-//! Labels as a table, `label,prompt,group`: the first row names the columns, in any order; only `label` must be there.
+//! Labels as a table, `label,prompt,group`. The first row names the columns, in any order; only `label` is required.
 //!
-//! The groups' column may have another name. A label with several prompts has a row for each. An empty prompt or group counts as none. Quotes are those of CSV
-//! (RFC 4180), with tabs as with commas.
+//! The group column may have another name. A label with several prompts has one row per prompt. An empty prompt or
+//! group counts as missing. Quotes work as in CSV (RFC 4180), also with tabs.
 
 use std::collections::HashMap;
 
-use super::{GROUP, Place, bad};
+use super::{FilePosition, GROUP, bad};
 use crate::error::{Error, Result};
 use crate::labels::Label;
 
-/// What stands between two fields.
+/// The character between two fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delimiter {
     Comma,
@@ -21,11 +21,11 @@ enum Column {
     Label,
     Prompt,
     Group,
-    /// `group`, where another column is asked for.
+    /// A column `group`, if another column was requested for groups.
     OtherGroup,
 }
 
-const HINT: &str = "the first row names the columns: `label,prompt,group`, of which `label` must be there";
+const HINT: &str = "the first row names the columns: `label,prompt,group`; `label` is required";
 
 pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter, group_column: &str) -> Result<Vec<Label>> {
     let mut reader = csv::ReaderBuilder::new()
@@ -35,7 +35,7 @@ pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter, group_column: 
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes());
     let mut columns: Option<Vec<Column>> = None;
-    let mut rows = Rows::default();
+    let mut merged = MergedRows::default();
     let mut record = csv::StringRecord::new();
     while reader
         .read_record(&mut record)
@@ -47,36 +47,36 @@ pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter, group_column: 
         match &columns {
             None => columns = Some(header(name, line, &record, group_column)?),
             Some(_) if record.iter().all(str::is_empty) => {}
-            Some(columns) => rows.add(row(name, line, columns, &record)?),
+            Some(columns) => merged.add(row(name, line, columns, &record)?),
         }
     }
-    Ok(rows.labels)
+    Ok(merged.labels)
 }
 
-/// The line of the first character at or behind `start` that is not an end of line: blank lines belong to no record.
+/// The line number of the first character from `start` on that is not a line break: blank lines belong to no record.
 fn line_of(text: &str, start: usize) -> usize {
     let blank = text[start..].len() - text[start..].trim_start_matches(['\r', '\n']).len();
     text[..start + blank].matches('\n').count() + 1
 }
 
 fn unreadable(name: &str, error: &csv::Error) -> Error {
-    Error::usage(format!("`{name}` is not a table of text: {error}"), HINT)
+    Error::usage(format!("`{name}` cannot be read as a table: {error}"), HINT)
 }
 
-/// A quote that is never closed swallows all lines behind it.
+/// Reports a quote that is never closed, which swallows all following lines.
 fn check_quotes(name: &str, line: usize, raw: &str, record: &csv::StringRecord) -> Result<()> {
-    let swallowing = record.iter().position(|field| field.contains('\n'));
-    match swallowing {
+    let multiline = record.iter().position(|field| field.contains('\n'));
+    match multiline {
         Some(column) if raw.matches('"').count() % 2 == 1 => {
-            let place = Place {
+            let position = FilePosition {
                 line,
                 column: column + 1,
             };
             Err(bad(
                 name,
-                place,
+                position,
                 "the quote that opens here is never closed",
-                "close it, or write a quote that is meant as `\"\"` inside of quotes",
+                "close it, or write `\"\"` for a literal quote inside quotes",
             ))
         }
         _ => Ok(()),
@@ -87,24 +87,24 @@ fn header(name: &str, line: usize, record: &csv::StringRecord, group_column: &st
     let group_column = group_column.to_lowercase();
     let mut columns = Vec::new();
     for (i, field) in record.iter().enumerate() {
-        let place = Place { line, column: i + 1 };
+        let position = FilePosition { line, column: i + 1 };
         let column = match field.to_lowercase().as_str() {
             "label" => Column::Label,
             "prompt" => Column::Prompt,
             column if column == group_column => Column::Group,
             GROUP => Column::OtherGroup,
-            _ => return Err(bad(name, place, &format!("unknown column `{field}`"), HINT)),
+            _ => return Err(bad(name, position, &format!("unknown column `{field}`"), HINT)),
         };
         if columns.contains(&column) {
-            return Err(bad(name, place, &format!("column `{field}` is there twice"), HINT));
+            return Err(bad(name, position, &format!("column `{field}` appears twice"), HINT));
         }
         columns.push(column);
     }
     let missing = |column: &str| {
         bad(
             name,
-            Place { line, column: 1 },
-            &format!("there is no column `{column}`"),
+            FilePosition { line, column: 1 },
+            &format!("column `{column}` is missing"),
             HINT,
         )
     };
@@ -119,31 +119,31 @@ fn header(name: &str, line: usize, record: &csv::StringRecord, group_column: &st
 
 fn row(name: &str, line: usize, columns: &[Column], record: &csv::StringRecord) -> Result<Label> {
     if record.len() > columns.len() {
-        let place = Place {
+        let position = FilePosition {
             line,
             column: columns.len() + 1,
         };
         let problem = format!("{} fields; the first row names {} columns", record.len(), columns.len());
         return Err(bad(
             name,
-            place,
+            position,
             &problem,
             "put quotes around a text with a comma: `\"a cat, asleep\"`",
         ));
     }
     let field = |wanted| {
-        let place = columns.iter().position(|column| *column == wanted);
-        place
-            .and_then(|place| record.get(place))
+        let position = columns.iter().position(|column| *column == wanted);
+        position
+            .and_then(|position| record.get(position))
             .filter(|text| !text.is_empty())
     };
     let Some(label) = field(Column::Label) else {
         let column = 1 + columns.iter().position(|column| *column == Column::Label).unwrap_or(0);
         return Err(bad(
             name,
-            Place { line, column },
+            FilePosition { line, column },
             "the label is empty",
-            "fill it in, or drop the row",
+            "fill it in, or remove the row",
         ));
     };
     Ok(Label {
@@ -153,18 +153,19 @@ fn row(name: &str, line: usize, columns: &[Column], record: &csv::StringRecord) 
     })
 }
 
-/// Rows of one label gathered into it.
+/// Labels whose rows have been merged.
 #[derive(Default)]
-struct Rows {
+struct MergedRows {
     labels: Vec<Label>,
-    places: HashMap<String, usize>,
+    indices: HashMap<String, usize>,
 }
 
-impl Rows {
-    /// A row with a new prompt is more of its label; one that says nothing new stays, for the list to notice.
+impl MergedRows {
+    /// Adds a row. A new prompt of a known label is added to that label. A row without anything new is kept as a
+    /// duplicate label, so that the list can report it.
     fn add(&mut self, row: Label) {
-        if let Some(&place) = self.places.get(&row.name) {
-            let known = &mut self.labels[place];
+        if let Some(&position) = self.indices.get(&row.name) {
+            let known = &mut self.labels[position];
             let same_group = row.group.is_none() || row.group == known.group;
             if same_group
                 && let [prompt] = row.prompts.as_slice()
@@ -174,7 +175,7 @@ impl Rows {
                 return;
             }
         } else {
-            self.places.insert(row.name.clone(), self.labels.len());
+            self.indices.insert(row.name.clone(), self.labels.len());
         }
         self.labels.push(row);
     }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Parses a file of this name.
+/// Parses a file with this name.
 fn read(name: &str, bytes: &[u8]) -> Result<Vec<Label>> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(name);
@@ -12,9 +12,9 @@ fn names(labels: &[Label]) -> Vec<&str> {
     labels.iter().map(|label| label.name.as_str()).collect()
 }
 
-/// The message without the folder.
+/// The error message, without the folder.
 #[track_caller]
-fn refused(name: &str, bytes: &[u8]) -> String {
+fn error_of(name: &str, bytes: &[u8]) -> String {
     let message = read(name, bytes).unwrap_err().to_string();
     let start = message.find(name).unwrap_or_else(|| panic!("{message}"));
     message[start..].replace('`', "'")
@@ -29,7 +29,7 @@ fn label(name: &str, prompts: &[&str], group: Option<&str>) -> Label {
 }
 
 #[test]
-fn lines_may_have_a_mark_crlf_blanks_and_comments() {
+fn lines_allow_a_byte_order_mark_crlf_blanks_and_comments() {
     let labels = read(
         "l.txt",
         "\u{feff}# animals\r\na cat\r\n\r\n  a dog, asleep  \r\n\\#1 fan".as_bytes(),
@@ -39,7 +39,7 @@ fn lines_may_have_a_mark_crlf_blanks_and_comments() {
 }
 
 #[test]
-fn json_is_a_list_or_an_object_and_may_have_a_mark() {
+fn json_is_a_list_or_an_object_and_may_have_a_byte_order_mark() {
     let list = read("l.json", "\u{feff}[\"b\",\r\n \"a\"]".as_bytes()).unwrap();
     assert_eq!(list, [Label::plain("b"), Label::plain("a")]);
     let object = br#"{"z": ["a z", "one z"], "cat": "a cat", "bat": {"prompts": ["a bat"], "group": "animal"}, "ox": {"group": "animal"}}"#;
@@ -55,13 +55,13 @@ fn json_is_a_list_or_an_object_and_may_have_a_mark() {
 }
 
 #[test]
-fn a_key_that_comes_twice_in_json_is_not_lost() {
+fn keeps_duplicate_keys_in_json() {
     let labels = read("l.json", br#"{"cat": "a cat", "cat": "cats"}"#).unwrap();
     assert_eq!(names(&labels), ["cat", "cat"]);
 }
 
 #[test]
-fn damaged_json_is_refused_with_line_and_column() {
+fn rejects_damaged_json_with_line_and_column() {
     let texts = [
         "[\"cat\",\n \"dog\"",
         "{\"cat\": \"a cat\",\n}",
@@ -70,7 +70,7 @@ fn damaged_json_is_refused_with_line_and_column() {
         "{\"cat\": {\"prompt\": 1}}",
         "3",
     ];
-    let messages = texts.map(|text| refused("l.json", text.as_bytes())).join("\n");
+    let messages = texts.map(|text| error_of("l.json", text.as_bytes())).join("\n");
     insta::assert_snapshot!(messages, @r"
     l.json' line 2, column 6: EOF while parsing a list
     l.json' line 2, column 1: trailing comma
@@ -82,7 +82,7 @@ fn damaged_json_is_refused_with_line_and_column() {
 }
 
 #[test]
-fn a_table_has_a_row_for_each_prompt_and_its_columns_in_any_order() {
+fn a_table_has_one_row_per_prompt_and_columns_in_any_order() {
     let csv =
         "\u{feff}group,label,prompt\r\nanimal,cat,\"a cat, asleep\"\r\n\r\nthing,mug,\r\nanimal,cat,a cat\r\n,ox\r\n";
     let labels = read("l.csv", csv.as_bytes()).unwrap();
@@ -101,7 +101,7 @@ fn a_table_has_a_row_for_each_prompt_and_its_columns_in_any_order() {
 }
 
 #[test]
-fn a_table_may_name_its_groups_otherwise() {
+fn a_table_may_have_another_group_column() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("l.csv");
     fs::write(&path, "label,family,group\ncat,cats,animal\n").unwrap();
@@ -110,16 +110,16 @@ fn a_table_may_name_its_groups_otherwise() {
     fs::write(&path, "label,group\ncat,animal\n").unwrap();
     let error = read_labels(&path, "family").unwrap_err().to_string();
     assert!(
-        error.ends_with("l.csv` line 1, column 1: there is no column `family`"),
+        error.ends_with("l.csv` line 1, column 1: column `family` is missing"),
         "{error}"
     );
 }
 
 #[test]
-fn a_damaged_table_is_refused_with_line_and_column() {
+fn rejects_a_damaged_table_with_line_and_column() {
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        assert_eq!(refused("l.csv", text.as_bytes()), expected);
+        assert_eq!(error_of("l.csv", text.as_bytes()), expected);
     }
     check(
         "label,colour\ncat,red\n",
@@ -127,11 +127,11 @@ fn a_damaged_table_is_refused_with_line_and_column() {
     );
     check(
         "prompt,group\na,b\n",
-        "l.csv' line 1, column 1: there is no column 'label'",
+        "l.csv' line 1, column 1: column 'label' is missing",
     );
     check(
         "label,label\na,b\n",
-        "l.csv' line 1, column 2: column 'label' is there twice",
+        "l.csv' line 1, column 2: column 'label' appears twice",
     );
     check(
         "label,prompt\n\ncat,\"a cat\ndog,a dog\n",
@@ -148,28 +148,28 @@ fn a_damaged_table_is_refused_with_line_and_column() {
 }
 
 #[test]
-fn a_row_that_says_nothing_new_is_kept_for_the_list_to_notice() {
+fn keeps_duplicate_rows_for_the_list_to_report() {
     let labels = read("l.csv", b"label,prompt\ncat,a cat\ncat,a cat\n").unwrap();
     assert_eq!(names(&labels), ["cat", "cat"]);
 }
 
 #[test]
-fn what_is_not_utf8_is_refused_with_its_place() {
+fn rejects_text_that_is_not_utf8_with_its_position() {
     assert_eq!(
-        refused("l.txt", b"cat\na caf\xe9\n"),
+        error_of("l.txt", b"cat\na caf\xe9\n"),
         "l.txt' line 2, column 6: byte 0xe9 is not UTF-8"
     );
-    assert_eq!(refused("l.txt", b"\xff\xfec\0"), "l.txt' is UTF-16; UTF-8 is expected");
+    assert_eq!(error_of("l.txt", b"\xff\xfec\0"), "l.txt' is UTF-16; UTF-8 is expected");
 }
 
 #[test]
-fn a_file_without_labels_is_refused() {
+fn rejects_a_file_without_labels() {
     for (name, bytes) in [
         ("l.txt", "# none\n\n"),
         ("l.json", "[]"),
         ("l.csv", "label\n"),
         ("l.csv", ""),
     ] {
-        assert_eq!(refused(name, bytes.as_bytes()), format!("{name}' has no label"));
+        assert_eq!(error_of(name, bytes.as_bytes()), format!("{name}' has no labels"));
     }
 }

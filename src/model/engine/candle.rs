@@ -1,20 +1,19 @@
-//! The towers' operations on candle tensors: any device, any float type, with gradients where training wants them.
+//! The towers' operations on candle tensors: any device, any float type, with gradients for training.
 //!
-//! This is the plain formulation: the oracle of the CPU engine, the path of CUDA and Metal, and what is differentiated.
-//! candle's fused layer norm and softmax have no backward pass, so [`Gradients::Composed`] composes both from
-//! differentiable operations; they agree to rounding. [`Gradients::Fused`] takes whole layers of `trained.rs` instead.
+//! This is the plain formulation: the oracle of the CPU engine, the code that CUDA and Metal run, and what training
+//! differentiates. candle's fused layer norm and softmax have no backward pass, so [`Gradients::Composed`] builds both
+//! from differentiable operations, which agree up to rounding. [`Gradients::Fused`] uses the whole layers of
+//! `trained.rs`.
 
 use std::sync::Arc;
 
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
-use super::trained::{self, Stored};
+use super::trained::{self, WeightOrder};
 use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
 use crate::error::{Error, Result};
+use crate::kernels::QUICK_GELU_SLOPE;
 use crate::weights::{Activation, Checkpoint};
-
-/// QuickGELU: `x * sigmoid(1.702 x)` (OpenAI CLIP, `clip/model.py`).
-const QUICK_GELU_SLOPE: f64 = 1.702;
 
 /// Whether results can be differentiated.
 #[derive(Debug, Clone)]
@@ -23,43 +22,44 @@ pub enum Gradients {
     Off,
     /// Training on any device: elementary operations, which have a backward pass.
     Composed,
-    /// Training in f32 on a CPU: whole layers with a backward pass of their own.
+    /// Training in f32 on a CPU: whole layers with their own backward passes.
     Fused,
-    /// As [`Gradients::Composed`], with somebody who looks at each attention.
-    Watched(Arc<dyn Watch>),
+    /// Like [`Gradients::Composed`], with a hook that sees each attention.
+    Hooked(Arc<dyn AttentionHook>),
 }
 
-/// Looks at each attention of a pass, in the blocks' order.
-pub trait Watch: Send + Sync + std::fmt::Debug {
-    /// Probabilities of keys, `(n_sequences, heads, n_queries, n_keys)`; the pass goes on with what is given back.
+/// A hook that is called for each attention of a forward pass, in the order of the blocks.
+pub trait AttentionHook: Send + Sync + std::fmt::Debug {
+    /// Takes attention probabilities `(n_sequences, heads, n_queries, n_keys)`. The pass continues with what is
+    /// returned.
     ///
     /// # Errors
-    /// Those of candle.
+    /// If candle fails.
     fn attention(&self, probabilities: Tensor) -> candle_core::Result<Tensor>;
 }
 
 /// The engine on candle tensors.
 #[derive(Debug, Clone)]
 pub struct CandleEngine {
-    /// Where tensors live.
+    /// The device of all tensors.
     pub device: Device,
-    /// Their number type.
+    /// The number type of all tensors.
     pub dtype: DType,
     /// Whether results can be differentiated.
     pub gradients: Gradients,
 }
 
-/// Parameters as candle tensors, by upstream's names: a checkpoint, or the variables of a training run.
+/// A source of parameters as candle tensors, by upstream's names: a checkpoint, or the variables of a training run.
 pub trait TensorSource: Send + Sync {
-    /// One tensor.
+    /// Reads one tensor.
     ///
     /// # Errors
-    /// Those of reading it.
+    /// If it cannot be read.
     fn tensor(&self, name: &str, dtype: DType, device: &Device) -> Result<Tensor>;
-    /// The text tower's positions.
+    /// Reads the position table of the text tower.
     ///
     /// # Errors
-    /// Those of reading them.
+    /// If it cannot be read.
     fn text_positions(&self, dtype: DType, device: &Device) -> Result<Table>;
 }
 
@@ -79,10 +79,10 @@ impl TensorSource for Checkpoint {
 
 /// `x @ weight.T + bias`.
 pub struct Linear {
-    /// As stored.
+    /// In the layout of the checkpoint, see `order`.
     weight: Tensor,
     bias: Option<Tensor>,
-    stored: Stored,
+    order: WeightOrder,
 }
 
 /// Gain and bias of a layer norm.
@@ -95,14 +95,14 @@ pub struct Norm {
 pub enum Table {
     /// One tensor.
     Whole(Tensor),
-    /// The first `keep` rows of one table and the others of a second one, joined anew at each use, so that training
-    /// one of them shows (Long-CLIP's `positional_embedding` and `positional_embedding_res`).
+    /// The first `keep` rows of one table and the remaining rows of a second one (Long-CLIP's `positional_embedding`
+    /// and `positional_embedding_res`). They are joined at each use, so that training updates take effect.
     Merged {
-        /// Gives rows `0..keep`.
+        /// Provides rows `0..keep`.
         fixed: Tensor,
-        /// Gives rows `keep..`.
+        /// Provides rows `keep..`.
         trained: Tensor,
-        /// How many rows come from `fixed`.
+        /// The number of rows taken from `fixed`.
         keep: usize,
     },
 }
@@ -130,13 +130,13 @@ impl CandleEngine {
     }
 
     fn linear_forward(&self, x: &Tensor, linear: &Linear) -> candle_core::Result<Tensor> {
-        let Linear { weight, bias, stored } = linear;
+        let Linear { weight, bias, order } = linear;
         if matches!(self.gradients, Gradients::Fused) {
-            return trained::linear(x, weight, bias.as_ref(), *stored);
+            return trained::linear(x, weight, bias.as_ref(), *order);
         }
-        let y = match stored {
-            Stored::OutIn => x.matmul(&weight.t()?)?,
-            Stored::InOut => x.matmul(weight)?,
+        let y = match order {
+            WeightOrder::OutIn => x.matmul(&weight.t()?)?,
+            WeightOrder::InOut => x.matmul(weight)?,
         };
         match bias {
             Some(bias) => y.broadcast_add(bias),
@@ -149,7 +149,7 @@ impl CandleEngine {
             Gradients::Off => {
                 candle_nn::ops::layer_norm(&x.contiguous()?, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
             }
-            Gradients::Composed | Gradients::Watched(_) => {
+            Gradients::Composed | Gradients::Hooked(_) => {
                 candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
             }
             Gradients::Fused => trained::norm(x, &norm.weight, &norm.bias),
@@ -167,7 +167,7 @@ impl CandleEngine {
     fn softmax(&self, x: &Tensor) -> candle_core::Result<Tensor> {
         match self.gradients {
             Gradients::Off => candle_nn::ops::softmax_last_dim(x),
-            Gradients::Composed | Gradients::Fused | Gradients::Watched(_) => candle_nn::ops::softmax(x, D::Minus1),
+            Gradients::Composed | Gradients::Fused | Gradients::Hooked(_) => candle_nn::ops::softmax(x, D::Minus1),
         }
     }
 
@@ -186,13 +186,13 @@ impl CandleEngine {
             None => scores,
         };
         let probabilities = match &self.gradients {
-            Gradients::Watched(watch) => watch.attention(self.softmax(&scores)?)?,
+            Gradients::Hooked(hook) => hook.attention(self.softmax(&scores)?)?,
             _ => self.softmax(&scores)?,
         };
         probabilities.matmul(&v.contiguous()?)
     }
 
-    /// `(n, n)`: zero where query row may look at key column, minus infinity elsewhere.
+    /// `(n, n)`: zero if the query (row) may attend to the key (column), otherwise minus infinity.
     fn causal_bias(&self, n: usize) -> candle_core::Result<Tensor> {
         let values: Vec<f32> = (0..n * n)
             .map(|i| if i % n > i / n { f32::NEG_INFINITY } else { 0.0 })
@@ -200,7 +200,7 @@ impl CandleEngine {
         Tensor::from_vec(values, (n, n), &self.device)?.to_dtype(self.dtype)
     }
 
-    /// Attention over sequences padded to one length; padding stands behind and is masked by causality or by `bias`.
+    /// Attention over sequences padded to one length. Padding is at the end, masked by causality or by `bias`.
     fn attend_padded(
         &self,
         qkv: &Tensor,
@@ -243,11 +243,11 @@ impl CandleEngine {
     }
 }
 
-/// Sequences of different lengths as a rectangle, and back.
+/// Converts sequences of different lengths to a rectangle and back.
 struct Padding<'a> {
     list: &'a [Sequence],
     longest: usize,
-    /// Whether the rows are such a rectangle already.
+    /// Whether the rows already form such a rectangle.
     is_rectangle: bool,
 }
 
@@ -255,11 +255,11 @@ impl<'a> Padding<'a> {
     fn of(sequences: &'a Sequences) -> Self {
         let list = sequences.list();
         let longest = list.iter().map(Sequence::len).max().unwrap_or(0);
-        let stands = |(i, sequence): (usize, &Sequence)| sequence.rows == (i * longest..(i + 1) * longest);
+        let in_grid = |(i, sequence): (usize, &Sequence)| sequence.rows == (i * longest..(i + 1) * longest);
         Padding {
             list,
             longest,
-            is_rectangle: list.iter().enumerate().all(stands),
+            is_rectangle: list.iter().enumerate().all(in_grid),
         }
     }
 
@@ -285,7 +285,7 @@ impl<'a> Padding<'a> {
         rows.index_select(&index, 0)?.reshape(shape)
     }
 
-    /// `(n_sequences, longest, width)` to `(n_rows, width)`: the own rows of each sequence, in order.
+    /// `(n_sequences, longest, width)` to `(n_rows, width)`: each sequence's own rows, in order.
     fn unpad(&self, padded: &Tensor, device: &Device) -> candle_core::Result<Tensor> {
         let (batch, n, width) = padded.dims3()?;
         let rows = padded.reshape((batch * n, width))?;
@@ -301,7 +301,7 @@ impl<'a> Padding<'a> {
         rows.index_select(&Tensor::from_vec(index, n_rows, device)?, 0)
     }
 
-    /// `(n_sequences, 1, 1, longest)`: minus infinity on padding; `None` where there is none.
+    /// `(n_sequences, 1, 1, longest)`: minus infinity on padding. `None` without padding.
     fn key_bias(&self, engine: &CandleEngine) -> candle_core::Result<Option<Tensor>> {
         if self.list.iter().all(|sequence| sequence.len() == self.longest) {
             return Ok(None);
@@ -338,7 +338,7 @@ impl Engine for CandleEngine {
                     weight
                 })?,
                 bias: bias.map(part).transpose()?,
-                stored: Stored::OutIn,
+                order: WeightOrder::OutIn,
             })
         };
         made().map_err(Error::compute(format!("preparing `{}`", names.weight)))
@@ -349,7 +349,7 @@ impl Engine for CandleEngine {
         Ok(Linear {
             weight,
             bias: None,
-            stored: Stored::InOut,
+            order: WeightOrder::InOut,
         })
     }
 
@@ -447,7 +447,7 @@ impl Engine for CandleEngine {
             .map_err(Error::compute("selecting rows"))
     }
 
-    fn beside(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    fn concat_columns(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {
         Tensor::cat(&[a, b], 1).map_err(Error::compute("joining columns"))
     }
 

@@ -1,13 +1,13 @@
-//! The towers' operations on this crate's kernels: packed weights, fused passes, buffers used again.
+//! The towers' operations on this crate's kernels: packed weights, fused passes, reused buffers.
 //!
-//! The path of every CPU run, in f32, bf16 and int8. A row's result does not depend on its batch or on the number of
-//! threads. `docs/PERFORMANCE.md` has its numbers.
+//! All CPU inference runs here, in f32, bf16 and int8. The result of a row does not depend on its batch or on the
+//! number of threads. See `docs/PERFORMANCE.md` for measurements.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::layers::{CpuLinear, Packed};
-use super::shelf::{Lent, Shelf};
+use super::pool::{Pool, Pooled};
 use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
 use crate::error::Result;
 use crate::kernels::{self, Activations, Heads, LayerNorm, Linear, Precision, Projected, Threads};
@@ -18,15 +18,15 @@ pub struct CpuEngine {
     checkpoint: Arc<Checkpoint>,
     precision: Precision,
     threads: Threads,
-    buffers: Arc<Shelf<Vec<f32>>>,
-    operands: Arc<Shelf<Activations>>,
-    /// Memory of layers that are packed for one use.
-    layers: Arc<Shelf<Linear>>,
+    buffers: Arc<Pool<Vec<f32>>>,
+    operands: Arc<Pool<Activations>>,
+    /// Buffers for layers that are packed for one use.
+    layers: Arc<Pool<Linear>>,
 }
 
 impl CpuEngine {
-    /// An engine for the products of a number type, on so many threads (one a physical core if `None`), with
-    /// instructions up to a level (the best there is if `None`).
+    /// An engine for a number type, with this many threads (`None`: one per physical core) and the instruction sets up
+    /// to a level (`None`: the best available).
     pub fn new(
         checkpoint: Arc<Checkpoint>,
         precision: Precision,
@@ -44,18 +44,19 @@ impl CpuEngine {
         }
     }
 
-    /// Rows of the image tower that are best taken through it at once, one picture at least. A picture's activations stay
-    /// in the second cache, and every pass reads all weights: in bf16 two pictures of a ViT-B at once are 5 % faster than
-    /// one after the other, as fast in f32, 4 % slower in int8; two of an L are 2 % slower in bf16 (`longclip bench` in turn).
-    pub(crate) fn rows_a_pass(&self) -> usize {
+    /// How many rows of the image tower to compute at once; at least one image is. The activations of one image stay in
+    /// the second-level cache, but each pass reads all weights. Two images of a ViT-B at once are 5% faster in bf16
+    /// than one at a time, equal in f32 and 4% slower in int8; two of a ViT-L are 2% slower in bf16 (alternating
+    /// `longclip bench` runs).
+    pub(crate) fn rows_per_pass(&self) -> usize {
         match self.precision {
             Precision::Bf16 => 400,
             Precision::F32 | Precision::Int8 => 288,
         }
     }
 
-    /// The number type of a layer. In int8 the layers between pixels or embeddings and the blocks stay bf16: they are
-    /// a percent of the work, and their inputs have outliers that one scale a row serves badly.
+    /// The number type of a layer. With int8, the layers outside the blocks (next to pixels or embeddings) stay in
+    /// bf16: they are about 1% of the work, and their inputs have outliers that one scale per row represents badly.
     fn precision_of(&self, name: &str) -> Precision {
         match self.precision {
             Precision::Int8 if !name.contains("resblocks.") => Precision::Bf16,
@@ -70,19 +71,19 @@ impl CpuEngine {
             values.resize(len, 0.0);
         }
         CpuRows {
-            values: Lent::new(values, &self.buffers),
+            values: Pooled::new(values, &self.buffers),
             len,
             width,
         }
     }
 
-    fn new_operand(&self, precision: Precision) -> Lent<Activations> {
+    fn new_operand(&self, precision: Precision) -> Pooled<Activations> {
         let kept = self.operands.take(|operand| operand.precision() == precision);
-        Lent::new(kept.unwrap_or_else(|| Activations::new(precision)), &self.operands)
+        Pooled::new(kept.unwrap_or_else(|| Activations::new(precision)), &self.operands)
     }
 
-    /// The rows as an operand of `linear`, normalised first if there is a norm.
-    fn operand(&self, x: &CpuRows, norm: Option<&LayerNorm>, linear: &CpuLinear) -> Lent<Activations> {
+    /// Converts rows to the operand of `linear`, normalised first if a norm is given.
+    fn operand(&self, x: &CpuRows, norm: Option<&LayerNorm>, linear: &CpuLinear) -> Pooled<Activations> {
         let mut operand = self.new_operand(linear.precision());
         match norm {
             Some(norm) => norm.run_into(x.values(), &mut operand, &self.threads),
@@ -91,13 +92,13 @@ impl CpuEngine {
         operand
     }
 
-    /// A layer, packed for this use or for good.
+    /// The packed layer, kept or for one use.
     fn packed<'a>(&self, linear: &'a CpuLinear) -> Result<Packed<'a>> {
-        let room = || {
-            let kept = self.layers.take(|room| room.precision() == linear.precision());
-            Lent::new(kept.unwrap_or_else(|| Linear::room(linear.precision())), &self.layers)
+        let buffer = || {
+            let kept = self.layers.take(|kept| kept.precision() == linear.precision());
+            Pooled::new(kept.unwrap_or_else(|| Linear::empty(linear.precision())), &self.layers)
         };
-        linear.packed(&self.checkpoint, room, &self.threads)
+        linear.packed(&self.checkpoint, buffer, &self.threads)
     }
 
     fn product(&self, operand: &Activations, linear: &CpuLinear) -> Result<CpuRows> {
@@ -113,7 +114,7 @@ impl CpuEngine {
         sequences: &[kernels::Sequence],
         heads: Heads,
         mask: kernels::Mask,
-    ) -> Lent<Activations> {
+    ) -> Pooled<Activations> {
         let mut out = self.new_operand(self.precision);
         kernels::attention(projected, sequences, heads, mask, &mut out, &self.threads);
         out
@@ -122,8 +123,8 @@ impl CpuEngine {
 
 /// Rows of f32, `(n_rows, width)`, row-major.
 pub struct CpuRows {
-    values: Lent<Vec<f32>>,
-    /// How many of the buffer's values are in use.
+    values: Pooled<Vec<f32>>,
+    /// The number of values of the buffer that are in use.
     len: usize,
     width: usize,
 }
@@ -145,14 +146,14 @@ impl CpuRows {
 
 /// A table of rows.
 pub enum CpuTable {
-    /// Its values, row-major.
+    /// In memory.
     Values {
         /// `(n, width)`.
         values: Vec<f32>,
         /// Columns.
         width: usize,
     },
-    /// Looked up in the checkpoint: of a vocabulary only the rows of the labels are ever read.
+    /// In the checkpoint. Of a vocabulary, only the rows of the texts' tokens are ever read.
     Stored(String),
 }
 
@@ -172,7 +173,7 @@ impl CpuEngine {
 impl Engine for CpuEngine {
     type Source = Checkpoint;
     type Rows = CpuRows;
-    type Operand = Lent<Activations>;
+    type Operand = Pooled<Activations>;
     type Linear = CpuLinear;
     type Norm = LayerNorm;
     type Table = CpuTable;
@@ -209,7 +210,7 @@ impl Engine for CpuEngine {
     fn rows(&self, values: Vec<f32>, width: usize) -> Result<CpuRows> {
         let len = values.len();
         Ok(CpuRows {
-            values: Lent::foreign(values),
+            values: Pooled::unpooled(values),
             len,
             width,
         })
@@ -227,8 +228,11 @@ impl Engine for CpuEngine {
         positions: &[u32],
     ) -> Result<CpuRows> {
         let mut values = self.table_rows(token_table, ids)?;
-        let places = self.table_rows(position_table, positions)?;
-        values.iter_mut().zip(places).for_each(|(value, place)| *value += place);
+        let position_rows = self.table_rows(position_table, positions)?;
+        values
+            .iter_mut()
+            .zip(position_rows)
+            .for_each(|(value, position)| *value += position);
         let width = values.len() / ids.len();
         self.rows(values, width)
     }
@@ -242,7 +246,7 @@ impl Engine for CpuEngine {
             },
         ) = (class, positions)
         else {
-            unreachable!("only the vocabulary is looked up in the checkpoint");
+            unreachable!("only the token embedding is read row by row");
         };
         let n_tokens = positions.len() / width;
         let n_images = patches.n_rows() / (n_tokens - 1);
@@ -282,7 +286,7 @@ impl Engine for CpuEngine {
         norm: &LayerNorm,
         linear: &CpuLinear,
         activation: Activation,
-    ) -> Result<Lent<Activations>> {
+    ) -> Result<Pooled<Activations>> {
         let activation = match activation {
             Activation::QuickGelu => kernels::Activation::QuickGelu,
             Activation::Gelu => kernels::Activation::Gelu,
@@ -297,7 +301,7 @@ impl Engine for CpuEngine {
         Ok(hidden)
     }
 
-    fn add_linear(&self, mut x: CpuRows, a: Lent<Activations>, linear: &CpuLinear) -> Result<CpuRows> {
+    fn add_linear(&self, mut x: CpuRows, a: Pooled<Activations>, linear: &CpuLinear) -> Result<CpuRows> {
         self.packed(linear)?.run_add(&a, x.values_mut(), &self.threads);
         Ok(x)
     }
@@ -310,7 +314,7 @@ impl Engine for CpuEngine {
         Ok(out)
     }
 
-    fn beside(&self, a: &CpuRows, b: &CpuRows) -> Result<CpuRows> {
+    fn concat_columns(&self, a: &CpuRows, b: &CpuRows) -> Result<CpuRows> {
         let width = a.width + b.width;
         let mut out = self.new_rows(a.n_rows(), width);
         let pairs = a.values().chunks_exact(a.width).zip(b.values().chunks_exact(b.width));
@@ -321,7 +325,7 @@ impl Engine for CpuEngine {
         Ok(out)
     }
 
-    fn attend(&self, qkv: &CpuRows, sequences: &Sequences, heads: usize, mask: Mask) -> Result<Lent<Activations>> {
+    fn attend(&self, qkv: &CpuRows, sequences: &Sequences, heads: usize, mask: Mask) -> Result<Pooled<Activations>> {
         let width = qkv.width / 3;
         let mask = match mask {
             Mask::None => kernels::Mask::None,
@@ -339,7 +343,13 @@ impl Engine for CpuEngine {
         Ok(self.attention(Projected::fused(qkv.values(), width), &sequences, heads, mask))
     }
 
-    fn attend_one(&self, q: &CpuRows, kv: &CpuRows, sequences: &Sequences, heads: usize) -> Result<Lent<Activations>> {
+    fn attend_one(
+        &self,
+        q: &CpuRows,
+        kv: &CpuRows,
+        sequences: &Sequences,
+        heads: usize,
+    ) -> Result<Pooled<Activations>> {
         let sequences: Vec<kernels::Sequence> = sequences
             .list()
             .iter()
@@ -355,7 +365,7 @@ impl Engine for CpuEngine {
     }
 }
 
-/// A sequence as the kernel wants it, asked by these rows of the queries.
+/// The kernel's form of a sequence, with these rows of the query matrix as its queries.
 fn kernel_sequence(sequence: &Sequence, queries: Range<usize>) -> kernels::Sequence {
     kernels::Sequence {
         queries,

@@ -1,44 +1,40 @@
-//! Linear layers of the CPU engine: read from the checkpoint when they are needed, kept from their second use on.
+//! Linear layers of the CPU engine. They are read from the checkpoint when needed and kept from their second use on.
 //!
-//! A process that classifies one picture passes each layer once. Packing all of them beforehand would write a tower into
-//! fresh memory to read it again from there; so the first use packs a layer into room that the next layer takes over,
-//! and that is still in the last cache when the product reads it. Who uses a layer again will do so for many
-//! pictures: then it is packed once more, and stays.
+//! A process that classifies one image uses each layer once. Packing all layers in advance would write a whole tower to
+//! fresh memory and read it back. So on its first use a layer is packed into a buffer that the next layer reuses, and
+//! the product finds it in the last-level cache. A layer that is used a second time will probably be used many more
+//! times; then it is packed once more and kept.
 
 use std::ops::{Deref, Range};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::LinearNames;
-use super::shelf::Lent;
+use super::pool::Pooled;
 use crate::error::{Error, Result};
+use crate::kernels::gradients::linear::WeightOrder;
 use crate::kernels::{Linear, NotFinite, Precision, Threads, Weights};
 use crate::weights::Checkpoint;
 
-/// A linear layer by the names of its parameters.
+/// A linear layer, given by the names of its parameters.
 pub struct CpuLinear {
     weight: String,
     bias: Option<String>,
-    /// Rows of the stored weight that are its outputs.
+    /// The rows of the stored weight that this layer computes.
     outputs: Range<usize>,
     n_in: usize,
     precision: Precision,
-    stored: Stored,
+    order: WeightOrder,
     was_used: AtomicBool,
     kept: OnceLock<Linear>,
 }
 
-/// Which axis of the stored weight comes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stored {
-    OutputsFirst,
-    InputsFirst,
-}
-
-/// A layer, packed.
+/// A packed layer.
 pub(super) enum Packed<'a> {
+    /// Kept for later uses.
     Kept(&'a Linear),
-    ForNow(Lent<Linear>),
+    /// In a buffer that is reused after this use.
+    OneUse(Pooled<Linear>),
 }
 
 impl Deref for Packed<'_> {
@@ -47,34 +43,34 @@ impl Deref for Packed<'_> {
     fn deref(&self) -> &Linear {
         match self {
             Packed::Kept(linear) => linear,
-            Packed::ForNow(linear) => linear,
+            Packed::OneUse(linear) => linear,
         }
     }
 }
 
 impl CpuLinear {
-    /// A layer stored `(n_out, n_in)`, or of more axes that flatten to it.
+    /// A layer stored as `(n_out, n_in)`, or with more axes that flatten to it.
     pub(super) fn new(checkpoint: &Checkpoint, names: &LinearNames<'_>, precision: Precision) -> Self {
         let shape = checkpoint.shape(names.weight);
         let outputs = names.outputs.clone().unwrap_or(0..shape[0]);
         let n_in = shape[1..].iter().product();
         CpuLinear {
             bias: names.bias.map(str::to_owned),
-            ..CpuLinear::without_bias(names.weight, (outputs, n_in), precision, Stored::OutputsFirst)
+            ..CpuLinear::without_bias(names.weight, (outputs, n_in), precision, WeightOrder::OutIn)
         }
     }
 
-    /// A layer without bias, stored `(n_in, n_out)`.
+    /// A layer without bias, stored as `(n_in, n_out)`.
     pub(super) fn projection(checkpoint: &Checkpoint, name: &str, precision: Precision) -> Self {
         let shape = checkpoint.shape(name);
-        CpuLinear::without_bias(name, (0..shape[1], shape[0]), precision, Stored::InputsFirst)
+        CpuLinear::without_bias(name, (0..shape[1], shape[0]), precision, WeightOrder::InOut)
     }
 
     fn without_bias(
         weight: &str,
         (outputs, n_in): (Range<usize>, usize),
         precision: Precision,
-        stored: Stored,
+        order: WeightOrder,
     ) -> Self {
         CpuLinear {
             weight: weight.to_owned(),
@@ -82,7 +78,7 @@ impl CpuLinear {
             outputs,
             n_in,
             precision,
-            stored,
+            order,
             was_used: AtomicBool::new(false),
             kept: OnceLock::new(),
         }
@@ -93,27 +89,27 @@ impl CpuLinear {
         self.precision
     }
 
-    /// The layer, packed: for this use in `room`, which is asked for once; from the second use on for good.
+    /// The packed layer: on first use in the buffer that `buffer` returns, later in memory of its own that is kept.
     ///
     /// # Errors
-    /// [`Error::BadTensors`] if a weight isn't finite; else as [`Checkpoint::values`].
+    /// [`Error::BadTensors`] if a weight isn't finite; otherwise as [`Checkpoint::values`].
     pub(super) fn packed(
         &self,
         checkpoint: &Checkpoint,
-        room: impl FnOnce() -> Lent<Linear>,
+        buffer: impl FnOnce() -> Pooled<Linear>,
         threads: &Threads,
     ) -> Result<Packed<'_>> {
         if let Some(kept) = self.kept.get() {
             return Ok(Packed::Kept(kept));
         }
         if self.was_used.swap(true, Ordering::Relaxed) {
-            let mut linear = Linear::room(self.precision);
+            let mut linear = Linear::empty(self.precision);
             self.pack(checkpoint, &mut linear, threads)?;
             return Ok(Packed::Kept(self.kept.get_or_init(|| linear)));
         }
-        let mut linear = room();
+        let mut linear = buffer();
         self.pack(checkpoint, &mut linear, threads)?;
-        Ok(Packed::ForNow(linear))
+        Ok(Packed::OneUse(linear))
     }
 
     fn pack(&self, checkpoint: &Checkpoint, linear: &mut Linear, threads: &Threads) -> Result<()> {
@@ -121,14 +117,14 @@ impl CpuLinear {
         let bias = self.bias.as_ref().map(|bias| checkpoint.unchecked(bias)).transpose()?;
         let bias = bias.as_ref().map(|bias| &bias[self.outputs.clone()]);
         let shape = (self.outputs.len(), self.n_in);
-        let packed = match self.stored {
-            Stored::OutputsFirst => {
+        let packed = match self.order {
+            WeightOrder::OutIn => {
                 let rows = &weight[self.outputs.start * self.n_in..self.outputs.end * self.n_in];
                 linear.pack_again(Weights::F32(rows), bias, shape, threads)
             }
-            Stored::InputsFirst => {
-                let turned = turned(&weight, shape);
-                linear.pack_again(Weights::F32(&turned), bias, shape, threads)
+            WeightOrder::InOut => {
+                let transposed = transpose(&weight, shape);
+                linear.pack_again(Weights::F32(&transposed), bias, shape, threads)
             }
         };
         checkpoint.release(&self.weight);
@@ -136,20 +132,20 @@ impl CpuLinear {
     }
 }
 
-/// `(n_in, n_out)` to `(n_out, n_in)`.
-fn turned(values: &[f32], (n_out, n_in): (usize, usize)) -> Vec<f32> {
-    let places = (0..n_out).flat_map(|out| (0..n_in).map(move |i| i * n_out + out));
-    places.map(|place| values[place]).collect()
+/// Transposes `(n_in, n_out)` to `(n_out, n_in)`.
+fn transpose(values: &[f32], (n_out, n_in): (usize, usize)) -> Vec<f32> {
+    let indices = (0..n_out).flat_map(|out| (0..n_in).map(move |i| i * n_out + out));
+    indices.map(|i| values[i]).collect()
 }
 
-/// The error that says which value isn't finite.
+/// An error that says which value isn't finite.
 fn not_finite(checkpoint: &Checkpoint, name: &str) -> Error {
     checkpoint.values(name).err().unwrap_or_else(|| Error::BadTensors {
         path: checkpoint.path().to_owned(),
         layout: checkpoint.layout().into(),
         problems: vec![format!(
-            "`{name}` had a value that isn't finite, and changed while it was read"
+            "`{name}` had a value that isn't finite, and the file changed while it was read"
         )],
-        hint: Some("don't write to a weights file that is in use; run again".into()),
+        hint: Some("do not write to a weights file that is in use; run again".into()),
     })
 }

@@ -1,8 +1,9 @@
-//! The towers' differentiable operations on a CPU, each one node of candle's graph with a way back of its own.
+//! The towers' differentiable operations on a CPU: each is one node of candle's graph with its own backward pass.
 //!
-//! `candle.rs` composes the same equations from elementary operations, each of which writes its result, keeps it, and on
-//! the way back writes a gradient more; on a CPU memory is what such a step waits for. Here a layer is a node, computed by
-//! [`crate::kernels::gradients`] in f32. `tests.rs` holds results and gradients against the composed ones.
+//! `candle.rs` composes the same equations from elementary operations. Each of those stores its result, keeps it, and
+//! stores a gradient in the backward pass, so that a training step on a CPU is limited by memory bandwidth. Here a
+//! whole layer is one node, computed by [`crate::kernels::gradients`] in f32. The tests of `train` compare results and
+//! gradients with the composed ones.
 
 use std::sync::Arc;
 
@@ -14,16 +15,16 @@ use crate::kernels::gradients::linear::Layer;
 use crate::kernels::gradients::{activation, norm};
 use crate::kernels::{self, Heads};
 
-pub(super) use crate::kernels::gradients::linear::Stored;
+pub(super) use crate::kernels::gradients::linear::WeightOrder;
 
-/// `x · Wᵀ + b`, of `x (rows, n_in)`.
-pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stored: Stored) -> Result<Tensor> {
+/// `x · Wᵀ + b` for `x (rows, n_in)`.
+pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, order: WeightOrder) -> Result<Tensor> {
     let (first, second) = weight.dims2()?;
-    let (n_out, n_in) = match stored {
-        Stored::OutIn => (first, second),
-        Stored::InOut => (second, first),
+    let (n_out, n_in) = match order {
+        WeightOrder::OutIn => (first, second),
+        WeightOrder::InOut => (second, first),
     };
-    let op = LinearOp(Layer { n_in, n_out, stored });
+    let op = LinearOp(Layer { n_in, n_out, order });
     let (x, weight) = (x.contiguous()?, weight.contiguous()?);
     match bias {
         Some(bias) => x.apply_op3(&weight, &bias.contiguous()?, op),
@@ -31,7 +32,7 @@ pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stored:
     }
 }
 
-/// Layer norm of rows.
+/// Layer norm of each row.
 pub(super) fn norm(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.contiguous()?.apply_op3(weight, bias, NormOp)
 }
@@ -63,7 +64,8 @@ pub(super) fn attend(qkv: &Tensor, sequences: &Sequences, heads: usize, mask: Ma
     qkv.contiguous()?.apply_op1(op)
 }
 
-/// Attention of one query a sequence, `q (n_sequences, width)` and `kv (n_rows, 2 * width)` to `(n_sequences, width)`.
+/// Attention of one query per sequence: `q (n_sequences, width)` and `kv (n_rows, 2 * width)` to `(n_sequences,
+/// width)`.
 pub(super) fn attend_one(q: &Tensor, kv: &Tensor, sequences: &Sequences, heads: usize) -> Result<Tensor> {
     let width = q.dim(1)?;
     let one = |(i, sequence): (usize, &super::Sequence)| kernels::Sequence {
@@ -82,24 +84,24 @@ pub(super) fn attend_one(q: &Tensor, kv: &Tensor, sequences: &Sequences, heads: 
     q.contiguous()?.apply_op2(&kv.contiguous()?, op)
 }
 
-/// The values of a tensor that `f` looks at.
+/// Calls `f` with the values of a tensor.
 fn with_values<T>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {
         Storage::Cpu(storage) => values(storage, layout).map(f),
-        _ => bail!("an operation of the CPU on another device"),
+        _ => bail!("a CPU operation on another device"),
     }
 }
 
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
-        _ => bail!("an operation of the CPU on other than contiguous f32 numbers"),
+        _ => bail!("a CPU operation on numbers that are not contiguous f32"),
     }
 }
 
-/// A gradient, in the shape of what it is the gradient by.
+/// A gradient in the shape of the tensor that it belongs to.
 fn gradient_like(tensor: &Tensor, values: Vec<f32>) -> Result<Option<Tensor>> {
     Tensor::from_vec(values, tensor.shape(), tensor.device()).map(Some)
 }
@@ -113,7 +115,7 @@ impl LinearOp {
         (CpuStorage::F32(self.0.forward(x, weight, bias)), shape)
     }
 
-    /// Gradients by `x` and by the weights, each only where it is asked for.
+    /// Gradients with respect to `x` and to the weights, each only if it is needed.
     fn backward(&self, x: &Tensor, weight: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let by_input = match x.track_op() {
             true => {
@@ -147,8 +149,8 @@ impl CustomOp2 for LinearOp {
     }
 }
 
-/// By the three arguments of an operation.
-type ByThree = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
+/// The gradients with respect to three arguments.
+type ThreeGradients = (Option<Tensor>, Option<Tensor>, Option<Tensor>);
 
 impl CustomOp3 for LinearOp {
     fn name(&self) -> &'static str {
@@ -167,7 +169,7 @@ impl CustomOp3 for LinearOp {
         Ok(self.forward(values(x, l1)?, values(w, l2)?, Some(values(b, l3)?)))
     }
 
-    fn bwd(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, _: &Tensor, g: &Tensor) -> Result<ByThree> {
+    fn bwd(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, _: &Tensor, g: &Tensor) -> Result<ThreeGradients> {
         let (by_input, by_weights) = self.backward(x, weight, g)?;
         let by_bias = match bias.track_op() {
             true => gradient_like(bias, with_values(g, |g| self.0.by_bias(g))?)?,
@@ -208,8 +210,8 @@ impl CustomOp3 for NormOp {
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, _: &Tensor, g: &Tensor) -> Result<ByThree> {
-        let found = with_values(x, |x| {
+    fn bwd(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, _: &Tensor, g: &Tensor) -> Result<ThreeGradients> {
+        let gradients = with_values(x, |x| {
             with_values(g, |g| {
                 with_values(weight, |w| {
                     with_values(bias, |b| norm::backward(x, g, NormOp::parameters(w, b)))
@@ -217,9 +219,9 @@ impl CustomOp3 for NormOp {
             })
         })????;
         Ok((
-            gradient_like(x, found.x)?,
-            gradient_like(weight, found.weight)?,
-            gradient_like(bias, found.bias)?,
+            gradient_like(x, gradients.x)?,
+            gradient_like(weight, gradients.weight)?,
+            gradient_like(bias, gradients.bias)?,
         ))
     }
 }
@@ -275,10 +277,10 @@ impl CustomOp1 for AttendOp {
 
     fn bwd(&self, qkv: &Tensor, _: &Tensor, g: &Tensor) -> Result<Option<Tensor>> {
         let width = self.heads.width();
-        let found = with_values(qkv, |qkv| {
+        let gradients = with_values(qkv, |qkv| {
             with_values(g, |g| self.attention().backward(Inputs::fused(qkv, width), g))
         })??;
-        let Gradients { queries, keys_values } = found;
+        let Gradients { queries, keys_values } = gradients;
         let mut joined = Vec::with_capacity(3 * queries.len());
         for (q, kv) in queries.chunks_exact(width).zip(keys_values.chunks_exact(2 * width)) {
             joined.extend_from_slice(q);
@@ -290,7 +292,7 @@ impl CustomOp1 for AttendOp {
 
 impl CustomOp2 for AttendOp {
     fn name(&self) -> &'static str {
-        "attention of one row a sequence"
+        "attention of one row per sequence"
     }
 
     fn cpu_fwd(&self, q: &CpuStorage, l1: &Layout, kv: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
@@ -298,12 +300,15 @@ impl CustomOp2 for AttendOp {
     }
 
     fn bwd(&self, q: &Tensor, kv: &Tensor, _: &Tensor, g: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let found = with_values(q, |q| {
+        let gradients = with_values(q, |q| {
             with_values(kv, |kv| {
                 let inputs = Inputs::apart(q, kv, self.heads.width());
                 with_values(g, |g| self.attention().backward(inputs, g))
             })
         })???;
-        Ok((gradient_like(q, found.queries)?, gradient_like(kv, found.keys_values)?))
+        Ok((
+            gradient_like(q, gradients.queries)?,
+            gradient_like(kv, gradients.keys_values)?,
+        ))
     }
 }

@@ -1,11 +1,11 @@
-//! What stands between a jpeg's markers: sizes, components, tables, and how colours are meant (ITU T.81, annex B).
+//! The segments of a JPEG file: sizes, components, tables, and the colour space (ITU T.81, annex B).
 
-use super::super::decode::Problem;
-use super::huffman::Table;
-use super::{Colours, corrupt, cut_short};
+use super::super::problem::{Problem, cut_short, damaged};
+use super::ColourSpace;
+use super::huffman::HuffmanTable;
 use crate::kernels::jpeg::BLOCK;
 
-/// Where coefficient `i` of the zigzag order stands in the block (T.81, figure A.6).
+/// The position in a block of coefficient `i` in zigzag order (T.81, figure A.6).
 pub(super) const ZIGZAG: [u8; BLOCK] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
     28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
@@ -15,28 +15,28 @@ pub(super) const ZIGZAG: [u8; BLOCK] = [
 /// One colour channel.
 pub(super) struct Component {
     pub(super) id: u8,
-    /// Blocks of an MCU, across and down.
+    /// Blocks per MCU, horizontally and vertically.
     pub(super) h: usize,
     pub(super) v: usize,
-    /// Which quantisation table.
+    /// The number of its quantisation table.
     table: usize,
-    /// That table as it was when the component's first scan began, in block order.
+    /// The content of that table when the component's first scan began, in block order.
     pub(super) quant: Option<[i32; BLOCK]>,
-    /// Its own pixels: the picture's, scaled by the sampling and rounded up.
+    /// The component's own size in pixels: the image's, scaled by the sampling factors and rounded up.
     pub(super) width: usize,
     pub(super) height: usize,
-    /// Blocks a row and rows of blocks, in whole MCUs.
+    /// The number of blocks in each direction, padded to whole MCUs.
     pub(super) blocks_across: usize,
     pub(super) blocks_down: usize,
 }
 
-/// The picture's header.
+/// The frame header.
 pub(super) struct Frame {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) is_progressive: bool,
     pub(super) components: Vec<Component>,
-    /// Blocks of an MCU of the finest component.
+    /// Blocks per MCU of the component with the highest resolution.
     pub(super) h_max: usize,
     pub(super) v_max: usize,
 }
@@ -51,28 +51,28 @@ impl Frame {
     }
 }
 
-/// What scans read beside their own bits.
+/// What a scan needs in addition to its own bits.
 #[derive(Default)]
 pub(super) struct Tables {
     quant: [Option<[i32; BLOCK]>; 4],
-    pub(super) dc: [Option<Table>; 4],
-    pub(super) ac: [Option<Table>; 4],
-    /// MCUs between restart markers; 0 is none.
+    pub(super) dc: [Option<HuffmanTable>; 4],
+    pub(super) ac: [Option<HuffmanTable>; 4],
+    /// MCUs between restart markers; 0 if there are none.
     pub(super) restart_interval: usize,
 }
 
-/// What application segments say.
+/// The content of application segments.
 #[derive(Default)]
-pub(super) struct Notes {
+pub(super) struct AppSegments {
     is_jfif: bool,
-    /// Adobe's colour transform.
+    /// The colour transform of Adobe's segment.
     adobe: Option<u8>,
     /// EXIF's orientation.
     pub(super) orientation: Option<u8>,
 }
 
-impl Notes {
-    /// `payload` of APPn.
+impl AppSegments {
+    /// Reads the payload of an APPn segment.
     pub(super) fn read(&mut self, marker: u8, payload: &[u8]) {
         const EXIF: &[u8] = b"Exif\0\0";
         match (marker, payload) {
@@ -86,24 +86,28 @@ impl Notes {
         }
     }
 
-    /// libjpeg's rules (`jdapimin.c`, `default_decompress_parms`).
-    pub(super) fn colours(&self, components: &[Component]) -> Result<Colours, Problem> {
+    /// The colour space by libjpeg's rules (`jdapimin.c`, `default_decompress_parms`).
+    pub(super) fn colours(&self, components: &[Component]) -> Result<ColourSpace, Problem> {
         let ids: Vec<u8> = components.iter().map(|c| c.id).collect();
         Ok(match (components.len(), self.adobe) {
-            (1, _) => Colours::Grey,
-            (3, _) if self.is_jfif => Colours::Ycc,
-            (3, Some(0)) => Colours::Rgb,
-            (3, None) if ids == *b"RGB" => Colours::Rgb,
-            (3, _) => Colours::Ycc,
-            (4, None | Some(0)) => Colours::Cmyk,
-            (4, _) => Colours::Ycck,
-            (n, _) => return Err(corrupt(&format!("it has {n} colour components; 1, 3 or 4 are known"))),
+            (1, _) => ColourSpace::Grey,
+            (3, _) if self.is_jfif => ColourSpace::Ycc,
+            (3, Some(0)) => ColourSpace::Rgb,
+            (3, None) if ids == *b"RGB" => ColourSpace::Rgb,
+            (3, _) => ColourSpace::Ycc,
+            (4, None | Some(0)) => ColourSpace::Cmyk,
+            (4, _) => ColourSpace::Ycck,
+            (n, _) => {
+                return Err(damaged(&format!(
+                    "it has {n} colour components; 1, 3 or 4 are supported"
+                )));
+            }
         })
     }
 }
 
 impl Tables {
-    /// DQT.
+    /// Reads a DQT segment.
     pub(super) fn read_quant(&mut self, mut payload: &[u8]) -> Result<(), Problem> {
         while let Some((&head, rest)) = payload.split_first() {
             let (bytes, slot) = (if head >> 4 == 0 { 1 } else { 2 }, usize::from(head & 15));
@@ -115,43 +119,44 @@ impl Tables {
             *self
                 .quant
                 .get_mut(slot)
-                .ok_or_else(|| corrupt("a quantisation table has a number over 3"))? = Some(table);
+                .ok_or_else(|| damaged("a quantisation table has a number over 3"))? = Some(table);
             payload = &rest[BLOCK * bytes..];
         }
         Ok(())
     }
 
-    /// DHT.
+    /// Reads a DHT segment.
     pub(super) fn read_huffman(&mut self, mut payload: &[u8]) -> Result<(), Problem> {
         while let Some((&head, rest)) = payload.split_first() {
             let (counts, rest) = rest.split_first_chunk().ok_or_else(cut_short)?;
             let n = counts.iter().map(|&count| usize::from(count)).sum();
             let values = rest
                 .get(..n)
-                .ok_or_else(|| corrupt("a Huffman table is longer than its segment"))?;
+                .ok_or_else(|| damaged("a Huffman table is longer than its segment"))?;
             let slots = if head >> 4 == 0 { &mut self.dc } else { &mut self.ac };
             let slot = slots.get_mut(usize::from(head & 15));
-            *slot.ok_or_else(|| corrupt("a Huffman table has a number over 3"))? = Some(Table::new(counts, values)?);
+            *slot.ok_or_else(|| damaged("a Huffman table has a number over 3"))? =
+                Some(HuffmanTable::new(counts, values)?);
             payload = &rest[n..];
         }
         Ok(())
     }
 
-    /// The table that `component` asks for now.
+    /// The current content of the component's quantisation table.
     pub(super) fn quant_of(&self, component: &Component) -> Result<[i32; BLOCK], Problem> {
         let table = self.quant.get(component.table).copied().flatten();
-        table.ok_or_else(|| corrupt("a quantisation table is missing"))
+        table.ok_or_else(|| damaged("a quantisation table is missing"))
     }
 }
 
-/// SOF0, SOF1 and SOF2.
+/// Reads a SOF0, SOF1 or SOF2 segment.
 pub(super) fn read_frame(marker: u8, payload: &[u8]) -> Result<Frame, Problem> {
     let Some((&[precision, h1, h0, w1, w0, n], rest)) = payload.split_first_chunk() else {
-        return Err(corrupt("its frame header is too short"));
+        return Err(damaged("its frame header is too short"));
     };
     if precision != 8 {
         return Err(Problem::new(
-            format!("it is a jpeg of {precision} bits a channel; only 8 are decoded"),
+            format!("it is a jpeg with {precision} bits per channel; only 8 are supported"),
             "convert it to an ordinary jpeg or a png first",
         ));
     }
@@ -161,7 +166,7 @@ pub(super) fn read_frame(marker: u8, payload: &[u8]) -> Result<Frame, Problem> {
     );
     let specs = rest
         .get(..usize::from(n) * 3)
-        .ok_or_else(|| corrupt("its frame header is too short"))?;
+        .ok_or_else(|| damaged("its frame header is too short"))?;
     let samplings: Vec<(usize, usize)> = specs
         .chunks_exact(3)
         .map(|s| (usize::from(s[1] >> 4), usize::from(s[1] & 15)))
@@ -170,7 +175,7 @@ pub(super) fn read_frame(marker: u8, payload: &[u8]) -> Result<Frame, Problem> {
         .iter()
         .any(|&(h, v)| !(1..=4).contains(&h) || !(1..=4).contains(&v))
     {
-        return Err(corrupt("a component's sampling is not 1 to 4"));
+        return Err(damaged("a component's sampling is not 1 to 4"));
     }
     let h_max = samplings.iter().map(|s| s.0).max().unwrap_or(1);
     let v_max = samplings.iter().map(|s| s.1).max().unwrap_or(1);
@@ -184,7 +189,7 @@ pub(super) fn read_frame(marker: u8, payload: &[u8]) -> Result<Frame, Problem> {
     };
     for (spec, (h, v)) in specs.chunks_exact(3).zip(samplings) {
         if h_max % h != 0 || v_max % v != 0 {
-            return Err(corrupt("a component's sampling is no whole part of the finest one's"));
+            return Err(damaged("a component's sampling does not divide the largest one"));
         }
         frame.components.push(Component {
             id: spec[0],

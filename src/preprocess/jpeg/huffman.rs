@@ -1,38 +1,37 @@
-//! Huffman codes and the bits they are read from (ITU T.81, annexes C and F.2.2).
+//! Huffman tables and the bit reader (ITU T.81, annexes C and F.2.2).
 
-use super::super::decode::Problem;
-use super::corrupt;
+use super::super::problem::{Problem, damaged};
 
-/// Codes up to this length are looked up at once: nearly all of a photo's; and with their number's bits, most of its
-/// coefficients.
+/// Codes up to this length are looked up in one step. This covers nearly all codes of a photo, and most of its
+/// coefficients including their number bits.
 const LOOKUP_BITS: u32 = 10;
 const CODE_BITS_MAX: usize = 16;
 
-/// A coefficient of a sequential scan, as bits spell it.
+/// A decoded coefficient of a sequential scan.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Coefficient {
     pub(super) value: i16,
-    /// Zeros before it.
+    /// The number of zeros before it.
     pub(super) run: u8,
-    /// Bits of its code and its number together; 0 where it has to be read in two steps.
+    /// The length of its code and number together; 0 if they must be read in two steps.
     bits: u8,
 }
 
-/// A code for bytes.
-pub(super) struct Table {
-    /// By the next [`LOOKUP_BITS`] bits: length and value, or length 0 where the code is longer.
+/// A Huffman table with byte values.
+pub(super) struct HuffmanTable {
+    /// Indexed by the next [`LOOKUP_BITS`] bits: length and value, or length 0 if the code is longer.
     lookup: [(u8, u8); 1 << LOOKUP_BITS],
-    /// By the same bits: a coefficient, where code and number are no longer than that.
+    /// Indexed by the same bits: a coefficient, if its code and number fit in them.
     coefficients: [Coefficient; 1 << LOOKUP_BITS],
-    /// For each length, the first code after those of that length, moved to 16 bits.
+    /// For each length, the first code that is greater than all codes of this length, shifted to 16 bits.
     ends: [u32; CODE_BITS_MAX + 1],
-    /// For each length, where its values begin, less its first code.
+    /// For each length, the index of its first value minus its first code.
     offsets: [i32; CODE_BITS_MAX + 1],
     values: Vec<u8>,
 }
 
-impl Table {
-    /// From the number of codes of each length, 1 to 16, and the values in order.
+impl HuffmanTable {
+    /// Takes the number of codes of each length 1 to 16, and the values in order.
     pub(super) fn new(counts: &[u8; CODE_BITS_MAX], values: &[u8]) -> Result<Self, Problem> {
         let mut table = Self {
             lookup: [(0, 0); 1 << LOOKUP_BITS],
@@ -46,7 +45,7 @@ impl Table {
             table.offsets[bits as usize] = n as i32 - code as i32;
             for _ in 0..count {
                 if code >= 1 << bits {
-                    return Err(corrupt("a Huffman table has more codes than bits allow"));
+                    return Err(damaged("a Huffman table has more codes than bits allow"));
                 }
                 if bits <= LOOKUP_BITS {
                     let spare = LOOKUP_BITS - bits;
@@ -58,12 +57,12 @@ impl Table {
             table.ends[bits as usize] = code << (CODE_BITS_MAX as u32 - bits);
             code <<= 1;
         }
-        table.spell_coefficients();
+        table.fill_coefficients();
         Ok(table)
     }
 
-    /// Reads every possible lookup as a coefficient.
-    fn spell_coefficients(&mut self) {
+    /// Fills `coefficients` from `lookup`.
+    fn fill_coefficients(&mut self) {
         for (next, coefficient) in self.coefficients.iter_mut().enumerate() {
             let (length, symbol) = self.lookup[next];
             let (length, size) = (u32::from(length), u32::from(symbol & 15));
@@ -72,14 +71,14 @@ impl Table {
             }
             let number = next as u32 >> (LOOKUP_BITS - length - size) & ((1 << size) - 1);
             *coefficient = Coefficient {
-                value: extended(number, size) as i16,
+                value: sign_extend(number, size) as i16,
                 run: symbol >> 4,
                 bits: (length + size) as u8,
             };
         }
     }
 
-    /// The next coefficient, if it is a short one.
+    /// The next coefficient, if it fits into the lookup.
     #[inline(always)]
     pub(super) fn next_coefficient(&self, bits: &mut Bits<'_>) -> Option<Coefficient> {
         let coefficient = self.coefficients[bits.peek(LOOKUP_BITS) as usize];
@@ -90,7 +89,7 @@ impl Table {
         Some(coefficient)
     }
 
-    /// The next value. Bits that are no code read as 0, as in libjpeg: the picture goes on, damaged.
+    /// The next value. Invalid codes give 0, as in libjpeg, so that a damaged image still decodes.
     #[inline(always)]
     pub(super) fn next(&self, bits: &mut Bits<'_>) -> u8 {
         let (length, value) = self.lookup[bits.peek(LOOKUP_BITS) as usize];
@@ -111,15 +110,15 @@ impl Table {
                 return self.values.get(at as usize).copied().unwrap_or(0);
             }
         }
-        // libjpeg has read one bit more when it notices.
+        // libjpeg has read one more bit when it detects this.
         bits.drop(CODE_BITS_MAX as u32 + 1);
         0
     }
 }
 
-/// `n` bits as a signed number: a first bit of 0 means negative (F.2.2.1, EXTEND).
+/// Interprets `n` bits as a signed number; a first bit of 0 means negative (F.2.2.1, EXTEND).
 #[inline(always)]
-fn extended(value: u32, n: u32) -> i32 {
+fn sign_extend(value: u32, n: u32) -> i32 {
     let value = value as i32;
     if n > 0 && value < 1 << (n - 1) {
         value + 1 - (1 << n)
@@ -128,16 +127,16 @@ fn extended(value: u32, n: u32) -> i32 {
     }
 }
 
-/// Entropy-coded bits of a scan, up to the next marker. Past it they are zeros.
+/// The entropy-coded bits of a scan up to the next marker. After the marker all bits are 0.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
-    /// The first byte that is not in `buffer`.
+    /// The first byte that is not in `buffer` yet.
     at: usize,
-    /// Bits at the top.
+    /// The next bits, in the highest `left` bits.
     buffer: u64,
     left: u32,
-    /// How many of the buffer's bits, its last, stand for bytes after the file's end.
-    made_up: u32,
+    /// How many bits at the end of the buffer are past the end of the file.
+    past_end: u32,
 }
 
 impl<'a> Bits<'a> {
@@ -147,16 +146,16 @@ impl<'a> Bits<'a> {
             at,
             buffer: 0,
             left: 0,
-            made_up: 0,
+            past_end: 0,
         }
     }
 
-    /// Whether bits were used that the file doesn't have: it is cut short.
+    /// Whether bits past the end of the file were used, so that the file must be truncated.
     pub(super) fn are_exhausted(&self) -> bool {
-        self.made_up > self.left
+        self.past_end > self.left
     }
 
-    /// Makes at least 32 bits ready: a code and its number have 32 at most.
+    /// Makes at least 32 bits available, enough for one code and its number.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
         if self.left < 32 {
@@ -169,11 +168,11 @@ impl<'a> Bits<'a> {
         const ONES: u64 = u64::MAX / 255;
         if let Some(&next) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             let word = u64::from_be_bytes(next);
-            // No byte is 0xff, so nothing is stuffed: the classic test for a zero byte, of the complement.
+            // If all bytes differ from 0xff, nothing is stuffed. This is the usual test for a zero byte, on the complement.
             let has_no_marker = (!word).wrapping_sub(ONES) & word & (ONES << 7) == 0;
             if has_no_marker {
                 let bytes = (63 - self.left) / 8;
-                // The bits of a byte that has no room yet come too, and again, the same, with the next refill.
+                // Bits of the next byte may be included too; the next refill writes the same bits again.
                 self.buffer |= word >> self.left;
                 self.at += bytes as usize;
                 self.left += bytes * 8;
@@ -191,7 +190,7 @@ impl<'a> Bits<'a> {
                 [0xff, ..] => (0, 0),
                 [byte, ..] => (*byte, 1),
                 [] => {
-                    self.made_up += 8;
+                    self.past_end += 8;
                     (0, 0)
                 }
             };
@@ -201,7 +200,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next `n` bits, 1 to 32, without taking them.
+    /// The next `n` bits, 1 to 32, without consuming them.
     #[inline(always)]
     fn peek(&self, n: u32) -> u32 {
         (self.buffer >> (64 - n)) as u32
@@ -213,7 +212,7 @@ impl<'a> Bits<'a> {
         self.left = self.left.saturating_sub(n);
     }
 
-    /// The next `n` bits, at most 16.
+    /// Consumes the next `n` bits, at most 16.
     #[inline(always)]
     pub(super) fn take(&mut self, n: u32) -> u32 {
         if n == 0 {
@@ -224,22 +223,22 @@ impl<'a> Bits<'a> {
         value
     }
 
-    /// A number of `n` bits in jpeg's signed form.
+    /// Consumes a number of `n` bits in JPEG's signed form.
     #[inline(always)]
     pub(super) fn signed(&mut self, n: u32) -> i32 {
-        extended(self.take(n), n)
+        sign_extend(self.take(n), n)
     }
 
-    /// Forgets the bits before the next marker, and where it stands: at its `0xff`, or at the end.
+    /// Discards the bits before the next marker and returns the position of its `0xff`, or the end of the file.
     pub(super) fn seek_marker(&mut self) -> usize {
-        (self.buffer, self.left, self.made_up) = (0, 0, 0);
+        (self.buffer, self.left, self.past_end) = (0, 0, 0);
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let is_marker = |pair: &[u8]| pair[0] == 0xff && pair[1] != 0 && pair[1] != 0xff;
         self.at += rest.windows(2).position(is_marker).unwrap_or(rest.len());
         self.at
     }
 
-    /// Passes a restart marker, if one is next; damage before it is passed over.
+    /// Consumes a restart marker if it comes next, ignoring damaged data before it.
     pub(super) fn restart(&mut self) {
         let at = self.seek_marker();
         if matches!(self.bytes.get(at..), Some([0xff, 0xd0..=0xd7, ..])) {

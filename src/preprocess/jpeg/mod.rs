@@ -1,31 +1,32 @@
-//! Decodes jpeg, baseline and progressive, to libjpeg-turbo's bytes: what Pillow hands to the reference.
+//! Decodes JPEG, baseline and progressive, to exactly the bytes of libjpeg-turbo, which Pillow uses.
 //!
-//! Called by [`super::decode()`]. ITU T.81 for the bits; transform, upsampling and colours as libjpeg's defaults (`kernels::jpeg`).
-//! Why our own: the decoders of crates differ in the last bits of chroma, can't give CMYK as stored, and fill what is missing in a file that is
-//! cut short. As Pillow, it refuses such a file, and passes over damage within one. Arithmetic coding, lossless and 12-bit jpeg are refused.
+//! Called by [`super::decode()`]. The bit stream follows ITU T.81; inverse DCT, upsampling and colour conversion follow
+//! libjpeg's defaults (`kernels::jpeg`). We have our own decoder because the existing crates differ in the last bits of
+//! chroma, cannot return CMYK as stored, and fill in what a truncated file lacks. Like Pillow, we reject a truncated
+//! file and ignore damage within a file. Arithmetic coding, lossless and 12-bit JPEG are not supported.
 
 mod frame;
 mod huffman;
 mod scan;
 
-use frame::{Component, Frame, Notes, Tables};
+use frame::{AppSegments, Component, Frame, Tables};
 use huffman::Bits;
 use scan::{Block, Scan};
 
-pub(super) use super::decode::cut_short;
-use super::decode::{Limits, Problem, check_size, damaged};
+use super::limits::{Limits, check_size};
 use super::picture::{Mode, Picture};
+use super::problem::{Problem, cut_short, damaged};
 use crate::kernels::jpeg::{
     BLOCK, double_height, double_width, double_width_of_sums, idct_row, repeat, ycc_to_rgb, ycck_to_cmyk,
 };
 use crate::kernels::zeroes;
 
-/// More scans than any encoder writes; a hostile file repeats them to take time.
+/// More scans than any encoder writes. A hostile file could repeat scans to waste time.
 const SCANS_MAX: usize = 100;
 
-/// What the components mean.
+/// How the components encode colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colours {
+enum ColourSpace {
     Grey,
     Ycc,
     Rgb,
@@ -33,30 +34,26 @@ enum Colours {
     Ycck,
 }
 
-impl Colours {
+impl ColourSpace {
     fn mode(self) -> Mode {
         match self {
-            Colours::Grey => Mode::Grey,
-            Colours::Ycc | Colours::Rgb => Mode::Rgb,
-            Colours::Cmyk | Colours::Ycck => Mode::Cmyk,
+            ColourSpace::Grey => Mode::Grey,
+            ColourSpace::Ycc | ColourSpace::Rgb => Mode::Rgb,
+            ColourSpace::Cmyk | ColourSpace::Ycck => Mode::Cmyk,
         }
     }
 }
 
-fn corrupt(why: &str) -> Problem {
-    damaged(why)
-}
-
-/// The picture as stored, and EXIF's orientation, 1 where there is none.
+/// Returns the image as stored, and EXIF's orientation (1 if there is none).
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Picture, u8), Problem> {
-    let mut file = File {
+    let mut reader = JpegReader {
         bytes,
         at: 2,
         tables: Tables::default(),
-        notes: Notes::default(),
+        app_segments: AppSegments::default(),
     };
-    let frame = file.read_to_frame()?;
-    let colours = file.notes.colours(&frame.components)?;
+    let frame = reader.read_to_frame()?;
+    let colours = reader.app_segments.colours(&frame.components)?;
     let mode = colours.mode();
     let pixels = frame.width as u64 * frame.height as u64;
     let stored: u64 = frame
@@ -68,22 +65,22 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Picture, u8), Pro
     let decoded_bytes = pixels * mode.channels() as u64 + stored + coefficients;
     check_size(frame.width as u64, frame.height as u64, decoded_bytes, limits)?;
 
-    let (frame, planes) = file.read_scans(frame)?;
+    let (frame, planes) = reader.read_scans(frame)?;
     let bytes = to_pixels(&frame, &planes, colours);
-    let picture = Picture::new(mode, frame.width, frame.height, bytes).map_err(|_| corrupt("it holds no pixels"))?;
-    Ok((picture, file.notes.orientation.unwrap_or(1)))
+    let picture = Picture::new(mode, frame.width, frame.height, bytes).map_err(|_| damaged("it holds no pixels"))?;
+    Ok((picture, reader.app_segments.orientation.unwrap_or(1)))
 }
 
-/// A file, read up to `at`, and what was learned so far.
-struct File<'a> {
+/// A file that has been read up to `at`, and what its segments said so far.
+struct JpegReader<'a> {
     bytes: &'a [u8],
     at: usize,
     tables: Tables,
-    notes: Notes,
+    app_segments: AppSegments,
 }
 
-impl<'a> File<'a> {
-    /// The next marker and what its segment holds. Bytes between segments are passed over.
+impl<'a> JpegReader<'a> {
+    /// The next marker and the payload of its segment. Bytes between segments are skipped.
     fn segment(&mut self) -> Result<(u8, &'a [u8]), Problem> {
         let marker = loop {
             match self.bytes.get(self.at..).unwrap_or_default() {
@@ -102,14 +99,14 @@ impl<'a> File<'a> {
             .map(|&bytes| usize::from(u16::from_be_bytes(bytes)))
             .ok_or_else(cut_short)?;
         if length < 2 {
-            return Err(corrupt("a segment's length is under 2"));
+            return Err(damaged("a segment's length is under 2"));
         }
         let payload = rest.get(2..length).ok_or_else(cut_short)?;
         self.at += length;
         Ok((marker, payload))
     }
 
-    /// Tables and notes; other markers are handed back.
+    /// Reads tables and application segments. Other segments are ignored.
     fn note(&mut self, marker: u8, payload: &[u8]) -> Result<(), Problem> {
         match marker {
             0xdb => self.tables.read_quant(payload),
@@ -117,19 +114,19 @@ impl<'a> File<'a> {
             0xdd => {
                 let interval = payload
                     .first_chunk()
-                    .ok_or_else(|| corrupt("its restart interval is missing"))?;
+                    .ok_or_else(|| damaged("its restart interval is missing"))?;
                 self.tables.restart_interval = usize::from(u16::from_be_bytes(*interval));
                 Ok(())
             }
             0xe0..=0xef => {
-                self.notes.read(marker, payload);
+                self.app_segments.read(marker, payload);
                 Ok(())
             }
             _ => Ok(()),
         }
     }
 
-    /// Reads up to the first scan. Notes count only up to there, as in libjpeg.
+    /// Reads up to the first scan. As in libjpeg, application segments after it are ignored for colours.
     fn read_to_frame(&mut self) -> Result<Frame, Problem> {
         loop {
             let (marker, payload) = self.segment()?;
@@ -141,18 +138,18 @@ impl<'a> File<'a> {
                 }
                 0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                     return Err(Problem::new(
-                        format!("it is a jpeg of a rare kind (SOF{}), which is not decoded", marker & 15),
+                        format!("it is a jpeg of an unsupported type (SOF{})", marker & 15),
                         "convert it to an ordinary jpeg or a png first",
                     ));
                 }
-                0xda => return Err(corrupt("a scan comes before the frame's header")),
-                0xd9 => return Err(corrupt("it ends before any pixels")),
+                0xda => return Err(damaged("a scan comes before the frame's header")),
+                0xd9 => return Err(damaged("it ends before any pixels")),
                 _ => self.note(marker, payload)?,
             }
         }
     }
 
-    /// Reads up to a scan's header, which is left to be read; `false` at the end marker.
+    /// Reads up to the header of the next scan, without consuming it; `false` at the end marker.
     fn read_to_scan(&mut self) -> Result<bool, Problem> {
         loop {
             let before = self.at;
@@ -163,7 +160,7 @@ impl<'a> File<'a> {
                     return Ok(true);
                 }
                 0xd9 => return Ok(false),
-                0xc0..=0xc2 => return Err(corrupt("it has a second frame")),
+                0xc0..=0xc2 => return Err(damaged("it has a second frame")),
                 _ => self.note(marker, payload)?,
             }
         }
@@ -203,7 +200,7 @@ impl<'a> File<'a> {
         for ((component, plane), blocks) in frame.components.iter().zip(&mut planes).zip(&coefficients) {
             plane.fill(0, blocks, component);
         }
-        // A component that no scan brought is mid-grey.
+        // A component without any scan is mid-grey.
         for (component, plane) in frame.components.iter().zip(&mut planes) {
             if component.quant.is_none() {
                 plane.bytes.fill(128);
@@ -213,7 +210,7 @@ impl<'a> File<'a> {
     }
 }
 
-/// Reads a scan of a sequential file, and transforms each row of blocks at once.
+/// Reads a scan of a sequential file, and transforms each row of blocks as soon as it is read.
 fn read_sequential(
     scan: &mut Scan<'_>,
     frame: &Frame,
@@ -240,7 +237,7 @@ fn read_sequential(
     Ok(())
 }
 
-/// Reads a scan of a progressive file into all coefficients.
+/// Reads a scan of a progressive file into the coefficients of all components.
 fn read_progressive(
     scan: &mut Scan<'_>,
     frame: &Frame,
@@ -252,7 +249,7 @@ fn read_progressive(
         let block_rows = |c: &Component| if scan.is_interleaved() { c.v } else { 1 };
         let reached = |(c, blocks): (&Component, &'_ mut Vec<Block>)| {
             let n = c.blocks_across * block_rows(c);
-            // A component that the scan leaves out may have fewer rows than the scan.
+            // A component that is not in the scan may have fewer rows than the scan.
             (y * n).min(blocks.len())..((y + 1) * n).min(blocks.len())
         };
         let ranges: Vec<_> = frame
@@ -271,7 +268,7 @@ fn read_progressive(
     Ok(())
 }
 
-/// A component's pixels, in whole blocks.
+/// The pixels of a component, in whole blocks.
 struct Plane {
     bytes: Vec<u8>,
     stride: usize,
@@ -286,7 +283,7 @@ impl Plane {
         }
     }
 
-    /// Transforms rows of blocks, the first of which is row `first` of the plane.
+    /// Transforms rows of blocks and writes them from block row `first` of the plane on.
     fn fill(&mut self, first: usize, blocks: &[Block], component: &Component) {
         let quant = component.quant.unwrap_or([0; BLOCK]);
         let rows = self.bytes.chunks_exact_mut(self.stride * 8).skip(first);
@@ -300,8 +297,8 @@ impl Plane {
     }
 }
 
-/// Chroma to the size of luma, and all to the picture's bytes.
-fn to_pixels(frame: &Frame, planes: &[Plane], colours: Colours) -> Vec<u8> {
+/// Scales chroma to the size of luma and converts all components to the image's bytes.
+fn to_pixels(frame: &Frame, planes: &[Plane], colours: ColourSpace) -> Vec<u8> {
     let row_bytes = frame.width * colours.mode().channels();
     let mut out = zeroes(row_bytes * frame.height);
     let mut rows: Vec<Upsampler> = frame.components.iter().map(|c| Upsampler::new(frame, c)).collect();
@@ -313,13 +310,13 @@ fn to_pixels(frame: &Frame, planes: &[Plane], colours: Colours) -> Vec<u8> {
             .map(|(row, (c, p))| &row.row(y, c, p)[..frame.width])
             .collect();
         match (colours, rows.as_slice()) {
-            (Colours::Ycc, [luma, cb, cr]) => ycc_to_rgb(luma, cb, cr, out),
-            (Colours::Ycck, [luma, cb, cr, k]) => ycck_to_cmyk(luma, cb, cr, k, out),
+            (ColourSpace::Ycc, [luma, cb, cr]) => ycc_to_rgb(luma, cb, cr, out),
+            (ColourSpace::Ycck, [luma, cb, cr, k]) => ycck_to_cmyk(luma, cb, cr, k, out),
             _ => interleave(&rows, out),
         }
     }
     if colours.mode() == Mode::Cmyk {
-        // Adobe stores ink as light, and everybody does as Adobe does.
+        // Adobe stores inverted ink values, and all other programs follow.
         out.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
     out
@@ -333,9 +330,9 @@ fn interleave(rows: &[&[u8]], out: &mut [u8]) {
     }
 }
 
-/// Makes a component's rows as wide and as many as the picture's, by libjpeg's choice of method (`jdsample.c`).
+/// Scales a component's rows to the size of the image. Chooses the method as libjpeg does (`jdsample.c`).
 struct Upsampler {
-    /// How often each pixel is needed, across and down.
+    /// How many times each pixel is repeated, horizontally and vertically.
     across: usize,
     down: usize,
     row: Vec<u8>,
@@ -353,12 +350,13 @@ impl Upsampler {
         }
     }
 
-    /// Row `y` of the picture.
+    /// Row `y` of the image.
     fn row<'a>(&'a mut self, y: usize, component: &Component, plane: &'a Plane) -> &'a [u8] {
-        // libjpeg interpolates no row of one or two pixels.
+        // libjpeg does not interpolate rows of one or two pixels.
         let is_wide = component.width > 2;
         let near = plane.row(y / self.down, component);
-        // Of two new rows the upper one leans on the row above, the lower one on the row below; the edges lean on themselves.
+        // Of two new rows, the upper one also takes from the row above and the lower one from the row below. At the top
+        // and the bottom the edge row takes that part too.
         let far = || match y % 2 {
             0 => plane.row((y / 2).saturating_sub(1), component),
             _ => plane.row((y / 2 + 1).min(component.height - 1), component),

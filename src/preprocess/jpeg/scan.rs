@@ -1,57 +1,58 @@
-//! One scan of a jpeg: its bits to coefficients, baseline or progressive (ITU T.81, annexes F and G).
+//! One scan of a JPEG file, from bits to coefficients; baseline or progressive (ITU T.81, annexes F and G).
 
-use super::super::decode::Problem;
+use super::super::problem::{Problem, cut_short, damaged};
 use super::frame::{Frame, Tables, ZIGZAG};
-use super::huffman::{Bits, Table};
-use super::{corrupt, cut_short};
+use super::huffman::{Bits, HuffmanTable};
 use crate::kernels::jpeg::BLOCK;
 
 /// Quantised coefficients in block order.
 pub(super) type Block = [i16; BLOCK];
 
-/// A scan's header.
+/// A scan's header and decoder state.
 pub(super) struct Scan<'t> {
-    pub(super) parts: Vec<Part<'t>>,
-    /// First and last coefficient, in zigzag order.
+    pub(super) parts: Vec<ScanComponent<'t>>,
+    /// The first and the last coefficient, in zigzag order.
     first: usize,
     last: usize,
-    /// Whether bits were sent before, and the place of the bit that is sent now.
-    refines: bool,
+    /// Whether this scan adds one bit to coefficients that an earlier scan sent (Ah is not 0).
+    is_refinement: bool,
+    /// The position of the lowest bit that is sent (Al).
     low: u32,
     is_progressive: bool,
     restart_interval: usize,
-    /// Blocks that are still without coefficients (EOBRUN).
+    /// The number of following blocks that have no coefficients in this band (EOBRUN).
     end_of_bands: u32,
 }
 
-/// A component's share of a scan.
-pub(super) struct Part<'t> {
+/// A component within a scan.
+pub(super) struct ScanComponent<'t> {
     /// Its index in the frame.
     pub(super) component: usize,
-    dc: Option<&'t Table>,
-    ac: Option<&'t Table>,
-    /// The last DC value, from which the next one differs.
+    dc: Option<&'t HuffmanTable>,
+    ac: Option<&'t HuffmanTable>,
+    /// The last DC value, to which the next difference is added.
     prediction: i32,
 }
 
 impl<'t> Scan<'t> {
-    /// SOS.
+    /// Reads an SOS segment.
     pub(super) fn read(payload: &[u8], frame: &Frame, tables: &'t Tables) -> Result<Self, Problem> {
-        let short = || corrupt("a scan header is too short");
+        let short = || damaged("a scan header is too short");
         let (&n, rest) = payload.split_first().ok_or_else(short)?;
         let n = usize::from(n);
         let (specs, rest) = rest.split_at_checked(2 * n).ok_or_else(short)?;
         let &[first, last, bits] = rest.first_chunk().ok_or_else(short)?;
-        let mut parts: Vec<Part<'t>> = Vec::new();
+        let mut parts: Vec<ScanComponent<'t>> = Vec::new();
         for spec in specs.chunks_exact(2) {
             let component = frame.components.iter().position(|c| c.id == spec[0]);
-            let component = component.ok_or_else(|| corrupt("a scan names a component that is not in the frame"))?;
+            let component = component.ok_or_else(|| damaged("a scan names a component that is not in the frame"))?;
             if parts.iter().any(|part| part.component >= component) {
-                return Err(corrupt("a scan has its components out of order"));
+                return Err(damaged("a scan has its components out of order"));
             }
-            let table =
-                |tables: &'t [Option<Table>; 4], slot: u8| tables.get(usize::from(slot)).and_then(Option::as_ref);
-            parts.push(Part {
+            let table = |tables: &'t [Option<HuffmanTable>; 4], slot: u8| {
+                tables.get(usize::from(slot)).and_then(Option::as_ref)
+            };
+            parts.push(ScanComponent {
                 component,
                 dc: table(&tables.dc, spec[1] >> 4),
                 ac: table(&tables.ac, spec[1] & 15),
@@ -62,14 +63,14 @@ impl<'t> Scan<'t> {
             parts,
             first: usize::from(first),
             last: usize::from(last),
-            refines: bits >> 4 != 0,
+            is_refinement: bits >> 4 != 0,
             low: u32::from(bits & 15),
             is_progressive: frame.is_progressive,
             restart_interval: tables.restart_interval,
             end_of_bands: 0,
         };
         if !frame.is_progressive {
-            (scan.first, scan.last, scan.refines, scan.low) = (0, BLOCK - 1, false, 0);
+            (scan.first, scan.last, scan.is_refinement, scan.low) = (0, BLOCK - 1, false, 0);
         }
         scan.check()?;
         Ok(scan)
@@ -83,26 +84,26 @@ impl<'t> Scan<'t> {
             || !alone_fits
             || (self.is_progressive && self.first == 0 && self.last > 0)
         {
-            return Err(corrupt("a scan header asks for the impossible"));
+            return Err(damaged("a scan header has invalid parameters"));
         }
-        let needs_dc = self.first == 0 && !self.refines;
+        let needs_dc = self.first == 0 && !self.is_refinement;
         let needs_ac = self.last > 0;
         if self
             .parts
             .iter()
             .any(|p| (needs_dc && p.dc.is_none()) || (needs_ac && p.ac.is_none()))
         {
-            return Err(corrupt("a Huffman table is missing"));
+            return Err(damaged("a Huffman table is missing"));
         }
         Ok(())
     }
 
-    /// Whether the scan brings a component's all: what a sequential file consists of.
+    /// Whether the scan has several components, whose blocks alternate in MCUs.
     pub(super) fn is_interleaved(&self) -> bool {
         self.parts.len() > 1
     }
 
-    /// How many units (MCUs, or single blocks of a component that is alone) the scan has, across and down.
+    /// The number of units in each direction: MCUs, or single blocks if the scan has only one component.
     pub(super) fn units(&self, frame: &Frame) -> (usize, usize) {
         if self.is_interleaved() {
             return (frame.mcus_across(), frame.mcus_down());
@@ -111,7 +112,8 @@ impl<'t> Scan<'t> {
         (component.width.div_ceil(8), component.height.div_ceil(8))
     }
 
-    /// Reads row `y` of the scan's units. `rows[c]` are the blocks of component c that the row reaches: of an MCU's rows, or of one row.
+    /// Reads row `y` of the scan's units. `rows[c]` holds the blocks of component c that belong to it: the block rows
+    /// of an MCU row, or one block row.
     pub(super) fn read_row(
         &mut self,
         y: usize,
@@ -162,7 +164,7 @@ impl<'t> Scan<'t> {
         let part = &mut self.parts[part];
         if self.first == 0 {
             bits.refill();
-            if self.refines {
+            if self.is_refinement {
                 block[0] |= (bits.take(1) << self.low) as i16;
             } else if let Some(dc) = part.dc {
                 let size = u32::from(dc.next(bits)).min(16);
@@ -171,7 +173,7 @@ impl<'t> Scan<'t> {
             }
         }
         let Some(ac) = part.ac else { return };
-        match (self.is_progressive, self.refines) {
+        match (self.is_progressive, self.is_refinement) {
             _ if self.last == 0 => {}
             (false, _) => read_ac(bits, ac, block),
             (true, false) => self.read_band(bits, ac, block),
@@ -179,8 +181,8 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// First bits of a band (G.1.2.2).
-    fn read_band(&mut self, bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
+    /// Reads the first bits of a band (G.1.2.2).
+    fn read_band(&mut self, bits: &mut Bits<'_>, ac: &HuffmanTable, block: &mut Block) {
         if self.end_of_bands > 0 {
             self.end_of_bands -= 1;
             return;
@@ -195,14 +197,14 @@ impl<'t> Scan<'t> {
             }
             k += run as usize;
             if size > 0 {
-                block[place(k)] = (bits.signed(size) << self.low) as i16;
+                block[block_position(k)] = (bits.signed(size) << self.low) as i16;
             }
             k += 1;
         }
     }
 
-    /// One more bit of a band (G.1.2.3): of coefficients that are known, as they are passed; of new ones, 1 or -1.
-    fn refine_band(&mut self, bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
+    /// Reads one more bit of a band (G.1.2.3): for each known coefficient on the way, and 1 or -1 for new ones.
+    fn refine_band(&mut self, bits: &mut Bits<'_>, ac: &HuffmanTable, block: &mut Block) {
         let one = 1i16 << self.low;
         let mut k = self.first;
         if self.end_of_bands == 0 {
@@ -218,7 +220,7 @@ impl<'t> Scan<'t> {
                 }
                 k = self.pass(bits, block, k, run, one);
                 if value != 0 {
-                    block[place(k)] = value;
+                    block[block_position(k)] = value;
                 }
                 k += 1;
             }
@@ -229,7 +231,8 @@ impl<'t> Scan<'t> {
         }
     }
 
-    /// Refines known coefficients from `k` on until `zeros` unknown ones were passed; where the next unknown one stands.
+    /// Refines known coefficients from `k` on and skips `zeros` unknown ones. Returns the position of the next unknown
+    /// one.
     fn pass(&self, bits: &mut Bits<'_>, block: &mut Block, mut k: usize, mut zeros: u32, one: i16) -> usize {
         while k <= self.last {
             let value = &mut block[usize::from(ZIGZAG[k])];
@@ -250,15 +253,15 @@ impl<'t> Scan<'t> {
     }
 }
 
-/// All AC coefficients of a sequential block (F.2.2.2).
+/// Reads all AC coefficients of a sequential block (F.2.2.2).
 #[inline(always)]
-fn read_ac(bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
+fn read_ac(bits: &mut Bits<'_>, ac: &HuffmanTable, block: &mut Block) {
     let mut k = 1;
     while k < BLOCK {
         bits.refill();
         if let Some(coefficient) = ac.next_coefficient(bits) {
             k += usize::from(coefficient.run);
-            block[place(k)] = coefficient.value;
+            block[block_position(k)] = coefficient.value;
             k += 1;
             continue;
         }
@@ -271,18 +274,19 @@ fn read_ac(bits: &mut Bits<'_>, ac: &Table, block: &mut Block) {
             continue;
         }
         k += run as usize;
-        block[place(k)] = bits.signed(size) as i16;
+        block[block_position(k)] = bits.signed(size) as i16;
         k += 1;
     }
 }
 
-/// Where coefficient `k` of the zigzag order stands. Damage can lead past the last one; libjpeg takes it for the last.
+/// The block position of coefficient `k` in zigzag order. Damaged data can exceed the last one; libjpeg then uses the
+/// last.
 #[inline(always)]
-fn place(k: usize) -> usize {
+fn block_position(k: usize) -> usize {
     usize::from(ZIGZAG[k.min(BLOCK - 1)])
 }
 
-/// Zeros before a coefficient, and its bits.
+/// Splits a symbol into the number of zeros before a coefficient and the number of its bits.
 #[inline(always)]
 fn split(symbol: u8) -> (u32, u32) {
     (u32::from(symbol >> 4), u32::from(symbol & 15))

@@ -1,4 +1,4 @@
-"""Writes the tables beside this file from the packages that define them.
+"""Writes the tables in this folder from the packages that define them.
 
     pip install ftfy==6.3.1 regex
     python src/text/data/make_tables.py PATH/TO/bpe_simple_vocab_16e6.txt.gz
@@ -16,14 +16,14 @@ MERGES = 49152 - 256 - 2
 
 
 def byte_symbols():
-    """The 256 characters that stand for bytes, in the order of their ids."""
+    """The 256 characters that stand for bytes, ordered by id."""
     plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     rest = [b for b in range(256) if b not in plain]
     return [chr(b) for b in plain] + [chr(256 + n) for n in range(len(rest))]
 
 
 def merges(path):
-    """Each merge as the ids of its two sides, 16 bits each, little-endian, in the order of rank."""
+    """Each merge as the ids of its two sides, 16 bits each, little-endian, in rank order."""
     lines = gzip.open(path).read().decode().split("\n")[1 : MERGES + 1]
     symbols = byte_symbols()
     ids = {s: i for i, s in enumerate(symbols + [s + "</w>" for s in symbols])}
@@ -32,7 +32,7 @@ def merges(path):
         left, right = line.split()
         out += struct.pack("<HH", ids[left], ids[right])
         ids[left + right] = len(ids)
-    assert len(ids) == 512 + MERGES, "a symbol made by two merges would make the order of merging matter"
+    assert len(ids) == 512 + MERGES, "if two merges made the same symbol, their order would matter"
     (HERE / "merges.u16").write_bytes(out)
 
 
@@ -65,7 +65,7 @@ def classes():
 
 
 def charsets():
-    """What the bytes 80 to ff mean in each code page, unassigned ones as in Latin-1."""
+    """The characters of the bytes 80 to ff in each code page; undefined bytes as in Latin-1."""
     rows = []
     for name in chardata.CHARMAP_ENCODINGS[1:]:
         text = bytes(range(0x80, 0x100)).decode(name)

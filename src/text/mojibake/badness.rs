@@ -1,22 +1,22 @@
-//! The heuristic: sequences of characters that hardly stand in a text, but often where UTF-8 was read in another
-//! code page. The rules are ftfy 6.3's `BADNESS_RE`; a text is bad if one of them fits anywhere.
+//! The heuristic that recognises mojibake: sequences of characters that are rare in real text but common when UTF-8 was
+//! decoded in another code page. The rules are ftfy 6.3's `BADNESS_RE`; a text is bad if one rule matches anywhere.
 
 use super::classes::{
     ASCII_LOWER, ASCII_UPPER, BAD, BOX, C1, COMMON, CURRENCY, Classes, END_PUNCTUATION, KAOMOJI, LAW, LOWER_ACCENTED,
     LOWER_COMMON, NUMERIC, SPACE, START_PUNCTUATION, UPPER_ACCENTED, UPPER_COMMON, WORD, classes,
 };
 
-/// What may stand at one place of a rule: a character of one of the classes, or one of those listed.
+/// One position of a rule: a character of these classes, or one of those listed, or (`negated`) neither.
 #[derive(Clone, Copy)]
-struct Slot {
+struct CharPattern {
     classes: Classes,
     also: &'static str,
     negated: bool,
 }
 
 /// A character of one of these classes.
-const fn of(classes: Classes) -> Slot {
-    Slot {
+const fn of(classes: Classes) -> CharPattern {
+    CharPattern {
         classes,
         also: "",
         negated: false,
@@ -24,17 +24,17 @@ const fn of(classes: Classes) -> Slot {
 }
 
 /// One of these characters.
-const fn one(also: &'static str) -> Slot {
-    Slot {
+const fn any_of(also: &'static str) -> CharPattern {
+    CharPattern {
         classes: 0,
         also,
         negated: false,
     }
 }
 
-/// Either.
-const fn either(classes: Classes, also: &'static str) -> Slot {
-    Slot {
+/// A character of one of these classes, or one of those listed.
+const fn either(classes: Classes, also: &'static str) -> CharPattern {
+    CharPattern {
         classes,
         also,
         negated: false,
@@ -42,25 +42,25 @@ const fn either(classes: Classes, also: &'static str) -> Slot {
 }
 
 /// A character of none of these classes.
-const fn none_of(classes: Classes) -> Slot {
-    Slot {
+const fn none_of(classes: Classes) -> CharPattern {
+    CharPattern {
         classes,
         also: "",
         negated: true,
     }
 }
 
-/// Any character but this.
-const fn other_than(also: &'static str) -> Slot {
-    Slot {
+/// A character not listed.
+const fn other_than(also: &'static str) -> CharPattern {
+    CharPattern {
         classes: 0,
         also,
         negated: true,
     }
 }
 
-impl Slot {
-    fn fits(self, c: char, classes: Classes) -> bool {
+impl CharPattern {
+    fn matches(self, c: char, classes: Classes) -> bool {
         (self.classes & classes != 0 || self.also.contains(c)) != self.negated
     }
 }
@@ -69,13 +69,13 @@ const ACCENTED: Classes = LOWER_ACCENTED | UPPER_ACCENTED;
 const PUNCTUATION: Classes = START_PUNCTUATION | END_PUNCTUATION;
 const LATIN: Classes = ASCII_LOWER | ASCII_UPPER;
 const SYMBOLS: Classes = BOX | PUNCTUATION | CURRENCY | NUMERIC | LAW;
-/// After the lead bytes of Arabic letters, read as Windows-1252.
-const ARABIC: Slot = either(COMMON | CURRENCY | BAD | NUMERIC | START_PUNCTUATION, "ŸŠ®°µ»");
-/// The end of a Greek or Cyrillic letter's UTF-8, between two lead bytes.
+/// What follows the lead byte of an Arabic letter, decoded as Windows-1252.
+const ARABIC: CharPattern = either(COMMON | CURRENCY | BAD | NUMERIC | START_PUNCTUATION, "ŸŠ®°µ»");
+/// What the second byte of a Greek or Cyrillic letter decodes to; used between two lead bytes.
 const ODD: Classes = C1 | BAD | PUNCTUATION | CURRENCY;
 
-/// The rules that may fit anywhere.
-const RULES: &[&[Slot]] = &[
+/// Rules that may match anywhere.
+const RULES: &[&[CharPattern]] = &[
     &[of(C1)],
     &[of(BAD | ACCENTED | SYMBOLS), of(BAD)],
     &[of(LATIN), of(LOWER_COMMON | UPPER_COMMON), of(BAD)],
@@ -104,66 +104,66 @@ const RULES: &[&[Slot]] = &[
     &[of(ACCENTED | CURRENCY | NUMERIC | PUNCTUATION | LAW), of(BOX)],
     &[of(BOX), of(END_PUNCTUATION)],
     &[of(ACCENTED), of(PUNCTUATION), of(WORD)],
-    // The ligature before anything but a plain letter.
-    &[one("Œœ"), none_of(LATIN)],
+    // The ligature before anything but an unaccented letter.
+    &[any_of("Œœ"), none_of(LATIN)],
     // A degree sign after a capital letter.
-    &[of(UPPER_ACCENTED), one("°")],
+    &[of(UPPER_ACCENTED), any_of("°")],
     // Windows-1252: two-byte letters, Arabic, South Asian scripts.
-    &[one("ÂÃÎÐ"), either(PUNCTUATION, "€œŠš¢£Ÿž\u{a0}\u{ad}®©°·»–—´")],
-    &[one("×"), one("²³")],
-    &[one("ØÙ"), ARABIC, one("ØÙ"), ARABIC],
-    &[one("à"), one("²µ¹¼½¾")],
+    &[any_of("ÂÃÎÐ"), either(PUNCTUATION, "€œŠš¢£Ÿž\u{a0}\u{ad}®©°·»–—´")],
+    &[any_of("×"), any_of("²³")],
+    &[any_of("ØÙ"), ARABIC, any_of("ØÙ"), ARABIC],
+    &[any_of("à"), any_of("²µ¹¼½¾")],
     // MacRoman.
-    &[one("√"), one("±∂†≠®™´≤≥¥µø")],
-    &[one("≈"), one("°¢")],
-    &[one("‚"), one("Ä"), one("ìîïòôúùû†°¢π")],
-    &[one("‚"), one("âó"), one("àä°ê")],
-    // Windows-1251: punctuation; Latin-1 and Cyrillic; and on top of Windows-1252.
-    &[one("в"), one("Ђ")],
-    &[one("ВГРС"), either(ODD, "°µ"), one("ВГРС")],
+    &[any_of("√"), any_of("±∂†≠®™´≤≥¥µø")],
+    &[any_of("≈"), any_of("°¢")],
+    &[any_of("‚"), any_of("Ä"), any_of("ìîïòôúùû†°¢π")],
+    &[any_of("‚"), any_of("âó"), any_of("àä°ê")],
+    // Windows-1251: punctuation; Latin-1 and Cyrillic; Windows-1251 decoded on top of Windows-1252.
+    &[any_of("в"), any_of("Ђ")],
+    &[any_of("ВГРС"), either(ODD, "°µ"), any_of("ВГРС")],
     &[
-        one("Г"),
-        one("ў"),
-        one("В"),
-        one("Ђ"),
-        one("В"),
+        any_of("Г"),
+        any_of("ў"),
+        any_of("В"),
+        any_of("Ђ"),
+        any_of("В"),
         other_than("\n"),
         either(LATIN, " "),
     ],
-    // Windows-1252: `à`, `á` and the no-break space; `Â` before a character that stands for itself.
-    &[one("Ã"), one("\u{a0}¡")],
-    &[of(ASCII_LOWER), one("ÃÂ"), one(" ")],
-    &[of(ASCII_LOWER), of(SPACE), one("ÃÂ"), one(" ")],
+    // Windows-1252: `à`, `á` and the no-break space; `Â` before a character that is itself correct.
+    &[any_of("Ã"), any_of("\u{a0}¡")],
+    &[of(ASCII_LOWER), any_of("ÃÂ"), any_of(" ")],
+    &[of(ASCII_LOWER), of(SPACE), any_of("ÃÂ"), any_of(" ")],
     &[
         either(ASCII_LOWER | END_PUNCTUATION, ".,?!"),
-        one("Â"),
+        any_of("Â"),
         either(PUNCTUATION, " "),
     ],
     // Windows-1253: punctuation; Latin-1 and Greek. Windows-1257: punctuation.
-    &[one("β"), one("€"), one("™\u{a0}Ά\u{ad}®°")],
-    &[one("ΒΓΞΟ"), either(ODD, "°"), one("ΒΓΞΟ")],
-    &[one("ā"), one("€")],
+    &[any_of("β"), any_of("€"), any_of("™\u{a0}Ά\u{ad}®°")],
+    &[any_of("ΒΓΞΟ"), either(ODD, "°"), any_of("ΒΓΞΟ")],
+    &[any_of("ā"), any_of("€")],
 ];
 
-/// The rule that fits at the start of a text only.
-const AT_START: &[Slot] = &[one("ÃÂ"), one(" ")];
+/// A rule that matches only at the start of a text.
+const AT_START: &[CharPattern] = &[any_of("ÃÂ"), any_of(" ")];
 
 /// Whether the text looks like mojibake.
 pub(super) fn is_bad(text: &str) -> bool {
     let chars: Vec<(char, Classes)> = text.chars().map(|c| (c, classes(c))).collect();
-    fits(AT_START, &chars) || (0..chars.len()).any(|at| bad_at(&chars[at..]))
+    matches(AT_START, &chars) || (0..chars.len()).any(|at| bad_at(&chars[at..]))
 }
 
-/// Whether a rule fits at the front. Every rule has a character beyond ASCII at its first, second or third place.
+/// Whether a rule matches at the start of `chars`. Every rule has a non-ASCII character in its first three positions.
 fn bad_at(chars: &[(char, Classes)]) -> bool {
     let beyond_ascii = |place: usize| chars.get(place).is_some_and(|(c, _)| !c.is_ascii());
-    (beyond_ascii(0) || beyond_ascii(1) || beyond_ascii(2)) && RULES.iter().any(|rule| fits(rule, chars))
+    (beyond_ascii(0) || beyond_ascii(1) || beyond_ascii(2)) && RULES.iter().any(|rule| matches(rule, chars))
 }
 
-fn fits(rule: &[Slot], chars: &[(char, Classes)]) -> bool {
+fn matches(rule: &[CharPattern], chars: &[(char, Classes)]) -> bool {
     chars.len() >= rule.len()
         && rule
             .iter()
             .zip(chars)
-            .all(|(slot, &(c, classes))| slot.fits(c, classes))
+            .all(|(slot, &(c, classes))| slot.matches(c, classes))
 }

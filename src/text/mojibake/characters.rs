@@ -1,13 +1,13 @@
-//! Repairs of single characters: control characters, ligatures, widths, quotes, line breaks.
+//! Repairs of single characters: control characters, ligatures, full-width forms, quotes, line breaks.
 
 use unicode_normalization::UnicodeNormalization;
 
 use super::charsets::Charset;
 
-/// Applies them all, in ftfy's order. In plain ASCII there is only something to take away.
+/// Applies all repairs in ftfy's order. Plain ASCII without control characters is returned unchanged.
 pub(super) fn fix(text: String) -> String {
-    let quiet = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
-    if text.bytes().all(quiet) {
+    let unchanged = |byte: u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    if text.bytes().all(unchanged) {
         return text;
     }
     let mut out = String::with_capacity(text.len());
@@ -25,7 +25,7 @@ pub(super) fn fix(text: String) -> String {
     out
 }
 
-/// A C1 control character as what Windows-1252 has in its place.
+/// Replaces a C1 control character by Windows-1252's character for the same byte.
 pub(super) fn c1_control(c: char) -> char {
     match c {
         '\u{80}'..='\u{9f}' => Charset::windows_1252().decode(c as u8),
@@ -33,7 +33,7 @@ pub(super) fn c1_control(c: char) -> char {
     }
 }
 
-/// Writes a character without ligature, in its ordinary width, with straight quotes and with `\n` for line breaks.
+/// Appends a character without ligatures, in its normal width, with straight quotes and with `\n` as the line break.
 fn push_plain(c: char, out: &mut String) {
     let text = match c {
         ..='\u{7f}' => {
@@ -42,7 +42,7 @@ fn push_plain(c: char, out: &mut String) {
         }
         'Ĳ' => "IJ",
         'ĳ' => "ij",
-        // The letter apostrophe of `ŉ` is a curled quote to the next step.
+        // ftfy replaces `ŉ` by a letter apostrophe and `n`, and then the apostrophe by a straight quote.
         'ŉ' => "'n",
         'Ǳ' => "DZ",
         'ǲ' => "Dz",
@@ -73,7 +73,7 @@ fn push_plain(c: char, out: &mut String) {
     out.push_str(text);
 }
 
-/// Takes out sequences such as `ESC [ 1 ; 31 m`, which colour text on a terminal.
+/// Removes sequences such as `ESC [ 1 ; 31 m`, which colour text on a terminal.
 fn without_terminal_escapes(text: String) -> String {
     const START: &str = "\u{1b}[";
     if !text.contains(START) {
@@ -97,13 +97,13 @@ fn without_terminal_escapes(text: String) -> String {
     out
 }
 
-/// Python's `\d`: ftfy's pattern takes the digits of every script.
+/// Python's `\d`, which ftfy's pattern uses: the decimal digits of every script.
 fn is_decimal(c: char) -> bool {
     c.is_ascii_digit() || (c.is_numeric() && super::classes::is_decimal_digit(c))
 }
 
-/// Characters without a visible effect that nobody means to write: ASCII's but for white space, and those that
-/// Unicode's TR 20 calls unsuitable for use with markup.
+/// Invisible characters that are never intended: ASCII's control characters except white space, and those that Unicode
+/// TR 20 calls unsuitable for use with markup.
 fn is_control(c: char) -> bool {
     matches!(c,
         '\0'..='\u{8}' | '\u{b}' | '\u{e}'..='\u{1f}' | '\u{7f}' | '\u{206a}'..='\u{206f}' | '\u{feff}'

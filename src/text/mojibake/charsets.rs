@@ -1,30 +1,22 @@
-//! The single-byte code pages that text is wrongly read in.
+//! The single-byte code pages in which UTF-8 is commonly decoded by mistake.
 //!
-//! In the Windows ones a byte without meaning is the control character of the same number, and the replacement
-//! character is written as byte 1A, so that what was lost in reading can be seen in the bytes (ftfy's "sloppy" codecs).
+//! The Windows ones are ftfy's "sloppy" codecs: an undefined byte decodes to the control character of the same number,
+//! and U+FFFD encodes to the byte 1A, so that the bytes mark lost characters.
 
 use std::sync::LazyLock;
-
-/// How U+FFFD and the byte 1A are treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Substitute {
-    /// Byte 1A is U+FFFD.
-    Replacement,
-    /// Byte 1A is U+001A.
-    Control,
-}
 
 /// One code page. The bytes below 80 are ASCII in all of them.
 pub(super) struct Charset {
     name: &'static str,
     /// The characters of the bytes 80 to FF.
     upper: Vec<char>,
-    /// The same with their bytes, sorted.
+    /// The same characters with their bytes, sorted by character.
     bytes: Vec<(char, u8)>,
-    substitute: Substitute,
+    /// Whether byte 1A stands for a lost character (U+FFFD) instead of U+001A.
+    marks_losses: bool,
 }
 
-/// Latin-1, then the file's, in the order in which ftfy tries them.
+/// Latin-1, then those of `charsets.txt`, in the order in which ftfy tries them.
 static CHARSETS: LazyLock<Vec<Charset>> = LazyLock::new(|| {
     let latin_1 = Charset::new("latin-1", ('\u{80}'..='\u{ff}').collect());
     let others = include_str!("../data/charsets.txt").lines().map(|line| {
@@ -47,25 +39,20 @@ impl Charset {
         );
         let mut bytes: Vec<(char, u8)> = upper.iter().copied().zip(0x80..=0xff).collect();
         bytes.sort_unstable();
-        let substitute = if name.starts_with("sloppy") {
-            Substitute::Replacement
-        } else {
-            Substitute::Control
-        };
         Self {
             name,
             upper,
             bytes,
-            substitute,
+            marks_losses: name.starts_with("sloppy"),
         }
     }
 
-    /// All of them, in the order in which they are tried.
+    /// All code pages, in the order in which they are tried.
     pub(super) fn all() -> &'static [Charset] {
         &CHARSETS
     }
 
-    /// Windows-1252 with its holes filled.
+    /// Windows-1252, with undefined bytes as control characters.
     pub(super) fn windows_1252() -> &'static Charset {
         &CHARSETS[1]
     }
@@ -78,12 +65,12 @@ impl Charset {
         self.name == "macroman"
     }
 
-    /// Whether byte 1A stands for a character that was lost.
+    /// Whether byte 1A stands for a lost character.
     pub(super) fn marks_losses(&self) -> bool {
-        self.substitute == Substitute::Replacement
+        self.marks_losses
     }
 
-    /// The character of a byte; U+001A for 1A.
+    /// The character of a byte; byte 1A is U+001A.
     pub(super) fn decode(&self, byte: u8) -> char {
         match byte.checked_sub(0x80) {
             Some(upper) => self.upper[usize::from(upper)],
@@ -91,7 +78,7 @@ impl Charset {
         }
     }
 
-    /// The text in this code page, if it has all of its characters.
+    /// Encodes the text, or returns `None` if this code page lacks one of its characters.
     pub(super) fn encode(&self, text: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(text.len());
         for c in text.chars() {
@@ -102,9 +89,9 @@ impl Charset {
 
     fn byte(&self, c: char) -> Option<u8> {
         match c {
-            '\u{1a}' if self.marks_losses() => None,
+            '\u{1a}' if self.marks_losses => None,
             '\0'..='\u{7f}' => Some(c as u8),
-            char::REPLACEMENT_CHARACTER if self.marks_losses() => Some(0x1a),
+            char::REPLACEMENT_CHARACTER if self.marks_losses => Some(0x1a),
             _ => self
                 .bytes
                 .binary_search_by_key(&c, |entry| entry.0)
@@ -119,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_page_reads_back_what_it_writes() {
+    fn each_code_page_decodes_what_it_encodes() {
         for charset in Charset::all() {
             for byte in 0x80..=0xff {
                 let c = charset.decode(byte);
@@ -134,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_code_pages_write_a_lost_character_as_1a() {
+    fn windows_code_pages_encode_a_lost_character_as_1a() {
         assert_eq!(Charset::windows_1252().encode("\u{fffd}"), Some(vec![0x1a]));
         assert_eq!(Charset::windows_1252().encode("\u{1a}"), None);
         assert_eq!(Charset::all()[0].encode("\u{1a}"), Some(vec![0x1a]));

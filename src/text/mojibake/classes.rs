@@ -1,9 +1,9 @@
-//! What a character is to the heuristic: the sets that ftfy's rules speak of, from `../data/classes.txt`.
+//! Character classes: the sets of characters that ftfy's rules refer to, from `../data/classes.txt`.
 
 use std::sync::LazyLock;
 
 use crate::text::clean::is_python_space;
-use crate::text::words::{Kind, kind};
+use crate::text::words::{CharKind, kind};
 
 /// A set of classes, one bit each.
 pub(super) type Classes = u32;
@@ -11,7 +11,7 @@ pub(super) type Classes = u32;
 macro_rules! classes {
     ($($name:ident $bit:literal)*) => {
         $(pub(super) const $name: Classes = 1 << $bit;)*
-        /// Each class by its name in the file.
+        /// Each class with its name in the file.
         const NAMED: &[(&str, Classes)] = &[$((stringify!($name), $name)),*];
     };
 }
@@ -47,15 +47,18 @@ pub(super) const SPACE: Classes = 1 << 21;
 /// Python's `\w`.
 pub(super) const WORD: Classes = 1 << 22;
 
-/// The classes of every character below U+2600, where all but a few of the file's are.
+/// Characters below this code point have an entry in `low`; only a few of the file's characters are above it.
 const TABLE_LEN: usize = 0x2600;
 
-struct Table {
+/// The classes of every character.
+struct ClassTable {
+    /// Indexed by code point, `TABLE_LEN` entries.
     low: Vec<Classes>,
+    /// The others, in the order of the file; a character may occur several times.
     high: Vec<(char, Classes)>,
 }
 
-static TABLE: LazyLock<Table> = LazyLock::new(|| {
+static TABLE: LazyLock<ClassTable> = LazyLock::new(|| {
     let mut low: Vec<Classes> = (0..TABLE_LEN as u32)
         .map(|code| char::from_u32(code).map_or(0, general))
         .collect();
@@ -73,17 +76,17 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
             }
         }
     }
-    Table { low, high }
+    ClassTable { low, high }
 });
 
-/// The characters of one range in hexadecimal, `2018-201b` or `2022`.
+/// The characters of one hexadecimal range such as `2018-201b` or `2022`.
 fn chars_of(range: &str) -> impl Iterator<Item = char> + use<> {
     let (first, last) = range.split_once('-').unwrap_or((range, range));
     let code = |digits| u32::from_str_radix(digits, 16).expect("data/classes.txt holds hexadecimal ranges");
     (code(first)..=code(last)).filter_map(char::from_u32)
 }
 
-/// The classes that don't come from the file.
+/// The classes that are not in the file.
 fn general(c: char) -> Classes {
     let mut classes = 0;
     if c.is_ascii_lowercase() {
@@ -95,7 +98,7 @@ fn general(c: char) -> Classes {
     if is_python_space(c) {
         classes |= SPACE;
     }
-    if c == '_' || matches!(kind(c), Kind::Letter | Kind::Number) {
+    if c == '_' || matches!(kind(c), CharKind::Letter | CharKind::Number) {
         classes |= WORD;
     }
     classes

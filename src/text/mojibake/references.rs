@@ -1,13 +1,13 @@
-//! Entities in text that isn't HTML: only the unmistakable ones, with their semicolon.
+//! Entities in text that isn't HTML: only unmistakable ones, which end with a semicolon.
 
 use std::borrow::Cow;
 
 use crate::text::entities;
 
-/// The longest name that is considered, `&`, `#` and `;` not counted.
+/// The longest name that is considered, not counting `&`, `#` and `;`.
 const NAME_LEN: usize = 24;
 
-/// Resolves `&name;` and `&#number;` once, and Latin letters whose name was upper-cased (`&EACUTE;`).
+/// Resolves `&name;` and `&#number;` once, including names of Latin letters in upper case (`&EACUTE;`).
 pub(super) fn resolve(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Borrowed(text);
@@ -26,7 +26,7 @@ pub(super) fn resolve(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The length of what looks like an entity at the start of `text`, which starts with `&`.
+/// The length of the possible entity at the start of `text`, which starts with `&`.
 fn reference_len(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let name_start = if bytes.get(1) == Some(&b'#') { 2 } else { 1 };
@@ -39,11 +39,11 @@ fn reference_len(text: &str) -> Option<usize> {
     ((1..=NAME_LEN).contains(&len) && name.get(len) == Some(&b';')).then_some(name_start + len + 1)
 }
 
-/// What a candidate stands for; itself where it stands for nothing.
+/// The text that a possible entity stands for; the entity itself if it is unknown.
 fn meaning(reference: &str) -> Cow<'_, str> {
     if reference.starts_with("&#") {
         let value = entities::unescape(reference);
-        // A semicolon left over says that only a part was a number.
+        // If a semicolon is left over, only part of it was a number.
         return if value.contains(';') { reference.into() } else { value };
     }
     let Some(name) = reference.strip_prefix('&') else {
@@ -55,7 +55,7 @@ fn meaning(reference: &str) -> Cow<'_, str> {
     }
 }
 
-/// The upper-case form of an entity whose lower-case name was upper-cased, if that name has no meaning of its own.
+/// Resolves an entity that has its lower-case name in upper case, unless the upper-case name has a meaning of its own.
 fn upper_cased(reference: &str, name: &str) -> Option<String> {
     if name.chars().any(|c| c.is_ascii_lowercase()) || entities::unescape(reference) != reference {
         return None;

@@ -19,7 +19,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn fix_encoding(text: &str) -> String {
-    encoding::fix(text.to_owned(), &mut Effort::for_text(text))
+    encoding::fix(text.to_owned(), &mut Budget::for_text(text))
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn repairs_each_of_ftfys_own_cases() {
 }
 
 #[test]
-fn repairs_them_through_one_more_layer() {
+fn repairs_them_after_one_more_wrong_decoding() {
     for case in cases().iter().filter(|case| case.expect == "pass") {
         let garbled: String = case.original.bytes().map(char::from).collect();
         assert_eq!(fix_text(&garbled), case.fixed, "{}", case.label);
@@ -42,16 +42,16 @@ fn repairs_them_through_one_more_layer() {
 }
 
 #[test]
-fn leaves_what_ftfy_is_known_not_to_repair() {
+fn leaves_ftfys_known_failures() {
     for case in cases().iter().filter(|case| case.expect == "fail") {
         let encoding = case.fixed_encoding.as_ref().unwrap_or(&case.fixed);
         assert_ne!(fix_encoding(&case.original), *encoding, "{}", case.label);
     }
 }
 
-/// Texts for each rule, and some that just miss it: `tests/data/text/make_badness.py`.
+/// Texts that match each rule, and near misses: written by `tests/data/text/make_badness.py`.
 #[test]
-fn each_rule_of_the_heuristic_fits_where_ftfys_does() {
+fn each_rule_of_the_heuristic_matches_where_ftfys_does() {
     let text = include_str!("../../../tests/data/text/badness.json");
     let cases: Vec<(String, bool)> = serde_json::from_str(text).unwrap();
     for (text, bad) in &cases {
@@ -67,7 +67,7 @@ fn check(text: &str, expected: &str) {
 
 // From ftfy's test_entities.py and test_characters.py.
 #[test]
-fn a_tag_says_that_entities_are_meant_as_written_from_there_on() {
+fn keeps_entities_from_the_first_tag_on() {
     check("&amp;\n<html>\n&amp;", "&\n<html>\n&amp;");
 }
 
@@ -89,7 +89,7 @@ fn resolves_only_unmistakable_entities() {
 }
 
 #[test]
-fn takes_out_controls_and_terminal_colours() {
+fn removes_control_characters_and_terminal_colours() {
     check("\u{1}\u{1b}[36;44mfoo\u{1b}[0m", "foo");
     check(
         "\u{feff}Some, \u{fffc}bad \u{7f}\u{fffa}ideas\u{fffb} \u{206a}get.\r\n",
@@ -99,7 +99,7 @@ fn takes_out_controls_and_terminal_colours() {
 }
 
 #[test]
-fn straightens_single_characters() {
+fn normalises_single_characters() {
     check("ﬂuﬃeﬆ ŉ Ǆ", "fluffiest 'n DŽ");
     check("ＬＯＵＤ　ＮＯＩＳＥＳ Ｕﾀｰﾝ", "LOUD NOISES Uターン");
     check("“it‟s” a\r\n\rb\u{2028}c", "\"it\"s\" a\n\nb\nc");

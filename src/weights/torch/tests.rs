@@ -5,6 +5,7 @@ use std::path::Path;
 use super::specimen::*;
 use super::*;
 use crate::error::Error;
+use crate::random::Random;
 use crate::weights::safetensors;
 use crate::weights::stored::StoredType;
 
@@ -331,16 +332,12 @@ fn no_changed_byte_makes_the_reader_panic() {
 fn no_sequence_of_opcodes_makes_the_reader_panic() {
     const OPCODES: &[u8] =
         b"(012qrhjNJKMGXTUBC)]}aeltusRbQc\x80\x81\x85\x86\x87\x88\x8a\x8c\x8d\x8f\x90\x91\x93\x94\x95";
-    let mut state = 1u64;
+    let mut random = Random::new(1, 0);
     for _ in 0..20_000 {
         let mut program = Vec::new();
         for _ in 0..24 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            let pick = (state >> 33) as usize;
-            program.push(OPCODES[pick % OPCODES.len()]);
-            program.extend(&[0, 1][..pick >> 20 & 1]);
+            program.push(OPCODES[random.below(OPCODES.len())]);
+            program.extend(&[0, 1][..random.below(2)]);
         }
         program.push(b'.');
         let _ = pickle::read(&program, Dialect::TorchScript);
