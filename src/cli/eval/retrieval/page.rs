@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use longclip::Result;
 use longclip::eval::retrieval::Direction;
-use longclip::output::report::{Chart, Column, Curve, ReportPage, Shown, Stroke};
+use longclip::output::report::{CaptionedImage, Chart, Column, Curve, ReportPage, Stroke};
 
 use super::measured::Measured;
 use super::results::{Results, monotonicity, with_dtype};
@@ -150,13 +150,13 @@ fn worst(page: &mut ReportPage, results: &Results<'_>) {
             format!("its own at place {}, {:.3}:", place.rank + 1, place.own_similarity),
         ];
         lines.extend(captioned.captions.iter().take(CAPTIONS).cloned());
-        Shown {
+        CaptionedImage {
             jpeg: page::thumbnail(&captioned.image),
             name: name.strip_prefix(&folder).unwrap_or(name).display().to_string(),
             lines,
         }
     });
-    page.pictures(&shown.collect::<Vec<_>>());
+    page.images(&shown.collect::<Vec<_>>());
 }
 
 /// The deepest folder that contains all of `paths`, which names on a page leave out.
