@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 
 use longclip::kernels::Threads;
 use longclip::model::LongClip;
-use longclip::search::{Excluded, Index, IndexWriter, Limit, Limits, Origin, Picture, Question};
+use longclip::search::{AnswerLimits, Excluded, ExclusionRule, Index, IndexWriter, Origin, Picture, Question};
 
 const DIM: usize = 512;
-const TOP_10: Limits = Limits {
+const TOP_10: AnswerLimits = AnswerLimits {
     top_k: NonZeroUsize::new(10).expect("ten is not zero"),
     threshold: None,
 };
@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let excluding = [Question {
         excluded: vec![Excluded {
             embedding: Noise(99).vector(DIM),
-            limit: Limit::NearerThanToWanted,
+            rule: ExclusionRule::NearerThanToWanted,
         }],
         ..query(1)
     }];

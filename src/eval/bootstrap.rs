@@ -1,19 +1,19 @@
-//! The paired bootstrap: which differences between two models would stay if other pictures had been drawn.
+//! The paired bootstrap: which differences between two models are significant, given that the images are a sample.
 //!
-//! Pictures are drawn from those there are, with replacement and as many; both models answer for the same draw, and the
-//! difference of each metric is taken; so a great many times. Where 95 % of the differences lie is the interval (percentiles;
-//! Efron and Tibshirani, *An introduction to the bootstrap*, 1993, chapter 13). What belongs to a picture, as its captions,
-//! is drawn with it. The same seed draws the same pictures on every machine.
+//! Images are drawn with replacement, as many as there are, and the difference of each metric is computed for the images
+//! drawn, the same ones for both models. This is repeated many times; the interval holds the middle 95% of the differences
+//! (percentiles; Efron and Tibshirani, *An introduction to the bootstrap*, 1993, chapter 13). An image's captions are
+//! drawn with it. The same seed draws the same images on every machine.
 
 use super::interval::{Estimate, percentiles};
 use crate::random::Random;
 
-/// How is drawn.
+/// The settings of a bootstrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bootstrap {
-    /// How often.
+    /// The number of repetitions.
     pub n_resamples: usize,
-    /// Decides what is drawn.
+    /// Decides which images are drawn.
     pub seed: u64,
 }
 
@@ -26,7 +26,7 @@ impl Default for Bootstrap {
     }
 }
 
-/// A metric of the first model minus that of the second, and where 95 % of the draws' differences lie.
+/// A metric of the first model minus that of the second, with its 95% interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difference(pub Estimate);
 
@@ -38,12 +38,12 @@ impl Difference {
 }
 
 impl Bootstrap {
-    /// The differences of metrics between two models that saw the same `n_units` pictures.
+    /// The differences of metrics between two models on the same `n_units` images.
     ///
-    /// `differences` gets how often each picture was drawn, and gives a difference for each metric.
+    /// `differences` is given how often each image was drawn, and returns one difference per metric.
     ///
     /// # Panics
-    /// If nothing is to be drawn.
+    /// If `n_units` or `n_resamples` is 0.
     pub fn paired(&self, n_units: usize, differences: impl Fn(&[u32]) -> Vec<f64>) -> Vec<Difference> {
         let values = differences(&vec![1; n_units]);
         let mut random = Random::new(self.seed, 0);
@@ -63,22 +63,22 @@ impl Bootstrap {
     }
 }
 
-/// A metric that is a sum over another sum, picture by picture: a share of answers, or a mean.
+/// A metric that is the ratio of two sums over images: a share of answers, or a mean.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ratio {
-    /// What each picture adds to the upper and to the lower sum.
+    /// What each image adds to the numerator and to the denominator.
     pub parts: Vec<(f64, f64)>,
 }
 
 impl Ratio {
-    /// The metric, each picture counted so many times. Without anything below, no number.
+    /// The metric if image i counts `times[i]` times. NaN if the denominator is 0.
     pub fn value(&self, times: &[u32]) -> f64 {
-        let (mut above, mut below) = (0.0, 0.0);
+        let (mut numerator, mut denominator) = (0.0, 0.0);
         for ((a, b), times) in self.parts.iter().zip(times) {
-            above += a * f64::from(*times);
-            below += b * f64::from(*times);
+            numerator += a * f64::from(*times);
+            denominator += b * f64::from(*times);
         }
-        above / below
+        numerator / denominator
     }
 }
 
@@ -101,15 +101,15 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_is_that_of_the_paired_difference() {
-        // 400 pictures: both right on 200, only the first on 60, only the second on 30.
+    fn the_interval_is_that_of_a_paired_difference() {
+        // 400 images: both models are right on 200, only the first on 60, only the second on 30.
         let a = ratio((0..400).map(|i| i < 260));
         let b = ratio((0..400).map(|i| i < 200 || (260..290).contains(&i)));
         let found = compare(&a, &b, 1);
         assert!((found.0.value - 0.075).abs() < 1e-12);
-        // Standard error of a paired difference: sqrt((60 + 30) / n - d²) / sqrt(n), as McNemar's test has it.
+        // The standard error of a paired difference is sqrt((60 + 30) / n - d²) / sqrt(n), as in McNemar's test.
         let error = ((90.0 / 400.0 - 0.075_f64.powi(2)) / 400.0).sqrt();
-        // The quantiles of 10,000 draws scatter by some 2 % of the error.
+        // The quantiles of 10,000 draws vary by about 2% of the error.
         assert!((found.0.low - (0.075 - 1.96 * error)).abs() < 0.1 * error, "{found:?}");
         assert!((found.0.high - (0.075 + 1.96 * error)).abs() < 0.1 * error, "{found:?}");
         assert!(found.is_real());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_doesnt_differ_from_itself() {
+    fn a_model_does_not_differ_from_itself() {
         let a = ratio((0..50).map(|i| i % 3 == 0));
         let found = compare(&a, &a, 0);
         assert_eq!((found.0.value, found.0.low, found.0.high), (0.0, 0.0, 0.0));
@@ -126,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn captions_are_drawn_with_their_picture() {
-        // Five captions a picture that all agree are no more evidence than one.
+    fn captions_are_drawn_with_their_image() {
+        // Five captions of an image that all agree are no more evidence than one.
         let once = |n: f64| {
             let a = Ratio {
                 parts: (0..60).map(|i| (f64::from(u8::from(i < 34)) * n, n)).collect(),

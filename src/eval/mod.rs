@@ -1,9 +1,10 @@
-//! Evaluations: the tables that the papers on CLIP compare models by, on anyone's data.
+//! Evaluations: the measures by which papers on CLIP compare models, on any data set.
 //!
-//! Called by `longclip eval`. [`zeroshot`] measures how often the class of an image is the likeliest one, [`retrieval`] how captions and
-//! images find each other, both on the data sets of [`crate::data`]. [`interval`] says how sure a share is, and [`bootstrap`] which
-//! differences between two models are real. All are functions of embeddings, so the same embeddings give the same numbers. Encoding is
-//! done by the command line, and a file of [`Embeddings`] survives an interruption.
+//! [`zeroshot`] measures how often an image's own class is the most probable one, and [`retrieval`] how well captions and
+//! images find each other, both on the data sets of [`crate::data`]. [`interval`] gives confidence intervals, and
+//! [`bootstrap`] says which differences between two models are significant. All of them are functions of embeddings, so
+//! the same embeddings give the same numbers. The caller encodes the images; a file of [`Embeddings`] survives
+//! interruptions.
 
 pub mod bootstrap;
 mod embeddings;

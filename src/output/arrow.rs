@@ -1,25 +1,26 @@
-//! Arrow out: batches that came in, each given back with its results as columns, in a stream (Arrow IPC).
+//! Arrow output: the batches of an input stream, with columns of results added to each (Arrow IPC stream).
 //!
-//! `cli` gives [`Widener`] a batch and a [`Row`] for each of its rows. The input's columns stay as they are; behind them stand
-//! `label`, the likeliest (null where none reaches the least score), `scores`, a list of fixed length in the labels' order
-//! (of varying length where rows bring labels of their own, in theirs), `embedding`, a list of fixed length, and `error`.
-//! What a failed row has none of is null. Notes of the schema: `longclip.version`, `longclip.model`, `longclip.dtype`,
-//! `longclip.labels` (JSON).
+//! The caller gives [`Widener`] a batch and one [`Row`] per row of it. The input's columns stay as they are and are
+//! followed by `label`, the best one (null if no label reaches the threshold); `scores`, a list of fixed length in the
+//! order of the labels (of varying length if rows have their own labels); `embedding`, a list of fixed length; and
+//! `error`. What a failed row lacks is null. The schema's metadata has `longclip.version`, `longclip.model`,
+//! `longclip.dtype` and `longclip.labels` (JSON).
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, ListBuilder, StringBuilder};
+use arrow_array::builder::{Float32Builder, ListBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
-use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use super::columns::{texts, vector_field, vectors};
 use super::{FormatInfo, Holds, Settings, Task};
 use crate::error::{Error, Result};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "arrow",
-    about: "the batches of `--in arrow`, with columns of results",
+    about: "the batches of an Arrow stream, with columns of results",
     holds: &[
         Holds::Labels,
         Holds::LabelsWithVectors,
@@ -30,105 +31,82 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
     make: |_| Err(needs_batches()),
 };
 
-/// Why records alone can't be written.
+/// The error for an Arrow output without an Arrow input.
 pub fn needs_batches() -> Error {
     Error::usage(
-        "`--out arrow` gives the batches of an Arrow stream back, and none come in",
-        "add `--in arrow`; of other inputs `--format parquet` makes columns",
+        "the arrow format returns the batches of an Arrow stream, and the input is not one",
+        "add `--in arrow`; for other inputs use `--format parquet`",
     )
 }
 
-/// How many scores a row has.
+/// Whose labels a row's scores are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScoresOf {
-    /// One for each of the run's labels.
+    /// The run's labels: the same number of scores in each row.
     Run,
-    /// One for each of its own labels, where it has some.
+    /// The row's own labels.
     Row,
 }
 
-/// One row's results.
+/// The results of one row.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Row {
-    /// The likeliest label.
+    /// The best label.
     pub label: Option<String>,
-    /// A score for each label, in their order.
+    /// One score per label, in the order of the labels.
     pub scores: Option<Vec<f32>>,
-    /// The picture's vector.
+    /// The image's embedding.
     pub embedding: Option<Vec<f32>>,
-    /// Why there is nothing else.
+    /// Why the row failed.
     pub error: Option<String>,
 }
 
 /// The columns of results.
 #[derive(Debug, Clone)]
-struct Results {
+struct ResultColumns {
     task: Task,
+    /// `None` if rows have their own labels.
     n_scores: Option<usize>,
 }
 
-impl Results {
+impl ResultColumns {
     fn new(settings: &Settings, scores: ScoresOf) -> Self {
-        Results {
+        ResultColumns {
             task: settings.task,
             n_scores: (scores == ScoresOf::Run).then_some(settings.labels.len()),
         }
     }
 
     fn fields(&self) -> Vec<Field> {
-        let item = Arc::new(Field::new_list_field(DataType::Float32, true));
-        let vector = |name: &str, n: usize| {
-            let list = DataType::FixedSizeList(Arc::clone(&item), n as i32);
-            Field::new(name, list, true)
-        };
         let mut fields = Vec::new();
         if let Task::Labels(_) = self.task {
             fields.push(Field::new("label", DataType::Utf8, true));
             fields.push(match self.n_scores {
-                Some(n) => vector("scores", n),
-                None => Field::new("scores", DataType::List(Arc::clone(&item)), true),
+                Some(n) => vector_field("scores", n),
+                None => Field::new_list("scores", Field::new_list_field(DataType::Float32, true), true),
             });
         }
-        fields.extend(self.task.embed_dim().map(|n| vector("embedding", n)));
+        fields.extend(self.task.embed_dim().map(|n| vector_field("embedding", n)));
         fields.push(Field::new("error", DataType::Utf8, true));
         fields
     }
 
-    fn columns(&self, rows: &[Row]) -> Vec<ArrayRef> {
-        let mut columns = Vec::new();
+    fn arrays(&self, rows: &[Row]) -> Vec<ArrayRef> {
+        let mut arrays = Vec::new();
         if let Task::Labels(_) = self.task {
-            columns.push(texts(rows.iter().map(|row| row.label.as_deref())));
+            arrays.push(texts(rows.iter().map(|row| row.label.as_deref())));
             let scores = rows.iter().map(|row| row.scores.as_deref());
-            columns.push(match self.n_scores {
+            arrays.push(match self.n_scores {
                 Some(n) => vectors(scores, n),
                 None => lists(scores),
             });
         }
         if let Some(n) = self.task.embed_dim() {
-            columns.push(vectors(rows.iter().map(|row| row.embedding.as_deref()), n));
+            arrays.push(vectors(rows.iter().map(|row| row.embedding.as_deref()), n));
         }
-        columns.push(texts(rows.iter().map(|row| row.error.as_deref())));
-        columns
+        arrays.push(texts(rows.iter().map(|row| row.error.as_deref())));
+        arrays
     }
-}
-
-fn texts<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
-    let mut builder = StringBuilder::new();
-    texts.for_each(|text| builder.append_option(text));
-    Arc::new(builder.finish())
-}
-
-/// Under a null list its places hold NaN, so that the flat values can't be taken for numbers.
-fn vectors<'a>(rows: impl Iterator<Item = Option<&'a [f32]>>, n: usize) -> ArrayRef {
-    let mut builder = FixedSizeListBuilder::new(Float32Builder::new(), n as i32);
-    for row in rows {
-        match row {
-            Some(values) => builder.values().append_slice(values),
-            None => builder.values().append_slice(&vec![f32::NAN; n]),
-        }
-        builder.append(row.is_some());
-    }
-    Arc::new(builder.finish())
 }
 
 fn lists<'a>(rows: impl Iterator<Item = Option<&'a [f32]>>) -> ArrayRef {
@@ -140,113 +118,80 @@ fn lists<'a>(rows: impl Iterator<Item = Option<&'a [f32]>>) -> ArrayRef {
     Arc::new(builder.finish())
 }
 
-fn notes(settings: &Settings) -> [(String, String); 4] {
-    [
-        ("longclip.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("longclip.model", settings.model.clone()),
-        ("longclip.dtype", settings.dtype.clone()),
-        ("longclip.labels", serde_json::json!(settings.labels).to_string()),
-    ]
-    .map(|(key, value)| (key.to_owned(), value))
-}
-
-/// Encodes batches of one schema; a writer's bytes are fetched from inside.
-struct Encoder {
+/// Writes the batches of an input stream with their results.
+pub struct Widener {
     schema: SchemaRef,
+    results: ResultColumns,
     writer: StreamWriter<Vec<u8>>,
 }
 
-impl Encoder {
-    fn new(schema: Schema) -> Result<Self, ArrowError> {
-        Ok(Encoder {
-            writer: StreamWriter::try_new(Vec::new(), &schema)?,
-            schema: Arc::new(schema),
-        })
-    }
-
-    fn batch(&mut self, columns: Vec<ArrayRef>, out: &mut dyn Write) -> io::Result<()> {
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(io::Error::other)?;
-        self.writer.write(&batch).map_err(io::Error::other)?;
-        self.pass_on(out)
-    }
-
-    fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        self.writer.finish().map_err(io::Error::other)?;
-        self.pass_on(out)
-    }
-
-    /// What is encoded goes out at once: whoever waits for it has it.
-    fn pass_on(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let encoded = self.writer.get_mut();
-        out.write_all(encoded)?;
-        encoded.clear();
-        out.flush()
-    }
-}
-
-/// Gives back the batches that came in, each with its results.
-pub struct Widener {
-    encoder: Encoder,
-    results: Results,
-}
-
 impl Widener {
-    /// For batches of this schema.
+    /// Prepares for batches of this schema.
     ///
     /// # Errors
-    /// [`Error::Usage`] where a column is called as one of the results is, or is of a type that can't be written.
+    /// [`Error::Usage`] if a column has the name of a result, or a type that can't be written.
     pub fn new(input: &Schema, settings: &Settings, scores: ScoresOf) -> Result<Self> {
-        let results = Results::new(settings, scores);
+        let results = ResultColumns::new(settings, scores);
         let added = results.fields();
         if let Some(taken) = added.iter().find(|field| input.index_of(field.name()).is_ok()) {
             return Err(Error::usage(
                 format!(
-                    "the Arrow stream has a column `{}` already, and the results would have another",
+                    "the Arrow stream already has a column `{}`, which is also the name of a result",
                     taken.name()
                 ),
-                "rename it or drop it before",
+                "rename or drop the column first",
             ));
         }
-        let fields: Vec<_> = input
-            .fields()
-            .iter()
-            .cloned()
-            .chain(added.into_iter().map(Arc::new))
-            .collect();
+        let fields = input.fields().iter().cloned().chain(added.into_iter().map(Arc::new));
         let mut metadata = input.metadata().clone();
-        metadata.extend(notes(settings));
-        let encoder = Encoder::new(Schema::new_with_metadata(fields, metadata));
-        let encoder = encoder.map_err(|error| {
+        metadata.extend(settings.metadata());
+        let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata);
+        let writer = StreamWriter::try_new(Vec::new(), &schema).map_err(|error| {
             Error::usage(
-                format!("a column of the Arrow stream can't be written again: {error}"),
-                "drop it before",
+                format!("a column of the Arrow stream can't be written: {error}"),
+                "drop the column first",
             )
         })?;
-        Ok(Widener { encoder, results })
+        Ok(Widener {
+            schema: Arc::new(schema),
+            results,
+            writer,
+        })
     }
 
     /// Writes the schema.
     ///
     /// # Errors
-    /// Those of writing.
+    /// The error of `out`.
     pub fn begin(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        self.encoder.pass_on(out)
+        self.pass_on(out)
     }
 
-    /// Writes a batch with its rows' results.
+    /// Writes a batch with the results of its rows.
     ///
     /// # Errors
-    /// Those of writing.
+    /// The error of `out`.
     pub fn batch(&mut self, batch: &RecordBatch, rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
-        let results = self.results.columns(rows);
-        self.encoder.batch([batch.columns(), &results].concat(), out)
+        let columns = [batch.columns(), &self.results.arrays(rows)].concat();
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(io::Error::other)?;
+        self.writer.write(&batch).map_err(io::Error::other)?;
+        self.pass_on(out)
     }
 
-    /// Writes the mark of the end.
+    /// Writes the end of the stream.
     ///
     /// # Errors
-    /// Those of writing.
+    /// The error of `out`.
     pub fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        self.encoder.end(out)
+        self.writer.finish().map_err(io::Error::other)?;
+        self.pass_on(out)
+    }
+
+    /// Flushes as well, so that a reader that waits for this batch gets it.
+    fn pass_on(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let encoded = self.writer.get_mut();
+        out.write_all(encoded)?;
+        encoded.clear();
+        out.flush()
     }
 }

@@ -1,19 +1,19 @@
-//! Heat maps: numbers of a square grid, painted over the part of a photo that the model read.
+//! Heat maps: values of a square grid, painted over the part of a photo that the model saw.
 //!
-//! The model reads the central square of a photo. Within it colours go from blue (the least) over green to red (the
-//! most) and let the photo through; what lies outside it, which the model didn't see, is grey and dark.
+//! The model sees the central square of a photo. In the square, colours go from blue (lowest) through green to red
+//! (highest) and are half transparent. The rest of the photo becomes dark grey.
 
 use std::io;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
-/// How much of a pixel is the map's colour.
+/// The map's share of a pixel's colour.
 const OPACITY: f64 = 0.5;
-/// What is left of the light outside of the square.
+/// The share of brightness that is left outside the square.
 const OUTSIDE: f64 = 0.4;
 
-/// Numbers from 0 to 1 of a square grid, by rows.
+/// Values from 0 to 1 on a square grid, `(side, side)`, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatMap {
     values: Vec<f64>,
@@ -21,20 +21,20 @@ pub struct HeatMap {
 }
 
 impl HeatMap {
-    /// Stretches numbers to 0..1; where they are all equal, to 0.
+    /// Scales the numbers to 0..=1; all become 0 if they are equal.
     ///
     /// # Panics
-    /// If there are not as many as a square has.
+    /// If the count is not a square number.
     pub fn new(numbers: &[f64]) -> Self {
         let side = numbers.len().isqrt();
         assert!(
             side > 0 && side * side == numbers.len(),
-            "{} numbers are no square",
+            "{} numbers don't fill a square grid",
             numbers.len()
         );
         let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
         let most = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let stretch = |number: &f64| {
+        let scaled = |number: &f64| {
             if most > least {
                 (number - least) / (most - least)
             } else {
@@ -42,16 +42,16 @@ impl HeatMap {
             }
         };
         HeatMap {
-            values: numbers.iter().map(stretch).collect(),
+            values: numbers.iter().map(scaled).collect(),
             side,
         }
     }
 
-    /// The value at a place of the square, `0..1` from left and from top; linear between the middles of the grid's cells.
+    /// The value at `(x, y)`, each 0 to 1 from the left and the top; bilinear between the centres of the cells.
     fn at(&self, x: f64, y: f64) -> f64 {
         let last = (self.side - 1) as f64;
-        let place = |v: f64| (v * self.side as f64 - 0.5).clamp(0.0, last);
-        let (x, y) = (place(x), place(y));
+        let in_cells = |v: f64| (v * self.side as f64 - 0.5).clamp(0.0, last);
+        let (x, y) = (in_cells(x), in_cells(y));
         let (left, top) = (x as usize, y as usize);
         let (right, bottom) = ((left + 1).min(self.side - 1), (top + 1).min(self.side - 1));
         let (across, down) = (x - left as f64, y - top as f64);
@@ -65,7 +65,7 @@ impl HeatMap {
     /// Paints over `(height_px, width_px, 3)` RGB bytes, row-major.
     ///
     /// # Panics
-    /// If there are not so many bytes.
+    /// If the number of bytes is another.
     pub fn paint(&self, rgb: &mut [u8], width_px: usize, height_px: usize) {
         assert_eq!(rgb.len(), width_px * height_px * 3, "bytes of the photo");
         let square_px = width_px.min(height_px);
@@ -74,8 +74,8 @@ impl HeatMap {
             let (x, y) = (i % width_px, i / width_px);
             let inside = (left..left + square_px).contains(&x) && (top..top + square_px).contains(&y);
             if inside {
-                let place = |v: usize, start: usize| ((v - start) as f64 + 0.5) / square_px as f64;
-                blend(pixel, colour(self.at(place(x, left), place(y, top))));
+                let share = |v: usize, start: usize| ((v - start) as f64 + 0.5) / square_px as f64;
+                blend(pixel, colour(self.at(share(x, left), share(y, top))));
             } else {
                 darken(pixel);
             }
@@ -83,7 +83,7 @@ impl HeatMap {
     }
 }
 
-/// Blue at 0, over cyan, green and yellow, to red at 1: each channel 0 to 1.
+/// From blue at 0 through cyan, green and yellow to red at 1; each channel is 0 to 1.
 fn colour(value: f64) -> [f64; 3] {
     let ramp = |centre: f64| (1.5 - (4.0 * value - centre).abs()).clamp(0.0, 1.0);
     [ramp(3.0), ramp(2.0), ramp(1.0)]
@@ -100,14 +100,14 @@ fn darken(pixel: &mut [u8]) {
     pixel.fill((light * OUTSIDE).round() as u8);
 }
 
-/// A PNG of `(height_px, width_px, 3)` RGB bytes, row-major.
+/// Encodes `(height_px, width_px, 3)` RGB bytes, row-major, as PNG.
 ///
 /// # Errors
-/// Where the picture is too large for the format.
+/// If the image is too large for the format.
 pub fn png(rgb: &[u8], width_px: usize, height_px: usize) -> io::Result<Vec<u8>> {
     let side = |px: usize| u32::try_from(px).map_err(io::Error::other);
     let mut bytes = Vec::new();
-    // A painted photo has smooth colours over photographic noise: what stronger compression saves is not worth its time.
+    // A painted photo is mostly photographic noise: stronger compression takes time and saves little.
     PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
         .write_image(rgb, side(width_px)?, side(height_px)?, ExtendedColorType::Rgb8)
         .map_err(io::Error::other)?;
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_is_red_the_least_blue_and_what_the_model_did_not_see_dark() {
+    fn high_is_red_low_is_blue_and_unseen_parts_are_dark() {
         let map = HeatMap::new(&[1.0, 3.0, 1.0, 1.0]);
         let pixels = painted(&map, 60, 40);
         let at = |x: usize, y: usize| pixels[y * 60 + x];
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_change_smoothly_between_the_cells() {
+    fn values_change_smoothly_between_cells() {
         let map = HeatMap::new(&[0.0, 1.0, 0.0, 1.0]);
         let values: Vec<f64> = (0..100).map(|x| map.at((f64::from(x) + 0.5) / 100.0, 0.3)).collect();
         assert!(values.is_sorted() && values[0] == 0.0 && values[99] == 1.0);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_numbers_make_an_even_map() {
+    fn equal_numbers_all_become_zero() {
         let map = HeatMap::new(&[2.0; 9]);
         assert!(map.values.iter().all(|value| *value == 0.0));
     }

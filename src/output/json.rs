@@ -1,10 +1,10 @@
-//! JSON: one array of records, or one record a line (NDJSON), which can be continued.
+//! JSON: one array of records, or one record per line (NDJSON), which can be resumed.
 
 use std::io::{self, BufRead, Write};
 
 use serde_json::Value;
 
-use super::resume::{self, HeldRecords};
+use super::resume::{Held, HeldRecords, complete_lines};
 use super::{Format, FormatInfo, Holds, Record};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
@@ -16,12 +16,12 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
 
 pub(super) const NDJSON: FormatInfo = FormatInfo {
     name: "ndjson",
-    about: "one record a line, errors in their places",
+    about: "one record per line, errors included",
     holds: &[Holds::Labels, Holds::LabelsWithVectors, Holds::Vectors],
     make: |_| Ok(Box::new(Ndjson)),
 };
 
-/// One array, a record a line inside it.
+/// One array with one record per line.
 #[derive(Debug, Default)]
 pub struct Json {
     n_written: usize,
@@ -43,7 +43,7 @@ impl Format for Json {
     }
 }
 
-/// One record a line.
+/// One record per line.
 #[derive(Debug, Default)]
 pub struct Ndjson;
 
@@ -55,17 +55,21 @@ impl Format for Ndjson {
     }
 
     fn held(&self, file: Box<dyn BufRead>) -> Option<HeldRecords> {
-        Some(resume::lines(file, |line, held| {
-            let record: Value = serde_json::from_slice(line)?;
-            let subject = ["path", "id", "text"].iter().find_map(|key| record.get(key));
-            held.name = match subject {
-                Some(Value::String(text)) => Some(text.clone()),
-                Some(value) => Some(value.to_string()),
+        Some(Box::new(complete_lines(file).map(|line| {
+            let (line, end) = line?;
+            let record: Value = serde_json::from_str(&line)?;
+            let name = match ["path", "id", "text"].iter().find_map(|key| record.get(key)) {
+                Some(Value::String(text)) => text.clone(),
+                Some(value) => value.to_string(),
                 None => return Err(io::Error::other("it has no `path`")),
             };
-            held.failed = record.get("error").is_some();
-            Ok(())
-        }))
+            Ok(Held {
+                name: Some(name),
+                start: end - line.len() as u64,
+                end,
+                failed: record.get("error").is_some(),
+            })
+        })))
     }
 }
 
@@ -75,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ndjson_is_one_record_a_line_with_errors_in_band() {
+    fn ndjson_has_one_line_per_record_or_error() {
         assert_eq!(
             written(&mut Ndjson, &records()),
             "{\"path\":\"a.jpg\",\"n\":1,\"labels\":[{\"label\":\"a \\\"cat\\\", lying\",\"probability\":0.75,\"logit\":20.5,\"cosine\":0.25},\
@@ -85,14 +89,14 @@ mod tests {
     }
 
     #[test]
-    fn json_is_one_array_also_when_empty() {
+    fn json_is_an_array_even_without_records() {
         let parsed: Value = serde_json::from_str(&written(&mut Json::default(), &records())).unwrap();
         assert_eq!(parsed.as_array().unwrap().len(), 2);
         assert_eq!(written(&mut Json::default(), &[]), "[\n]\n");
     }
 
     #[test]
-    fn half_a_last_line_is_not_held() {
+    fn a_last_line_without_its_end_is_not_held() {
         let whole = written(&mut Ndjson, &records());
         let names = |text: &str| -> Vec<String> {
             let records = held(&Ndjson, text).into_iter();

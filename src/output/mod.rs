@@ -1,12 +1,16 @@
-//! Output: records, and one file a format. A format writes to the `Write` it is given and knows no model.
+//! Output formats: one file per format. A format turns [`Record`]s into bytes; it knows neither models nor files.
 //!
-//! `cli` looks a format up in [`FORMATS`], makes it with [`Settings`] and gives it records in the input's order; where
-//! they go is [`Destination`]'s matter. A new format is one file here, whose `FORMAT` is one line in [`FORMATS`].
+//! The caller looks a format up in [`FORMATS`], makes it with [`Settings`], and gives it one record per input, in the
+//! order of the inputs. A [`Destination`] takes the bytes. To add a format, add one file here and its `FORMAT` to
+//! [`FORMATS`].
 
 #[cfg(feature = "arrow")]
 pub mod arrow;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+mod columns;
 mod csv;
 mod destination;
+mod escapes;
 mod heat_map;
 mod html;
 mod json;
@@ -27,8 +31,6 @@ pub use destination::Destination;
 pub use heat_map::{HeatMap, png};
 pub use html::{Html, THUMBNAIL_PX, report, thumbnail};
 pub use json::{Json, Ndjson};
-#[cfg(feature = "parquet")]
-pub(crate) use parquet::Shared;
 pub use record::{Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};
 pub use table::{Bars, Table, one_line};
@@ -36,78 +38,105 @@ pub use template::Template;
 
 use crate::error::Result;
 
-/// Writes records in one format: `begin` once, `record` for each in order, `end` once.
+/// Writes records in one format: `begin` once, then `record` for each record in order, then `end` once.
 pub trait Format {
-    /// What stands before the first record.
+    /// Writes what precedes the first record.
     ///
     /// # Errors
-    /// Those of writing.
+    /// The error of `out`.
     fn begin(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 
-    /// One record.
+    /// Writes one record.
     ///
     /// # Errors
-    /// Those of writing.
+    /// The error of `out`.
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()>;
 
-    /// What stands behind the last record.
+    /// Writes what follows the last record.
     ///
     /// # Errors
-    /// Those of writing.
+    /// The error of `out`.
     fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
     }
 
-    /// The records that a file of this format holds already, so that it can be continued behind them. `None` for a
-    /// format whose file is whole or nothing; such a file gets its name when it is finished.
+    /// The complete records in a file of this format, so that an interrupted run can continue after the last of them.
+    /// `None` if a partial file can't be continued; such a file gets its name only when it is complete.
     fn held(&self, _file: Box<dyn BufRead>) -> Option<HeldRecords> {
         None
     }
 }
 
-/// What is known before the first record.
+/// What a format needs to know before the first record.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What records are about.
     pub task: Task,
-    /// The run's labels, in order; empty where each record has its own, and for vectors.
+    /// The run's labels, in order; empty if each record has its own labels, or none.
     pub labels: Vec<String>,
-    /// The groups that the run's labels make, in order; empty where records have none.
+    /// The groups of the run's labels, in order; empty if labels have no groups.
     pub groups: Vec<String>,
-    /// How labels and their numbers are laid out in formats of rows and columns.
+    /// The layout of labels in formats with rows and columns.
     pub layout: Layout,
-    /// Whether records carry fields of the input.
+    /// Whether records carry fields of their input.
     pub fields: Fields,
     /// Whether the table draws bars.
     pub bars: Bars,
-    /// The model's name and where it comes from, for formats that keep a note of it.
+    /// The model's name and origin, for formats that store it.
     pub model: String,
-    /// The numbers that it computes with, for the same.
+    /// The model's number type, for formats that store it.
     pub dtype: String,
+}
+
+impl Settings {
+    /// The columns of labels in the wide layout: one per label, then `group:NAME` per group.
+    fn wide_columns(&self) -> impl Iterator<Item = String> {
+        let groups = self.groups.iter().map(|group| format!("group:{group}"));
+        self.labels.iter().cloned().chain(groups)
+    }
+
+    /// The values of [`Settings::wide_columns`] in one record; `None` where it has no such number.
+    fn wide_values(&self, record: &Record) -> impl Iterator<Item = Option<f64>> {
+        let outcome = &record.outcome;
+        let labels = self.labels.iter().map(|label| outcome.label_score(label));
+        labels.chain(self.groups.iter().map(|group| outcome.group_probability(group)))
+    }
+
+    /// Keys and values of the metadata in Parquet and Arrow files.
+    #[cfg(any(feature = "arrow", feature = "parquet"))]
+    fn metadata(&self) -> [(String, String); 4] {
+        [
+            ("longclip.version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("longclip.model", self.model.clone()),
+            ("longclip.dtype", self.dtype.clone()),
+            ("longclip.labels", serde_json::json!(self.labels).to_string()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+    }
 }
 
 /// What records are about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Task {
-    /// Labels, and vectors too if they were asked for.
+    /// Labels, with or without the image's embedding.
     Labels(Vectors),
-    /// Vectors of so many numbers.
+    /// Embeddings of this many numbers.
     Embeddings(usize),
 }
 
-/// Whether labels come with the picture's vector.
+/// Whether records with labels also have the image's embedding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vectors {
-    /// They don't.
+    /// Labels only.
     None,
-    /// They do, of so many numbers.
+    /// Labels and an embedding of this many numbers.
     Beside(usize),
 }
 
 impl Task {
-    /// Numbers of each vector; `None` where there are no vectors.
+    /// The length of each embedding; `None` if records have no embedding.
     pub fn embed_dim(self) -> Option<usize> {
         match self {
             Task::Labels(Vectors::None) => None,
@@ -116,65 +145,65 @@ impl Task {
     }
 }
 
-/// How labels and their numbers are laid out in formats of rows and columns.
+/// The layout of labels in formats with rows and columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Layout {
-    /// A row, or a list's element, for each label of a picture.
+    /// One row, or one list element, per label of an image.
     #[default]
     Long,
-    /// A row for each picture, with a column for each label.
+    /// One row per image, one column per label.
     Wide,
 }
 
-/// Whether records carry fields of the input.
+/// Whether records carry fields of their input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fields {
-    /// None: files and folders have none.
+    /// No: the inputs are files and folders.
     #[default]
     None,
-    /// Some may: records and archives have them.
+    /// They may: the inputs are records or archives.
     Carried,
 }
 
-/// A format by its name.
+/// A format: its name, what it supports, and how to make it.
 pub struct FormatInfo {
-    /// What a person calls it; also the ending of its files.
+    /// The name in the user interface; also the extension of its files.
     pub name: &'static str,
     /// One line of help.
     pub about: &'static str,
     /// What it can hold.
     pub holds: &'static [Holds],
-    /// Makes it.
+    /// Makes the format.
     pub make: fn(&Settings) -> Result<Box<dyn Format>>,
 }
 
-/// What a format can hold, besides errors.
+/// What a format can hold. Every format can hold errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holds {
     /// Labels with their numbers.
     Labels,
-    /// Labels and vectors together.
+    /// Labels together with embeddings.
     LabelsWithVectors,
-    /// Vectors alone.
+    /// Embeddings without labels.
     Vectors,
-    /// A column for each label.
+    /// One column per label.
     Wide,
-    /// Bytes that are no text: nothing for a terminal.
+    /// Bytes that are not text and must not go to a terminal.
     Binary,
-    /// Pictures themselves, small.
+    /// Thumbnails of the images.
     Thumbnails,
-    /// Batches that came in, and nothing else.
+    /// The batches of an Arrow stream, and nothing else.
     Batches,
 }
 
 impl FormatInfo {
-    /// Whether it can hold this.
+    /// Whether the format can hold this.
     pub fn holds(&self, what: Holds) -> bool {
         self.holds.contains(&what)
     }
 }
 
-/// All formats, in the order of the help.
+/// All formats, in the order of the help text.
 pub const FORMATS: &[FormatInfo] = &[
     table::FORMAT,
     json::FORMAT,
@@ -189,7 +218,7 @@ pub const FORMATS: &[FormatInfo] = &[
     npy::FORMAT,
 ];
 
-/// The format of this name.
+/// The format with this name.
 pub fn by_name(name: &str) -> Option<&'static FormatInfo> {
     FORMATS.iter().find(|format| format.name == name)
 }

@@ -1,7 +1,7 @@
-//! NPY: vectors as NumPy's `load` reads them, `(n, embed_dim)` f32, a row for each input, in order.
+//! NPY: embeddings as a NumPy array, `(n_inputs, embed_dim)` f32, one row per input, in order.
 //!
-//! The head says how many rows there are, so that rows wait in a temporary file until the end; memory doesn't grow. An
-//! input that failed is a row of NaN: rows keep their places. Format: NEP 1, version 1.0.
+//! The header has the number of rows, so rows are kept in a temporary file until the end, and memory doesn't grow. An
+//! input that failed is a row of NaN, so that row i belongs to input i. Format: NEP 1, version 1.0.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "npy",
-    about: "a NumPy array of vectors; an input that failed is a row of NaN",
+    about: "a NumPy array of embeddings; an input that failed is a row of NaN",
     holds: &[Holds::Vectors, Holds::Binary],
     make: |settings| Ok(Box::new(Npy::new(settings.task.embed_dim().unwrap_or_default())?)),
 };
@@ -32,17 +32,17 @@ impl Npy {
         })
     }
 
-    fn head(&self) -> Vec<u8> {
+    fn header(&self) -> Vec<u8> {
         let (n, dim) = (self.n_rows, self.embed_dim);
         let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({n}, {dim}), }}");
-        // Magic, version and length take ten bytes; the head ends at a multiple of 64 with a line's end.
+        // Magic, version and length take ten bytes. The header ends with a line break, at a multiple of 64 bytes.
         let padding = 63 - (10 + text.len()) % 64;
         text += &" ".repeat(padding);
         text.push('\n');
-        let mut head = b"\x93NUMPY\x01\x00".to_vec();
-        head.extend((text.len() as u16).to_le_bytes());
-        head.extend(text.as_bytes());
-        head
+        let mut header = b"\x93NUMPY\x01\x00".to_vec();
+        header.extend((text.len() as u16).to_le_bytes());
+        header.extend(text.as_bytes());
+        header
     }
 }
 
@@ -58,7 +58,7 @@ impl Format for Npy {
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(&self.head())?;
+        out.write_all(&self.header())?;
         self.rows.flush()?;
         let rows = self.rows.get_mut();
         rows.rewind()?;
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_stand_behind_a_head_of_whole_lines_and_a_failure_is_nan() {
+    fn rows_follow_an_aligned_header_and_a_failure_is_nan() {
         let record = |outcome| Record {
             subject: Subject::Path("a".into()),
             fields: Map::new(),
@@ -89,10 +89,10 @@ mod tests {
         ];
         let file = bytes(&mut Npy::new(2).unwrap(), &records);
         assert_eq!(&file[..8], b"\x93NUMPY\x01\x00");
-        let head_bytes = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
-        assert_eq!((head_bytes % 64, file[head_bytes - 1]), (0, b'\n'));
-        assert!(String::from_utf8_lossy(&file[10..head_bytes]).contains("'shape': (2, 2)"));
-        let values: Vec<f32> = file[head_bytes..]
+        let header_bytes = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
+        assert_eq!((header_bytes % 64, file[header_bytes - 1]), (0, b'\n'));
+        assert!(String::from_utf8_lossy(&file[10..header_bytes]).contains("'shape': (2, 2)"));
+        let values: Vec<f32> = file[header_bytes..]
             .chunks_exact(4)
             .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
             .collect();

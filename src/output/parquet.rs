@@ -1,29 +1,31 @@
-//! Parquet: a row for each picture, typed, with the labels as a list or as columns; model and version in the file's notes.
+//! Parquet: one typed row per image, labels as a list or as columns, and the model's name in the file's metadata.
 //!
-//! Columns: `path`; `labels`, a list of structs `label`, `probability`, `logit`, `cosine`, `group` (or, wide, a float column
-//! for each label with its score); `groups`, a list of structs `group`, `probability` (or, wide, a float column
-//! `group:NAME` for each), where labels are grouped; a number that a score doesn't have is null, never NaN; `embedding`, a list of fixed length; `fields`, the carried ones as JSON; `error`.
-//! Numbers are f32, as the model computes. Rows wait until there are some thousand, then they are a row group, written
-//! and forgotten. Notes: `longclip.version`, `longclip.model`, `longclip.dtype`, `longclip.labels` (JSON).
+//! Columns: `path`; `labels`, a list of structs `label`, `probability`, `logit`, `cosine`, `group` (in the wide layout,
+//! one float column per label with its score); `groups`, a list of structs `group`, `probability` (in the wide layout,
+//! one float column `group:NAME` per group), if labels have groups; `embedding`, a list of fixed length; `fields`, the
+//! carried fields as JSON; `error`. Numbers are f32, as the model computes; a number that a score doesn't have is null,
+//! never NaN. Records are collected into row groups, so memory doesn't grow. Metadata: `longclip.version`,
+//! `longclip.model`, `longclip.dtype`, `longclip.labels` (JSON).
 
 use std::io::{self, Write};
 use std::mem;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, ListBuilder, StringBuilder, StructBuilder};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::builder::{Float32Builder, ListBuilder, StringBuilder, StructBuilder};
+use arrow_array::{ArrayRef, Float32Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use super::{Fields, Format, FormatInfo, Holds, Labelled, Layout, Record, Settings, Task};
+use super::columns::{texts, vector_field, vectors};
+use super::{Fields, Format, FormatInfo, Grouped, Holds, Labelled, Layout, Record, Settings, Task};
 use crate::error::{Error, Result};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "parquet",
-    about: "typed columns for data frames; labels as lists, or `--wide` as columns",
+    about: "typed columns for data frames; labels as lists, in the wide layout as columns",
     holds: &[
         Holds::Labels,
         Holds::LabelsWithVectors,
@@ -36,68 +38,36 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
 
 /// Rows of a row group: some megabytes with a handful of labels.
 const GROUP_ROWS: usize = 4096;
-/// Numbers and labels after which a row group is closed sooner: vectors and long lists of labels are large.
+/// A row group ends earlier if it has this many numbers: embeddings and long lists of labels are large.
 const GROUP_VALUES: usize = 1 << 20;
 
 struct Parquet {
-    writer: Option<ArrowWriter<Shared>>,
-    /// What the writer gave out and the destination hasn't got yet.
-    written: Shared,
+    /// `None` after the end.
+    writer: Option<ArrowWriter<Vec<u8>>>,
     schema: Arc<Schema>,
     settings: Settings,
+    /// The records of the next row group.
     waiting: Vec<Record>,
     n_values: usize,
-}
-
-/// The writer's output, to be fetched from outside.
-#[derive(Clone, Default)]
-pub(crate) struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Shared {
-    /// What was written since the last call.
-    pub(crate) fn take(&self) -> Vec<u8> {
-        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Parquet {
     fn new(settings: &Settings) -> Result<Self> {
         let schema = Arc::new(schema(settings));
-        let written = Shared::default();
-        let notes = vec![
-            KeyValue::new("longclip.version".into(), env!("CARGO_PKG_VERSION").to_owned()),
-            KeyValue::new("longclip.model".into(), settings.model.clone()),
-            KeyValue::new("longclip.dtype".into(), settings.dtype.clone()),
-            KeyValue::new("longclip.labels".into(), serde_json::json!(settings.labels).to_string()),
-        ];
+        let metadata = settings.metadata().map(|(key, value)| KeyValue::new(key, value));
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_key_value_metadata(Some(notes))
+            .set_key_value_metadata(Some(metadata.to_vec()))
             .build();
-        let writer = ArrowWriter::try_new(written.clone(), Arc::clone(&schema), Some(properties));
+        let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties));
         let writer = writer.map_err(|error| {
             Error::usage(
-                format!("these columns can't be a parquet file: {error}"),
-                "leave out `--wide`, or use ndjson",
+                format!("a Parquet file can't have these columns: {error}"),
+                "use the long layout, or ndjson",
             )
         })?;
         Ok(Parquet {
             writer: Some(writer),
-            written,
             schema,
             settings: settings.clone(),
             waiting: Vec::new(),
@@ -108,13 +78,14 @@ impl Parquet {
     fn write_group(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let records = mem::take(&mut self.waiting);
         self.n_values = 0;
-        if let Some(writer) = self.writer.as_mut().filter(|_| !records.is_empty()) {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        if !records.is_empty() {
             let columns = columns(&records, &self.settings);
             let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(io::Error::other)?;
             writer.write(&batch).map_err(io::Error::other)?;
             writer.flush().map_err(io::Error::other)?;
         }
-        out.write_all(&self.written.take())
+        out.write_all(&mem::take(writer.inner_mut()))
     }
 }
 
@@ -130,139 +101,101 @@ impl Format for Parquet {
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
         self.write_group(out)?;
-        if let Some(writer) = self.writer.take() {
-            writer.close().map_err(io::Error::other)?;
+        match self.writer.take() {
+            Some(writer) => out.write_all(&writer.into_inner().map_err(io::Error::other)?),
+            None => Ok(()),
         }
-        out.write_all(&self.written.take())
     }
 }
 
-/// The fields of a label's struct.
-fn label_fields() -> Vec<Field> {
-    let number = |name: &str| Field::new(name, DataType::Float32, true);
-    vec![
-        Field::new("label", DataType::Utf8, true),
-        number("probability"),
-        number("logit"),
-        number("cosine"),
-        Field::new("group", DataType::Utf8, true),
-    ]
+fn text_field(name: &str) -> Field {
+    Field::new(name, DataType::Utf8, true)
 }
 
-/// The fields of a group's struct.
+fn number_field(name: &str) -> Field {
+    Field::new(name, DataType::Float32, true)
+}
+
+/// The struct of a label.
+fn label_fields() -> Vec<Field> {
+    let [probability, logit, cosine] = ["probability", "logit", "cosine"].map(number_field);
+    vec![text_field("label"), probability, logit, cosine, text_field("group")]
+}
+
+/// The struct of a group.
 fn group_fields() -> Vec<Field> {
-    vec![
-        Field::new("group", DataType::Utf8, true),
-        Field::new("probability", DataType::Float32, true),
-    ]
+    vec![text_field("group"), number_field("probability")]
 }
 
 fn schema(settings: &Settings) -> Schema {
+    let structs = |name: &str, fields: Vec<Field>| {
+        let item = Field::new_list_field(DataType::Struct(fields.into()), true);
+        Field::new_list(name, item, true)
+    };
     let mut fields = vec![Field::new("path", DataType::Utf8, false)];
     match (settings.task, settings.layout) {
         (Task::Labels(_), Layout::Long) => {
-            let item = Field::new_list_field(DataType::Struct(label_fields().into()), true);
-            fields.push(Field::new("labels", DataType::List(Arc::new(item)), true));
+            fields.push(structs("labels", label_fields()));
             if !settings.groups.is_empty() {
-                let item = Field::new_list_field(DataType::Struct(group_fields().into()), true);
-                fields.push(Field::new("groups", DataType::List(Arc::new(item)), true));
+                fields.push(structs("groups", group_fields()));
             }
         }
-        (Task::Labels(_), Layout::Wide) => {
-            let groups = settings.groups.iter().map(|group| format!("group:{group}"));
-            let columns = settings.labels.iter().cloned().chain(groups);
-            fields.extend(columns.map(|name| Field::new(name, DataType::Float32, true)));
-        }
+        (Task::Labels(_), Layout::Wide) => fields.extend(settings.wide_columns().map(|name| number_field(&name))),
         (Task::Embeddings(_), _) => {}
     }
-    if let Some(dim) = settings.task.embed_dim() {
-        let item = Arc::new(Field::new_list_field(DataType::Float32, true));
-        fields.push(Field::new("embedding", DataType::FixedSizeList(item, dim as i32), true));
-    }
+    fields.extend(settings.task.embed_dim().map(|n| vector_field("embedding", n)));
     if settings.fields == Fields::Carried {
-        fields.push(Field::new("fields", DataType::Utf8, true));
+        fields.push(text_field("fields"));
     }
-    fields.push(Field::new("error", DataType::Utf8, true));
+    fields.push(text_field("error"));
     Schema::new(fields)
 }
 
+/// The arrays of [`schema`]'s columns.
 fn columns(records: &[Record], settings: &Settings) -> Vec<ArrayRef> {
-    let mut columns = vec![texts(records, |record| Some(record.subject.to_string()))];
+    let mut columns = vec![texts(records.iter().map(|record| Some(record.subject.to_string())))];
     match (settings.task, settings.layout) {
         (Task::Labels(_), Layout::Long) => {
-            columns.push(label_lists(records));
+            columns.push(lists(records, label_fields(), |record, lists| {
+                let labels = record.outcome.labels().iter();
+                labels.for_each(|labelled| append_label(lists, labelled));
+            }));
             if !settings.groups.is_empty() {
-                columns.push(group_lists(records));
+                columns.push(lists(records, group_fields(), |record, lists| {
+                    let groups = record.outcome.groups().iter();
+                    groups.for_each(|grouped| append_group(lists, grouped));
+                }));
             }
         }
-        (Task::Labels(_), Layout::Wide) => {
-            columns.extend(settings.labels.iter().map(|name| label_scores(records, name)));
-            columns.extend(settings.groups.iter().map(|name| group_sums(records, name)));
-        }
+        (Task::Labels(_), Layout::Wide) => columns.extend(wide_columns(records, settings)),
         (Task::Embeddings(_), _) => {}
     }
-    if let Some(dim) = settings.task.embed_dim() {
-        columns.push(vectors(records, dim));
+    if let Some(n) = settings.task.embed_dim() {
+        columns.push(vectors(records.iter().map(|record| record.outcome.embedding()), n));
     }
     if settings.fields == Fields::Carried {
-        columns.push(texts(records, |record| {
-            let carried: serde_json::Map<_, _> = record.carried().map(|(k, v)| (k.clone(), v.clone())).collect();
-            (!carried.is_empty()).then(|| serde_json::Value::Object(carried).to_string())
-        }));
+        columns.push(texts(records.iter().map(Record::carried_json)));
     }
-    columns.push(texts(records, |record| record.outcome.failure().map(str::to_owned)));
+    columns.push(texts(records.iter().map(|record| record.outcome.failure())));
     columns
 }
 
-fn texts(records: &[Record], text: impl Fn(&Record) -> Option<String>) -> ArrayRef {
-    let mut builder = StringBuilder::new();
-    records.iter().for_each(|record| builder.append_option(text(record)));
-    Arc::new(builder.finish())
-}
-
-fn floats(records: &[Record], number: impl Fn(&Record) -> Option<f64>) -> ArrayRef {
-    let mut builder = Float32Builder::new();
+fn wide_columns(records: &[Record], settings: &Settings) -> Vec<ArrayRef> {
+    let mut columns = vec![Vec::with_capacity(records.len()); settings.labels.len() + settings.groups.len()];
     for record in records {
-        builder.append_option(number(record).map(|number| number as f32));
-    }
-    Arc::new(builder.finish())
-}
-
-fn label_scores(records: &[Record], label: &str) -> ArrayRef {
-    floats(records, |record| {
-        let found = record.outcome.labels().iter().find(|labelled| labelled.label == label);
-        found.and_then(Labelled::score)
-    })
-}
-
-fn group_sums(records: &[Record], group: &str) -> ArrayRef {
-    floats(records, |record| {
-        let found = record.outcome.groups().iter().find(|grouped| grouped.group == group);
-        found.map(|grouped| grouped.probability)
-    })
-}
-
-fn group_lists(records: &[Record]) -> ArrayRef {
-    let mut lists = ListBuilder::new(StructBuilder::from_fields(group_fields(), 0));
-    for record in records {
-        for grouped in record.outcome.groups() {
-            append_text(lists.values(), 0, Some(&grouped.group));
-            append_number(lists.values(), 1, Some(grouped.probability));
-            lists.values().append(true);
+        for (column, value) in columns.iter_mut().zip(settings.wide_values(record)) {
+            column.push(value.map(|value| value as f32));
         }
-        lists.append(record.outcome.failure().is_none());
     }
-    Arc::new(lists.finish())
+    let array = |column| Arc::new(Float32Array::from(column)) as ArrayRef;
+    columns.into_iter().map(array).collect()
 }
 
-fn label_lists(records: &[Record]) -> ArrayRef {
-    let mut lists = ListBuilder::new(StructBuilder::from_fields(label_fields(), 0));
+/// Lists of structs, one list per record; null for a failure.
+fn lists(records: &[Record], fields: Vec<Field>, append: impl Fn(&Record, &mut StructBuilder)) -> ArrayRef {
+    let mut lists = ListBuilder::new(StructBuilder::from_fields(fields, 0));
     for record in records {
-        record
-            .outcome
-            .labels()
-            .iter()
-            .for_each(|labelled| append_label(lists.values(), labelled));
+        append(record, lists.values());
         lists.append(record.outcome.failure().is_none());
     }
     Arc::new(lists.finish())
@@ -278,6 +211,12 @@ fn append_label(builder: &mut StructBuilder, labelled: &Labelled) {
     builder.append(true);
 }
 
+fn append_group(builder: &mut StructBuilder, grouped: &Grouped) {
+    append_text(builder, 0, Some(&grouped.group));
+    append_number(builder, 1, Some(grouped.probability));
+    builder.append(true);
+}
+
 fn append_text(builder: &mut StructBuilder, column: usize, text: Option<&str>) {
     if let Some(texts) = builder.field_builder::<StringBuilder>(column) {
         texts.append_option(text);
@@ -288,18 +227,6 @@ fn append_number(builder: &mut StructBuilder, column: usize, number: Option<f64>
     if let Some(floats) = builder.field_builder::<Float32Builder>(column) {
         floats.append_option(number.map(|number| number as f32));
     }
-}
-
-fn vectors(records: &[Record], dim: usize) -> ArrayRef {
-    let mut lists = FixedSizeListBuilder::new(Float32Builder::new(), dim as i32);
-    for record in records {
-        match record.outcome.embedding() {
-            Some(values) => lists.values().append_slice(values),
-            None => (0..dim).for_each(|_| lists.values().append_null()),
-        }
-        lists.append(record.outcome.embedding().is_some());
-    }
-    Arc::new(lists.finish())
 }
 
 #[cfg(test)]
@@ -313,45 +240,34 @@ mod tests {
     use super::super::{Outcome, Vectors};
     use super::*;
 
-    struct Read {
-        rows: RecordBatch,
-        notes: Vec<(String, Option<String>)>,
+    fn reader(settings: &Settings, records: &[Record]) -> ParquetRecordBatchReaderBuilder<bytes::Bytes> {
+        let file = bytes(&mut Parquet::new(settings).unwrap(), records);
+        ParquetRecordBatchReaderBuilder::try_new(file.into()).unwrap()
     }
 
-    fn read_back(settings: &Settings, records: &[Record]) -> Read {
-        let file = bytes(&mut Parquet::new(settings).unwrap(), records);
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.parquet");
-        std::fs::write(&path, file).unwrap();
-        let builder = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(&path).unwrap()).unwrap();
-        let notes = builder.metadata().file_metadata().key_value_metadata().unwrap().clone();
-        let mut batches = builder.with_batch_size(1 << 20).build().unwrap();
-        Read {
-            rows: batches.next().unwrap().unwrap(),
-            notes: notes.into_iter().map(|note| (note.key, note.value)).collect(),
-        }
+    fn read_back(settings: &Settings, records: &[Record]) -> RecordBatch {
+        let mut batches = reader(settings, records).with_batch_size(1 << 20).build().unwrap();
+        batches.next().unwrap().unwrap()
     }
 
     #[test]
     fn labels_are_lists_of_structs_and_a_failure_has_none() {
-        let read = read_back(&settings(), &records());
-        let labels = read.rows.column_by_name("labels").unwrap().as_list::<i32>();
+        let rows = read_back(&settings(), &records());
+        let labels = rows.column_by_name("labels").unwrap().as_list::<i32>();
         assert!(labels.is_null(1));
         let first = labels.value(0);
         let first: &StructArray = first.as_struct();
         assert_eq!(first.column(0).as_string::<i32>().value(1), "two\nlines");
         assert_eq!(first.column(1).as_primitive::<Float32Type>().values(), &[0.75, 0.25]);
-        let errors = read.rows.column_by_name("error").unwrap().as_string::<i32>();
+        let errors = rows.column_by_name("error").unwrap().as_string::<i32>();
         assert!(errors.is_null(0));
         assert_eq!(errors.value(1), "no such file");
-        assert_eq!(
-            read.rows.column_by_name("fields").unwrap().as_string::<i32>().value(0),
-            "{\"n\":1}"
-        );
+        let fields = rows.column_by_name("fields").unwrap().as_string::<i32>();
+        assert_eq!(fields.value(0), "{\"n\":1}");
     }
 
     #[test]
-    fn wide_has_a_column_for_each_label_and_vectors_have_their_length() {
+    fn wide_files_have_one_column_per_label_and_embeddings_of_fixed_length() {
         let mut records = records();
         let Outcome::Labels { labels, .. } = records[0].outcome.clone() else {
             panic!("the first specimen has labels");
@@ -366,7 +282,7 @@ mod tests {
             task: Task::Labels(Vectors::Beside(3)),
             ..settings()
         };
-        let rows = read_back(&settings, &records).rows;
+        let rows = read_back(&settings, &records);
         let cat = rows
             .column_by_name("a \"cat\", lying")
             .unwrap()
@@ -381,8 +297,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_score_does_not_have_is_null_and_groups_are_lists_or_columns() {
-        let long = read_back(&bare_settings(), &bare_records()).rows;
+    fn missing_numbers_are_null_and_groups_are_lists_or_columns() {
+        let long = read_back(&bare_settings(), &bare_records());
         let labels = long.column_by_name("labels").unwrap().as_list::<i32>();
         assert!(!labels.is_null(1) && labels.value(1).is_empty());
         let first = labels.value(0);
@@ -398,7 +314,7 @@ mod tests {
             layout: Layout::Wide,
             ..bare_settings()
         };
-        let wide = read_back(&settings, &bare_records()).rows;
+        let wide = read_back(&settings, &bare_records());
         let column = |name: &str| wide.column_by_name(name).unwrap().as_primitive::<Float32Type>().clone();
         assert_eq!(column("two\nlines").value(0), 0.25);
         assert!(column("a \"cat\", lying").is_null(0));
@@ -409,16 +325,17 @@ mod tests {
     }
 
     #[test]
-    fn model_and_version_are_in_the_notes() {
-        let notes = read_back(&settings(), &records()).notes;
-        assert!(notes.contains(&("longclip.model".into(), Some("nano".into()))));
-        assert!(notes.iter().any(|(key, _)| key == "longclip.version"));
+    fn model_and_version_are_in_the_metadata() {
+        let reader = reader(&settings(), &records());
+        let metadata = reader.metadata().file_metadata().key_value_metadata().unwrap();
+        assert!(metadata.contains(&KeyValue::new("longclip.model".into(), "nano".to_owned())));
+        assert!(metadata.iter().any(|entry| entry.key == "longclip.version"));
     }
 
     #[test]
-    fn many_rows_are_several_groups_and_none_is_lost() {
+    fn no_row_is_lost_between_row_groups() {
         let [record, _] = records();
         let many = vec![record; GROUP_ROWS + 10];
-        assert_eq!(read_back(&settings(), &many).rows.num_rows(), GROUP_ROWS + 10);
+        assert_eq!(read_back(&settings(), &many).num_rows(), GROUP_ROWS + 10);
     }
 }

@@ -1,44 +1,44 @@
-//! The row of every format: what was asked about, what goes with it, and what came of it.
+//! What every format writes: one record per input, with its subject, its result or error, and carried fields.
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// One input's result.
+/// The result of one input.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// What was asked about.
+    /// What the record is about.
     pub subject: Subject,
-    /// Fields of the input that the output carries too; ours go before them where names are equal.
+    /// Fields of the input that are copied to the output. If a name is also one of ours, ours wins.
     pub fields: Map<String, Value>,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
-    /// The picture, small, for formats that show it.
+    /// The image as a thumbnail, for formats that show it.
     pub thumbnail: Option<Thumbnail>,
 }
 
-/// A small picture.
+/// A small copy of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thumbnail {
-    /// A jpeg of it.
+    /// The image as JPEG.
     pub photo: Vec<u8>,
-    /// A jpeg of it with a heat map over it, where that was asked for.
+    /// The image under its heat map as JPEG, if one was requested.
     pub heat: Option<Vec<u8>>,
 }
 
-/// What was asked about.
+/// What a record is about.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Subject {
-    /// A picture, by what the person named.
+    /// An image, by the path that the user gave.
     Path(String),
-    /// A picture, by the `id` of its input record.
+    /// An image, by the `id` of its input record.
     Id(Value),
     /// A text.
     Text(String),
 }
 
 impl Subject {
-    /// Its field's name.
+    /// The name of its field in the output.
     pub fn key(&self) -> &'static str {
         match self {
             Subject::Path(_) => "path",
@@ -57,26 +57,26 @@ impl std::fmt::Display for Subject {
     }
 }
 
-/// A result or the reason why there is none.
+/// A result, or the reason why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// How labels fit.
+    /// The labels and how well each fits the image.
     Labels {
-        /// The likeliest first; none where none reaches the least score that was asked for.
+        /// Highest score first; empty if no label reaches the threshold.
         labels: Vec<Labelled>,
-        /// What they sum up to by group, the likeliest first; empty where that wasn't asked for.
+        /// Sums by group, highest first; empty if labels have no groups.
         groups: Vec<Grouped>,
-        /// The picture's vector, where it was asked for.
+        /// The image's embedding, if it was requested.
         embedding: Option<Vec<f32>>,
     },
-    /// Numbers of the joint space.
+    /// The embedding of the image or text.
     Embedding(Vec<f32>),
-    /// Why this input gave nothing.
+    /// Why this input failed.
     Failed(String),
 }
 
 impl Outcome {
-    /// The labels, the likeliest first; none where it failed or none were asked for.
+    /// The labels, highest score first; empty for a failure or an embedding.
     pub fn labels(&self) -> &[Labelled] {
         match self {
             Outcome::Labels { labels, .. } => labels,
@@ -84,7 +84,7 @@ impl Outcome {
         }
     }
 
-    /// The groups, the likeliest first; none where it failed or none were asked for.
+    /// The groups, highest probability first; empty for a failure or an embedding.
     pub fn groups(&self) -> &[Grouped] {
         match self {
             Outcome::Labels { groups, .. } => groups,
@@ -92,7 +92,19 @@ impl Outcome {
         }
     }
 
-    /// The vector, where there is one.
+    /// The score of this label, if the record has it.
+    pub(super) fn label_score(&self, label: &str) -> Option<f64> {
+        let mut labels = self.labels().iter();
+        labels.find(|labelled| labelled.label == label)?.score()
+    }
+
+    /// The probability of this group, if the record has it.
+    pub(super) fn group_probability(&self, group: &str) -> Option<f64> {
+        let mut groups = self.groups().iter();
+        Some(groups.find(|grouped| grouped.group == group)?.probability)
+    }
+
+    /// The embedding, if there is one.
     pub fn embedding(&self) -> Option<&[f32]> {
         match self {
             Outcome::Embedding(values) => Some(values),
@@ -101,7 +113,7 @@ impl Outcome {
         }
     }
 
-    /// Why there is no result.
+    /// Why the input failed, if it did.
     pub fn failure(&self) -> Option<&str> {
         match self {
             Outcome::Failed(reason) => Some(reason),
@@ -110,33 +122,47 @@ impl Outcome {
     }
 }
 
-/// One label and its numbers. Where a score has no such number there is none, in every format.
+/// One label with its numbers. A kind of score that has no probability, logit or cosine leaves it `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Labelled {
     /// The label as given.
     pub label: String,
-    /// How likely it is, 0 to 1.
+    /// The probability, 0 to 1.
     #[serde(serialize_with = "as_f32_or_null")]
     pub probability: Option<f64>,
-    /// What the probability was made of.
+    /// What the probability was computed from.
     #[serde(serialize_with = "as_f32_or_null")]
     pub logit: Option<f64>,
-    /// Cosine of picture and label, -1 to 1.
+    /// Cosine similarity of image and label, -1 to 1.
     #[serde(serialize_with = "as_f32_or_null")]
     pub cosine: Option<f64>,
-    /// The group that it counts for, where labels are grouped.
+    /// The label's group, if labels have groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
 }
 
 impl Labelled {
-    /// What labels are compared by: the probability, or the cosine where there is none.
+    /// The number that labels are compared by: the probability, or else the cosine.
     pub fn score(&self) -> Option<f64> {
         self.probability.or(self.cosine)
     }
+
+    /// The score for people: `75.0 %`, or a cosine with four decimals; empty if there is none.
+    pub(super) fn score_text(&self) -> String {
+        match (self.probability, self.cosine) {
+            (Some(probability), _) => percent(probability),
+            (None, Some(cosine)) => format!("{cosine:.4}"),
+            (None, None) => String::new(),
+        }
+    }
 }
 
-/// A group of labels and what they sum up to.
+/// A probability for people: `75.0 %`.
+pub(super) fn percent(probability: f64) -> String {
+    format!("{:.1} %", probability * 100.0)
+}
+
+/// A group of labels.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Grouped {
     /// The group's name.
@@ -146,7 +172,7 @@ pub struct Grouped {
     pub probability: f64,
 }
 
-/// The model computes in f32: more digits would be noise.
+/// The model computes in f32, so more digits would be noise.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn as_f32<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f32(*value as f32)
@@ -157,18 +183,24 @@ fn as_f32_or_null<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S
     value.map(|value| value as f32).serialize(serializer)
 }
 
-/// Names that a carried field can't have: they would stand twice in a line.
-const OURS: [&str; 4] = ["labels", "embedding", "error", "path"];
+/// A carried field with one of these names would appear twice in a JSON record.
+const RESERVED_FIELDS: [&str; 4] = ["labels", "embedding", "error", "path"];
 
 impl Record {
-    /// The carried fields whose names are not ours.
+    /// The fields of the input, except those whose names we use ourselves.
     pub fn carried(&self) -> impl Iterator<Item = (&String, &Value)> {
         let key = self.subject.key();
         let has_groups = !self.outcome.groups().is_empty();
         let is_carried = move |(name, _): &(&String, &Value)| {
-            *name != key && !OURS.contains(&name.as_str()) && !(has_groups && *name == "groups")
+            *name != key && !RESERVED_FIELDS.contains(&name.as_str()) && !(has_groups && *name == "groups")
         };
         self.fields.iter().filter(is_carried)
+    }
+
+    /// The carried fields as one JSON object; `None` if there are none.
+    pub(super) fn carried_json(&self) -> Option<String> {
+        let carried: Map<_, _> = self.carried().map(|(k, v)| (k.clone(), v.clone())).collect();
+        (!carried.is_empty()).then(|| Value::Object(carried).to_string())
     }
 }
 

@@ -1,7 +1,7 @@
-//! Resuming: which records an interrupted run's file holds whole, and where to go on behind them.
+//! Resuming: the complete records in the file of an interrupted run, and the position after the last of them.
 //!
-//! A file that is continued is its own journal: nothing else has to survive a `kill -9`. Formats tell their records
-//! ([`Format::held`](super::Format::held)); [`Progress`] holds them against the input, name by name.
+//! The file is its own journal: nothing else has to survive a `kill -9`. A format lists the records of a file
+//! ([`Format::held`](super::Format::held)); [`Progress`] compares their names with those of the inputs.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind};
@@ -10,40 +10,40 @@ use std::path::Path;
 use super::Format;
 use crate::error::{Error, Result};
 
-/// A record that a file holds whole.
+/// A complete record in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// What it is about; `None` where its format doesn't say.
+    /// The path or id of its input; `None` if the format doesn't show it.
     pub name: Option<String>,
-    /// Where it begins, in bytes from the file's beginning.
+    /// Its first byte in the file.
     pub start: u64,
-    /// Where it ends.
+    /// The byte after its last.
     pub end: u64,
-    /// Whether it is about a failure; false where its format doesn't say.
+    /// Whether it is a failure; false if the format doesn't show it.
     pub failed: bool,
 }
 
-/// The records of a file, from the first on, read as they are asked for.
+/// The complete records of a file, read lazily and in order.
 pub type HeldRecords = Box<dyn Iterator<Item = io::Result<Held>>>;
 
-/// How far an interrupted run came.
+/// How far an interrupted run got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Records that are there.
+    /// Complete records.
     pub n_records: u64,
-    /// Those among them that are failures.
+    /// How many of them are failures.
     pub n_failed: u64,
-    /// Where the last one ends.
+    /// Where the last of them ends, in bytes.
     pub end: u64,
 }
 
 impl Progress {
-    /// Holds a file's records against the input: `name_of` gives the name of the item that belongs to a record. It is
-    /// asked once for each record, in order, and not beyond.
+    /// Compares a file's records with the inputs. `name_of` returns the name of the input that a record should be about,
+    /// `None` after the last input; it is called once per record, in order.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the file is no output of this run: another input, another format;
-    /// [`Error::Read`] where it can't be read.
+    /// [`Error::Usage`] if the records are of other inputs or of another format; [`Error::Read`] if the file can't be
+    /// read.
     pub fn of_file(
         path: &Path,
         format: &dyn Format,
@@ -60,23 +60,22 @@ impl Progress {
         };
         let mut progress = Progress::default();
         for record in records {
-            let place = progress.n_records + 1;
-            let held = record.map_err(|error| foreign(path, format!("record {place} can't be read: {error}")))?;
-            let expected = name_of(&held);
-            match (&held.name, &expected) {
+            let n = progress.n_records + 1;
+            let held = record.map_err(|error| foreign(path, format!("record {n} can't be read: {error}")))?;
+            match (&held.name, name_of(&held)) {
                 (_, None) => {
                     return Err(foreign(
                         path,
-                        format!("it holds {place} records or more, the input fewer"),
+                        format!("it has at least {n} records, but there are fewer inputs"),
                     ));
                 }
-                (Some(found), Some(expected)) if found != expected => {
-                    let problem = format!("record {place} is about `{found}`, the input there is `{expected}`");
+                (Some(found), Some(expected)) if *found != expected => {
+                    let problem = format!("record {n} is about `{found}`, but input {n} is `{expected}`");
                     return Err(foreign(path, problem));
                 }
                 _ => {}
             }
-            progress.n_records = place;
+            progress.n_records = n;
             progress.n_failed += u64::from(held.failed);
             progress.end = held.end;
         }
@@ -87,44 +86,23 @@ impl Progress {
 fn foreign(path: &Path, problem: String) -> Error {
     Error::usage(
         format!("`{}` can't be resumed: {problem}", path.display()),
-        "resume with the inputs and the format of the interrupted run, or name another `--output`",
+        "resume with the inputs and the format of the interrupted run, or write to another file",
     )
 }
 
-/// The records of a format with a line each. What stands behind the last line's end is half a record and not held.
-pub(super) fn lines(
-    file: Box<dyn BufRead>,
-    name: impl Fn(&[u8], &mut Held) -> io::Result<()> + 'static,
-) -> HeldRecords {
-    Box::new(whole_lines(file).map(move |line| {
-        let (line, end) = line?;
-        let mut held = Held {
-            name: None,
-            start: end - line.len() as u64,
-            end,
-            failed: false,
-        };
-        name(line.as_bytes(), &mut held)?;
-        Ok(held)
-    }))
-}
-
-/// A file's lines that have their end, each with the place behind it.
-pub(super) fn whole_lines(mut file: Box<dyn BufRead>) -> Box<dyn Iterator<Item = io::Result<(String, u64)>>> {
+/// The lines of a file that end with a line break, each with its end in bytes.
+pub(super) fn complete_lines(mut file: Box<dyn BufRead>) -> impl Iterator<Item = io::Result<(String, u64)>> {
     let mut end = 0;
-    Box::new(std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         let mut line = Vec::new();
         match file.read_until(b'\n', &mut line) {
-            Ok(_) if line.last() != Some(&b'\n') => None,
-            Ok(n) => {
+            Ok(n) if line.ends_with(b"\n") => {
                 end += n as u64;
-                let text = String::from_utf8(line);
-                Some(
-                    text.map(|text| (text, end))
-                        .map_err(|_| io::Error::other("it is no UTF-8")),
-                )
+                let line = String::from_utf8(line).map_err(|_| io::Error::other("it is not UTF-8"));
+                Some(line.map(|line| (line, end)))
             }
+            Ok(_) => None,
             Err(error) => Some(Err(error)),
         }
-    }))
+    })
 }

@@ -1,4 +1,4 @@
-//! Records that the formats' tests are written with: hard labels, a carried field, a failure.
+//! The records in the tests of formats: labels that need quoting, a carried field, a failure.
 
 use std::io::Cursor;
 
@@ -44,12 +44,12 @@ pub(super) fn records() -> [Record; 2] {
     };
     let mut first = record("a.jpg", outcome);
     first.fields.insert("n".into(), 1.into());
-    // A field by one of our names would make a line ambiguous.
+    // A field with one of our own names must not be written.
     first.fields.insert("error".into(), "not ours".into());
     [first, record("b.jpg", Outcome::Failed("no such file".into()))]
 }
 
-/// Records of a run with groups, whose scores have no probability: the second picture has no label that is near enough.
+/// Records with groups, and labels without probability. No label of the second image reaches the threshold.
 pub(super) fn bare_records() -> [Record; 2] {
     let bare = |label: &str, cosine| Labelled {
         label: label.into(),

@@ -1,25 +1,26 @@
-//! The table for people: each picture with its labels, the likeliest first, and bars where there is a terminal.
+//! The table for people: each image with its labels, highest score first, with bars on a terminal.
 
 use std::io::{self, Write};
 
+use super::record::percent;
 use super::{Format, FormatInfo, Grouped, Holds, Labelled, Outcome, Record};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "table",
-    about: "for people: each picture with its labels, the likeliest first",
+    about: "for people: each image with its labels, highest score first",
     holds: &[Holds::Labels],
     make: |settings| Ok(Box::new(Table::new(settings.bars))),
 };
 
-/// Whether a probability is drawn as a bar too.
+/// Whether probabilities are also drawn as bars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bars {
-    /// A terminal `width_columns` wide: bars, and labels cut to one line.
+    /// For a terminal `width_columns` wide: bars, and long labels shortened to fit the line.
     Drawn {
         /// Columns of the terminal.
         width_columns: usize,
     },
-    /// A pipe or a file: numbers and whole labels, each on one line too.
+    /// For a pipe or a file: no bars, and labels in full. A label still takes only one line.
     None,
 }
 
@@ -28,7 +29,7 @@ const NUMBER_COLUMNS: usize = 7;
 /// Columns of a full bar.
 const BAR_COLUMNS: usize = 20;
 
-/// Writes blocks: the picture's name, then a line a label.
+/// Writes one block per image: its name, then one line per label.
 #[derive(Debug)]
 pub struct Table {
     bars: Bars,
@@ -41,19 +42,18 @@ impl Table {
         Table { bars, n_written: 0 }
     }
 
-    /// A name and its score: a share in percent, another number with four decimals, nothing where there is none.
-    fn line(&self, name: &str, probability: Option<f64>, cosine: Option<f64>) -> String {
-        let number = match (probability, cosine) {
-            (Some(probability), _) => format!("{:5.1} %", probability * 100.0),
-            (None, Some(cosine)) => format!("{cosine:7.4}"),
-            (None, None) => " ".repeat(NUMBER_COLUMNS),
-        };
+    /// The line of a label or a group. `number` is the score as text, `score` the length of the bar.
+    fn line(&self, name: &str, number: &str, score: Option<f64>) -> String {
+        let start = format!("  {number:>NUMBER_COLUMNS$}  ");
         match self.bars {
-            Bars::None => format!("  {number}  {}", one_line(name)),
+            Bars::None => start + &one_line(name),
             Bars::Drawn { width_columns } => {
-                let start = format!("  {number}  {}  ", bar(probability.or(cosine).unwrap_or(0.0)));
                 let room = width_columns.saturating_sub(2 + NUMBER_COLUMNS + 2 + BAR_COLUMNS + 2);
-                format!("{start}{}", shortened(name, room.max(10)))
+                format!(
+                    "{start}{}  {}",
+                    bar(score.unwrap_or(0.0)),
+                    shortened(name, room.max(10))
+                )
             }
         }
     }
@@ -63,7 +63,7 @@ impl Table {
             return writeln!(out, "  no label reaches the threshold");
         }
         labels.iter().try_for_each(|label| {
-            let line = self.line(&label.label, label.probability, label.cosine);
+            let line = self.line(&label.label, &label.score_text(), label.score());
             writeln!(out, "{line}")
         })
     }
@@ -73,7 +73,7 @@ impl Table {
             writeln!(out, "  by group")?;
         }
         groups.iter().try_for_each(|group| {
-            let line = self.line(&group.group, Some(group.probability), None);
+            let line = self.line(&group.group, &percent(group.probability), Some(group.probability));
             writeln!(out, "{line}")
         })
     }
@@ -97,10 +97,10 @@ impl Format for Table {
     }
 }
 
-/// A bar in eighths of a column.
-fn bar(probability: f64) -> String {
+/// A bar for a score from 0 to 1, exact to an eighth of a column.
+fn bar(score: f64) -> String {
     const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
-    let eighths = (probability.clamp(0.0, 1.0) * (BAR_COLUMNS * 8) as f64).round() as usize;
+    let eighths = (score.clamp(0.0, 1.0) * (BAR_COLUMNS * 8) as f64).round() as usize;
     let mut bar = "█".repeat(eighths / 8);
     if eighths / 8 < BAR_COLUMNS {
         bar.push(EIGHTHS[eighths % 8]);
@@ -109,12 +109,12 @@ fn bar(probability: f64) -> String {
     bar + &" ".repeat(BAR_COLUMNS.saturating_sub(drawn))
 }
 
-/// Text with every run of whitespace, line breaks among it, as one space: a row of a table for people.
+/// The text on one line: each run of whitespace, including line breaks, becomes one space.
 pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A label on one line of at most `columns` characters.
+/// The label on one line of at most `columns` characters.
 fn shortened(label: &str, columns: usize) -> String {
     let line = one_line(label);
     if line.chars().count() <= columns {
@@ -135,16 +135,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_as_long_as_its_probability() {
+    fn the_length_of_a_bar_is_its_probability() {
         assert_eq!(bar(1.0), "█".repeat(20));
         assert_eq!(bar(0.5), "█".repeat(10) + &" ".repeat(10));
         assert_eq!(bar(0.0), " ".repeat(20));
     }
 
     #[test]
-    fn long_labels_are_cut_for_the_terminal_only() {
+    fn long_labels_are_shortened_only_on_a_terminal() {
         let label = "word ".repeat(30);
-        let line = |bars| Table::new(bars).line(label.trim(), Some(0.5), None);
+        let line = |bars| Table::new(bars).line(label.trim(), "50.0 %", Some(0.5));
         let on_terminal = line(Bars::Drawn { width_columns: 60 });
         assert!(
             on_terminal.ends_with('…') && on_terminal.chars().count() <= 60,
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_score_without_probability_is_its_cosine_and_groups_are_a_second_block() {
+    fn shows_the_cosine_if_there_is_no_probability_and_groups_below_the_labels() {
         assert_eq!(
             written(&mut Table::new(Bars::None), &bare_records()),
             "a.jpg\n   0.2500  two lines\n           none of these\n  by group\n   75.0 %  =a, b\n\n\

@@ -1,39 +1,39 @@
-//! A line of one's own for each picture: `--format '{path}\t{label}\t{score:.3}'`.
+//! Templates: one line per image in the user's own format, as `'{path}\t{label}\t{score:.3}'`.
 //!
-//! Values stand in braces: `path`, `label`, `score` (the probability, or the cosine where there is none), `probability`,
-//! `logit`, `cosine`, `group` and `group_score` (of the likeliest group), `error`, and `field.NAME` of an input record.
-//! `label.2` is the second likeliest label, `score.2` its score. `:.3` rounds to three decimals. `\t`,
-//! `\n`, `\\`, `{{` and `}}` are themselves. Tabs and line ends within values are escaped as in TSV, so that a picture is
-//! always one record. Where a picture failed, only its path and its error are not empty.
+//! Values are in braces: `path`, `label`, `score` (the probability, or else the cosine), `probability`, `logit`, `cosine`,
+//! `group` and `group_score` (of the best group), `error`, and `field.NAME` of an input record. `label.2` is the second
+//! best label, `score.2` its score, and `:.3` rounds to three decimals. Outside of braces, `\t`, `\n`, `\r` and `\\` are
+//! escapes, and `{{` and `}}` are braces. Tabs and line breaks in values are escaped as in TSV, so the number of lines
+//! per image is fixed. If an image failed, all its values but path, fields and error are empty.
 
 use std::io::{self, BufRead, Write};
 
 use serde_json::Value;
 
-use super::csv::escaped;
-use super::resume::{self, Held, HeldRecords};
+use super::escapes::{escaped, meaning};
+use super::resume::{Held, HeldRecords, complete_lines};
 use super::{Format, Labelled, Record};
 use crate::error::{Error, Result};
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Template {
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Part {
+enum TemplatePart {
     Text(String),
     Value {
-        what: What,
-        /// Of the likeliest label: 0.
+        kind: ValueKind,
+        /// Which label or group; 0 is the best.
         rank: usize,
         decimals: Option<usize>,
     },
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum What {
+enum ValueKind {
     Path,
     Label,
     Score,
@@ -47,15 +47,15 @@ enum What {
 }
 
 impl Template {
-    /// Whether a person's `--format` is meant as a template: no format's name has braces.
+    /// Whether the user means a template: no format's name has braces.
     pub fn is_meant(text: &str) -> bool {
         text.contains('{')
     }
 
-    /// Parses a template; a line's end is added where it has none.
+    /// Parses a template. A line break is added if it doesn't end with one.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a brace that is not closed and for a value that isn't known.
+    /// [`Error::Usage`] for an unbalanced brace or an unknown value.
     pub fn parse(text: &str) -> Result<Self> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -63,22 +63,24 @@ impl Template {
         while let Some(c) = rest.chars().next() {
             rest = &rest[c.len_utf8()..];
             match c {
-                '\\' => {
-                    let (escape, behind) = escape(rest);
-                    literal.push(escape);
-                    rest = behind;
-                }
+                '\\' => match rest.chars().next().and_then(meaning) {
+                    Some(meant) => {
+                        literal.push(meant);
+                        rest = &rest[1..];
+                    }
+                    None => literal.push(c),
+                },
                 '{' | '}' if rest.starts_with(c) => {
                     literal.push(c);
                     rest = &rest[1..];
                 }
                 '{' => {
-                    let (inside, behind) = rest
+                    let (inside, after) = rest
                         .split_once('}')
                         .ok_or_else(|| refused(text, "a `{` is not closed"))?;
-                    parts.push(Part::Text(std::mem::take(&mut literal)));
+                    parts.push(TemplatePart::Text(std::mem::take(&mut literal)));
                     parts.push(value(text, inside)?);
-                    rest = behind;
+                    rest = after;
                 }
                 '}' => return Err(refused(text, "a `}` has no `{` before it")),
                 other => literal.push(other),
@@ -87,23 +89,23 @@ impl Template {
         if !literal.ends_with('\n') {
             literal.push('\n');
         }
-        parts.push(Part::Text(literal));
+        parts.push(TemplatePart::Text(literal));
         Ok(Template { parts })
     }
 
-    /// Line ends that each record has.
+    /// The number of lines per record.
     fn n_lines(&self) -> usize {
         let texts = self.parts.iter().map(|part| match part {
-            Part::Text(text) => text.matches('\n').count(),
-            Part::Value { .. } => 0,
+            TemplatePart::Text(text) => text.matches('\n').count(),
+            TemplatePart::Value { .. } => 0,
         });
         texts.sum()
     }
 
     fn line(&self, record: &Record) -> String {
         let written = self.parts.iter().map(|part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Value { what, rank, decimals } => escaped(&written(record, what, *rank, *decimals)),
+            TemplatePart::Text(text) => text.clone(),
+            TemplatePart::Value { kind, rank, decimals } => escaped(&written(record, kind, *rank, *decimals)),
         });
         written.collect()
     }
@@ -114,25 +116,22 @@ impl Format for Template {
         out.write_all(self.line(record).as_bytes())
     }
 
+    /// A line doesn't show which part of it is the path, so records are counted but not compared with the inputs.
     fn held(&self, file: Box<dyn BufRead>) -> Option<HeldRecords> {
         let n_lines = self.n_lines();
-        let mut lines = resume::whole_lines(file);
-        // A line doesn't tell which part of it is the path, so that records are counted and not compared.
+        let mut lines = complete_lines(file);
+        let mut end = 0;
         Some(Box::new(std::iter::from_fn(move || {
-            let mut n_bytes = 0;
-            let mut end = 0;
+            let start = end;
             for _ in 0..n_lines {
                 match lines.next()? {
-                    Ok((line, line_end)) => {
-                        n_bytes += line.len() as u64;
-                        end = line_end;
-                    }
+                    Ok((_, line_end)) => end = line_end,
                     Err(error) => return Some(Err(error)),
                 }
             }
             Some(Ok(Held {
                 name: None,
-                start: end - n_bytes,
+                start,
                 end,
                 failed: false,
             }))
@@ -140,63 +139,48 @@ impl Format for Template {
     }
 }
 
-/// The character that stands behind a backslash, and the rest.
-fn escape(rest: &str) -> (char, &str) {
-    let known = [("t", '\t'), ("n", '\n'), ("r", '\r'), ("\\", '\\')];
-    let found = known
-        .into_iter()
-        .find_map(|(name, c)| rest.strip_prefix(name).map(|behind| (c, behind)));
-    found.unwrap_or(('\\', rest))
-}
-
-fn value(template: &str, inside: &str) -> Result<Part> {
+/// Parses what is inside a pair of braces.
+fn value(template: &str, inside: &str) -> Result<TemplatePart> {
     let (name, digits) = inside.split_once(':').unwrap_or((inside, ""));
     let decimals = match digits.strip_prefix('.').map(str::parse) {
         Some(Ok(decimals)) if decimals <= 17 => Some(decimals),
         None if digits.is_empty() => None,
         _ => {
-            return Err(refused(
-                template,
-                &format!("`:{digits}` is no number of decimals, as in `:.3`"),
-            ));
+            let problem = format!("`:{digits}` is not a number of decimals like `:.3`");
+            return Err(refused(template, &problem));
         }
     };
     if let Some(field) = name.strip_prefix("field.") {
-        let what = What::Field(field.to_owned());
-        return Ok(Part::Value {
-            what,
-            rank: 0,
-            decimals,
-        });
+        let kind = ValueKind::Field(field.to_owned());
+        let rank = 0;
+        return Ok(TemplatePart::Value { kind, rank, decimals });
     }
     let (name, rank) = match name.split_once('.') {
         Some((name, rank)) => match rank.parse::<usize>() {
             Ok(rank @ 1..) => (name, rank - 1),
             _ => {
-                return Err(refused(
-                    template,
-                    &format!("`.{rank}` is no rank; the likeliest label's is 1"),
-                ));
+                let problem = format!("`.{rank}` is not a rank; the best label has rank 1");
+                return Err(refused(template, &problem));
             }
         },
         None => (name, 0),
     };
-    let what = match name {
-        "path" | "id" => What::Path,
-        "label" => What::Label,
-        "score" => What::Score,
-        "probability" => What::Probability,
-        "logit" => What::Logit,
-        "cosine" => What::Cosine,
-        "group" => What::Group,
-        "group_score" => What::GroupScore,
-        "error" => What::Error,
-        other => return Err(refused(template, &format!("it asks for `{other}`"))),
+    let kind = match name {
+        "path" | "id" => ValueKind::Path,
+        "label" => ValueKind::Label,
+        "score" => ValueKind::Score,
+        "probability" => ValueKind::Probability,
+        "logit" => ValueKind::Logit,
+        "cosine" => ValueKind::Cosine,
+        "group" => ValueKind::Group,
+        "group_score" => ValueKind::GroupScore,
+        "error" => ValueKind::Error,
+        other => return Err(refused(template, &format!("`{other}` is not a value"))),
     };
-    Ok(Part::Value { what, rank, decimals })
+    Ok(TemplatePart::Value { kind, rank, decimals })
 }
 
-fn written(record: &Record, what: &What, rank: usize, decimals: Option<usize>) -> String {
+fn written(record: &Record, kind: &ValueKind, rank: usize, decimals: Option<usize>) -> String {
     let labelled = record.outcome.labels().get(rank);
     let number = |value: f64| match decimals {
         Some(decimals) => format!("{value:.decimals$}"),
@@ -204,17 +188,17 @@ fn written(record: &Record, what: &What, rank: usize, decimals: Option<usize>) -
     };
     let of_label = |value: fn(&Labelled) -> Option<f64>| labelled.and_then(value).map_or_else(String::new, number);
     let grouped = record.outcome.groups().get(rank);
-    match what {
-        What::Path => record.subject.to_string(),
-        What::Label => labelled.map_or_else(String::new, |label| label.label.clone()),
-        What::Score => of_label(Labelled::score),
-        What::Probability => of_label(|label| label.probability),
-        What::Logit => of_label(|label| label.logit),
-        What::Cosine => of_label(|label| label.cosine),
-        What::Group => grouped.map_or_else(String::new, |group| group.group.clone()),
-        What::GroupScore => grouped.map_or_else(String::new, |group| number(group.probability)),
-        What::Error => record.outcome.failure().unwrap_or_default().to_owned(),
-        What::Field(name) => match record.fields.get(name) {
+    match kind {
+        ValueKind::Path => record.subject.to_string(),
+        ValueKind::Label => labelled.map_or_else(String::new, |label| label.label.clone()),
+        ValueKind::Score => of_label(Labelled::score),
+        ValueKind::Probability => of_label(|label| label.probability),
+        ValueKind::Logit => of_label(|label| label.logit),
+        ValueKind::Cosine => of_label(|label| label.cosine),
+        ValueKind::Group => grouped.map_or_else(String::new, |group| group.group.clone()),
+        ValueKind::GroupScore => grouped.map_or_else(String::new, |group| number(group.probability)),
+        ValueKind::Error => record.outcome.failure().unwrap_or_default().to_owned(),
+        ValueKind::Field(name) => match record.fields.get(name) {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
@@ -235,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_is_a_line_for_each_picture() {
+    fn a_template_writes_one_line_per_image() {
         let mut template = Template::parse(r"{path}\t{score:.3}\t{label.2} {{{cosine}}} {field.n}{error}").unwrap();
         assert_eq!(
             written(&mut template, &records()),
@@ -244,13 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn a_score_is_the_probability_or_else_the_cosine_and_groups_have_theirs() {
+    fn a_score_is_the_probability_or_else_the_cosine() {
         let mut template = Template::parse("{score}|{probability}|{score.2}|{group}|{group_score:.1}").unwrap();
         assert_eq!(written(&mut template, &bare_records()), "0.25|||=a, b|0.8\n||||\n");
     }
 
     #[test]
-    fn what_is_not_understood_is_refused_with_the_values_there_are() {
+    fn errors_quote_the_template_and_list_the_values() {
         for text in ["{path", "path}", "{nonsense}", "{score:3}", "{label.0}"] {
             let error = Template::parse(text).unwrap_err();
             assert!(error.to_string().contains(text) && error.hint().unwrap().to_string().contains("{path}"));
@@ -258,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn records_of_several_lines_are_held_whole() {
+    fn a_record_of_several_lines_is_held_only_if_complete() {
         let mut template = Template::parse(r"{path}\n{label}\n").unwrap();
         let whole = written(&mut template, &records());
         assert_eq!(held(&template, &whole).len(), 2);

@@ -1,8 +1,9 @@
-//! The columns of an index and the notes of its file.
+//! The columns and the metadata of an index.
 //!
-//! `path` as the person named the picture; `size` in bytes and `mtime`, by which a later build knows whether the file has
-//! changed; `sha256` where there is no such file (a member of an archive, a picture on stdin); `embedding`, a list of fixed
-//! length, unit length, f16. Notes: `longclip.index` (the form's number) and an [`Origin`]'s fields.
+//! `path`, as the user named the image; `size` in bytes and `mtime`, which show a later build whether the file has
+//! changed; `sha256` instead, if the image isn't a file (a member of an archive, an image on stdin); `embedding`, a list
+//! of fixed length, unit length, f16. Metadata: `longclip.index`, the version of this format, and the fields of an
+//! [`Origin`].
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -20,14 +21,15 @@ pub(super) const MTIME: &str = "mtime";
 pub(super) const SHA256: &str = "sha256";
 pub(super) const EMBEDDING: &str = "embedding";
 
-/// Columns before the embeddings'.
-pub(super) const N_PLAIN: usize = 4;
+/// The position of the embeddings' column.
+pub(super) const EMBEDDING_COLUMN: usize = 4;
 
-/// The form of the file that this version writes and reads.
-const FORM: &str = "1";
-const FORM_NOTE: &str = "longclip.index";
+/// The version of the format that this crate writes and reads.
+const FORMAT_VERSION: &str = "1";
+const FORMAT_VERSION_KEY: &str = "longclip.index";
 
-/// The columns, and the notes once more: Arrow's programs keep those of its own schema, not the file's.
+/// The columns, with the metadata: a program that rewrites the file through Arrow keeps the schema's metadata, but not
+/// the file's.
 pub(super) fn schema(origin: &Origin) -> Schema {
     let number = Arc::new(Field::new("element", DataType::Float16, false));
     let columns = vec![
@@ -45,71 +47,71 @@ pub(super) fn schema(origin: &Origin) -> Schema {
             false,
         ),
     ];
-    let notes = notes(origin).into_iter();
-    let notes = notes.filter_map(|note| Some((note.key, note.value?)));
-    Schema::new_with_metadata(columns, notes.collect())
+    let metadata = metadata(origin).into_iter();
+    let metadata = metadata.filter_map(|entry| Some((entry.key, entry.value?)));
+    Schema::new_with_metadata(columns, metadata.collect())
 }
 
-pub(super) fn notes(origin: &Origin) -> Vec<KeyValue> {
-    let note = |name: &str, value: String| KeyValue::new(format!("longclip.{name}"), value);
+pub(super) fn metadata(origin: &Origin) -> Vec<KeyValue> {
+    let entry = |name: &str, value: String| KeyValue::new(format!("longclip.{name}"), value);
     vec![
-        KeyValue::new(FORM_NOTE.to_owned(), FORM.to_owned()),
-        note("version", origin.version.clone()),
-        note("model", origin.model.clone()),
-        note("weights", origin.weights.clone()),
-        note("dtype", origin.dtype.clone()),
-        note("orientation", origin.orientation.clone()),
-        note("embed_dim", origin.embed_dim.to_string()),
-        note("folder", origin.folder.display().to_string()),
+        KeyValue::new(FORMAT_VERSION_KEY.to_owned(), FORMAT_VERSION.to_owned()),
+        entry("version", origin.version.clone()),
+        entry("model", origin.model.clone()),
+        entry("weights", origin.weights.clone()),
+        entry("dtype", origin.dtype.clone()),
+        entry("orientation", origin.orientation.clone()),
+        entry("embed_dim", origin.embed_dim.to_string()),
+        entry("folder", origin.folder.display().to_string()),
     ]
 }
 
-/// Reads the notes back; `path` is for the message.
-pub(super) fn origin(path: &Path, notes: Option<&Vec<KeyValue>>) -> Result<Origin> {
-    let notes: HashMap<&str, &str> = notes
+/// Reads the origin from the metadata of the file `path`.
+pub(super) fn origin(path: &Path, metadata: Option<&Vec<KeyValue>>) -> Result<Origin> {
+    let metadata: HashMap<&str, &str> = metadata
         .into_iter()
         .flatten()
-        .filter_map(|note| Some((note.key.as_str(), note.value.as_deref()?)))
+        .filter_map(|entry| Some((entry.key.as_str(), entry.value.as_deref()?)))
         .collect();
-    match notes.get(FORM_NOTE) {
-        Some(&FORM) => {}
+    match metadata.get(FORMAT_VERSION_KEY) {
+        Some(&FORMAT_VERSION) => {}
         Some(other) => {
             return Err(Error::usage(
                 format!(
-                    "`{}` is an index of the form {other}; this version reads form {FORM}",
+                    "`{}` is an index in version {other} of the format; this program reads version {FORMAT_VERSION}",
                     path.display()
                 ),
-                "read it with the version that made it, or build it again with this one",
+                "read it with the program that made it, or build it again with this one",
             ));
         }
-        None => return Err(not_an_index(path, "a Parquet file, but not an index of pictures")),
+        None => return Err(not_an_index(path, "a Parquet file, but not an index of images")),
     }
-    let note = |name: &str| {
-        let value = notes.get(format!("longclip.{name}").as_str());
+    let value = |name: &str| {
+        let value = metadata.get(format!("longclip.{name}").as_str());
         value
             .map(|value| (*value).to_owned())
-            .ok_or_else(|| damaged(path, &format!("its note `longclip.{name}` is missing")))
+            .ok_or_else(|| damaged(path, &format!("its metadata lacks `longclip.{name}`")))
     };
-    let embed_dim = note("embed_dim")?;
+    let embed_dim = value("embed_dim")?;
     Ok(Origin {
-        model: note("model")?,
-        weights: note("weights")?,
-        dtype: note("dtype")?,
-        orientation: note("orientation")?,
+        model: value("model")?,
+        weights: value("weights")?,
+        dtype: value("dtype")?,
+        orientation: value("orientation")?,
         embed_dim: embed_dim
             .parse()
             .ok()
-            .filter(|dim| (1..=MOST_NUMBERS).contains(dim))
+            .filter(|dim| (1..=EMBED_DIM_MAX).contains(dim))
             .ok_or_else(|| damaged(path, &format!("an embedding can't have `{embed_dim}` numbers")))?,
-        folder: note("folder")?.into(),
-        version: note("version")?,
+        folder: value("folder")?.into(),
+        version: value("version")?,
     })
 }
 
-/// An embedding has some hundred numbers; this many are a mistake, and would be a page of more than 2 GiB.
-const MOST_NUMBERS: usize = 1 << 20;
+/// Embeddings have some hundred numbers; more than this are a mistake, and would make a page of more than 2 GiB.
+const EMBED_DIM_MAX: usize = 1 << 20;
 
-/// A file of another kind.
+/// The error for a file of another kind.
 pub(super) fn not_an_index(path: &Path, kind: &str) -> Error {
     Error::usage(
         format!("`{}` is {kind}", path.display()),
@@ -117,7 +119,7 @@ pub(super) fn not_an_index(path: &Path, kind: &str) -> Error {
     )
 }
 
-/// An index that can't be read.
+/// The error for an index that can't be read.
 pub(super) fn damaged(path: &Path, problem: &str) -> Error {
     Error::usage(
         format!("`{}` can't be read as an index: {problem}", path.display()),

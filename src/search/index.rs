@@ -1,7 +1,7 @@
-//! An open index: its file is mapped, its embeddings are used where they lie.
+//! An open index: a memory-mapped file whose embeddings are used in place.
 //!
-//! A file that another program wrote anew (compressed, as f32, with a dictionary) is read through Arrow into memory
-//! instead: slower to open, the same answers.
+//! If another program has rewritten the file (compressed, as f32, with a dictionary), the embeddings are read through
+//! Arrow into memory instead: slower to open, but the answers are the same.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,29 +24,23 @@ use super::page::{VALUE_BYTES, values_in_place};
 use super::rows::{self, Picture};
 use crate::error::{Error, Result};
 use crate::kernels::StoredRows;
+use crate::output::one_line;
 use crate::weights::map;
 
-/// An index of pictures, open for reading.
+/// An index of images, open for reading.
 pub struct Index {
     path: PathBuf,
     origin: Origin,
     file: Bytes,
     metadata: ArrowReaderMetadata,
-    /// Little-endian f16, whole rows.
+    /// The embeddings as consecutive blocks of complete rows, little-endian f16.
     parts: Vec<Bytes>,
     n_rows: usize,
-    storage: Storage,
-}
-
-/// Where an index's embeddings are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Storage {
-    Mapped,
-    Memory,
+    is_searched_in_place: bool,
 }
 
 impl Index {
-    /// Opens an index; `None` where there is no file of that name.
+    /// Opens an index; `None` if the file doesn't exist.
     ///
     /// # Errors
     /// As [`Index::open`].
@@ -63,18 +57,21 @@ impl Index {
     /// Opens an index.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::Usage`] where it isn't there, isn't an index, or isn't whole.
+    /// [`Error::Read`]; [`Error::Usage`] if the file is missing, not an index, or damaged.
     pub fn open(path: &Path) -> Result<Self> {
         let file = mapped(path)?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
-        let loaded = unless_it_panics(path, || ArrowReaderMetadata::load(&file, options))?;
+        let loaded = no_panic(path, || ArrowReaderMetadata::load(&file, options))?;
         let metadata = loaded.map_err(|error| {
             if !file.starts_with(b"PAR1") {
                 return not_an_index(path, "not a Parquet file");
             }
-            damaged(path, &format!("it is not a whole Parquet file ({})", one_line(&error)))
+            damaged(
+                path,
+                &format!("the Parquet file is damaged ({})", one_line(&error.to_string())),
+            )
         })?;
-        check_places(path, &metadata, file.len())?;
+        check_offsets(path, &metadata, file.len())?;
         let about = metadata.metadata().file_metadata();
         let origin = columns::origin(path, about.key_value_metadata())?;
         for column in [PATH, EMBEDDING] {
@@ -83,17 +80,15 @@ impl Index {
             }
         }
         let n_rows = usize::try_from(about.num_rows()).unwrap_or(0);
-        let mapped = unless_it_panics(path, || in_place(&file, &metadata, origin.embed_dim))?;
-        let (parts, storage) = match mapped {
-            Some(parts) => (parts, Storage::Mapped),
-            None => {
-                let read = || read(path, &file, &metadata, origin.embed_dim);
-                (vec![unless_it_panics(path, read)??], Storage::Memory)
-            }
+        let mapped = no_panic(path, || in_place(&file, &metadata, origin.embed_dim))?;
+        let is_searched_in_place = mapped.is_some();
+        let parts = match mapped {
+            Some(parts) => parts,
+            None => vec![no_panic(path, || read(path, &file, &metadata, origin.embed_dim))??],
         };
         let found = parts.iter().map(Bytes::len).sum::<usize>() / (origin.embed_dim * VALUE_BYTES);
         if found != n_rows {
-            let problem = format!("it holds {found} embeddings for {n_rows} pictures");
+            let problem = format!("it has {found} embeddings for {n_rows} images");
             return Err(damaged(path, &problem));
         }
         Ok(Index {
@@ -103,61 +98,61 @@ impl Index {
             metadata,
             parts,
             n_rows,
-            storage,
+            is_searched_in_place,
         })
     }
 
-    /// What made its embeddings.
+    /// How its embeddings were made.
     pub fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// How many pictures it holds.
+    /// The number of images.
     pub fn len(&self) -> usize {
         self.n_rows
     }
 
-    /// Whether it holds none.
+    /// Whether it has no images.
     pub fn is_empty(&self) -> bool {
         self.n_rows == 0
     }
 
-    /// Whether its embeddings are used where the file is mapped.
+    /// Whether its embeddings are used in the memory-mapped file, without a copy.
     pub fn is_searched_in_place(&self) -> bool {
-        self.storage == Storage::Mapped
+        self.is_searched_in_place
     }
 
-    /// Its embeddings, unit length, in order.
+    /// The embeddings, unit length, in order.
     pub fn embeddings(&self) -> StoredRows<'_> {
         StoredRows::new(self.parts().collect(), self.origin.embed_dim)
     }
 
-    /// The memory in which its embeddings lie, in order.
+    /// The bytes of the embeddings, in order: blocks of complete rows, little-endian f16.
     pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
         self.parts.iter().map(|part| &part[..])
     }
 
-    /// All pictures, in order.
+    /// All images, in order.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the file is damaged.
+    /// [`Error::Usage`] if the file is damaged.
     pub fn pictures(&self) -> Result<Vec<Picture>> {
         self.read(self.n_rows, || rows::all(&self.file, &self.metadata))
     }
 
-    /// The pictures of these rows, which ascend.
+    /// The images of these rows, which must ascend.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the file is damaged.
+    /// [`Error::Usage`] if the file is damaged.
     pub fn pictures_of(&self, rows: &[usize]) -> Result<Vec<Picture>> {
         self.read(rows.len(), || rows::some(&self.file, &self.metadata, rows))
     }
 
     fn read(&self, n: usize, read: impl FnOnce() -> parquet::errors::Result<Vec<Picture>>) -> Result<Vec<Picture>> {
-        let read = unless_it_panics(&self.path, read)?;
-        let pictures = read.map_err(|error| damaged(&self.path, &one_line(&error)))?;
+        let read = no_panic(&self.path, read)?;
+        let pictures = read.map_err(|error| damaged(&self.path, &one_line(&error.to_string())))?;
         if pictures.len() != n {
-            let problem = format!("{} paths where {n} were expected", pictures.len());
+            let problem = format!("it has {} paths instead of {n}", pictures.len());
             return Err(damaged(&self.path, &problem));
         }
         Ok(pictures)
@@ -194,8 +189,8 @@ fn mapped(path: &Path) -> Result<Bytes> {
     }
 }
 
-/// Refuses places that lie outside of the file.
-fn check_places(path: &Path, metadata: &ArrowReaderMetadata, n_bytes: usize) -> Result<()> {
+/// Refuses columns outside of the file.
+fn check_offsets(path: &Path, metadata: &ArrowReaderMetadata, n_bytes: usize) -> Result<()> {
     let groups = metadata.metadata().row_groups();
     let is_inside = |start: i64, length: i64| {
         let end = start.checked_add(length);
@@ -204,21 +199,21 @@ fn check_places(path: &Path, metadata: &ArrowReaderMetadata, n_bytes: usize) -> 
     for chunk in groups.iter().flat_map(|group| group.columns()) {
         let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
         if !is_inside(start, chunk.compressed_size()) || chunk.data_page_offset() < 0 {
-            return Err(damaged(path, "a column lies outside of it"));
+            return Err(damaged(path, "a column is outside of the file"));
         }
     }
     if groups.iter().any(|group| group.num_rows() < 0) {
-        return Err(damaged(path, "it counts fewer than no rows"));
+        return Err(damaged(path, "it has a negative number of rows"));
     }
     Ok(())
 }
 
-/// What the reader of Parquet doesn't foresee in a damaged file costs that file, not the process.
-fn unless_it_panics<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(read)).map_err(|_| damaged(path, "reading it failed in an unforeseen way"))
+/// Makes an error of a panic: the Parquet reader may panic on a damaged file.
+fn no_panic<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| damaged(path, "the Parquet reader failed unexpectedly"))
 }
 
-/// The numbers of all pages, if they lie in the file as the writer lays them.
+/// The numbers of all pages, if all are in the form that our writer gives them.
 fn in_place(file: &Bytes, metadata: &ArrowReaderMetadata, dim: usize) -> Option<Vec<Bytes>> {
     let column = embedding_column(metadata)?;
     let about = metadata.parquet_schema().column(column);
@@ -240,16 +235,16 @@ fn in_place(file: &Bytes, metadata: &ArrowReaderMetadata, dim: usize) -> Option<
     Some(parts)
 }
 
-/// The column of the embeddings' numbers, among the file's columns of plain values.
+/// The index of the embeddings' column among the file's leaf columns.
 fn embedding_column(metadata: &ArrowReaderMetadata) -> Option<usize> {
     let mut columns = metadata.parquet_schema().columns().iter();
     columns.position(|column| column.path().parts().first().is_some_and(|name| name == EMBEDDING))
 }
 
-/// Reads embeddings that lie in the file in another form.
+/// Reads embeddings of any other form.
 fn read(path: &Path, file: &Bytes, metadata: &ArrowReaderMetadata, dim: usize) -> Result<Bytes> {
     let mask = ProjectionMask::columns(metadata.parquet_schema(), [EMBEDDING]);
-    let failed = |error: &dyn std::fmt::Display| damaged(path, &one_line(error));
+    let failed = |error: &dyn std::fmt::Display| damaged(path, &one_line(&error.to_string()));
     let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file.clone(), metadata.clone());
     let batches = reader.with_projection(mask).build().map_err(|error| failed(&error))?;
     let mut values = Vec::new();
@@ -262,7 +257,7 @@ fn read(path: &Path, file: &Bytes, metadata: &ArrowReaderMetadata, dim: usize) -
     Ok(values.into())
 }
 
-/// Appends the rows of a list column as f16; `None` where one is missing, has gaps or another length.
+/// Appends the rows of a list column as f16; `None` if one is null, has nulls or has another length.
 fn append(column: &ArrayRef, dim: usize, values: &mut Vec<u8>) -> Option<()> {
     for row in 0..column.len() {
         let list = list_at(column, row)?;
@@ -294,8 +289,4 @@ fn list_at(column: &ArrayRef, row: usize) -> Option<ArrayRef> {
         return Some(lists.value(row));
     }
     column.as_list_opt::<i64>().map(|lists| lists.value(row))
-}
-
-fn one_line(error: &dyn std::fmt::Display) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }

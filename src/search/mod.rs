@@ -1,9 +1,9 @@
-//! Search: an index of pictures' embeddings in a Parquet file, brought up to date and asked for what is nearest.
+//! Search: an index of image embeddings in a Parquet file, which is updated and searched for the nearest images.
 //!
-//! `cli` runs pictures through the pipeline and gives their embeddings to an [`Update`], which knows what the index holds
-//! already; [`Index`] opens an index, and [`Index::nearest`] answers. `columns.rs` says what a row is, `page.rs` how
-//! embeddings lie in the file: one behind the other, as numbers, so that the mapped file is searched in place. What was
-//! encoded by a build that doesn't come to its end stands in a journal (`journal.rs`), from which the next one goes on.
+//! The caller runs images through the pipeline and gives their embeddings to an [`Update`], which knows what the index
+//! already holds. [`Index`] opens an index and [`Index::nearest`] searches it. `columns.rs` describes the columns and
+//! `page.rs` the bytes of the embeddings: plain numbers in sequence, so the memory-mapped file is searched in place. What
+//! an interrupted build has encoded is in a journal (`journal.rs`), from which the next build continues.
 
 mod columns;
 mod index;
@@ -19,8 +19,8 @@ mod update;
 mod writer;
 
 pub use self::index::Index;
-pub use self::nearest::{Excluded, Hit, Limit, Limits, Question};
+pub use self::nearest::{AnswerLimits, Excluded, ExclusionRule, Hit, Question};
 pub use self::origin::Origin;
-pub use self::rows::{Picture, State};
+pub use self::rows::{FileState, Picture};
 pub use self::update::{Changes, Finished, Update};
 pub use self::writer::IndexWriter;

@@ -1,5 +1,5 @@
-//! Where an index's embeddings come from: a model, its number type, and how pictures were read. Two indexes or an index
-//! and a query can be compared only where these are the same.
+//! How the embeddings of an index were made: the model, its number type, and how images were read. Embeddings can only
+//! be compared if these are the same.
 
 use std::path::{Path, PathBuf};
 
@@ -7,49 +7,49 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// What made an index's embeddings.
+/// How the embeddings of an index were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// What the model was called.
+    /// The name of the model.
     pub model: String,
-    /// What tells its weights from others: `LongClip::weights_identity`.
+    /// Identifies its weights: `LongClip::weights_identity`.
     pub weights: String,
-    /// The numbers that it computed with: `f32`, `bf16` ...
+    /// The number type that it computed with: `f32`, `bf16` ...
     pub dtype: String,
-    /// Whether pictures were turned as their EXIF says: `upright` or `as stored`.
+    /// Whether images were rotated as their EXIF data says: `upright` or `as stored`.
     pub orientation: String,
-    /// Numbers of an embedding.
+    /// The length of an embedding.
     pub embed_dim: usize,
-    /// The folder from which relative paths lead to pictures.
+    /// The folder that relative paths start from.
     pub folder: PathBuf,
     /// The version of this crate.
     pub version: String,
 }
 
-/// Digits of a weights' identity that a person is shown.
+/// Digits of the weights' identity in messages.
 const SHOWN_DIGITS: usize = 8;
 
 impl Origin {
-    /// Refuses embeddings of another origin than `path` holds.
+    /// Refuses embeddings of another origin than those in `path`.
     ///
     /// # Errors
-    /// [`Error::Usage`], which names both.
+    /// [`Error::Usage`], which names both origins.
     pub fn refuse_other(&self, path: &Path, other: &Origin) -> Result<()> {
         if self.weights != other.weights || self.dtype != other.dtype || self.embed_dim != other.embed_dim {
             return Err(Error::usage(
                 format!("`{}` was made with {self}, and this is {other}", path.display()),
-                "leave out `--model` and `--dtype`: they are taken from the index; or build another index",
+                "don't choose a model or number type, they are taken from the index; or build another index",
             ));
         }
         if self.orientation != other.orientation {
             return Err(Error::usage(
                 format!(
-                    "`{}` holds pictures {}, and these would be {}",
+                    "`{}` has images {}, and these would be {}",
                     path.display(),
                     self.orientation_in_words(),
                     other.orientation_in_words()
                 ),
-                "give or leave out `--no-exif` as it was when the index was made, or build another index",
+                "handle EXIF orientation as the index does, or build another index",
             ));
         }
         Ok(())
@@ -57,8 +57,8 @@ impl Origin {
 
     fn orientation_in_words(&self) -> &str {
         match self.orientation.as_str() {
-            "as stored" => "as they are stored (`--no-exif`)",
-            _ => "turned as their EXIF says",
+            "as stored" => "as stored, whatever their EXIF data says",
+            _ => "rotated as their EXIF data says",
         }
     }
 }

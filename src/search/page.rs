@@ -1,12 +1,13 @@
-//! A page of embeddings: the bytes of a Parquet column chunk whose values lie one behind the other, ready to be computed
-//! with where they are mapped.
+//! The bytes of embeddings in a Parquet file: pages whose numbers are in sequence, so they can be used where they are
+//! memory-mapped.
 //!
-//! A list column's page is its header, then for each number a repetition level (0 where a list begins, 1 within it) and a
-//! definition level (1: there is a number), both run-length encoded, then the numbers. The `parquet` crate would write such
-//! a page too, with an allocation a number; this one is a copy. Form: parquet-format's `README.md` ("Data Pages") and
-//! `Encodings.md` ("RLE"); the header is Thrift's compact protocol, struct `PageHeader` of `parquet.thrift`.
+//! The page of a list column is a header; then, for each number, a repetition level (0 where a list begins, else 1) and a
+//! definition level (1: not null), both run-length encoded; then the numbers. The `parquet` crate can write such a page,
+//! but with one allocation per number. Format: parquet-format's `README.md` ("Data Pages") and `Encodings.md` ("RLE");
+//! the header is `PageHeader` of `parquet.thrift` in Thrift's compact protocol.
 
 use bytes::Bytes;
+use half::f16;
 use parquet::basic::{Compression, Encoding};
 use parquet::column::page::Page;
 use parquet::column::writer::ColumnCloseResult;
@@ -14,16 +15,27 @@ use parquet::errors::Result as ParquetResult;
 use parquet::file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder};
 use parquet::schema::types::ColumnDescPtr;
 
+use crate::model::normalize;
+
 /// Bytes of a number, f16.
 pub(super) const VALUE_BYTES: usize = 2;
 
-/// A column chunk of one page.
+/// An embedding as an index stores it: unit length, little-endian f16. `None` if it isn't finite.
+pub(super) fn stored_embedding(embedding: &[f32]) -> Option<Vec<u8>> {
+    let mut unit = embedding.to_vec();
+    normalize(&mut unit);
+    let is_finite = unit.iter().all(|value| value.is_finite());
+    let bytes = || unit.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes());
+    is_finite.then(|| bytes().collect())
+}
+
+/// A column chunk with one page.
 pub(super) struct Chunk {
     pub(super) bytes: Bytes,
     pub(super) close: ColumnCloseResult,
 }
 
-/// Makes a column chunk of `values`, little-endian f16 in rows of `dim`.
+/// Makes a column chunk of `values`, little-endian f16, rows of `dim` numbers.
 pub(super) fn chunk(values: &[u8], dim: usize, column: ColumnDescPtr) -> ParquetResult<Chunk> {
     let n_values = values.len() / VALUE_BYTES;
     let n_rows = n_values / dim;
@@ -58,7 +70,7 @@ pub(super) fn chunk(values: &[u8], dim: usize, column: ColumnDescPtr) -> Parquet
     })
 }
 
-/// The numbers of a page that lie in it as [`chunk`] lays them; `None` for a page of any other form.
+/// The numbers of a page, if it has the form that [`chunk`] gives it.
 pub(super) fn values_in_place(page: &Page, dim: usize) -> Option<Bytes> {
     let Page::DataPage {
         buf,
@@ -75,13 +87,13 @@ pub(super) fn values_in_place(page: &Page, dim: usize) -> Option<Bytes> {
     if !n_values.is_multiple_of(dim) || buf.len() < n_values.checked_mul(VALUE_BYTES)? {
         return None;
     }
-    // Levels that say anything else belong to lists of other lengths, or to ones with gaps.
+    // Other levels mean lists of other lengths, or nulls.
     let expected = levels(n_values / dim, dim);
     let is_ours = buf.starts_with(&expected) && buf.len() == expected.len() + n_values * VALUE_BYTES;
     is_ours.then(|| buf.slice(expected.len()..))
 }
 
-/// Repetition and definition levels of `n_rows` lists of `dim` numbers, each behind its length.
+/// The repetition and the definition levels of `n_rows` lists of `dim` numbers, each preceded by its length in bytes.
 fn levels(n_rows: usize, dim: usize) -> Vec<u8> {
     let mut row = run(1, 0);
     if dim > 1 {
@@ -107,7 +119,7 @@ fn run(n: usize, level: u8) -> Vec<u8> {
     bytes
 }
 
-/// The page's header: sizes, and that it is a page of plain values with run-length encoded levels.
+/// The page header: the sizes, plain values, run-length encoded levels.
 fn header(body_bytes: i32, n_values: i32) -> Vec<u8> {
     const DATA_PAGE: i32 = 0;
     const PLAIN: i32 = 0;
@@ -128,15 +140,15 @@ fn header(body_bytes: i32, n_values: i32) -> Vec<u8> {
     bytes
 }
 
-/// An i32 field of Thrift's compact protocol, `step` behind the field before it.
+/// Appends an i32 field in Thrift's compact protocol. `step` is the distance from the number of the field before it.
 fn field(bytes: &mut Vec<u8>, step: u8, number: i32) {
     const I32: u8 = 5;
     bytes.push(step << 4 | I32);
-    // Zigzag: none of these is negative.
+    // Zigzag encoding of a number that is not negative.
     bytes.extend(varint((number as u64) << 1));
 }
 
-/// Seven bits a byte, the lowest first.
+/// Seven bits per byte, the lowest first.
 fn varint(mut number: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while number >= 0x80 {

@@ -1,7 +1,7 @@
-//! What is to be done with each picture that is named: nothing, where it is known as it is, or encoding.
+//! Decides for each image whether it must be encoded or its embedding is known.
 //!
-//! Filled by the pipeline's readers as they draw items, and worked off by the thread that computes. Holds names and
-//! places, some hundred bytes a picture, never embeddings.
+//! The readers of the pipeline enter items as they draw them; the thread that computes embeddings takes them out in the
+//! same order. Some hundred bytes per image, no embeddings.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -14,40 +14,35 @@ use crate::weights::hex;
 
 /// Where an embedding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
-    /// A row of the index as it was.
+pub(super) enum EmbeddingSource {
+    /// A row of the old index.
     Index(usize),
-    /// An offset into the journal.
+    /// An offset in the journal.
     Journal(u64),
-    /// Not there yet, or never to be.
-    Nowhere,
+    /// Not encoded yet, or failed.
+    Missing,
 }
 
-/// A picture of the index to be.
-pub(super) struct Entry {
+/// An image of the old or the new index.
+pub(super) struct IndexEntry {
     pub(super) picture: Picture,
-    pub(super) place: Place,
-    /// Whether the index held a picture of this name, whatever became of it.
-    pub(super) was_there: bool,
-}
-
-struct Known {
-    picture: Picture,
-    place: Place,
-    was_there: bool,
+    pub(super) source: EmbeddingSource,
+    /// Whether the old index had an image of this name, even if it has changed since.
+    pub(super) was_indexed: bool,
 }
 
 #[derive(Default)]
 pub(super) struct Plan {
-    /// The folder from which relative paths lead to pictures.
+    /// The folder that relative paths start from.
     folder: PathBuf,
-    /// By the absolute path, where it is a file, else by name.
-    known: HashMap<String, Known>,
+    /// What the index and the journal have, by absolute path for files, else by name.
+    known: HashMap<String, IndexEntry>,
     seen: HashSet<String>,
-    pub(super) entries: Vec<Entry>,
-    /// Entries that are on their way through the pipeline, in order.
+    /// The images of the new index, in order.
+    pub(super) entries: Vec<IndexEntry>,
+    /// Positions of the entries that are in the pipeline, in order.
     pending: VecDeque<usize>,
-    /// Names that gave nothing, as keys.
+    /// Keys of the inputs that failed.
     failed: HashSet<String>,
     pub(super) n_known: u64,
     pub(super) n_twice: u64,
@@ -61,25 +56,27 @@ impl Plan {
         }
     }
 
-    /// What is known of a picture already; the later word counts. `folder` is where its path begins.
-    pub(super) fn know(&mut self, folder: &Path, picture: Picture, place: Place) {
+    /// Adds what is already known of an image, replacing earlier knowledge. Its path is relative to `folder`.
+    pub(super) fn know(&mut self, folder: &Path, picture: Picture, source: EmbeddingSource) {
         let key = if picture.is_file() {
             key(folder, Path::new(&picture.path))
         } else {
             picture.path.clone()
         };
-        let was_there = matches!(place, Place::Index(_)) || self.known.get(&key).is_some_and(|known| known.was_there);
-        let known = Known {
+        let before = self.known.get(&key);
+        let was_indexed =
+            matches!(source, EmbeddingSource::Index(_)) || before.is_some_and(|before| before.was_indexed);
+        let known = IndexEntry {
             picture,
-            place,
-            was_there,
+            source,
+            was_indexed,
         };
         self.known.insert(key, known);
     }
 
-    /// Enters an item; whether it must be encoded.
+    /// Enters an item. Returns whether it must be encoded.
     pub(super) fn admit(&mut self, item: &Item) -> bool {
-        let picture = about(item);
+        let picture = picture_of(item);
         let key = match &item.content {
             Content::File(path) => key(&self.folder, path),
             Content::Nothing(_) => key(&self.folder, Path::new(&picture.path)),
@@ -91,17 +88,17 @@ impl Plan {
         }
         let known = self.known.remove(&key);
         self.seen.insert(key);
-        let was_there = known.as_ref().is_some_and(|known| known.was_there);
-        let place = match known {
-            Some(known) if is_unchanged(&known.picture, &picture) => known.place,
-            _ => Place::Nowhere,
+        let was_indexed = known.as_ref().is_some_and(|known| known.was_indexed);
+        let source = match known {
+            Some(known) if is_unchanged(&known.picture, &picture) => known.source,
+            _ => EmbeddingSource::Missing,
         };
-        self.entries.push(Entry {
+        self.entries.push(IndexEntry {
             picture,
-            place,
-            was_there,
+            source,
+            was_indexed,
         });
-        if place != Place::Nowhere {
+        if source != EmbeddingSource::Missing {
             self.n_known += 1;
             return false;
         }
@@ -109,58 +106,52 @@ impl Plan {
         true
     }
 
-    /// The picture that comes out of the pipeline next.
-    pub(super) fn next_pending(&mut self) -> Option<&mut Entry> {
+    /// The image that comes out of the pipeline next.
+    pub(super) fn next_pending(&mut self) -> Option<&mut IndexEntry> {
         let entry = self.pending.pop_front()?;
         self.entries.get_mut(entry)
     }
 
-    /// A name gave nothing: what lies below it, if it is a folder, isn't known to be gone.
+    /// Notes that an input failed. If it is a folder, the images below it may still exist.
     pub(super) fn failed(&mut self, name: &str) {
         self.failed.insert(key(&self.folder, Path::new(name)));
     }
 
-    /// Takes what is known, was not named, and lies below a name that gave nothing.
-    pub(super) fn take_out_of_reach(&mut self) -> Vec<Entry> {
+    /// Takes the known images that were not named but are below an input that failed.
+    pub(super) fn take_out_of_reach(&mut self) -> Vec<IndexEntry> {
         let failed = &self.failed;
-        let lies_below_failed = |key: &str| {
+        let is_below_failed = |key: &str| {
             let mut above = Path::new(key).ancestors().skip(1);
             above.any(|path| path.to_str().is_some_and(|path| failed.contains(path)))
         };
         let known = std::mem::take(&mut self.known).into_iter();
-        let left = known.filter(|(key, _)| lies_below_failed(key));
-        let mut entries: Vec<Entry> = left
-            .map(|(_, known)| Entry {
-                picture: known.picture,
-                place: known.place,
-                was_there: known.was_there,
-            })
-            .collect();
-        entries.sort_by_key(|entry| entry.place);
+        let kept = known.filter(|(key, _)| is_below_failed(key));
+        let mut entries: Vec<IndexEntry> = kept.map(|(_, entry)| entry).collect();
+        entries.sort_by_key(|entry| entry.source);
         entries
     }
 }
 
-/// Whether a picture is the one that is known. One of which nothing can be told has always changed.
+/// Whether an image is the known one. Without a time or a hash, it counts as changed.
 fn is_unchanged(known: &Picture, picture: &Picture) -> bool {
     let facts = |picture: &Picture| (picture.size, picture.mtime_us, picture.sha256.clone());
-    let can_be_told = picture.mtime_us.is_some() || picture.sha256.is_some();
-    can_be_told && facts(known) == facts(picture)
+    let is_identified = picture.mtime_us.is_some() || picture.sha256.is_some();
+    is_identified && facts(known) == facts(picture)
 }
 
-/// An absolute path without `.`, so that other spellings and other working folders name the same picture.
+/// An absolute path without `.`, the same for all spellings and working directories.
 fn key(folder: &Path, path: &Path) -> String {
     let absolute: PathBuf = folder.join(path).components().collect();
     match absolute.to_str() {
         Some(text) => text.to_owned(),
-        // Names that are no text, and would look alike if shown, stay apart; the index can't know such a file again.
+        // Paths that are not UTF-8 must stay distinct. The index can't recognise them later.
         None => format!("{absolute:?}"),
     }
 }
 
-/// What can be told of a picture before it is read.
-fn about(item: &Item) -> Picture {
-    let nothing = Picture {
+/// What is known of an image before it is decoded.
+fn picture_of(item: &Item) -> Picture {
+    let unknown = Picture {
         path: item.name.to_string(),
         size: None,
         mtime_us: None,
@@ -170,18 +161,18 @@ fn about(item: &Item) -> Picture {
         Content::File(path) => {
             let facts = size_and_mtime(path);
             Picture {
-                // Of a record with an id, what can be opened again.
+                // Not the id of a record, but what can be opened again.
                 path: path.display().to_string(),
                 size: facts.map(|(size, _)| size),
                 mtime_us: facts.map(|(_, mtime_us)| mtime_us),
-                ..nothing
+                ..unknown
             }
         }
         Content::Bytes(bytes) => Picture {
             size: Some(bytes.len() as u64),
             sha256: Some(hex(&Sha256::digest(bytes))),
-            ..nothing
+            ..unknown
         },
-        _ => nothing,
+        _ => unknown,
     }
 }

@@ -1,4 +1,4 @@
-//! What an index knows of each picture besides its embedding, and reading it back: all rows, or a few of a million.
+//! What an index stores of each image besides its embedding, and reading it: all rows, or a few of a million.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -14,55 +14,56 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::{MTIME, PATH, SHA256, SIZE};
 
-/// A picture as an index knows it.
+/// What an index stores of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Picture {
-    /// What the person named.
+    /// The path that the user named.
     pub path: String,
-    /// Bytes of its file.
+    /// The number of bytes.
     pub size: Option<u64>,
-    /// When its file was last changed, in microseconds since 1970; `None` where it isn't a file.
+    /// The file's modification time in microseconds since 1970; `None` if the image isn't a file.
     pub mtime_us: Option<i64>,
-    /// The hash of its bytes, in hexadecimal digits, where it isn't a file.
+    /// The hash of its bytes, in hexadecimal digits, if it isn't a file.
     pub sha256: Option<String>,
 }
 
-/// Whether a picture's file is still the one that was indexed.
+/// Whether an image's file is still the one that was indexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is, or the picture isn't a file, which nobody can tell.
+pub enum FileState {
+    /// Unchanged, or unknown because the image isn't a file.
     AsIndexed,
-    /// It was written since.
+    /// Written since.
     Changed,
-    /// There is none.
+    /// Missing.
     Gone,
 }
 
 impl Picture {
-    /// Whether it was a file of its own.
+    /// Whether the image is a file, as opposed to a member of an archive or stdin.
     pub fn is_file(&self) -> bool {
         self.mtime_us.is_some()
     }
 
-    /// Where its file is; `folder` is where relative paths begin.
-    pub fn place(&self, folder: &Path) -> PathBuf {
+    /// The path of its file; relative paths start from `folder`.
+    pub fn file_path(&self, folder: &Path) -> PathBuf {
         folder.join(&self.path)
     }
 
-    /// Looks at its file.
-    pub fn state(&self, folder: &Path) -> State {
+    /// Compares its file with what was indexed.
+    pub fn file_state(&self, folder: &Path) -> FileState {
         if !self.is_file() {
-            return State::AsIndexed;
+            return FileState::AsIndexed;
         }
-        match size_and_mtime(&self.place(folder)) {
-            None => State::Gone,
-            found if found == self.size.zip(self.mtime_us) => State::AsIndexed,
-            Some(_) => State::Changed,
+        match size_and_mtime(&self.file_path(folder)) {
+            None => FileState::Gone,
+            found if found == self.size.zip(self.mtime_us) => FileState::AsIndexed,
+            Some(_) => FileState::Changed,
         }
     }
 }
 
-/// A file's length and time of change, in microseconds, which every tool reads; `None` where there is no such file or its time can't be told.
+/// A file's size and its modification time in microseconds since 1970; `None` if there is no such file or it has no time.
+/// Microseconds, since not every reader of Parquet knows nanoseconds.
 pub(super) fn size_and_mtime(path: &Path) -> Option<(u64, i64)> {
     let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     let modified = metadata.modified().ok()?;
@@ -79,11 +80,11 @@ pub(super) fn all(file: &Bytes, metadata: &ArrowReaderMetadata) -> ParquetResult
     read(reader(file, metadata))
 }
 
-/// The rows of these numbers, which ascend. Only pages that hold one of them are read.
+/// These rows, which must ascend. Reads only the pages that have one of them.
 pub(super) fn some(file: &Bytes, metadata: &ArrowReaderMetadata, rows: &[usize]) -> ParquetResult<Vec<Picture>> {
     let mut groups = Vec::new();
     let mut ranges = Vec::new();
-    // Row numbers of a selection count those of the groups that are read.
+    // A selection counts only the rows of the groups that are read.
     let (mut start, mut n_read) = (0, 0);
     for (group, about) in metadata.metadata().row_groups().iter().enumerate() {
         let n_rows = about.num_rows() as usize;
@@ -101,15 +102,15 @@ pub(super) fn some(file: &Bytes, metadata: &ArrowReaderMetadata, rows: &[usize])
     read(reader.with_row_selection(selection))
 }
 
-type Reader = ParquetRecordBatchReaderBuilder<Bytes>;
+type PictureReader = ParquetRecordBatchReaderBuilder<Bytes>;
 
-fn reader(file: &Bytes, metadata: &ArrowReaderMetadata) -> Reader {
+fn reader(file: &Bytes, metadata: &ArrowReaderMetadata) -> PictureReader {
     let columns = [PATH, SIZE, MTIME, SHA256];
     let mask = ProjectionMask::columns(metadata.parquet_schema(), columns);
-    Reader::new_with_metadata(file.clone(), metadata.clone()).with_projection(mask)
+    PictureReader::new_with_metadata(file.clone(), metadata.clone()).with_projection(mask)
 }
 
-fn read(reader: Reader) -> ParquetResult<Vec<Picture>> {
+fn read(reader: PictureReader) -> ParquetResult<Vec<Picture>> {
     let mut pictures = Vec::new();
     for batch in reader.build()? {
         let batch = batch?;
@@ -126,7 +127,7 @@ fn read(reader: Reader) -> ParquetResult<Vec<Picture>> {
     Ok(pictures)
 }
 
-/// A column's texts in whichever of Arrow's three forms another writer left them; none where there is no such column.
+/// A column of strings in any of Arrow's three types, which other programs may have written; nulls if it is missing.
 fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
     let owned = |text: Option<&str>| text.map(str::to_owned);
     let Some(column) = batch.column_by_name(name) else {
@@ -144,7 +145,7 @@ fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
     }
 }
 
-/// A column's integers, or its times in microseconds.
+/// A column of integers or of times, in microseconds; nulls if it is missing.
 fn numbers(batch: &RecordBatch, name: &str) -> Vec<Option<i64>> {
     let Some(column) = batch.column_by_name(name) else {
         return vec![None; batch.num_rows()];

@@ -1,4 +1,4 @@
-//! An index against what a plain reader of Parquet and a plain loop in f64 make of the same file.
+//! Compares an index with what a plain Parquet reader and a plain loop in f64 find in the same file.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -16,7 +16,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::columns;
 use super::journal::{Journal, path_of};
-use super::writer::stored;
+use super::page::stored_embedding;
 use super::*;
 use crate::kernels::{Threads, cpu::Level};
 use crate::random::Random;
@@ -54,18 +54,20 @@ fn vectors(seed: u64, n: usize, dim: usize) -> Vec<Vec<f32>> {
     rows
 }
 
-/// An index of `n` pictures in row groups of some rows.
+/// Writes an index in row groups of 37 rows.
 fn write(path: &Path, vectors: &[Vec<f32>], dim: usize) {
     let file = std::fs::File::create(path).unwrap();
-    let mut writer = IndexWriter::new(file, &origin(dim)).unwrap().groups_of(dim * 2 * 37);
+    let mut writer = IndexWriter::new(file, &origin(dim))
+        .unwrap()
+        .with_group_bytes(dim * 2 * 37);
     for (i, vector) in vectors.iter().enumerate() {
         writer.push(picture(i), vector).unwrap();
     }
     writer.finish().unwrap();
 }
 
-/// The embeddings as any reader of Parquet sees them.
-fn read_by_others(path: &Path) -> Vec<Vec<f64>> {
+/// The embeddings as read by the `parquet` crate.
+fn read_with_parquet(path: &Path) -> Vec<Vec<f64>> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap()).unwrap();
     let mut rows = Vec::new();
     for batch in reader.build().unwrap() {
@@ -89,11 +91,11 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// What a plain loop finds: row and cosine, the nearest first.
-fn plainly(rows: &[Vec<f64>], question: &Question, limits: Limits) -> Vec<(usize, f64)> {
+/// What a plain loop finds: row and cosine, nearest first.
+fn plain_search(rows: &[Vec<f64>], question: &Question, limits: AnswerLimits) -> Vec<(usize, f64)> {
     let wanted = unit(&question.wanted);
-    // Rounded as an index stores it: the limit of a picture's own nearness.
-    let as_row: Vec<f64> = stored(&question.wanted)
+    // Rounded as an index stores it.
+    let as_row: Vec<f64> = stored_embedding(&question.wanted)
         .unwrap()
         .chunks(2)
         .map(|pair| f16::from_le_bytes([pair[0], pair[1]]).to_f64())
@@ -101,9 +103,9 @@ fn plainly(rows: &[Vec<f64>], question: &Question, limits: Limits) -> Vec<(usize
     let is_excluded = |row: &[f64]| {
         question.excluded.iter().any(|excluded| {
             let other = unit(&excluded.embedding);
-            let limit = match excluded.limit {
-                Limit::NearerThanToWanted => dot(row, &wanted),
-                Limit::NearerThanWanted => dot(&as_row, &other),
+            let limit = match excluded.rule {
+                ExclusionRule::NearerThanToWanted => dot(row, &wanted),
+                ExclusionRule::NearerThanWantedIs => dot(&as_row, &other),
             };
             dot(row, &other) > limit + 1e-9
         })
@@ -117,8 +119,8 @@ fn plainly(rows: &[Vec<f64>], question: &Question, limits: Limits) -> Vec<(usize
     found
 }
 
-fn limits(top_k: usize, threshold: Option<f32>) -> Limits {
-    Limits {
+fn limits(top_k: usize, threshold: Option<f32>) -> AnswerLimits {
+    AnswerLimits {
         top_k: NonZeroUsize::new(top_k).unwrap(),
         threshold,
     }
@@ -127,9 +129,9 @@ fn limits(top_k: usize, threshold: Option<f32>) -> Limits {
 #[track_caller]
 fn check_answers(index: &Index, rows: &[Vec<f64>], dim: usize) {
     let texts = vectors(99, 4, dim);
-    let exclude = |embedding: &[f32], limit| Excluded {
+    let exclude = |embedding: &[f32], rule| Excluded {
         embedding: embedding.to_vec(),
-        limit,
+        rule,
     };
     let questions = [
         Question {
@@ -138,13 +140,13 @@ fn check_answers(index: &Index, rows: &[Vec<f64>], dim: usize) {
         },
         Question {
             wanted: texts[1].clone(),
-            excluded: vec![exclude(&texts[2], Limit::NearerThanToWanted)],
+            excluded: vec![exclude(&texts[2], ExclusionRule::NearerThanToWanted)],
         },
         Question {
             wanted: texts[2].clone(),
             excluded: vec![
-                exclude(&texts[0], Limit::NearerThanWanted),
-                exclude(&texts[1], Limit::NearerThanToWanted),
+                exclude(&texts[0], ExclusionRule::NearerThanWantedIs),
+                exclude(&texts[1], ExclusionRule::NearerThanToWanted),
             ],
         },
     ];
@@ -154,7 +156,7 @@ fn check_answers(index: &Index, rows: &[Vec<f64>], dim: usize) {
                 let threads = Threads::with_level(count, level);
                 let found = index.nearest(&questions, limits, &threads);
                 for (found, question) in found.iter().zip(&questions) {
-                    let expected = plainly(rows, question, limits);
+                    let expected = plain_search(rows, question, limits);
                     let found_rows: Vec<usize> = found.iter().map(|hit| hit.row).collect();
                     let expected_rows: Vec<usize> = expected.iter().map(|(row, _)| *row).collect();
                     assert_eq!(found_rows, expected_rows, "{level:?}, {count} threads, {limits:?}");
@@ -172,19 +174,19 @@ fn check_answers(index: &Index, rows: &[Vec<f64>], dim: usize) {
 }
 
 #[test]
-fn answers_equal_a_plain_loop_over_what_other_readers_see() {
+fn answers_equal_those_of_a_plain_loop() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("i.parquet");
     for (n, dim) in [(1, 16), (200, 3), (230, 64), (111, 100), (40, 512)] {
         write(&path, &vectors(7, n, dim), dim);
         let index = Index::open(&path).unwrap();
         assert!(index.is_searched_in_place(), "{n} rows of {dim}");
-        check_answers(&index, &read_by_others(&path), dim);
+        check_answers(&index, &read_with_parquet(&path), dim);
     }
 }
 
 #[test]
-fn equal_pictures_stand_in_the_order_of_the_index_whatever_the_threads() {
+fn equal_images_are_in_the_order_of_the_index_for_any_number_of_threads() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("i.parquet");
     write(&path, &vec![vec![1.0; 8]; 500], 8);
@@ -193,24 +195,28 @@ fn equal_pictures_stand_in_the_order_of_the_index_whatever_the_threads() {
         wanted: vec![1.0; 8],
         excluded: vec![Excluded {
             embedding: vec![1.0; 8],
-            limit: Limit::NearerThanToWanted,
+            rule: ExclusionRule::NearerThanToWanted,
         }],
     };
     for count in 1..5 {
         let found = index.nearest(std::slice::from_ref(&question), limits(7, None), &Threads::new(count));
         let rows: Vec<usize> = found[0].iter().map(|hit| hit.row).collect();
-        assert_eq!(rows, [0, 1, 2, 3, 4, 5, 6], "{count} threads; as near is not nearer");
+        assert_eq!(
+            rows,
+            [0, 1, 2, 3, 4, 5, 6],
+            "{count} threads; equally near is not nearer"
+        );
     }
 }
 
 #[test]
-fn rows_come_back_all_and_a_few_of_them() {
+fn all_rows_or_some_can_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("i.parquet");
     write(&path, &vectors(1, 300, 5), 5);
     let index = Index::open(&path).unwrap();
     assert_eq!(index.origin(), &origin(5));
-    // Programs that know the columns by Arrow's schema keep the notes too.
+    // Programs that rewrite the file through Arrow keep the schema's metadata.
     let file = std::fs::File::open(&path).unwrap();
     let schema = Arc::clone(ParquetRecordBatchReaderBuilder::try_new(file).unwrap().schema());
     assert_eq!(schema.metadata().get("longclip.weights"), Some(&origin(5).weights));
@@ -221,12 +227,12 @@ fn rows_come_back_all_and_a_few_of_them() {
         assert_eq!(index.pictures_of(&rows).unwrap(), few);
     }
     for (row, vector) in vectors(1, 300, 5).iter().enumerate() {
-        assert_eq!(index.stored_embedding(row), stored(vector).unwrap());
+        assert_eq!(index.stored_embedding(row), stored_embedding(vector).unwrap());
     }
 }
 
-/// The same rows as another program may write them.
-fn written_by_others(path: &Path, vectors: &[Vec<f32>], dim: usize) {
+/// Writes the same rows as another program might.
+fn write_with_parquet(path: &Path, vectors: &[Vec<f32>], dim: usize) {
     let number = Arc::new(Field::new("item", DataType::Float32, true));
     let schema = Arc::new(Schema::new(vec![
         Field::new("path", DataType::Utf8, true),
@@ -238,7 +244,7 @@ fn written_by_others(path: &Path, vectors: &[Vec<f32>], dim: usize) {
     ]));
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_key_value_metadata(Some(columns::notes(&origin(dim))))
+        .set_key_value_metadata(Some(columns::metadata(&origin(dim))))
         .build();
     let file = std::fs::File::create(path).unwrap();
     let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).unwrap();
@@ -251,28 +257,28 @@ fn written_by_others(path: &Path, vectors: &[Vec<f32>], dim: usize) {
 }
 
 #[test]
-fn a_file_that_another_program_wrote_anew_gives_the_same_answers() {
+fn a_file_rewritten_by_another_program_gives_the_same_answers() {
     let dir = tempfile::tempdir().unwrap();
     let (ours, theirs) = (dir.path().join("ours.parquet"), dir.path().join("theirs.parquet"));
     let vectors = vectors(3, 90, 48);
     write(&ours, &vectors, 48);
-    written_by_others(&theirs, &vectors, 48);
+    write_with_parquet(&theirs, &vectors, 48);
     let index = Index::open(&theirs).unwrap();
     assert!(!index.is_searched_in_place());
-    check_answers(&index, &read_by_others(&ours), 48);
+    check_answers(&index, &read_with_parquet(&ours), 48);
     let known = index.pictures_of(&[5]).unwrap();
     assert_eq!((known[0].path.as_str(), known[0].size), ("a/5.jpg", None));
 }
 
 #[test]
-fn an_index_cut_anywhere_is_refused_and_a_flipped_bit_never_panics() {
+fn a_truncated_index_is_refused_and_a_flipped_bit_never_panics() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("i.parquet");
     write(&path, &vectors(5, 9, 3), 3);
     let whole = std::fs::read(&path).unwrap();
     for length in 0..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
-        let error = Index::open(&path).err().expect("it is not whole").to_string();
+        let error = Index::open(&path).err().expect("it is truncated").to_string();
         assert!(error.contains("i.parquet") && !error.contains('\n'), "{error}");
     }
     let question = Question {
@@ -294,7 +300,7 @@ fn an_index_cut_anywhere_is_refused_and_a_flipped_bit_never_panics() {
 }
 
 #[test]
-fn a_number_that_is_none_is_never_found() {
+fn nan_is_never_found() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("i.parquet");
     let file = std::fs::File::create(&path).unwrap();
@@ -315,12 +321,15 @@ fn a_number_that_is_none_is_never_found() {
 }
 
 #[test]
-fn a_journal_cut_or_damaged_anywhere_gives_its_whole_records_only() {
+fn a_truncated_or_damaged_journal_gives_only_its_complete_records() {
     let dir = tempfile::tempdir().unwrap();
     let index = dir.path().join("i.parquet");
     let (mut journal, held) = Journal::open(&index, &origin(3)).unwrap();
     assert!(held.is_empty());
-    let vectors: Vec<Vec<u8>> = vectors(2, 3, 3).iter().map(|vector| stored(vector).unwrap()).collect();
+    let vectors: Vec<Vec<u8>> = vectors(2, 3, 3)
+        .iter()
+        .map(|vector| stored_embedding(vector).unwrap())
+        .collect();
     for (i, vector) in vectors.iter().enumerate() {
         journal.add(&picture(i), vector).unwrap();
     }
@@ -336,7 +345,7 @@ fn a_journal_cut_or_damaged_anywhere_gives_its_whole_records_only() {
             assert_eq!(map[encoded.at as usize..][..6], vectors[i]);
         }
         let n = held.len();
-        // It goes on where it broke off.
+        // It continues where it was cut.
         journal.add(&picture(n), &vectors[n.min(2)]).unwrap();
         journal.leave().unwrap();
         let (_, held) = Journal::open(&index, &origin(3)).unwrap();

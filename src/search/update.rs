@@ -1,8 +1,8 @@
-//! Brings an index up to date: pictures that it knows as they are stay, others are encoded, and what is no longer named
-//! goes. An updated index is the one that a build from nothing would make.
+//! Brings an index up to date: unchanged images are kept, new and changed ones are encoded, and images that are no longer
+//! named are dropped. The result is the same as that of a build from scratch.
 //!
-//! The index as it was stays whole until the new one is, and takes its name in one step. Until then, what was encoded is in
-//! the [journal](super::journal): a run that is killed loses a batch, not an hour.
+//! The old index stays intact until the new one replaces it in one step. Until then, new embeddings are in the
+//! [journal](super::journal), so a killed run loses one batch at most.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::index::Index;
 use super::journal::Journal;
 use super::origin::Origin;
-use super::page::VALUE_BYTES;
-use super::plan::{Entry, Place, Plan};
-use super::writer::{IndexWriter, stored};
+use super::page::{VALUE_BYTES, stored_embedding};
+use super::plan::{EmbeddingSource, IndexEntry, Plan};
+use super::writer::IndexWriter;
 use crate::error::{Error, Result};
 use crate::input::{Item, Items};
 use crate::output::Destination;
@@ -27,52 +27,52 @@ pub struct Update {
     n_resumed: usize,
 }
 
-/// What came of an update.
+/// The result of an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finished {
-    /// The index has its new form.
+    /// The index was written.
     Written(Changes),
-    /// It is as it was: nothing has changed.
+    /// The index was left as it is, since nothing has changed.
     UpToDate(Changes),
 }
 
-/// How an index differs from what it was.
+/// How the index differs from the old one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Pictures that it holds now.
+    /// Images in the index.
     pub n_pictures: usize,
-    /// Pictures that it didn't hold before.
+    /// Images that are new.
     pub n_new: usize,
-    /// Pictures that were encoded anew, since their files had changed.
+    /// Images that were encoded again because their files had changed.
     pub n_changed: usize,
-    /// Pictures that stayed as they were.
+    /// Images that were kept.
     pub n_kept: usize,
-    /// Pictures that it doesn't hold any more.
+    /// Images that were dropped.
     pub n_dropped: usize,
-    /// Of those kept, pictures that were out of reach: what they lie in could not be read.
+    /// Kept images whose folder or archive could not be read.
     pub n_out_of_reach: usize,
-    /// Inputs that named a picture once more.
+    /// Inputs that named an image again.
     pub n_twice: u64,
 }
 
 impl Update {
-    /// Reads what the index and its journal know.
+    /// Opens the index and its journal.
     ///
     /// # Errors
-    /// As [`Index::open`]; [`Error::Usage`] where either is of another origin, or another run is at work.
+    /// As [`Index::open`]; [`Error::Usage`] if either has another origin or is in use by another run.
     pub fn begin(path: &Path, origin: Origin) -> Result<Self> {
         let before = Index::open_if_there(path)?;
         let mut plan = Plan::new(&origin.folder);
         if let Some(before) = &before {
             before.origin().refuse_other(path, &origin)?;
             for (row, picture) in before.pictures()?.into_iter().enumerate() {
-                plan.know(&before.origin().folder, picture, Place::Index(row));
+                plan.know(&before.origin().folder, picture, EmbeddingSource::Index(row));
             }
         }
         let (journal, encoded) = Journal::open(path, &origin)?;
         let n_resumed = encoded.len();
         for encoded in encoded {
-            plan.know(&origin.folder, encoded.picture, Place::Journal(encoded.at));
+            plan.know(&origin.folder, encoded.picture, EmbeddingSource::Journal(encoded.at));
         }
         Ok(Update {
             path: path.to_owned(),
@@ -84,28 +84,28 @@ impl Update {
         })
     }
 
-    /// Pictures that an interrupted build had encoded.
+    /// Images that an interrupted build has encoded.
     pub fn n_resumed(&self) -> usize {
         self.n_resumed
     }
 
-    /// Pictures drawn until now that needed nothing.
+    /// Images so far that need not be encoded.
     pub fn n_known(&self) -> u64 {
         locked(&self.plan).n_known
     }
 
-    /// The items that must be encoded. Each of them is answered, in order, by [`Update::encoded`] or [`Update::failed`].
+    /// The items that must be encoded. The caller passes each to [`Update::encoded`] or [`Update::failed`], in order.
     pub fn only_new(&self, items: Items) -> Items {
         let plan = Arc::clone(&self.plan);
         Box::new(items.filter(move |item| locked(&plan).admit(item)))
     }
 
-    /// The next item's embedding.
+    /// Adds the embedding of the next item.
     ///
     /// # Errors
-    /// [`Error::Write`]; [`Error::Picture`] for an embedding that isn't finite, which leaves the picture out.
+    /// [`Error::Write`]; [`Error::Picture`] if the embedding isn't finite, in which case the image is left out.
     pub fn encoded(&mut self, item: &Item, embedding: &[f32]) -> Result<()> {
-        let Some(embedding) = stored(embedding) else {
+        let Some(embedding) = stored_embedding(embedding) else {
             self.failed(item);
             return Err(Error::Picture {
                 name: item.name.to_string(),
@@ -116,19 +116,19 @@ impl Update {
         let mut plan = locked(&self.plan);
         if let Some(entry) = plan.next_pending() {
             let at = self.journal.add(&entry.picture, &embedding)?;
-            entry.place = Place::Journal(at);
+            entry.source = EmbeddingSource::Journal(at);
         }
         Ok(())
     }
 
-    /// The next item gave nothing.
+    /// Notes that the next item failed.
     pub fn failed(&mut self, item: &Item) {
         let mut plan = locked(&self.plan);
         plan.next_pending();
         plan.failed(&item.name.to_string());
     }
 
-    /// What was encoded until now is safe from a kill.
+    /// Flushes the journal, so that nothing encoded so far is lost if the process is killed.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -136,11 +136,10 @@ impl Update {
         self.journal.flush()
     }
 
-    /// All items are through: the index gets its new form, if it is another.
+    /// Writes the index, if it has changed, after all items were passed.
     ///
     /// # Errors
-    /// [`Error::Write`]; [`Error::Usage`] where not one picture is left, which is more often a disk that isn't there than
-    /// a wish.
+    /// [`Error::Write`]; [`Error::Usage`] if no image is left, since the likely cause is a disk that isn't mounted.
     pub fn finish(self) -> Result<Finished> {
         let Update {
             path,
@@ -152,7 +151,7 @@ impl Update {
         } = self;
         let mut plan = locked(&plan);
         let mut entries = std::mem::take(&mut plan.entries);
-        entries.retain(|entry| entry.place != Place::Nowhere);
+        entries.retain(|entry| entry.source != EmbeddingSource::Missing);
         let out_of_reach = plan.take_out_of_reach();
         let n_out_of_reach = out_of_reach.len();
         entries.extend(out_of_reach);
@@ -166,7 +165,7 @@ impl Update {
             n_twice: plan.n_twice,
             ..changes(&entries, n_before)
         };
-        let is_same = |(row, entry): (usize, &Entry)| entry.place == Place::Index(row);
+        let is_same = |(row, entry): (usize, &IndexEntry)| entry.source == EmbeddingSource::Index(row);
         let is_up_to_date = n_before == entries.len()
             && entries.iter().enumerate().all(is_same)
             && before
@@ -181,7 +180,7 @@ impl Update {
         Ok(Finished::Written(changes))
     }
 
-    /// The run was cut short: the index stays as it was. Gives the file from which the next run goes on, if there is one.
+    /// Ends an interrupted update: the index stays as it was. Returns the journal that the next run continues, if any.
     ///
     /// # Errors
     /// [`Error::Write`].
@@ -190,12 +189,12 @@ impl Update {
     }
 }
 
-fn changes(entries: &[Entry], n_before: usize) -> Changes {
-    let is_kept = |entry: &&Entry| matches!(entry.place, Place::Index(_));
+fn changes(entries: &[IndexEntry], n_before: usize) -> Changes {
+    let is_kept = |entry: &&IndexEntry| matches!(entry.source, EmbeddingSource::Index(_));
     let n_kept = entries.iter().filter(is_kept).count();
     let n_changed = entries
         .iter()
-        .filter(|entry| entry.was_there && !is_kept(entry))
+        .filter(|entry| entry.was_indexed && !is_kept(entry))
         .count();
     Changes {
         n_pictures: entries.len(),
@@ -210,7 +209,7 @@ fn changes(entries: &[Entry], n_before: usize) -> Changes {
 fn write(
     path: &Path,
     origin: &Origin,
-    entries: Vec<Entry>,
+    entries: Vec<IndexEntry>,
     before: Option<&Index>,
     journal: &mut Journal,
 ) -> Result<()> {
@@ -219,14 +218,14 @@ fn write(
     let out = Destination::whole(path)?;
     let failed = Error::write(path);
     let mut writer = IndexWriter::new(out, origin).map_err(failed)?;
-    for Entry { picture, place, .. } in entries {
-        let embedding = match place {
-            Place::Index(row) => before.map(|before| before.stored_embedding(row)),
-            Place::Journal(at) => encoded.get(at as usize..).and_then(|rest| rest.get(..vector_bytes)),
-            Place::Nowhere => None,
+    for IndexEntry { picture, source, .. } in entries {
+        let embedding = match source {
+            EmbeddingSource::Index(row) => before.map(|before| before.stored_embedding(row)),
+            EmbeddingSource::Journal(at) => encoded.get(at as usize..).and_then(|rest| rest.get(..vector_bytes)),
+            EmbeddingSource::Missing => None,
         };
         let embedding =
-            embedding.ok_or_else(|| failed(std::io::Error::other("the journal was cut short meanwhile")))?;
+            embedding.ok_or_else(|| failed(std::io::Error::other("the journal was truncated in the meantime")))?;
         writer.push_stored(picture, embedding).map_err(failed)?;
     }
     writer.finish().map_err(failed)?.finish()
@@ -235,16 +234,16 @@ fn write(
 fn nothing_left(path: &Path, before: Option<&Index>) -> Error {
     match before.filter(|before| !before.is_empty()) {
         None => Error::usage(
-            format!("there is no picture for `{}`", path.display()),
-            "name pictures or folders that hold some: `longclip search build photos/ -o index.parquet`",
+            format!("there is no image for `{}`", path.display()),
+            "name images or folders of images: `longclip search build photos/ -o index.parquet`",
         ),
         Some(before) => Error::usage(
             format!(
-                "not one picture is left of the {} in `{}`; it stays as it is",
+                "none of the {} images in `{}` is left; the index stays as it is",
                 before.len(),
                 path.display()
             ),
-            "is the disk there? If the pictures are meant to be gone, remove the index",
+            "is the disk mounted? If the images are meant to be gone, remove the index",
         ),
     }
 }

@@ -1,29 +1,29 @@
-//! A running mean of the weights: smoother than the weights of any one step, and often better.
+//! A running mean of the weights, which is smoother than the weights of any one step and often better.
 //!
-//! `mean = decay * mean + (1 - decay) * weights`, step by step, from the weights that the training began with (Polyak
-//! averaging with forgetting). Where there is one, it is what is validated and saved to be used.
+//! `mean = decay * mean + (1 - decay) * weights` after each step, beginning with the initial weights (Polyak averaging
+//! with exponential decay). If a training has a mean, the mean is what is validated and saved as the model.
 
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
 
-use super::parameters::{Parameters, Tables, text_positions};
+use super::parameters::{Parameters, text_positions};
 use crate::error::{Error, Result};
 use crate::model::engine::{Table, TensorSource};
 
-/// The mean of each trained tensor.
+/// The running mean of each trained tensor.
 pub struct Average {
     decay: f64,
     values: BTreeMap<String, Tensor>,
 }
 
 impl Average {
-    /// Begins with the weights as they are.
+    /// Begins with the current weights.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
     pub fn new(decay: f64, parameters: &Parameters) -> Result<Self> {
-        // Detached, or each mean would keep all earlier ones alive as the way that it was computed.
+        // Detached: otherwise each mean would keep the graph of all earlier ones in memory.
         let copied = |(name, var): (&String, &Var)| Ok((name.clone(), var.as_detached_tensor().copy()?));
         let values: candle_core::Result<_> = parameters.trained().iter().map(copied).collect();
         Ok(Average {
@@ -32,7 +32,7 @@ impl Average {
         })
     }
 
-    /// A step is done.
+    /// Updates the mean after a step.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
@@ -58,13 +58,13 @@ impl Average {
     }
 }
 
-/// A model's tensors at one moment, those that have a running mean as their means.
+/// A model's tensors at one moment, with the running mean in place of the weights if there is one.
 pub(super) struct Snapshot {
     tensors: BTreeMap<String, Tensor>,
 }
 
 impl Snapshot {
-    /// Takes the parameters with the means there are.
+    /// Takes the parameters, replaced by their means.
     pub(super) fn new(parameters: &Parameters, average: Option<&Average>) -> Self {
         let own = parameters.tensors().into_iter();
         let mut tensors: BTreeMap<String, Tensor> =
@@ -75,7 +75,7 @@ impl Snapshot {
         Snapshot { tensors }
     }
 
-    /// The tensors, by upstream's names.
+    /// The tensors by upstream's names.
     pub(super) fn tensors(&self) -> &BTreeMap<String, Tensor> {
         &self.tensors
     }
@@ -92,7 +92,7 @@ impl TensorSource for Snapshot {
     }
 
     fn text_positions(&self, dtype: DType, device: &Device) -> Result<Table> {
-        text_positions(self, Tables::among(&self.tensors), dtype, device)
+        text_positions(self, &self.tensors, dtype, device)
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use crate::weights::LoadOptions;
 
     #[test]
-    fn a_mean_goes_the_rest_of_the_way_that_its_decay_leaves() {
+    fn a_mean_moves_by_one_minus_its_decay() {
         let parameters = Parameters::from_checkpoint(&tiny_clip(&LoadOptions::default()), &[], &Device::Cpu).unwrap();
         let mut average = Average::new(0.75, &parameters).unwrap();
         let set = |value: f32| {
@@ -116,7 +116,7 @@ mod tests {
         average.update(&parameters).unwrap();
         let expected = 0.75 * start + 0.25;
         assert!((values(&average.values()["logit_scale"])[0] - expected).abs() < 1e-6);
-        // What remembers how it was computed keeps all earlier means in memory.
+        // A mean with a graph would keep all earlier means in memory.
         assert!(average.values().values().all(|mean| !mean.track_op()));
         let averaged = Snapshot::new(&parameters, Some(&average));
         let seen = averaged.tensor("logit_scale", DType::F32, &Device::Cpu).unwrap();

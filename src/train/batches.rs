@@ -1,30 +1,29 @@
-//! Batches of examples: full ones, each of one epoch, so that no sample is its own wrong answer.
+//! Batches of examples: always full, and from one epoch, so that no sample appears twice in a batch.
 //!
-//! What can't be used is told and left out, and the next sample takes its place. What an epoch has left over at its end
-//! is dropped, as data loaders do in the training of contrastive losses.
+//! A sample that can't be used is reported, and the next one takes its place. The samples left at the end of an epoch that
+//! don't fill a batch are dropped, as is usual for contrastive losses.
 
 use std::time::{Duration, Instant};
 
-use super::gradients::Example;
 use super::loader::Loader;
 use super::order::{Draw, Position};
+use super::pass::Example;
 use crate::error::{Error, Result, counted};
 
-/// A batch, and how it came about.
 pub(super) struct Batch {
     pub(super) examples: Vec<Example>,
-    /// Behind its last draw.
+    /// The position after its last draw.
     pub(super) end: Position,
-    /// How long the caller was kept waiting for it.
+    /// How long the caller waited for it.
     pub(super) waited: Duration,
-    /// Long captions that were cut at the context.
+    /// Long captions that were cut to the context length.
     pub(super) n_cut: u64,
 }
 
 pub(super) struct Batches {
     loader: Loader,
     size: usize,
-    /// Usable samples of the epoch that is being drawn, if it was drawn from its beginning.
+    /// Usable samples of the current epoch so far; `None` if drawing didn't start at its beginning.
     n_usable: Option<usize>,
 }
 
@@ -37,20 +36,20 @@ impl Batches {
         }
     }
 
-    /// The next batch; `tell` hears of each sample that can't be used.
+    /// The next batch. `skip` is called for each sample that can't be used.
     ///
     /// # Errors
-    /// [`Error::Usage`] if a whole epoch doesn't fill one batch.
-    pub(super) fn next(&mut self, tell: &mut dyn FnMut(Draw, Error)) -> Result<Batch> {
+    /// [`Error::Usage`] if a complete epoch doesn't fill one batch; the error of `skip`.
+    pub(super) fn next(&mut self, skip: &mut dyn FnMut(Draw, Error) -> Result<()>) -> Result<Batch> {
         let began = Instant::now();
         let mut examples: Vec<Example> = Vec::with_capacity(self.size);
         let (mut n_cut, mut epoch, mut end) = (0, None, Position::default());
         while examples.len() < self.size {
-            let Some((draw, example, is_cut)) = self.draw(tell)? else {
+            let Some((draw, example, is_cut)) = self.draw(skip)? else {
                 continue;
             };
             if epoch.is_some_and(|epoch| epoch != draw.position.epoch) {
-                // The end of an epoch: what was gathered of it is left over.
+                // The epoch has ended: its last samples don't fill a batch.
                 examples.clear();
                 n_cut = 0;
             }
@@ -70,18 +69,18 @@ impl Batches {
         })
     }
 
-    /// The next sample; none if it can't be used.
-    fn draw(&mut self, tell: &mut dyn FnMut(Draw, Error)) -> Result<Option<(Draw, Example, bool)>> {
-        let (draw, loaded) = self.loader.next().expect("an order has no end");
+    /// The next sample and whether its caption was cut; `None` if it can't be used.
+    fn draw(&mut self, skip: &mut dyn FnMut(Draw, Error) -> Result<()>) -> Result<Option<(Draw, Example, bool)>> {
+        let (draw, loaded) = self.loader.next().expect("an order never ends");
         if draw.position.drawn == 0 {
             if let Some(n_usable) = self.n_usable.filter(|n_usable| *n_usable < self.size) {
                 return Err(Error::usage(
                     format!(
-                        "the data has {}, and a batch takes {}",
+                        "the data has {}, but a batch needs {}",
                         counted(n_usable, "usable sample"),
                         self.size
                     ),
-                    "give more data, or a smaller `--batch`; `skipped.ndjson` lists what could not be used",
+                    "use more data or a smaller batch; `skipped.ndjson` lists the samples that can't be used",
                 ));
             }
             self.n_usable = Some(0);
@@ -94,7 +93,7 @@ impl Batches {
                 Ok(Some((draw, loaded.example, loaded.is_cut)))
             }
             Err(error) => {
-                tell(draw, error);
+                skip(draw, error)?;
                 Ok(None)
             }
         }

@@ -1,34 +1,34 @@
 //! The eigenvalues and eigenvectors of a symmetric matrix, for principal components.
 //!
 //! Householder reflections make the matrix tridiagonal, and QL steps with implicit shifts make that diagonal (Golub and
-//! Van Loan, *Matrix Computations*, sections 8.3.1 and 8.3.3). Called by `pca.rs` once a training step, for a matrix as
-//! large as the batch or the embedding, whichever is less. Row-major f64. A linear algebra crate would bring nineteen
-//! others for this one function; its properties are tested here instead.
+//! Van Loan, *Matrix Computations*, sections 8.3.1 and 8.3.3). Runs once per training step, on a matrix as large as the
+//! batch or the embedding, whichever is smaller. Row-major f64. A linear algebra crate would add nineteen dependencies
+//! for this one function.
 
-/// QL steps that an eigenvalue may take. Two are usual; a matrix with a NaN would take any number.
-const STEPS_AT_MOST: usize = 60;
+/// QL steps per eigenvalue. Two are usual; a matrix with a NaN would never end.
+const STEPS_MAX: usize = 60;
 
 /// A symmetric matrix `A` as `Σ values[i] vectors[i] vectors[i]ᵀ`.
 pub(super) struct Eigen {
     /// Largest first.
     pub(super) values: Vec<f64>,
-    /// Row i, of length n, belongs to value i; the rows are orthonormal.
+    /// `(n, n)` with orthonormal rows; row i belongs to value i.
     pub(super) vectors: Vec<f64>,
 }
 
-/// Decomposes a symmetric matrix `(n, n)`; `None` where it holds something that is not finite.
+/// Decomposes a symmetric matrix `(n, n)`; `None` if it isn't finite.
 ///
 /// # Panics
 /// If `matrix` is not `n * n` long.
 pub(super) fn eigen(mut matrix: Vec<f64>, n: usize) -> Option<Eigen> {
-    assert_eq!(matrix.len(), n * n, "a matrix of {n} rows and columns");
+    assert_eq!(matrix.len(), n * n, "a matrix with {n} rows and columns");
     let reflections = tridiagonalise(&mut matrix, n);
     let mut vectors = accumulate(&reflections, n);
     let mut diagonal: Vec<f64> = (0..n).map(|i| matrix[i * n + i]).collect();
-    let mut beside: Vec<f64> = (0..n)
+    let mut off_diagonal: Vec<f64> = (0..n)
         .map(|i| if i + 1 < n { matrix[(i + 1) * n + i] } else { 0.0 })
         .collect();
-    diagonalise(&mut diagonal, &mut beside, &mut vectors)?;
+    diagonalise(&mut diagonal, &mut off_diagonal, &mut vectors)?;
 
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|a, b| diagonal[*b].total_cmp(&diagonal[*a]));
@@ -42,14 +42,14 @@ pub(super) fn eigen(mut matrix: Vec<f64>, n: usize) -> Option<Eigen> {
     })
 }
 
-/// `I - factor * v vᵀ` on the rows and columns from `first` on.
+/// `I - factor * v vᵀ`, on the rows and columns from `first` on.
 struct Reflection {
     first: usize,
     v: Vec<f64>,
     factor: f64,
 }
 
-/// Reflects the matrix from both sides until only the diagonal and its neighbours are left.
+/// Reflects the matrix from both sides until it is tridiagonal.
 fn tridiagonalise(a: &mut [f64], n: usize) -> Vec<Reflection> {
     let mut reflections = Vec::new();
     for k in 0..n.saturating_sub(2) {
@@ -57,7 +57,7 @@ fn tridiagonalise(a: &mut [f64], n: usize) -> Vec<Reflection> {
         let mut v: Vec<f64> = (first..n).map(|row| a[row * n + k]).collect();
         let length = dot(&v, &v).sqrt();
         if dot(&v[1..], &v[1..]) == 0.0 {
-            continue; // Nothing to bring to zero.
+            continue; // The column is already zero.
         }
         let reflected = if v[0] > 0.0 { -length } else { length };
         v[0] -= reflected;
@@ -84,7 +84,7 @@ fn accumulate(reflections: &[Reflection], n: usize) -> Vec<f64> {
     let mut q = vec![0.0; n * n];
     (0..n).for_each(|i| q[i * n + i] = 1.0);
     for Reflection { first, v, factor } in reflections.iter().rev() {
-        // Rows and columns before `first` are still the identity's.
+        // The rows and columns before `first` are still those of the identity.
         for row in q.chunks_exact_mut(n).skip(*first) {
             let part = factor * dot(&row[*first..], v);
             row[*first..].iter_mut().zip(v).for_each(|(q, v)| *q -= part * v);
@@ -93,32 +93,32 @@ fn accumulate(reflections: &[Reflection], n: usize) -> Vec<f64> {
     q
 }
 
-/// QL with implicit shifts: brings `beside` to zero and turns the vectors along.
-fn diagonalise(diagonal: &mut [f64], beside: &mut [f64], vectors: &mut [f64]) -> Option<()> {
+/// QL with implicit shifts: brings `off_diagonal` to zero and rotates the vectors accordingly.
+fn diagonalise(diagonal: &mut [f64], off_diagonal: &mut [f64], vectors: &mut [f64]) -> Option<()> {
     let n = diagonal.len();
     for l in 0..n {
         let mut steps = 0;
         loop {
             let negligible =
-                |i: &usize| beside[*i].abs() <= f64::EPSILON * (diagonal[*i].abs() + diagonal[*i + 1].abs());
+                |i: &usize| off_diagonal[*i].abs() <= f64::EPSILON * (diagonal[*i].abs() + diagonal[*i + 1].abs());
             let m = (l..n - 1).find(negligible).unwrap_or(n - 1);
             if m == l {
                 break;
             }
-            if steps == STEPS_AT_MOST {
+            if steps == STEPS_MAX {
                 return None;
             }
             steps += 1;
-            ql_step(diagonal, beside, vectors, l..m);
+            ql_step(diagonal, off_diagonal, vectors, l..m);
         }
     }
     diagonal.iter().all(|value| value.is_finite()).then_some(())
 }
 
-/// One QL step on the rows from `block.start` to `block.end`, both included.
+/// One QL step on the rows from `block.start` to `block.end`, inclusive.
 fn ql_step(d: &mut [f64], e: &mut [f64], vectors: &mut [f64], block: std::ops::Range<usize>) {
     let (n, l, m) = (d.len(), block.start, block.end);
-    // Wilkinson's shift: the eigenvalue of the first 2 x 2 block that is nearer to its first element.
+    // Wilkinson's shift: the eigenvalue of the first 2 x 2 block that is closer to its first element.
     let ratio = (d[l + 1] - d[l]) / (2.0 * e[l]);
     let mut g = d[m] - d[l] + e[l] / (ratio + ratio.hypot(1.0).copysign(ratio));
     let (mut sine, mut cosine, mut moved) = (1.0, 1.0, 0.0);
@@ -127,7 +127,7 @@ fn ql_step(d: &mut [f64], e: &mut [f64], vectors: &mut [f64], block: std::ops::R
         let r = f.hypot(g);
         e[i + 1] = r;
         if r == 0.0 {
-            // The block falls apart here: the next steps take its halves.
+            // The block splits here; the next steps take its halves.
             d[i + 1] -= moved;
             e[m] = 0.0;
             return;
@@ -149,7 +149,7 @@ fn ql_step(d: &mut [f64], e: &mut [f64], vectors: &mut [f64], block: std::ops::R
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Four sums at once, so that the compiler can use vectors.
+    // Four sums, so the compiler can use vector instructions.
     let mut sums = [0.0; 4];
     let (a_chunks, b_chunks) = (a.chunks_exact(4), b.chunks_exact(4));
     let rest: f64 = a_chunks
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::train::testing::uniform;
 
-    /// `A Aᵀ` of a seeded `(n, inner)` matrix: of rank `inner` at most.
+    /// `A Aᵀ` of a pseudorandom `(n, inner)` matrix, whose rank is at most `inner`.
     fn gram(n: usize, inner: usize) -> Vec<f64> {
         let a = uniform("eigen", n * inner);
         let row = |i: usize| &a[i * inner..(i + 1) * inner];
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_and_vanishing_values_are_no_trouble() {
+    fn values_may_be_equal_or_zero() {
         check(&gram(24, 5), 24);
         check(&[0.0; 36], 6);
         let identity: Vec<f64> = (0..49).map(|at| f64::from(u8::from(at % 8 == 0))).collect();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_those_worked_out_by_hand() {
+    fn values_equal_those_computed_by_hand() {
         let found = eigen(vec![2.0, 1.0, 0.0, 1.0, 2.0, 0.0, 0.0, 0.0, -1.0], 3).unwrap();
         for (found, expected) in found.values.iter().zip([3.0, 1.0, -1.0]) {
             assert!((found - expected).abs() < 1e-14, "{found}");
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_ends_without_a_result() {
+    fn a_matrix_that_is_not_finite_has_no_result() {
         for bad in [f64::NAN, f64::INFINITY] {
             let mut matrix = gram(5, 5);
             (matrix[7], matrix[11]) = (bad, bad);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_empty_matrix_has_no_values() {
+    fn an_empty_matrix_has_no_values() {
         assert!(eigen(Vec::new(), 0).unwrap().values.is_empty());
     }
 }

@@ -1,6 +1,6 @@
-//! Tensors and a few words about them in a safetensors file: what training writes and a resumption reads.
+//! Safetensors files with metadata: what a training writes and a resumed one reads.
 //!
-//! A file is written beside its place and moved there, so that whoever is stopped in between leaves the old one whole.
+//! A file is written next to its destination and then renamed, so an interruption leaves the old file intact.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,40 +13,39 @@ use safetensors::{Dtype, SafeTensors, View};
 
 use crate::error::{Error, Result};
 
-/// Writes tensors as f32, and `about` as the file's metadata.
+/// Writes tensors as f32, with metadata.
 pub(super) fn write<'a>(
     path: &Path,
     tensors: impl Iterator<Item = (String, &'a Tensor)>,
-    about: HashMap<String, String>,
+    metadata: HashMap<String, String>,
 ) -> Result<()> {
-    let tensors = tensors.map(|(name, tensor)| (name, InF32(tensor)));
-    in_its_place(path, |unfinished| {
-        safetensors::serialize_to_file(tensors, Some(about), unfinished).map_err(io::Error::other)
+    let tensors = tensors.map(|(name, tensor)| (name, AsF32(tensor)));
+    replace(path, |unfinished| {
+        safetensors::serialize_to_file(tensors, Some(metadata), unfinished).map_err(io::Error::other)
     })
 }
 
-/// Writes a file of bytes, whole or not at all.
+/// Writes a file, completely or not at all.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    in_its_place(path, |unfinished| fs::write(unfinished, bytes))
+    replace(path, |unfinished| fs::write(unfinished, bytes))
 }
 
-/// Has a file written beside its place, and moves it there once it is on the disk.
-fn in_its_place(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
-    let unfinished = beside(path);
+/// Calls `write` for a file next to `path`, and renames it once it is on disk.
+fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let unfinished = unfinished_path(path);
     let written = write(&unfinished)
         .and_then(|()| File::open(&unfinished)?.sync_all())
         .and_then(|()| fs::rename(&unfinished, path));
-    // So that the new name is on the disk too; some file systems know no such thing for a folder.
+    // Makes the new name durable as well. Some file systems can't sync a folder.
     let _ = path.parent().map(|folder| File::open(folder)?.sync_all());
     written.map_err(|source| {
-        // Half a file is of no use; that it can't be removed adds nothing to the error.
+        // The first error is the one to report.
         let _ = fs::remove_file(&unfinished);
         Error::write(path)(source)
     })
 }
 
-/// Where a file is written before it has its name.
-fn beside(path: &Path) -> PathBuf {
+fn unfinished_path(path: &Path) -> PathBuf {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
     PathBuf::from(unfinished)
@@ -57,8 +56,11 @@ pub(super) fn read(path: &Path) -> Result<(HashMap<String, Tensor>, HashMap<Stri
     let bytes = fs::read(path).map_err(Error::read(path))?;
     let damaged = |found: String| {
         Error::usage(
-            format!("`{}` is no training's state, or a damaged one: {found}", path.display()),
-            "train anew into another `--out`; `--base` may be the `last.safetensors` beside it",
+            format!(
+                "`{}` is not the state of a training, or is damaged: {found}",
+                path.display()
+            ),
+            "start a new training in another folder; its base can be the `last.safetensors` of this one",
         )
     };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
@@ -66,7 +68,7 @@ pub(super) fn read(path: &Path) -> Result<(HashMap<String, Tensor>, HashMap<Stri
     let mut tensors = HashMap::new();
     for (name, view) in file.iter() {
         if view.dtype() != Dtype::F32 {
-            return Err(damaged(format!("`{name}` of the type {:?}", view.dtype())));
+            return Err(damaged(format!("`{name}` has the type {:?}", view.dtype())));
         }
         let numbers: Vec<f32> = view
             .data()
@@ -79,9 +81,9 @@ pub(super) fn read(path: &Path) -> Result<(HashMap<String, Tensor>, HashMap<Stri
     Ok((tensors, header.metadata().clone().unwrap_or_default()))
 }
 
-struct InF32<'a>(&'a Tensor);
+struct AsF32<'a>(&'a Tensor);
 
-impl View for InF32<'_> {
+impl View for AsF32<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_read_and_nothing_is_left_beside_it() {
+    fn reads_what_was_written_and_leaves_no_other_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.safetensors");
         let x = Tensor::new(&[[1.5f32, -2.0, f32::MIN_POSITIVE]], &Device::Cpu).unwrap();
@@ -124,7 +126,7 @@ mod tests {
     fn a_damaged_file_is_an_error_that_names_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.safetensors");
-        for bytes in [&b""[..], b"half a file", &[255; 40]] {
+        for bytes in [&b""[..], b"not a tensor file", &[255; 40]] {
             fs::write(&path, bytes).unwrap();
             let error = read(&path).unwrap_err().to_string();
             assert!(error.contains("state.safetensors"), "{error}");
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_an_error() {
+    fn a_missing_folder_is_an_error() {
         let error = write(
             Path::new("/nothing/here/x.safetensors"),
             std::iter::empty(),

@@ -1,8 +1,8 @@
-//! A model with weights that know nothing, to be trained from scratch.
+//! A model with random weights, for training from scratch.
 //!
-//! OpenAI's initialisation (CLIP, `model.py`, `initialize_parameters`): normal numbers whose deviations follow from
-//! widths and depths, in both towers; biases 0, gains 1, and the temperature's inverse 1 / 0.07. The text tower has the
-//! one position table that the config says, all of it trained: there is no learnt one to stretch.
+//! OpenAI's initialisation (CLIP, `model.py`, `initialize_parameters`): normal distributions whose standard deviations
+//! follow from widths and depths; biases 0, gains 1, and inverse temperature 1 / 0.07. The text tower has one position
+//! table, as long as the config says, and trains all of it, since nothing learned has to be kept.
 
 use candle_core::{Device, Tensor};
 
@@ -11,24 +11,24 @@ use crate::error::{Error, Result};
 use crate::random::Random;
 use crate::weights::{Architecture, Sizes};
 
-/// The logarithm of 1 / 0.07, CLIP's first temperature (Radford et al. 2021, section 2.5).
+/// The logarithm of 1 / 0.07, CLIP's initial inverse temperature (Radford et al. 2021, section 2.5).
 pub const FIRST_LOGIT_SCALE: f64 = 2.659_260_036_932_778;
 
-/// Ids of the streams of a seed that tensors draw from; those below are orders of epochs.
-const STREAMS: u64 = 1 << 62;
+/// The first of the random streams for tensors. The streams below it are those of epochs.
+const FIRST_STREAM: u64 = 1 << 62;
 
-/// Makes the weights of an architecture; which they are, the seed decides.
+/// Makes the weights of an architecture. The same seed makes the same weights.
 ///
 /// # Errors
 /// As [`Parameters::from_checkpoint`].
 pub fn fresh(architecture: &Architecture, seed: u64, freeze: &[String], device: &Device) -> Result<Parameters> {
     let sizes = &architecture.sizes;
     let mut tensors = Vec::new();
-    for (stream, (name, shape)) in (STREAMS..).zip(sizes.tensors()) {
+    for (stream, (name, shape)) in (FIRST_STREAM..).zip(sizes.tensors()) {
         let n: usize = shape.iter().product();
-        let values: Vec<f32> = match first_values(&name, sizes) {
-            First::All(value) => vec![value as f32; n],
-            First::Normal(deviation) => {
+        let values: Vec<f32> = match initial_values(&name, sizes) {
+            InitialValues::All(value) => vec![value as f32; n],
+            InitialValues::Normal(deviation) => {
                 let mut random = Random::new(seed, stream);
                 (0..n).map(|_| (deviation * random.normal()) as f32).collect()
             }
@@ -39,34 +39,34 @@ pub fn fresh(architecture: &Architecture, seed: u64, freeze: &[String], device: 
     Parameters::of_tensors(tensors, sizes.clone(), architecture.activation, freeze)
 }
 
-/// What a tensor's numbers are at first.
+/// The initial values of a tensor.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum First {
+enum InitialValues {
     All(f64),
-    /// Of this deviation, around 0.
+    /// Normally distributed with mean 0 and this standard deviation.
     Normal(f64),
 }
 
-fn first_values(name: &str, sizes: &Sizes) -> First {
+fn initial_values(name: &str, sizes: &Sizes) -> InitialValues {
     let (width, layers) = match name.starts_with("visual.") {
         true => (sizes.vision_width as f64, sizes.vision_layers as f64),
         false => (sizes.text_width as f64, sizes.text_layers as f64),
     };
     let fan_in_of_patches = (3 * sizes.patch_px * sizes.patch_px) as f64;
     match name {
-        "logit_scale" => First::All(FIRST_LOGIT_SCALE),
-        "token_embedding.weight" => First::Normal(0.02),
-        "positional_embedding" => First::Normal(0.01),
-        "visual.conv1.weight" => First::Normal(fan_in_of_patches.powf(-0.5)),
+        "logit_scale" => InitialValues::All(FIRST_LOGIT_SCALE),
+        "token_embedding.weight" => InitialValues::Normal(0.02),
+        "positional_embedding" => InitialValues::Normal(0.01),
+        "visual.conv1.weight" => InitialValues::Normal(fan_in_of_patches.powf(-0.5)),
         "text_projection" | "visual.proj" | "visual.class_embedding" | "visual.positional_embedding" => {
-            First::Normal(width.powf(-0.5))
+            InitialValues::Normal(width.powf(-0.5))
         }
-        _ if name.ends_with("bias") => First::All(0.0),
-        _ if name.contains("ln_") => First::All(1.0),
-        _ if name.ends_with("in_proj_weight") => First::Normal(width.powf(-0.5)),
-        _ if name.ends_with("c_fc.weight") => First::Normal((2.0 * width).powf(-0.5)),
-        // out_proj and c_proj, which add to the residual stream.
-        _ => First::Normal(width.powf(-0.5) * (2.0 * layers).powf(-0.5)),
+        _ if name.ends_with("bias") => InitialValues::All(0.0),
+        _ if name.contains("ln_") => InitialValues::All(1.0),
+        _ if name.ends_with("in_proj_weight") => InitialValues::Normal(width.powf(-0.5)),
+        _ if name.ends_with("c_fc.weight") => InitialValues::Normal((2.0 * width).powf(-0.5)),
+        // `out_proj` and `c_proj`, whose outputs are added to the residual stream.
+        _ => InitialValues::Normal(width.powf(-0.5) * (2.0 * layers).powf(-0.5)),
     }
 }
 
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_the_seeds_and_have_openais_deviations() {
+    fn weights_follow_from_the_seed_and_have_openais_deviations() {
         let architecture = architecture();
         assert_eq!(architecture.activation, Activation::Gelu);
         let made = |seed| fresh(&architecture, seed, &[], &Device::Cpu).unwrap();

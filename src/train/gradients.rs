@@ -1,9 +1,9 @@
-//! The gradients of one batch, whole or in parts that fit in memory.
+//! The gradients of one batch, computed at once or in parts that fit in memory.
 //!
-//! A contrastive loss needs all embeddings of a batch at once, but not all activations: GradCache (Gao et al. 2021, arXiv
-//! 2101.06983) embeds the batch in parts without keeping activations, takes the loss's gradients by the embeddings, and
-//! embeds each part again to carry them on to the parameters. The result is the whole batch's to rounding; it costs one
-//! more pass forward. Within a part, `pass.rs` says what is kept. Called by `run.rs`.
+//! A contrastive loss needs all embeddings of a batch at once, but not all activations. GradCache (Gao et al. 2021, arXiv
+//! 2101.06983) embeds the batch in parts without keeping activations, computes the loss's gradients with respect to the
+//! embeddings, and embeds each part again to carry them back to the parameters. The result is the same to rounding, at
+//! the price of one more forward pass. `pass.rs` computes a part.
 
 use std::collections::BTreeMap;
 
@@ -14,35 +14,24 @@ use serde::Serialize;
 use super::in_place;
 use super::parameters::Parameters;
 use super::pass::PartPass;
+pub use super::pass::{Example, Kept};
 use super::pcm::{BatchEmbeddings, Losses, Matching, losses};
 use super::towers::{Computing, Towers};
 use crate::error::{Error, Result};
 use crate::model::engine::TensorSource;
-use crate::preprocess::Pixels;
 
-/// An image and its captions, ready for the towers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Example {
-    /// The image.
-    pub pixels: Pixels,
-    /// Token ids of the long caption.
-    pub long: Vec<u32>,
-    /// Token ids of the short caption.
-    pub short: Vec<u32>,
-}
-
-/// Losses of a batch and the gradients of their sum.
+/// The losses of a batch and the gradients of their sum.
 pub struct Gradients {
-    /// Images with long captions.
+    /// The loss of images with long captions.
     pub loss_long: f64,
-    /// Principal components with short captions.
+    /// The loss of principal components with short captions.
     pub loss_short: f64,
-    /// By the parameters' names.
+    /// The gradients by the names of the parameters.
     pub by_name: BTreeMap<String, Tensor>,
 }
 
 impl Gradients {
-    /// The length of all gradients as one vector.
+    /// The norm of all gradients as one vector.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
@@ -57,27 +46,16 @@ impl Gradients {
     }
 }
 
-/// How a batch is computed in the memory there is. The gradients are the same to rounding.
+/// How a batch is made to fit in memory. The gradients are the same to rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Plan {
-    /// Samples at once in one pass, at least one.
+    /// Samples per pass, at least one.
     pub micro_batch: usize,
-    /// What a pass keeps for its way back.
+    /// What a forward pass keeps for the backward pass.
     pub kept: Kept,
 }
 
-/// What a pass keeps for its way back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kept {
-    /// All activations.
-    Activations,
-    /// What goes into each block; the rest is computed again when it is needed (gradient checkpointing, Chen et al. 2016,
-    /// arXiv 1604.06174). It costs one more pass forward.
-    BlockInputs,
-}
-
-/// The gradients of a batch.
+/// Computes the losses and gradients of a batch.
 ///
 /// # Errors
 /// [`Error::Usage`] for token ids that the model doesn't know; [`Error::Compute`] if the device fails or an embedding is
@@ -96,7 +74,7 @@ pub fn gradients(
     gradients_of(parameters, &towers, batch, plan, matching)
 }
 
-/// As [`gradients`], of towers that were taken from the parameters.
+/// Like [`gradients`], with towers that were already loaded from the parameters.
 pub(super) fn gradients_of(
     parameters: &Parameters,
     towers: &Towers,
@@ -157,7 +135,7 @@ fn result(parameters: &Parameters, losses: &Losses, store: GradStore) -> candle_
     })
 }
 
-/// Adds a pass's gradients to the sum.
+/// Adds the gradients of a pass to the sum.
 fn add(sum: &mut BTreeMap<String, Tensor>, parameters: &Parameters, mut store: GradStore) -> candle_core::Result<()> {
     for (name, var) in parameters.trained() {
         if let Some(gradient) = store.remove(var) {
@@ -171,7 +149,7 @@ fn add(sum: &mut BTreeMap<String, Tensor>, parameters: &Parameters, mut store: G
     Ok(())
 }
 
-/// A whole batch's embeddings as variables.
+/// The embeddings of a whole batch, as variables.
 struct WholeBatch {
     image: Var,
     long: Var,

@@ -1,54 +1,54 @@
-//! AdamW's arithmetic where the numbers are: each tensor read and written once, on all cores.
+//! AdamW's arithmetic in place: each tensor is read and written once, on all cores.
 //!
-//! On a CPU in f32, `optimizer.rs` calls [`step`] in place of its formula on tensors, which would write nine new tensors of the
-//! same size. The operations and their order are the same.
+//! On a CPU in f32, `optimizer.rs` calls [`step`] instead of its formula on tensors, which would allocate nine tensors of
+//! the same size. The operations and their order are the same.
 
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Storage, Tensor, Var, bail};
 use rayon::prelude::*;
 
-/// Values that one task works on.
-const VALUES_A_TASK: usize = 1 << 14;
+/// Values per task of the thread pool.
+const TASK_VALUES: usize = 1 << 14;
 
-/// A step's numbers.
+/// The numbers of one step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step {
+pub(super) struct AdamWStep {
     pub(super) beta_1: f64,
     pub(super) beta_2: f64,
     pub(super) epsilon: f64,
-    /// What is left of a weight: `1 - rate * weight_decay`.
+    /// The share of a weight that is kept: `1 - rate * weight_decay`.
     pub(super) kept: f64,
-    /// The rate, corrected for the first mean's beginning at 0.
+    /// The rate, divided by the bias of the mean.
     pub(super) rate: f64,
-    /// The root of what corrects the second mean.
+    /// The root of the bias of the mean square.
     pub(super) square_root_bias: f64,
 }
 
-/// Moves the means by the gradient, and the variable by the means.
-pub(super) fn step(var: &Var, mean: &Tensor, square: &Tensor, gradient: &Tensor, step: Step) -> Result<()> {
+/// Updates the means with the gradient, then the variable with the means.
+pub(super) fn step(var: &Var, mean: &Tensor, square: &Tensor, gradient: &Tensor, step: AdamWStep) -> Result<()> {
     let gradient = gradient.contiguous()?;
-    mean.inplace_op2(&gradient, &MoveMean(step))?;
-    square.inplace_op2(&gradient, &MoveSquare(step))?;
-    var.as_tensor().inplace_op3(mean, square, &MoveWeight(step))
+    mean.inplace_op2(&gradient, &UpdateMean(step))?;
+    square.inplace_op2(&gradient, &UpdateSquare(step))?;
+    var.as_tensor().inplace_op3(mean, square, &UpdateWeight(step))
 }
 
-/// The sum of all squares, in f64 and in a fixed order; `None` where the numbers are elsewhere or of another type.
+/// The sum of all squares, in f64 and in a fixed order; `None` if the tensor isn't f32 in CPU memory.
 pub(super) fn square_sum(tensor: &Tensor) -> Option<f64> {
     let (storage, layout) = tensor.storage_and_layout();
     let Storage::Cpu(storage) = &*storage else { return None };
     let values = values(storage, layout).ok()?;
     let square = |x: &f32| f64::from(*x) * f64::from(*x);
     let parts: Vec<f64> = values
-        .par_chunks(VALUES_A_TASK)
+        .par_chunks(TASK_VALUES)
         .map(|part| part.iter().map(square).sum())
         .collect();
     Some(parts.iter().sum())
 }
 
-struct MoveMean(Step);
-struct MoveSquare(Step);
-struct MoveWeight(Step);
+struct UpdateMean(AdamWStep);
+struct UpdateSquare(AdamWStep);
+struct UpdateWeight(AdamWStep);
 
-impl InplaceOp2 for MoveMean {
+impl InplaceOp2 for UpdateMean {
     fn name(&self) -> &'static str {
         "the mean of gradients"
     }
@@ -62,7 +62,7 @@ impl InplaceOp2 for MoveMean {
     }
 }
 
-impl InplaceOp2 for MoveSquare {
+impl InplaceOp2 for UpdateSquare {
     fn name(&self) -> &'static str {
         "the mean of squared gradients"
     }
@@ -76,7 +76,7 @@ impl InplaceOp2 for MoveSquare {
     }
 }
 
-impl InplaceOp3 for MoveWeight {
+impl InplaceOp3 for UpdateWeight {
     fn name(&self) -> &'static str {
         "a step of the weights"
     }
@@ -90,7 +90,7 @@ impl InplaceOp3 for MoveWeight {
         square: &CpuStorage,
         l3: &Layout,
     ) -> Result<()> {
-        let Step {
+        let AdamWStep {
             epsilon,
             kept,
             rate,
@@ -101,8 +101,8 @@ impl InplaceOp3 for MoveWeight {
         let root_scale = (1.0 / square_root_bias) as f32;
         let (weight, mean, square) = (values_mut(weight, l1)?, values(mean, l2)?, values(square, l3)?);
         let tasks = weight
-            .par_chunks_mut(VALUES_A_TASK)
-            .zip(mean.par_chunks(VALUES_A_TASK).zip(square.par_chunks(VALUES_A_TASK)));
+            .par_chunks_mut(TASK_VALUES)
+            .zip(mean.par_chunks(TASK_VALUES).zip(square.par_chunks(TASK_VALUES)));
         tasks.for_each(|(weight, (mean, square))| {
             for (weight, (mean, square)) in weight.iter_mut().zip(mean.iter().zip(square)) {
                 let root = square.sqrt() * root_scale + epsilon;
@@ -114,20 +114,20 @@ impl InplaceOp3 for MoveWeight {
 }
 
 fn zipped(values: &mut [f32], with: &[f32], f: impl Fn(&mut f32, f32) + Sync) {
-    let tasks = values.par_chunks_mut(VALUES_A_TASK).zip(with.par_chunks(VALUES_A_TASK));
+    let tasks = values.par_chunks_mut(TASK_VALUES).zip(with.par_chunks(TASK_VALUES));
     tasks.for_each(|(values, with)| values.iter_mut().zip(with).for_each(|(value, with)| f(value, *with)));
 }
 
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((from, to))) => Ok(&values[from..to]),
-        _ => bail!("a step in place on other than contiguous f32 numbers"),
+        _ => bail!("a step in place needs contiguous f32 numbers"),
     }
 }
 
 fn values_mut<'a>(storage: &'a mut CpuStorage, layout: &Layout) -> Result<&'a mut [f32]> {
     match (storage, layout.contiguous_offsets()) {
         (CpuStorage::F32(values), Some((from, to))) => Ok(&mut values[from..to]),
-        _ => bail!("a step in place on other than contiguous f32 numbers"),
+        _ => bail!("a step in place needs contiguous f32 numbers"),
     }
 }

@@ -1,8 +1,8 @@
-//! Samples read, decoded and tokenised on threads, ahead of the step that wants them, in the order drawn.
+//! Reads, decodes and tokenises samples on threads, ahead of the step that needs them, in the order drawn.
 //!
-//! The run draws batches from a [`Loader`]; a validation draws a whole data set from one. Threads are at most `ahead`
-//! samples before the reader, so that memory is that of two batches however large the data is. What can't be used is
-//! an error in its place.
+//! A training draws its batches from a [`Loader`], a validation its whole data set. The threads are at most `ahead`
+//! samples ahead of the consumer, so memory doesn't grow with the data. A sample that can't be used becomes an error in
+//! its place.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::data::TrainingSet;
-use super::gradients::Example;
 use super::order::Draw;
+use super::pass::Example;
 use crate::error::{Error, Result};
 use crate::preprocess::Preprocess;
 use crate::text::{ContextLength, Tokenizer};
@@ -21,11 +21,11 @@ use crate::text::{ContextLength, Tokenizer};
 pub(super) struct Loaded {
     pub(super) example: Example,
     pub(super) class: Option<String>,
-    /// Whether the long caption was longer than the context.
+    /// Whether the long caption was cut to the context length.
     pub(super) is_cut: bool,
 }
 
-/// What makes an example of a sample.
+/// How a sample is made into an example.
 #[derive(Clone)]
 pub(super) struct Preparation {
     pub(super) data: Arc<TrainingSet>,
@@ -51,54 +51,57 @@ impl Preparation {
     }
 
     fn load_or_refuse(&self, draw: Draw) -> Result<Loaded> {
-        // A defect in one sample's path must cost that sample, not the run.
+        // A panic must cost one sample, not the run.
         let loaded = catch_unwind(AssertUnwindSafe(|| self.load(draw)));
         loaded.unwrap_or_else(|_| {
             Err(Error::Sample {
                 name: self.data.name(draw.sample_idx),
-                problem: "loading it failed in an unforeseen way; please report it".into(),
+                problem: "loading it failed unexpectedly; please report this".into(),
             })
         })
     }
 }
 
-/// Gives loaded samples in the order of their draws.
+/// Iterates over loaded samples in the order of their draws.
 pub(super) struct Loader {
-    shared: Arc<Shared>,
+    shared: Arc<LoaderShared>,
     threads: Vec<JoinHandle<()>>,
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct LoaderShared {
+    state: Mutex<LoaderState>,
     changed: Condvar,
     ahead: u64,
     preparation: Preparation,
 }
 
-struct State {
+struct LoaderState {
     draws: Box<dyn Iterator<Item = Draw> + Send>,
-    /// The number of the next draw.
+    /// Draws that threads have taken.
     n_drawn: u64,
-    /// The number of the next sample that is given away.
+    /// Samples that the consumer has taken.
     n_given: u64,
+    /// Loaded samples by the number of their draw.
     loaded: BTreeMap<u64, (Draw, Result<Loaded>)>,
+    /// Whether there are no more draws.
     ended: bool,
+    /// Whether the consumer is gone.
     closed: bool,
 }
 
 impl Loader {
-    /// Begins to load on so many threads, at most `ahead` samples before the reader.
+    /// Starts `n_threads` threads, which load at most `ahead` samples ahead of the consumer.
     ///
     /// # Errors
-    /// [`Error::System`] if the system gives no thread.
+    /// [`Error::System`] if the system can't start a thread.
     pub(super) fn start(
         preparation: Preparation,
         draws: impl Iterator<Item = Draw> + Send + 'static,
         n_threads: usize,
         ahead: usize,
     ) -> Result<Self> {
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
+        let shared = Arc::new(LoaderShared {
+            state: Mutex::new(LoaderState {
                 draws: Box::new(draws),
                 n_drawn: 0,
                 n_given: 0,
@@ -151,14 +154,13 @@ impl Drop for Loader {
         self.shared.locked().closed = true;
         self.shared.changed.notify_all();
         for thread in self.threads.drain(..) {
-            // A thread catches its panics, so that joining can't fail.
+            // The threads catch their panics, so joining doesn't fail.
             let _ = thread.join();
         }
     }
 }
 
-impl Shared {
-    /// The life of a thread.
+impl LoaderShared {
     fn load_all(&self) {
         while let Some((number, draw)) = self.next_draw() {
             let loaded = self.preparation.load_or_refuse(draw);
@@ -186,11 +188,11 @@ impl Shared {
         }
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    fn wait<'a>(&self, state: MutexGuard<'a, LoaderState>) -> MutexGuard<'a, LoaderState> {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn locked(&self) -> MutexGuard<'_, State> {
+    fn locked(&self) -> MutexGuard<'_, LoaderState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,16 +1,15 @@
-//! CLIP's contrastive loss.
+//! CLIP's contrastive loss: each row of one batch must be found among all rows of the other, in both directions.
 //!
-//! Each row of one batch is to be found among all rows of the other, both ways (Radford et al. 2021, figure 3), with
-//! label smoothing as Long-CLIP trains (upstream `model_longclip.py`, `forward`). Called by `pcm.rs`.
+//! Radford et al. 2021, figure 3, with the label smoothing of Long-CLIP's training (upstream `model_longclip.py`,
+//! `forward`).
 
 use candle_core::{D, Tensor};
 use candle_nn::ops::log_softmax;
 
-/// The symmetric cross entropy between `a` and `b`, both `(n, dim)` of unit rows, of which row i belongs to row i; a
+/// The symmetric cross entropy between `a` and `b`, both `(n, dim)` with unit rows; row i of `a` matches row i of `b`. A
 /// scalar.
 ///
-/// `scale`, a scalar, is what cosines are multiplied with. `smoothing` is the part of the target that is spread over all
-/// n rows.
+/// Cosines are multiplied by the scalar `scale`. `smoothing` is the share of the target that is spread over all n rows.
 ///
 /// # Errors
 /// If the shapes don't fit.
@@ -21,8 +20,8 @@ pub fn clip_loss(a: &Tensor, b: &Tensor, scale: &Tensor, smoothing: f64) -> cand
     (one_way + other_way)? / 2.0
 }
 
-/// The mean over rows of the cross entropy with the diagonal as the right answer: torch's `cross_entropy` with
-/// `label_smoothing`, where the right answer gets `1 - smoothing` more than the others.
+/// The mean over rows of the cross entropy with the diagonal as target: torch's `cross_entropy` with `label_smoothing`,
+/// whose target is `1 - smoothing` more than the others for the right answer.
 fn cross_entropy_of_diagonal(logits: &Tensor, smoothing: f64) -> candle_core::Result<Tensor> {
     let log_p = log_softmax(logits, D::Minus1)?;
     let n = log_p.dim(0)?;
@@ -43,14 +42,14 @@ mod tests {
     }
 
     #[test]
-    fn a_sure_and_right_answer_costs_nothing_and_smoothing_punishes_being_too_sure() {
+    fn a_certain_right_answer_costs_nothing_without_smoothing() {
         assert!(loss(0.0, 50.0) < 1e-12);
         // -(0.95 log p + 0.05 log (1 - p)) with log (1 - p) = -50.
         assert!((loss(0.1, 50.0) - 0.05 * 50.0).abs() < 1e-9);
     }
 
     #[test]
-    fn a_temperature_of_zero_guesses_among_all() {
+    fn a_scale_of_zero_is_a_uniform_guess() {
         assert!((loss(0.1, 0.0) - 2f64.ln()).abs() < 1e-12);
     }
 }

@@ -1,8 +1,8 @@
-//! `metrics.ndjson`: a line a step, as it happens.
+//! `metrics.ndjson`: one line per step, written as it happens.
 //!
-//! A line is written before the state that it belongs to is saved. So a resumed training finds lines behind its state at
-//! most, which will be written again: it drops them. The file is locked while a training writes it: two in one folder
-//! would spoil each other's.
+//! A line is written before the state that it belongs to is saved. So after an interruption, the file may have lines after
+//! the step of the state; these steps will be done again, and a resumed training drops the lines. The file is locked,
+//! since two trainings in one folder would corrupt each other's files.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -16,40 +16,40 @@ use crate::error::{Error, Result};
 /// The file of a run folder.
 pub const METRICS: &str = "metrics.ndjson";
 
-/// What a step came to.
+/// The results of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepMetrics {
-    /// Steps that are done, this one included; 0 before the first one.
+    /// Completed steps, including this one; 0 before the first step.
     pub step: u64,
-    /// What training did; absent where only a validation was done.
+    /// The training step; `None` for the validation before the first step.
     pub training: Option<TrainingMetrics>,
-    /// What a validation found.
+    /// The validation after the step, if there was one.
     pub validation: Option<Validation>,
 }
 
-/// What training did in a step.
+/// The results of a training step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingMetrics {
     /// The learning rate.
     pub learning_rate: f64,
-    /// Images with long captions.
+    /// The loss of images with long captions.
     pub loss_long: f64,
-    /// Principal components with short captions.
+    /// The loss of principal components with short captions.
     pub loss_short: f64,
-    /// The length of all gradients as one vector.
+    /// The norm of all gradients as one vector.
     pub grad_norm: f64,
-    /// The inverse temperature's logarithm, after the step.
+    /// The logarithm of the inverse temperature after the step.
     pub logit_scale: f64,
-    /// Of this step.
+    /// Images per second in this step.
     pub images_per_s: f64,
-    /// The whole step, waiting included.
+    /// The time of the step, including the wait for its batch.
     pub step_ms: f64,
-    /// How long the step was kept waiting for its batch.
+    /// The wait for the batch.
     pub data_wait_ms: f64,
 }
 
 impl StepMetrics {
-    /// As the line has it.
+    /// The line in the file.
     pub fn to_json(&self) -> Value {
         let mut line = Map::new();
         line.insert("step".into(), self.step.into());
@@ -73,7 +73,7 @@ impl StepMetrics {
     }
 }
 
-/// Times to a thousandth: more digits say nothing.
+/// Rounds to thousandths: more digits of a time mean nothing.
 fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
@@ -85,7 +85,7 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Opens the file of a folder, and makes it this process's as long as it is open.
+    /// Opens and locks the file of a folder.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(METRICS);
         let failed = Error::write(&path);
@@ -96,16 +96,16 @@ impl Metrics {
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::usage(
                     format!("another training is running in `{}`", folder.display()),
-                    "wait for it, or name another `--out`",
+                    "wait for it to finish, or use another folder",
                 ));
             }
-            // Some file systems know no locks; a training goes on without.
+            // Some file systems have no locks.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         Ok(Metrics { path, file })
     }
 
-    /// Keeps what the file holds up to a step; nothing of it if `None`.
+    /// Cuts the file after the lines of a step; `None` empties it.
     pub(super) fn keep(&mut self, up_to_step: Option<u64>) -> Result<()> {
         let kept = match up_to_step {
             Some(step) => length_up_to(&self.file, step),
@@ -118,7 +118,7 @@ impl Metrics {
         cut.map(drop).map_err(Error::write(&self.path))
     }
 
-    /// Has all lines on the disk, before a state is that says they are there.
+    /// Syncs the file to disk. Must precede the saving of a state.
     pub(super) fn sync(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::write(&self.path))
     }
@@ -130,7 +130,7 @@ impl Metrics {
     }
 }
 
-/// Bytes of the lines at the beginning that are whole and of no later step.
+/// The length of the complete lines up to `last_step`, in bytes.
 fn length_up_to(file: &File, last_step: u64) -> std::io::Result<u64> {
     let mut reader = BufReader::new(file);
     let (mut length, mut line) = (0, Vec::new());
@@ -149,7 +149,7 @@ fn step_of(line: &[u8]) -> Option<u64> {
     serde_json::from_slice::<Value>(line).ok()?.get("step")?.as_u64()
 }
 
-/// The lines of a folder's file that can be read.
+/// The valid lines of the file in a folder.
 pub(super) fn read(folder: &Path) -> Result<Vec<Value>> {
     let path = folder.join(METRICS);
     let text = std::fs::read_to_string(&path).map_err(Error::read(&path))?;

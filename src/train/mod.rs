@@ -1,9 +1,12 @@
-//! Training: any CLIP becomes a Long-CLIP.
+//! Training: turns any CLIP into a Long-CLIP.
 //!
-//! Knowledge-preserving stretching ([`crate::weights::Stretching`]) gives the text tower its 248 positions; primary
-//! component matching ([`pcm`]) teaches it long captions without unlearning short ones. Long-CLIP (arXiv 2403.15378,
-//! section 3) and upstream's `train/`. [`run`] is the whole of it, called by `longclip train`: [`data`] in batches, [`gradients`], a step
-//! of the [`optimizer`], now and then a validation ([`validate`]) and a saved state. It computes on candle's tensors, which keep gradients.
+//! Knowledge-preserving stretching ([`crate::weights::Stretching`]) gives the text tower 248 positions. Primary component
+//! matching ([`pcm`]) teaches it long captions without forgetting short ones. Follows Long-CLIP (arXiv 2403.15378,
+//! section 3) and upstream's `train/`.
+//!
+//! [`run`] ties everything together and is called by `longclip train`. Each step takes a batch of [`data`], computes its
+//! [`gradients`] and moves the weights ([`optimizer`]); some steps also validate ([`validate`]) or save a state.
+//! Everything is computed on candle's tensors, which keep track of gradients.
 
 pub mod average;
 mod batches;

@@ -1,32 +1,32 @@
-//! AdamW, and the learning rate's way up and down.
+//! AdamW and the learning rate schedule.
 //!
 //! Loshchilov and Hutter, *Decoupled weight decay regularization* (arXiv 1711.05101), with torch's order of operations:
-//! decay first, then the step. The rate rises linearly and falls as half a cosine (upstream `train/scheduler.py`).
-//! Called by `run.rs` once a step; its moments are part of what a resumption needs.
+//! decay first, then the step. The rate rises linearly and falls as half a cosine (upstream `train/scheduler.py`). The
+//! moments are part of a saved state.
 
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Device, Tensor, Var};
 use serde::Serialize;
 
-use super::in_place::{self, Step};
+use super::in_place::{self, AdamWStep};
 use crate::error::{Error, Result};
 
-/// What AdamW is set by.
+/// The parameters of AdamW.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct AdamWSettings {
-    /// How much of the mean of gradients is kept each step.
+    /// The share of the mean of gradients that is kept each step.
     pub beta_1: f64,
-    /// How much of the mean of squared gradients is kept each step.
+    /// The share of the mean of squared gradients that is kept each step.
     pub beta_2: f64,
     /// Added to the root of the mean square.
     pub epsilon: f64,
-    /// How much of a parameter is taken away each step, times the learning rate.
+    /// The share of a parameter that is subtracted each step, times the learning rate.
     pub weight_decay: f64,
 }
 
 impl Default for AdamWSettings {
-    /// Upstream's.
+    /// The values of upstream.
     fn default() -> Self {
         AdamWSettings {
             beta_1: 0.9,
@@ -37,7 +37,7 @@ impl Default for AdamWSettings {
     }
 }
 
-/// The optimizer and its memory.
+/// The optimizer and its moments.
 pub struct AdamW {
     settings: AdamWSettings,
     n_steps: u64,
@@ -51,7 +51,7 @@ struct Moments {
 }
 
 impl AdamW {
-    /// An optimizer that has seen nothing.
+    /// An optimizer before its first step.
     pub fn new(settings: AdamWSettings) -> Self {
         AdamW {
             settings,
@@ -60,28 +60,28 @@ impl AdamW {
         }
     }
 
-    /// What it remembers, by name: running means of gradients, and of their squares.
-    pub(super) fn memory(&self) -> impl Iterator<Item = (&String, &Tensor, &Tensor)> {
+    /// The name and the running means of each parameter's gradient and of its square.
+    pub(super) fn moments(&self) -> impl Iterator<Item = (&String, &Tensor, &Tensor)> {
         let moments = self.moments.iter();
         moments.map(|(name, Moments { mean, square })| (name, mean, square))
     }
 
-    /// An optimizer that has done so many steps and remembers this.
-    pub(super) fn remembering(
+    /// An optimizer after `n_steps` steps, with the given moments.
+    pub(super) fn resumed(
         settings: AdamWSettings,
         n_steps: u64,
-        memory: impl Iterator<Item = (String, Tensor, Tensor)>,
+        moments: impl Iterator<Item = (String, Tensor, Tensor)>,
     ) -> Self {
         AdamW {
             settings,
             n_steps,
-            moments: memory
+            moments: moments
                 .map(|(name, mean, square)| (name, Moments { mean, square }))
                 .collect(),
         }
     }
 
-    /// Moves each variable that has a gradient.
+    /// Updates each variable that has a gradient.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
@@ -94,14 +94,14 @@ impl AdamW {
         self.n_steps += 1;
         for (name, var) in vars {
             if let Some(gradient) = gradients.get(name) {
-                self.move_one(name, var, gradient, learning_rate)
+                self.update(name, var, gradient, learning_rate)
                     .map_err(Error::compute(format!("the optimizer's step of `{name}`")))?;
             }
         }
         Ok(())
     }
 
-    fn move_one(&mut self, name: &str, var: &Var, gradient: &Tensor, rate: f64) -> candle_core::Result<()> {
+    fn update(&mut self, name: &str, var: &Var, gradient: &Tensor, rate: f64) -> candle_core::Result<()> {
         let AdamWSettings {
             beta_1,
             beta_2,
@@ -113,10 +113,10 @@ impl AdamW {
             Some(Moments { mean, square }) => (mean, square),
             None => (gradient.zeros_like()?, gradient.zeros_like()?),
         };
-        // Both means began at 0; these factors make up for it.
+        // Corrects the bias of both means, which began at 0.
         let step = self.n_steps as f64;
         let (mean_bias, square_bias) = (1.0 - beta_1.powf(step), 1.0 - beta_2.powf(step));
-        let step = Step {
+        let step = AdamWStep {
             beta_1,
             beta_2,
             epsilon,
@@ -136,12 +136,12 @@ impl AdamW {
     }
 }
 
-/// The formula on tensors of any device and type; gives the new means.
+/// The formula on tensors of any device and type. Returns the new means.
 fn step_of_tensors(
     var: &Var,
     (mean, square): (Tensor, Tensor),
     gradient: &Tensor,
-    step: Step,
+    step: AdamWStep,
 ) -> candle_core::Result<(Tensor, Tensor)> {
     let mean = ((mean * step.beta_1)? + (gradient * (1.0 - step.beta_1))?)?;
     let square = ((square * step.beta_2)? + (gradient.sqr()? * (1.0 - step.beta_2))?)?;
@@ -151,26 +151,26 @@ fn step_of_tensors(
     Ok((mean, square))
 }
 
-/// The learning rate of each step: up in a line, down as half a cosine.
+/// The learning rate of each step: a linear rise, then half a cosine down to 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
     /// The highest rate.
     pub peak: f64,
-    /// Steps that the way up takes.
+    /// Steps of the rise.
     pub warmup_steps: u64,
-    /// Steps in all.
+    /// All steps.
     pub total_steps: u64,
 }
 
 impl Schedule {
-    /// The rate of a step, counted from 0; 0 behind the last one.
+    /// The rate of a step, counted from 0. It is 0 after the last step.
     pub fn rate(&self, step: u64) -> f64 {
         if step < self.warmup_steps {
             return self.peak * (step + 1) as f64 / self.warmup_steps as f64;
         }
-        let way_down = self.total_steps.saturating_sub(self.warmup_steps).max(1);
-        let gone = (step - self.warmup_steps) as f64 / way_down as f64;
-        self.peak * 0.5 * (1.0 + (std::f64::consts::PI * gone.min(1.0)).cos())
+        let falling_steps = self.total_steps.saturating_sub(self.warmup_steps).max(1);
+        let share = (step - self.warmup_steps) as f64 / falling_steps as f64;
+        self.peak * 0.5 * (1.0 + (std::f64::consts::PI * share.min(1.0)).cos())
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
     use crate::train::testing::{uniform, values};
 
     #[test]
-    fn the_rate_rises_in_a_line_and_falls_to_nothing() {
+    fn the_rate_rises_linearly_and_falls_to_zero() {
         let schedule = Schedule {
             peak: 1.0,
             warmup_steps: 4,
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_step_is_as_long_as_the_rate_whatever_the_gradient() {
+    fn the_first_step_has_the_length_of_the_rate() {
         let var = Var::new(&[1f64, -2.0, 3.0], &candle_core::Device::Cpu).unwrap();
         let gradient = Tensor::new(&[1e-3f64, -50.0, 0.0], &candle_core::Device::Cpu).unwrap();
         let mut optimizer = AdamW::new(AdamWSettings::default());
@@ -206,8 +206,8 @@ mod tests {
         }
     }
 
-    /// Three steps in f32 on the CPU, in place or by the formula on tensors.
-    fn stepped(n: usize, step: impl Fn(&Var, (Tensor, Tensor), &Tensor, Step) -> (Tensor, Tensor)) -> Vec<f64> {
+    /// The results of three steps in f32 on the CPU, computed by `step`.
+    fn stepped(n: usize, step: impl Fn(&Var, (Tensor, Tensor), &Tensor, AdamWStep) -> (Tensor, Tensor)) -> Vec<f64> {
         let tensor = |name: &str| {
             let values: Vec<f32> = uniform(name, n).into_iter().map(|x| x as f32).collect();
             Tensor::from_vec(values, n, &Device::Cpu).unwrap()
@@ -216,7 +216,7 @@ mod tests {
         let zeros = || var.zeros_like().unwrap();
         let mut means = (zeros(), zeros());
         for i in 1..4 {
-            let numbers = Step {
+            let numbers = AdamWStep {
                 beta_1: 0.9,
                 beta_2: 0.999,
                 epsilon: 1e-8,
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_in_place_are_those_of_the_formula() {
+    fn steps_in_place_equal_the_formula() {
         for n in [1, 17, 40_000] {
             let in_place = stepped(n, |var, (mean, square), gradient, step| {
                 in_place::step(var, &mean, &square, gradient, step).unwrap();
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_gradient_stays() {
+    fn a_variable_without_gradient_stays() {
         let var = Var::new(&[1f64], &candle_core::Device::Cpu).unwrap();
         let vars = BTreeMap::from([("x".to_owned(), var.clone())]);
         let mut optimizer = AdamW::new(AdamWSettings::default());

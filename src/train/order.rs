@@ -1,45 +1,43 @@
-//! In which order samples are drawn: each epoch all of them, in an order of its own that the seed decides.
+//! The order in which samples are drawn: each epoch has all of them, in its own order, which the seed decides.
 //!
-//! `loader.rs` draws from here. A place in it is two numbers, so that a training that goes on after an interruption finds
-//! its place without drawing what was drawn.
+//! A position in the order is two numbers, so a resumed training continues there without repeating earlier draws.
 
 use serde::{Deserialize, Serialize};
 
 use crate::random::Random;
 
-/// The next draw: how many epochs are over, and how many samples of this one.
+/// The position of the next draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Position {
-    /// Epochs that are over.
+    /// Completed epochs.
     pub epoch: u64,
-    /// Samples of this epoch that were drawn.
+    /// Samples drawn in the current epoch.
     pub drawn: u64,
 }
 
-/// One sample to be loaded.
+/// One sample to load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Draw {
-    /// Its own place.
     pub(super) position: Position,
     pub(super) sample_idx: usize,
-    /// Chooses among what a sample offers.
+    /// A random number that chooses among the captions of the sample.
     pub(super) number: u64,
 }
 
-/// All draws from a position on, without end.
+/// All draws from a position on. It never ends.
 pub(super) struct Order {
     seed: u64,
     n_samples: usize,
     next: Position,
-    /// Of the epoch of `next`; empty before it is known.
+    /// The order of the epoch of `next`; empty until it is needed.
     permutation: Vec<u32>,
 }
 
 impl Order {
     /// # Panics
-    /// If there are no samples.
+    /// If `n_samples` is 0.
     pub(super) fn new(seed: u64, n_samples: usize, next: Position) -> Self {
-        assert!(n_samples > 0, "an order of no samples");
+        assert!(n_samples > 0, "an order needs samples");
         Order {
             seed,
             n_samples,
@@ -66,7 +64,7 @@ impl Iterator for Order {
         let position = self.next;
         let sample_idx = self.permutation[position.drawn as usize] as usize;
         self.next.drawn += 1;
-        // Streams of draws lie behind those of orders.
+        // The streams below 2^63 are those of permutations and of initial weights.
         let stream = (1 << 63) | (position.epoch << 32 ^ sample_idx as u64);
         Some(Draw {
             position,
@@ -85,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_has_every_sample_once_and_the_next_one_another_order() {
+    fn an_epoch_has_every_sample_once_in_its_own_order() {
         let draws = drawn(Position::default(), 20);
         let indices = |draws: &[Draw]| draws.iter().map(|draw| draw.sample_idx).collect::<Vec<_>>();
         let (first, second) = (indices(&draws[..10]), indices(&draws[10..]));
@@ -97,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn from_any_position_the_same_draws_follow() {
+    fn draws_continue_from_any_position() {
         let all = drawn(Position::default(), 35);
         for (i, draw) in all.iter().enumerate() {
             assert_eq!(drawn(draw.position, 35 - i), all[i..]);

@@ -1,8 +1,8 @@
-//! What is trained: a checkpoint's tensors as variables, under upstream's names.
+//! The trained parameters: a checkpoint's tensors as variables, by upstream's names.
 //!
-//! Of the two position tables `positional_embedding` stays as it is and `positional_embedding_res` is trained (upstream
-//! `train/train.py`, and `model_longclip.py`, `mask1` and `mask2`); a base with 77 rows gets both by stretching. The
-//! towers take their tensors from here by name, so that gradients arrive at the variables.
+//! Of the two position tables, `positional_embedding` is fixed and `positional_embedding_res` is trained (upstream
+//! `train/train.py`, and `model_longclip.py`, `mask1` and `mask2`). A base with 77 rows gets both by stretching. The towers
+//! load their tensors from here, so gradients reach the variables.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ const RESIDUAL_POSITIONS: &str = "positional_embedding_res";
 
 const LOGIT_SCALE: &str = "logit_scale";
 
-/// A model's tensors in f32, those that are trained apart from those that are not.
+/// A model's tensors in f32: variables that are trained, and frozen tensors.
 pub struct Parameters {
     sizes: Sizes,
     activation: Activation,
@@ -28,11 +28,11 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// Takes a checkpoint's tensors onto a device. Names that begin with one of `freeze` are not trained, nor is
-    /// `positional_embedding` where there is a second table.
+    /// Loads a checkpoint's tensors onto a device. Tensors whose names begin with one of `freeze` are not trained, nor is
+    /// `positional_embedding` if there is a second table.
     ///
     /// # Errors
-    /// [`Error::BadTensors`] for a weight that isn't finite; [`Error::Usage`] if a prefix is no tensor's, or nothing is
+    /// [`Error::BadTensors`] for a weight that isn't finite; [`Error::Usage`] if a prefix matches no tensor, or nothing is
     /// left to train; [`Error::Compute`] if the device fails.
     pub fn from_checkpoint(checkpoint: &Checkpoint, freeze: &[String], device: &Device) -> Result<Self> {
         let mut sizes = checkpoint.sizes().clone();
@@ -53,8 +53,7 @@ impl Parameters {
         Parameters::of_tensors(tensors, sizes, checkpoint.activation(), freeze)
     }
 
-    /// Takes named tensors, which are those of a CLIP of these sizes; what is trained of them is as in
-    /// [`Parameters::from_checkpoint`].
+    /// Like [`Parameters::from_checkpoint`], with the tensors of a CLIP of these sizes.
     pub(super) fn of_tensors(
         tensors: Vec<(String, Tensor)>,
         sizes: Sizes,
@@ -84,22 +83,22 @@ impl Parameters {
         Ok(parameters)
     }
 
-    /// Widths, depths and lengths; as many positions stored as used.
+    /// Widths, depths and lengths. All stored positions are used.
     pub fn sizes(&self) -> &Sizes {
         &self.sizes
     }
 
-    /// The activation of the MLPs.
+    /// The activation function of the MLPs.
     pub fn activation(&self) -> Activation {
         self.activation
     }
 
-    /// What is trained, by name.
+    /// The trained variables by name.
     pub fn trained(&self) -> &BTreeMap<String, Var> {
         &self.trained
     }
 
-    /// All tensors, by name, as they are now.
+    /// All current tensors by name.
     pub fn tensors(&self) -> BTreeMap<&str, &Tensor> {
         let trained = self.trained.iter().map(|(name, var)| (name.as_str(), var.as_tensor()));
         let frozen = self.frozen.iter().map(|(name, tensor)| (name.as_str(), tensor));
@@ -111,7 +110,7 @@ impl Parameters {
         self.trained.contains_key(LOGIT_SCALE)
     }
 
-    /// The inverse temperature's logarithm, as it is now.
+    /// The logarithm of the current inverse temperature.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
@@ -120,7 +119,7 @@ impl Parameters {
         scale.to_scalar().map_err(Error::compute("reading the temperature"))
     }
 
-    /// Makes the inverse temperature's logarithm this, trained or not.
+    /// Sets the logarithm of the inverse temperature, whether it is trained or frozen.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
@@ -133,7 +132,7 @@ impl Parameters {
         Ok(())
     }
 
-    /// Sets a variable's value.
+    /// Sets a variable's value; does nothing if the tensor is frozen.
     ///
     /// # Errors
     /// [`Error::Compute`] if the shape is another.
@@ -163,33 +162,16 @@ fn moving(name: &str) -> impl FnOnce(candle_core::Error) -> Error {
     Error::compute(format!("moving `{name}` to the device"))
 }
 
-/// How many position tables the text tower has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tables {
-    One,
-    /// One that stays and one that is trained.
-    Two,
-}
-
-impl Tables {
-    /// Those among named tensors.
-    pub(super) fn among<Name: Borrow<str> + Ord, T>(tensors: &BTreeMap<Name, T>) -> Self {
-        match tensors.contains_key(RESIDUAL_POSITIONS) {
-            true => Tables::Two,
-            false => Tables::One,
-        }
-    }
-}
-
-/// The text positions of a model's tensors: one table, or the fixed one's first rows and the trained one's others.
-pub(super) fn text_positions(
+/// The text positions among a model's tensors: one table, or the first rows of the fixed table and the others of the
+/// trained one. `tensors` are those of `source`.
+pub(super) fn text_positions<Name: Borrow<str> + Ord, T>(
     source: &dyn TensorSource,
-    tables: Tables,
+    tensors: &BTreeMap<Name, T>,
     dtype: DType,
     device: &Device,
 ) -> Result<Table> {
     let fixed = source.tensor(POSITIONS, dtype, device)?;
-    if tables == Tables::One {
+    if !tensors.contains_key(RESIDUAL_POSITIONS) {
         return Ok(Table::Whole(fixed));
     }
     let trained = source.tensor(RESIDUAL_POSITIONS, dtype, device)?;
@@ -216,7 +198,6 @@ impl TensorSource for Parameters {
     }
 
     fn text_positions(&self, dtype: DType, device: &Device) -> Result<Table> {
-        let tables = Tables::among(&self.tensors());
-        text_positions(self, tables, dtype, device)
+        text_positions(self, &self.tensors(), dtype, device)
     }
 }

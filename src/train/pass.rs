@@ -1,13 +1,13 @@
-//! One part of a batch on its way through both towers and back.
+//! The forward and backward pass of a part of a batch through both towers.
 //!
-//! Either candle keeps all activations in its graph, or only what goes into each block is kept: then the way back goes
-//! block by block, computes each again, and never holds more than one block's activations ([`Kept`]). Called by
-//! `gradients.rs`.
+//! Either candle keeps all activations in its graph, or only the inputs of the blocks are kept ([`Kept`]). In the second
+//! case the backward pass goes block by block and computes each block again, so it never holds more than one block's
+//! activations.
 
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
+use serde::Serialize;
 
-use super::gradients::{Example, Kept};
 use super::parameters::Parameters;
 use super::pcm::{BatchEmbeddings, Matching};
 use super::towers::{Towers, in_f32};
@@ -16,43 +16,66 @@ use crate::model::engine::CandleEngine;
 use crate::model::{Pass, TokenBatch};
 use crate::preprocess::Pixels;
 
-/// Gets the gradients that each stage of the way back finds.
+/// An image and its captions, ready for the towers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// The image.
+    pub pixels: Pixels,
+    /// Token ids of the long caption.
+    pub long: Vec<u32>,
+    /// Token ids of the short caption.
+    pub short: Vec<u32>,
+}
+
+/// What a forward pass keeps for the backward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kept {
+    /// All activations.
+    Activations,
+    /// Only the inputs of blocks; the rest is computed again (gradient checkpointing, Chen et al. 2016, arXiv
+    /// 1604.06174), at the price of one more forward pass.
+    BlockInputs,
+}
+
+/// Receives the gradients of each stage of a backward pass.
 type Take<'a> = dyn FnMut(GradStore) -> candle_core::Result<()> + 'a;
 
-/// A part of a batch that went through both towers.
+/// A part of a batch after the forward pass through both towers.
 pub(super) struct PartPass<'a> {
     towers: &'a Towers,
-    pictures: Vec<&'a Pixels>,
-    /// Long and short captions are one batch: a short one is mostly the beginning of its long one, and costs little then.
+    images: Vec<&'a Pixels>,
+    /// The long and then the short captions. A short caption is often the beginning of its long one; in one batch, the
+    /// common beginning is computed once.
     texts: TokenBatch,
     has_short: bool,
     embeddings: BatchEmbeddings,
-    /// What the two towers' blocks were given, where no graph was kept.
-    trails: Option<(Trail, Trail)>,
+    /// The inputs of the image and the text tower's stages, if no graph was kept.
+    inputs: Option<(StageInputs, StageInputs)>,
 }
 
-/// What went into each stage of a tower behind the first.
-struct Trail(Vec<Tensor>);
+/// The input of each stage of a tower after the first.
+struct StageInputs(Vec<Tensor>);
 
 impl<'a> PartPass<'a> {
-    /// Embeds images and captions.
+    /// Embeds the images and captions.
     ///
     /// # Errors
     /// [`Error::Usage`] for token ids that the model doesn't know; [`Error::Compute`] if the device fails.
     pub(super) fn forward(towers: &'a Towers, part: &'a [Example], matching: &Matching, kept: Kept) -> Result<Self> {
         let has_short = matching.components.is_some();
-        let pictures: Vec<&Pixels> = part.iter().map(|example| &example.pixels).collect();
+        let images: Vec<&Pixels> = part.iter().map(|example| &example.pixels).collect();
         let long = part.iter().map(|example| example.long.as_slice());
         let short = part.iter().map(|example| example.short.as_slice());
         let texts = TokenBatch::new(long.chain(short.take(if has_short { part.len() } else { 0 })))?;
         let engine = &towers.engine;
-        let (of_images, of_texts) = (towers.vision.pass(&pictures), towers.text.pass(&texts));
-        let (image, all_texts, trails) = match kept {
+        let (of_images, of_texts) = (towers.vision.pass(&images), towers.text.pass(&texts));
+        let (image, all_texts, inputs) = match kept {
             Kept::Activations => (of_images.run(engine)?, of_texts.run(engine)?, None),
             Kept::BlockInputs => {
-                let (image, image_trail) = Trail::forward(engine, &of_images)?;
-                let (texts, text_trail) = Trail::forward(engine, &of_texts)?;
-                (image, texts, Some((image_trail, text_trail)))
+                let (image, image_inputs) = StageInputs::forward(engine, &of_images)?;
+                let (texts, text_inputs) = StageInputs::forward(engine, &of_texts)?;
+                (image, texts, Some((image_inputs, text_inputs)))
             }
         };
         let (image, all_texts) = (in_f32(image)?, in_f32(all_texts)?);
@@ -68,10 +91,10 @@ impl<'a> PartPass<'a> {
         Ok(PartPass {
             embeddings: BatchEmbeddings { image, long, short },
             towers,
-            pictures,
+            images,
             texts,
             has_short,
-            trails,
+            inputs,
         })
     }
 
@@ -80,7 +103,7 @@ impl<'a> PartPass<'a> {
         &self.embeddings
     }
 
-    /// Carries the gradients by the embeddings on to the parameters.
+    /// Carries the gradients with respect to the embeddings back to the parameters.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
@@ -91,7 +114,7 @@ impl<'a> PartPass<'a> {
         take: &mut Take<'_>,
     ) -> Result<()> {
         let failed = || Error::compute("a training step");
-        let Some((image_trail, text_trail)) = self.trails else {
+        let Some((image_inputs, text_inputs)) = self.inputs else {
             let of_part = self.embeddings.dot(by_embedding).map_err(failed())?;
             return of_part.backward().and_then(take).map_err(failed());
         };
@@ -101,12 +124,8 @@ impl<'a> PartPass<'a> {
             names.any(|name| name != "logit_scale" && name.starts_with("visual.") == of_images)
         };
         if trains(true) {
-            image_trail.backward(
-                engine,
-                &self.towers.vision.pass(&self.pictures),
-                &by_embedding.image,
-                take,
-            )?;
+            let pass = self.towers.vision.pass(&self.images);
+            image_inputs.backward(engine, &pass, &by_embedding.image, take)?;
         }
         if trains(false) {
             let BatchEmbeddings { long, short, .. } = by_embedding;
@@ -114,25 +133,26 @@ impl<'a> PartPass<'a> {
                 true => Tensor::cat(&[long, short], 0).map_err(failed())?,
                 false => long.clone(),
             };
-            text_trail.backward(engine, &self.towers.text.pass(&self.texts), &by_text, take)?;
+            text_inputs.backward(engine, &self.towers.text.pass(&self.texts), &by_text, take)?;
         }
         Ok(())
     }
 }
 
-impl Trail {
-    /// A tower's embeddings, and what its stages were given on the way.
+impl StageInputs {
+    /// Computes a tower's embeddings and keeps the inputs of its stages.
     fn forward(engine: &CandleEngine, pass: &impl Pass<CandleEngine>) -> Result<(Tensor, Self)> {
-        let mut given = Vec::with_capacity(pass.n_stages());
+        let mut inputs = Vec::with_capacity(pass.n_stages());
         let mut x = pass.embed(engine)?.detach();
         for stage in 0..pass.n_stages() {
-            given.push(x.clone());
+            inputs.push(x.clone());
             x = pass.stage(engine, stage, x)?.detach();
         }
-        Ok((x, Trail(given)))
+        Ok((x, StageInputs(inputs)))
     }
 
-    /// From the gradient by the embeddings back to the input, stage by stage; what a stage was given is dropped behind it.
+    /// Goes from the gradient with respect to the embeddings back to the tower's input, stage by stage. The input of a
+    /// stage is dropped after its use.
     fn backward(
         self,
         engine: &CandleEngine,
@@ -140,24 +160,24 @@ impl Trail {
         by_embedding: &Tensor,
         take: &mut Take<'_>,
     ) -> Result<()> {
-        let failed = || Error::compute("the way back through a tower");
+        let failed = || Error::compute("the backward pass of a tower");
         let mut by_output = by_embedding.clone();
-        for (stage, given) in self.0.into_iter().enumerate().rev() {
-            let given = Var::from_tensor(&given).map_err(failed())?;
-            let output = pass.stage(engine, stage, given.as_tensor().clone())?;
-            let mut store = slopes(&output, &by_output).map_err(failed())?;
-            by_output = match store.remove(&given) {
+        for (stage, input) in self.0.into_iter().enumerate().rev() {
+            let input = Var::from_tensor(&input).map_err(failed())?;
+            let output = pass.stage(engine, stage, input.as_tensor().clone())?;
+            let mut store = backward_from(&output, &by_output).map_err(failed())?;
+            by_output = match store.remove(&input) {
                 Some(gradient) => gradient.detach(),
-                None => given.zeros_like().map_err(failed())?,
+                None => input.zeros_like().map_err(failed())?,
             };
             take(store).map_err(failed())?;
         }
         let output = pass.embed(engine)?;
-        slopes(&output, &by_output).and_then(take).map_err(failed())
+        backward_from(&output, &by_output).and_then(take).map_err(failed())
     }
 }
 
-/// The gradients of what was computed to get `output`, of the gradient by it.
-fn slopes(output: &Tensor, by_output: &Tensor) -> candle_core::Result<GradStore> {
+/// Runs candle's backward pass from `output`, given the gradient with respect to it.
+fn backward_from(output: &Tensor, by_output: &Tensor) -> candle_core::Result<GradStore> {
     (output * by_output.to_dtype(output.dtype())?)?.sum_all()?.backward()
 }

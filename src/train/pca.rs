@@ -1,13 +1,12 @@
-//! A batch of vectors rebuilt from its first principal components, with gradients.
+//! Reconstructs a batch of vectors from its first principal components, with gradients.
 //!
 //! Primary component matching (Long-CLIP, arXiv 2403.15378, section 3.2; upstream `model_longclip.py`, `PCA`) takes from
-//! an image's embedding what its batch has most in common, and matches that with the short caption. `pcm.rs` calls
-//! [`principal_part`] with `(batch, embed_dim)`. candle has no singular value decomposition, so the rebuilding is a custom
-//! operation here, in f64 on the CPU.
+//! an image's embedding what it shares with the batch, and matches that with the short caption. candle has no singular
+//! value decomposition, so this is a custom operation, in f64 on the CPU.
 //!
-//! The best approximation of rank k of `M (n, m)` is `Q M`, where `Q` projects on the k leading eigenvectors `u` of
-//! `M Mᵀ`. `Q` doesn't know one kept vector from another, so its derivative divides only by differences between a kept
-//! and a dropped eigenvalue: `dM = Q G + 2 W M` with `W = Σ s_ij / (λ_i - λ_j) (u_i u_jᵀ + u_j u_iᵀ)` over kept i and
+//! The best approximation of rank k of `M (n, m)` is `Q M`, where `Q` projects onto the k leading eigenvectors `u` of
+//! `M Mᵀ`. `Q` is the same for any basis of the kept eigenvectors, so its derivative divides only by differences between a
+//! kept and a dropped eigenvalue: `dM = Q G + 2 W M` with `W = Σ s_ij / (λ_i - λ_j) (u_i u_jᵀ + u_j u_iᵀ)` over kept i and
 //! dropped j, `s = Uᵀ (G Mᵀ + M Gᵀ) U / 2`, and `G` the gradient of the result.
 
 use std::sync::Mutex;
@@ -16,16 +15,16 @@ use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, b
 
 use super::eigen::eigen;
 
-/// A gap between a kept and a dropped eigenvalue below this part of the largest one counts as none: there the projection
-/// has no derivative, and what rounding makes of it would drown everything else.
+/// A gap between a kept and a dropped eigenvalue counts as zero below this share of the largest eigenvalue. There the
+/// projection has no derivative, and rounding errors would dominate the gradient.
 const SMALLEST_GAP: f64 = 1e-12;
 
-/// Rebuilds the rows of `x (n, dim)` from their first `components` principal components: `(n, dim)`.
+/// Reconstructs the rows of `x (n, dim)` from their first `components` principal components: `(n, dim)`.
 ///
-/// With as many components as the batch has rows, or the rows have numbers, nothing is lost: that is `x` itself.
+/// With at least `min(n, dim)` components, the result is `x`.
 ///
 /// # Errors
-/// If `x` is no matrix, or holds something that is not finite.
+/// If `x` is not a matrix, or not finite.
 pub fn principal_part(x: &Tensor, components: usize) -> candle_core::Result<Tensor> {
     let (n, dim) = x.dims2()?;
     if components >= n.min(dim) {
@@ -35,23 +34,26 @@ pub fn principal_part(x: &Tensor, components: usize) -> candle_core::Result<Tens
     let mean = exact.mean_keepdim(0)?; // (1, dim)
     let centred = exact.broadcast_sub(&mean)?;
     // The operation works on the side with fewer vectors.
-    let op = BestOfRank::new(components);
-    let rebuilt = if n <= dim {
+    let op = RankApproximation::new(components);
+    let approximated = if n <= dim {
         centred.contiguous()?.apply_op1(op)?
     } else {
         centred.t()?.contiguous()?.apply_op1(op)?.t()?
     };
-    rebuilt.broadcast_add(&mean)?.to_dtype(x.dtype())?.to_device(x.device())
+    approximated
+        .broadcast_add(&mean)?
+        .to_dtype(x.dtype())?
+        .to_device(x.device())
 }
 
 /// The best approximation of rank `rank` of a matrix with at most as many rows as columns.
-struct BestOfRank {
+struct RankApproximation {
     rank: usize,
-    /// Found on the way forward, needed on the way back.
+    /// Found in the forward pass and used again in the backward pass.
     spectrum: Mutex<Option<Spectrum>>,
 }
 
-/// Eigenvectors of `M Mᵀ` as rows, kept ones and dropped ones, and `1 / (λ_i - λ_j)` between them.
+/// The kept and the dropped eigenvectors of `M Mᵀ` as rows, and `1 / (λ_i - λ_j)` between them.
 #[derive(Clone)]
 struct Spectrum {
     kept: Tensor,         // (rank, n)
@@ -59,9 +61,9 @@ struct Spectrum {
     inverse_gaps: Tensor, // (rank, n - rank)
 }
 
-impl BestOfRank {
+impl RankApproximation {
     fn new(rank: usize) -> Self {
-        BestOfRank {
+        RankApproximation {
             rank,
             spectrum: Mutex::new(None),
         }
@@ -92,14 +94,14 @@ impl BestOfRank {
     }
 }
 
-impl CustomOp1 for BestOfRank {
+impl CustomOp1 for RankApproximation {
     fn name(&self) -> &'static str {
-        "best approximation of a rank"
+        "low-rank approximation"
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
         let (CpuStorage::F64(values), Some((from, to))) = (storage, layout.contiguous_offsets()) else {
-            bail!("the principal components of other than contiguous f64 numbers");
+            bail!("a low-rank approximation needs contiguous f64 numbers");
         };
         let m = Tensor::from_slice(&values[from..to], layout.shape(), &Device::Cpu)?;
         let Spectrum { kept, .. } = self.spectrum(&m)?;
@@ -120,7 +122,7 @@ impl CustomOp1 for BestOfRank {
         let g = gradient.detach().contiguous()?;
         let (kept_m, dropped_m) = (kept.matmul(&m)?, dropped.matmul(&m)?); // (.., columns)
         let (kept_g, dropped_g) = (kept.matmul(&g)?, dropped.matmul(&g)?);
-        // s_ij twice, so that the factor 2 of the formula is in it.
+        // 2 s_ij, with the factor 2 of the formula.
         let s = (kept_g.matmul(&dropped_m.t()?)? + kept_m.matmul(&dropped_g.t()?)?)?;
         let weights = (s * inverse_gaps)?; // (rank, n - rank)
         let onto_kept = (kept_g + weights.matmul(&dropped_m)?)?;
@@ -137,21 +139,21 @@ mod tests {
     use super::*;
     use crate::train::testing::{assert_close, matrix, uniform, values};
 
-    /// The gradient of `Σ weights * principal_part(x)` by `x`.
+    /// The gradient of `Σ weights * principal_part(x)` with respect to `x`.
     fn gradient(x: &[f64], rows: usize, components: usize, weights: &[f64]) -> Vec<f64> {
         let x = Var::from_tensor(&matrix(x, rows)).unwrap();
-        let rebuilt = principal_part(&x, components).unwrap();
-        let loss = (rebuilt * matrix(weights, rows)).unwrap().sum_all().unwrap();
+        let approximated = principal_part(&x, components).unwrap();
+        let loss = (approximated * matrix(weights, rows)).unwrap().sum_all().unwrap();
         values(loss.backward().unwrap().get(&x).unwrap())
     }
 
-    /// Holds the gradient to central differences.
+    /// Compares the gradient with central differences.
     #[track_caller]
     fn check_gradient(x: &[f64], rows: usize, components: usize) {
         let weights = uniform("pca.weights", x.len());
         let loss = |x: &[f64]| {
-            let rebuilt = values(&principal_part(&matrix(x, rows), components).unwrap());
-            rebuilt.iter().zip(&weights).map(|(a, b)| a * b).sum::<f64>()
+            let approximated = values(&principal_part(&matrix(x, rows), components).unwrap());
+            approximated.iter().zip(&weights).map(|(a, b)| a * b).sum::<f64>()
         };
         const STEP: f64 = 1e-5;
         let mut moved = x.to_vec();
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gradient_is_that_of_differences_for_wide_square_and_tall_batches() {
+    fn the_gradient_equals_central_differences() {
         for (rows, dim) in [(5, 9), (6, 6), (9, 4)] {
             for components in 1..4 {
                 check_gradient(&uniform("pca", rows * dim), rows, components);
@@ -183,8 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn equal_singular_values_among_the_kept_ones_change_nothing() {
-        // Four points on a square: both components are as strong, and both are kept; the third is weaker.
+    fn kept_singular_values_may_be_equal() {
+        // Four points on a square: two equally strong components, both kept, and a weaker third.
         let square = [
             3., 0., 0., -3., 0., 0., 0., 3., 0., 0., -3., 0., 0., 0., 0.5, 0., 0., -0.5,
         ];
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_without_a_gap_gives_finite_gradients() {
+    fn gradients_are_finite_without_a_gap_between_eigenvalues() {
         let equal_rows = [0.25; 24];
         let square = [3., 0., -3., 0., 0., 3., 0., -3.];
         for (x, rows, components) in [(&equal_rows[..], 6, 2), (&square, 4, 1), (&[0.0; 12], 4, 2)] {
@@ -202,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn all_components_rebuild_the_batch_itself() {
+    fn all_components_together_are_the_batch_itself() {
         let x = uniform("pca", 40);
         for (rows, components) in [(4, 4), (4, 32), (10, 4)] {
             assert_eq!(values(&principal_part(&matrix(&x, rows), components).unwrap()), x);
@@ -211,10 +213,10 @@ mod tests {
     }
 
     #[test]
-    fn rebuilding_twice_changes_nothing_more() {
+    fn a_second_reconstruction_changes_nothing() {
         let once = principal_part(&matrix(&uniform("pca", 60), 6), 3).unwrap();
         let twice = principal_part(&once, 3).unwrap();
-        assert_close("the second rebuilding", &values(&twice), &values(&once), 1e-12);
+        assert_close("the second reconstruction", &values(&twice), &values(&once), 1e-12);
     }
 
     #[test]

@@ -1,9 +1,8 @@
-//! Primary component matching: Long-CLIP's two losses of one batch.
+//! Primary component matching: the two losses of Long-CLIP.
 //!
-//! Images are matched with their long captions, and what they have in common with their batch, their principal
-//! components, with short captions: so the long captions' details don't cost the short captions' order of importance
-//! (Long-CLIP, arXiv 2403.15378, section 3.2; upstream `model_longclip.py`, `forward`). `gradients.rs` calls [`losses`] with
-//! embeddings `(batch, embed_dim)` as the towers return them.
+//! Images are matched with their long captions. Their principal components, which are what an image shares with its
+//! batch, are matched with the short captions. So details from long captions don't change what short captions are about
+//! (Long-CLIP, arXiv 2403.15378, section 3.2; upstream `model_longclip.py`, `forward`).
 
 use candle_core::Tensor;
 use serde::Serialize;
@@ -11,17 +10,17 @@ use serde::Serialize;
 use super::loss::clip_loss;
 use super::pca::principal_part;
 
-/// What the losses depend on besides embeddings.
+/// The settings of the losses.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Matching {
-    /// How many principal components short captions are matched with; `None` leaves short captions out.
+    /// How many principal components are matched with short captions; `None` leaves short captions out.
     pub components: Option<usize>,
-    /// The part of a target that is spread over the whole batch, 0 to 1.
+    /// The share of a target that is spread over the whole batch, 0 to 1.
     pub label_smoothing: f64,
 }
 
 impl Default for Matching {
-    /// Upstream's: 32 components, smoothing 0.1.
+    /// The values of upstream: 32 components, smoothing 0.1.
     fn default() -> Self {
         Matching {
             components: Some(32),
@@ -30,7 +29,7 @@ impl Default for Matching {
     }
 }
 
-/// Embeddings of one batch, each `(batch, embed_dim)`, not normalised; row i of each belongs to sample i.
+/// The embeddings of one batch, each `(batch, embed_dim)`, not normalised. Row i belongs to sample i.
 #[derive(Debug, Clone)]
 pub struct BatchEmbeddings {
     /// Of the images.
@@ -42,7 +41,7 @@ pub struct BatchEmbeddings {
 }
 
 impl BatchEmbeddings {
-    /// The same numbers without the way that they were computed, and so without what it keeps in memory.
+    /// The same values without the graph that computed them, which would keep activations in memory.
     pub(super) fn detached(&self) -> Self {
         BatchEmbeddings {
             image: self.image.detach(),
@@ -51,7 +50,7 @@ impl BatchEmbeddings {
         }
     }
 
-    /// These rows of all three.
+    /// `n` rows of each tensor, from `first` on.
     pub(super) fn rows(&self, first: usize, n: usize) -> candle_core::Result<Self> {
         Ok(BatchEmbeddings {
             image: self.image.narrow(0, first, n)?,
@@ -60,7 +59,7 @@ impl BatchEmbeddings {
         })
     }
 
-    /// The sum of all products, a scalar.
+    /// The sum of the products of all elements, a scalar.
     pub(super) fn dot(&self, other: &Self) -> candle_core::Result<Tensor> {
         let product = |a: &Tensor, b: &Tensor| (a * b)?.sum_all();
         let texts = (product(&self.long, &other.long)? + product(&self.short, &other.short)?)?;
@@ -68,16 +67,16 @@ impl BatchEmbeddings {
     }
 }
 
-/// Both losses, scalars; training minimises their sum.
+/// Both losses, scalars. Training minimises their sum.
 #[derive(Debug, Clone)]
 pub struct Losses {
     /// Images with long captions.
     pub long: Tensor,
-    /// Principal components of images with short captions; 0 where [`Matching::components`] is `None`.
+    /// Principal components of images with short captions; 0 if [`Matching::components`] is `None`.
     pub short: Tensor,
 }
 
-/// The two losses of a batch. `logit_scale`, a scalar, is the logarithm of the temperature's inverse.
+/// Computes both losses. The scalar `logit_scale` is the logarithm of the inverse temperature.
 ///
 /// # Errors
 /// If the shapes don't fit, or an embedding is not finite.
@@ -107,7 +106,7 @@ mod tests {
     use super::*;
     use crate::train::testing::{assert_close, golden, matrix, numbers, recipe, reference, values};
 
-    /// The reference's features of a case: texts are the images and noise, so that losses are neither 0 nor log n.
+    /// The features of one case of the reference. Texts are images plus noise, so losses are neither 0 nor log n.
     fn features(case: &Value, dtype: DType) -> [Var; 4] {
         let name = case["name"].as_str().unwrap();
         let size = |key: &str| case[key].as_u64().unwrap() as usize;
@@ -136,7 +135,7 @@ mod tests {
         ]
     }
 
-    /// Losses to 1e-4 and gradients to 1e-2 are asked for; what is reached is a bound on the arithmetic's rounding.
+    /// The design asks for losses to 1e-4 and gradients to 1e-2. In f64 the bounds are tighter.
     #[track_caller]
     fn check(case: &Value, dtype: DType, loss_bound: f64, gradient_bound: f64) {
         let name = case["name"].as_str().unwrap();
@@ -183,19 +182,19 @@ mod tests {
     }
 
     #[test]
-    fn losses_and_gradients_are_the_references() {
+    fn losses_and_gradients_equal_the_reference() {
         check_all(&golden("pcm.json"));
     }
 
     #[test]
-    fn losses_and_gradients_are_the_references_in_every_case_of_it() {
+    fn losses_and_gradients_equal_the_reference_in_all_its_cases() {
         if let Some(path) = reference("pcm.json") {
             check_all(&serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap());
         }
     }
 
     #[test]
-    fn without_components_short_captions_have_no_part() {
+    fn without_components_short_captions_are_ignored() {
         let [image, long, short, scale] = features(&golden("pcm.json")["cases"][0], DType::F64);
         let batch = BatchEmbeddings {
             image: image.as_tensor().clone(),

@@ -1,138 +1,89 @@
-//! `loss.html`: a training's curves as one page that needs nothing else, drawn anew at each saving.
-//!
-//! Losses above, what was validated below. A page is as wide as a screen, so a long training's steps are joined into as
-//! many means as can be seen apart.
+//! `loss.html`: the curves of a training as one page, drawn again whenever a state is saved.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::{file, metrics};
 use crate::error::Result;
-use crate::output::report::chart::{COLOURS, shown, tick};
+use crate::output::report::{Chart, Curve, ReportPage, Stroke};
 
-/// The file of a run folder.
+/// The page's file in the run folder.
 pub(super) const PLOT: &str = "loss.html";
 
-const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 300.0;
-/// Room for the numbers beside the axes.
-const LEFT: f64 = 60.0;
-const BELOW: f64 = 30.0;
-/// Points that can be seen apart.
+/// Points that can be distinguished on a screen. The steps of a longer training are joined into means.
 const POINTS_MAX: usize = 800;
 
-/// A line of a chart.
-struct Curve {
-    name: &'static str,
-    /// Step and value.
-    points: Vec<(f64, f64)>,
-}
+/// The charts: each with its title, and the fields of `metrics.ndjson` with their names in the legend.
+const CHARTS: [(&str, &[(&str, &str)]); 2] = [
+    (
+        "Loss",
+        &[("loss_long", "long captions"), ("loss_short", "short captions")],
+    ),
+    (
+        "Validation",
+        &[
+            ("val_long_i2t_r1", "long, image to text"),
+            ("val_long_t2i_r1", "long, text to image"),
+            ("val_short_i2t_r1", "short, image to text"),
+            ("val_short_t2i_r1", "short, text to image"),
+            ("val_top1", "zero-shot top-1"),
+        ],
+    ),
+];
 
-/// Draws the folder's metrics.
+/// Draws the metrics in the folder.
 pub(super) fn write(folder: &Path) -> Result<()> {
     let lines = metrics::read(folder)?;
-    let curves = |names: &[(&'static str, &'static str)]| -> Vec<Curve> {
-        let curve = |(field, name): &(&str, &'static str)| Curve {
-            name,
-            points: thinned(points(&lines, field)),
-        };
-        names
+    let mut page = ReportPage::new("longclip train", &[]);
+    for (title, fields) in CHARTS {
+        let curves: Vec<Curve> = fields
             .iter()
-            .map(curve)
-            .filter(|curve| !curve.points.is_empty())
-            .collect()
-    };
-    let losses = curves(&[("loss_long", "long captions"), ("loss_short", "short captions")]);
-    let validated = curves(&[
-        ("val_long_i2t_r1", "long, image to text"),
-        ("val_long_t2i_r1", "long, text to image"),
-        ("val_short_i2t_r1", "short, image to text"),
-        ("val_short_t2i_r1", "short, text to image"),
-        ("val_top1", "zero-shot top-1"),
-    ]);
-    let mut page = String::from(
-        "<!doctype html>\n<meta charset=\"utf-8\">\n<title>longclip train</title>\n<style>body{font:14px sans-serif;\
-         margin:2em;color:#222}svg{display:block}svg text{font:12px sans-serif;fill:#555}</style>\n",
-    );
-    for (title, curves) in [("Loss", losses), ("Validation", validated)] {
+            .filter_map(|(field, name)| curve(&lines, field, name))
+            .collect();
         if !curves.is_empty() {
-            chart(&mut page, title, &curves);
+            page.heading(title);
+            page.chart(&chart(title, curves));
         }
     }
-    file::write_whole(&folder.join(PLOT), page.as_bytes())
+    file::write_whole(&folder.join(PLOT), page.finish().as_bytes())
 }
 
-fn points(lines: &[Value], field: &str) -> Vec<(f64, f64)> {
+fn chart(title: &str, curves: Vec<Curve>) -> Chart {
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let last_step = points().fold(1.0, |last: f64, (step, _)| last.max(*step));
+    let highest = points().fold(0.0, |highest: f64, (_, value)| highest.max(*value));
+    Chart {
+        title: format!("{title} by step"),
+        across: "step".into(),
+        up: String::new(),
+        x: (0.0, last_step),
+        y: Chart::axis_from_zero(highest),
+        curves,
+    }
+}
+
+/// The curve of a field, with its last value in the legend; `None` if no line has the field.
+fn curve(lines: &[Value], field: &str, name: &str) -> Option<Curve> {
     let point = |line: &Value| Some((line.get("step")?.as_f64()?, line.get(field)?.as_f64()?));
-    lines.iter().filter_map(point).collect()
+    let points: Vec<(f64, f64)> = lines.iter().filter_map(point).collect();
+    let (_, last) = points.last()?;
+    Some(Curve {
+        name: format!("{name} {last:.4}"),
+        points: thinned(&points),
+        stroke: Stroke::Thin,
+    })
 }
 
-/// Neighbours joined into their means, until there are few enough.
-fn thinned(points: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    let at_once = points.len().div_ceil(POINTS_MAX).max(1);
+/// The points, or means of as many neighbours as it takes to have few enough.
+fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let n_joined = points.len().div_ceil(POINTS_MAX).max(1);
     let mean = |part: &[(f64, f64)]| {
-        let sum = part
-            .iter()
-            .fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
-        (sum.0 / part.len() as f64, sum.1 / part.len() as f64)
+        let n = part.len() as f64;
+        let (x, y) = part.iter().fold((0.0, 0.0), |(x, y), point| (x + point.0, y + point.1));
+        (x / n, y / n)
     };
-    points.chunks(at_once).map(mean).collect()
-}
-
-fn chart(page: &mut String, title: &str, curves: &[Curve]) {
-    let all = || curves.iter().flat_map(|curve| &curve.points);
-    let last_step = all().fold(1.0, |most: f64, (step, _)| most.max(*step));
-    let highest = all().fold(f64::MIN_POSITIVE, |most, (_, value)| most.max(*value));
-    let unit = tick(highest);
-    let top = (highest / unit).ceil().max(1.0) * unit;
-    let x = |step: f64| LEFT + (WIDTH - LEFT) * step / last_step;
-    let y = |value: f64| (HEIGHT - BELOW) * (1.0 - value / top) + 8.0;
-    let mut svg = String::new();
-    let mut level = 0.0;
-    while level <= top + unit / 2.0 {
-        let at = y(level);
-        // Writing to a string can't fail.
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#ddd\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            LEFT - 8.0,
-            at + 4.0,
-            shown(level),
-        );
-        level += unit;
-    }
-    let below = HEIGHT - 4.0;
-    let _ = writeln!(
-        svg,
-        "<text x=\"{LEFT}\" y=\"{below}\">0</text><text x=\"{WIDTH}\" y=\"{below}\" text-anchor=\"end\">step {last_step}</text>"
-    );
-    let mut legend = String::new();
-    for (curve, colour) in curves.iter().zip(COLOURS) {
-        let points: Vec<String> = curve
-            .points
-            .iter()
-            .map(|(step, value)| format!("{:.1},{:.1}", x(*step), y(*value)))
-            .collect();
-        let _ = writeln!(
-            svg,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{}\"/>",
-            points.join(" ")
-        );
-        let last = curve.points.last().map_or(0.0, |(_, value)| *value);
-        let _ = write!(
-            legend,
-            "<span style=\"color:{colour}\">{} {last:.4}</span>&ensp; ",
-            curve.name
-        );
-    }
-    let _ = writeln!(
-        page,
-        "<h2>{title}</h2>\n<p>{legend}</p>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" role=\"img\" \
-         aria-label=\"{title} by step\">\n{svg}</svg>"
-    );
+    points.chunks(n_joined).map(mean).collect()
 }
 
 #[cfg(test)]
@@ -142,13 +93,13 @@ mod tests {
     #[test]
     fn a_long_training_is_drawn_in_means() {
         let points: Vec<(f64, f64)> = (0..10_000).map(|i| (f64::from(i), f64::from(i % 2))).collect();
-        let thinned = thinned(points);
+        let thinned = thinned(&points);
         assert!(thinned.len() <= POINTS_MAX);
         assert!(thinned.iter().all(|(_, value)| (0.4..0.7).contains(value)));
     }
 
     #[test]
-    fn a_page_has_a_chart_of_what_there_is() {
+    fn the_page_charts_the_metrics_that_exist() {
         let dir = tempfile::tempdir().unwrap();
         let lines = "{\"step\":0,\"val_top1\":0.5}\n{\"step\":1,\"loss_long\":4.0,\"loss_short\":3.0}\n{\"step\":2,\"loss_long\":2.0}\n";
         std::fs::write(dir.path().join(metrics::METRICS), lines).unwrap();
@@ -156,6 +107,6 @@ mod tests {
         let page = std::fs::read_to_string(dir.path().join(PLOT)).unwrap();
         assert_eq!(page.matches("<polyline").count(), 3);
         assert!(page.contains("long captions 2.0000") && page.contains("zero-shot top-1 0.5000"));
-        assert!(page.contains("points=\"460.0,8.0 860.0,143.0\""), "{page}");
+        assert!(page.contains("points=\"450.0,12.0 840.0,151.0\""), "{page}");
     }
 }

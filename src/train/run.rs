@@ -1,8 +1,8 @@
-//! A training from its first step to its last, or from where it was interrupted.
+//! Runs a training from its first step, or from a saved state, to its last step.
 //!
-//! Each step takes a batch, its gradients, and moves the weights; a line goes to `metrics.ndjson`. Every so many steps the
-//! state is saved, so that whoever ends the process loses some steps and nothing else: resumed, it takes the same steps
-//! with the same numbers. Called by `longclip train`, which watches through [`Observer`].
+//! Each step takes a batch, computes its gradients, moves the weights and appends a line to `metrics.ndjson`. The state is
+//! saved every `save_every` steps, so ending the process loses at most those: a resumed training takes the same steps with
+//! the same numbers. Called by `longclip train`, which watches through an [`Observer`].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::optimizer::AdamW;
 use super::order::Order;
 use super::parameters::Parameters;
 use super::plot;
-use super::saved::{self, BEST, Best, Moving, Progress, State};
+use super::saved::{self, BEST, Best, SavedState, TrainingProgress, TrainingState};
 use super::settings::Settings;
 use super::skipped::{Begin, SkippedSamples};
 use super::towers::{Computing, Towers};
@@ -28,72 +28,72 @@ use crate::labels::Template;
 use crate::preprocess::Preprocess;
 use crate::text::ContextLength;
 
-/// All that a training needs.
+/// A training's settings, data and folder.
 pub struct Training<'a> {
-    /// What it is set by.
+    /// The settings.
     pub settings: &'a Settings,
-    /// What the towers are computed on.
+    /// The device and number type of the towers.
     pub computing: Computing,
     /// Threads that load samples.
     pub n_threads: usize,
-    /// What is trained on.
+    /// The training data.
     pub data: Arc<TrainingSet>,
-    /// What is validated on.
+    /// The validation data, if any.
     pub validation: Option<Arc<TrainingSet>>,
-    /// What a validation asks for classes with, at least one.
+    /// Templates for the names of classes in a validation, at least one.
     pub templates: &'a [Template],
-    /// The run folder; it is there already.
+    /// The run folder, which must exist.
     pub folder: &'a Path,
-    /// Whether a state in the folder is gone on from.
+    /// Whether to resume from a state in the folder.
     pub start: Start,
 }
 
-/// What becomes of a state that a run folder has.
+/// What to do if the run folder has a saved state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// It is an error.
+    /// Fail.
     Anew,
-    /// The training goes on from it; without one it begins.
+    /// Resume from it. Without a state, a new training begins.
     Resumed,
 }
 
-/// Watches a training, and may end it.
+/// Watches a training and can stop it.
 pub trait Observer {
-    /// It begins, or goes on behind this step.
+    /// The training begins, or resumes after `done_steps` steps.
     fn begins(&mut self, done_steps: u64);
-    /// A step is done, or the validation before the first one.
+    /// A step is done, or the validation before the first step.
     fn step(&mut self, metrics: &StepMetrics);
-    /// A sample can't be used; each is told once.
+    /// A sample can't be used. Called once per sample.
     fn skipped(&mut self, sample: &str, error: &Error);
-    /// A validation begins, after so many steps.
+    /// A validation begins after `step` steps.
     fn validates(&mut self, step: u64);
-    /// Whether the training should save what it has and end.
+    /// Whether the training should save its state and stop.
     fn is_stopped(&mut self) -> bool;
 }
 
-/// What a training came to.
+/// The result of a training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// Steps that are done.
+    /// Completed steps.
     pub step: u64,
-    /// The best validation, where there was one.
+    /// The best validation, if there was one.
     pub best: Option<Best>,
     /// Samples that could not be used.
     pub n_skipped: u64,
-    /// Long captions that were longer than the context, and were cut.
+    /// Long captions that were cut to the context length.
     pub n_cut: u64,
-    /// Whether it was ended before its last step.
+    /// Whether it was stopped before the last step.
     pub is_stopped: bool,
 }
 
 impl Training<'_> {
-    /// Trains `parameters` to the last step, or until the observer wants an end.
+    /// Trains `parameters` to the last step, or until the observer stops it.
     ///
     /// # Errors
-    /// [`Error::Usage`] if the folder holds a training that this one may not touch, or the data fills no batch;
-    /// [`Error::Write`] if something can't be saved; [`Error::Compute`] if the device fails, or a loss is not finite.
+    /// [`Error::Usage`] if the folder has another training, a loss is not finite, or the data doesn't fill a batch;
+    /// [`Error::Write`] if a file can't be written; [`Error::Compute`] if the device fails.
     pub fn run(&self, parameters: Parameters, observer: &mut dyn Observer) -> Result<Outcome> {
-        let mut run = Run::begin(self, parameters)?;
+        let mut run = ActiveRun::begin(self, parameters)?;
         run.list_known_unusable(observer)?;
         observer.begins(run.progress.step);
         if run.progress.step == 0 && self.validation.is_some() {
@@ -134,84 +134,82 @@ impl Training<'_> {
     }
 }
 
-/// The state to go on from. One without a step is only the mark of a training that was ended before it saved any: nothing
-/// of that one is kept.
-fn found_state(folder: &Path, start: Start) -> Result<Option<State>> {
-    if !State::is_in(folder) {
+/// The state to resume from. A state without a step only marks the folder of a training that was ended before its first
+/// save; nothing of that training is kept.
+fn found_state(folder: &Path, start: Start) -> Result<Option<SavedState>> {
+    if !SavedState::is_in(folder) {
         saved::refuse_foreign_files(folder)?;
         return Ok(None);
     }
-    let state = State::read(folder)?;
+    let state = SavedState::read(folder)?;
     match start {
         _ if state.progress.step == 0 => Ok(None),
         Start::Resumed => Ok(Some(state)),
         Start::Anew => Err(Error::usage(
-            format!("`{}` holds a training already", folder.display()),
-            "go on with it by `--resume`, or name another `--out`",
+            format!("`{}` already has a training", folder.display()),
+            "resume it with `--resume`, or use another folder",
         )),
     }
 }
 
-/// A training that is under way.
-struct Run<'a> {
+/// A training in progress.
+struct ActiveRun<'a> {
     training: &'a Training<'a>,
-    moving: Moving,
-    progress: Progress,
+    state: TrainingState,
+    progress: TrainingProgress,
     metrics: Metrics,
     skipped: SkippedSamples,
 }
 
-impl<'a> Run<'a> {
+impl<'a> ActiveRun<'a> {
     fn begin(training: &'a Training<'a>, parameters: Parameters) -> Result<Self> {
         let settings = training.settings;
         let average = settings.ema_decay.map(|decay| Average::new(decay, &parameters));
-        let mut moving = Moving {
+        let mut state = TrainingState {
             average: average.transpose()?,
             optimizer: AdamW::new(settings.adamw),
             parameters,
         };
         let n_samples = training.data.len();
-        let mut progress = Progress {
+        let mut progress = TrainingProgress {
             n_samples,
             settings: settings.record(),
-            ..Progress::default()
+            ..TrainingProgress::default()
         };
         let folder = training.folder;
-        let state = found_state(folder, training.start)?;
+        let saved = found_state(folder, training.start)?;
         let mut metrics = Metrics::open(folder)?;
-        let begin = match state {
-            Some(state) => {
-                state.check(settings, n_samples)?;
-                progress = moving.restore(state, settings)?;
+        let begin = match saved {
+            Some(saved) => {
+                saved.check(settings, n_samples)?;
+                progress = state.restore(saved, settings)?;
                 progress.settings = settings.record();
                 metrics.keep(Some(progress.step))?;
                 Begin::Resumed
             }
             None => {
-                State::mark(folder, &progress)?;
-                saved::forget_best(folder)?;
+                SavedState::mark(folder, &progress)?;
+                saved::remove_best(folder)?;
                 metrics.keep(None)?;
                 Begin::Anew
             }
         };
-        moving.save_config(folder)?;
-        Ok(Run {
+        state.save_config(folder)?;
+        Ok(ActiveRun {
             training,
-            moving,
+            state,
             progress,
             metrics,
             skipped: SkippedSamples::open(folder, begin)?,
         })
     }
 
-    /// Lists what was found unusable while the data was looked through.
+    /// Lists the samples that were found unusable when the data was opened.
     fn list_known_unusable(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let validation = self.training.validation.iter();
         for data in std::iter::once(&self.training.data).chain(validation) {
             for unusable in data.unusable() {
-                if self.skipped.add(&unusable.place, &unusable.error)? {
-                    observer.skipped(&unusable.place, &unusable.error);
-                }
+                skip(&mut self.skipped, observer, &unusable.place, &unusable.error)?;
             }
         }
         Ok(())
@@ -224,9 +222,9 @@ impl<'a> Run<'a> {
             n_threads,
             ..
         } = self.training;
-        let preparation = self.training.preparation(data, &self.moving.parameters)?;
+        let preparation = self.training.preparation(data, &self.state.parameters)?;
         let order = Order::new(settings.seed, data.len(), self.progress.position);
-        // One whole batch is loaded while a step is computed with the one before it.
+        // Loads the next batch while a step is computed.
         let loader = Loader::start(preparation, order, *n_threads, settings.batch + n_threads)?;
         Ok(Batches::new(loader, settings.batch))
     }
@@ -237,7 +235,7 @@ impl<'a> Run<'a> {
         let batch = self.draw(batches, observer)?;
         let learning_rate = settings.schedule().rate(self.progress.step);
         let gradients = gradients(
-            &self.moving.parameters,
+            &self.state.parameters,
             &self.training.computing,
             &batch.examples,
             settings.plan,
@@ -245,11 +243,11 @@ impl<'a> Run<'a> {
         )?;
         let grad_norm = gradients.norm()?;
         self.check_finite(&gradients, grad_norm)?;
-        let Moving {
+        let TrainingState {
             parameters,
             optimizer,
             average,
-        } = &mut self.moving;
+        } = &mut self.state;
         optimizer.step(parameters.trained(), &gradients.by_name, learning_rate)?;
         if let Some(average) = average {
             average.update(parameters)?;
@@ -263,7 +261,7 @@ impl<'a> Run<'a> {
             loss_long: gradients.loss_long,
             loss_short: gradients.loss_short,
             grad_norm,
-            logit_scale: self.moving.parameters.logit_scale()?,
+            logit_scale: self.state.parameters.logit_scale()?,
             images_per_s: settings.batch as f64 / step_s,
             step_ms: 1e3 * step_s,
             data_wait_ms: 1e3 * batch.waited.as_secs_f64(),
@@ -277,16 +275,8 @@ impl<'a> Run<'a> {
     }
 
     fn draw(&mut self, batches: &mut Batches, observer: &mut dyn Observer) -> Result<Batch> {
-        let mut unlisted = Ok(());
-        let batch = batches.next(&mut |draw, error| {
-            let sample = self.training.data.name(draw.sample_idx);
-            match self.skipped.add(&sample, &error) {
-                Ok(true) => observer.skipped(&sample, &error),
-                Ok(false) => {}
-                Err(error) => unlisted = Err(error),
-            }
-        })?;
-        unlisted.map(|()| batch)
+        let data = &self.training.data;
+        batches.next(&mut |draw, error| skip(&mut self.skipped, observer, &data.name(draw.sample_idx), &error))
     }
 
     fn check_finite(&self, gradients: &Gradients, grad_norm: f64) -> Result<()> {
@@ -297,10 +287,10 @@ impl<'a> Run<'a> {
         let step = self.progress.step + 1;
         Err(Error::usage(
             format!(
-                "step {step} is not finite: losses {} and {}, gradients of length {grad_norm}",
+                "step {step} is not finite: losses {} and {}, gradient norm {grad_norm}",
                 gradients.loss_long, gradients.loss_short
             ),
-            "a lower `--lr`, a longer `--warmup` or another `--logit-scale` keeps a training stable; what was saved before is whole",
+            "use a lower learning rate, a longer warmup or another initial logit scale; the last saved state is intact",
         ))
     }
 
@@ -310,16 +300,16 @@ impl<'a> Run<'a> {
         self.training.validation.is_some() && (is_due || at == settings.steps)
     }
 
-    /// Validates the weights that would be saved, and keeps them if they are the best.
+    /// Validates the weights that would be saved, and saves them if they are the best so far.
     fn validate(&mut self, observer: &mut dyn Observer) -> Result<Validation> {
         let training = self.training;
         let Some(data) = &training.validation else {
-            unreachable!("validated only where there is data for it");
+            unreachable!("there is validation data");
         };
         observer.validates(self.progress.step);
-        let Moving {
+        let TrainingState {
             parameters, average, ..
-        } = &self.moving;
+        } = &self.state;
         let validator = Validator {
             preparation: training.preparation(data, parameters)?,
             templates: training.templates,
@@ -328,22 +318,15 @@ impl<'a> Run<'a> {
         };
         let source = Snapshot::new(parameters, average.as_ref());
         let computing = &training.computing;
-        let towers = Towers::of(&source, parameters, computing, computing.way_back())?;
-        let mut unlisted = Ok(());
+        let towers = Towers::of(&source, parameters, computing, computing.operations())?;
         let skipped = &mut self.skipped;
         let validation = validator.run(&towers, &mut |draw, error| {
-            let sample = data.name(draw.sample_idx);
-            match skipped.add(&sample, &error) {
-                Ok(true) => observer.skipped(&sample, &error),
-                Ok(false) => {}
-                Err(error) => unlisted = Err(error),
-            }
+            skip(skipped, observer, &data.name(draw.sample_idx), &error)
         })?;
-        unlisted?;
         let score = validation.score();
         if self.progress.best.is_none_or(|best| score > best.score) {
             let step = self.progress.step;
-            self.moving.save_weights(training.folder, BEST)?;
+            self.state.save_weights(training.folder, BEST)?;
             self.progress.best = Some(Best { step, score });
         }
         Ok(validation)
@@ -367,7 +350,15 @@ impl<'a> Run<'a> {
 
     fn save(&self) -> Result<()> {
         self.metrics.sync()?;
-        self.moving.save(self.training.folder, &self.progress)?;
+        self.state.save(self.training.folder, &self.progress)?;
         plot::write(self.training.folder)
     }
+}
+
+/// Lists a sample that can't be used, and reports it if it is new.
+fn skip(skipped: &mut SkippedSamples, observer: &mut dyn Observer, sample: &str, error: &Error) -> Result<()> {
+    if skipped.add(sample, error)? {
+        observer.skipped(sample, error);
+    }
+    Ok(())
 }

@@ -1,9 +1,9 @@
-//! What a run folder keeps: weights to be used, and the state that a resumed training goes on from.
+//! The files of a run folder: weights for use, and the state from which a training is resumed.
 //!
-//! `last.safetensors` and `best.safetensors` are models under upstream's names, with `config.json` for heads and
-//! activation. `state.safetensors` holds by itself all that a resumption needs: weights, the optimizer's memory, the
-//! running mean, and as metadata how far the training is. Each file is written beside its place and moved there, so that
-//! an end at any moment leaves the one before it whole.
+//! `last.safetensors` and `best.safetensors` are models under upstream's names, with `config.json` for the number of heads
+//! and the activation. `state.safetensors` alone has everything that resuming needs: the weights, the optimizer's moments,
+//! the running mean, and the progress as metadata. Each file is replaced in one step, so an interruption at any moment
+//! leaves the old one intact.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -26,108 +26,108 @@ use crate::weights::config_of;
 
 /// The weights after the last step that was saved.
 pub const LAST: &str = "last.safetensors";
-/// The weights that a validation found best.
+/// The weights with the best validation.
 pub const BEST: &str = "best.safetensors";
-/// What a resumption reads.
+/// The state for resuming.
 const STATE: &str = "state.safetensors";
 const CONFIG: &str = "config.json";
 
-/// The one key of the state's metadata.
+/// The only key in the metadata of the state.
 const PROGRESS: &str = "longclip_training";
-// The state's names: what a tensor is, then whose.
+// Prefixes of tensor names in the state: the kind of tensor, followed by the parameter's name.
 const WEIGHT: &str = "weight/";
 const MEAN: &str = "mean/";
 const SQUARE: &str = "square/";
 const AVERAGE: &str = "average/";
 
-/// How far a training is.
+/// How far a training has got.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub(super) struct Progress {
-    /// Steps that are done.
+pub(super) struct TrainingProgress {
+    /// Completed steps.
     pub(super) step: u64,
-    /// The next sample.
+    /// The position of the next sample.
     pub(super) position: Position,
-    /// How many samples the data has.
+    /// The number of samples in the data.
     pub(super) n_samples: usize,
-    /// Long captions that were cut at the context so far.
+    /// Long captions that were cut to the context length.
     pub(super) n_cut: u64,
     pub(super) best: Option<Best>,
-    /// What the training is set by.
+    /// The settings of the training.
     pub(super) settings: Map<String, Value>,
 }
 
 /// The best validation so far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
-    /// After so many steps.
+    /// The number of steps before it.
     pub step: u64,
-    /// The mean of what was validated.
+    /// The mean of its measures.
     pub score: f64,
 }
 
-/// What moves while a training goes on.
-pub(super) struct Moving {
+/// What each step changes.
+pub(super) struct TrainingState {
     pub(super) parameters: Parameters,
     pub(super) optimizer: AdamW,
     pub(super) average: Option<Average>,
 }
 
-impl Moving {
+impl TrainingState {
     /// Writes the state and the last weights.
-    pub(super) fn save(&self, folder: &Path, progress: &Progress) -> Result<()> {
+    pub(super) fn save(&self, folder: &Path, progress: &TrainingProgress) -> Result<()> {
         self.save_weights(folder, LAST)?;
         let mut tensors: Vec<(String, &Tensor)> = Vec::new();
         for (name, var) in self.parameters.trained() {
             tensors.push((format!("{WEIGHT}{name}"), var.as_tensor()));
         }
-        for (name, mean, square) in self.optimizer.memory() {
+        for (name, mean, square) in self.optimizer.moments() {
             tensors.push((format!("{MEAN}{name}"), mean));
             tensors.push((format!("{SQUARE}{name}"), square));
         }
         for (name, value) in self.average.iter().flat_map(Average::values) {
             tensors.push((format!("{AVERAGE}{name}"), value));
         }
-        file::write(&folder.join(STATE), tensors.into_iter(), about(progress))
+        file::write(&folder.join(STATE), tensors.into_iter(), metadata(progress))
     }
 
-    /// Writes the weights that are to be used: the running mean where there is one.
+    /// Writes the weights for use: the running mean if there is one.
     pub(super) fn save_weights(&self, folder: &Path, name: &str) -> Result<()> {
         let weights = Snapshot::new(&self.parameters, self.average.as_ref());
         let tensors = weights.tensors().iter().map(|(name, tensor)| (name.clone(), tensor));
-        // One word about the file, and no more: several have no fixed order, and the same weights are to be the same file.
-        let about = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        file::write(&folder.join(name), tensors, about)
+        // Only one entry: several have no fixed order, and equal weights should make equal files.
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        file::write(&folder.join(name), tensors, metadata)
     }
 
-    /// Writes what tensors can't tell of the model.
+    /// Writes what can't be derived from the tensors.
     pub(super) fn save_config(&self, folder: &Path) -> Result<()> {
         let config = config_of(self.parameters.sizes(), self.parameters.activation());
         file::write_whole(&folder.join(CONFIG), format!("{config:#}\n").as_bytes())
     }
 
-    /// Takes a saved state; what the training was before it is gone.
-    pub(super) fn restore(&mut self, state: State, settings: &Settings) -> Result<Progress> {
-        let State {
+    /// Replaces everything by a saved state.
+    pub(super) fn restore(&mut self, saved: SavedState, settings: &Settings) -> Result<TrainingProgress> {
+        let SavedState {
             path,
             tensors,
             progress,
-        } = state;
-        let mut memory: BTreeMap<String, [Option<Tensor>; 2]> = BTreeMap::new();
+        } = saved;
+        let mut moments: BTreeMap<String, [Option<Tensor>; 2]> = BTreeMap::new();
         let mut n_weights = 0;
         for (name, tensor) in tensors {
             if let Some(name) = name.strip_prefix(WEIGHT) {
                 let var = self.parameters.trained().get(name);
                 if var.is_none_or(|var| var.dims() != tensor.dims()) {
-                    return Err(foreign(&path, format!("its `{name}` is not this model's")));
+                    return Err(foreign(&path, format!("its `{name}` doesn't fit this model")));
                 }
                 self.parameters.set(name, &tensor)?;
                 n_weights += 1;
             } else if let Some(name) = name.strip_prefix(MEAN) {
-                memory.entry(name.to_owned()).or_default()[0] = Some(self.beside(name, &tensor)?);
+                moments.entry(name.to_owned()).or_default()[0] = Some(self.on_device_of(name, &tensor)?);
             } else if let Some(name) = name.strip_prefix(SQUARE) {
-                memory.entry(name.to_owned()).or_default()[1] = Some(self.beside(name, &tensor)?);
+                moments.entry(name.to_owned()).or_default()[1] = Some(self.on_device_of(name, &tensor)?);
             } else if let Some(name) = name.strip_prefix(AVERAGE) {
-                let tensor = self.beside(name, &tensor)?;
+                let tensor = self.on_device_of(name, &tensor)?;
                 self.average
                     .iter_mut()
                     .for_each(|average| average.set(name, tensor.clone()));
@@ -140,15 +140,15 @@ impl Moving {
                 format!("it has {n_weights} of {expected} trained tensors"),
             ));
         }
-        let whole = memory
+        let moments = moments
             .into_iter()
             .filter_map(|(name, [mean, square])| Some((name, mean?, square?)));
-        self.optimizer = AdamW::remembering(settings.adamw, progress.step, whole);
+        self.optimizer = AdamW::resumed(settings.adamw, progress.step, moments);
         Ok(progress)
     }
 
-    /// A tensor on the device of the variable it belongs to.
-    fn beside(&self, name: &str, tensor: &Tensor) -> Result<Tensor> {
+    /// The tensor on the device of its parameter.
+    fn on_device_of(&self, name: &str, tensor: &Tensor) -> Result<Tensor> {
         match self.parameters.trained().get(name) {
             Some(var) => tensor
                 .to_device(var.device())
@@ -158,45 +158,48 @@ impl Moving {
     }
 }
 
-/// A saved state as it was read.
-pub(super) struct State {
+/// The state in a run folder.
+pub(super) struct SavedState {
     path: PathBuf,
     tensors: HashMap<String, Tensor>,
-    pub(super) progress: Progress,
+    pub(super) progress: TrainingProgress,
 }
 
-impl State {
-    /// Whether a folder has one.
+impl SavedState {
+    /// Whether a folder has a state.
     pub(super) fn is_in(folder: &Path) -> bool {
         folder.join(STATE).exists()
     }
 
-    /// Marks a folder as a training's, which has done no step yet: from now on what lies there is its own.
-    pub(super) fn mark(folder: &Path, progress: &Progress) -> Result<()> {
-        file::write(&folder.join(STATE), std::iter::empty(), about(progress))
+    /// Marks a folder as that of a training without steps: from now on, the files in it are the training's.
+    pub(super) fn mark(folder: &Path, progress: &TrainingProgress) -> Result<()> {
+        file::write(&folder.join(STATE), std::iter::empty(), metadata(progress))
     }
 
-    /// Reads a folder's.
+    /// Reads the state in a folder.
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(STATE);
-        let (tensors, about) = file::read(&path)?;
-        let progress = about.get(PROGRESS).and_then(|text| serde_json::from_str(text).ok());
+        let (tensors, metadata) = file::read(&path)?;
+        let progress = metadata.get(PROGRESS).and_then(|text| serde_json::from_str(text).ok());
         let Some(progress) = progress else {
-            return Err(foreign(&path, "it does not say how far the training was".into()));
+            return Err(foreign(&path, "it lacks the progress of the training".into()));
         };
-        Ok(State {
+        Ok(SavedState {
             path,
             tensors,
             progress,
         })
     }
 
-    /// Refuses a state whose training was another one.
+    /// Refuses the state of a training with other settings or data.
     pub(super) fn check(&self, settings: &Settings, n_samples: usize) -> Result<()> {
         let mut problems = settings.differences(&self.progress.settings);
         if self.progress.n_samples != n_samples {
             let then = self.progress.n_samples;
-            problems.push(format!("the data had {} and has {n_samples}", counted(then, "sample")));
+            problems.push(format!(
+                "the data had {} and now has {n_samples}",
+                counted(then, "sample")
+            ));
         }
         match problems.is_empty() {
             true => Ok(()),
@@ -205,14 +208,14 @@ impl State {
     }
 }
 
-/// The state's metadata.
-fn about(progress: &Progress) -> HashMap<String, String> {
-    let progress = serde_json::to_string(progress).expect("numbers and texts with names");
+/// The metadata of the state.
+fn metadata(progress: &TrainingProgress) -> HashMap<String, String> {
+    let progress = serde_json::to_string(progress).expect("progress is a JSON object");
     HashMap::from([(PROGRESS.to_owned(), progress)])
 }
 
-/// Takes away the best weights of a training that came to nothing.
-pub(super) fn forget_best(folder: &Path) -> Result<()> {
+/// Removes the best weights of an earlier training that never saved a state.
+pub(super) fn remove_best(folder: &Path) -> Result<()> {
     let path = folder.join(BEST);
     match std::fs::remove_file(&path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::write(&path)(source)),
@@ -220,17 +223,17 @@ pub(super) fn forget_best(folder: &Path) -> Result<()> {
     }
 }
 
-/// Refuses a folder without a state in which a file has the name of one that a training writes: it is somebody else's.
-/// An empty one may be left of a training that ended before it marked its folder.
+/// Refuses a folder without a state but with a file that a training would overwrite. An empty file may be left from a
+/// training that ended before it marked its folder.
 pub(super) fn refuse_foreign_files(folder: &Path) -> Result<()> {
     let is_taken = |name: &&&str| std::fs::metadata(folder.join(name)).is_ok_and(|file| file.len() > 0);
     match [CONFIG, METRICS, LAST, BEST, SKIPPED, PLOT].iter().find(is_taken) {
         Some(name) => Err(Error::usage(
             format!(
-                "`{}` would be written over, and no training made it",
+                "`{}` would be overwritten, but it is not from a training",
                 folder.join(name).display()
             ),
-            "name another `--out`: a new folder, or an empty one",
+            "use a new or an empty folder",
         )),
         None => Ok(()),
     }
@@ -239,6 +242,6 @@ pub(super) fn refuse_foreign_files(folder: &Path) -> Result<()> {
 fn foreign(path: &Path, problem: String) -> Error {
     Error::usage(
         format!("`{}` can't be resumed: {problem}", path.display()),
-        "resume with the data and the settings that the training began with, or name another `--out`",
+        "resume with the data and the settings that the training began with, or use another folder",
     )
 }

@@ -1,4 +1,4 @@
-//! Everything that a training's numbers depend on, and how a resumed one proves to be the same.
+//! Everything that the numbers of a training depend on. A resumed training must have the same settings.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -7,67 +7,66 @@ use super::gradients::Plan;
 use super::optimizer::{AdamWSettings, Schedule};
 use super::pcm::Matching;
 
-/// What a training is set by. Defaults are upstream's (`train/train.py`, `train/train.sh`).
+/// The settings of a training. Defaults are upstream's (`train/train.py`, `train/train.sh`).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
-    /// What the weights began as, in the person's words.
+    /// The initial weights, as the user named them.
     pub base: String,
-    /// What that is and what it learns from, wherever it lies.
+    /// The identity of the base and the data, wherever they are stored.
     #[serde(flatten)]
     pub materials: Materials,
-    /// How many positions the text tower has.
+    /// The number of positions of the text tower.
     pub context_length: usize,
-    /// Steps in all.
+    /// The number of steps.
     pub steps: u64,
-    /// Samples a step.
+    /// Samples per step.
     pub batch: usize,
     /// The highest learning rate.
     pub learning_rate: f64,
-    /// Steps that the rate rises.
+    /// Steps during which the learning rate rises.
     pub warmup_steps: u64,
-    /// The optimizer's.
+    /// The settings of the optimizer.
     pub adamw: AdamWSettings,
-    /// The losses'.
+    /// The settings of the losses.
     pub matching: Matching,
-    /// The logarithm of the inverse temperature that the training begins with.
+    /// The logarithm of the initial inverse temperature.
     pub logit_scale: f64,
-    /// Names of tensors that stay begin with these.
+    /// Tensors whose names begin with one of these are not trained.
     pub freeze: Vec<String>,
-    /// How much of the running mean of weights is kept each step; no mean if `None`.
+    /// The share of the running mean of weights that is kept each step; `None` for no running mean.
     pub ema_decay: Option<f64>,
-    /// Decides the order of samples, and the weights of a fresh model.
+    /// Decides the order of samples, and the weights of a new model.
     pub seed: u64,
-    /// How a batch is computed in the memory there is.
+    /// How a batch is made to fit in memory.
     #[serde(flatten)]
     pub plan: Plan,
-    /// Steps between two validations; only before the first and after the last step if `None`.
+    /// Steps between validations; `None` validates only before the first and after the last step.
     pub validate_every: Option<u64>,
-    /// Steps between two savings.
+    /// Steps between saved states.
     pub save_every: u64,
 }
 
-/// What tells the things that a training is made of from others, so that a resumed one is of the same.
+/// Identifies the base, the data and the computation of a training, so that it is resumed with the same.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Materials {
-    /// Of the weights that it begins with, or of the sizes where they know nothing.
+    /// The digest of the initial weights, or of the model's sizes if it is trained from scratch.
     pub base_digest: String,
-    /// Of what is trained on.
+    /// The digest of the training data.
     pub data_digest: String,
-    /// Of what is validated on, where there is something.
+    /// The digest of the validation data, if any.
     pub val_data_digest: Option<String>,
-    /// What makes captions of classes' names.
+    /// The templates that make captions of the names of classes.
     pub templates: Vec<String>,
-    /// The type of the numbers that the towers are computed with.
+    /// The number type of the towers.
     pub dtype: String,
 }
 
-/// What may differ in a resumed training: it changes no number, or only later ones, or is a name for the same.
+/// Settings that may differ in a resumed training: they don't change the numbers, or only those of later steps.
 const MAY_DIFFER: [&str; 6] = ["base", "steps", "micro_batch", "kept", "validate_every", "save_every"];
-/// What a digest is of.
-const DIGEST: &str = "_digest";
+const DIGEST_SUFFIX: &str = "_digest";
 
 impl Settings {
-    /// The learning rate's way.
+    /// The learning rate schedule.
     pub fn schedule(&self) -> Schedule {
         Schedule {
             peak: self.learning_rate,
@@ -76,21 +75,21 @@ impl Settings {
         }
     }
 
-    /// All settings by name, as a run folder keeps them.
+    /// All settings by name, as a saved state has them.
     pub(super) fn record(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(record)) => record,
-            _ => unreachable!("settings are numbers and texts with names"),
+            _ => unreachable!("settings are a JSON object"),
         }
     }
 
-    /// What is not as it was recorded and has to be, in words.
+    /// Describes each setting that differs from the recorded one but must not.
     pub(super) fn differences(&self, recorded: &Map<String, Value>) -> Vec<String> {
         let now = self.record();
         let must_agree = now.into_iter().filter(|(name, _)| !MAY_DIFFER.contains(&name.as_str()));
         must_agree
             .filter_map(|(name, now)| {
-                // What an older version did not record can't differ.
+                // An older version may not have recorded it.
                 let then = recorded.get(&name)?;
                 (*then != now).then(|| difference(&name, then, &now))
             })
@@ -99,13 +98,17 @@ impl Settings {
 }
 
 fn difference(name: &str, then: &Value, now: &Value) -> String {
-    let Some(digested) = name.strip_suffix(DIGEST) else {
+    let Some(digested) = name.strip_suffix(DIGEST_SUFFIX) else {
         return format!("`{name}` was {then} and is {now}");
     };
-    let flag = digested.replace('_', "-");
+    let subject = match digested {
+        "data" => "training data",
+        "val_data" => "validation data",
+        other => other,
+    };
     match (then, now) {
-        (Value::Null, _) => format!("there was no `--{flag}`"),
-        (_, Value::Null) => format!("there was a `--{flag}`"),
-        _ => format!("what `--{flag}` names is not what it was"),
+        (Value::Null, _) => format!("there was no {subject}"),
+        (_, Value::Null) => format!("there is no {subject} now"),
+        _ => format!("the {subject} has changed"),
     }
 }

@@ -1,7 +1,7 @@
-//! What the training tests share: the recipe that makes numbers from names, and the files of goldens.
+//! Shared by the tests of training: numbers made from names, files of goldens, and a tiny model.
 //!
-//! The recipe is that of `tests/data/train/README.md`: FNV-1a of a name starts SplitMix64, whose upper 24 bits make a
-//! number in -1..1.
+//! The numbers follow `tests/data/train/README.md`: FNV-1a of a name seeds SplitMix64, whose upper 24 bits make a number
+//! in -1..1.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::file;
 use crate::preprocess::Pixels;
 use crate::weights::{Checkpoint, LoadOptions};
 
-/// `n` numbers in -1..1, always the same for the same name.
+/// `n` pseudorandom numbers in -1..1, which depend only on the name.
 pub(super) fn uniform(name: &str, n: usize) -> Vec<f64> {
     let start = name.bytes().fold(0xCBF2_9CE4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
@@ -52,7 +52,7 @@ pub(super) fn values(tensor: &Tensor) -> Vec<f64> {
         .unwrap()
 }
 
-/// Holds `found` to `expected` by the length of their difference; both may be nearly zero.
+/// Checks the norm of the difference, relative to that of `expected`. Both may be nearly zero.
 #[track_caller]
 pub(super) fn assert_close(what: &str, found: &[f64], expected: &[f64], relative: f64) {
     assert_eq!(found.len(), expected.len(), "numbers of {what}");
@@ -62,7 +62,7 @@ pub(super) fn assert_close(what: &str, found: &[f64], expected: &[f64], relative
     assert!(error <= bound, "{what} is {error:e} off, where {bound:e} is allowed");
 }
 
-/// A file of this crate's own goldens.
+/// A golden file of this repository.
 pub(super) fn golden(name: &str) -> serde_json::Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/data/train")
@@ -70,7 +70,7 @@ pub(super) fn golden(name: &str) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
-/// A file of the reference folder, where it is present.
+/// A file of the reference folder, if it is present.
 pub(super) fn reference(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../shared/reference")
@@ -78,7 +78,7 @@ pub(super) fn reference(name: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// The numbers of a JSON list, of lists or not, row-major.
+/// The numbers of a JSON list, which may be nested, row-major.
 pub(super) fn numbers(json: &serde_json::Value) -> Vec<f64> {
     match json {
         serde_json::Value::Array(items) => items.iter().flat_map(numbers).collect(),
@@ -86,19 +86,19 @@ pub(super) fn numbers(json: &serde_json::Value) -> Vec<f64> {
     }
 }
 
-/// Rounded to f16, as the reference's weights and pictures are.
+/// Rounds to f16, as the reference rounds weights and images.
 fn rounded(values: Vec<f32>) -> Vec<f32> {
     values.into_iter().map(|value| f16::from_f32(value).to_f32()).collect()
 }
 
-/// Pixels of the tiny model, 64 px squared, by the recipe.
-pub(super) fn picture(name: &str) -> Pixels {
+/// A pseudorandom image for the tiny model, 64 by 64 px.
+pub(super) fn image(name: &str) -> Pixels {
     const RESOLUTION_PX: usize = 64;
     let values = rounded(recipe(name, 3 * RESOLUTION_PX * RESOLUTION_PX, 0.2, 2.0));
     Pixels::from_normalised(values, RESOLUTION_PX).unwrap()
 }
 
-/// Token ids of a text of the tiny model: the start, `n` words, and the end, which is the largest id.
+/// A pseudorandom text for the tiny model: the start token, `n` words, and the end token, which has the largest id.
 pub(super) fn token_ids(name: &str, n: usize) -> Vec<u32> {
     const VOCAB_SIZE: u32 = 1000;
     let highest = f64::from(VOCAB_SIZE - 2);
@@ -109,7 +109,7 @@ pub(super) fn token_ids(name: &str, n: usize) -> Vec<u32> {
         .collect()
 }
 
-/// The tiny model with CLIP's 77 positions: two blocks a tower, widths 128 and 64, a vocabulary of 1,000.
+/// The tiny model with CLIP's 77 positions: two blocks per tower, widths 128 and 64, a vocabulary of 1,000.
 pub(super) fn tiny_clip(options: &LoadOptions) -> Checkpoint {
     let tensors: Vec<(String, Tensor)> = tiny_tensors()
         .into_iter()
@@ -127,24 +127,24 @@ pub(super) fn tiny_clip(options: &LoadOptions) -> Checkpoint {
     Checkpoint::from_bytes("tiny", std::fs::read(path).unwrap(), options).unwrap()
 }
 
-/// Name, shape, offset and scale of each tensor: the magnitudes of OpenAI's initialisation.
+/// Name, shape, offset and scale of each tensor, with the magnitudes of OpenAI's initialisation.
 fn tiny_tensors() -> Vec<(String, Vec<usize>, f64, f64)> {
     const VISION: usize = 128;
     const TEXT: usize = 64;
     const EMBED: usize = 64;
-    // A uniform distribution of standard deviation s reaches from -√3 s to √3 s.
+    // A uniform distribution with standard deviation s is that over -√3 s .. √3 s.
     let root_3 = 3f64.sqrt();
     let deviation = |width: usize| root_3 * (width as f64).powf(-0.5);
-    let own = |name: &str, shape: &[usize], offset, scale| (name.to_owned(), shape.to_vec(), offset, scale);
+    let tensor = |name: &str, shape: &[usize], offset, scale| (name.to_owned(), shape.to_vec(), offset, scale);
     let mut tensors = vec![
-        own("positional_embedding", &[77, TEXT], 0.0, root_3 * 0.01),
-        own("text_projection", &[TEXT, EMBED], 0.0, deviation(TEXT)),
-        own("logit_scale", &[], 4.6052, 0.0),
-        own("visual.class_embedding", &[VISION], 0.0, deviation(VISION)),
-        own("visual.positional_embedding", &[17, VISION], 0.0, deviation(VISION)),
-        own("visual.proj", &[VISION, EMBED], 0.0, deviation(VISION)),
-        own("visual.conv1.weight", &[VISION, 3, 16, 16], 0.0, deviation(3 * 16 * 16)),
-        own("token_embedding.weight", &[1000, TEXT], 0.0, root_3 * 0.02),
+        tensor("positional_embedding", &[77, TEXT], 0.0, root_3 * 0.01),
+        tensor("text_projection", &[TEXT, EMBED], 0.0, deviation(TEXT)),
+        tensor("logit_scale", &[], 4.6052, 0.0),
+        tensor("visual.class_embedding", &[VISION], 0.0, deviation(VISION)),
+        tensor("visual.positional_embedding", &[17, VISION], 0.0, deviation(VISION)),
+        tensor("visual.proj", &[VISION, EMBED], 0.0, deviation(VISION)),
+        tensor("visual.conv1.weight", &[VISION, 3, 16, 16], 0.0, deviation(3 * 16 * 16)),
+        tensor("token_embedding.weight", &[1000, TEXT], 0.0, root_3 * 0.02),
     ];
     let norm = |name: String, width: usize| {
         [

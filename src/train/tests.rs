@@ -1,4 +1,4 @@
-//! The parts of training together, on a tiny model: the reference's steps, and gradients by parts.
+//! Training steps on a tiny model, compared with the reference and with each other.
 
 use candle_core::{DType, Device, Tensor};
 use serde_json::Value;
@@ -7,13 +7,13 @@ use super::gradients::{Example, Gradients, Kept, Plan, gradients, gradients_of};
 use super::optimizer::{AdamW, AdamWSettings, Schedule};
 use super::parameters::Parameters;
 use super::pcm::Matching;
-use super::testing::{assert_close, golden, numbers, picture, tiny_clip, token_ids, values};
+use super::testing::{assert_close, golden, image, numbers, tiny_clip, token_ids, values};
 use super::towers::{Computing, Towers};
 use crate::weights::LoadOptions;
 
 const DEVICE: Device = Device::Cpu;
 
-/// The reference's batch: as many samples as it has ids.
+/// The batch of the reference.
 fn reference_batch(goldens: &Value) -> Vec<Example> {
     let ids = |which: &str, i: usize| {
         let text = &goldens[which][i];
@@ -21,17 +21,17 @@ fn reference_batch(goldens: &Value) -> Vec<Example> {
     };
     let n = goldens["batch"].as_u64().unwrap() as usize;
     let example = |i| Example {
-        pixels: picture(&format!("train.image.{i}")),
+        pixels: image(&format!("train.image.{i}")),
         long: ids("ids_long", i),
         short: ids("ids_short", i),
     };
     (0..n).map(example).collect()
 }
 
-/// A few samples with short texts.
+/// `n` samples with short texts.
 fn small_batch(n: usize) -> Vec<Example> {
     let example = |i| Example {
-        pixels: picture(&format!("small.image.{i}")),
+        pixels: image(&format!("small.image.{i}")),
         long: token_ids(&format!("small.long.{i}"), 5 + 4 * i),
         short: token_ids(&format!("small.short.{i}"), 2 + i % 3),
     };
@@ -52,7 +52,7 @@ fn plan(micro_batch: usize, kept: Kept) -> Plan {
     Plan { micro_batch, kept }
 }
 
-/// Both losses to `relative`, and gradients by the same names.
+/// Checks both losses to `relative`, and that gradients have the same names.
 #[track_caller]
 fn check_losses(found: &Gradients, expected: &Gradients, relative: f64) {
     assert_close("the long loss", &[found.loss_long], &[expected.loss_long], relative);
@@ -60,7 +60,7 @@ fn check_losses(found: &Gradients, expected: &Gradients, relative: f64) {
     assert!(found.by_name.keys().eq(expected.by_name.keys()));
 }
 
-/// Losses and gradients to these relative errors.
+/// Checks losses and gradients to these relative errors.
 #[track_caller]
 fn check_same(found: &Gradients, expected: &Gradients, of_losses: f64, of_gradients: f64) {
     check_losses(found, expected, of_losses);
@@ -70,7 +70,7 @@ fn check_same(found: &Gradients, expected: &Gradients, of_losses: f64, of_gradie
 }
 
 #[test]
-fn three_steps_are_the_references() {
+fn three_steps_equal_the_reference() {
     let goldens = golden("steps.json");
     let parameters = parameters(&[]);
     let batch = reference_batch(&goldens);
@@ -115,7 +115,7 @@ fn three_steps_are_the_references() {
 }
 
 #[test]
-fn gradients_by_parts_are_the_whole_batchs() {
+fn gradients_in_parts_equal_those_of_the_whole_batch() {
     let (parameters, batch) = (parameters(&[]), small_batch(7));
     let matching = Matching {
         components: Some(3),
@@ -128,9 +128,8 @@ fn gradients_by_parts_are_the_whole_batchs() {
     }
 }
 
-/// Whatever is frozen, and with short captions or without.
 #[test]
-fn gradients_of_blocks_computed_again_are_those_of_blocks_that_were_kept() {
+fn recomputed_blocks_give_the_same_gradients_as_kept_ones() {
     let batch = small_batch(5);
     let with_short = Matching {
         components: Some(3),
@@ -156,9 +155,8 @@ fn gradients_of_blocks_computed_again_are_those_of_blocks_that_were_kept() {
     }
 }
 
-/// The whole way back through both towers, operation by operation, against differences of the loss.
 #[test]
-fn gradients_are_the_slopes_of_the_loss() {
+fn gradients_equal_differences_of_the_loss() {
     let (parameters, batch) = (parameters(&[]), small_batch(4));
     let matching = Matching {
         components: Some(2),
@@ -169,7 +167,7 @@ fn gradients_are_the_slopes_of_the_loss() {
         .unwrap();
     let found = compute(&parameters, &batch, 4, &matching);
     for (name, var) in parameters.trained() {
-        // Along the gradient itself the slope is its length: one number tells of all elements.
+        // Along the gradient, the slope of the loss is the gradient's norm.
         let gradient = &found.by_name[name];
         let length = values(gradient).iter().map(|v| v * v).sum::<f64>().sqrt();
         if length < 1e-3 {
@@ -180,8 +178,8 @@ fn gradients_are_the_slopes_of_the_loss() {
         let loss_at = |distance: f64| {
             let moved = (&start + (gradient * (distance / length)).unwrap()).unwrap();
             parameters.set(name, &moved).unwrap();
-            let there = compute(&parameters, &batch, 4, &matching);
-            there.loss_long + there.loss_short
+            let moved = compute(&parameters, &batch, 4, &matching);
+            moved.loss_long + moved.loss_short
         };
         let slope = (loss_at(step) - loss_at(-step)) / (2.0 * step);
         parameters.set(name, &start).unwrap();
@@ -189,32 +187,30 @@ fn gradients_are_the_slopes_of_the_loss() {
     }
 }
 
-/// Layers with a way back of their own against candle's elementary operations, in both towers and whole batches.
 #[test]
-fn fused_layers_and_composed_ones_have_the_same_losses_and_gradients() {
-    use crate::model::engine::Gradients as How;
+fn fused_layers_have_the_losses_and_gradients_of_composed_ones() {
+    use crate::model::engine::Gradients as Operations;
     let (parameters, batch) = (parameters(&[]), small_batch(6));
     let matching = Matching {
         components: Some(3),
         ..Matching::default()
     };
-    let by = |how| {
-        let towers = Towers::of(&parameters, &parameters, &Computing::CPU, how).unwrap();
+    let by = |operations| {
+        let towers = Towers::of(&parameters, &parameters, &Computing::CPU, operations).unwrap();
         gradients_of(&parameters, &towers, &batch, plan(6, Kept::Activations), &matching).unwrap()
     };
-    let (fused, composed) = (by(How::Fused), by(How::Composed));
+    let (fused, composed) = (by(Operations::Fused), by(Operations::Composed));
     check_same(&fused, &composed, 1e-5, 1e-3);
 }
 
-/// Towers in half the bits, everything else in f32: the losses nearly the same, gradients that point the same way, in f32.
 #[test]
-fn in_mixed_precision_gradients_point_the_same_way() {
+fn mixed_precision_gradients_are_f32_and_point_the_same_way() {
     let (parameters, batch) = (parameters(&[]), small_batch(6));
     let matching = Matching {
         components: Some(3),
         ..Matching::default()
     };
-    // At the temperature that trainings end with, a loss would magnify bf16's rounding a hundred times.
+    // At the usual logit scale, the loss would magnify the rounding of bf16 a hundred times.
     parameters
         .set("logit_scale", &Tensor::new(1.0f32, &DEVICE).unwrap())
         .unwrap();
@@ -231,7 +227,7 @@ fn in_mixed_precision_gradients_point_the_same_way() {
             let (found, expected) = (values(gradient), values(&exact.by_name[name]));
             let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
             let cosine = dot(&found, &expected) / (dot(&found, &found) * dot(&expected, &expected)).sqrt();
-            assert!(cosine > 0.98, "`{name}` points elsewhere: cosine {cosine}");
+            assert!(cosine > 0.98, "`{name}` has a cosine of {cosine}");
         }
     }
 }
@@ -249,7 +245,7 @@ fn a_base_of_77_positions_gets_a_fixed_and_a_trained_table() {
 }
 
 #[test]
-fn a_base_that_is_not_stretched_trains_its_one_table() {
+fn without_stretching_the_only_table_is_trained() {
     let options = LoadOptions {
         stretching: None,
         ..LoadOptions::default()
@@ -261,7 +257,7 @@ fn a_base_that_is_not_stretched_trains_its_one_table() {
 }
 
 #[test]
-fn what_is_frozen_gets_no_gradient() {
+fn frozen_tensors_get_no_gradient() {
     let parameters = parameters(&["visual.", "logit_scale"]);
     let found = compute(&parameters, &small_batch(3), 2, &Matching::default());
     assert!(
@@ -274,12 +270,12 @@ fn what_is_frozen_gets_no_gradient() {
 }
 
 #[test]
-fn freezing_what_is_not_there_is_refused() {
+fn freezing_an_unknown_tensor_is_refused() {
     let checkpoint = tiny_clip(&LoadOptions::default());
-    for (freeze, said) in [("vision.", "`vision.`"), ("", "``")] {
+    for (freeze, expected) in [("vision.", "`vision.`"), ("", "``")] {
         let error = Parameters::from_checkpoint(&checkpoint, &[freeze.into()], &DEVICE)
             .err()
             .unwrap();
-        assert!(error.to_string().contains(said), "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Both towers on the parameters of this moment, as training and its validation compute them.
+//! Both towers with the current parameters, for training and validation.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -8,10 +8,10 @@ use crate::model::engine::{CandleEngine, Gradients as Differentiable, TensorSour
 use crate::model::{TextTower, TokenBatch, VisionTower};
 use crate::preprocess::Pixels;
 
-/// What the towers are computed on.
+/// The device and number type that the towers are computed with.
 #[derive(Debug, Clone)]
 pub struct Computing {
-    /// Where tensors live.
+    /// The device of the tensors.
     pub device: Device,
     /// The number type of the towers' arithmetic. Parameters, losses and the optimizer stay in f32.
     pub dtype: DType,
@@ -24,8 +24,8 @@ impl Computing {
         dtype: DType::F32,
     };
 
-    /// The fastest operations with gradients that there are for it.
-    pub(super) fn way_back(&self) -> Differentiable {
+    /// The fastest differentiable operations for this device and type.
+    pub(super) fn operations(&self) -> Differentiable {
         match (&self.device, self.dtype) {
             (Device::Cpu, DType::F32) => Differentiable::Fused,
             _ => Differentiable::Composed,
@@ -33,7 +33,7 @@ impl Computing {
     }
 }
 
-/// Both towers on a model's values of this moment.
+/// Both towers, loaded with the current values of a model.
 pub struct Towers {
     pub(super) engine: CandleEngine,
     pub(super) vision: VisionTower<CandleEngine>,
@@ -41,15 +41,15 @@ pub struct Towers {
 }
 
 impl Towers {
-    /// Takes the towers from the parameters, for gradients.
+    /// Loads the towers from the parameters, for computing gradients.
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
     pub fn load(parameters: &Parameters, computing: &Computing) -> Result<Self> {
-        Towers::of(parameters, parameters, computing, computing.way_back())
+        Towers::of(parameters, parameters, computing, computing.operations())
     }
 
-    /// Takes the towers from a source that has the same tensors as the parameters.
+    /// Loads the towers from a source with the same tensors as the parameters.
     pub(super) fn of(
         source: &(dyn TensorSource + 'static),
         parameters: &Parameters,
@@ -73,8 +73,8 @@ impl Towers {
     ///
     /// # Errors
     /// [`Error::Compute`] if the device fails.
-    pub fn embed_images(&self, pictures: &[&Pixels]) -> Result<Tensor> {
-        in_f32(self.vision.forward(&self.engine, pictures)?)
+    pub fn embed_images(&self, images: &[&Pixels]) -> Result<Tensor> {
+        in_f32(self.vision.forward(&self.engine, images)?)
     }
 
     /// Embeddings of texts by their token ids, `(n, embed_dim)`, f32, not normalised.
@@ -86,7 +86,7 @@ impl Towers {
     }
 }
 
-/// Embeddings leave the towers' number type.
+/// Converts embeddings from the towers' number type to f32.
 pub(super) fn in_f32(embeddings: Tensor) -> Result<Tensor> {
     embeddings
         .to_dtype(DType::F32)

@@ -1,51 +1,50 @@
-//! What a validation measures: whether each picture finds its caption and each caption its picture first among all of
-//! the set (R@1), by long and by short captions, and whether pictures are classified right.
+//! What a validation measures: how often an image's own caption is the nearest of all captions in the set, and the other
+//! way round (R@1), for long and for short captions, and how often an image's class is right.
 //!
-//! The measures of Long-CLIP's tables (arXiv 2403.15378, tables 1 and 2). Captions that read the same can't be told
-//! apart, so finding any of them counts. Called by `run.rs` every so many steps; pictures are loaded anew each time, and
-//! only embeddings are held.
+//! These are the measures of Long-CLIP's tables (arXiv 2403.15378, tables 1 and 2). Captions with the same tokens can't be
+//! distinguished, so any of them counts. Images are loaded again for each validation; only embeddings are kept in memory.
 
 use std::collections::HashMap;
 
 use candle_core::{D, DType, Device, Tensor};
 use serde_json::{Value, json};
 
-use super::gradients::Example;
 use super::loader::{Loaded, Loader, Preparation};
 use super::order::{Draw, Position};
+use super::pass::Example;
 use super::towers::Towers;
 use crate::error::{Error, Result};
 use crate::labels::Template;
 use crate::preprocess::Pixels;
 use crate::text::Tokenizer;
 
-/// Rows of similarities at once.
-const ROWS_AT_ONCE: usize = 512;
+/// Rows of similarities per matrix product, to limit memory.
+const BLOCK_ROWS: usize = 512;
 
-/// The share that was found first, both ways, 0 to 1.
+/// R@1 in both directions, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Recall {
-    /// Pictures that found their caption.
+pub struct RecallAt1 {
+    /// The share of images whose caption is the nearest.
     pub image_to_text: f64,
-    /// Captions that found their picture.
+    /// The share of captions whose image is the nearest.
     pub text_to_image: f64,
 }
 
-/// What a validation found.
+/// The result of a validation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Validation {
-    /// Pictures that were used.
+    /// Images that were used.
     pub n_pictures: usize,
     /// With long captions.
-    pub long: Recall,
+    pub long: RecallAt1,
     /// With short captions.
-    pub short: Recall,
-    /// Zero-shot accuracy over the classes that the data names, 0 to 1, where it names two or more.
+    pub short: RecallAt1,
+    /// Zero-shot accuracy over the classes in the data, 0 to 1; `None` for fewer than two classes.
     pub top1: Option<f64>,
 }
 
 impl Validation {
-    /// What the best weights are chosen by: the mean of all that was measured.
+    /// The number that the best weights are chosen by: the mean of all measures.
     pub fn score(&self) -> f64 {
         let measures = self.measures();
         measures.iter().map(|(_, value)| value).sum::<f64>() / measures.len() as f64
@@ -62,7 +61,7 @@ impl Validation {
         measures
     }
 
-    /// By the names that `metrics.ndjson` has.
+    /// The fields in `metrics.ndjson`.
     pub(super) fn fields(&self) -> Vec<(&'static str, Value)> {
         let measures = self.measures().into_iter().map(|(name, value)| (name, json!(value)));
         let rest = [
@@ -76,14 +75,14 @@ impl Validation {
 /// How a validation is done.
 pub(super) struct Validator<'a> {
     pub(super) preparation: Preparation,
-    /// What classes' names are asked with, at least one.
+    /// Templates for the names of classes, at least one.
     pub(super) templates: &'a [Template],
-    /// Pictures at once in one pass.
+    /// Images per pass.
     pub(super) batch: usize,
     pub(super) n_threads: usize,
 }
 
-/// A set's embeddings as the towers gave them, part by part, and what belongs to each row.
+/// The embeddings of a set, in parts, with the captions and class of each row.
 #[derive(Default)]
 struct Embedded {
     image: Vec<Tensor>,
@@ -97,8 +96,8 @@ struct Embedded {
 
 impl Embedded {
     fn add(&mut self, towers: &Towers, part: Vec<Loaded>) -> Result<()> {
-        let pictures: Vec<&Pixels> = part.iter().map(|loaded| &loaded.example.pixels).collect();
-        self.image.push(towers.embed_images(&pictures)?.detach());
+        let images: Vec<&Pixels> = part.iter().map(|loaded| &loaded.example.pixels).collect();
+        self.image.push(towers.embed_images(&images)?.detach());
         let texts = |ids: fn(&Example) -> &[u32]| towers.embed_texts(part.iter().map(|loaded| ids(&loaded.example)));
         self.long.push(texts(|example| &example.long)?.detach());
         self.short.push(texts(|example| &example.short)?.detach());
@@ -112,11 +111,11 @@ impl Embedded {
 }
 
 impl Validator<'_> {
-    /// Validates the towers; `tell` hears of each sample that can't be used.
-    pub(super) fn run(&self, towers: &Towers, tell: &mut dyn FnMut(Draw, Error)) -> Result<Validation> {
-        let embedded = self.embed(towers, tell)?;
+    /// Validates the towers. `skip` is called for each sample that can't be used.
+    pub(super) fn run(&self, towers: &Towers, skip: &mut dyn FnMut(Draw, Error) -> Result<()>) -> Result<Validation> {
+        let embedded = self.embed(towers, skip)?;
         let joined = |parts: &[Tensor]| unit_rows(&Tensor::cat(parts, 0)?);
-        let measured = || -> candle_core::Result<(Tensor, Recall, Recall)> {
+        let measured = || -> candle_core::Result<(Tensor, RecallAt1, RecallAt1)> {
             let image = joined(&embedded.image)?;
             let long = recall(&image, &joined(&embedded.long)?, &embedded.long_ids)?;
             let short = recall(&image, &joined(&embedded.short)?, &embedded.short_ids)?;
@@ -131,7 +130,7 @@ impl Validator<'_> {
         })
     }
 
-    fn embed(&self, towers: &Towers, tell: &mut dyn FnMut(Draw, Error)) -> Result<Embedded> {
+    fn embed(&self, towers: &Towers, skip: &mut dyn FnMut(Draw, Error) -> Result<()>) -> Result<Embedded> {
         let draws = (0..self.preparation.data.len()).map(|sample_idx| Draw {
             position: Position {
                 epoch: 0,
@@ -141,31 +140,30 @@ impl Validator<'_> {
             number: 0,
         });
         let loader = Loader::start(self.preparation.clone(), draws, self.n_threads, self.batch)?;
-        let mut usable = loader.filter_map(|(draw, loaded)| match loaded {
-            Ok(loaded) => Some(loaded),
-            Err(error) => {
-                tell(draw, error);
-                None
-            }
-        });
         let mut embedded = Embedded::default();
-        loop {
-            let part: Vec<Loaded> = usable.by_ref().take(self.batch).collect();
-            if part.is_empty() {
-                break;
+        let mut part = Vec::new();
+        for (draw, loaded) in loader {
+            match loaded {
+                Ok(loaded) => part.push(loaded),
+                Err(error) => skip(draw, error)?,
             }
+            if part.len() == self.batch {
+                embedded.add(towers, std::mem::take(&mut part))?;
+            }
+        }
+        if !part.is_empty() {
             embedded.add(towers, part)?;
         }
-        match embedded.long_ids.is_empty() {
-            false => Ok(embedded),
-            true => Err(Error::usage(
+        if embedded.long_ids.is_empty() {
+            return Err(Error::usage(
                 "no sample of the validation data can be used",
-                "`skipped.ndjson` in the run folder lists why not",
-            )),
+                "`skipped.ndjson` in the run folder lists the reasons",
+            ));
         }
+        Ok(embedded)
     }
 
-    /// The share of pictures of a class whose class is the nearest one.
+    /// The share of images with a class for which that class is the nearest.
     fn top1(&self, towers: &Towers, image: &Tensor, classes: &[Option<String>]) -> Result<Option<f64>> {
         let mut names: Vec<&String> = classes.iter().flatten().collect();
         names.sort();
@@ -184,7 +182,7 @@ impl Validator<'_> {
         Ok(Some(n_right as f64 / hits.len() as f64))
     }
 
-    /// `(n_classes, embed_dim)` of unit rows: of each class the mean direction of its prompts.
+    /// `(n_classes, embed_dim)` with unit rows: the mean direction of each class's prompts.
     fn class_embeddings(&self, towers: &Towers, names: &[&String]) -> Result<Tensor> {
         let mut rows = Vec::new();
         for part in names.chunks(self.batch) {
@@ -206,16 +204,16 @@ impl Validator<'_> {
     }
 }
 
-/// Rows of length one, in f32 on the CPU.
+/// The rows normalised, in f32 on the CPU.
 fn unit_rows(x: &Tensor) -> candle_core::Result<Tensor> {
     let x = x.to_device(&Device::Cpu)?.to_dtype(DType::F32)?;
-    // A row of zeros stays one.
+    // A row of zeros stays zero.
     let lengths = x.sqr()?.sum_keepdim(1)?.sqrt()?.clamp(f32::MIN_POSITIVE, f32::MAX)?;
     x.broadcast_div(&lengths)
 }
 
-fn recall(image: &Tensor, text: &Tensor, ids: &[Vec<u32>]) -> candle_core::Result<Recall> {
-    // Captions that read the same have the same number.
+fn recall(image: &Tensor, text: &Tensor, ids: &[Vec<u32>]) -> candle_core::Result<RecallAt1> {
+    // Captions with the same tokens get the same number.
     let mut numbers: HashMap<&[u32], usize> = HashMap::new();
     let mut number_of = Vec::with_capacity(ids.len());
     for ids in ids {
@@ -226,18 +224,18 @@ fn recall(image: &Tensor, text: &Tensor, ids: &[Vec<u32>]) -> candle_core::Resul
         let is_right = |(i, found): &(usize, &u32)| number_of[*i] == number_of[**found as usize];
         nearest.iter().enumerate().filter(is_right).count() as f64 / nearest.len() as f64
     };
-    Ok(Recall {
+    Ok(RecallAt1 {
         image_to_text: share(nearest(image, text)?),
         text_to_image: share(nearest(text, image)?),
     })
 }
 
-/// For each row of `a` the row of `b` with the largest product.
+/// For each row of `a`, the index of the row of `b` with the largest product.
 fn nearest(a: &Tensor, b: &Tensor) -> candle_core::Result<Vec<u32>> {
     let b = b.t()?;
     let mut found = Vec::new();
-    for first in (0..a.dim(0)?).step_by(ROWS_AT_ONCE) {
-        let rows = a.narrow(0, first, ROWS_AT_ONCE.min(a.dim(0)? - first))?;
+    for first in (0..a.dim(0)?).step_by(BLOCK_ROWS) {
+        let rows = a.narrow(0, first, BLOCK_ROWS.min(a.dim(0)? - first))?;
         found.extend(rows.matmul(&b)?.argmax(D::Minus1)?.to_vec1::<u32>()?);
     }
     Ok(found)
@@ -252,12 +250,12 @@ mod tests {
     }
 
     #[test]
-    fn recall_counts_both_ways_and_equal_captions_as_one() {
+    fn recall_is_counted_both_ways_and_equal_captions_are_one() {
         let image = rows(&[1.0, 0.0, 0.0, 1.0, 0.8, 0.6], 3);
         let text = rows(&[1.0, 0.0, 0.0, 1.0, 1.0, 0.0], 3);
-        let apart = [vec![1], vec![2], vec![3]];
+        let distinct = [vec![1], vec![2], vec![3]];
         // Image 2 is nearest to text 0; texts 0 and 2 are both nearest to image 0.
-        let found = recall(&image, &text, &apart).unwrap();
+        let found = recall(&image, &text, &distinct).unwrap();
         assert_eq!((found.image_to_text * 3.0, found.text_to_image * 3.0), (2.0, 2.0));
         let same = [vec![1], vec![2], vec![1]];
         let found = recall(&image, &text, &same).unwrap();
@@ -265,8 +263,8 @@ mod tests {
     }
 
     #[test]
-    fn a_score_is_the_mean_of_what_was_measured() {
-        let recall = |value| Recall {
+    fn a_score_is_the_mean_of_all_measures() {
+        let recall = |value| RecallAt1 {
             image_to_text: value,
             text_to_image: value,
         };

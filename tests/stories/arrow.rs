@@ -274,8 +274,8 @@ fn impossible_requests_are_refused_before_any_work() {
     hint: write it with `pyarrow.ipc.new_stream`; the results of the batches before it are complete
     "#);
     assert_snapshot!(refused(&written(&[column("error")]), &LABELS), @r#"
-    error: the Arrow stream has a column `error` already, and the results would have another
-    hint: rename it or drop it before
+    error: the Arrow stream already has a column `error`, which is also the name of a result
+    hint: rename or drop the column first
     "#);
     assert_snapshot!(refused(&written(&[column("labels")]), &LABELS), @r#"
     error: the column `labels` of the Arrow stream is of the type Utf8; expected lists of texts (list<utf8>)
@@ -310,8 +310,8 @@ fn impossible_requests_are_refused_before_any_work() {
     exit code 2
     --- stdout
     --- stderr
-    error: `--out arrow` gives the batches of an Arrow stream back, and none come in
-    hint: add `--in arrow`; of other inputs `--format parquet` makes columns
+    error: the arrow format returns the batches of an Arrow stream, and the input is not one
+    hint: add `--in arrow`; for other inputs use `--format parquet`
     "#);
 }
 

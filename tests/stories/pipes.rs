@@ -488,7 +488,7 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
     error: the ending of `--output` is not a format's
     hint: name one: `--format ndjson`
 
-    error: invalid value '{nonsense}' for '--format <FORMAT>': the template `{nonsense}` can't be used: it asks for `nonsense`; values are {path}, {label}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals
+    error: invalid value '{nonsense}' for '--format <FORMAT>': the template `{nonsense}` can't be used: `nonsense` is not a value; values are {path}, {label}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals
 
     error: 2 inputs want stdin, and it can be read once
     hint: give all but one of them a file

@@ -129,8 +129,8 @@ fn resuming_with_other_inputs_is_refused() {
     exit code 2
     --- stdout
     --- stderr
-    error: `out.ndjson` can't be resumed: record 1 is about `elsewhere.jpg`, the input there is `many/00000.ppm`
-    hint: resume with the inputs and the format of the interrupted run, or name another `--output`
+    error: `out.ndjson` can't be resumed: record 1 is about `elsewhere.jpg`, but input 1 is `many/00000.ppm`
+    hint: resume with the inputs and the format of the interrupted run, or write to another file
     ");
     assert_eq!(text(&desk, "out.ndjson").lines().count(), 1, "the file is not changed");
 }

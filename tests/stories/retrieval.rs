@@ -135,7 +135,7 @@ fn the_table_shows_the_protocol_and_intervals() {
     exit code 0
     --- stdout
     small.safetensors in f32, on captions_val2017.json
-    COCO captions: all 3 pictures, 15 captions (at most 5 of a picture), whole captions, 0 cut at 248 tokens
+    COCO captions: all 3 images, 15 captions (at most 5 per image), whole captions, 0 cut at 248 tokens
 
                    R@1                     R@5                     R@10
     text to image  33.3 % (9.5 to 70.5)    100.0 % (43.9 to 100.0) 100.0 % (43.9 to 100.0)
@@ -207,7 +207,7 @@ fn damaged_data_is_refused_with_its_place_or_skipped_on_request() {
     exit code 1
     --- stdout
     small.safetensors in f32, on pairs.ndjson
-    records: all 2 pictures, 2 captions (all of each picture), whole captions, 0 cut at 248 tokens, 2 unusable things left out
+    records: all 2 images, 2 captions (all of each image), whole captions, 0 cut at 248 tokens, 2 unusable things left out
 
                    R@1                     R@5                     R@10
     text to image  50.0 % (9.5 to 90.5)    100.0 % (34.2 to 100.0) 100.0 % (34.2 to 100.0)

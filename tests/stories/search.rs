@@ -201,12 +201,12 @@ fn files_that_are_not_an_index_are_refused_with_a_reason() {
     exit code 2
     --- stdout
     --- stderr
-    error: `cut.parquet` can't be read as an index: it is not a whole Parquet file (Parquet error: Invalid Parquet file. Corrupt footer)
+    error: `cut.parquet` can't be read as an index: the Parquet file is damaged (Parquet error: Invalid Parquet file. Corrupt footer)
     hint: remove it and build it again: `longclip search build photos/ -o index.parquet`
     exit code 2
     --- stdout
     --- stderr
-    error: `labels.parquet` is a Parquet file, but not an index of pictures
+    error: `labels.parquet` is a Parquet file, but not an index of images
     hint: name an index, or make one: `longclip search build photos/ -o index.parquet`
     exit code 2
     --- stdout
@@ -261,15 +261,15 @@ fn impossible_requests_are_refused_with_a_reason() {
     exit code 2
     --- stdout
     --- stderr
-    error: there is no picture for `new.parquet`
-    hint: name pictures or folders that hold some: `longclip search build photos/ -o index.parquet`
+    error: there is no image for `new.parquet`
+    hint: name images or folders of images: `longclip search build photos/ -o index.parquet`
     ");
     assert_snapshot!(desk.run(&["search", "build", "none", "-o", "i.parquet"]), @"
     exit code 2
     --- stdout
     --- stderr
-    error: not one picture is left of the 3 in `i.parquet`; it stays as it is
-    hint: is the disk there? If the pictures are meant to be gone, remove the index
+    error: none of the 3 images in `i.parquet` is left; the index stays as it is
+    hint: is the disk mounted? If the images are meant to be gone, remove the index
     ");
     assert!(index(&desk) == whole && !desk.path("new.parquet").exists());
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::labels::files::read_texts;
 use longclip::model::LongClip;
-use longclip::search::{Excluded, Hit, Index, Limit, Limits, Question};
+use longclip::search::{AnswerLimits, Excluded, ExclusionRule, Hit, Index, Question};
 use longclip::{Error, Result};
 
 use super::model;
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let began = Instant::now();
     let asked = args.questions.encode(&texts, &model, &pictures, report)?;
     let encoded = Instant::now();
-    let limits = Limits {
+    let limits = AnswerLimits {
         top_k: args.questions.top_k,
         threshold: args.questions.threshold,
     };
@@ -177,7 +177,7 @@ impl QuestionFlags {
             model.encode_texts(&all)?.0.rows().map(<[f32]>::to_vec).collect()
         };
         let (excluded, wanted) = embeddings.split_at(self.exclude.len());
-        let asked = |name: &str, wanted: Vec<f32>, limit| Asked {
+        let asked = |name: &str, wanted: Vec<f32>, rule| Asked {
             name: name.to_owned(),
             question: Question {
                 wanted,
@@ -185,14 +185,14 @@ impl QuestionFlags {
                     .iter()
                     .map(|row| Excluded {
                         embedding: row.clone(),
-                        limit,
+                        rule,
                     })
                     .collect(),
             },
         };
         let of_texts = texts.iter().zip(wanted);
         let mut all: Vec<Asked> = of_texts
-            .map(|(text, row)| asked(text, row.clone(), Limit::NearerThanToWanted))
+            .map(|(text, row)| asked(text, row.clone(), ExclusionRule::NearerThanToWanted))
             .collect();
         let preprocess = pictures.apply(model.preprocess());
         for image in &self.image {
@@ -200,7 +200,7 @@ impl QuestionFlags {
             let name = item.name.to_string();
             let pixels = preprocess.run(&name, &item.content.take(&name)?)?;
             let row = model.encode_image(&pixels)?.0.row(0).to_vec();
-            all.push(asked(&name, row, Limit::NearerThanWanted));
+            all.push(asked(&name, row, ExclusionRule::NearerThanWantedIs));
         }
         Ok(all)
     }

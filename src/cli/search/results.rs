@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use longclip::output::{Destination, Format, Html, Labelled, Outcome, Record, Subject, Template, Thumbnail};
 use longclip::preprocess::Preprocess;
-use longclip::search::{Index, Picture, State};
+use longclip::search::{FileState, Index, Picture};
 use longclip::session::thumbnail;
 use longclip::{Error, Result};
 use rayon::prelude::*;
@@ -97,7 +97,7 @@ impl Found {
         let path = if is_from_here || !picture.is_file() {
             picture.path.clone()
         } else {
-            picture.place(folder).display().to_string()
+            picture.file_path(folder).display().to_string()
         };
         Found {
             query: query.to_owned(),
@@ -105,10 +105,10 @@ impl Found {
             path,
             // Stored numbers are rounded, so an image's cosine with itself can be slightly more than one.
             cosine: cosine.clamp(-1.0, 1.0),
-            state: match picture.state(folder) {
-                State::AsIndexed => None,
-                State::Changed => Some("changed"),
-                State::Gone => Some("gone"),
+            state: match picture.file_state(folder) {
+                FileState::AsIndexed => None,
+                FileState::Changed => Some("changed"),
+                FileState::Gone => Some("gone"),
             },
             is_file: picture.is_file(),
         }

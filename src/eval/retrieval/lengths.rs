@@ -1,30 +1,30 @@
-//! R@1 against the number of tokens kept of each caption: how much of a text a model makes use of.
+//! R@1 by the number of tokens kept of each caption, which shows how much of a text a model uses.
 //!
-//! The figure of Long-CLIP's paper on CLIP's effective length (arXiv 2403.15378, section 3.1). A caption is cut as the tower
-//! cuts it: its first tokens and the end token, the start and the end counted.
+//! The figure on CLIP's effective length in Long-CLIP (arXiv 2403.15378, section 3.1). A caption is cut as the tower cuts it:
+//! the start token, the first tokens of the text, and the end token.
 
 use super::recall::Recall;
 use crate::model::TextEmbeddings;
 use crate::text::{ContextLength, Tokenizer};
 
-/// What encodes texts given as token ids.
+/// Encodes texts given as token ids.
 pub type Encode<'a, E> = dyn FnMut(&[Vec<u32>]) -> Result<TextEmbeddings, E> + 'a;
 
-/// What was found with so many tokens of each caption.
+/// The result with captions of limited length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AtLength {
-    /// Tokens kept at most, the start and the end token among them.
+    /// The largest number of tokens, including the start and the end token.
     pub tokens: ContextLength,
-    /// How many captions were longer.
+    /// Captions that were longer.
     pub n_cut: usize,
-    /// What was measured.
+    /// The recalls with these captions.
     pub recalls: Vec<Recall>,
 }
 
-/// Measures captions cut to each of `lengths`. A length beyond `context` is measured as `context`.
+/// Measures with captions cut to each of `lengths`, or to `context` if that is shorter.
 ///
 /// # Errors
-/// Those of `encode`.
+/// The error of `encode`.
 pub fn at_lengths<E>(
     lengths: &[ContextLength],
     context: ContextLength,

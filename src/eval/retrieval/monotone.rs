@@ -1,35 +1,36 @@
-//! Whether more true sentences score higher: a caption's beginnings, sentence by sentence, against its picture.
+//! Whether true sentences raise the score: the similarity of an image with the beginnings of its caption, sentence by
+//! sentence.
 //!
-//! A caption with sentences s1 ... sn has the beginnings s1, s1 s2, ..., s1 ... sn, of which those count that fit whole into
-//! the model's context; captions with one such beginning say nothing. Measured are the share of captions whose similarity
-//! rises with every sentence, the share of sentences that raise it, and the mean over captions of Spearman's rank
-//! correlation between the number of sentences and the similarity (1: always rising, -1: always falling). HiMo-CLIP (arXiv
-//! 2511.06653) calls a like measure HiMo@K and finds -0.55 for Long-CLIP.
+//! A caption with sentences s1 ... sn has the beginnings s1, s1 s2, ..., s1 ... sn. Only those that fit into the model's
+//! context count, and only captions with two or more. Measured are the share of captions whose similarity rises with every
+//! sentence, the share of sentences that raise it, and the mean over captions of Spearman's rank correlation between the
+//! number of sentences and the similarity (1: always rising, -1: always falling). HiMo-CLIP (arXiv 2511.06653) calls a
+//! similar measure HiMo@K and reports -0.55 for Long-CLIP.
 
 use super::lengths::Encode;
 use super::ranks::Belonging;
 use crate::model::{ImageEmbeddings, TextEmbeddings};
 use crate::text::{ContextLength, Tokenizer, sentences};
 
-/// How similarities move as captions grow.
+/// How similarities change as captions grow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Monotonicity {
-    /// What each caption that says something did, and whose it is.
+    /// The captions with two or more beginnings.
     pub captions: Vec<Growing>,
-    /// Captions with one beginning, which say nothing.
+    /// Captions with fewer.
     pub n_left_out: usize,
 }
 
-/// How one caption's similarity moved.
+/// How the similarity of one caption changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Growing {
-    /// The picture it belongs to.
+    /// The image it belongs to.
     pub picture_idx: usize,
-    /// How many sentences were added to the first.
+    /// Sentences after the first.
     pub n_added: usize,
-    /// How many of these raised the similarity.
+    /// How many of them raised the similarity.
     pub n_rises: usize,
-    /// Spearman's rank correlation; 0 where the similarity never moved.
+    /// Spearman's rank correlation; 0 if all similarities are equal.
     pub correlation: f64,
 }
 
@@ -58,7 +59,7 @@ impl Monotonicity {
 /// Measures all captions.
 ///
 /// # Errors
-/// Those of `encode`.
+/// The error of `encode`.
 pub fn monotonicity<E>(
     context: ContextLength,
     captions: &[&str],
@@ -98,7 +99,7 @@ pub fn monotonicity<E>(
     })
 }
 
-/// The token ids of a caption's beginnings that fit whole into the context.
+/// The token ids of a caption's beginnings that fit into the context.
 fn beginnings(caption: &str, context: ContextLength) -> Vec<Vec<u32>> {
     let ends = sentences(caption).into_iter().map(|sentence| {
         let start = sentence.as_ptr() as usize - caption.as_ptr() as usize;
@@ -110,7 +111,7 @@ fn beginnings(caption: &str, context: ContextLength) -> Vec<Vec<u32>> {
         .collect()
 }
 
-/// Of unit rows, in f64.
+/// The cosine of unit rows, in f64.
 fn cosine(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
@@ -124,8 +125,7 @@ fn growing(picture_idx: usize, similarities: &[f64]) -> Growing {
     }
 }
 
-/// Spearman's correlation between the values and their order, equal values sharing the mean of their ranks; 0 where all are
-/// equal.
+/// Spearman's correlation between values and their order. Equal values have the mean of their ranks; 0 if all are equal.
 fn rank_correlation(values: &[f64]) -> f64 {
     let ranks: Vec<f64> = values
         .iter()
@@ -155,7 +155,7 @@ mod tests {
     use crate::model::Embeddings;
 
     #[test]
-    fn correlations_are_scipys() {
+    fn correlations_equal_scipy() {
         // scipy.stats.spearmanr([0, 1, 2, ...], values).statistic
         for (values, expected) in [
             (vec![0.1, 0.2, 0.3, 0.4], 1.0),
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_is_the_text_as_it_stands_and_fits_the_context() {
+    fn a_beginning_is_unchanged_text_that_fits_into_the_context() {
         let caption = "A cat.  It sleeps. \"Quiet!\" And a dog";
         let encode = |text: &str| Tokenizer::clip().encode(text, ContextLength::LONG).ids().to_vec();
         let expected = ["A cat.", "A cat.  It sleeps.", "A cat.  It sleeps. \"Quiet!\"", caption];
@@ -181,8 +181,8 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_means_are_over_captions_with_two_sentences_or_more() {
-        // Texts are their number of tokens; the picture looks at long ones.
+    fn captions_of_one_sentence_are_left_out() {
+        // A text points up by its number of tokens. Image 0 points up, image 1 right.
         let mut encode = |ids: &[Vec<u32>]| -> Result<TextEmbeddings, ()> {
             let rows = ids.iter().flat_map(|ids| [1.0, ids.len() as f32]);
             Ok(TextEmbeddings(Embeddings::new(rows.collect(), 2)))

@@ -1,4 +1,4 @@
-//! What was measured, in words and in numbers: two results can be compared where these are equal.
+//! What was measured, in words and as JSON. Results are comparable if these are equal.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::data::PerImage;
 use crate::error::counted;
 use crate::text::{ContextLength, Tokenizer};
 
-/// What is done where similarities are equal.
+/// How equal similarities are ordered.
 pub const TIES: &str = "of equal similarities the earlier one in the data comes first";
 
 /// What was measured.
@@ -18,28 +18,28 @@ pub const TIES: &str = "of equal similarities the earlier one in the data comes 
 pub struct Protocol {
     /// The kind of data.
     pub kind: &'static str,
-    /// Which pictures: all, a split, the first ones.
+    /// Which images: all, a split, or the first ones.
     pub selection: String,
-    /// How many pictures.
+    /// The number of images.
     pub n_pictures: usize,
-    /// How many captions.
+    /// The number of captions.
     pub n_captions: usize,
-    /// Which captions of a picture.
+    /// Which captions of an image.
     pub captions_per_picture: PerImage,
-    /// What of a caption.
+    /// Which part of a caption.
     pub part: &'static str,
-    /// How many tokens the model reads.
+    /// The context length of the model.
     pub context: ContextLength,
-    /// Captions that have more tokens: what is behind was not read.
+    /// Captions that were cut to the context length.
     pub n_cut: usize,
-    /// Captions that the model reads as it reads one of another picture. Only a picture's own counts as found.
+    /// Captions with the same tokens as a caption of another image. Still, only an image's own captions are right.
     pub n_alike: usize,
     /// What could not be used.
     pub n_left_out: usize,
 }
 
 impl Protocol {
-    /// Of `pairs`, which were opened with `options`, for a model that reads `context`.
+    /// The protocol for `pairs`, which were opened with `options`, and a model with this context length.
     pub fn new(pairs: &Pairs, options: &PairOptions, context: ContextLength) -> Self {
         let belonging = pairs.belonging();
         let tokens: Vec<_> = pairs
@@ -61,11 +61,11 @@ impl Protocol {
         }
     }
 
-    /// In one line.
+    /// The protocol in one line.
     pub fn line(&self) -> String {
         let per_picture = match self.captions_per_picture {
-            PerImage::All => "all of each picture".to_owned(),
-            PerImage::AtMost(n) => format!("at most {n} of a picture"),
+            PerImage::All => "all of each image".to_owned(),
+            PerImage::AtMost(n) => format!("at most {n} per image"),
         };
         let mut line = format!(
             "{}: {}, {} ({per_picture}), {}, {} cut at {} tokens",
@@ -77,7 +77,10 @@ impl Protocol {
             self.context.get()
         );
         if self.n_alike > 0 {
-            line += &format!(", {} that read as another picture's", counted(self.n_alike, "caption"));
+            line += &format!(
+                ", {} with the same tokens as another image's",
+                counted(self.n_alike, "caption")
+            );
         }
         if self.n_left_out > 0 {
             line += &format!(", {} left out", counted(self.n_left_out, "unusable thing"));
@@ -85,7 +88,7 @@ impl Protocol {
         line
     }
 
-    /// By names.
+    /// The protocol as a JSON object.
     pub fn to_json(&self) -> Value {
         json!({
             "kind": self.kind,
@@ -107,18 +110,18 @@ impl Protocol {
 }
 
 fn selection(options: &PairOptions, n_pictures: usize) -> String {
-    let pictures = counted(n_pictures, "picture");
+    let images = counted(n_pictures, "image");
     match (&options.split, options.first) {
-        (None, None) => format!("all {pictures}"),
-        (Some(split), None) => format!("{pictures} of split `{split}`"),
-        (None, Some(_)) => format!("the first {pictures}"),
-        (Some(split), Some(_)) => format!("the first {pictures} of split `{split}`"),
+        (None, None) => format!("all {images}"),
+        (Some(split), None) => format!("{images} of split `{split}`"),
+        (None, Some(_)) => format!("the first {images}"),
+        (Some(split), Some(_)) => format!("the first {images} of split `{split}`"),
     }
 }
 
-/// Captions whose ids are those of a caption of another picture.
+/// The number of captions with the same ids as a caption of another image.
 fn n_alike(ids: &[&[u32]], belonging: &Belonging) -> usize {
-    // For each text the picture that has it, or none where several have.
+    // The image that has each text; `None` if several have it.
     let mut owners: HashMap<&[u32], Option<usize>> = HashMap::new();
     for (caption_idx, ids) in ids.iter().enumerate() {
         let picture_idx = belonging.picture(caption_idx);
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reads_the_same_counts_only_between_pictures() {
+    fn equal_captions_are_counted_only_between_images() {
         let twice: &[&str] = &["A cat.", "a  CAT.", "A dog."];
         let protocol = |captions: &[&[&str]]| {
             Protocol::new(
@@ -163,13 +166,13 @@ mod tests {
             )
         };
         assert_eq!(protocol(&[twice, &["A bird."]]).n_alike, 0);
-        // Cut at four tokens, all of them are `a dog`.
+        // Cut to four tokens, three of them are `a dog`.
         let found = protocol(&[twice, &["A dog runs."], &["a dog."]]);
         assert_eq!((found.n_alike, found.n_cut), (3, 5));
     }
 
     #[test]
-    fn a_protocol_names_all_that_a_result_depends_on() {
+    fn the_line_names_everything_that_a_result_depends_on() {
         let options = PairOptions {
             split: Some("test".into()),
             first: Some(2),
@@ -178,7 +181,7 @@ mod tests {
         let protocol = Protocol::new(&pairs(&[&["A cat."], &["A dog."]]), &options, ContextLength::LONG);
         assert_eq!(
             protocol.line(),
-            "COCO captions: the first 2 pictures of split `test`, 2 captions (at most 5 of a picture), whole captions, 0 cut at 248 tokens"
+            "COCO captions: the first 2 images of split `test`, 2 captions (at most 5 per image), whole captions, 0 cut at 248 tokens"
         );
     }
 }

@@ -1,108 +1,107 @@
-//! At which place pictures and captions find each other, among all of a set.
+//! The rank at which each image and each caption finds the other, among all of a set.
 //!
-//! Similarities are cosines in f32, computed a block of rows at a time by the model's own product, in which equal
-//! embeddings have equal similarities to the bit wherever they stand. Where similarities are equal, what stands earlier in the
-//! data comes first: PyTorch's `topk` and `argsort`, which the published scripts use, promise no order at all.
+//! Similarities are cosines in f32, computed in blocks of rows by the model's own matrix product. Equal embeddings have
+//! bit-identical similarities, wherever they are in the set. Equal similarities are ordered as in the data; the published
+//! scripts use PyTorch's `topk` and `argsort`, which don't define an order.
 
 use crate::kernels::{Activation, Activations, Linear, Precision, Threads, Weights};
 use crate::model::{ImageEmbeddings, TextEmbeddings};
 
-/// Similarities held at once: 64 MiB.
-const SIMILARITIES_AT_ONCE: usize = 16 << 20;
+/// Similarities in memory: 64 MiB.
+const BLOCK_SIMILARITIES: usize = 16 << 20;
 
-/// Which captions belong to which pictures: those of a picture stand one behind the other.
+/// Which captions belong to which image. The captions of an image are consecutive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Belonging {
-    /// Where each picture's captions begin, and at last how many there are.
+    /// The first caption of each image, followed by the number of captions.
     begins: Vec<usize>,
 }
 
 impl Belonging {
-    /// Of pictures with so many captions each, at least one.
+    /// From the number of captions of each image, at least one.
     ///
     /// # Panics
-    /// If a picture has none.
+    /// If an image has no caption.
     pub fn new(n_captions: impl IntoIterator<Item = usize>) -> Self {
         let mut begins = vec![0];
         for n in n_captions {
-            assert!(n > 0, "picture {} has no caption", begins.len() - 1);
+            assert!(n > 0, "image {} has no caption", begins.len() - 1);
             begins.push(begins.last().unwrap_or(&0) + n);
         }
         Belonging { begins }
     }
 
-    /// How many pictures there are.
+    /// The number of images.
     pub fn n_pictures(&self) -> usize {
         self.begins.len() - 1
     }
 
-    /// How many captions there are.
+    /// The number of captions.
     pub fn n_captions(&self) -> usize {
         self.begins.last().copied().unwrap_or(0)
     }
 
-    /// The captions of a picture.
+    /// The captions of an image.
     ///
     /// # Panics
-    /// If there is no such picture.
+    /// If there is no such image.
     pub fn captions(&self, picture_idx: usize) -> std::ops::Range<usize> {
         self.begins[picture_idx]..self.begins[picture_idx + 1]
     }
 
-    /// The picture of a caption.
+    /// The image of a caption.
     pub fn picture(&self, caption_idx: usize) -> usize {
         self.begins.partition_point(|begin| *begin <= caption_idx) - 1
     }
 }
 
-/// What one query found.
+/// The result of one query.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Place {
-    /// How many others come before the first right one: 0 where a right one is first.
+pub struct QueryRank {
+    /// The number of candidates before the first right one; 0 is best.
     pub rank: usize,
-    /// What comes first.
+    /// The first candidate.
     pub first: usize,
-    /// Its similarity.
+    /// The similarity of the first candidate.
     pub first_similarity: f32,
-    /// The similarity of the right one that comes first.
+    /// The similarity of the first right candidate.
     pub own_similarity: f32,
 }
 
-/// What all queries found, both ways.
+/// The results of all queries in both directions.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranks {
-    /// A place for each caption, among pictures.
-    pub text_to_image: Vec<Place>,
-    /// A place for each picture, among captions.
-    pub image_to_text: Vec<Place>,
+    /// One query per caption, among images.
+    pub text_to_image: Vec<QueryRank>,
+    /// One query per image, among captions.
+    pub image_to_text: Vec<QueryRank>,
 }
 
 impl Ranks {
-    /// The pictures whose captions come latest, at most `n`, the worst first; those whose caption comes first are not among
-    /// them.
+    /// The images with the worst ranks, at most `n`, the worst first. Images with rank 0 are left out.
     pub fn worst_pictures(&self, n: usize) -> Vec<usize> {
-        let places = &self.image_to_text;
-        let mut worst: Vec<usize> = (0..places.len()).filter(|i| places[*i].rank > 0).collect();
-        worst.sort_by_key(|i| std::cmp::Reverse(places[*i].rank));
+        let queries = &self.image_to_text;
+        let mut worst: Vec<usize> = (0..queries.len()).filter(|i| queries[*i].rank > 0).collect();
+        worst.sort_by_key(|i| std::cmp::Reverse(queries[*i].rank));
         worst.truncate(n);
         worst
     }
 }
 
-/// Lets each caption look for its picture and each picture for any of its captions.
+/// Searches for each caption's image and for each image's captions.
 ///
 /// # Panics
-/// If there is not a row for each picture and each caption.
+/// If there isn't one row per image and per caption.
 pub fn rank(images: &ImageEmbeddings, texts: &TextEmbeddings, belonging: &Belonging, threads: &Threads) -> Ranks {
     let (images, texts) = (images.0.normalized(), texts.0.normalized());
-    assert_eq!(images.len(), belonging.n_pictures(), "a row for each picture");
-    assert_eq!(texts.len(), belonging.n_captions(), "a row for each caption");
+    assert_eq!(images.len(), belonging.n_pictures(), "one row per image");
+    assert_eq!(texts.len(), belonging.n_captions(), "one row per caption");
     let dim = images.embed_dim();
-    let text_to_image = places(texts.values(), images.values(), dim, threads, |caption_idx| {
+    let text_to_image = query_ranks(texts.values(), images.values(), dim, threads, |caption_idx| {
         let picture = belonging.picture(caption_idx);
         picture..picture + 1
     });
-    let image_to_text = places(images.values(), texts.values(), dim, threads, |picture_idx| {
+    let image_to_text = query_ranks(images.values(), texts.values(), dim, threads, |picture_idx| {
         belonging.captions(picture_idx)
     });
     Ranks {
@@ -111,14 +110,14 @@ pub fn rank(images: &ImageEmbeddings, texts: &TextEmbeddings, belonging: &Belong
     }
 }
 
-/// The place of each query among `candidates`; `right` tells which of these are right. Both are row-major of unit rows.
-fn places(
+/// The rank of each query among `candidates`, both row-major with unit rows. `right` returns the right candidates of a query.
+fn query_ranks(
     queries: &[f32],
     candidates: &[f32],
     dim: usize,
     threads: &Threads,
     right: impl Fn(usize) -> std::ops::Range<usize>,
-) -> Vec<Place> {
+) -> Vec<QueryRank> {
     let n_candidates = candidates.len() / dim;
     let packed = Linear::pack(
         Weights::F32(candidates),
@@ -127,7 +126,7 @@ fn places(
         Precision::F32,
         threads,
     );
-    let rows_at_once = (SIMILARITIES_AT_ONCE / n_candidates.max(1)).clamp(1, 1024);
+    let rows_at_once = (BLOCK_SIMILARITIES / n_candidates.max(1)).clamp(1, 1024);
     let mut activations = Activations::new(Precision::F32);
     let mut similarities = Vec::new();
     let mut found = Vec::with_capacity(queries.len() / dim);
@@ -136,14 +135,14 @@ fn places(
         similarities.resize(block.len() / dim * n_candidates, 0.0);
         packed.run(&activations, Activation::Identity, &mut similarities, threads);
         for row in similarities.chunks_exact(n_candidates) {
-            found.push(place(row, right(found.len())));
+            found.push(query_rank(row, right(found.len())));
         }
     }
     found
 }
 
-/// The place of the first right one in a row of similarities. One that is no number comes behind all that are.
-fn place(similarities: &[f32], right: std::ops::Range<usize>) -> Place {
+/// The rank of the first right candidate in a row of similarities. NaN comes last.
+fn query_rank(similarities: &[f32], right: std::ops::Range<usize>) -> QueryRank {
     let key = |i: usize| {
         if similarities[i].is_nan() {
             f32::NEG_INFINITY
@@ -159,7 +158,7 @@ fn place(similarities: &[f32], right: std::ops::Range<usize>) -> Place {
     let own_key = key(own);
     let before = |i: &usize| key(*i) > own_key || (key(*i) == own_key && *i < own);
     let first = best(0..similarities.len());
-    Place {
+    QueryRank {
         rank: (0..similarities.len()).filter(before).count(),
         first,
         first_similarity: similarities[first],
@@ -182,43 +181,43 @@ mod tests {
         )
     }
 
-    fn only(places: &[Place]) -> Vec<usize> {
-        places.iter().map(|place| place.rank).collect()
+    fn only_ranks(queries: &[QueryRank]) -> Vec<usize> {
+        queries.iter().map(|query| query.rank).collect()
     }
 
     #[test]
-    fn a_picture_is_content_with_any_of_its_captions() {
-        // Picture 0 looks to the right, picture 1 up. Of picture 0's captions one is right and one is far off.
+    fn any_caption_of_an_image_is_right() {
+        // Image 0 points right, image 1 up. Of the captions of image 0, one points right and the other left.
         let found = ranks(&[1.0, 0.0, 0.0, 2.0], &[-1.0, 0.1, 3.0, 0.1, 0.1, 1.0], 2, &[2, 1]);
-        assert_eq!(only(&found.image_to_text), [0, 0]);
-        assert_eq!(only(&found.text_to_image), [1, 0, 0]);
+        assert_eq!(only_ranks(&found.image_to_text), [0, 0]);
+        assert_eq!(only_ranks(&found.text_to_image), [1, 0, 0]);
         assert_eq!(found.image_to_text[0].first, 1);
     }
 
     #[test]
-    fn of_equals_the_earlier_one_comes_first() {
-        // All captions read the same: each picture's own stands where it stands in the data.
+    fn equal_similarities_are_in_the_order_of_the_data() {
+        // All captions are equal, so the rank of each image's caption is its position.
         let found = ranks(&[1.0, 0.0, 1.0, 0.0, 1.0, 0.0], &[1.0; 6], 2, &[1, 1, 1]);
-        assert_eq!(only(&found.image_to_text), [0, 1, 2]);
-        assert_eq!(only(&found.text_to_image), [0, 1, 2]);
-        // A picture's own equal captions don't stand in each other's way.
+        assert_eq!(only_ranks(&found.image_to_text), [0, 1, 2]);
+        assert_eq!(only_ranks(&found.text_to_image), [0, 1, 2]);
+        // Equal captions of the same image don't make its rank worse.
         let found = ranks(&[1.0, 0.0, 1.0, 0.0], &[1.0; 8], 2, &[2, 2]);
-        assert_eq!(only(&found.image_to_text), [0, 2]);
+        assert_eq!(only_ranks(&found.image_to_text), [0, 2]);
     }
 
     #[test]
-    fn what_is_no_number_is_never_found_before_what_is_one() {
+    fn nan_is_ranked_last() {
         let found = ranks(
             &[f32::NAN, 1.0, 1.0, 0.0, 0.0, 1.0],
             &[1.0, 0.0, 1.0, 0.0, 0.0, 1.0],
             2,
             &[1, 1, 1],
         );
-        assert_eq!(only(&found.text_to_image), [2, 0, 0]);
+        assert_eq!(only_ranks(&found.text_to_image), [2, 0, 0]);
     }
 
     #[test]
-    fn equal_rows_are_equal_wherever_they_stand_and_all_agrees_with_plain_sums() {
+    fn ranks_equal_those_of_a_plain_loop_even_with_copies() {
         let dim = 37;
         let mut random = Random::new(1, 0);
         let mut noise = |n: usize| -> Vec<f32> { (0..n).map(|_| random.signed_unit()).collect() };
@@ -239,11 +238,11 @@ mod tests {
         let belonging = Belonging::new(counts);
         for (i, image) in images.rows().enumerate() {
             let mut order: Vec<usize> = (0..n_captions).collect();
-            // Stable, so that of equals the earlier one comes first.
+            // A stable sort keeps the order of equal similarities.
             order.sort_by(|a, b| cosine(image, texts.row(*b)).total_cmp(&cosine(image, texts.row(*a))));
             let own = belonging.captions(i);
             let rank = order.iter().position(|caption| own.contains(caption)).unwrap();
-            assert_eq!(found.image_to_text[i].rank, rank, "picture {i}");
+            assert_eq!(found.image_to_text[i].rank, rank, "image {i}");
             assert_eq!(found.image_to_text[i].first, order[0]);
         }
         for (t, text) in texts.rows().enumerate() {

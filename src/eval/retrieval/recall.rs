@@ -1,88 +1,89 @@
-//! R@k: how often a right one is among the first k, as the papers on CLIP count it.
+//! R@k: how often a right answer is among the first k, as the papers on CLIP count it.
 //!
-//! Text to image: each caption looks for its picture. Image to text: each picture looks for captions, and any of its own
-//! will do. So upstream's `eval/retrieval/` counts, and CLIP_benchmark's `zeroshot_retrieval.py`, whose keys are used here
-//! (`image_retrieval_recall@k` is text to image). Captions of one picture are not independent of each other, so that the
-//! intervals take a picture with its captions as one draw.
+//! Text to image: each caption is a query, and its image is right. Image to text: each image is a query, and any of its
+//! captions is right. This is how upstream's `eval/retrieval/` counts, and CLIP_benchmark's `zeroshot_retrieval.py`, whose
+//! keys are used here (`image_retrieval_recall@k` is text to image). The captions of an image are not independent, so the
+//! intervals treat an image with its captions as one draw.
 
-use super::ranks::{Belonging, Place, Ranks};
+use super::ranks::{Belonging, QueryRank, Ranks};
 use crate::eval::interval::{Estimate, clustered};
 
-/// Which way is looked.
+/// What is searched with, and for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// A caption looks for its picture.
+pub enum Direction {
+    /// Captions search for their image.
     TextToImage,
-    /// A picture looks for any of its captions.
+    /// Images search for any of their captions.
     ImageToText,
 }
 
-impl Way {
-    /// Both.
-    pub const BOTH: [Way; 2] = [Way::TextToImage, Way::ImageToText];
+impl Direction {
+    /// Both directions.
+    pub const BOTH: [Direction; 2] = [Direction::TextToImage, Direction::ImageToText];
 
-    /// As a table says it.
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
-            Way::TextToImage => "text to image",
-            Way::ImageToText => "image to text",
+            Direction::TextToImage => "text to image",
+            Direction::ImageToText => "image to text",
         }
     }
 
-    /// CLIP_benchmark's key, which says what is retrieved.
+    /// CLIP_benchmark's key, which names what is retrieved.
     pub fn key(self, k: usize) -> String {
         let retrieved = match self {
-            Way::TextToImage => "image",
-            Way::ImageToText => "text",
+            Direction::TextToImage => "image",
+            Direction::ImageToText => "text",
         };
         format!("{retrieved}_retrieval_recall@{k}")
     }
 }
 
-/// How often a right one was among the first k.
+/// R@k in one direction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recall {
-    /// Which way was looked.
-    pub way: Way,
-    /// How many of the first count.
+    /// The direction.
+    pub direction: Direction,
+    /// The number of first results that count.
     pub k: usize,
-    /// The share, 0 to 1.
+    /// The share of successful queries, 0 to 1.
     pub share: Estimate,
-    /// What each picture with its captions adds to it.
+    /// The queries of each image, or of its captions.
     pub hits: Vec<Hits>,
 }
 
-/// What one picture and its captions add to a recall.
+/// The queries of one image, or of its captions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hits {
-    /// How often was found.
+    /// Successful queries.
     pub n_found: u32,
-    /// How often was looked.
+    /// All queries.
     pub n_asked: u32,
 }
 
-/// What each picture with its captions adds to R@k.
-fn hits(ranks: &Ranks, belonging: &Belonging, way: Way, k: usize) -> Vec<Hits> {
-    let count = |places: &[Place]| Hits {
-        n_found: places.iter().filter(|place| place.rank < k).count() as u32,
-        n_asked: places.len() as u32,
+fn hits(ranks: &Ranks, belonging: &Belonging, direction: Direction, k: usize) -> Vec<Hits> {
+    let count = |queries: &[QueryRank]| Hits {
+        n_found: queries.iter().filter(|query| query.rank < k).count() as u32,
+        n_asked: queries.len() as u32,
     };
-    let of_picture = |picture_idx: usize| match way {
-        Way::TextToImage => count(&ranks.text_to_image[belonging.captions(picture_idx)]),
-        Way::ImageToText => count(&ranks.image_to_text[picture_idx..=picture_idx]),
+    let of_picture = |picture_idx: usize| match direction {
+        Direction::TextToImage => count(&ranks.text_to_image[belonging.captions(picture_idx)]),
+        Direction::ImageToText => count(&ranks.image_to_text[picture_idx..=picture_idx]),
     };
     (0..belonging.n_pictures()).map(of_picture).collect()
 }
 
-/// R@k of all `ks`, text to image first.
+/// R@k for all `ks` in both directions, text to image first.
 pub fn recalls(ranks: &Ranks, belonging: &Belonging, ks: &[usize]) -> Vec<Recall> {
-    let pairs = Way::BOTH.iter().flat_map(|way| ks.iter().map(|k| (*way, *k)));
+    let pairs = Direction::BOTH
+        .iter()
+        .flat_map(|direction| ks.iter().map(|k| (*direction, *k)));
     pairs
-        .map(|(way, k)| {
-            let hits = hits(ranks, belonging, way, k);
+        .map(|(direction, k)| {
+            let hits = hits(ranks, belonging, direction, k);
             let clusters: Vec<(u32, u32)> = hits.iter().map(|hits| (hits.n_found, hits.n_asked)).collect();
             Recall {
-                way,
+                direction,
                 k,
                 share: clustered(&clusters),
                 hits,
@@ -95,22 +96,22 @@ pub fn recalls(ranks: &Ranks, belonging: &Belonging, ks: &[usize]) -> Vec<Recall
 mod tests {
     use super::*;
 
-    fn places(ranks: &[usize]) -> Vec<Place> {
-        let place = |rank: &usize| Place {
+    fn with_ranks(ranks: &[usize]) -> Vec<QueryRank> {
+        let query = |rank: &usize| QueryRank {
             rank: *rank,
             first: 0,
             first_similarity: 0.0,
             own_similarity: 0.0,
         };
-        ranks.iter().map(place).collect()
+        ranks.iter().map(query).collect()
     }
 
     #[test]
-    fn each_way_has_its_own_count_and_clip_benchmarks_key() {
+    fn both_directions_are_counted_under_clip_benchmarks_keys() {
         let belonging = Belonging::new([2, 1]);
         let ranks = Ranks {
-            text_to_image: places(&[0, 7, 4]),
-            image_to_text: places(&[9, 10]),
+            text_to_image: with_ranks(&[0, 7, 4]),
+            image_to_text: with_ranks(&[9, 10]),
         };
         let found = recalls(&ranks, &belonging, &[1, 5, 10]);
         let sum = |recall: &Recall, of: fn(&Hits) -> u32| recall.hits.iter().map(of).sum::<u32>();
@@ -118,7 +119,7 @@ mod tests {
             .iter()
             .map(|recall| {
                 (
-                    recall.way.key(recall.k),
+                    recall.direction.key(recall.k),
                     sum(recall, |hits| hits.n_found),
                     sum(recall, |hits| hits.n_asked),
                 )

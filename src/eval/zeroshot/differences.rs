@@ -1,10 +1,10 @@
-//! Two models' answers about the same pictures: which differences are real.
+//! Which differences between two models' answers for the same images are significant.
 
 use super::Answer;
-use super::measures::CLASSES_OF_ACC5;
+use super::measures::{ClassRecall, TOP_5_MIN_CLASSES, mean_over_classes};
 use crate::eval::bootstrap::{Bootstrap, Difference, Ratio};
 
-/// A metric of both models.
+/// A metric for both models.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MetricDifference {
     /// CLIP_benchmark's name for it.
@@ -17,10 +17,10 @@ pub struct MetricDifference {
     pub difference: Difference,
 }
 
-/// The differences of accuracies and of the mean recall; both models answered about the same pictures of `n_classes` classes.
+/// The differences in accuracy and mean recall. Both models answered for the same images of `n_classes` classes.
 ///
 /// # Panics
-/// If they did not.
+/// If the images differ.
 pub fn differences(
     first: &[Answer],
     second: &[Answer],
@@ -28,10 +28,10 @@ pub fn differences(
     bootstrap: Bootstrap,
 ) -> Vec<MetricDifference> {
     let truths = |answers: &[Answer]| answers.iter().map(|answer| answer.truth).collect::<Vec<_>>();
-    assert_eq!(truths(first), truths(second), "answers about the same pictures");
+    assert_eq!(truths(first), truths(second), "answers for the same images");
     let n_pictures = first.len();
     let (keys, first): (Vec<_>, Vec<_>) = metrics(first, n_classes).into_iter().unzip();
-    let second: Vec<Metric> = metrics(second, n_classes)
+    let second: Vec<ImageMetric> = metrics(second, n_classes)
         .into_iter()
         .map(|(_, metric)| metric)
         .collect();
@@ -53,44 +53,42 @@ pub fn differences(
         .collect()
 }
 
-/// What a metric is made of, picture by picture.
-enum Metric {
+/// A metric by image, to be computed for any draw of images.
+enum ImageMetric {
     Share(Ratio),
-    /// Each picture's class, and whether it is right: the mean over the classes that were drawn.
+    /// The mean recall over the classes drawn: each image's class and whether the answer is right; the number of classes.
     MeanRecall(Vec<(usize, bool)>, usize),
 }
 
-fn metrics(answers: &[Answer], n_classes: usize) -> Vec<(&'static str, Metric)> {
+fn metrics(answers: &[Answer], n_classes: usize) -> Vec<(&'static str, ImageMetric)> {
     let within = |k: usize| {
         let part = |answer: &Answer| (f64::from(u8::from(answer.is_within(k))), 1.0);
-        Metric::Share(Ratio {
+        ImageMetric::Share(Ratio {
             parts: answers.iter().map(part).collect(),
         })
     };
     let right = answers.iter().map(|answer| (answer.truth, answer.is_within(1)));
     let mut metrics = vec![("acc1", within(1))];
-    if n_classes >= CLASSES_OF_ACC5 {
+    if n_classes >= TOP_5_MIN_CLASSES {
         metrics.push(("acc5", within(5)));
     }
-    metrics.push(("mean_per_class_recall", Metric::MeanRecall(right.collect(), n_classes)));
+    metrics.push((
+        "mean_per_class_recall",
+        ImageMetric::MeanRecall(right.collect(), n_classes),
+    ));
     metrics
 }
 
-impl Metric {
+impl ImageMetric {
     fn value(&self, times: &[u32]) -> f64 {
         match self {
-            Metric::Share(ratio) => ratio.value(times),
-            Metric::MeanRecall(pictures, n_classes) => {
-                let mut counts = vec![(0_u32, 0_u32); *n_classes];
+            ImageMetric::Share(ratio) => ratio.value(times),
+            ImageMetric::MeanRecall(pictures, n_classes) => {
+                let mut recalls = vec![ClassRecall::default(); *n_classes];
                 for ((class, is_right), times) in pictures.iter().zip(times) {
-                    counts[*class].0 += times * u32::from(*is_right);
-                    counts[*class].1 += times;
+                    recalls[*class].add(*is_right, *times as usize);
                 }
-                let seen = counts.iter().filter(|(_, n)| *n > 0);
-                let (sum, n) = seen.fold((0.0, 0.0), |(sum, n), (right, all)| {
-                    (sum + f64::from(*right) / f64::from(*all), n + 1.0)
-                });
-                sum / n
+                mean_over_classes(&recalls)
             }
         }
     }
@@ -101,7 +99,7 @@ mod tests {
     use super::super::Measures;
     use super::*;
 
-    /// Answers of which every `period`th is wrong, about 6 classes of which one has no picture.
+    /// Answers for 6 classes, of which one has no image. Every `period`th answer is wrong.
     fn answers(period: usize) -> Vec<Answer> {
         let answer = |i: usize| {
             let truth = i * i % 5;
@@ -112,14 +110,14 @@ mod tests {
             };
             Answer {
                 truth,
-                likeliest: (0..5).map(|place| ((first + place) % 6, 0.2)).collect(),
+                likeliest: (0..5).map(|rank| ((first + rank) % 6, 0.2)).collect(),
             }
         };
         (0..300).map(answer).collect()
     }
 
     #[test]
-    fn values_are_those_of_the_measures_and_a_clear_difference_is_real() {
+    fn values_equal_the_measures_and_a_clear_difference_is_real() {
         let (first, second) = (answers(7), answers(3));
         let bootstrap = Bootstrap {
             n_resamples: 500,

@@ -1,4 +1,4 @@
-//! From answers to the numbers of a report: accuracies, recall by class, calibration, confusions.
+//! The measures of a report: accuracy, recall by class, calibration, confusions.
 
 use std::collections::HashMap;
 
@@ -6,77 +6,85 @@ use super::Answer;
 use crate::eval::interval::{Estimate, percentiles, wilson};
 use crate::random::Random;
 
-/// Bins of the calibration, of equal width (Guo, Pleiss, Sun and Weinberger, *On Calibration of Modern Neural
+/// Bins of equal width for calibration (Guo, Pleiss, Sun and Weinberger, *On Calibration of Modern Neural
 /// Networks*, ICML 2017, section 2: 15).
 pub const N_BINS: usize = 15;
-/// Resamples behind the interval of the mean recall.
+/// Resamples for the interval of the mean recall.
 pub const N_RESAMPLES: usize = 1000;
-/// What resamples are drawn for: a stream of the seed's own.
+/// The random stream of these resamples.
 const RECALL_STREAM: u64 = 1;
-/// Fewer classes have no top-5: all of them would be right.
-pub(super) const CLASSES_OF_ACC5: usize = 5;
+/// With fewer classes there is no top-5 accuracy: every answer would be right.
+pub(super) const TOP_5_MIN_CLASSES: usize = 5;
 
-/// What was measured.
+/// The measures of a set of answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measures {
-    /// Pictures that were judged.
+    /// The number of images.
     pub n_pictures: usize,
-    /// Candidates, with and without pictures.
+    /// The number of classes, including those without images.
     pub n_classes: usize,
-    /// The share whose own class is the likeliest.
+    /// The share of images whose own class is the most probable one.
     pub acc1: Estimate,
-    /// The share whose own class is among the five likeliest; none with fewer than five classes.
+    /// The share of images whose own class is among the five most probable; `None` for fewer than five classes.
     pub acc5: Option<Estimate>,
-    /// The mean over classes of the share of their pictures that are right.
+    /// The mean recall over classes.
     pub mean_per_class_recall: Estimate,
-    /// The mean distance of confidence and accuracy over the bins, each counting by its pictures.
+    /// The expected calibration error: the mean distance between confidence and accuracy in the bins, weighted by images.
     pub calibration_error: f64,
-    /// The bins of that, from 0 to 1.
+    /// The calibration bins, from confidence 0 to 1.
     pub bins: Vec<Bin>,
-    /// Each class's recall, in the classes' order.
-    pub recalls: Vec<Recall>,
-    /// What was taken for what, the most frequent first, equal ones in the classes' order.
+    /// The recall of each class, in the order of the classes.
+    pub recalls: Vec<ClassRecall>,
+    /// The confusions, most frequent first, equally frequent ones in the order of the classes.
     pub confusions: Vec<Confusion>,
 }
 
-/// Pictures whose answers were about as sure.
+/// The images whose confidence is in one range.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Bin {
-    /// How many.
+    /// The number of images.
     pub n: usize,
-    /// Their mean confidence; 0 of none.
+    /// Their mean confidence; 0 if there are none.
     pub confidence: f64,
-    /// The share that is right; 0 of none.
+    /// The share of right answers; 0 if there are none.
     pub accuracy: f64,
 }
 
-/// A class's pictures.
+/// The images of one class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Recall {
-    /// Those that are right.
+pub struct ClassRecall {
+    /// Right answers.
     pub n_right: usize,
-    /// All.
+    /// All answers.
     pub n: usize,
 }
 
-/// Pictures of one class that were taken for another.
+impl ClassRecall {
+    /// Counts an answer `times` times.
+    pub(super) fn add(&mut self, is_right: bool, times: usize) {
+        self.n += times;
+        self.n_right += times * usize::from(is_right);
+    }
+}
+
+/// The images of one class for which another class was predicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Confusion {
-    /// What they show.
+    /// The true class.
     pub truth: usize,
-    /// What they were taken for.
+    /// The predicted class.
     pub predicted: usize,
-    /// How many.
+    /// The number of images.
     pub n: usize,
 }
 
 impl Measures {
-    /// Measures answers about `n_classes` classes; `seed` is the resamples'.
+    /// Computes the measures of answers for `n_classes` classes. `seed` decides the resamples.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If `answers` is empty.
     pub fn of(answers: &[Answer], n_classes: usize, seed: u64) -> Self {
-        assert!(!answers.is_empty(), "measures of no answers");
+        assert!(!answers.is_empty(), "measures need answers");
         let n_within = |k: usize| answers.iter().filter(|answer| answer.is_within(k)).count();
         let recalls = recalls(answers, n_classes);
         let (bins, calibration_error) = calibration(answers);
@@ -84,7 +92,7 @@ impl Measures {
             n_pictures: answers.len(),
             n_classes,
             acc1: wilson(n_within(1), answers.len()),
-            acc5: (n_classes >= CLASSES_OF_ACC5).then(|| wilson(n_within(5), answers.len())),
+            acc5: (n_classes >= TOP_5_MIN_CLASSES).then(|| wilson(n_within(5), answers.len())),
             mean_per_class_recall: mean_recall(answers, &recalls, seed),
             calibration_error,
             bins,
@@ -94,38 +102,36 @@ impl Measures {
     }
 }
 
-fn recalls(answers: &[Answer], n_classes: usize) -> Vec<Recall> {
-    let mut recalls = vec![Recall::default(); n_classes];
+fn recalls(answers: &[Answer], n_classes: usize) -> Vec<ClassRecall> {
+    let mut recalls = vec![ClassRecall::default(); n_classes];
     for answer in answers {
-        let recall = &mut recalls[answer.truth];
-        recall.n += 1;
-        recall.n_right += usize::from(answer.is_within(1));
+        recalls[answer.truth].add(answer.is_within(1), 1);
     }
     recalls
 }
 
-/// The mean over the classes that have pictures; the interval by drawing as many pictures anew.
-fn mean_recall(answers: &[Answer], recalls: &[Recall], seed: u64) -> Estimate {
+/// The mean over classes with images. The interval is that of resampled images.
+fn mean_recall(answers: &[Answer], recalls: &[ClassRecall], seed: u64) -> Estimate {
     let hits: Vec<(usize, bool)> = answers
         .iter()
         .map(|answer| (answer.truth, answer.is_within(1)))
         .collect();
     let mut random = Random::new(seed, RECALL_STREAM);
-    let mut drawn = vec![Recall::default(); recalls.len()];
+    let mut drawn = vec![ClassRecall::default(); recalls.len()];
     let mut resample = || {
-        drawn.fill(Recall::default());
+        drawn.fill(ClassRecall::default());
         for _ in 0..hits.len() {
             let (class, is_right) = hits[random.below(hits.len())];
-            drawn[class].n += 1;
-            drawn[class].n_right += usize::from(is_right);
+            drawn[class].add(is_right, 1);
         }
-        mean_of(&drawn)
+        mean_over_classes(&drawn)
     };
     let resampled = (0..N_RESAMPLES).map(|_| resample()).collect();
-    percentiles(mean_of(recalls), resampled)
+    percentiles(mean_over_classes(recalls), resampled)
 }
 
-fn mean_of(recalls: &[Recall]) -> f64 {
+/// The mean recall of the classes that have images.
+pub(super) fn mean_over_classes(recalls: &[ClassRecall]) -> f64 {
     let seen = recalls.iter().filter(|recall| recall.n > 0);
     let (n, sum) = seen.fold((0_usize, 0.0), |(n, sum), recall| {
         (n + 1, sum + recall.n_right as f64 / recall.n as f64)
@@ -133,12 +139,12 @@ fn mean_of(recalls: &[Recall]) -> f64 {
     sum / n as f64
 }
 
-/// `ECE = Σ_b n_b/n |accuracy_b - confidence_b|`; bin b holds confidences in `(b/15, (b+1)/15]`.
+/// `ECE = Σ_b n_b/n |accuracy_b - confidence_b|`; bin b has the confidences in `(b/15, (b+1)/15]`.
 fn calibration(answers: &[Answer]) -> (Vec<Bin>, f64) {
     let mut bins = vec![Bin::default(); N_BINS];
     for answer in answers {
-        let place = (answer.confidence() * N_BINS as f64).ceil() as usize;
-        let bin = &mut bins[place.clamp(1, N_BINS) - 1];
+        let bin = (answer.confidence() * N_BINS as f64).ceil() as usize;
+        let bin = &mut bins[bin.clamp(1, N_BINS) - 1];
         bin.n += 1;
         bin.confidence += answer.confidence();
         bin.accuracy += f64::from(u8::from(answer.is_within(1)));
@@ -147,8 +153,8 @@ fn calibration(answers: &[Answer]) -> (Vec<Bin>, f64) {
         bin.confidence /= bin.n as f64;
         bin.accuracy /= bin.n as f64;
     }
-    let apart = |bin: &Bin| bin.n as f64 * (bin.accuracy - bin.confidence).abs();
-    let error = bins.iter().map(apart).sum::<f64>() / answers.len() as f64;
+    let weighted_gap = |bin: &Bin| bin.n as f64 * (bin.accuracy - bin.confidence).abs();
+    let error = bins.iter().map(weighted_gap).sum::<f64>() / answers.len() as f64;
     (bins, error)
 }
 
@@ -167,7 +173,7 @@ fn confusions(answers: &[Answer]) -> Vec<Confusion> {
 mod tests {
     use super::*;
 
-    /// An answer whose likeliest classes are these, with a confidence.
+    /// An answer with these most probable classes and this confidence.
     fn answer(truth: usize, likeliest: &[usize], confidence: f64) -> Answer {
         let rest = (1.0 - confidence) / likeliest.len().max(2) as f64;
         let share = |i: usize| if i == 0 { confidence } else { rest };
@@ -181,7 +187,7 @@ mod tests {
         }
     }
 
-    /// Pictures of 7 classes, drawn; class 6 has none.
+    /// Random answers for 7 classes, of which class 6 has no images.
     fn drawn(n: usize, seed: u64) -> Vec<Answer> {
         let mut random = Random::new(seed, 9);
         (0..n)
@@ -194,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn accuracies_and_recall_are_those_counted_by_hand() {
+    fn accuracy_and_recall_equal_those_counted_by_hand() {
         let answers = [
             answer(0, &[0, 1, 2, 3, 4], 0.9),
             answer(0, &[1, 0, 2, 3, 4], 0.6),
@@ -215,17 +221,17 @@ mod tests {
     }
 
     #[test]
-    fn fewer_than_five_classes_have_no_top_5() {
+    fn fewer_than_five_classes_have_no_top_5_accuracy() {
         let answers = [answer(0, &[0, 1, 2, 3], 0.9)];
         assert_eq!(Measures::of(&answers, 4, 0).acc5, None);
     }
 
     #[test]
-    fn measures_of_many_are_those_of_another_computation() {
+    fn measures_equal_those_of_a_confusion_matrix() {
         for seed in 0..20 {
             let answers = drawn(200, seed);
             let measures = Measures::of(&answers, 7, seed);
-            // A matrix of all pairs, from which everything is read off.
+            // The whole confusion matrix, which has all counts.
             let mut matrix = [[0usize; 7]; 7];
             for answer in &answers {
                 matrix[answer.truth][answer.likeliest[0].0] += 1;
@@ -249,12 +255,12 @@ mod tests {
             let off: usize = measures.confusions.iter().map(|confusion| confusion.n).sum();
             assert_eq!(off, 200 - trace);
             assert!(measures.confusions.is_sorted_by(|a, b| a.n >= b.n));
-            assert!((measures.calibration_error - by_picture(&answers)).abs() < 1e-12);
+            assert!((measures.calibration_error - calibration_error_by_image(&answers)).abs() < 1e-12);
         }
     }
 
-    /// The calibration error picture by picture: each with all those of its bin.
-    fn by_picture(answers: &[Answer]) -> f64 {
+    /// The calibration error computed image by image, each with all images in its bin.
+    fn calibration_error_by_image(answers: &[Answer]) -> f64 {
         let bin = |confidence: f64| (1..=15).find(|b| confidence <= f64::from(*b) / 15.0).unwrap();
         let apart = |answer: &Answer| {
             let same = answers
@@ -270,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_is_the_seeds_and_a_certain_class_has_none() {
+    fn an_interval_depends_on_the_seed_and_is_empty_for_certain_results() {
         let answers = drawn(60, 3);
         let low = |seed| Measures::of(&answers, 7, seed).mean_per_class_recall.low;
         assert_eq!(low(1), low(1));

@@ -1,9 +1,9 @@
-//! Zero-shot classification: how often a picture's own class is the likeliest of all, and how sure the model is of it.
+//! Zero-shot classification: how often an image's own class is the most probable one, and how confident the model is.
 //!
-//! [`judge`] scores embeddings against a [`LabelSet`] as `classify` does; [`Measures::of`] makes of that what is reported,
-//! as CLIP_benchmark defines it (`metrics/zeroshot_classification.py`): `acc1`, `acc5` where there are at least five
-//! classes, and `mean_per_class_recall`, scikit-learn's `balanced_accuracy_score`, over the classes that have pictures.
-//! Of equal scores the earlier class counts as likelier.
+//! [`judge`] scores embeddings against a [`LabelSet`] as `classify` does. [`Measures::of`] computes the measures, as
+//! CLIP_benchmark defines them (`metrics/zeroshot_classification.py`): `acc1`; `acc5`, if there are at least five classes;
+//! and `mean_per_class_recall`, which is scikit-learn's `balanced_accuracy_score`, over the classes that have images. Of
+//! equal scores, the earlier class comes first.
 
 mod candidates;
 mod data;
@@ -14,40 +14,40 @@ use rayon::prelude::*;
 
 pub use self::data::{ClassifiedImages, Resolved};
 pub use self::differences::{MetricDifference, differences};
-pub use self::measures::{Bin, Confusion, Measures, N_BINS, N_RESAMPLES, Recall};
+pub use self::measures::{Bin, ClassRecall, Confusion, Measures, N_BINS, N_RESAMPLES};
 use crate::labels::LabelSet;
 use crate::score::Scoring;
 
-/// Classes of a picture that are kept: as many as top-5 asks for.
+/// The number of best classes that are kept per image, as many as top-5 needs.
 pub const KEPT: usize = 5;
 
-/// What the model said of one picture.
+/// The model's answer for one image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    /// The class that it shows.
+    /// The true class.
     pub truth: usize,
-    /// The likeliest classes, at most [`KEPT`], with their probabilities; at least one.
+    /// The most probable classes with their probabilities, best first; 1 to [`KEPT`].
     pub likeliest: Vec<(usize, f64)>,
 }
 
 impl Answer {
-    /// The likeliest class.
+    /// The most probable class.
     pub fn predicted(&self) -> usize {
         self.likeliest[0].0
     }
 
-    /// The likeliest class's probability.
+    /// The probability of the most probable class.
     pub fn confidence(&self) -> f64 {
         self.likeliest[0].1
     }
 
-    /// Whether the true class is among the likeliest `k`.
+    /// Whether the true class is among the `k` most probable ones.
     pub fn is_within(&self, k: usize) -> bool {
         self.likeliest.iter().take(k).any(|(class, _)| *class == self.truth)
     }
 }
 
-/// Scores pictures, each with its class and its embedding, against all classes.
+/// Scores images, given as true class and embedding, against all classes.
 pub fn judge(pictures: &[(usize, &[f32])], labels: &LabelSet, scoring: &Scoring) -> Vec<Answer> {
     let one = |(truth, embedding): &(usize, &[f32])| {
         let scores = scoring.scores(embedding, labels.texts(), labels.rows());

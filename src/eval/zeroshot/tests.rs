@@ -1,39 +1,39 @@
-//! Intervals against what the bootstrap tends to with ever more resamples, computed without drawing: of few pictures by
-//! all draws there are, each with its probability; of many by the variance of a mean over classes.
+//! Compares intervals with the limit of the bootstrap for infinitely many resamples, computed without drawing: for a few
+//! images from all possible draws with their probabilities, for many images from the variance of a mean over classes.
 
 use super::{Answer, Measures, N_RESAMPLES, differences};
 use crate::eval::bootstrap::Bootstrap;
 use crate::eval::interval::Estimate;
 
-/// Share of a distribution below the interval, and above it.
+/// The share of a distribution below the interval, and above it.
 const TAIL: f64 = 0.025;
-/// Seeds whose ends of an interval are put in order: the one in the middle scatters less than each. An odd number.
+/// The number of seeds whose median end of an interval is compared; odd. It varies less than that of one seed.
 const N_SEEDS: u64 = 41;
-/// Values nearer to each other differ by rounding alone.
+/// Differences below this are due to rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// An answer of which only the classes matter.
+/// An answer whose probabilities don't matter.
 fn answer(truth: usize, likeliest: &[usize]) -> Answer {
     let likeliest = likeliest.iter().map(|class| (*class, 0.2)).collect();
     Answer { truth, likeliest }
 }
 
-/// All ways to draw `n` times from `n` pictures: how often each comes, with the way's probability `n! / (Π kᵢ! nⁿ)`.
+/// All ways to draw `n` times from `n` images: how often each is drawn, and the probability `n! / (Π kᵢ! nⁿ)`.
 fn all_draws(n: usize) -> Vec<(Vec<u32>, f64)> {
-    fn spread(left: u32, places: usize, begun: &mut Vec<u32>, all: &mut Vec<Vec<u32>>) {
-        if places == 1 {
+    fn distribute(left: u32, n_images: usize, begun: &mut Vec<u32>, all: &mut Vec<Vec<u32>>) {
+        if n_images == 1 {
             all.push([&begun[..], &[left]].concat());
             return;
         }
         for times in 0..=left {
             begun.push(times);
-            spread(left - times, places - 1, begun, all);
+            distribute(left - times, n_images - 1, begun, all);
             begun.pop();
         }
     }
     let factorial = |k: u32| (1..=k).map(f64::from).product::<f64>();
     let mut all = Vec::new();
-    spread(n as u32, n, &mut Vec::new(), &mut all);
+    distribute(n as u32, n, &mut Vec::new(), &mut all);
     let probability = |times: &Vec<u32>| {
         let ways = factorial(n as u32) / times.iter().map(|k| factorial(*k)).product::<f64>();
         ways / (n as f64).powi(n as i32)
@@ -42,7 +42,7 @@ fn all_draws(n: usize) -> Vec<(Vec<u32>, f64)> {
     draws.map(|(probability, times)| (times, probability)).collect()
 }
 
-/// scikit-learn's `balanced_accuracy_score`, written as it does it: a class at a time, those without a picture left out.
+/// Like scikit-learn's `balanced_accuracy_score`: one class at a time, without those that have no image.
 fn balanced_accuracy(answers: &[Answer], times: &[u32]) -> f64 {
     let mut recalls = Vec::new();
     for class in 0..20 {
@@ -56,14 +56,14 @@ fn balanced_accuracy(answers: &[Answer], times: &[u32]) -> f64 {
     recalls.iter().sum::<f64>() / recalls.len() as f64
 }
 
-/// The share of what was drawn whose class is among the first `k`.
+/// The share of drawn images whose class is among the first `k`.
 fn top(answers: &[Answer], times: &[u32], k: usize) -> f64 {
     let is_in = |answer: &Answer| answer.likeliest[..k].iter().any(|(class, _)| *class == answer.truth);
     let hits = answers.iter().zip(times).filter(|(answer, _)| is_in(answer));
     f64::from(hits.map(|(_, times)| times).sum::<u32>()) / f64::from(times.iter().sum::<u32>())
 }
 
-/// Checks that the ends cut off a fortieth of the distribution each, up to `slack`, which is what drawing scatters by.
+/// Checks that each end cuts off a fortieth of the distribution, up to `slack`, the variation from drawing.
 #[track_caller]
 fn check_ends((low, high): (f64, f64), draws: &[(Vec<u32>, f64)], metric: impl Fn(&[u32]) -> f64, slack: f64) {
     let values: Vec<(f64, f64)> = draws.iter().map(|(times, share)| (metric(times), *share)).collect();
@@ -74,7 +74,7 @@ fn check_ends((low, high): (f64, f64), draws: &[(Vec<u32>, f64)], metric: impl F
             .map(|v| v.1)
             .sum::<f64>()
     };
-    // A value that many draws have can hold the end: then less lies below it and more up to it.
+    // If many draws have the value of the end, less is below it, and more up to it.
     let (below, up_to) = (share(&|v| v < low - ROUNDING), share(&|v| v <= low + ROUNDING));
     assert!(
         below <= TAIL + slack && up_to >= TAIL - slack,
@@ -87,34 +87,34 @@ fn check_ends((low, high): (f64, f64), draws: &[(Vec<u32>, f64)], metric: impl F
     );
 }
 
-/// Four standard errors of the share that lies below a quantile of `n_resamples`.
+/// Four standard errors of the share below a quantile of `n_resamples`.
 fn slack(n_resamples: f64) -> f64 {
     4.0 * (TAIL * (1.0 - TAIL) / n_resamples).sqrt()
 }
 
-/// The mean recall's ends in the middle of many seeds.
-fn middle_ends(answers: &[Answer], n_classes: usize) -> (f64, f64) {
+/// The median ends of the mean recall's interval over many seeds.
+fn median_ends(answers: &[Answer], n_classes: usize) -> (f64, f64) {
     let found: Vec<Estimate> = (0..N_SEEDS)
         .map(|seed| Measures::of(answers, n_classes, seed).mean_per_class_recall)
         .collect();
-    let middle = |end: fn(&Estimate) -> f64| {
+    let median = |end: fn(&Estimate) -> f64| {
         let mut ends: Vec<f64> = found.iter().map(end).collect();
         ends.sort_by(f64::total_cmp);
         ends[ends.len() / 2]
     };
-    (middle(|found| found.low), middle(|found| found.high))
+    (median(|found| found.low), median(|found| found.high))
 }
 
-/// Checks all intervals of two models' answers about the same few pictures.
+/// Checks all intervals of two models' answers for the same few images.
 #[track_caller]
 fn check_few(first: &[Answer], second: &[Answer], n_classes: usize) {
     let draws = all_draws(first.len());
     assert!((draws.iter().map(|draw| draw.1).sum::<f64>() - 1.0).abs() < ROUNDING);
     // The median of N draws of a normal distribution has π/2 of their mean's variance.
-    let of_middle = slack(N_RESAMPLES as f64 * N_SEEDS as f64 / std::f64::consts::FRAC_PI_2);
+    let of_median = slack(N_RESAMPLES as f64 * N_SEEDS as f64 / std::f64::consts::FRAC_PI_2);
     for answers in [first, second] {
-        let found = middle_ends(answers, n_classes);
-        check_ends(found, &draws, |times| balanced_accuracy(answers, times), of_middle);
+        let found = median_ends(answers, n_classes);
+        check_ends(found, &draws, |times| balanced_accuracy(answers, times), of_median);
     }
     let bootstrap = Bootstrap {
         n_resamples: 40_000,
@@ -143,8 +143,8 @@ fn check_few(first: &[Answer], second: &[Answer], n_classes: usize) {
 }
 
 #[test]
-fn a_few_pictures_intervals_are_those_of_all_draws_there_are() {
-    // Class 5 has no picture, classes 1 and 2 have one each: a third of the draws go without each of these.
+fn intervals_of_few_images_equal_those_of_all_possible_draws() {
+    // Class 5 has no image, and classes 1 and 2 have one each, which a third of the draws miss.
     let first = [
         answer(0, &[0, 1, 2, 3, 4]),
         answer(0, &[1, 0, 2, 3, 4]),
@@ -170,7 +170,7 @@ fn a_few_pictures_intervals_are_those_of_all_draws_there_are() {
 }
 
 #[test]
-fn four_classes_have_intervals_without_a_top_5() {
+fn four_classes_have_intervals_but_no_top_5() {
     let first: Vec<Answer> = [0, 0, 1, 1, 2, 3].map(|truth| answer(truth, &[0, 1, 2, 3])).to_vec();
     let second: Vec<Answer> = [0, 0, 1, 1, 2, 3].map(|truth| answer(truth, &[1, 2, 3, 0])).to_vec();
     check_few(&first, &second, 4);
@@ -178,7 +178,7 @@ fn four_classes_have_intervals_without_a_top_5() {
 }
 
 #[test]
-fn all_right_and_all_wrong_leave_nothing_to_draw() {
+fn intervals_are_empty_if_all_answers_are_right_or_wrong() {
     let truths = [0, 0, 1, 2, 2];
     let right = truths.map(|truth| answer(truth, &[truth, 3, 4, 5, 6]));
     let wrong = truths.map(|truth| answer(truth, &[3, truth, 4, 5, 6]));
@@ -201,8 +201,7 @@ fn all_right_and_all_wrong_leave_nothing_to_draw() {
     );
 }
 
-/// E[1 / N] of the pictures of a class that come in `n` draws, where each is of the class with probability `p`; of draws
-/// that have one at all.
+/// E[1 / N | N > 0], where N is the number of images of a class in `n` draws, each of the class with probability `p`.
 fn mean_inverse(n: usize, p: f64) -> f64 {
     let (mut share, mut seen, mut sum) = ((1.0 - p).powi(n as i32), 0.0, 0.0);
     for k in 1..=n {
@@ -214,8 +213,8 @@ fn mean_inverse(n: usize, p: f64) -> f64 {
 }
 
 #[test]
-fn many_pictures_intervals_follow_from_the_variance_of_a_mean_over_classes() {
-    // Classes of very different sizes, which one share of all pictures would not tell apart.
+fn intervals_of_many_images_follow_from_the_variance_over_classes() {
+    // Classes of very different sizes, so that the mean over classes differs from the mean over images.
     let sizes = [12_usize, 30, 75, 150, 240, 330];
     let (mut first, mut second) = (Vec::new(), Vec::new());
     for (class, size) in sizes.into_iter().enumerate() {
@@ -226,8 +225,8 @@ fn many_pictures_intervals_follow_from_the_variance_of_a_mean_over_classes() {
         }
     }
     let n = first.len();
-    // Var(mean recall) = 1/K² Σ σ²_c E[1/N_c], where σ²_c is the variance of a picture's hit (or difference) in its class: by the
-    // pictures of each class that come, recalls are independent and their mean is the class's.
+    // Var(mean recall) = 1/K² Σ σ²_c E[1/N_c], where σ²_c is the variance of a hit (or difference) in class c: given the
+    // numbers N_c of images drawn, the recalls are independent with the classes' means.
     let error = |hit: &dyn Fn(usize) -> f64| {
         let mut start = 0;
         let of_class = sizes.map(|size| {
@@ -242,8 +241,8 @@ fn many_pictures_intervals_follow_from_the_variance_of_a_mean_over_classes() {
         (mean, of_class.iter().map(|class| class.1).sum::<f64>().sqrt() / k)
     };
     let hit = |answers: &[Answer], i: usize| f64::from(u8::from(answers[i].predicted() == answers[i].truth));
-    // A quantile's standard error is √(q (1-q) / N) over the density there, 0.0584 at ±1.96; and what the normal distribution
-    // itself is off by, since few pictures of the smallest class make steps.
+    // The standard error of a quantile is √(q (1-q) / N) over the density there, 0.0584 at ±1.96. The rest is the error of
+    // the normal distribution, since the recall of the smallest class has few possible values.
     let scatter = |n_resamples: f64| slack(n_resamples) / 0.0584 + 0.03;
     let check = |(low, high): (f64, f64), (mean, error): (f64, f64), scatter: f64| {
         let found = ((low - mean) / error, (high - mean) / error);
@@ -252,8 +251,8 @@ fn many_pictures_intervals_follow_from_the_variance_of_a_mean_over_classes() {
             "{found:?}, {scatter}"
         );
     };
-    let of_middle = scatter(N_RESAMPLES as f64 * N_SEEDS as f64 / std::f64::consts::FRAC_PI_2);
-    check(middle_ends(&first, 12), error(&|i| hit(&first, i)), of_middle);
+    let of_median = scatter(N_RESAMPLES as f64 * N_SEEDS as f64 / std::f64::consts::FRAC_PI_2);
+    check(median_ends(&first, 12), error(&|i| hit(&first, i)), of_median);
     let bootstrap = Bootstrap {
         n_resamples: 40_000,
         seed: 6,

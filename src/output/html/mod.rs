@@ -1,8 +1,8 @@
-//! HTML: one page with small pictures, bars, a filter by label and a sort by score. It asks for nothing from anywhere:
-//! style, script and pictures are in the file, so that it works from disk.
+//! HTML: one page with thumbnails and bars, which can be filtered by label and sorted by score.
 //!
-//! A figure a picture, written as it comes; `page.js` filters and sorts what the page holds. Text is escaped on the way
-//! out, and the script puts none of it into markup.
+//! The page has one figure per image, written as results arrive; `page.js` filters and sorts them. Style, script and
+//! thumbnails are in the file, so the page works from disk and loads nothing. All text is escaped, and the script never
+//! turns text into markup.
 
 pub mod report;
 mod thumbnail;
@@ -14,23 +14,24 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 pub use self::thumbnail::{THUMBNAIL_PX, thumbnail};
-use super::{Format, FormatInfo, Grouped, Holds, Labelled, Record, Settings};
+use super::record::percent;
+use super::{Format, FormatInfo, Grouped, Holds, Record, Settings};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "html",
-    about: "one page with small pictures, to filter by label and sort by score",
+    about: "one page with thumbnails, to filter by label and sort by score",
     holds: &[Holds::Labels, Holds::Thumbnails],
     make: |settings| Ok(Box::new(Html::new(settings))),
 };
 
-/// Labels of a picture that are drawn; the page says how many more there are.
-const DRAWN: usize = 5;
+/// Labels that are shown per image; the page says how many more there are.
+const SHOWN_LABELS: usize = 5;
 
 /// The page.
 pub struct Html {
     model: String,
     labels: Vec<String>,
-    /// What labels are called.
+    /// What the page calls a label.
     word: &'static str,
 }
 
@@ -43,7 +44,7 @@ impl Html {
         }
     }
 
-    /// A page of pictures that were searched for: their labels are the searches that found them.
+    /// A page of search results: an image's labels are the searches that found it.
     pub fn of_searches(model: &str, searches: Vec<String>) -> Self {
         Html {
             model: model.to_owned(),
@@ -59,7 +60,7 @@ impl Format for Html {
         write!(
             out,
             include_str!("head.html"),
-            top = top("longclip: pictures and labels", include_str!("page.css"), Scripts::Own),
+            top = top("longclip: images and labels", include_str!("page.css"), Scripts::Own),
             model = escaped(&self.model),
             version = env!("CARGO_PKG_VERSION"),
             word = self.word,
@@ -96,7 +97,7 @@ fn figure(record: &Record) -> Result<String, std::fmt::Error> {
                 writeln!(html, "{}", image("heat", heat))?;
             }
         }
-        None => html.push_str("<div class=\"none\">no picture</div>\n"),
+        None => html.push_str("<div class=\"none\">no image</div>\n"),
     }
     writeln!(html, "<figcaption title=\"{path}\">{path}</figcaption>")?;
     if let Some(reason) = record.outcome.failure() {
@@ -105,11 +106,12 @@ fn figure(record: &Record) -> Result<String, std::fmt::Error> {
     let labels = record.outcome.labels();
     html.push_str("<ol class=\"labels\">\n");
     for (rank, labelled) in labels.iter().enumerate() {
-        html.push_str(&label_bar(labelled, if rank < DRAWN { "" } else { " hidden" }));
+        let hidden = if rank < SHOWN_LABELS { "" } else { " hidden" };
+        html.push_str(&bar(&labelled.label, labelled.score(), &labelled.score_text(), hidden));
     }
     html.push_str("</ol>\n");
-    if labels.len() > DRAWN {
-        writeln!(html, "<p class=\"more\">and {} more</p>", labels.len() - DRAWN)?;
+    if labels.len() > SHOWN_LABELS {
+        writeln!(html, "<p class=\"more\">and {} more</p>", labels.len() - SHOWN_LABELS)?;
     }
     html.push_str(&group_list(record.outcome.groups()));
     html.push_str("</figure>\n");
@@ -125,29 +127,20 @@ fn group_list(groups: &[Grouped]) -> String {
     if groups.is_empty() {
         return String::new();
     }
-    let bars = groups.iter().take(DRAWN).map(|group| {
+    let bars = groups.iter().take(SHOWN_LABELS).map(|group| {
         let probability = group.probability;
         bar(&group.group, Some(probability), &percent(probability), "")
     });
     format!("<ol class=\"groups\">\n{}</ol>\n", bars.collect::<String>())
 }
 
-fn label_bar(labelled: &Labelled, hidden: &str) -> String {
-    let shown = match (labelled.probability, labelled.cosine) {
-        (Some(probability), _) => percent(probability),
-        (None, Some(cosine)) => format!("{cosine:.4}"),
-        (None, None) => String::new(),
-    };
-    bar(&labelled.label, labelled.score(), &shown, hidden)
-}
-
-/// Whether a page may run the script that stands in it. None runs another.
+/// Whether a page may run the script that it contains. No page may load another.
 enum Scripts {
     None,
     Own,
 }
 
-/// What every page begins with, to where its body does; `title` is text.
+/// The beginning of every page, up to its body. `title` is plain text.
 fn top(title: &str, style: &str, scripts: Scripts) -> String {
     format!(
         include_str!("top.html"),
@@ -161,10 +154,6 @@ fn top(title: &str, style: &str, scripts: Scripts) -> String {
     )
 }
 
-fn percent(probability: f64) -> String {
-    format!("{:.1} %", probability * 100.0)
-}
-
 fn bar(name: &str, score: Option<f64>, shown: &str, hidden: &str) -> String {
     let name = escaped(name);
     let score = score.unwrap_or(0.0);
@@ -176,7 +165,7 @@ fn bar(name: &str, score: Option<f64>, shown: &str, hidden: &str) -> String {
     )
 }
 
-/// Text as text, in an element and in an attribute.
+/// Escapes text for an element or an attribute.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -194,22 +183,22 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Thumbnail;
     use super::super::specimen::{bare_records, bare_settings, records, settings, written};
+    use super::super::{Outcome, Subject, Thumbnail};
     use super::*;
 
     #[test]
-    fn what_a_person_wrote_never_becomes_markup() {
+    fn user_text_never_becomes_markup() {
         let mut records = records();
-        records[0].subject = super::super::Subject::Path("\"><script>alert(1)</script>".into());
-        records[1].outcome = super::super::Outcome::Failed("<b>'no'</b>".into());
+        records[0].subject = Subject::Path("\"><script>alert(1)</script>".into());
+        records[1].outcome = Outcome::Failed("<b>'no'</b>".into());
         let page = written(&mut Html::new(&settings()), &records);
         assert_eq!(page.matches("<script>").count(), 1, "the page's own");
         assert!(!page.contains("<b>") && page.contains("&lt;b&gt;&#39;no&#39;"));
     }
 
     #[test]
-    fn groups_are_a_list_of_their_own_and_a_cosine_is_no_percentage() {
+    fn groups_have_their_own_list_and_a_cosine_is_not_a_percentage() {
         let page = written(&mut Html::new(&bare_settings()), &bare_records());
         let lists: Vec<&str> = page.split("<ol class=").collect();
         assert!(lists[1].starts_with("\"labels\"") && lists[1].contains(">0.2500</span>"));
@@ -217,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heat_map_lies_over_its_photo() {
+    fn a_heat_map_covers_its_photo() {
         let mut records = records();
         records[0].thumbnail = Some(Thumbnail {
             photo: vec![1, 2, 3],
@@ -229,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_asks_for_nothing_from_elsewhere() {
+    fn the_page_loads_nothing() {
         let page = written(&mut Html::new(&settings()), &records());
         for way in ["http://", "https://", "src=\"/", "@import", "url("] {
             assert!(!page.contains(way), "{way}");

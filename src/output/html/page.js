@@ -1,7 +1,7 @@
 "use strict";
-const figures = [...document.querySelectorAll("figure")].map((element, place) => ({
+const figures = [...document.querySelectorAll("figure")].map((element, index) => ({
   element,
-  place,
+  index,
   path: element.dataset.path.toLowerCase(),
   bars: [...element.querySelectorAll(".labels li")].map((bar, rank) => ({
     bar, rank, label: bar.dataset.label, score: Number(bar.dataset.score),
@@ -9,7 +9,7 @@ const figures = [...document.querySelectorAll("figure")].map((element, place) =>
 }));
 const control = (id) => document.getElementById(id);
 
-// Labels that only some pictures have are not known when the page begins.
+// Labels of single images are not known when the page is begun.
 const known = new Set([...control("label").options].map((option) => option.value));
 for (const { bars } of figures) {
   for (const { label } of bars) {
@@ -20,11 +20,11 @@ for (const { bars } of figures) {
   }
 }
 
-// Probabilities are shown in percent, cosines as they are.
+// Probabilities are shown in percent, cosines as numbers.
 const areShares = document.querySelector(".labels .score")?.textContent.includes("%") ?? true;
 
-// The score that a picture is judged by: the chosen label's, or its best one's.
-function judged(figure) {
+// The bar that an image is filtered and sorted by: that of the chosen label, or the best one.
+function decisive(figure) {
   const label = control("label").value;
   return label === "" ? figure.bars[0] : figure.bars.find((bar) => bar.label === label);
 }
@@ -33,9 +33,9 @@ function isShown(figure) {
   const least = Number(control("least").value) / 100;
   if (!figure.path.includes(control("name").value.toLowerCase())) return false;
   if (control("label").value === "" && least === 0) return true;
-  const bar = judged(figure);
+  const bar = decisive(figure);
   if (bar === undefined) return false;
-  // A label without a least score means the pictures that it fits best.
+  // A label without a least score selects the images that it fits best.
   return least > 0 ? bar.score >= least : bar.rank === 0;
 }
 
@@ -43,9 +43,9 @@ function update() {
   const least = Number(control("least").value);
   control("least-shown").value = areShares ? `${least} %` : (least / 100).toFixed(2);
   const order = control("order").value;
-  const score = (figure) => judged(figure)?.score ?? -1;
+  const score = (figure) => decisive(figure)?.score ?? -1;
   const sorted = [...figures].sort((a, b) =>
-    order === "high" ? score(b) - score(a) : order === "low" ? score(a) - score(b) : a.place - b.place);
+    order === "high" ? score(b) - score(a) : order === "low" ? score(a) - score(b) : a.index - b.index);
   const chosen = control("label").value;
   let shown = 0;
   for (const figure of sorted) {
@@ -57,7 +57,7 @@ function update() {
     }
   }
   document.querySelector("main").append(...sorted.map((figure) => figure.element));
-  control("count").textContent = `${shown} of ${figures.length} pictures`;
+  control("count").textContent = `${shown} of ${figures.length} images`;
 }
 
 for (const id of ["label", "least", "order", "name"]) control(id).addEventListener("input", update);

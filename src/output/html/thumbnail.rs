@@ -1,15 +1,15 @@
-//! Small pictures for the page: squares, as jpeg.
+//! Thumbnails for the pages: square JPEGs.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
-/// Width and height of a small picture: sharp in a column of 14 rem, some 6 kB.
+/// Width and height of a thumbnail: sharp in a column of 14 rem, and about 6 kB.
 pub const THUMBNAIL_PX: usize = 224;
 
-/// As other pages do for small pictures: what is lost isn't seen at that size.
+/// A common choice for thumbnails: the loss is invisible at this size.
 const QUALITY: u8 = 75;
 
-/// A jpeg of `(THUMBNAIL_PX, THUMBNAIL_PX, 3)` RGB bytes, row-major; `None` where there are not so many.
+/// Encodes `(THUMBNAIL_PX, THUMBNAIL_PX, 3)` RGB bytes, row-major, as JPEG; `None` for another number of bytes.
 pub fn thumbnail(rgb: &[u8]) -> Option<Vec<u8>> {
     let side = u32::try_from(THUMBNAIL_PX).ok()?;
     if rgb.len() != THUMBNAIL_PX * THUMBNAIL_PX * 3 {

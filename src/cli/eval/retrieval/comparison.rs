@@ -48,12 +48,12 @@ fn metrics(measured: &Measured) -> Vec<Metric> {
     let mut metrics: Vec<Metric> = measured
         .recalls
         .iter()
-        .map(|recall| share(recall, recall.way.key(recall.k), String::new()))
+        .map(|recall| share(recall, recall.direction.key(recall.k), String::new()))
         .collect();
     for at in &measured.lengths {
         let tokens = at.tokens.get();
         let of_recall = |recall: &Recall| {
-            let key = format!("{}/tokens={tokens}", recall.way.key(recall.k));
+            let key = format!("{}/tokens={tokens}", recall.direction.key(recall.k));
             share(recall, key, format!(", {tokens} tokens"))
         };
         metrics.extend(at.recalls.iter().map(of_recall));
@@ -93,7 +93,7 @@ fn share(recall: &Recall, key: String, suffix: String) -> Metric {
     let part = |hits: &longclip::eval::retrieval::Hits| (f64::from(hits.n_found), f64::from(hits.n_asked));
     Metric {
         key,
-        name: format!("{} R@{}{suffix}", recall.way.name(), recall.k),
+        name: format!("{} R@{}{suffix}", recall.direction.name(), recall.k),
         scale: Scale::Share,
         ratio: Ratio {
             parts: recall.hits.iter().map(part).collect(),

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use longclip::Result;
-use longclip::eval::retrieval::Way;
-use longclip::output::report::{Chart, Column, Curve, ReportPage, Shown, Stroke};
+use longclip::eval::retrieval::Direction;
+use longclip::output::report::{CaptionedImage, Chart, Column, Curve, ReportPage, Stroke};
 
 use super::measured::Measured;
 use super::results::{Results, monotonicity, with_dtype};
@@ -41,7 +41,7 @@ fn recalls(page: &mut ReportPage, results: &Results<'_>) {
         rows.extend(measured.recalls.iter().map(|recall| {
             vec![
                 label.clone(),
-                recall.way.name().to_owned(),
+                recall.direction.name().to_owned(),
                 format!("R@{}", recall.k),
                 page::percent(recall.share.value),
                 page::interval(&recall.share),
@@ -65,19 +65,22 @@ fn lengths(page: &mut ReportPage, results: &Results<'_>) {
         return;
     };
     page.heading("R@1 by the number of tokens kept");
-    let curve = |measured: &Measured, label: &String, way: Way| {
-        let place = Way::BOTH.iter().position(|other| *other == way).unwrap_or(0);
+    let curve = |measured: &Measured, label: &String, direction: Direction| {
+        let place = Direction::BOTH
+            .iter()
+            .position(|other| *other == direction)
+            .unwrap_or(0);
         let point =
             |at: &longclip::eval::retrieval::AtLength| (at.tokens.get() as f64, 100.0 * at.recalls[place].share.value);
         Curve {
-            name: format!("{label}, {}", way.name()),
+            name: format!("{label}, {}", direction.name()),
             points: measured.lengths.iter().map(point).collect(),
             stroke: Stroke::Line,
         }
     };
     let models = || results.measured.iter().zip(&results.labels);
     let curves: Vec<Curve> = models()
-        .flat_map(|(measured, label)| Way::BOTH.map(|way| curve(measured, label, way)))
+        .flat_map(|(measured, label)| Direction::BOTH.map(|direction| curve(measured, label, direction)))
         .collect();
     let points = curves.iter().flat_map(|curve| curve.points.iter());
     let highest = points.map(|(_, share)| *share).fold(1.0, f64::max);
@@ -147,13 +150,13 @@ fn worst(page: &mut ReportPage, results: &Results<'_>) {
             format!("its own at place {}, {:.3}:", place.rank + 1, place.own_similarity),
         ];
         lines.extend(captioned.captions.iter().take(CAPTIONS).cloned());
-        Shown {
+        CaptionedImage {
             jpeg: page::thumbnail(&captioned.image),
             name: name.strip_prefix(&folder).unwrap_or(name).display().to_string(),
             lines,
         }
     });
-    page.pictures(&shown.collect::<Vec<_>>());
+    page.images(&shown.collect::<Vec<_>>());
 }
 
 /// The deepest folder that contains all of `paths`, which names on a page leave out.

@@ -3,7 +3,7 @@
 use std::io;
 
 use longclip::eval::interval::Estimate;
-use longclip::eval::retrieval::{AtLength, Pairs, Recall, TIES, Way};
+use longclip::eval::retrieval::{AtLength, Direction, Pairs, Recall, TIES};
 use serde_json::{Map, Value, json};
 
 use super::measured::Measured;
@@ -142,7 +142,7 @@ fn interval(estimate: &Estimate) -> Value {
 fn by_key(recalls: &[Recall], of: impl Fn(&Recall) -> Value) -> Map<String, Value> {
     recalls
         .iter()
-        .map(|recall| (recall.way.key(recall.k), of(recall)))
+        .map(|recall| (recall.direction.key(recall.k), of(recall)))
         .collect()
 }
 
@@ -156,15 +156,15 @@ fn at_length(at: &AtLength) -> Value {
 }
 
 fn recall_table(recalls: &[Recall]) -> String {
-    let of_way = |way: Way| recalls.iter().filter(move |recall| recall.way == way);
+    let of_direction = |direction: Direction| recalls.iter().filter(move |recall| recall.direction == direction);
     let mut text = format!("{:<15}", "");
-    for recall in of_way(Way::TextToImage) {
+    for recall in of_direction(Direction::TextToImage) {
         text += &format!("{:<24}", format!("R@{}", recall.k));
     }
     text = text.trim_end().to_owned() + "\n";
-    for way in Way::BOTH {
-        let mut line = format!("{:<15}", way.name());
-        for recall in of_way(way) {
+    for direction in Direction::BOTH {
+        let mut line = format!("{:<15}", direction.name());
+        for recall in of_direction(direction) {
             line += &format!("{:<24}", percents(&recall.share));
         }
         text += &format!("{}\n", line.trim_end());

@@ -6,7 +6,7 @@ use std::path::Path;
 use longclip::Result;
 use longclip::eval::interval::{Estimate, wilson};
 use longclip::eval::zeroshot::{Answer, Measures, N_BINS, N_RESAMPLES};
-use longclip::output::report::{Chart, Column, Curve, Matrix, ReportPage, Shown, Stroke};
+use longclip::output::report::{CaptionedImage, Chart, Column, Curve, Matrix, ReportPage, Stroke};
 
 use super::Judged;
 use super::results::Results;
@@ -167,7 +167,7 @@ fn worst(page: &mut ReportPage, results: &Results<'_>, judged: &[Judged<'_>], an
         return;
     }
     page.heading("Most surely wrong");
-    let shown = wrong.iter().take(WORST).map(|(judged, answer)| Shown {
+    let shown = wrong.iter().take(WORST).map(|(judged, answer)| CaptionedImage {
         jpeg: thumbnail(judged.picture),
         name: judged.picture.name().to_owned(),
         lines: vec![
@@ -179,7 +179,7 @@ fn worst(page: &mut ReportPage, results: &Results<'_>, judged: &[Judged<'_>], an
             ),
         ],
     });
-    page.pictures(&shown.collect::<Vec<_>>());
+    page.images(&shown.collect::<Vec<_>>());
 }
 
 fn by_class(page: &mut ReportPage, results: &Results<'_>) {

@@ -1,15 +1,15 @@
-//! Curves in one frame, as SVG: axes with round numbers, a legend in words.
+//! Curves in one frame, as SVG, with round numbers on the axes and a legend.
 
 use std::fmt::Write;
 
 use super::super::escaped;
 
-/// Colours that also those tell apart who don't see red and green (Okabe and Ito's).
-pub(crate) const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+/// Colours that colour-blind readers can distinguish (Okabe and Ito's palette).
+const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 340.0;
-/// Room for the numbers and words beside the axes.
+/// Margins, with room for the numbers and names of the axes.
 const LEFT: f64 = 60.0;
 const BELOW: f64 = 50.0;
 const ABOVE: f64 = 12.0;
@@ -18,15 +18,15 @@ const RIGHT: f64 = 20.0;
 /// A frame with curves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
-    /// What it shows, for those who don't see it.
+    /// What it shows, for screen readers.
     pub title: String,
-    /// What goes from left to right.
+    /// The name of the horizontal axis.
     pub across: String,
-    /// What goes up.
+    /// The name of the vertical axis.
     pub up: String,
-    /// Where the frame begins and ends across.
+    /// The ends of the horizontal axis.
     pub x: (f64, f64),
-    /// Where the frame begins and ends upwards.
+    /// The ends of the vertical axis.
     pub y: (f64, f64),
     /// The curves.
     pub curves: Vec<Curve>,
@@ -35,9 +35,9 @@ pub struct Chart {
 /// A curve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
-    /// What the legend calls it.
+    /// Its name in the legend.
     pub name: String,
-    /// From left to right.
+    /// Points `(x, y)` from left to right.
     pub points: Vec<(f64, f64)>,
     /// How it is drawn.
     pub stroke: Stroke,
@@ -46,18 +46,26 @@ pub struct Curve {
 /// How a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stroke {
-    /// A line with a dot at each point.
+    /// A line with a dot at each point, for few points.
     Line,
-    /// A broken line: what would be ideal, the end of an interval.
+    /// A line without dots, for many points.
+    Thin,
+    /// A dashed line, for ideals and the ends of intervals.
     Dashes,
 }
 
 impl Chart {
+    /// An axis from 0 to a round number that is at least `highest`.
+    pub fn axis_from_zero(highest: f64) -> (f64, f64) {
+        let step = if highest > 0.0 { round_step(highest) } else { 1.0 };
+        (0.0, (highest / step).ceil().max(1.0) * step)
+    }
+
     pub(super) fn svg(&self) -> String {
         let mut svg = String::new();
         for level in ticks(self.y) {
             let at = self.up_at(level);
-            // Writing to a string can't fail.
+            // Writing to a string doesn't fail.
             let _ = writeln!(
                 svg,
                 "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
@@ -114,7 +122,7 @@ impl Chart {
             .collect();
         let points: Vec<String> = at.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         let dashes = match curve.stroke {
-            Stroke::Line => "",
+            Stroke::Line | Stroke::Thin => "",
             Stroke::Dashes => " stroke-dasharray=\"5 4\"",
         };
         let mut svg = format!(
@@ -136,7 +144,7 @@ impl Chart {
             .zip(COLOURS.into_iter().cycle())
             .map(|(curve, colour)| {
                 let style = match curve.stroke {
-                    Stroke::Line => "solid",
+                    Stroke::Line | Stroke::Thin => "solid",
                     Stroke::Dashes => "dashed",
                 };
                 let name = escaped(&curve.name);
@@ -146,16 +154,16 @@ impl Chart {
     }
 }
 
-/// The numbers of an axis.
+/// The numbers on an axis.
 fn ticks((from, to): (f64, f64)) -> Vec<f64> {
-    let step = tick(to - from);
+    let step = round_step(to - from);
     let first = (from / step).ceil() as i64;
     let last = (to / step + 1e-9).floor() as i64;
     (first..=last).map(|i| i as f64 * step).collect()
 }
 
-/// The distance of an axis's numbers: 1, 2 or 5 with zeros, some five of them.
-pub(crate) fn tick(length: f64) -> f64 {
+/// The step between numbers on an axis of this length: 1, 2 or 5 times a power of ten, for about five steps.
+fn round_step(length: f64) -> f64 {
     let rough = length / 5.0;
     let power = 10f64.powf(rough.log10().floor());
     let factors = [1.0, 2.0, 5.0, 10.0];
@@ -163,8 +171,8 @@ pub(crate) fn tick(length: f64) -> f64 {
     enough.unwrap_or(10.0) * power
 }
 
-/// A number of an axis.
-pub(crate) fn shown(level: f64) -> String {
+/// A number on an axis.
+fn shown(level: f64) -> String {
     let digits = format!("{level:.6}");
     digits.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
@@ -176,7 +184,8 @@ mod tests {
     #[test]
     fn axes_have_round_numbers() {
         for (length, expected) in [(4.1, 1.0), (1.0, 0.2), (0.35, 0.1), (120.0, 50.0)] {
-            assert!((tick(length) - expected).abs() < 1e-12, "{length} {}", tick(length));
+            let step = round_step(length);
+            assert!((step - expected).abs() < 1e-12, "{length} {step}");
         }
         assert_eq!([shown(0.6000000001), shown(2.0), shown(0.0)], ["0.6", "2", "0"]);
         assert_eq!(ticks((0.0, 1.0)).len(), 6);
@@ -184,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_frame_holds_its_corners() {
+    fn the_ends_of_the_axes_are_the_corners_of_the_frame() {
         let chart = Chart {
             title: "t".into(),
             across: "x".into(),

@@ -1,13 +1,13 @@
-//! Counts of pairs as a table of shades: what is, down; what it was taken for, across.
+//! A confusion matrix as a shaded table: one row per true class, one column per prediction.
 
 use super::super::escaped;
 
-/// Counts of pairs.
+/// A confusion matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matrix {
-    /// Names of the rows, and of the columns.
+    /// The classes, for the rows as well as the columns.
     pub names: Vec<String>,
-    /// How often row i was taken for column j.
+    /// `counts[i][j]` is how often class i was predicted as class j.
     pub counts: Vec<Vec<u64>>,
 }
 
@@ -30,7 +30,7 @@ impl Matrix {
     }
 }
 
-/// A count, the darker the larger its share of the row is.
+/// A count, shaded by its share of the row.
 fn cell(n: u64, all: u64, name: &str, other: &str) -> String {
     if n == 0 {
         return "<td></td>".to_owned();
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_says_its_count_and_is_as_dark_as_its_share() {
+    fn a_cell_has_its_count_and_is_shaded_by_its_share() {
         let matrix = Matrix {
             names: vec!["cat".into(), "dog".into()],
             counts: vec![vec![3, 1], vec![0, 0]],

@@ -1,9 +1,9 @@
-//! A report: one page of tables, curves, a matrix and small pictures. It asks for nothing from anywhere and needs no script.
+//! A report: one page with tables, curves, a confusion matrix and thumbnails. It has no script and loads nothing.
 //!
-//! Sections are added from top to bottom, and [`ReportPage::finish`] gives the page. Made by `longclip eval --report`. Text
-//! is escaped on the way in.
+//! Sections are added from top to bottom, and [`ReportPage::finish`] returns the page. All text is escaped. Evaluations
+//! and trainings write such pages.
 
-pub(crate) mod chart;
+mod chart;
 mod matrix;
 
 use super::{Scripts, escaped, image, top};
@@ -11,34 +11,34 @@ use super::{Scripts, escaped, image, top};
 pub use self::chart::{Chart, Curve, Stroke};
 pub use self::matrix::Matrix;
 
-/// A page in the making.
+/// A page to which sections are added.
 pub struct ReportPage {
     title: String,
     body: String,
 }
 
-/// How a column of a table is set.
+/// The alignment of a column of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
-    /// To the left: words.
+    /// Left-aligned.
     Words,
-    /// To the right, digits below digits.
+    /// Right-aligned, digits below digits.
     Numbers,
 }
 
-/// A picture with what there is to say about it.
+/// An image with its name and comments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shown {
-    /// A small jpeg, where there is one.
+pub struct CaptionedImage {
+    /// A thumbnail, if the image could be read.
     pub jpeg: Option<Vec<u8>>,
-    /// Its name.
+    /// The image's name.
     pub name: String,
-    /// What is said below it, a line each.
+    /// Lines of text below the name.
     pub lines: Vec<String>,
 }
 
 impl ReportPage {
-    /// A page with a title, and below it what was measured on what.
+    /// A page with a title and paragraphs below it.
     pub fn new(title: &str, about: &[String]) -> Self {
         let mut page = ReportPage {
             title: title.to_owned(),
@@ -49,17 +49,17 @@ impl ReportPage {
         page
     }
 
-    /// Begins a section.
+    /// Adds a heading.
     pub fn heading(&mut self, text: &str) {
         self.body += &format!("<h2>{}</h2>\n", escaped(text));
     }
 
-    /// A paragraph.
+    /// Adds a paragraph.
     pub fn text(&mut self, text: &str) {
         self.body += &format!("<p>{}</p>\n", escaped(text));
     }
 
-    /// A table with a row of names above it.
+    /// Adds a table with a header row.
     pub fn table(&mut self, columns: &[(&str, Column)], rows: &[Vec<String>]) {
         let cell = |tag: &str, text: &str, column: Column| {
             let class = if column == Column::Numbers {
@@ -82,27 +82,27 @@ impl ReportPage {
         self.body += "</tbody>\n</table></div>\n";
     }
 
-    /// Curves over one another.
+    /// Adds curves in one frame.
     pub fn chart(&mut self, chart: &Chart) {
         self.body += &chart.svg();
     }
 
-    /// Counts of pairs, as shades.
+    /// Adds a confusion matrix.
     pub fn matrix(&mut self, matrix: &Matrix) {
         self.body += &matrix.html();
     }
 
-    /// Small pictures side by side.
-    pub fn pictures(&mut self, pictures: &[Shown]) {
-        self.body += "<div class=\"pictures\">\n";
-        for picture in pictures {
-            let small = match &picture.jpeg {
+    /// Adds thumbnails in a grid.
+    pub fn images(&mut self, images: &[CaptionedImage]) {
+        self.body += "<div class=\"images\">\n";
+        for captioned in images {
+            let thumbnail = match &captioned.jpeg {
                 Some(jpeg) => image("photo", jpeg),
-                None => "<div class=\"none\">no picture</div>".to_owned(),
+                None => "<div class=\"none\">no image</div>".to_owned(),
             };
-            let name = escaped(&picture.name);
-            self.body += &format!("<figure>\n{small}\n<figcaption title=\"{name}\">{name}</figcaption>\n");
-            for line in &picture.lines {
+            let name = escaped(&captioned.name);
+            self.body += &format!("<figure>\n{thumbnail}\n<figcaption title=\"{name}\">{name}</figcaption>\n");
+            for line in &captioned.lines {
                 self.body += &format!("<p>{}</p>\n", escaped(line));
             }
             self.body += "</figure>\n";
@@ -110,7 +110,7 @@ impl ReportPage {
         self.body += "</div>\n";
     }
 
-    /// The whole page.
+    /// The complete page.
     pub fn finish(self) -> String {
         format!(
             include_str!("page.html"),
@@ -147,7 +147,7 @@ mod tests {
             names: vec!["<m>".into(), "b".into()],
             counts: vec![vec![3, 1], vec![0, 2]],
         });
-        page.pictures(&[Shown {
+        page.images(&[CaptionedImage {
             jpeg: Some(vec![1, 2, 3]),
             name: "\"><script>".into(),
             lines: vec!["<p>".into()],
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_wrote_never_becomes_markup() {
+    fn user_text_never_becomes_markup() {
         let page = page();
         for markup in [
             "<b>", "<i>", "<h>", "<td><td>", "<c>", "<m>", "<script", "<p><p>", "\"<svg>",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_asks_for_nothing_from_elsewhere() {
+    fn the_page_loads_nothing() {
         let page = page();
         for way in ["http://", "https://", "src=\"/", "@import", "url("] {
             assert!(!page.contains(way), "{way}");
