@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 6] = [
     &["input", "labels", "score", "output"],
     &["model"],
     &["preprocess", "text", "weights"],
-    &["kernels", "nano", "random"],
+    &["kernels", "nano", "random", "files"],
     &["error"],
 ];
 

@@ -33,6 +33,7 @@ mod sort;
 #[cfg(feature = "arrow")]
 mod stream;
 mod tally;
+mod targets;
 mod tokens;
 #[cfg(feature = "train")]
 mod train;

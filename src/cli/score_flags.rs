@@ -1,6 +1,6 @@
 //! The flags that say how labels are scored, and the checked choice that they come to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use longclip::labels::{LabelSet, PromptEncoder, files, neutral_prompts};
@@ -84,6 +84,11 @@ pub(super) struct ScorePlan {
 }
 
 impl ScoreFlags {
+    /// The file that neutral prompts are read from.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.neutral.as_deref()
+    }
+
     /// Checks what was asked for, for labels that are grouped or not.
     pub(super) fn plan(&self, grouping: Grouping) -> Result<ScorePlan> {
         let score = match self.score {

@@ -13,19 +13,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
 use clap::ValueEnum;
+use longclip::files::Destination;
 use longclip::input::arrow::{self, Columns, LabelColumn, Stream};
 use longclip::input::{InputOptions, Inputs, Item, Items, Source};
 use longclip::output::arrow::{Row, ScoresOf, Widener};
-use longclip::output::{Destination, Progress, Settings};
+use longclip::output::{Progress, Settings};
 use longclip::{Error, Result};
 
 use super::Outcome;
 use super::input_flags::InputFlags;
 use super::model_flags::reason;
-use super::output_flags::OutputFlags;
 use super::pictures::{Run, Seen, Sink, Verdict};
 use super::progress::Expected;
 use super::tally::Ended;
+use super::targets::Writing;
 
 /// Whether pictures come as rows of a stream.
 #[derive(Debug, Clone, clap::Args)]
@@ -84,6 +85,11 @@ pub(super) struct StreamSource {
 }
 
 impl StreamSource {
+    /// The rules for what is written, with this stream among what is read.
+    pub(super) fn target_rules<'a>(&self, writing: Writing<'a>) -> Writing<'a> {
+        writing.reads("the stream", &self.file)
+    }
+
     /// Waits for the schema.
     pub(super) fn open(self, labels: LabelColumn) -> Result<Incoming> {
         tell_no_panic_of_a_decoder();
@@ -120,7 +126,7 @@ impl Incoming {
         self,
         run: Run<'_>,
         settings: &Settings,
-        output: &OutputFlags,
+        destination: Destination,
         judge: &mut dyn FnMut(&Item, Seen) -> Result<Row>,
     ) -> Outcome {
         let scores = if self.columns.have_labels() {
@@ -131,7 +137,7 @@ impl Incoming {
         let exchange = Exchange {
             open: VecDeque::new(),
             widener: Widener::new(self.stream.schema(), settings, scores)?,
-            destination: output.stream()?,
+            destination,
             failure: None,
         };
         let exchange = Arc::new(Mutex::new(exchange));

@@ -1,11 +1,12 @@
 //! Patterns, for shells that don't expand them: `*`, `?`, `[a-z]`, and `**` for any folders, in byte order.
 
+use std::iter::Peekable;
 use std::path::Path;
 
-use glob::MatchOptions;
+use glob::{MatchOptions, Paths};
 
 use super::{InputOptions, Item, Items, Patterns, named};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// Whether a name that no file has may be a pattern.
 pub(super) fn is_pattern(path: &Path) -> bool {
@@ -17,28 +18,10 @@ pub(super) fn is_pattern(path: &Path) -> bool {
 
 /// What a pattern stands for; hidden names only where it says so.
 pub(super) fn items(pattern: &Path, options: &InputOptions) -> Items {
-    let rules = MatchOptions {
-        case_sensitive: true,
-        require_literal_separator: true,
-        require_literal_leading_dot: true,
-    };
-    let name = pattern.display().to_string();
-    let refused = |problem: String| {
-        let error = Error::Picture {
-            name: name.clone(),
-            problem,
-            hint: Some("`*` stands for any name, `**` for any folders".into()),
-        };
-        super::one(Item::unusable(name.clone(), error))
-    };
-    let matches = match glob::glob_with(&name, rules) {
+    let matches = match matches(pattern) {
         Ok(matches) => matches,
-        Err(error) => return refused(format!("it is no pattern: {error}")),
+        Err(error) => return super::one(Item::unusable(pattern.display().to_string(), error)),
     };
-    let mut matches = matches.peekable();
-    if matches.peek().is_none() {
-        return refused("no file matches".into());
-    }
     let options = options.clone();
     Box::new(matches.flat_map(move |found| match found {
         Ok(path) => named(path, Patterns::Literal, &options),
@@ -50,4 +33,29 @@ pub(super) fn items(pattern: &Path, options: &InputOptions) -> Items {
             ))
         }
     }))
+}
+
+/// Refuses a pattern that no file matches.
+pub(super) fn refuse_empty(pattern: &Path) -> Result<()> {
+    matches(pattern).map(drop)
+}
+
+fn matches(pattern: &Path) -> Result<Peekable<Paths>> {
+    let rules = MatchOptions {
+        case_sensitive: true,
+        require_literal_separator: true,
+        require_literal_leading_dot: true,
+    };
+    let name = pattern.display().to_string();
+    let refused = |problem: String| Error::Picture {
+        name: name.clone(),
+        problem,
+        hint: Some("`*` stands for any name, `**` for any folders".into()),
+    };
+    let matches = glob::glob_with(&name, rules).map_err(|error| refused(format!("it is no pattern: {error}")))?;
+    let mut matches = matches.peekable();
+    match matches.peek() {
+        None => Err(refused("no file matches".into())),
+        Some(_) => Ok(matches),
+    }
 }

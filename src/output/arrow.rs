@@ -28,6 +28,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
         Holds::Batches,
     ],
     make: |_| Err(needs_batches()),
+    wrote: |file| file.start_has("longclip.version") && !file.start.starts_with(b"PAR1"),
 };
 
 /// Why records alone can't be written.

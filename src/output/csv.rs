@@ -9,20 +9,35 @@ use std::io::{self, BufRead, Write};
 
 use super::resume::{self, Held, HeldRecords};
 use super::{Fields, Format, FormatInfo, Holds, Labelled, Layout, Record, Settings};
+use crate::files::Excerpt;
 
 pub(super) const CSV: FormatInfo = FormatInfo {
     name: "csv",
     about: "a row for each label, its rank first; `--wide`: a row for each picture",
-    holds: &[Holds::Labels, Holds::Wide],
+    holds: &[Holds::Labels, Holds::Wide, Holds::Continuable],
     make: |settings| Ok(Box::new(Rows::new(Dialect::Csv, settings))),
+    wrote: |file| has_our_header(file, b','),
 };
 
 pub(super) const TSV: FormatInfo = FormatInfo {
     name: "tsv",
     about: "as csv, with tabs; a tab or a line's end in a value is written `\\t` or `\\n`",
-    holds: &[Holds::Labels, Holds::Wide],
+    holds: &[Holds::Labels, Holds::Wide, Holds::Continuable],
     make: |settings| Ok(Box::new(Rows::new(Dialect::Tsv, settings))),
+    wrote: |file| has_our_header(file, b'\t'),
 };
+
+/// Whether a file begins with the columns that both layouts have, or with as much of them as a kill left.
+fn has_our_header(file: &Excerpt, separator: u8) -> bool {
+    let (line, is_whole) = file.first_line();
+    let mut columns = line.split(|byte| *byte == separator);
+    if !is_whole {
+        let first = columns.next().unwrap_or_default();
+        return first == b"path" || (b"path".starts_with(first) && columns.next().is_none());
+    }
+    let ends = [&b"error"[..], b"fields"];
+    columns.next() == Some(b"path") && columns.next_back().is_some_and(|last| ends.contains(&last))
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {

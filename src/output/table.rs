@@ -9,6 +9,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
     about: "for people: each picture with its labels, the likeliest first",
     holds: &[Holds::Labels],
     make: |settings| Ok(Box::new(Table::new(settings.bars))),
+    wrote: |_| false,
 };
 
 /// Whether a probability is drawn as a bar too.

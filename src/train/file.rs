@@ -1,17 +1,16 @@
 //! Tensors and a few words about them in a safetensors file: what training writes and a resumption reads.
-//!
-//! A file is written beside its place and moved there, so that whoever is stopped in between leaves the old one whole.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensors, View};
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Writes tensors as f32, and `about` as the file's metadata.
 pub(super) fn write<'a>(
@@ -20,36 +19,16 @@ pub(super) fn write<'a>(
     about: HashMap<String, String>,
 ) -> Result<()> {
     let tensors = tensors.map(|(name, tensor)| (name, InF32(tensor)));
-    in_its_place(path, |unfinished| {
-        safetensors::serialize_to_file(tensors, Some(about), unfinished).map_err(io::Error::other)
+    files::remove_leftovers(path);
+    files::replace(path, |new| {
+        let written = safetensors::serialize_to_file(tensors, Some(about), new);
+        written.map_err(|error| Error::write(path)(io::Error::other(error)))
     })
 }
 
 /// Writes a file of bytes, whole or not at all.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    in_its_place(path, |unfinished| fs::write(unfinished, bytes))
-}
-
-/// Has a file written beside its place, and moves it there once it is on the disk.
-fn in_its_place(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
-    let unfinished = beside(path);
-    let written = write(&unfinished)
-        .and_then(|()| File::open(&unfinished)?.sync_all())
-        .and_then(|()| fs::rename(&unfinished, path));
-    // So that the new name is on the disk too; some file systems know no such thing for a folder.
-    let _ = path.parent().map(|folder| File::open(folder)?.sync_all());
-    written.map_err(|source| {
-        // Half a file is of no use; that it can't be removed adds nothing to the error.
-        let _ = fs::remove_file(&unfinished);
-        Error::write(path)(source)
-    })
-}
-
-/// Where a file is written before it has its name.
-fn beside(path: &Path) -> PathBuf {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    PathBuf::from(unfinished)
+    files::replace(path, |new| fs::write(new, bytes).map_err(Error::write(path)))
 }
 
 /// Reads what [`write`] wrote.

@@ -55,6 +55,8 @@ pub enum Start {
     Anew,
     /// The training goes on from it; without one it begins.
     Resumed,
+    /// It is replaced, and so are files of the same names that no training made.
+    InPlace,
 }
 
 /// Watches a training, and may end it.
@@ -137,6 +139,9 @@ impl Training<'_> {
 /// The state to go on from. One without a step is only the mark of a training that was ended before it saved any: nothing
 /// of that one is kept.
 fn found_state(folder: &Path, start: Start) -> Result<Option<State>> {
+    if start == Start::InPlace {
+        return Ok(None);
+    }
     if !State::is_in(folder) {
         saved::refuse_foreign_files(folder)?;
         return Ok(None);
@@ -147,8 +152,9 @@ fn found_state(folder: &Path, start: Start) -> Result<Option<State>> {
         Start::Resumed => Ok(Some(state)),
         Start::Anew => Err(Error::usage(
             format!("`{}` holds a training already", folder.display()),
-            "go on with it by `--resume`, or name another `--out`",
+            "`--resume` continues it, `--force` replaces it; or name another `--out`",
         )),
+        Start::InPlace => Ok(None),
     }
 }
 

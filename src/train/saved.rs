@@ -32,6 +32,9 @@ pub const BEST: &str = "best.safetensors";
 const STATE: &str = "state.safetensors";
 const CONFIG: &str = "config.json";
 
+/// All that a training writes into its run folder.
+pub const FILES: [&str; 7] = [LAST, BEST, STATE, CONFIG, METRICS, SKIPPED, PLOT];
+
 /// The one key of the state's metadata.
 const PROGRESS: &str = "longclip_training";
 // The state's names: what a tensor is, then whose.
@@ -224,13 +227,13 @@ pub(super) fn forget_best(folder: &Path) -> Result<()> {
 /// An empty one may be left of a training that ended before it marked its folder.
 pub(super) fn refuse_foreign_files(folder: &Path) -> Result<()> {
     let is_taken = |name: &&&str| std::fs::metadata(folder.join(name)).is_ok_and(|file| file.len() > 0);
-    match [CONFIG, METRICS, LAST, BEST, SKIPPED, PLOT].iter().find(is_taken) {
+    match FILES.iter().find(is_taken) {
         Some(name) => Err(Error::usage(
             format!(
                 "`{}` would be written over, and no training made it",
                 folder.join(name).display()
             ),
-            "name another `--out`: a new folder, or an empty one",
+            "name another `--out`: a new folder, or an empty one; `--force` replaces what is there",
         )),
         None => Ok(()),
     }

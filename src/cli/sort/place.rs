@@ -1,14 +1,15 @@
 //! Puts a file into a folder by copy, move or link, and never over another one.
 //!
-//! Each way fails by itself where the name is taken (`create_new`, `hard_link`, `symlink`), so that no other process can
+//! Each way fails by itself where the name is taken (`name_new`, `hard_link`, `symlink`), so that no other process can
 //! come in between a look and a deed. A name that is taken by the same bytes is the same photo; else a number is added.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use longclip::files::name_new;
 use longclip::{Error, Result};
 
 /// How a file gets into its folder.
@@ -86,9 +87,15 @@ fn put(from: &Path, to: &Path, manner: Manner) -> io::Result<()> {
         Manner::Copy => copy_new(from, to),
         Manner::Link => link(&fs::canonicalize(from)?, to),
         Manner::Move => {
-            // A second name for the same file, then the first one goes; on another disk, a copy.
-            match fs::hard_link(from, to) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
+            // A second name for the same file, then the first one goes; on another disk, a copy. A link is made anew: a
+            // relative one leads elsewhere from another folder.
+            let is_link = from.symlink_metadata()?.is_symlink();
+            let linked = match is_link {
+                true => link(&fs::canonicalize(from)?, to),
+                false => fs::hard_link(from, to),
+            };
+            match linked {
+                Err(error) if is_link || error.kind() == ErrorKind::AlreadyExists => return Err(error),
                 Err(_) => copy_new(from, to)?,
                 Ok(()) => {}
             }
@@ -97,20 +104,15 @@ fn put(from: &Path, to: &Path, manner: Manner) -> io::Result<()> {
     }
 }
 
-/// Copies bytes, permissions and times to a file that is not there yet; a copy that breaks off leaves nothing.
+/// Copies bytes, permissions and times to a file that is not there yet. Until it is whole it is hidden and private.
 fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = File::open(from)?;
-    let mut target = OpenOptions::new().write(true).create_new(true).open(to)?;
-    let copied = io::copy(&mut source, &mut target).and_then(|_| {
+    name_new(to, |target| {
+        let mut source = File::open(from)?;
+        io::copy(&mut source, target)?;
         let metadata = source.metadata()?;
-        let modified = metadata.modified()?;
-        target.set_times(fs::FileTimes::new().set_modified(modified))?;
-        fs::set_permissions(to, metadata.permissions())
-    });
-    if copied.is_err() {
-        fs::remove_file(to)?;
-    }
-    copied
+        target.set_times(fs::FileTimes::new().set_modified(metadata.modified()?))?;
+        target.set_permissions(metadata.permissions())
+    })
 }
 
 #[cfg(unix)]
@@ -192,6 +194,20 @@ mod tests {
             assert_eq!(fs::read(desk.0.path().join("into/a-2.jpg")).unwrap(), b"other");
             assert_eq!(from.exists(), manner != Manner::Move);
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_moved_link_still_leads_to_its_photo() {
+        let desk = Desk::new();
+        let photo = desk.file("photos/a.jpg", b"photo");
+        let from = desk.0.path().join("link.jpg");
+        link(Path::new("photos/a.jpg"), &from).unwrap();
+        assert_eq!(desk.place(&from, Manner::Move), ("link.jpg".into(), Placed::New));
+        let to = desk.0.path().join("into/link.jpg");
+        assert!(to.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(fs::read(to).unwrap(), b"photo");
+        assert!(photo.exists() && from.symlink_metadata().is_err());
     }
 
     #[test]

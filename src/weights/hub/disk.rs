@@ -1,29 +1,9 @@
-//! Files that appear whole or not at all, and errors that say what to do about a full disk.
+//! Folders of the cache, and errors that say what to do about a full disk.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 use crate::error::{Error, Result};
-
-/// Makes `path` by making a neighbour and renaming it, so that nobody sees half of it.
-pub(super) fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
-    // Two threads or two processes that make the same file must not share its neighbour.
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(format!(
-        ".{}-{}.new",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    ));
-    let fresh = PathBuf::from(fresh);
-    let made = make(&fresh).and_then(|()| fs::rename(&fresh, path));
-    made.map_err(|source| {
-        // What is left of a failed attempt is of no use; that it can't be removed adds nothing to the error.
-        let _ = fs::remove_file(&fresh);
-        write_error(path)(source)
-    })
-}
 
 /// Makes the folder that `path` stands in.
 pub(super) fn make_parent(path: &Path) -> Result<()> {

@@ -18,7 +18,7 @@ pub(super) struct DataFlags {
     pub(super) data: PathBuf,
     /// The folder that pictures' names start from [default: the data's own, or where this kind of data has them]
     #[arg(long, value_name = "DIR")]
-    images: Option<PathBuf>,
+    pub(super) images: Option<PathBuf>,
     /// Only pictures of this split, where the data has splits
     #[arg(long, value_name = "NAME")]
     split: Option<String>,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use longclip::Result;
 use longclip::eval::Picture;
 use longclip::eval::retrieval::Way;
+use longclip::files::Destination;
 use longclip::output::report::{Chart, Column, Curve, ReportPage, Shown, Stroke};
 
 use super::measured::Measured;
@@ -18,7 +19,7 @@ const WORST: usize = 24;
 const CAPTIONS: usize = 5;
 
 /// Writes the page, whole or not at all.
-pub(super) fn write(path: &Path, told: &Told<'_>) -> Result<()> {
+pub(super) fn write(file: &mut Destination, told: &Told<'_>) -> Result<()> {
     let models = told.measured.iter().zip(&told.labels);
     let about: Vec<String> = models.map(|(measured, label)| about(measured, label)).collect();
     let mut page = ReportPage::new(&format!("Retrieval: {}", told.data), &about);
@@ -29,7 +30,7 @@ pub(super) fn write(path: &Path, told: &Told<'_>) -> Result<()> {
     lengths(&mut page, told);
     sentences(&mut page, told);
     worst(&mut page, told);
-    page::write(path, page)
+    page::write(file, page)
 }
 
 fn about(measured: &Measured, label: &str) -> String {

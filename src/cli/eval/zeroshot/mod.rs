@@ -18,6 +18,7 @@ use self::told::Told;
 use super::Format;
 use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, labels};
 use super::encode::{Data, EncodeFlags, Encoded, tell_unusable, unmeasured};
+use super::page::ReportFlags;
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::labelling::{Grouping, Labelling};
@@ -57,9 +58,8 @@ pub(in crate::cli) struct Args {
     /// How results are printed
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
     format: Format,
-    /// Write a page too: tables, confusions, calibration, the pictures that it was most wrongly sure of
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    report: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportFlags,
     #[command(flatten)]
     compare: CompareFlags,
     #[command(flatten)]
@@ -75,7 +75,9 @@ enum SplitName {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    super::page::check(args.report.as_deref())?;
+    let mut page = args
+        .report
+        .open(&[&args.data], &args.model, args.encode.embeddings.as_deref())?;
     let labelling = args.labelling()?;
     let data = DataSet::open(&args.data, &args.data_options())?;
     let about = data.about.clone();
@@ -131,8 +133,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: comparison(&contenders, &answers, labels.labels().len(), args.compare.bootstrap()),
         contenders: &contenders,
     };
-    let write_page = |path: &PathBuf| page::write(path, &told, &judged, &answers[0]);
-    let page = args.report.as_ref().map_or(Ok(()), write_page);
+    let write_page = |file| page::write(file, &told, &judged, &answers[0]);
+    let page = page.as_mut().map_or(Ok(()), write_page);
     told.print(args.format)?;
     page?;
     Ok(match encoded.exit {

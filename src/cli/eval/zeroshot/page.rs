@@ -1,11 +1,10 @@
 //! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the pictures that
 //! the model was most sure of and wrong about.
 
-use std::path::Path;
-
 use longclip::Result;
 use longclip::eval::interval::{Estimate, wilson};
 use longclip::eval::zeroshot::{Answer, Measures, N_BINS, N_RESAMPLES};
+use longclip::files::Destination;
 use longclip::output::report::{Chart, Column, Curve, Matrix, ReportPage, Shown, Stroke};
 
 use super::Judged;
@@ -20,7 +19,7 @@ const PAIRS: usize = 15;
 const WORST: usize = 24;
 
 /// Writes the page, whole or not at all.
-pub(super) fn write(path: &Path, told: &Told<'_>, judged: &[Judged<'_>], answers: &[Answer]) -> Result<()> {
+pub(super) fn write(file: &mut Destination, told: &Told<'_>, judged: &[Judged<'_>], answers: &[Answer]) -> Result<()> {
     let mut page = ReportPage::new(&format!("Zero-shot classification: {}", told.data), &told.about());
     summary(&mut page, told);
     if let Some(comparison) = &told.comparison {
@@ -31,7 +30,7 @@ pub(super) fn write(path: &Path, told: &Told<'_>, judged: &[Judged<'_>], answers
     confusions(&mut page, told);
     worst(&mut page, told, judged, answers);
     by_class(&mut page, told);
-    write_page(path, page)
+    write_page(file, page)
 }
 
 fn summary(page: &mut ReportPage, told: &Told<'_>) {
