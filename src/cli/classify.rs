@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let mut writing = args.writing().inputs(&inputs);
     let target = args.output.target(&format, &mut writing)?;
     let place = match &args.explain {
-        Some(path) => Some(Place::of(path, &inputs, args.output.resumes(), &mut writing)?),
+        Some(path) => Some(Place::of(path, &inputs, args.output.resuming(&format), &mut writing)?),
         None => None,
     };
     let (model, model_name) = args.model.load_named(report)?;

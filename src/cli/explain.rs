@@ -24,7 +24,7 @@ pub(super) enum Place {
 
 impl Place {
     /// A file that ends in `.png` is for one picture; anything else is a folder.
-    pub(super) fn of(path: &Path, inputs: &Inputs, resumes: bool, writing: &mut Writing<'_>) -> Result<Self> {
+    pub(super) fn of(path: &Path, inputs: &Inputs, resuming: Resuming, writing: &mut Writing<'_>) -> Result<Self> {
         let is_png = path
             .extension()
             .is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
@@ -35,7 +35,7 @@ impl Place {
                     "name a file that ends in `.png`, or a folder",
                 ));
             }
-            if !resumes && !writing.force.force && holds_heat_maps(path) {
+            if resuming != Resuming::Asked && !writing.force.force && holds_heat_maps(path) {
                 return Err(Error::usage(
                     format!("`{}` holds painted photos already", path.display()),
                     "`--force` replaces those of the same names; or name another folder",

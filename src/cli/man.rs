@@ -41,9 +41,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         writing.target("--into", path, Resuming::Asked, |page| page.start_has(".TH longclip"))?;
     }
     for (path, page) in pages {
-        files::replace(&path, |new| {
-            fs::write(new, &page).map_err(Error::write(&path))
-        })?;
+        files::replace(&path, |new| fs::write(new, &page).map_err(Error::write(&path)))?;
     }
     Ok(Exit::Done)
 }

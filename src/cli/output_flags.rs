@@ -256,19 +256,24 @@ impl OutputFlags {
         self.check_place(&format)
     }
 
-    /// The file that results go to; `None` for stdout, and for a folder of shards. Refuses one that may not be written.
-    pub(super) fn target(&self, format: &FormatChoice, writing: &mut Writing<'_>) -> Result<Option<Target>> {
-        let resuming = match (format.can_continue(), self.resume) {
+    /// Whether results in this format can be continued, and whether that was asked for.
+    pub(super) fn resuming(&self, format: &FormatChoice) -> Resuming {
+        match (format.can_continue(), self.resume) {
             (true, true) => Resuming::Asked,
             (true, false) => Resuming::Possible,
-            (false, true) => {
-                return Err(Error::usage(
-                    format!("the format {} can't be resumed", format.name()),
-                    "ndjson, csv, tsv and templates of one line can",
-                ));
-            }
-            (false, false) => Resuming::Never,
-        };
+            (false, _) => Resuming::Never,
+        }
+    }
+
+    /// The file that results go to; `None` for stdout, and for a folder of shards. Refuses one that may not be written.
+    pub(super) fn target(&self, format: &FormatChoice, writing: &mut Writing<'_>) -> Result<Option<Target>> {
+        let resuming = self.resuming(format);
+        if self.resume && resuming == Resuming::Never {
+            return Err(Error::usage(
+                format!("the format {} can't be resumed", format.name()),
+                "ndjson, csv, tsv and templates of one line can",
+            ));
+        }
         let file = self.file().filter(|_| self.folder().is_none());
         let Some(file) = file else {
             return match resuming == Resuming::Asked {

@@ -208,7 +208,7 @@ mod tests {
             (fs::read_to_string(&path).unwrap(), names(dir.path())),
             ("old".into(), vec!["a".into()])
         );
-        replace(&path, |new| Ok(fs::write(new, "new").unwrap())).unwrap();
+        replace(&path, |new| fs::write(new, "new").map_err(Error::write(new))).unwrap();
         assert_eq!(
             (fs::read_to_string(&path).unwrap(), names(dir.path())),
             ("new".into(), vec!["a".into()])
@@ -226,7 +226,7 @@ mod tests {
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink("a", &link).unwrap();
-        replace(&link, |new| Ok(fs::write(new, "new").unwrap())).unwrap();
+        replace(&link, |new| fs::write(new, "new").map_err(Error::write(new))).unwrap();
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);

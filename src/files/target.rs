@@ -239,12 +239,12 @@ fn has(bytes: &[u8], word: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn refusal(path: &Path, existing: Existing, is_read: bool) -> Option<Refusal> {
+    /// Decides on a file that the run reads, or does not.
+    fn refusal(path: &Path, existing: Existing, reads: Option<&Path>) -> Option<Refusal> {
+        let target = Target::at(path).unwrap();
         let is_ours = |excerpt: &Excerpt| excerpt.start_has("ours");
-        Target::at(path)
-            .unwrap()
-            .refusal(existing, |_| is_read, is_ours)
-            .unwrap()
+        let is_read = |_| reads.is_some_and(|read| target.is(read));
+        target.refusal(existing, is_read, is_ours).unwrap()
     }
 
     #[test]
@@ -252,19 +252,19 @@ mod tests {
         use Existing::{Continue, Keep, Replace};
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("out");
-        assert_eq!(refusal(&path, Keep, false), None, "nothing is there");
-        assert_eq!(refusal(&path, Replace, true), Some(Refusal::Input));
+        assert_eq!(refusal(&path, Keep, None), None, "nothing is there");
+        assert_eq!(refusal(&path, Replace, Some(&path)), Some(Refusal::Input));
         fs::write(&path, "").unwrap();
-        assert_eq!(refusal(&path, Keep, false), None, "it is empty");
+        assert_eq!(refusal(&path, Keep, None), None, "it is empty");
         fs::write(&path, "this is ours").unwrap();
-        assert_eq!(refusal(&path, Keep, false), Some(Refusal::Results));
-        assert_eq!(refusal(&path, Continue, false), None);
-        assert_eq!(refusal(&path, Replace, false), None);
-        assert_eq!(refusal(&path, Replace, true), Some(Refusal::Input));
+        assert_eq!(refusal(&path, Keep, None), Some(Refusal::Results));
+        assert_eq!(refusal(&path, Continue, None), None);
+        assert_eq!(refusal(&path, Replace, None), None);
+        assert_eq!(refusal(&path, Replace, Some(&path)), Some(Refusal::Input));
         fs::write(&path, "a diary").unwrap();
-        assert_eq!(refusal(&path, Keep, false), Some(Refusal::Foreign));
-        assert_eq!(refusal(&path, Continue, false), Some(Refusal::Foreign));
-        assert_eq!(refusal(&path, Replace, false), None);
+        assert_eq!(refusal(&path, Keep, None), Some(Refusal::Foreign));
+        assert_eq!(refusal(&path, Continue, None), Some(Refusal::Foreign));
+        assert_eq!(refusal(&path, Replace, None), None);
     }
 
     #[test]

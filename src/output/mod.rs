@@ -234,8 +234,16 @@ mod tests {
     fn results_are_recognised_by_their_content_also_where_a_kill_cut_them() {
         for (format, file) in files().into_iter().filter(|(format, _)| format.name != "table") {
             assert!((format.wrote)(&Excerpt::of_bytes(&file)), "{}", format.name);
-            for cut in 1..if format.holds(Holds::Continuable) { file.len() } else { 0 } {
-                assert!((format.wrote)(&Excerpt::of_bytes(&file[..cut])), "{} cut at {cut}", format.name);
+            for cut in 1..if format.holds(Holds::Continuable) {
+                file.len()
+            } else {
+                0
+            } {
+                assert!(
+                    (format.wrote)(&Excerpt::of_bytes(&file[..cut])),
+                    "{} cut at {cut}",
+                    format.name
+                );
             }
         }
         for foreign in [
