@@ -14,5 +14,5 @@ mod target;
 pub use destination::Destination;
 pub use identity::FileId;
 pub(crate) use replacement::link_new;
-pub use replacement::{name_new, remove_leftovers, replace};
+pub use replacement::{copy_new, name_new, remove_leftovers, replace};
 pub use target::{Excerpt, Existing, Looking, Refusal, Target};

@@ -121,17 +121,42 @@ pub(crate) fn link_new(path: &Path, make: impl FnMut(&Path) -> io::Result<()>) -
     made.into_temp_path().persist(path).map_err(|failed| failed.error)
 }
 
-/// Has a file written under a hidden, private name and gives it its name if that is still free.
+/// Has a file written under a hidden name and gives it its name if that is still free.
 ///
 /// # Errors
 /// Those of `write`; [`ErrorKind::AlreadyExists`] if the name is taken.
 pub fn name_new(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let prefix = prefix(path);
-    let mut file = Builder::new()
+    let mut builder = Builder::new();
+    builder.prefix(&prefix).suffix(PARTIAL);
+    #[cfg(unix)]
+    builder.permissions(ordinary());
+    let mut file = builder.tempfile_in(folder_of(path))?;
+    write(file.as_file_mut())?;
+    give_new_name(file, path)
+}
+
+/// Copies a file's bytes, permissions and time of change to a name that is free. Until it is whole, the copy is hidden
+/// and private.
+///
+/// # Errors
+/// Those of the disk; [`ErrorKind::AlreadyExists`] if the name is taken.
+pub fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = File::open(from)?;
+    let prefix = prefix(to);
+    let mut copy = Builder::new()
         .prefix(&prefix)
         .suffix(PARTIAL)
-        .tempfile_in(folder_of(path))?;
-    write(file.as_file_mut())?;
+        .tempfile_in(folder_of(to))?;
+    io::copy(&mut source, &mut copy)?;
+    let metadata = source.metadata()?;
+    let file = copy.as_file();
+    file.set_times(fs::FileTimes::new().set_modified(metadata.modified()?))?;
+    file.set_permissions(metadata.permissions())?;
+    give_new_name(copy, to)
+}
+
+fn give_new_name(file: NamedTempFile, path: &Path) -> io::Result<()> {
     match file.persist_noclobber(path) {
         Ok(_) => Ok(()),
         Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => Err(failed.error),
@@ -242,6 +267,26 @@ mod tests {
         assert_eq!(
             (fs::read_to_string(&path).unwrap(), names(dir.path())),
             ("one".into(), vec!["a".into()])
+        );
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_new_file_is_for_all_and_a_copy_for_those_of_the_original() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let mode = |name: &str| fs::metadata(path(name)).unwrap().permissions().mode() & 0o777;
+        fs::write(path("plain"), "").unwrap();
+        name_new(&path("new"), |_| Ok(())).unwrap();
+        replace(&path("replaced"), |new| fs::write(new, "").map_err(Error::write(new))).unwrap();
+        assert_eq!((mode("new"), mode("replaced")), (mode("plain"), mode("plain")));
+        fs::set_permissions(path("plain"), Permissions::from_mode(0o600)).unwrap();
+        copy_new(&path("plain"), &path("copy")).unwrap();
+        assert_eq!(mode("copy"), 0o600);
+        assert_eq!(
+            copy_new(&path("plain"), &path("new")).unwrap_err().kind(),
+            ErrorKind::AlreadyExists
         );
     }
 

@@ -1,6 +1,6 @@
 //! Puts a file into a folder by copy, move or link, and never over another one.
 //!
-//! Each way fails by itself where the name is taken (`name_new`, `hard_link`, `symlink`), so that no other process can
+//! Each way fails by itself where the name is taken (`copy_new`, `hard_link`, `symlink`), so that no other process can
 //! come in between a look and a deed. A name that is taken by the same bytes is the same photo; else a number is added.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use longclip::files::name_new;
+use longclip::files::copy_new;
 use longclip::{Error, Result};
 
 /// How a file gets into its folder.
@@ -102,17 +102,6 @@ fn put(from: &Path, to: &Path, manner: Manner) -> io::Result<()> {
             fs::remove_file(from)
         }
     }
-}
-
-/// Copies bytes, permissions and times to a file that is not there yet. Until it is whole it is hidden and private.
-fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
-    name_new(to, |target| {
-        let mut source = File::open(from)?;
-        io::copy(&mut source, target)?;
-        let metadata = source.metadata()?;
-        target.set_times(fs::FileTimes::new().set_modified(metadata.modified()?))?;
-        target.set_permissions(metadata.permissions())
-    })
 }
 
 #[cfg(unix)]
