@@ -18,6 +18,7 @@
 pub mod data;
 pub mod error;
 pub mod eval;
+pub mod files;
 pub mod input;
 pub mod kernels;
 pub mod labels;

@@ -22,7 +22,7 @@ use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
 use super::label_flags::{self, LabelFlags};
 use super::model_flags::ModelFlags;
-use super::output_flags::{self, FormatChoice, OutputFlags, Results};
+use super::output_flags::{self, FormatChoice, OutputFlags, OutputPlace, Results};
 use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
@@ -30,6 +30,9 @@ use super::score_flags::{self, ScoreFlags};
 use super::shards::{Facts, ShardFile};
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, run_over_batches};
+#[cfg(feature = "arrow")]
+use super::targets;
+use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,14 +86,15 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     }
     let (inputs, labelling) = args.labels.plan(&args.input, report)?;
     let scores = args.scores.plan(labelling.grouping)?;
-    let place = args
-        .explain
-        .as_deref()
-        .map(|path| Place::of(path, &inputs))
-        .transpose()?;
     let format = args.output.format("table")?;
     args.check(&format, &labelling)?;
-    let shard = ShardFile::planned(&args.input, &args.output, &format)?;
+    let shard = ShardFile::planned(&args.input, &inputs, &args.output, &format)?;
+    let mut writing = args.writing().inputs(&inputs);
+    let target = args.output.target(&format, &mut writing)?;
+    let place = match &args.explain {
+        Some(path) => Some(Place::of(path, &inputs, args.output.resuming(&format), &mut writing)?),
+        None => None,
+    };
     let (model, model_name) = args.model.load_named(report)?;
     if let Some(shard) = &shard
         && shard.is_done(args.facts(&labelling, &scores, (&model, &model_name)), report)?
@@ -101,7 +105,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     report.notices(scorer.notices());
     let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
     let mut items = inputs.items();
-    let (results, mut held) = args.output.open(&format, &settings, &mut items, shard)?;
+    let output = OutputPlace {
+        target,
+        shard,
+        inputs: &inputs,
+    };
+    let (results, mut held) = args.output.open(&format, &settings, &mut items, output)?;
     let mut run = ImageRun {
         results: args.output.where_to(),
         ..args.run.plain(&args.model, &args.pictures, &model, report)
@@ -146,6 +155,16 @@ impl Args {
         } else {
             Vectors::None
         })
+    }
+
+    /// What is read, and may not be written.
+    fn writing(&self) -> Writing<'_> {
+        let writing = Writing::new(self.output.force).model(&self.model);
+        let files = self
+            .labels
+            .files()
+            .fold(writing, |writing, (what, file)| writing.reads(what, [file]));
+        files.reads("the file of neutral prompts", self.scores.file())
     }
 
     /// Refuses what the format can't hold.
@@ -202,6 +221,7 @@ impl Args {
 fn run_over_rows(args: &Args, report: Report) -> Outcome {
     args.check_stream()?;
     let source = args.stream.source(&args.input, args.labels.reads_stdin())?;
+    let target = args.output.stream_target(source.target_rules(args.writing()))?;
     let labelling = args.labels.labelling()?;
     let scores = args.scores.plan(labelling.grouping)?;
     let incoming = source.open(LabelColumn::Read)?;
@@ -218,7 +238,8 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
     let mut classifier = Classifier::new(&model, &labelling, &scorer);
     let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
     let run = args.run.plain(&args.model, &args.pictures, &model, report);
-    run_over_batches(incoming, &run, &settings, &args.output, &mut |item, seen| {
+    let destination = targets::whole(target.as_ref())?;
+    run_over_batches(incoming, &run, &settings, destination, &mut |item, seen| {
         let columns = classifier.columns(item, &seen.embedding);
         report.notices(&classifier.take_notices());
         let columns = columns?;

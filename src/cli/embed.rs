@@ -18,13 +18,16 @@ use super::hint::reason;
 use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
 use super::model_flags::{ModelFlags, warn_of_cut_texts};
-use super::output_flags::{self, OutputFlags, Results};
+use super::output_flags::{self, OutputFlags, OutputPlace, Results};
 use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
 use super::shards::{Facts, ShardFile};
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, run_over_batches};
+#[cfg(feature = "arrow")]
+use super::targets;
+use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,7 +86,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let format = args.output.format("ndjson")?;
     args.output.check(&format, Task::Embeddings(0))?;
     args.output.check_texts_resume(texts.len())?;
-    let shard = ShardFile::planned(&args.input, &args.output, &format)?;
+    let shard = ShardFile::planned(&args.input, &inputs, &args.output, &format)?;
+    let target = args.output.target(&format, &mut args.writing().inputs(&inputs))?;
     if shard.is_some() && !texts.is_empty() {
         return Err(Error::usage(
             "`--shard` is for pictures, and there are texts",
@@ -100,7 +104,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     warn_of_cut_texts(&model, texts.iter().map(String::as_str), "text", report);
     let settings = args.settings(&model, model_name);
     let mut items = inputs.items();
-    let (results, mut held) = args.output.open(&format, &settings, &mut items, shard)?;
+    let output = OutputPlace {
+        target,
+        shard,
+        inputs: &inputs,
+    };
+    let (results, mut held) = args.output.open(&format, &settings, &mut items, output)?;
     let mut writer = Writer {
         results,
         lengths: args.texts.lengths(),
@@ -135,12 +144,15 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         .into());
     }
     args.output.check_stream()?;
-    let incoming = args.stream.source(&args.input, None)?.open(LabelColumn::Carried)?;
+    let source = args.stream.source(&args.input, None)?;
+    let target = args.output.stream_target(source.target_rules(args.writing()))?;
+    let incoming = source.open(LabelColumn::Carried)?;
     let (model, model_name) = args.model.load_named(report)?;
     let settings = args.settings(&model, model_name);
     let run = args.run.plain(&args.model, &args.pictures, &model, report);
     let lengths = args.texts.lengths();
-    run_over_batches(incoming, &run, &settings, &args.output, &mut |_, seen| {
+    let destination = targets::whole(target.as_ref())?;
+    run_over_batches(incoming, &run, &settings, destination, &mut |_, seen| {
         Ok(Row {
             embedding: Some(lengths.of(seen.embedding)),
             ..Row::default()
@@ -149,6 +161,12 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
 }
 
 impl Args {
+    /// What is read, and may not be written.
+    fn writing(&self) -> Writing<'_> {
+        let writing = Writing::new(self.output.force).model(&self.model);
+        writing.reads("the file of texts", &self.texts.texts_file)
+    }
+
     fn settings(&self, model: &LongClip, model_name: String) -> Settings {
         Settings {
             task: Task::Embeddings(model.sizes().embed_dim),

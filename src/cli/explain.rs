@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use longclip::input::{Inputs, Source};
+use longclip::files;
+use longclip::input::Inputs;
 use longclip::model::LongClip;
-use longclip::output::{Destination, HeatMap, THUMBNAIL_PX, png, thumbnail};
+use longclip::output::{HeatMap, THUMBNAIL_PX, png, thumbnail};
 use longclip::preprocess::{Picture, Preprocess};
 use longclip::score::patch_relevance;
 use longclip::session::Source as Seen;
 use longclip::{Error, Result};
+
+use super::targets::{Resuming, Writing};
 
 /// Where painted photos go.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub(super) enum Place {
 
 impl Place {
     /// A file that ends in `.png` is for one picture; anything else is a folder.
-    pub(super) fn of(path: &Path, inputs: &Inputs) -> Result<Self> {
+    pub(super) fn of(path: &Path, inputs: &Inputs, resuming: Resuming, writing: &mut Writing<'_>) -> Result<Self> {
         let is_png = path
             .extension()
             .is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
@@ -33,28 +35,27 @@ impl Place {
                     "name a file that ends in `.png`, or a folder",
                 ));
             }
+            if resuming != Resuming::Asked && !writing.force.force && holds_heat_maps(path) {
+                return Err(Error::usage(
+                    format!("`{}` holds painted photos already", path.display()),
+                    "`--force` replaces those of the same names; or name another folder",
+                ));
+            }
             return Ok(Place::Folder(path.to_owned()));
         }
         if inputs.count().is_some_and(|n_pictures| n_pictures > 1) {
             return Err(several(path));
         }
-        let is_input = |source: &Source| match source {
-            Source::Named(picture) => is_same_file(picture, path),
-            Source::List(..) | Source::Ndjson(_) => false,
-        };
-        if inputs.sources.iter().any(is_input) {
-            return Err(Error::usage(
-                format!("`--explain {}` would write over the picture itself", path.display()),
-                "name another file",
-            ));
-        }
-        Ok(Place::File(path.to_owned()))
+        let target = writing.target("--explain", path, Resuming::Never, |_| false)?;
+        Ok(Place::File(target.name().to_owned()))
     }
 }
 
-fn is_same_file(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| path.canonicalize().ok();
-    real(one).is_some() && real(one) == real(other)
+/// Whether a folder has photos that an earlier run painted.
+fn holds_heat_maps(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names = entries.map(|entry| entry.file_name());
+    names.any(|name| name.as_encoded_bytes().ends_with(ENDING.as_bytes()))
 }
 
 fn several(path: &Path) -> Error {
@@ -93,10 +94,7 @@ impl<'a> Explainer<'a> {
         map.paint(&mut rgb, width_px, height_px);
         let failed = Error::write(&path);
         let bytes = png(&rgb, width_px, height_px).map_err(failed)?;
-        let mut destination = Destination::whole(&path)?;
-        let written = destination.write_all(&bytes);
-        written.map_err(|source| destination.error(source))?;
-        destination.finish()?;
+        files::replace(&path, |new| fs::write(new, bytes).map_err(failed))?;
         Ok(map)
     }
 

@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use longclip::weights::hub::{HubSettings, Progress};
-use longclip::weights::names::{self, Places, Resolved};
+use longclip::weights::names::{self, ModelSource, Places, Resolved};
 
 use super::hint::in_flags;
 use super::report::{Report, Verbosity};
@@ -34,6 +34,15 @@ pub(super) fn find_model(requested: Option<&str>, report: Report) -> longclip::R
         report.note(notice);
     }
     Ok(found)
+}
+
+/// Where the model that a command would use is on this machine, if it is; nothing is fetched.
+pub(super) fn located(requested: Option<&str>) -> Option<ModelSource> {
+    let machine = Machine::from_environment();
+    let name = requested
+        .or(machine.places.preferred.as_deref())
+        .unwrap_or(names::DEFAULT);
+    names::locate(name, &machine.places, &machine.hub).map(|found| found.source)
 }
 
 /// Draws a download on a terminal; where stderr is none, says once what is being fetched.

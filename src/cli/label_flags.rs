@@ -82,6 +82,13 @@ impl LabelFlags {
         Ok((inputs, labelling))
     }
 
+    /// The files that labels and templates are read from.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let labels = self.labels_file.iter().map(|file| ("the label file", file.as_path()));
+        let templates = self.templates.iter().map(|file| ("the template file", Path::new(file)));
+        labels.chain(templates)
+    }
+
     /// Whether the person said what labels are asked by.
     pub(super) fn name_templates(&self) -> bool {
         !self.template.is_empty() || self.templates.is_some()

@@ -31,6 +31,7 @@ mod shards;
 mod sort;
 #[cfg(feature = "arrow")]
 mod stream;
+mod targets;
 mod tokens;
 #[cfg(feature = "train")]
 mod train;

@@ -67,6 +67,11 @@ pub(super) enum Stretch {
 }
 
 impl ModelFlags {
+    /// The model's name as typed.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
     /// Finds, opens and checks the model.
     pub(super) fn load(&self, report: Report) -> longclip::Result<LongClip> {
         self.load_named(report).map(|(model, _)| model)
@@ -177,11 +182,6 @@ impl ModelFlags {
 /// What a search asks for: the model of its index, and threads of its own.
 #[cfg(feature = "parquet")]
 impl ModelFlags {
-    /// The model's name as typed.
-    pub(super) fn name(&self) -> Option<&str> {
-        self.model.as_deref()
-    }
-
     /// The same flags, with a model and a number type for what was not typed.
     pub(super) fn or(&self, model: &str, dtype: &str) -> Self {
         ModelFlags {

@@ -3,10 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use longclip::input::Items;
+use longclip::files::{Destination, Excerpt, Target};
+use longclip::input::{Inputs, Items, Skipped};
 use longclip::output::{
-    self, Bars, Destination, FORMATS, Format, FormatInfo, Holds, Layout, Progress, Record, Settings, Task, Template,
-    Vectors,
+    self, Bars, FORMATS, Format, FormatInfo, Holds, Layout, Progress, Record, Settings, Task, Template, Vectors,
 };
 use longclip::session::resume::HeldRun;
 use longclip::{Error, Result};
@@ -15,6 +15,7 @@ use super::hint::reason;
 use super::progress;
 use super::report::Report;
 use super::shards::ShardFile;
+use super::targets::{self, ForceFlag, Resuming, Writing, file_named};
 
 /// How results are printed, and where.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,13 +23,15 @@ use super::shards::ShardFile;
 pub(super) struct OutputFlags {
     #[arg(short, long, visible_alias = "out", value_name = "FORMAT", value_parser = FormatChoice::parse, help = format_help(), long_help = format_long_help())]
     format: Option<FormatChoice>,
-    /// Write to a file; formats that can be continued grow there, others get the name when they are whole. With `--shard` a
-    /// folder, in which each shard has its file
+    /// Write to a file, `-` is stdout; formats that can be continued grow there, others get the name when they are whole. With
+    /// `--shard` a folder, in which each shard has its file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Go on behind what the `--output` of an interrupted run holds
-    #[arg(long, requires = "output")]
+    /// Continue after the results that the `--output` of an interrupted run holds
+    #[arg(long, requires = "output", conflicts_with = "force")]
     resume: bool,
+    #[command(flatten)]
+    pub(super) force: ForceFlag,
     /// A column for each label, in their order, instead of a row or a list element
     #[arg(long, hide_short_help = true)]
     wide: bool,
@@ -77,6 +80,20 @@ impl FormatChoice {
         }
     }
 
+    /// Whether a file of it can be continued.
+    fn can_continue(&self) -> bool {
+        match self {
+            FormatChoice::Named(format) => format.holds(Holds::Continuable),
+            FormatChoice::Template(template) => template.held(Box::new(io::empty())).is_some(),
+        }
+    }
+
+    /// Whether a file may be of this format, although nothing in it says so: a line of one's own looks like anything.
+    /// What it holds is compared with the input before it is continued; half a line can't be.
+    fn may_have_written(&self, file: &Excerpt) -> bool {
+        matches!(self, FormatChoice::Template(_)) && file.first_line().1
+    }
+
     fn make(&self, settings: &Settings) -> Result<Box<dyn Format>> {
         match self {
             FormatChoice::Named(format) => (format.make)(settings),
@@ -116,9 +133,14 @@ impl OutputFlags {
         self.resume
     }
 
+    /// What `--output` names, if it is not stdout.
+    fn file(&self) -> Option<&Path> {
+        file_named(self.output.as_deref())
+    }
+
     /// The folder that `--output` names, where it is one: for shards.
     pub(super) fn folder(&self) -> Option<&Path> {
-        let path = self.output.as_deref()?;
+        let path = self.file()?;
         let ends_as_one = path.to_string_lossy().ends_with(std::path::is_separator);
         (ends_as_one || path.is_dir()).then_some(path)
     }
@@ -129,12 +151,12 @@ impl OutputFlags {
             return Ok(format.clone());
         }
         let default = if self.folder().is_some() { OF_SHARDS } else { default };
-        let ending = self.output.as_ref().and_then(|path| path.extension()?.to_str());
+        let ending = self.file().and_then(|path| path.extension()?.to_str());
         let ending = match ending {
             Some("jsonl") => Some("ndjson"),
             other => other,
         };
-        if self.output.is_some() && ending.and_then(output::by_name).is_none() && default == "table" {
+        if self.file().is_some() && ending.and_then(output::by_name).is_none() && default == "table" {
             return Err(Error::usage(
                 "the ending of `--output` is not a format's",
                 "name one: `--format ndjson`",
@@ -153,7 +175,7 @@ impl OutputFlags {
 
     /// Whether results go where progress would be drawn.
     fn is_on_terminal(&self) -> bool {
-        self.output.is_none() && io::stdout().is_terminal()
+        self.file().is_none() && io::stdout().is_terminal()
     }
 
     /// Where results go, as far as progress is concerned.
@@ -234,13 +256,43 @@ impl OutputFlags {
         self.check_place(&format)
     }
 
-    /// Where a stream of batches goes: stdout, or a file that gets its name when it is whole.
-    #[cfg(feature = "arrow")]
-    pub(super) fn stream(&self) -> Result<Destination> {
-        match &self.output {
-            None => Ok(Destination::stream(Box::new(io::stdout()), "stdout")),
-            Some(path) => Destination::whole(path),
+    /// Whether results in this format can be continued, and whether that was asked for.
+    pub(super) fn resuming(&self, format: &FormatChoice) -> Resuming {
+        match (format.can_continue(), self.resume) {
+            (true, true) => Resuming::Asked,
+            (true, false) => Resuming::Possible,
+            (false, _) => Resuming::Never,
         }
+    }
+
+    /// The file that results go to; `None` for stdout, and for a folder of shards. Refuses one that may not be written.
+    pub(super) fn target(&self, format: &FormatChoice, writing: &mut Writing<'_>) -> Result<Option<Target>> {
+        let resuming = self.resuming(format);
+        if self.resume && resuming == Resuming::Never {
+            return Err(Error::usage(
+                format!("the format {} can't be resumed", format.name()),
+                "ndjson, csv, tsv and templates of one line can",
+            ));
+        }
+        let file = self.file().filter(|_| self.folder().is_none());
+        let Some(file) = file else {
+            return match resuming == Resuming::Asked {
+                true => Err(Error::usage(
+                    "`--resume` continues a file, and the output is none",
+                    "name one by `--output`",
+                )),
+                false => Ok(None),
+            };
+        };
+        let is_ours = |file: &Excerpt| output::is_results(file) || format.may_have_written(file);
+        writing.target("--output", file, resuming, is_ours).map(Some)
+    }
+
+    /// As [`OutputFlags::target`], of a stream of batches.
+    #[cfg(feature = "arrow")]
+    pub(super) fn stream_target(&self, mut writing: Writing<'_>) -> Result<Option<Target>> {
+        let target = |file| writing.target("--output", file, Resuming::Never, output::is_results);
+        self.file().map(target).transpose()
     }
 
     /// Refuses to resume behind texts: they are done in no time, and are no input that can be drawn again.
@@ -260,36 +312,36 @@ impl OutputFlags {
         format: &FormatChoice,
         settings: &Settings,
         items: &mut Items,
-        shard: Option<ShardFile>,
+        place: OutputPlace<'_>,
     ) -> Result<(Results, HeldRun)> {
         let made = format.make(settings)?;
-        let can_continue = made.held(Box::new(io::empty())).is_some();
-        if self.resume && !can_continue {
-            return Err(Error::usage(
-                format!("the format {} can't be resumed", format.name()),
-                "ndjson, csv, tsv and templates of one line can",
-            ));
-        }
         let mut held = HeldRun::default();
-        let destination = match (&self.output, &shard) {
+        let destination = match (&place.target, &place.shard) {
             (_, Some(shard)) => shard.create()?,
-            (None, None) => Destination::stream(Box::new(io::stdout()), "stdout"),
-            (Some(path), None) if !can_continue => Destination::whole(path)?,
-            (Some(path), None) => {
+            (None, None) => targets::stdout(),
+            (Some(target), None) if !format.can_continue() => Destination::whole(target)?,
+            (Some(target), None) => {
                 if self.resume {
-                    held = HeldRun::read(path, &*made, items)?;
+                    held = HeldRun::read(target.path(), &*made, items)?;
                 }
-                Destination::growing(path)?
+                Destination::growing(target)?
             }
         };
         let results = Results {
             format: made,
             destination,
             held: held.progress,
-            shard,
+            shard: place.shard.map(|shard| (shard, place.inputs.options.skipped.clone())),
         };
         Ok((results, held))
     }
+}
+
+/// Where results go, as checked: a file, the file of a shard, or stdout.
+pub(super) struct OutputPlace<'a> {
+    pub(super) target: Option<Target>,
+    pub(super) shard: Option<ShardFile>,
+    pub(super) inputs: &'a Inputs,
 }
 
 /// An open output.
@@ -298,14 +350,14 @@ pub(super) struct Results {
     destination: Destination,
     /// What stays of an interrupted run.
     held: Progress,
-    /// The shard whose file this is, where it is one's.
-    shard: Option<ShardFile>,
+    /// The shard whose file this is, if it is one's, and what of its input was skipped.
+    shard: Option<(ShardFile, Skipped)>,
 }
 
 impl Results {
     /// Leaves in a file what is held of an interrupted run, and writes what stands before the first record.
     pub(super) fn begin(&mut self) -> Result<()> {
-        self.destination.keep(self.held)?;
+        self.destination.keep(self.held.end)?;
         if self.held.n_records == 0 {
             let begun = self.format.begin(&mut self.destination);
             begun.map_err(|source| self.destination.error(source))?;
@@ -334,16 +386,19 @@ impl Results {
     /// Everything is written.
     pub(super) fn finish(mut self, report: Report) -> Result<()> {
         self.end()?;
+        if let Some((shard, skipped)) = &self.shard {
+            shard.refuse_unread(skipped)?;
+        }
         self.destination.finish()?;
-        self.shard.map_or(Ok(()), |shard| shard.is_whole(report))
+        self.shard.map_or(Ok(()), |(shard, _)| shard.is_whole(report))
     }
 
     /// The run was cut short: what there is can be read, and doesn't pass as all.
     pub(super) fn leave(mut self, report: Report) -> Result<()> {
         self.end()?;
         let partial = self.destination.leave()?;
-        if let (Some(shard), Some(partial)) = (&self.shard, &partial) {
-            return shard.give_up(partial, report);
+        if let Some((shard, _)) = &self.shard {
+            shard.is_given_up(report);
         }
         if let Some(partial) = partial {
             report.note(format!("what was done until now is in `{}`", partial.display()));

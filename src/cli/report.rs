@@ -1,8 +1,9 @@
-//! Talks to the person: notes, warnings and errors on stderr, and what they mean for the exit code.
+//! Notes, warnings and errors on stderr, and what they mean for the exit code.
+//!
+//! Nothing else in the program writes to stderr, but for progress bars on a terminal. A stderr that is closed or full
+//! must not end a run, so what can't be written there is lost.
 
-#![allow(clippy::print_stderr, reason = "this is the one place that speaks on stderr")]
-
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use longclip::Error;
@@ -54,6 +55,11 @@ pub(super) struct Report {
     verbosity: Verbosity,
 }
 
+/// Writes a line to stderr, in one piece.
+fn say(line: impl std::fmt::Display) {
+    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+}
+
 impl Report {
     pub(super) fn new(verbosity: Verbosity) -> Self {
         Report { verbosity }
@@ -66,21 +72,21 @@ impl Report {
     /// Something a curious person wants to know.
     pub(super) fn detail(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Verbose {
-            eprintln!("{text}");
+            say(text);
         }
     }
 
     /// Something that was decided for the person.
     pub(super) fn note(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
-            eprintln!("note: {text}");
+            say(format_args!("note: {text}"));
         }
     }
 
     /// Something that is probably not what the person wants.
     pub(super) fn warning(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
-            eprintln!("warning: {text}");
+            say(format_args!("warning: {text}"));
         }
     }
 
@@ -96,14 +102,11 @@ impl Report {
 
     /// One input that gave nothing; the run goes on.
     pub(super) fn failed_input(&self, name: &str, error: &Error) {
-        eprintln!(
-            "error: {}",
-            if error.to_string().contains(name) {
-                error.to_string()
-            } else {
-                format!("`{name}`: {error}")
-            }
-        );
+        let text = error.to_string();
+        match text.contains(name) {
+            true => say(format_args!("error: {text}")),
+            false => say(format_args!("error: `{name}`: {text}")),
+        }
         print_hint(error);
     }
 
@@ -112,7 +115,7 @@ impl Report {
         if is_closed_pipe(error) {
             return Exit::Done;
         }
-        eprintln!("error: {}", one_line(error));
+        say(format_args!("error: {}", one_line(error)));
         if let Some(error) = error.downcast_ref::<Error>() {
             print_hint(error);
         }
@@ -122,7 +125,7 @@ impl Report {
 
 fn print_hint(error: &Error) {
     if let Some(hint) = error.hint().and_then(|hint| in_flags(&hint)) {
-        eprintln!("hint: {hint}");
+        say(format_args!("hint: {hint}"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The flags that say how labels are scored, and the checked choice that they come to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use longclip::labels::files;
@@ -69,6 +69,11 @@ fn parse_temperature(text: &str) -> Result<Temperature, String> {
 }
 
 impl ScoreFlags {
+    /// The file that neutral prompts are read from.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.neutral.as_deref()
+    }
+
     /// Checks what was asked for, for labels that are grouped or not.
     pub(super) fn plan(&self, grouping: Grouping) -> Result<ScorePlan> {
         let texts = |file: &PathBuf| -> Result<Vec<String>> {

@@ -7,11 +7,11 @@
 //! names that begin with a dot or `_`.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use longclip::input::{Shard, Unit};
-use longclip::output::Destination;
+use longclip::files::{Destination, name_new, remove_leftovers};
+use longclip::input::{Inputs, Shard, Skipped, Unit};
 use longclip::text::start_of;
 use longclip::{Error, Result};
 use serde_json::{Map, Value};
@@ -22,9 +22,6 @@ use super::report::Report;
 
 const SETTINGS: &str = "_longclip.json";
 const SUCCESS: &str = "_SUCCESS";
-const PARTIAL: &str = ".partial";
-/// A hidden file that nobody has written to for so long is of a process that was killed.
-const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// What all shards of a folder are made with: a value for each thing that a record depends on, by its name.
 pub(super) type Facts = Map<String, Value>;
@@ -41,6 +38,7 @@ impl ShardFile {
     /// The file that was asked for, where `--output` is a folder.
     pub(super) fn planned(
         input: &InputFlags,
+        inputs: &Inputs,
         output: &OutputFlags,
         format: &FormatChoice,
     ) -> Result<Option<ShardFile>> {
@@ -72,6 +70,8 @@ impl ShardFile {
                 "leave it out: a second run passes over shards that are done",
             );
         }
+        // A disk that is not mounted must not look like a folder without images.
+        inputs.refuse_unreadable()?;
         Ok(Some(ShardFile {
             folder: folder.to_owned(),
             shard,
@@ -103,19 +103,12 @@ impl ShardFile {
     /// Writes the folder's settings, if it has none, else holds ours against them.
     fn agree(&self, facts: &Facts) -> Result<()> {
         let path = self.folder.join(SETTINGS);
-        let ours = self.folder.join(format!(".longclip.{}{PARTIAL}", attempt()));
-        let text = serde_json::to_string_pretty(facts).map_err(|error| Error::write(&ours)(error.into()))?;
-        fs::write(&ours, text + "\n").map_err(Error::write(&ours))?;
+        let text = serde_json::to_string_pretty(facts).map_err(|error| Error::write(&path)(error.into()))?;
         // Whole, and only if nobody was earlier.
-        let linked = fs::hard_link(&ours, &path);
-        let outcome = match linked {
-            Ok(()) => Ok(()),
-            Err(_) if path.exists() => self.compare(&path, facts),
-            // A file system without links.
-            Err(_) => fs::rename(&ours, &path).map_err(Error::write(&path)),
-        };
-        let _ = fs::remove_file(&ours);
-        outcome
+        match name_new(&path, |file| file.write_all((text + "\n").as_bytes())) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.compare(&path, facts),
+            written => written.map_err(Error::write(&path)),
+        }
     }
 
     fn compare(&self, path: &Path, here: &Facts) -> Result<()> {
@@ -138,31 +131,33 @@ impl ShardFile {
 
     /// Opens the hidden file that this attempt writes.
     pub(super) fn create(&self) -> Result<Destination> {
-        let hidden = format!(".{}.{}{PARTIAL}", self.file_name(), attempt());
-        Destination::whole_from(self.folder.join(hidden), self.path())
+        Destination::attempt(&self.path())
+    }
+
+    /// Refuses to finish a shard if a folder, a list or an archive could not be read: images would be missing silently.
+    pub(super) fn refuse_unread(&self, skipped: &Skipped) -> Result<()> {
+        let unreadable = skipped.counts().unreadable;
+        let Some(first) = unreadable.first else {
+            return Ok(());
+        };
+        Err(Error::usage(
+            format!(
+                "`{first}` could not be read, so shard {} is not whole, and not kept",
+                self.shard
+            ),
+            "make it readable, and run the shard again",
+        ))
     }
 
     /// The file has its name: what other attempts left is removed, and if it was the last, that is said.
     pub(super) fn is_whole(&self, report: Report) -> Result<()> {
-        let start = format!(".{}.", self.file_name());
-        for entry in fs::read_dir(&self.folder)
-            .map_err(Error::write(&self.folder))?
-            .flatten()
-        {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with(&start) && name.ends_with(PARTIAL) && is_abandoned(&entry) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
+        remove_leftovers(&self.path());
         self.say_if_all_are_there(report)
     }
 
-    /// The run was cut short. What there is would only be in the way: it can't be gone on with.
-    pub(super) fn give_up(&self, partial: &Path, report: Report) -> Result<()> {
-        fs::remove_file(partial).map_err(Error::write(partial))?;
+    /// The run was cut short, and what there was is removed: it can't be continued.
+    pub(super) fn is_given_up(&self, report: Report) {
         report.note(format!("shard {} is not whole, and not kept", self.shard));
-        Ok(())
     }
 
     fn say_if_all_are_there(&self, report: Report) -> Result<()> {
@@ -196,17 +191,6 @@ impl ShardFile {
     fn path(&self) -> PathBuf {
         self.folder.join(self.file_name())
     }
-}
-
-/// A part of a name that no other attempt has.
-fn attempt() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{}", std::process::id(), now.as_nanos())
-}
-
-fn is_abandoned(entry: &fs::DirEntry) -> bool {
-    let changed = entry.metadata().and_then(|metadata| metadata.modified());
-    changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > ABANDONED))
 }
 
 /// What is different in two values, short enough for a line.

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use longclip::files::Destination;
 use longclip::input::arrow::{self, LabelColumn, Stream};
 use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::output::arrow::Row;
@@ -16,9 +17,9 @@ use longclip::{Error, Result};
 use super::Outcome;
 use super::image_run::ImageRun;
 use super::input_flags::InputFlags;
-use super::output_flags::OutputFlags;
 use super::progress::Expected;
 use super::run_report::RunReport;
+use super::targets::Writing;
 
 /// Whether pictures come as rows of a stream.
 #[derive(Debug, Clone, clap::Args)]
@@ -70,6 +71,11 @@ pub(super) struct StreamSource {
 }
 
 impl StreamSource {
+    /// The rules for what is written, with this stream among what is read.
+    pub(super) fn target_rules<'a>(&self, writing: Writing<'a>) -> Writing<'a> {
+        writing.reads("the stream", &self.file)
+    }
+
     /// Waits for the schema.
     pub(super) fn open(self, labels: LabelColumn) -> Result<Incoming> {
         tell_no_panic_of_a_decoder();
@@ -101,7 +107,7 @@ pub(super) fn run_over_batches(
     incoming: Incoming,
     run: &ImageRun<'_>,
     settings: &Settings,
-    output: &OutputFlags,
+    destination: Destination,
     judge: &mut dyn FnMut(&Item, Seen) -> Result<Row>,
 ) -> Outcome {
     // Nothing is counted in advance: a stream can be read once.
@@ -110,7 +116,7 @@ pub(super) fn run_over_batches(
         options: incoming.options().clone(),
     };
     let mut watch = RunReport::begin(run.report, &Expected::Of(&inputs), Progress::default(), run.results);
-    let outcome = incoming.run(&run.run, settings, output.stream()?, &mut watch, judge);
+    let outcome = incoming.run(&run.run, settings, destination, &mut watch, judge);
     watch.end();
     let (ended, partial) = outcome?;
     let exit = watch.sum_up(ended, &inputs.options);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::output::{Destination, Progress};
+use crate::files::{Destination, Target};
 
 const FORMAT: &str = "longclip embeddings 1";
 const CHECK_BYTES: usize = 8;
@@ -82,13 +82,10 @@ impl Embeddings {
     /// [`Error::Usage`] where the file is none of embeddings, or of another model, type or data;
     /// [`Error::Read`], [`Error::Write`].
     pub fn open(path: &Path, origin: &Origin, embed_dim: usize) -> Result<Self> {
-        let mut journal = Destination::growing(path)?;
+        let mut journal = Destination::growing(&Target::at(path)?)?;
         let mut embeddings = Embeddings::in_memory(embed_dim);
         let end = embeddings.read(path, origin)?;
-        journal.keep(Progress {
-            end,
-            ..Progress::default()
-        })?;
+        journal.keep(end)?;
         if end == 0 {
             let header = Header {
                 format: FORMAT.to_owned(),

@@ -46,7 +46,10 @@ pub(super) fn file_items(path: PathBuf, options: &InputOptions) -> Items {
     }
     match File::open(&path) {
         Ok(file) => items(name, Box::new(file), options),
-        Err(source) => share.of_failure(Item::unusable(name, Error::read(&path)(source))),
+        Err(source) => {
+            options.skipped.unreadable(&path);
+            share.of_failure(Item::unusable(name, Error::read(&path)(source)))
+        }
     }
 }
 

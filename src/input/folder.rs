@@ -107,7 +107,10 @@ impl Walk {
                 self.levels.push(Level { path, real, entries });
                 None
             }
-            Err(source) => Some(Item::unusable(path.display().to_string(), Error::read(&path)(source))),
+            Err(source) => {
+                self.options.skipped.unreadable(&path);
+                Some(Item::unusable(path.display().to_string(), Error::read(&path)(source)))
+            }
         }
     }
 

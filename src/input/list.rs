@@ -29,7 +29,10 @@ pub(super) fn items(list: &Path, separator: Separator, options: &InputOptions) -
                 Err(error) => refused(error.0, error.1, &options),
             }),
         ),
-        Err(error) => refused(list.display().to_string(), error, &options),
+        Err(error) => {
+            options.skipped.unreadable(list);
+            refused(list.display().to_string(), error, &options)
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod standard_input;
 pub(crate) mod testing;
 mod url;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use self::content::{Content, Deferred};
@@ -35,6 +36,8 @@ pub use self::options::{InputOptions, Links};
 pub use self::skipped::{Passed, Skipped, SkippedCounts};
 pub use self::split::{Shard, Unit};
 pub use self::url::{Address, Proxies, Web, WebSettings};
+use crate::error::{Error, Result};
+use crate::files::{Looking, Target};
 
 /// The sources that a user names, in order, and how they are read.
 #[derive(Debug, Clone, Default)]
@@ -74,16 +77,62 @@ impl Inputs {
             Source::Named(path) => path != Path::new("-") && (path.is_dir() || !archive::is_named_like_one(path)),
             Source::List(path, _) | Source::Ndjson(path) => path != Path::new("-") && path.is_file(),
         };
-        // With its own counts of skipped files, so that they are not counted twice.
+        let all = self.sources.iter().all(countable);
+        all.then(|| self.apart(self.sources.clone()).items().count() as u64)
+    }
+
+    /// Whether a file is one of those that are read: named itself, or one that a folder, a pattern, a list or a record
+    /// leads to.
+    pub fn have(&self, file: &Target, looking: Looking) -> bool {
+        let is_named = |source: &Source| match source {
+            Source::Named(path) | Source::List(path, _) | Source::Ndjson(path) => file.is(path),
+        };
+        let mut leads_on = self.sources.clone();
+        leads_on.retain(|source| match source {
+            Source::Named(path) => path != Path::new("-") && !archive::is_named_like_one(path),
+            Source::List(path, _) | Source::Ndjson(path) => path != Path::new("-"),
+        });
+        let is_found = || {
+            let mut items = self.apart(leads_on).items();
+            items.any(|item| matches!(&item.content, Content::File(path) if file.is(path)))
+        };
+        self.sources.iter().any(is_named) || (looking == Looking::Everywhere && is_found())
+    }
+
+    /// Refuses folders, lists, archives and patterns that can't be read: what they would have led to is unknown. A single
+    /// image that can't be read is a failed item.
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::Picture`] for a pattern that no file matches.
+    pub fn refuse_unreadable(&self) -> Result<()> {
+        let opened = |path: &Path| match path == Path::new("-") {
+            true => Ok(()),
+            false => File::open(path).map(drop),
+        };
+        for source in &self.sources {
+            let (path, opened) = match source {
+                Source::List(path, _) | Source::Ndjson(path) => (path, opened(path)),
+                Source::Named(path) if path.to_str().is_some_and(url::is_url) => continue,
+                Source::Named(path) if path.is_dir() => (path, path.read_dir().map(drop)),
+                Source::Named(path) if pattern::is_pattern(path) && !path.exists() => {
+                    pattern::refuse_empty(path)?;
+                    continue;
+                }
+                Source::Named(path) if is_named_like_a_picture(path) => continue,
+                Source::Named(path) => (path, opened(path)),
+            };
+            opened.map_err(Error::read(path))?;
+        }
+        Ok(())
+    }
+
+    /// Some of the sources, with their own counts of skipped files, so that none is counted twice.
+    fn apart(&self, sources: Vec<Source>) -> Inputs {
         let options = InputOptions {
             skipped: Skipped::default(),
             ..self.options.clone()
         };
-        let sources = self.sources.clone();
-        self.sources
-            .iter()
-            .all(countable)
-            .then(|| Inputs { sources, options }.items().count() as u64)
+        Inputs { sources, options }
     }
 
     /// The number of sources that read stdin, which can be read only once.

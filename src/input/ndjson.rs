@@ -19,7 +19,10 @@ pub(super) fn items(file: &Path, options: &InputOptions) -> Items {
 fn all_items(file: &Path, options: &InputOptions) -> Items {
     let reader = match open(file) {
         Ok(reader) => reader,
-        Err(error) => return one(Item::unusable(file.display().to_string(), error)),
+        Err(error) => {
+            options.skipped.unreadable(file);
+            return one(Item::unusable(file.display().to_string(), error));
+        }
     };
     let options = options.clone();
     let list = file.to_owned();

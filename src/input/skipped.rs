@@ -16,6 +16,8 @@ pub struct SkippedCounts {
     pub links: Passed,
     /// Links to a folder that contains them.
     pub loops: Passed,
+    /// Folders, lists and archives that could not be read. Each is also an item that says why.
+    pub unreadable: Passed,
 }
 
 /// A count, with the first name.
@@ -50,6 +52,10 @@ impl Skipped {
 
     pub(super) fn link(&self, path: &Path) {
         self.locked().links.add(|| path.display().to_string());
+    }
+
+    pub(super) fn unreadable(&self, path: &Path) {
+        self.locked().unreadable.add(|| path.display().to_string());
     }
 
     pub(super) fn circle(&self, path: &Path) {

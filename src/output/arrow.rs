@@ -29,6 +29,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
         Holds::Batches,
     ],
     make: |_| Err(needs_batches()),
+    wrote: |file| file.start_has("longclip.version") && !file.start.starts_with(b"PAR1"),
 };
 
 /// The error for an Arrow output without an Arrow input.

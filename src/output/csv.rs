@@ -11,20 +11,35 @@ use std::ops::Range;
 use super::escapes::{escaped, unescaped};
 use super::resume::{Held, HeldRecords};
 use super::{Fields, Format, FormatInfo, Holds, Labelled, Layout, Record, Settings};
+use crate::files::Excerpt;
 
 pub(super) const CSV: FormatInfo = FormatInfo {
     name: "csv",
     about: "one row per label, with its rank; in the wide layout one row per image",
-    holds: &[Holds::Labels, Holds::Wide],
+    holds: &[Holds::Labels, Holds::Wide, Holds::Continuable],
     make: |settings| Ok(Box::new(Delimited::new(Dialect::Csv, settings))),
+    wrote: |file| has_our_header(file, b','),
 };
 
 pub(super) const TSV: FormatInfo = FormatInfo {
     name: "tsv",
     about: "like csv, with tabs; tabs and line breaks in values are written as `\\t` and `\\n`",
-    holds: &[Holds::Labels, Holds::Wide],
+    holds: &[Holds::Labels, Holds::Wide, Holds::Continuable],
     make: |settings| Ok(Box::new(Delimited::new(Dialect::Tsv, settings))),
+    wrote: |file| has_our_header(file, b'\t'),
 };
+
+/// Whether a file begins with the columns that both layouts have, or with as much of them as a kill left.
+fn has_our_header(file: &Excerpt, separator: u8) -> bool {
+    let (line, is_whole) = file.first_line();
+    let mut columns = line.split(|byte| *byte == separator);
+    if !is_whole {
+        let first = columns.next().unwrap_or_default();
+        return first == b"path" || (b"path".starts_with(first) && columns.next().is_none());
+    }
+    let ends = [&b"error"[..], b"fields"];
+    columns.next() == Some(b"path") && columns.next_back().is_some_and(|last| ends.contains(&last))
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {

@@ -12,14 +12,49 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
     about: "one array of records",
     holds: &[Holds::Labels, Holds::LabelsWithVectors, Holds::Vectors],
     make: |_| Ok(Box::new(Json::default())),
+    wrote: |file| match file.start.strip_prefix(b"[\n") {
+        Some(rest) => rest.starts_with(b"]") || begins_with_a_record(rest),
+        None => false,
+    },
 };
 
 pub(super) const NDJSON: FormatInfo = FormatInfo {
     name: "ndjson",
     about: "one record per line, errors included",
-    holds: &[Holds::Labels, Holds::LabelsWithVectors, Holds::Vectors],
+    holds: &[
+        Holds::Labels,
+        Holds::LabelsWithVectors,
+        Holds::Vectors,
+        Holds::Continuable,
+    ],
     make: |_| Ok(Box::new(Ndjson)),
+    wrote: |file| begins_with_a_record(&file.start),
 };
+
+/// Whether bytes begin with a line that is a record of results, or with a part of one that a killed run left.
+fn begins_with_a_record(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let is_cut = line.len() == bytes.len();
+    match serde_json::from_slice::<Value>(line.strip_suffix(b",").unwrap_or(line)) {
+        Ok(record) => is_of_results(&record),
+        Err(_) => {
+            let begins = |start: &[u8]| line.starts_with(start) || start.starts_with(line);
+            is_cut
+                && ["{\"path\":", "{\"id\":", "{\"text\":", "{\"query\":"]
+                    .iter()
+                    .any(|start| begins(start.as_bytes()))
+        }
+    }
+}
+
+/// Whether a record has fields that this program adds to a record of the input.
+fn is_of_results(record: &Value) -> bool {
+    let labels = record.get("labels").and_then(Value::as_array);
+    labels.is_some_and(|labels| labels.iter().all(Value::is_object))
+        || record.get("embedding").is_some_and(Value::is_array)
+        || record.get("error").is_some_and(Value::is_string)
+        || (record.get("query").is_some() && record.get("rank").is_some())
+}
 
 /// One array with one record per line.
 #[derive(Debug, Default)]

@@ -1,15 +1,14 @@
 //! Output formats: one file per format. A format turns [`Record`]s into bytes; it knows neither models nor files.
 //!
 //! The caller looks a format up in [`FORMATS`], makes it with [`Settings`], and gives it one record per input, in the
-//! order of the inputs. A [`Destination`] takes the bytes. To add a format, add one file here and its `FORMAT` to
-//! [`FORMATS`].
+//! order of the inputs. A [`Destination`](crate::files::Destination) takes the bytes. To add a format, add one file here
+//! and its `FORMAT` to [`FORMATS`].
 
 #[cfg(feature = "arrow")]
 pub mod arrow;
 #[cfg(any(feature = "arrow", feature = "parquet"))]
 mod columns;
 mod csv;
-mod destination;
 mod escapes;
 mod heat_map;
 mod html;
@@ -27,7 +26,6 @@ mod specimen;
 
 use std::io::{self, BufRead, Write};
 
-pub use destination::Destination;
 pub use heat_map::{HeatMap, png};
 pub use html::{Html, THUMBNAIL_PX, report, thumbnail};
 pub use json::{Json, Ndjson};
@@ -37,6 +35,7 @@ pub use table::{Bars, Table, one_line};
 pub use template::Template;
 
 use crate::error::Result;
+use crate::files::Excerpt;
 
 /// Writes records in one format: `begin` once, then `record` for each record in order, then `end` once.
 pub trait Format {
@@ -175,6 +174,8 @@ pub struct FormatInfo {
     pub holds: &'static [Holds],
     /// Makes the format.
     pub make: fn(&Settings) -> Result<Box<dyn Format>>,
+    /// Whether a file looks like one that this format wrote, or began to write.
+    pub wrote: fn(&Excerpt) -> bool,
 }
 
 /// What a format can hold. Every format can hold errors.
@@ -194,6 +195,8 @@ pub enum Holds {
     Thumbnails,
     /// The batches of an Arrow stream, and nothing else.
     Batches,
+    /// Records after which an interrupted run can continue.
+    Continuable,
 }
 
 impl FormatInfo {
@@ -218,7 +221,72 @@ pub const FORMATS: &[FormatInfo] = &[
     npy::FORMAT,
 ];
 
+/// Whether a file looks like results of this program, in any format. Tables and templates can't be recognised.
+pub fn is_results(file: &Excerpt) -> bool {
+    FORMATS.iter().any(|format| (format.wrote)(file))
+}
+
 /// The format with this name.
 pub fn by_name(name: &str) -> Option<&'static FormatInfo> {
     FORMATS.iter().find(|format| format.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::specimen::{bytes, records, settings};
+    use super::*;
+
+    /// Formats that write records, each with a file of them.
+    fn files() -> Vec<(&'static FormatInfo, Vec<u8>)> {
+        let of_records = FORMATS.iter().filter(|format| !format.holds(Holds::Batches));
+        let written = of_records.map(|format| {
+            let task = match format.holds(Holds::Labels) {
+                true => Task::Labels(Vectors::None),
+                false => Task::Embeddings(2),
+            };
+            let settings = Settings { task, ..settings() };
+            (format, bytes(&mut *(format.make)(&settings).unwrap(), &records()))
+        });
+        written.collect()
+    }
+
+    #[test]
+    fn a_format_says_whether_it_can_be_continued() {
+        for format in FORMATS.iter().filter(|format| !format.holds(Holds::Batches)) {
+            let made = (format.make)(&settings()).unwrap();
+            let can_continue = made.held(Box::new(io::empty())).is_some();
+            assert_eq!(can_continue, format.holds(Holds::Continuable), "{}", format.name);
+        }
+    }
+
+    #[test]
+    fn results_are_recognised_by_their_content_also_where_a_kill_cut_them() {
+        for (format, file) in files().into_iter().filter(|(format, _)| format.name != "table") {
+            assert!((format.wrote)(&Excerpt::of_bytes(&file)), "{}", format.name);
+            for cut in 1..if format.holds(Holds::Continuable) {
+                file.len()
+            } else {
+                0
+            } {
+                assert!(
+                    (format.wrote)(&Excerpt::of_bytes(&file[..cut])),
+                    "{} cut at {cut}",
+                    format.name
+                );
+            }
+        }
+        for foreign in [
+            "",
+            "dear diary",
+            "pathology,error\n",
+            "path of my life",
+            "{\"path\":\"a.jpg\",\"labels\":[\"a cat\"]}\n",
+            "{\"path\":\"/usr/bin\"}",
+            "[\n{\"path\": 1}\n]",
+            "<!doctype html>\n<title>longclip</title>",
+            "PAR1",
+        ] {
+            assert!(!is_results(&Excerpt::of_bytes(foreign.as_bytes())), "{foreign}");
+        }
+    }
 }

@@ -14,7 +14,13 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
     about: "a NumPy array of embeddings; an input that failed is a row of NaN",
     holds: &[Holds::Vectors, Holds::Binary],
     make: |settings| Ok(Box::new(Npy::new(settings.task.embed_dim().unwrap_or_default())?)),
+    wrote: |file| {
+        file.start.starts_with(MAGIC) && file.start_has("{'descr': '<f4', 'fortran_order': False, 'shape': (")
+    },
 };
+
+/// The magic bytes, and version 1.0.
+const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
 
 struct Npy {
     rows: BufWriter<File>,
@@ -39,7 +45,7 @@ impl Npy {
         let padding = 63 - (10 + text.len()) % 64;
         text += &" ".repeat(padding);
         text.push('\n');
-        let mut header = b"\x93NUMPY\x01\x00".to_vec();
+        let mut header = MAGIC.to_vec();
         header.extend((text.len() as u16).to_le_bytes());
         header.extend(text.as_bytes());
         header

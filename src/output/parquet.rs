@@ -34,6 +34,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
         Holds::Binary,
     ],
     make: |settings| Ok(Box::new(Parquet::new(settings)?)),
+    wrote: |file| file.start.starts_with(b"PAR1") && file.end_has("longclip.version"),
 };
 
 /// Rows of a row group: some megabytes with a handful of labels.

@@ -10,6 +10,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
     about: "for people: each image with its labels, highest score first",
     holds: &[Holds::Labels],
     make: |settings| Ok(Box::new(Table::new(settings.bars))),
+    wrote: |_| false,
 };
 
 /// Whether probabilities are also drawn as bars.

@@ -40,18 +40,16 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens an index; `None` if the file doesn't exist.
+    /// Opens an index; `None` if the file doesn't exist or is empty.
     ///
     /// # Errors
     /// As [`Index::open`].
     pub fn open_if_there(path: &Path) -> Result<Option<Self>> {
-        if path
-            .symlink_metadata()
-            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        {
-            return Ok(None);
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            _ => Index::open(path).map(Some),
         }
-        Index::open(path).map(Some)
     }
 
     /// Opens an index.

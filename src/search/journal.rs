@@ -21,7 +21,7 @@ use super::origin::Origin;
 use super::page::VALUE_BYTES;
 use super::rows::Picture;
 use crate::error::{Error, Result};
-use crate::output::{Destination, Progress};
+use crate::files::{Destination, Target};
 use crate::weights::map;
 
 const MAGIC: &[u8; 8] = b"LCINDEX1";
@@ -61,7 +61,7 @@ impl Journal {
             // Before it is locked, so that nothing is touched that isn't ours.
             refuse_other(&path, &map(&path)?, origin)?;
         }
-        let out = Destination::growing(&path)?;
+        let out = Destination::growing(&Target::at(&path)?)?;
         let held = held(&map(&path)?, origin.embed_dim);
         let mut journal = Journal {
             path,
@@ -69,11 +69,7 @@ impl Journal {
             end: held.end as u64,
             n_records: held.encoded.len() as u64,
         };
-        journal.out.keep(Progress {
-            n_records: journal.n_records,
-            n_failed: 0,
-            end: journal.end,
-        })?;
+        journal.out.keep(journal.end)?;
         if journal.end == 0 {
             let origin = serde_json::to_vec(origin).map_err(|error| journal.out.error(error.into()))?;
             journal.append(&[MAGIC, &record(&origin)[..]].concat())?;

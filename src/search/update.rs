@@ -14,12 +14,12 @@ use super::page::{VALUE_BYTES, stored_embedding};
 use super::plan::{EmbeddingSource, IndexEntry, Plan};
 use super::writer::IndexWriter;
 use crate::error::{Error, Result};
+use crate::files::{Destination, Target};
 use crate::input::{Item, Items};
-use crate::output::Destination;
 
 /// An index that is being brought up to date.
 pub struct Update {
-    path: PathBuf,
+    target: Target,
     origin: Origin,
     before: Option<Index>,
     journal: Journal,
@@ -56,12 +56,12 @@ pub struct Changes {
 }
 
 impl Update {
-    /// Opens the index and its journal.
+    /// Opens the journal of an index. `before` is the index as it was; without it, the index is made from nothing.
     ///
     /// # Errors
     /// As [`Index::open`]; [`Error::Usage`] if either has another origin or is in use by another run.
-    pub fn begin(path: &Path, origin: Origin) -> Result<Self> {
-        let before = Index::open_if_there(path)?;
+    pub fn begin(target: Target, before: Option<Index>, origin: Origin) -> Result<Self> {
+        let path = target.path();
         let mut plan = Plan::new(&origin.folder);
         if let Some(before) = &before {
             before.origin().refuse_other(path, &origin)?;
@@ -75,7 +75,7 @@ impl Update {
             plan.know(&origin.folder, encoded.picture, EmbeddingSource::Journal(encoded.at));
         }
         Ok(Update {
-            path: path.to_owned(),
+            target,
             origin,
             before,
             journal,
@@ -142,7 +142,7 @@ impl Update {
     /// [`Error::Write`]; [`Error::Usage`] if no image is left, since the likely cause is a disk that isn't mounted.
     pub fn finish(self) -> Result<Finished> {
         let Update {
-            path,
+            target,
             origin,
             before,
             mut journal,
@@ -158,7 +158,7 @@ impl Update {
         let n_before = before.as_ref().map_or(0, Index::len);
         if entries.is_empty() {
             journal.leave()?;
-            return Err(nothing_left(&path, before.as_ref()));
+            return Err(nothing_left(target.name(), before.as_ref()));
         }
         let changes = Changes {
             n_out_of_reach,
@@ -175,7 +175,7 @@ impl Update {
             journal.remove()?;
             return Ok(Finished::UpToDate(changes));
         }
-        write(&path, &origin, entries, before.as_ref(), &mut journal)?;
+        write(&target, &origin, entries, before.as_ref(), &mut journal)?;
         journal.remove()?;
         Ok(Finished::Written(changes))
     }
@@ -207,7 +207,7 @@ fn changes(entries: &[IndexEntry], n_before: usize) -> Changes {
 }
 
 fn write(
-    path: &Path,
+    target: &Target,
     origin: &Origin,
     entries: Vec<IndexEntry>,
     before: Option<&Index>,
@@ -215,8 +215,8 @@ fn write(
 ) -> Result<()> {
     let encoded = journal.mapped()?;
     let vector_bytes = origin.embed_dim * VALUE_BYTES;
-    let out = Destination::whole(path)?;
-    let failed = Error::write(path);
+    let out = Destination::whole(target)?;
+    let failed = Error::write(target.name());
     let mut writer = IndexWriter::new(out, origin).map_err(failed)?;
     for IndexEntry { picture, source, .. } in entries {
         let embedding = match source {

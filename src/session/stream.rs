@@ -13,10 +13,11 @@ use arrow_array::RecordBatch;
 
 use super::{Ended, Run, Seen, Sink, Verdict, Watch};
 use crate::error::{Error, Result};
+use crate::files::Destination;
 use crate::input::arrow::{Columns, LabelColumn, Stream};
 use crate::input::{InputOptions, Item, Items};
+use crate::output::Settings;
 use crate::output::arrow::{Row, ScoresOf, Widener};
-use crate::output::{Destination, Settings};
 
 /// A stream whose schema is read.
 pub struct Incoming {

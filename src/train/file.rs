@@ -1,17 +1,16 @@
 //! Safetensors files with metadata: what a training writes and a resumed one reads.
-//!
-//! A file is written next to its destination and then renamed, so an interruption leaves the old file intact.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use safetensors::{Dtype, SafeTensors, View};
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// Writes tensors as f32, with metadata.
 pub(super) fn write<'a>(
@@ -20,35 +19,16 @@ pub(super) fn write<'a>(
     metadata: HashMap<String, String>,
 ) -> Result<()> {
     let tensors = tensors.map(|(name, tensor)| (name, AsF32(tensor)));
-    replace(path, |unfinished| {
-        safetensors::serialize_to_file(tensors, Some(metadata), unfinished).map_err(io::Error::other)
+    files::remove_leftovers(path);
+    files::replace(path, |new| {
+        let written = safetensors::serialize_to_file(tensors, Some(metadata), new);
+        written.map_err(|error| Error::write(path)(io::Error::other(error)))
     })
 }
 
 /// Writes a file, completely or not at all.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace(path, |unfinished| fs::write(unfinished, bytes))
-}
-
-/// Calls `write` for a file next to `path`, and renames it once it is on disk.
-fn replace(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
-    let unfinished = unfinished_path(path);
-    let written = write(&unfinished)
-        .and_then(|()| File::open(&unfinished)?.sync_all())
-        .and_then(|()| fs::rename(&unfinished, path));
-    // Makes the new name durable as well. Some file systems can't sync a folder.
-    let _ = path.parent().map(|folder| File::open(folder)?.sync_all());
-    written.map_err(|source| {
-        // The first error is the one to report.
-        let _ = fs::remove_file(&unfinished);
-        Error::write(path)(source)
-    })
-}
-
-fn unfinished_path(path: &Path) -> PathBuf {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    PathBuf::from(unfinished)
+    files::replace(path, |new| fs::write(new, bytes).map_err(Error::write(path)))
 }
 
 /// Reads what [`write`] wrote.

@@ -55,6 +55,8 @@ pub enum Start {
     Anew,
     /// Resume from it. Without a state, a new training begins.
     Resumed,
+    /// Replace it, and files of the same names that no training made.
+    InPlace,
 }
 
 /// Watches a training and can stop it.
@@ -137,6 +139,9 @@ impl Training<'_> {
 /// The state to resume from. A state without a step only marks the folder of a training that was ended before its first
 /// save; nothing of that training is kept.
 fn found_state(folder: &Path, start: Start) -> Result<Option<SavedState>> {
+    if start == Start::InPlace {
+        return Ok(None);
+    }
     if !SavedState::is_in(folder) {
         saved::refuse_foreign_files(folder)?;
         return Ok(None);
@@ -147,8 +152,9 @@ fn found_state(folder: &Path, start: Start) -> Result<Option<SavedState>> {
         Start::Resumed => Ok(Some(state)),
         Start::Anew => Err(Error::usage(
             format!("`{}` already has a training", folder.display()),
-            "resume it with `--resume`, or use another folder",
+            "`--resume` continues it, `--force` replaces it; or name another `--out`",
         )),
+        Start::InPlace => Ok(None),
     }
 }
 

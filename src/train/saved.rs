@@ -32,6 +32,9 @@ pub const BEST: &str = "best.safetensors";
 const STATE: &str = "state.safetensors";
 const CONFIG: &str = "config.json";
 
+/// All files that a training writes into its run folder.
+pub const FILES: [&str; 7] = [LAST, BEST, STATE, CONFIG, METRICS, SKIPPED, PLOT];
+
 /// The only key in the metadata of the state.
 const PROGRESS: &str = "longclip_training";
 // Prefixes of tensor names in the state: the kind of tensor, followed by the parameter's name.
@@ -227,13 +230,13 @@ pub(super) fn remove_best(folder: &Path) -> Result<()> {
 /// training that ended before it marked its folder.
 pub(super) fn refuse_foreign_files(folder: &Path) -> Result<()> {
     let is_taken = |name: &&&str| std::fs::metadata(folder.join(name)).is_ok_and(|file| file.len() > 0);
-    match [CONFIG, METRICS, LAST, BEST, SKIPPED, PLOT].iter().find(is_taken) {
+    match FILES.iter().find(is_taken) {
         Some(name) => Err(Error::usage(
             format!(
                 "`{}` would be overwritten, but it is not from a training",
                 folder.join(name).display()
             ),
-            "use a new or an empty folder",
+            "name another `--out`: a new folder, or an empty one; `--force` replaces what is there",
         )),
         None => Ok(()),
     }

@@ -18,6 +18,7 @@ use super::layouts::{self, Assembly, Layout};
 use super::stored::TensorFile;
 use super::{Activation, Checkpoint, FileFormat, Sizes, assemble};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The key layout and files of a written model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,34 +31,36 @@ pub enum ExportLayout {
     OpenClip,
 }
 
-/// Writes `checkpoint` to `target`, a file or a folder that doesn't exist yet; returns the files.
+impl ExportLayout {
+    /// The files that [`export`] writes: weights first.
+    pub fn files(self, target: &Path) -> Vec<PathBuf> {
+        let names: &[&str] = match self {
+            ExportLayout::LongClip => return vec![target.to_owned()],
+            ExportLayout::HuggingFace => &["model.safetensors", "config.json"],
+            ExportLayout::OpenClip => &["open_clip_model.safetensors", "open_clip_config.json"],
+        };
+        names.iter().map(|name| target.join(name)).collect()
+    }
+}
+
+/// Writes `checkpoint` to `target`, a file or a folder, and returns the files. Files of these names are replaced.
 ///
 /// # Errors
-/// [`Error::Usage`] if `target` exists; [`Error::Write`] if it can't be written; [`Error::BadTensors`] if a number isn't
-/// finite.
+/// [`Error::Write`] if it can't be written; [`Error::BadTensors`] if a number isn't finite.
 pub fn export(checkpoint: &Checkpoint, layout: ExportLayout, target: &Path) -> Result<Vec<PathBuf>> {
-    if target.exists() {
-        return Err(Error::usage(
-            format!("`{}` exists already", target.display()),
-            "name a file or folder that does not exist; nothing is overwritten",
-        ));
-    }
-    let (weights, config) = match layout {
-        ExportLayout::LongClip => return write_weights(checkpoint, layout, target).map(|()| vec![target.to_owned()]),
-        ExportLayout::HuggingFace => {
-            let config = config_of(checkpoint.sizes(), checkpoint.activation());
-            ("model.safetensors", ("config.json", config))
-        }
-        ExportLayout::OpenClip => (
-            "open_clip_model.safetensors",
-            ("open_clip_config.json", openclip_config(checkpoint)),
-        ),
+    let paths = layout.files(target);
+    let config = match layout {
+        ExportLayout::LongClip => None,
+        ExportLayout::HuggingFace => Some(config_of(checkpoint.sizes(), checkpoint.activation())),
+        ExportLayout::OpenClip => Some(openclip_config(checkpoint)),
     };
-    fs::create_dir_all(target).map_err(Error::write(target))?;
-    let (weights, config_path) = (target.join(weights), target.join(config.0));
-    fs::write(&config_path, format!("{:#}\n", config.1)).map_err(Error::write(&config_path))?;
-    write_weights(checkpoint, layout, &weights)?;
-    Ok(vec![weights, config_path])
+    if let (Some(config), Some(path)) = (config, paths.get(1)) {
+        fs::create_dir_all(target).map_err(Error::write(target))?;
+        let text = format!("{config:#}\n");
+        files::replace(path, |new| fs::write(new, text).map_err(Error::write(path)))?;
+    }
+    write_weights(checkpoint, layout, &paths[0])?;
+    Ok(paths)
 }
 
 /// A tensor to be written, under upstream's name.
@@ -208,20 +211,11 @@ fn positions_type(checkpoint: &Checkpoint) -> NumberType {
     }
 }
 
-/// Writes a safetensors file under a temporary name, and renames it.
+/// Writes a safetensors file.
 fn write_weights(checkpoint: &Checkpoint, layout: ExportLayout, path: &Path) -> Result<()> {
     let tensors = outgoing(checkpoint, layout);
     let header = header(&tensors);
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}.new", std::process::id()));
-    let unfinished = PathBuf::from(unfinished);
-    let written = write_file(&unfinished, path, &header, &tensors);
-    let placed = written.and_then(|()| fs::rename(&unfinished, path).map_err(Error::write(path)));
-    if placed.is_err() {
-        // A partially written file is useless; the error stays the same if it can't be removed.
-        let _ = fs::remove_file(&unfinished);
-    }
-    placed
+    files::replace(path, |new| write_file(new, path, &header, &tensors))
 }
 
 fn write_file(unfinished: &Path, path: &Path, header: &str, tensors: &[Outgoing<'_>]) -> Result<()> {
@@ -239,10 +233,7 @@ fn write_file(unfinished: &Path, path: &Path, header: &str, tensors: &[Outgoing<
         );
         tensor.write(&values, &mut out).map_err(Error::write(path))?;
     }
-    let file = out
-        .into_inner()
-        .map_err(|error| Error::write(path)(error.into_error()))?;
-    file.sync_all().map_err(Error::write(path))
+    out.flush().map_err(Error::write(path))
 }
 
 /// The JSON at the start of a safetensors file, padded so that the numbers after it are aligned.

@@ -61,6 +61,7 @@ fn different_labels_give_different_heat_maps() {
             label,
             "--explain",
             file,
+            "--force",
         ]);
         picture(&desk, file)
     };
@@ -99,8 +100,8 @@ fn refuses_unsuitable_output_files_before_doing_anything() {
     exit code 2
     --- stdout
     --- stderr
-    error: `--explain photo.png` would write over the picture itself
-    hint: name another file
+    error: `--explain photo.png` would overwrite one of the inputs
+    hint: name another file: what a run reads is never written
     exit code 2
     --- stdout
     --- stderr
@@ -116,7 +117,7 @@ fn refuses_unsuitable_output_files_before_doing_anything() {
 #[test]
 fn the_html_page_shows_a_heat_map_over_each_photo() {
     let desk = Desk::with_pictures();
-    let run = ["classify", "cat.jpg", "coffee.jpg", "--output", "page.html"];
+    let run = ["classify", "cat.jpg", "coffee.jpg", "--output", "page.html", "--force"];
     let page = |more: &[&str]| {
         desk.output(&[&run, more, &RUN].concat());
         std::fs::read_to_string(desk.path("page.html")).unwrap()

@@ -23,6 +23,7 @@ mod goldens;
 mod labels;
 mod many;
 mod model_names;
+mod overwriting;
 mod pipes;
 mod properties;
 mod real_sizes;

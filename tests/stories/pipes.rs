@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use insta::assert_snapshot;
@@ -321,6 +321,16 @@ fn a_long_run_reports_progress_every_half_minute() {
     );
 }
 
+/// The file that a run writes to before it has its name.
+fn temporary(desk: &Desk, out: &str) -> Option<PathBuf> {
+    let entries = fs::read_dir(desk.path(".")).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    paths.find(|path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with(&format!(".{out}.")) && name.ends_with(".partial")
+    })
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_completes_records_and_exits_with_130() {
@@ -328,9 +338,12 @@ fn an_interrupt_completes_records_and_exits_with_130() {
         let desk = with_many(3000);
         let out = format!("out.{ending}");
         let run = arguments(&[&["classify", "many", "--batch", "2", "--output", &out], &LABELS, &SMALL]);
-        let growing = desk.path(if ending == "json" { "out.json.partial" } else { &out });
+        let growing = || match ending {
+            "json" => temporary(&desk, &out),
+            _ => Some(desk.path(&out)),
+        };
         let mut child = desk.command(&run).stderr(Stdio::piped()).spawn().unwrap();
-        while !fs::metadata(&growing).is_ok_and(|metadata| metadata.len() > 1000) {
+        while !growing().is_some_and(|path| fs::metadata(path).is_ok_and(|metadata| metadata.len() > 1000)) {
             assert!(child.try_wait().unwrap().is_none());
             std::thread::yield_now();
         }
@@ -342,8 +355,13 @@ fn an_interrupt_completes_records_and_exits_with_130() {
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
         assert!(said.contains(" done, 0 failed"), "{said}");
-        let kept = fs::read_to_string(growing).unwrap();
+        let kept = if ending == "json" { "out.json.partial" } else { &out };
+        let kept = text(&desk, kept);
         if ending == "json" {
+            assert!(
+                said.contains("what was done until now is in `out.json.partial`"),
+                "{said}"
+            );
             assert!(!serde_json::from_str::<Vec<Value>>(&kept).unwrap().is_empty());
             assert!(
                 !desk.path("out.json").exists(),

@@ -84,7 +84,9 @@ fn a_file_cut_at_any_byte_is_completed() {
         let cuts = (0..=10)
             .map(|part| whole.len() * part / 10)
             .chain([line_end, line_end.saturating_sub(1)]);
-        for cut in cuts {
+        // Half a line of one's own looks like anything, so that it is not taken for the beginning of these results.
+        let first_end = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+        for cut in cuts.filter(|cut| *cut == 0 || name != "out.txt" || *cut >= first_end) {
             fs::write(desk.path(&name), &whole[..cut]).unwrap();
             let code = desk.output(&[&run[..], &["--resume"]].concat()).status.code();
             // The line of a template does not show that the image failed.
@@ -180,7 +182,7 @@ fn resuming_in_another_format_is_refused() {
     let base = arguments(&[&["classify", "many", "-q", "--output", "out"], &LABELS, &SMALL]);
     let formats = ["ndjson", "csv", "tsv", "{path} {label}", "{label}: {path}"];
     for made in formats {
-        desk.output(&[&base[..], &["--format", made]].concat());
+        desk.output(&[&base[..], &["--format", made, "--force"]].concat());
         let before = text(&desk, "out");
         for resumed in formats.into_iter().filter(|format| *format != made) {
             let output = desk.output(&[&base[..], &["--format", resumed, "--resume"]].concat());

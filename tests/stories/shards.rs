@@ -497,3 +497,62 @@ fn gnu_parallel_runs_shards() {
     let n_rows = desk.shell("cat out/part-*.ndjson | wc -l");
     assert_eq!(String::from_utf8(n_rows.stdout).unwrap().trim(), "20");
 }
+
+#[test]
+fn a_disk_that_is_not_mounted_is_not_an_empty_shard() {
+    let desk = with_many(4).file("list.txt", "many/00000.ppm\n").folder("photos");
+    for input in [
+        &["gone"][..],
+        &["many", "gone/"],
+        &["gone/*.jpg"],
+        &["gone.tar"],
+        &["--files-from", "gone.txt"],
+        &["--ndjson-from", "gone.ndjson"],
+        &["many", "--files-from", "list.txt", "--files-from", "gone.txt"],
+    ] {
+        let run = [input, &["--shard", "0/1", "--output", "out/", "--format", "ndjson"]].concat();
+        let told = desk.run(&arguments(&[&["classify"], &run, &LABELS, &SMALL]));
+        assert!(
+            told.starts_with("exit code 2") && told.contains("gone"),
+            "{input:?}: {told}"
+        );
+        assert!(!desk.path("out").exists(), "{input:?}");
+    }
+    // One that goes while the shard is made, or that only a list leads to.
+    let desk = desk.file("tars.txt", "many/00000.ppm\ngone.tar\n");
+    let run = [
+        "--files-from",
+        "tars.txt",
+        "--shard",
+        "0/1",
+        "--output",
+        "out/",
+        "--format",
+        "ndjson",
+    ];
+    let told = desk.run(&arguments(&[&["classify"], &run, &LABELS, &SMALL]));
+    assert!(told.starts_with("exit code 2"), "{told}");
+    assert!(
+        told.contains("`gone.tar` could not be read, so shard 0/1 is not whole, and not kept"),
+        "{told}"
+    );
+    assert_eq!(names_in(&desk.path("out")), ["_longclip.json"]);
+    // An image that is gone is a row with an error, and the shard is whole.
+    let run = [
+        "many/00000.ppm",
+        "gone.jpg",
+        "--shard",
+        "0/1",
+        "--output",
+        "out2/",
+        "--format",
+        "ndjson",
+    ];
+    assert_eq!(
+        desk.output(&arguments(&[&["classify"], &run, &LABELS, &SMALL]))
+            .status
+            .code(),
+        Some(1)
+    );
+    assert!(names_in(&desk.path("out2")).contains(&"_SUCCESS".to_owned()));
+}

@@ -267,7 +267,7 @@ fn the_report_is_one_page_with_images() {
     assert!(!Path::new(&desk.path("page.html.partial")).exists());
     // If the page cannot be written, nothing is encoded.
     for (place, said) in [
-        ("nowhere/page.html", "cannot write `nowhere/page.html.partial`"),
+        ("nowhere/page.html", "cannot write `nowhere/page.html`"),
         ("photos", "`photos` is a folder"),
     ] {
         for task in [&EVAL[..], &["eval", "retrieval", "--data", "photos"]] {

@@ -1,31 +1,57 @@
 //! What all pages of `--report` share.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use longclip::data::Image;
 use longclip::eval::interval::Estimate;
-use longclip::output::Destination;
+use longclip::files::Destination;
+use longclip::input::{InputOptions, Inputs, Source};
+use longclip::output;
 use longclip::output::report::ReportPage;
 use longclip::preprocess::Preprocess;
 use longclip::{Error, Result, session};
 
-/// Checks that a page can be written there, before hours of work.
-pub(super) fn check(path: Option<&Path>) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    if path.is_dir() {
-        let problem = format!("`{}` is a folder, and no page can be written as it", path.display());
-        return Err(Error::usage(problem, "name a file: `--report page.html`"));
+use crate::cli::model_flags::ModelFlags;
+use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
+
+/// Where a page is written, if one is.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct ReportFlags {
+    /// Write a page too: tables, curves and the images that were hardest
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    #[command(flatten)]
+    force: ForceFlag,
+}
+
+impl ReportFlags {
+    /// Opens the page before hours of work and not after them. `data` is what is read, `kept` the file of embeddings.
+    pub(super) fn open(&self, data: &[&Path], model: &ModelFlags, kept: Option<&Path>) -> Result<Option<Destination>> {
+        let inputs = Inputs {
+            sources: data.iter().map(|path| Source::Named(path.to_path_buf())).collect(),
+            options: InputOptions::default(),
+        };
+        let mut writing = Writing::new(self.force).model(model).inputs(&inputs);
+        kept.map_or(Ok(()), |kept| writing.refuse_input("--embeddings", kept))?;
+        let Some(path) = &self.report else {
+            return Ok(None);
+        };
+        if file_named(Some(path)).is_none() {
+            return Err(Error::usage(
+                "the page of `--report` can't go to stdout, where the results go",
+                "name a file: `--report page.html`",
+            ));
+        }
+        writing = writing.reads("the file of embeddings", kept);
+        let target = writing.target("--report", path, Resuming::Never, output::is_results)?;
+        Destination::whole(&target).map(Some)
     }
-    let partial = Destination::whole(path)?.leave()?;
-    partial.map_or(Ok(()), |partial| {
-        std::fs::remove_file(&partial).map_err(Error::write(&partial))
-    })
 }
 
 /// Writes a page, which appears only when it is complete.
-pub(super) fn write(path: &Path, page: ReportPage) -> Result<()> {
-    let mut file = Destination::whole(path)?;
+pub(super) fn write(file: &mut Destination, page: ReportPage) -> Result<()> {
     file.write_all(page.finish().as_bytes())
         .map_err(|source| file.error(source))?;
     file.finish()

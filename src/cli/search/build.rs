@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use longclip::error::counted;
-use longclip::input::Item;
+use longclip::files::Target;
+use longclip::input::{Inputs, Item};
 use longclip::output::Progress;
 use longclip::search::{Changes, Finished, Index, Update};
 use longclip::session::{Ended, Seen, Sink, Verdict};
@@ -16,6 +17,7 @@ use crate::cli::model_flags::ModelFlags;
 use crate::cli::progress::Expected;
 use crate::cli::report::Report;
 use crate::cli::run_flags::RunFlags;
+use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,6 +39,8 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "INDEX")]
     output: PathBuf,
     #[command(flatten)]
+    force: ForceFlag,
+    #[command(flatten)]
     run: RunFlags,
     #[command(flatten)]
     pictures: PictureFlags,
@@ -50,11 +54,14 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Err(Error::usage("no pictures given", hint).into());
     }
     let inputs = args.input.inputs(None)?;
-    let before = Index::open_if_there(&args.output)?;
+    let target = args.target(&inputs)?;
+    let before = match args.force.force {
+        true => None,
+        false => Index::open_if_there(target.path())?,
+    };
     let origin = before.as_ref().map(|index| (&*args.output, index.origin()));
     let (model, origin) = model::load(&args.model, &args.pictures, origin, report)?;
-    drop(before);
-    let update = Update::begin(&args.output, origin)?;
+    let update = Update::begin(target, before, origin)?;
     if update.n_resumed() > 0 {
         report.note(format!(
             "resuming an interrupted build, which had encoded {} pictures",
@@ -80,6 +87,24 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         ));
     }
     Ok(exit)
+}
+
+impl Args {
+    /// The index, which an update replaces: what is not one is refused when it is opened.
+    fn target(&self, inputs: &Inputs) -> Result<Target> {
+        if file_named(Some(&self.output)).is_none() {
+            return Err(Error::usage("an index is a file, and `-` is stdout", "name a file"));
+        }
+        let mut writing = Writing::new(self.force).model(&self.model).inputs(inputs);
+        let target = writing.target("--output", &self.output, Resuming::Asked, |_| true)?;
+        match target.is_file() {
+            true => Ok(target),
+            false => Err(Error::usage(
+                format!("an index is a file, and `{}` is not", self.output.display()),
+                "name a file",
+            )),
+        }
+    }
 }
 
 /// Adds embeddings to the index.

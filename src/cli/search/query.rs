@@ -16,6 +16,7 @@ use crate::cli::Outcome;
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::{ModelFlags, warn_of_cut_texts};
 use crate::cli::report::{Exit, Report};
+use crate::cli::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,6 +81,13 @@ fn cosine(text: &str) -> std::result::Result<f32, String> {
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let texts = args.questions.all_texts()?;
     let format = args.results.format()?;
+    let reads = Writing::new(args.results.force)
+        .model(&args.model)
+        .reads("the index", [&args.index]);
+    let reads = reads.reads("the file of texts", &args.questions.queries_from);
+    let target = args
+        .results
+        .target(reads.reads("an image of the search", &args.questions.image))?;
     let index = Index::open(&args.index)?;
     if index.is_empty() {
         let problem = format!("the index `{}` holds no pictures", args.index.display());
@@ -112,7 +120,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let found = found(&index, &asked, &hits)?;
     let names: Vec<&str> = asked.iter().map(|asked| asked.name.as_str()).collect();
     let preprocess = pictures.apply(model.preprocess());
-    let mut results = Results::open(&args.results, &format, &index, &names, &preprocess)?;
+    let mut results = Results::open(target.as_ref(), &format, &index, &names, &preprocess)?;
     for (asked, found) in asked.iter().zip(&found) {
         results.write(&asked.name, found)?;
     }

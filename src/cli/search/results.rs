@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use longclip::output::{Destination, Format, Html, Labelled, Outcome, Record, Subject, Template, Thumbnail};
+use longclip::files::{Destination, Target};
+use longclip::output::{self, Format, Html, Labelled, Outcome, Record, Subject, Template, Thumbnail};
 use longclip::preprocess::Preprocess;
 use longclip::search::{FileState, Index, Picture};
 use longclip::session::thumbnail;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::cli::hint::reason;
+use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named, whole};
 
 /// How and where results are printed.
 #[derive(Debug, Clone, clap::Args)]
@@ -22,9 +24,11 @@ pub(super) struct ResultFlags {
     /// table, ndjson, json, html, or a template as '{path}' [default: by the ending of --output, else table]
     #[arg(short, long, value_name = "FORMAT", value_parser = parse)]
     format: Option<ResultFormat>,
-    /// Write to a file, which gets its name when it is whole
+    /// Write to a file, which gets its name when it is whole; `-` is stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) force: ForceFlag,
 }
 
 /// A format of results.
@@ -60,7 +64,7 @@ impl ResultFlags {
         if let Some(format) = &self.format {
             return Ok(format.clone());
         }
-        let Some(path) = &self.output else {
+        let Some(path) = file_named(self.output.as_deref()) else {
             return Ok(ResultFormat::Table);
         };
         let ending = path.extension().and_then(|ending| ending.to_str());
@@ -70,6 +74,14 @@ impl ResultFlags {
                 "name one: `--format ndjson`, or end it in .ndjson, .json or .html",
             )
         })
+    }
+}
+
+impl ResultFlags {
+    /// The file that results go to; `None` for stdout.
+    pub(super) fn target(&self, mut writing: Writing<'_>) -> Result<Option<Target>> {
+        let target = |file| writing.target("--output", file, Resuming::Never, output::is_results);
+        file_named(self.output.as_deref()).map(target).transpose()
     }
 }
 
@@ -138,7 +150,7 @@ enum Written {
 impl Results {
     /// `asked` are all queries, in order.
     pub(super) fn open(
-        flags: &ResultFlags,
+        target: Option<&Target>,
         format: &ResultFormat,
         index: &Index,
         asked: &[&str],
@@ -155,13 +167,9 @@ impl Results {
                 Written::Records(Box::new(page), Some(preprocess.clone()))
             }
         };
-        let destination = match &flags.output {
-            Some(path) => Destination::whole(path)?,
-            None => Destination::stream(Box::new(io::stdout()), "stdout"),
-        };
         let mut results = Results {
             written,
-            destination,
+            destination: whole(target)?,
             n_written: 0,
         };
         results.with(|written, out, _| match written {

@@ -1,15 +1,16 @@
 //! Copies, moves or links a file into a folder, and never overwrites another one.
 //!
-//! Each system call fails if the name is taken (`create_new`, `hard_link`, `symlink`), so that another process can't take
+//! Each system call fails if the name is taken (`copy_new`, `hard_link`, `symlink`), so that another process can't take
 //! the name between a check and its use. A file of the same name and the same bytes is the same photo; otherwise a number is
 //! added to the name.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use longclip::files::copy_new;
 use longclip::{Error, Result};
 
 /// How a file is put into its folder.
@@ -87,31 +88,21 @@ fn put(from: &Path, to: &Path, manner: Manner) -> io::Result<()> {
         Manner::Copy => copy_new(from, to),
         Manner::Link => link(&fs::canonicalize(from)?, to),
         Manner::Move => {
-            // Adds a second name for the file, then removes the first one; on another disk, copies it.
-            match fs::hard_link(from, to) {
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
+            // Adds a second name for the file, then removes the first one; on another disk, copies it. A link is made
+            // anew, since a relative one would lead elsewhere from another folder.
+            let is_link = from.symlink_metadata()?.is_symlink();
+            let linked = match is_link {
+                true => link(&fs::canonicalize(from)?, to),
+                false => fs::hard_link(from, to),
+            };
+            match linked {
+                Err(error) if is_link || error.kind() == ErrorKind::AlreadyExists => return Err(error),
                 Err(_) => copy_new(from, to)?,
                 Ok(()) => {}
             }
             fs::remove_file(from)
         }
     }
-}
-
-/// Copies bytes, permissions and times to a new file; an incomplete copy is removed.
-fn copy_new(from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = File::open(from)?;
-    let mut target = OpenOptions::new().write(true).create_new(true).open(to)?;
-    let copied = io::copy(&mut source, &mut target).and_then(|_| {
-        let metadata = source.metadata()?;
-        let modified = metadata.modified()?;
-        target.set_times(fs::FileTimes::new().set_modified(modified))?;
-        fs::set_permissions(to, metadata.permissions())
-    });
-    if copied.is_err() {
-        fs::remove_file(to)?;
-    }
-    copied
 }
 
 #[cfg(unix)]
@@ -193,6 +184,20 @@ mod tests {
             assert_eq!(fs::read(desk.0.path().join("into/a-2.jpg")).unwrap(), b"other");
             assert_eq!(from.exists(), manner != Manner::Move);
         }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_moved_link_still_leads_to_its_photo() {
+        let desk = Desk::new();
+        let photo = desk.file("photos/a.jpg", b"photo");
+        let from = desk.0.path().join("link.jpg");
+        link(Path::new("photos/a.jpg"), &from).unwrap();
+        assert_eq!(desk.place(&from, Manner::Move), ("link.jpg".into(), Placed::New));
+        let to = desk.0.path().join("into/link.jpg");
+        assert!(to.symlink_metadata().unwrap().is_symlink());
+        assert_eq!(fs::read(to).unwrap(), b"photo");
+        assert!(photo.exists() && from.symlink_metadata().is_err());
     }
 
     #[test]

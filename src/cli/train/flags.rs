@@ -9,10 +9,12 @@ use longclip::model::DeviceChoice;
 use longclip::train::gradients::Kept;
 use longclip::train::optimizer::AdamWSettings;
 use longclip::train::pcm::Matching;
+use longclip::train::run::Start;
 use longclip::{Error, Result};
 
 use crate::cli::model_flags::parse_device;
 use crate::cli::numbers::at_least_one;
+use crate::cli::targets::ForceFlag;
 
 /// Where the weights come from, and what computes.
 #[derive(Debug, Clone, clap::Args)]
@@ -171,8 +173,10 @@ pub(super) struct RunFlags {
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
     /// Resume the training in the run folder, or start it if there is none
-    #[arg(long)]
-    pub(super) resume: bool,
+    #[arg(long, conflicts_with = "force")]
+    resume: bool,
+    #[command(flatten)]
+    pub(super) force: ForceFlag,
     /// Validate every N steps, and always before the first step and after the last one
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub(super) validate_every: Option<u64>,
@@ -182,6 +186,17 @@ pub(super) struct RunFlags {
     /// Threads that read and decode images ahead [default: physical cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true)]
     pub(super) threads: Option<u16>,
+}
+
+impl RunFlags {
+    /// What becomes of a training that the run folder holds.
+    pub(super) fn start(&self) -> Start {
+        match (self.resume, self.force.force) {
+            (true, _) => Start::Resumed,
+            (false, true) => Start::InPlace,
+            (false, false) => Start::Anew,
+        }
+    }
 }
 
 fn trimmed(text: &str) -> std::result::Result<String, Infallible> {

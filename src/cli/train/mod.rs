@@ -13,7 +13,8 @@ use longclip::train::data::{TrainingOptions, TrainingSet};
 use longclip::train::fresh::{FIRST_LOGIT_SCALE, fresh};
 use longclip::train::gradients::{Kept, Plan};
 use longclip::train::parameters::Parameters;
-use longclip::train::run::{Start, Training};
+use longclip::train::run::Training;
+use longclip::train::saved::FILES;
 use longclip::train::settings::{Materials, Settings};
 use longclip::train::towers::Computing;
 use longclip::weights::names::ModelSource;
@@ -26,6 +27,7 @@ use self::watch::Watch;
 use super::Outcome;
 use super::find_model::find_model;
 use super::report::{Exit, Report};
+use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -57,6 +59,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    args.refuse_inputs()?;
     kernels::keep_freed_memory();
     let device = args.start.device.open()?;
     let (parameters, base) = begun(args, &device, report)?;
@@ -91,7 +94,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         validation,
         templates: &templates,
         folder,
-        start: if args.run.resume { Start::Resumed } else { Start::Anew },
+        start: args.run.start(),
     };
     let mut watch = Watch::new(report, &training);
     let outcome = training.run(parameters, &mut watch);
@@ -103,6 +106,26 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     } else {
         Exit::Done
     })
+}
+
+impl Args {
+    /// Refuses to overwrite what is read: data, a base or a config in the run folder with a name that a training writes.
+    fn refuse_inputs(&self) -> Result<()> {
+        let folder = &self.run.out;
+        let base = self.start.base.as_deref();
+        let writing = Writing::new(self.run.force).reads("the data", &self.data.data);
+        let writing = writing.reads("the validation data", &self.data.val_data);
+        let writing = writing.reads("the config", &self.start.init);
+        let writing = writing.reads("the file of templates", self.data.templates.as_deref());
+        let writing = match base {
+            Some(base) => writing.model_named(Some(base)),
+            None => writing,
+        };
+        let there = FILES.iter().map(|name| folder.join(name)).filter(|file| file.exists());
+        there
+            .into_iter()
+            .try_for_each(|file| writing.refuse_input("--out", &file))
+    }
 }
 
 /// The model that a training starts from.

@@ -198,7 +198,7 @@ impl Observer for Watch {
         }
         let (n_steps, folder) = (self.n_steps, self.folder.display());
         let note = match self.start {
-            Start::Anew => return,
+            Start::Anew | Start::InPlace => return,
             Start::Resumed if done_steps == 0 => {
                 format!("`{folder}` holds no step of a training to resume: it starts from the beginning")
             }

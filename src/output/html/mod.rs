@@ -22,6 +22,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
     about: "one page with thumbnails, to filter by label and sort by score",
     holds: &[Holds::Labels, Holds::Thumbnails],
     make: |settings| Ok(Box::new(Html::new(settings))),
+    wrote: |file| file.start_has("<meta name=\"generator\" content=\"longclip "),
 };
 
 /// Labels that are shown per image; the page says how many more there are.

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 
-use super::whole_file::{make_parent, replace, write_error};
+use super::disk::{make_parent, write_error};
 use super::{FileFacts, HubAddress, HubSettings, Progress};
 use crate::error::Result;
+use crate::files;
 
 /// An address as `hf-hub` takes it, which knows the folders of the cache.
 fn hub_repo(address: &HubAddress) -> Repo {
@@ -117,7 +118,7 @@ impl RepoCache {
         if fs::read_link(&path).is_ok_and(|now| now == target) {
             return Ok(path);
         }
-        replace(&path, |fresh| link_or_copy(&target, &self.blob(facts), fresh))?;
+        files::link_new(&path, |new| link_or_copy(&target, &self.blob(facts), new)).map_err(write_error(&path))?;
         Ok(path)
     }
 
@@ -128,7 +129,7 @@ impl RepoCache {
         }
         let path = self.repo_dir().join("refs").join(self.repo.revision());
         make_parent(&path)?;
-        replace(&path, |fresh| fs::write(fresh, commit))
+        files::replace(&path, |new| fs::write(new, commit).map_err(write_error(&path)))
     }
 }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use ureq::http::StatusCode;
 
 use super::cache::RepoCache;
+use super::disk::{make_parent, write_error};
 use super::http::{Answer, Failure, HubClient, Method, Request, header, network, not_a_hub, permanent, temporary};
 use super::integrity::{Hasher, Mark, Verdict, check_cached, hash_file};
-use super::whole_file::{make_parent, write_error};
 use super::{Checksum, FileFacts, Progress};
 use crate::error::{Error, Result};
 

@@ -10,9 +10,10 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::checksum::{blob_of, read_all};
-use super::whole_file::{make_parent, replace};
+use super::disk::{make_parent, write_error};
 use super::{Checksum, recorded_checksum};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// A hash being computed, of the kind that an etag states.
 pub(super) enum Hasher {
@@ -112,7 +113,8 @@ impl Mark {
 
     /// Not an error if the cache can't be written to: the file is then checked again next time.
     pub(super) fn remember(&self) {
-        let _ = make_parent(&self.path).and_then(|()| replace(&self.path, |fresh| fs::write(fresh, &self.line)));
+        let write = |new: &Path| fs::write(new, &self.line).map_err(write_error(&self.path));
+        let _ = make_parent(&self.path).and_then(|()| files::replace(&self.path, write));
     }
 }
 

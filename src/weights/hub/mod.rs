@@ -14,6 +14,8 @@ mod choose;
 #[cfg(not(feature = "hub"))]
 mod disabled;
 #[cfg(feature = "hub")]
+mod disk;
+#[cfg(feature = "hub")]
 mod download;
 #[cfg(feature = "hub")]
 mod facts;
@@ -25,8 +27,6 @@ mod http;
 mod integrity;
 mod proxy;
 mod settings;
-#[cfg(feature = "hub")]
-mod whole_file;
 
 use std::path::PathBuf;
 

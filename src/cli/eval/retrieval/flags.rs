@@ -19,7 +19,7 @@ pub(super) struct DataFlags {
     pub(super) data: PathBuf,
     /// The folder that images' paths start from [default: the data's own, or the usual one of this kind of data]
     #[arg(long, value_name = "DIR")]
-    images: Option<PathBuf>,
+    pub(super) images: Option<PathBuf>,
     /// Only images of this split, if the data has splits
     #[arg(long, value_name = "NAME")]
     split: Option<String>,

@@ -19,6 +19,7 @@ use self::results::Results;
 use super::Format;
 use super::compare::{CompareFlags, Contender, labels};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable};
+use super::page::ReportFlags;
 use super::texts::Halt;
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
@@ -51,9 +52,8 @@ pub(in crate::cli) struct Args {
     /// How results are printed
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
     format: Format,
-    /// Write a page too: tables, R@1 by length, the comparison, the pictures whose captions came latest
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    report: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportFlags,
     #[command(flatten)]
     encode: EncodeFlags,
     #[command(flatten)]
@@ -61,7 +61,14 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    super::page::check(args.report.as_deref())?;
+    let data: Vec<&Path> = [&args.data.data]
+        .into_iter()
+        .chain(&args.data.images)
+        .map(PathBuf::as_path)
+        .collect();
+    let mut page = args
+        .report
+        .open(&data, &args.model, args.encode.embeddings.as_deref())?;
     let options = args.data.options();
     let mut lengths = args.measure.sweep_length.clone();
     lengths.sort_unstable();
@@ -106,7 +113,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: comparison::compare(&contenders, &measured, args.compare.bootstrap()),
         pairs: &pairs,
     };
-    let page = args.report.as_ref().map_or(Ok(()), |path| page::write(path, &results));
+    let page = page.as_mut().map_or(Ok(()), |file| page::write(file, &results));
     results.print(args.format)?;
     page?;
     Ok(match pairs.unusable.is_empty() {

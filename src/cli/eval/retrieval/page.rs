@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use longclip::Result;
 use longclip::eval::retrieval::Direction;
+use longclip::files::Destination;
 use longclip::output::report::{CaptionedImage, Chart, Column, Curve, ReportPage, Stroke};
 
 use super::measured::Measured;
@@ -17,7 +18,7 @@ const WORST: usize = 24;
 const CAPTIONS: usize = 5;
 
 /// Writes the page, which appears only when it is complete.
-pub(super) fn write(path: &Path, results: &Results<'_>) -> Result<()> {
+pub(super) fn write(file: &mut Destination, results: &Results<'_>) -> Result<()> {
     let models = results.measured.iter().zip(&results.labels);
     let about: Vec<String> = models.map(|(measured, label)| about(measured, label)).collect();
     let mut page = ReportPage::new(&format!("Retrieval: {}", results.data), &about);
@@ -28,7 +29,7 @@ pub(super) fn write(path: &Path, results: &Results<'_>) -> Result<()> {
     lengths(&mut page, results);
     sentences(&mut page, results);
     worst(&mut page, results);
-    page::write(path, page)
+    page::write(file, page)
 }
 
 fn about(measured: &Measured, label: &str) -> String {

@@ -18,6 +18,7 @@ use self::results::Results;
 use super::Format;
 use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, labels};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
+use super::page::ReportFlags;
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::model_flags::ModelFlags;
@@ -55,9 +56,8 @@ pub(in crate::cli) struct Args {
     /// How results are printed
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
     format: Format,
-    /// Write a page too: tables, confusions, calibration, the pictures that it was most wrongly sure of
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    report: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportFlags,
     #[command(flatten)]
     compare: CompareFlags,
     #[command(flatten)]
@@ -82,7 +82,9 @@ impl From<SplitName> for Split {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    super::page::check(args.report.as_deref())?;
+    let mut page = args
+        .report
+        .open(&[&args.data], &args.model, args.encode.embeddings.as_deref())?;
     let labelling = args.labelling()?;
     let data = ClassifiedImages::open(&args.data, args.split.into(), std::env::temp_dir())?;
     let about = data.about.clone();
@@ -139,8 +141,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: comparison(&contenders, &answers, labels.labels().len(), args.compare.bootstrap()),
         contenders: &contenders,
     };
-    let write_page = |path: &PathBuf| page::write(path, &results, &judged, &answers[0]);
-    let page = args.report.as_ref().map_or(Ok(()), write_page);
+    let write_page = |file| page::write(file, &results, &judged, &answers[0]);
+    let page = page.as_mut().map_or(Ok(()), write_page);
     results.print(args.format)?;
     page?;
     Ok(match encoded.exit {

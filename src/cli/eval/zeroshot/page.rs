@@ -1,11 +1,10 @@
 //! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the images with
 //! the most confident wrong answers.
 
-use std::path::Path;
-
 use longclip::Result;
 use longclip::eval::interval::{Estimate, wilson};
 use longclip::eval::zeroshot::{Answer, Measures, N_BINS, N_RESAMPLES};
+use longclip::files::Destination;
 use longclip::output::report::{CaptionedImage, Chart, Column, Curve, Matrix, ReportPage, Stroke};
 
 use super::Judged;
@@ -20,7 +19,12 @@ const PAIRS: usize = 15;
 const WORST: usize = 24;
 
 /// Writes the page, which appears only when it is complete.
-pub(super) fn write(path: &Path, results: &Results<'_>, judged: &[Judged<'_>], answers: &[Answer]) -> Result<()> {
+pub(super) fn write(
+    file: &mut Destination,
+    results: &Results<'_>,
+    judged: &[Judged<'_>],
+    answers: &[Answer],
+) -> Result<()> {
     let mut page = ReportPage::new(&format!("Zero-shot classification: {}", results.data), &results.about());
     summary(&mut page, results);
     if let Some(comparison) = &results.comparison {
@@ -31,7 +35,7 @@ pub(super) fn write(path: &Path, results: &Results<'_>, judged: &[Judged<'_>], a
     confusions(&mut page, results);
     worst(&mut page, results, judged, answers);
     by_class(&mut page, results);
-    write_page(path, page)
+    write_page(file, page)
 }
 
 fn summary(page: &mut ReportPage, results: &Results<'_>) {

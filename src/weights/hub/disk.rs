@@ -1,29 +1,9 @@
-//! Writes files that appear complete or not at all; the errors say what to do about a full disk.
+//! Folders of the cache, and errors that say what to do about a full disk.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
 use crate::error::{Error, Result};
-
-/// Makes `path` by renaming a complete file, so that nobody sees a partially written one.
-pub(super) fn replace(path: &Path, make: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<()> {
-    // Threads and processes that make the same file at the same time need different temporary names.
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let mut fresh = path.as_os_str().to_owned();
-    fresh.push(format!(
-        ".{}-{}.new",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    ));
-    let fresh = PathBuf::from(fresh);
-    let made = make(&fresh).and_then(|()| fs::rename(&fresh, path));
-    made.map_err(|source| {
-        // The rest of a failed attempt is useless; the error stays the same if it can't be removed.
-        let _ = fs::remove_file(&fresh);
-        write_error(path)(source)
-    })
-}
 
 /// Makes the folder of `path`.
 pub(super) fn make_parent(path: &Path) -> Result<()> {

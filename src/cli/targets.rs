@@ -1,0 +1,178 @@
+//! Which files a command may write: what [`longclip::files`] decides, in the words of the command line.
+//!
+//! Every flag that names a file to write goes through [`Writing::target`] before anything is opened.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use longclip::files::{Destination, Excerpt, Existing, Looking, Refusal, Target};
+use longclip::input::Inputs;
+use longclip::weights::names::ModelSource;
+use longclip::{Error, Result};
+
+use super::find_model::located;
+use super::model_flags::ModelFlags;
+
+/// Whether files that exist may be replaced.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(super) struct ForceFlag {
+    /// Replace what exists already, also a file that longclip did not write; never one that this run reads
+    #[arg(long, help_heading = "Output")]
+    pub(super) force: bool,
+}
+
+/// Whether results that exist may be continued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Resuming {
+    /// They can't be.
+    Never,
+    /// They could be, and it was not asked for.
+    Possible,
+    Asked,
+}
+
+/// What a command writes: what it reads, which is never written, and what may become of files that exist.
+pub(super) struct Writing<'a> {
+    /// Files that the run reads, each with what it is.
+    reads: Vec<(String, PathBuf)>,
+    inputs: Option<&'a Inputs>,
+    pub(super) force: ForceFlag,
+    /// Files that other flags write.
+    taken: Vec<(&'static str, PathBuf)>,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn new(force: ForceFlag) -> Self {
+        Writing {
+            reads: Vec::new(),
+            inputs: None,
+            force,
+            taken: Vec::new(),
+        }
+    }
+
+    /// The images that are read.
+    pub(super) fn inputs(mut self, inputs: &'a Inputs) -> Self {
+        self.inputs = Some(inputs);
+        self
+    }
+
+    /// More files that are read, with what a message calls each.
+    pub(super) fn reads<P: AsRef<Path>>(mut self, what: &str, files: impl IntoIterator<Item = P>) -> Self {
+        let files = files
+            .into_iter()
+            .map(|file| (what.to_owned(), file.as_ref().to_owned()));
+        self.reads.extend(files);
+        self
+    }
+
+    /// The model's files.
+    pub(super) fn model(self, flags: &ModelFlags) -> Self {
+        self.model_named(flags.name())
+    }
+
+    /// The files of a model by its name, if it is on this machine.
+    pub(super) fn model_named(self, name: Option<&str>) -> Self {
+        match located(name) {
+            Some(ModelSource::Path(path)) if path.is_dir() => {
+                let entries = path.read_dir().into_iter().flatten().flatten();
+                self.reads("the model", entries.map(|entry| entry.path()))
+            }
+            Some(ModelSource::Path(path)) => self.reads("the model", [path]),
+            Some(ModelSource::Nano) | None => self,
+        }
+    }
+
+    /// Decides on a file that `flag` names. `is_ours` judges by content whether this program wrote what is there.
+    pub(super) fn target(
+        &mut self,
+        flag: &'static str,
+        name: &Path,
+        resuming: Resuming,
+        is_ours: impl FnOnce(&Excerpt) -> bool,
+    ) -> Result<Target> {
+        let target = Target::at(name)?;
+        let existing = match (self.force.force, resuming) {
+            (true, _) => Existing::Replace,
+            (false, Resuming::Asked) => Existing::Continue,
+            (false, Resuming::Possible | Resuming::Never) => Existing::Keep,
+        };
+        if let Some((other, _)) = self.taken.iter().find(|(_, taken)| target.is(taken)) {
+            return Err(Error::usage(
+                format!("`{flag}` and `{other}` both write `{}`", name.display()),
+                "name two files",
+            ));
+        }
+        let what = self
+            .reads
+            .iter()
+            .find(|(_, file)| target.is(file))
+            .map(|(what, _)| what);
+        let is_read = |looking| what.is_some() || self.inputs.is_some_and(|inputs| inputs.have(&target, looking));
+        if let Some(refusal) = target.refusal(existing, is_read, is_ours)? {
+            let what = what.map_or("one of the inputs", String::as_str);
+            return Err(in_words(refusal, flag, name, resuming, what));
+        }
+        self.taken.push((flag, target.path().to_owned()));
+        Ok(target)
+    }
+
+    /// Refuses a file that the run reads, whatever it holds.
+    pub(super) fn refuse_input(&self, flag: &'static str, name: &Path) -> Result<()> {
+        let target = Target::at(name)?;
+        let what = self
+            .reads
+            .iter()
+            .find(|(_, file)| target.is(file))
+            .map(|(what, _)| &**what);
+        let is_input = |inputs: &Inputs| inputs.have(&target, Looking::AtNames);
+        let what = what.or_else(|| self.inputs.is_some_and(is_input).then_some("one of the inputs"));
+        what.map_or(Ok(()), |what| {
+            Err(in_words(Refusal::Input, flag, name, Resuming::Never, what))
+        })
+    }
+}
+
+fn in_words(refusal: Refusal, flag: &str, name: &Path, resuming: Resuming, what: &str) -> Error {
+    let name = name.display();
+    let (problem, hint) = match (refusal, resuming) {
+        (Refusal::Input, _) => (
+            format!("`{flag} {name}` would overwrite {what}"),
+            "name another file: what a run reads is never written",
+        ),
+        (Refusal::Results, Resuming::Never) => (
+            format!("`{name}` holds results already"),
+            "`--force` replaces them; or name another file",
+        ),
+        (Refusal::Results, Resuming::Possible | Resuming::Asked) => (
+            format!("`{name}` holds results already"),
+            "`--resume` continues them, `--force` replaces them; or name another file",
+        ),
+        (Refusal::Foreign, _) => (
+            format!("`{name}` exists, and it does not look like results of longclip"),
+            "name another file; `--force` replaces this one",
+        ),
+        (Refusal::Stream, _) => (
+            format!("`--resume` continues a file, and `{name}` is not one"),
+            "leave out `--resume`, or name a file",
+        ),
+    };
+    Error::usage(problem, hint)
+}
+
+/// What `-` means in place of a file to write: stdout.
+pub(super) fn file_named(name: Option<&Path>) -> Option<&Path> {
+    name.filter(|name| *name != Path::new("-"))
+}
+
+/// Opens a file that gets its name when it is whole, or stdout.
+pub(super) fn whole(target: Option<&Target>) -> Result<Destination> {
+    match target {
+        Some(target) => Destination::whole(target),
+        None => Ok(stdout()),
+    }
+}
+
+pub(super) fn stdout() -> Destination {
+    Destination::stream(Box::new(io::stdout()), "stdout")
+}

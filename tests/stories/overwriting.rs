@@ -1,0 +1,597 @@
+//! Nothing is lost: what a command reads, what it did not write and what it finished is never written over in passing.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+
+use crate::fixture::{Desk, repository};
+use crate::many::{LABELS, SMALL, arguments, text, with_many};
+
+/// The formats of `classify` that are written next to their place and get their name at the end.
+const WHOLE: [&str; 3] = ["json", "html", "parquet"];
+
+fn classify<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    arguments(&[&["classify"], more, &LABELS, &SMALL, &["-q"]])
+}
+
+/// A file, a run that would write over it, and what the refusal names.
+struct Case<'a> {
+    file: &'a str,
+    run: &'a [&'a str],
+    said: &'a str,
+}
+
+/// Runs each case, also with `--force`: exit code 2, and the file is as it was.
+#[track_caller]
+fn check_untouched(desk: &Desk, cases: &[Case<'_>]) {
+    for Case { file, run, said } in cases {
+        let before = fs::read(desk.path(file)).unwrap();
+        for more in [&[][..], &["--force"]] {
+            let told = desk.run(&[run, more].concat());
+            assert!(told.starts_with("exit code 2"), "{run:?} {more:?}: {told}");
+            assert!(!more.is_empty() || told.contains(said), "{run:?}: {told}");
+            let after = fs::read(desk.path(file)).unwrap();
+            assert!(after == before, "{run:?} {more:?} changed `{file}`");
+        }
+    }
+}
+
+#[test]
+fn the_photos_of_a_pattern_after_output_are_not_overwritten() {
+    let desk = Desk::with_pictures().and_small_model();
+    let photo = fs::read(desk.path("astronaut.jpg")).unwrap();
+    let run = "longclip classify -o *.jpg -f csv --model small.safetensors --label 'a cat' --label 'a dog' 2>&1";
+    let output = desk.shell(run);
+    assert_eq!(output.status.code(), Some(2));
+    assert_snapshot!(String::from_utf8(output.stdout).unwrap(), @r"
+    error: `astronaut.jpg` exists, and it does not look like results of longclip
+    hint: name another file; `--force` replaces this one
+    ");
+    assert!(fs::read(desk.path("astronaut.jpg")).unwrap() == photo);
+}
+
+#[test]
+fn an_input_is_never_an_output() {
+    let member = fs::read(repository().join("img/cat.jpg")).unwrap();
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(member.len() as u64);
+    tar.append_data(&mut header, "cat.jpg", &member[..]).unwrap();
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("in.ndjson", "{\"path\":\"cat.jpg\"}\n")
+        .file("list.txt", "cat.jpg\n")
+        .file("labels.txt", "a cat\na dog\n")
+        .file("templates.txt", "a photo of a {}.\n")
+        .file("neutral.txt", "a photo\n")
+        .file("texts.txt", "a cat\n")
+        .file("in.tar", tar.into_inner().unwrap())
+        .folder("photos");
+    fs::rename(desk.path("coffee.jpg"), desk.path("photos/coffee.jpg")).unwrap();
+    let to = |file: &'static str| ["-o", file, "-f", "ndjson"];
+    let refused = |file: &'static str, run: &[&'static str]| {
+        let run = classify(&[run, &to(file)].concat());
+        let said = format!("`--output {file}` would overwrite ");
+        (file, run, said)
+    };
+    let cases = [
+        refused("cat.jpg", &["cat.jpg"]),
+        refused("in.ndjson", &["--ndjson-from", "in.ndjson"]),
+        refused("list.txt", &["--files-from", "list.txt"]),
+        refused("in.tar", &["in.tar"]),
+        refused("labels.txt", &["cat.jpg", "--labels-file", "labels.txt"]),
+        refused("templates.txt", &["cat.jpg", "--templates", "templates.txt"]),
+        refused("neutral.txt", &["cat.jpg", "--reject", "--neutral", "neutral.txt"]),
+        refused("small.safetensors", &["cat.jpg"]),
+    ];
+    for (file, run, said) in &cases {
+        check_untouched(&desk, &[Case { file, run, said }]);
+    }
+    // Those that a folder, a list, a record or a pattern leads to.
+    for (file, run) in [
+        ("photos/coffee.jpg", &["photos"][..]),
+        ("photos/coffee.jpg", &["photos/*.jpg"]),
+        ("cat.jpg", &["--files-from", "list.txt"]),
+        ("cat.jpg", &["--ndjson-from", "in.ndjson"]),
+    ] {
+        let run = classify(&[run, &to(file)].concat());
+        check_untouched(
+            &desk,
+            &[Case {
+                file,
+                run: &run,
+                said: "exists",
+            }],
+        );
+    }
+    check_untouched(
+        &desk,
+        &[
+            Case {
+                file: "cat.jpg",
+                run: &arguments(&[&["embed", "cat.jpg", "-o", "cat.jpg", "-f", "npy"], &SMALL]),
+                said: "would overwrite one of the inputs",
+            },
+            Case {
+                file: "texts.txt",
+                run: &arguments(&[
+                    &["embed", "--texts-file", "texts.txt", "-o", "texts.txt", "-f", "npy"],
+                    &SMALL,
+                ]),
+                said: "would overwrite the file of texts",
+            },
+        ],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn another_name_of_an_input_is_an_input() {
+    let desk = Desk::with_pictures().and_small_model();
+    fs::hard_link(desk.path("cat.jpg"), desk.path("hard.csv")).unwrap();
+    std::os::unix::fs::symlink("cat.jpg", desk.path("soft.csv")).unwrap();
+    let cases = ["hard.csv", "soft.csv", "./cat.jpg"].map(|file| {
+        let run = classify(&["cat.jpg", "-o", file, "-f", "csv"]);
+        (file, run)
+    });
+    for (file, run) in &cases {
+        check_untouched(
+            &desk,
+            &[Case {
+                file,
+                run,
+                said: "would overwrite one of the inputs",
+            }],
+        );
+    }
+}
+
+#[test]
+fn a_file_of_somebody_else_is_replaced_only_by_force() {
+    let formats = [
+        ("ndjson", &["--resume"][..]),
+        ("csv", &["--resume"]),
+        ("tsv", &[]),
+        ("json", &[]),
+        ("html", &[]),
+    ];
+    for (format, more) in formats {
+        for diary in [
+            "dear diary\n",
+            "dear diary",
+            "{\"path\": \"dear diary\"}\n",
+            "path of my life\n",
+        ] {
+            let desk = Desk::with_pictures().and_small_model().file("out", diary);
+            let run = classify(&["cat.jpg", "-o", "out", "-f", format]);
+            for more in [&[][..], more] {
+                let told = desk.run(&[&run[..], more].concat());
+                assert!(
+                    told.starts_with("exit code 2") && told.contains("does not look like results"),
+                    "{told}"
+                );
+                assert_eq!(text(&desk, "out"), diary, "{format} {more:?}");
+            }
+            let forced = desk.output(&[&run[..], &["--force"]].concat());
+            assert_eq!(forced.status.code(), Some(0), "{format}");
+            assert_ne!(text(&desk, "out"), diary);
+        }
+    }
+}
+
+#[test]
+fn finished_results_are_continued_or_replaced_but_not_in_passing() {
+    let desk = with_many(3).file("empty.ndjson", "");
+    let run = arguments(&[&["classify", "many", "--output", "out.ndjson"], &LABELS, &SMALL]);
+    desk.output(&run);
+    let finished = text(&desk, "out.ndjson");
+    assert_snapshot!(desk.run(&run), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `out.ndjson` holds results already
+    hint: `--resume` continues them, `--force` replaces them; or name another file
+    ");
+    assert_eq!(text(&desk, "out.ndjson"), finished);
+    for more in ["--resume", "--force"] {
+        assert_eq!(desk.output(&[&run[..], &[more]].concat()).status.code(), Some(0));
+        assert_eq!(text(&desk, "out.ndjson"), finished);
+    }
+    let empty = classify(&["many", "-o", "empty.ndjson"]);
+    assert_eq!(
+        desk.output(&empty).status.code(),
+        Some(0),
+        "an empty file is in nobody's way"
+    );
+    for format in WHOLE {
+        let out = format!("out.{format}");
+        let run = classify(&["many", "-o", &out]);
+        assert_eq!(desk.output(&run).status.code(), Some(0));
+        let told = desk.run(&run);
+        assert!(
+            told.starts_with("exit code 2") && told.contains("holds results already"),
+            "{told}"
+        );
+        assert_eq!(desk.output(&[&run[..], &["--force"]].concat()).status.code(), Some(0));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn devices_and_pipes_are_written_through_and_stay_what_they_are() {
+    use std::os::unix::fs::FileTypeExt;
+    let desk = Desk::with_pictures().and_small_model();
+    let kind = |path: &Path| fs::symlink_metadata(path).unwrap().file_type();
+    std::os::unix::fs::symlink("/dev/null", desk.path("link")).unwrap();
+    let embed = |more: &[&'static str]| arguments(&[&["embed", "cat.jpg"], &SMALL, more]);
+    for format in [&WHOLE[..], &["ndjson", "csv"]].concat() {
+        for place in ["/dev/null", "link"] {
+            let run = classify(&["cat.jpg", "-o", place, "-f", format]);
+            assert_eq!(
+                desk.run(&run),
+                "exit code 0\n--- stdout\n--- stderr\n",
+                "{format} to {place}"
+            );
+        }
+    }
+    assert_eq!(
+        desk.output(&embed(&["-o", "/dev/null", "-f", "npy"])).status.code(),
+        Some(0)
+    );
+    assert!(kind(Path::new("/dev/null")).is_char_device() && kind(&desk.path("link")).is_symlink());
+    let piped = |run: &str| {
+        desk.shell(&format!(
+            "mkfifo pipe; cat pipe > got & longclip {run} && wait; rm pipe"
+        ))
+    };
+    for (format, begins) in [
+        ("json", "[\n"),
+        ("html", "<!doctype"),
+        ("parquet", "PAR1"),
+        ("csv", "path,"),
+    ] {
+        piped(&format!(
+            "classify cat.jpg -o pipe -f {format} --model small.safetensors --label a --label b -q"
+        ));
+        assert!(
+            fs::read(desk.path("got")).unwrap().starts_with(begins.as_bytes()),
+            "{format}"
+        );
+    }
+    piped("embed cat.jpg -o pipe -f npy --model small.safetensors");
+    assert!(fs::read(desk.path("got")).unwrap().starts_with(b"\x93NUMPY"));
+    let told = desk.run(&classify(&["cat.jpg", "-o", "/dev/null", "-f", "ndjson", "--resume"]));
+    assert!(
+        told.contains("`--resume` continues a file, and `/dev/null` is not one"),
+        "{told}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_file_stays_a_link_and_a_mode_stays_a_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::with_pictures().and_small_model();
+    for format in [&WHOLE[..], &["ndjson"]].concat() {
+        let (out, link) = (format!("real.{format}"), format!("link.{format}"));
+        std::os::unix::fs::symlink(&out, desk.path(&link)).unwrap();
+        assert_eq!(
+            desk.output(&classify(&["cat.jpg", "-o", &link])).status.code(),
+            Some(0),
+            "{format}"
+        );
+        assert!(fs::symlink_metadata(desk.path(&link)).unwrap().is_symlink());
+        assert!(fs::metadata(desk.path(&out)).unwrap().len() > 0);
+        fs::set_permissions(desk.path(&out), fs::Permissions::from_mode(0o640)).unwrap();
+        desk.output(&classify(&["cat.jpg", "-o", &link, "--force"]));
+        let mode = fs::metadata(desk.path(&out)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640, "{format}");
+    }
+}
+
+#[test]
+fn two_runs_to_one_file_are_refused_and_no_temporary_name_can_be_planted() {
+    for format in WHOLE {
+        let desk = with_many(400).file("victim", "precious");
+        let out = format!("out.{format}");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("victim", desk.path(&format!("{out}.partial"))).unwrap();
+        let run = classify(&["many", "-o", &out, "--batch", "2"]);
+        let mut first = desk.command(&run).stderr(Stdio::null()).spawn().unwrap();
+        while !desk.path(&format!(".{out}.lock")).exists() {
+            assert!(first.try_wait().unwrap().is_none(), "{format}");
+            std::thread::yield_now();
+        }
+        let told = desk.run(&run);
+        let said = format!("error: `{out}` is being written by another run");
+        assert!(told.starts_with("exit code 2") && told.contains(&said), "{told}");
+        assert!(first.wait().unwrap().success());
+        assert!(fs::metadata(desk.path(&out)).unwrap().len() > 0);
+        assert_eq!(text(&desk, "victim"), "precious");
+        assert!(!desk.path(&format!(".{out}.lock")).exists());
+    }
+}
+
+#[test]
+fn a_dash_is_stdout() {
+    let desk = Desk::with_pictures().and_small_model();
+    for format in ["ndjson", "json"] {
+        let to = |place: &[&'static str]| desk.output(&classify(&[&["cat.jpg", "-f", format][..], place].concat()));
+        assert_eq!(to(&["-o", "-"]).stdout, to(&[]).stdout);
+    }
+    assert!(!desk.path("-").exists());
+    let output = desk.output(&[
+        "model",
+        "convert",
+        "small.safetensors",
+        "--to",
+        "safetensors",
+        "-o",
+        "-",
+    ]);
+    assert_eq!(output.status.code(), Some(0));
+    fs::write(desk.path("again.safetensors"), output.stdout).unwrap();
+    let told = desk.output(&["model", "info", "again.safetensors"]);
+    assert_eq!(told.status.code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stderr_that_is_closed_or_full_loses_no_results() {
+    let desk = with_many(4).file("many/00002.ppm", "broken");
+    let run = |format: &str, stderr: &str| {
+        let task = match format {
+            "npy" => "embed many",
+            _ => "classify many --label a --label b",
+        };
+        let out = format!("out.{format}");
+        let run = format!("longclip {task} -o {out} -f {format} --model small.safetensors --force -v 2>{stderr}");
+        let code = desk.shell(&run).status.code();
+        (code, fs::read(desk.path(&out)).unwrap_or_default())
+    };
+    for format in ["ndjson", "parquet", "json", "npy", "html"] {
+        let expected = run(format, "/dev/null");
+        assert_eq!(expected.0, Some(1), "{format}");
+        for stderr in ["&-", "/dev/full"] {
+            let found = run(format, stderr);
+            assert_eq!(found.0, Some(1), "{format} with stderr {stderr}");
+            assert_eq!(found.1.len(), expected.1.len(), "{format} with stderr {stderr}");
+        }
+    }
+    // A reader of stderr that has seen enough.
+    let run = classify(&["many", "-o", "read.json"]);
+    let run: Vec<&str> = run.into_iter().filter(|part| *part != "-q").collect();
+    let mut child = desk.command(&run).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(desk.path("read.json").exists());
+}
+
+#[test]
+fn a_report_is_not_written_over_what_is_measured() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("data.ndjson", "{\"path\":\"cat.jpg\",\"label\":\"cat\"}\n");
+    for folder in ["photos", "photos/cat", "photos/cup"] {
+        fs::create_dir(desk.path(folder)).unwrap();
+    }
+    fs::copy(desk.path("cat.jpg"), desk.path("photos/cat/1.jpg")).unwrap();
+    fs::copy(desk.path("coffee.jpg"), desk.path("photos/cup/1.jpg")).unwrap();
+    let eval = |more: &[&'static str]| arguments(&[&["eval", "zeroshot"], more, &SMALL]);
+    let of_data = eval(&["--data", "data.ndjson", "--report", "data.ndjson"]);
+    let of_photo = eval(&["--data", "photos", "--report", "photos/cat/1.jpg"]);
+    let kept = eval(&["--data", "data.ndjson", "--embeddings", "data.ndjson"]);
+    check_untouched(
+        &desk,
+        &[
+            Case {
+                file: "data.ndjson",
+                run: &of_data,
+                said: "`--report data.ndjson` would overwrite one of the inputs",
+            },
+            Case {
+                file: "photos/cat/1.jpg",
+                run: &of_photo,
+                said: "exists",
+            },
+            Case {
+                file: "data.ndjson",
+                run: &kept,
+                said: "would overwrite one of the inputs",
+            },
+        ],
+    );
+    let page = eval(&["--data", "photos", "--report", "page.html", "-q"]);
+    assert_eq!(desk.output(&page).status.code(), Some(0));
+    assert!(desk.run(&page).contains("`page.html` holds results already"));
+    assert_eq!(desk.output(&[&page[..], &["--force"]].concat()).status.code(), Some(0));
+}
+
+#[test]
+fn a_painted_photo_is_not_written_over_another_file() {
+    let desk = Desk::with_pictures().and_small_model().file("art.png", "a painting");
+    let of = |place: &'static str| classify(&["cat.jpg", "-f", "ndjson", "--explain", place]);
+    let told = desk.run(&of("art.png"));
+    assert!(
+        told.contains("`art.png` exists, and it does not look like results"),
+        "{told}"
+    );
+    assert_eq!(text(&desk, "art.png"), "a painting");
+    assert_eq!(desk.output(&of("heat")).status.code(), Some(0));
+    let told = desk.run(&of("heat"));
+    assert!(told.contains("`heat` holds painted photos already"), "{told}");
+    assert_eq!(
+        desk.output(&[&of("heat")[..], &["--force"]].concat()).status.code(),
+        Some(0)
+    );
+    let both = classify(&["cat.jpg", "-o", "a.png", "-f", "json", "--explain", "a.png"]);
+    assert!(
+        desk.run(&both)
+            .contains("`--explain` and `--output` both write `a.png`")
+    );
+}
+
+#[test]
+fn a_model_is_not_converted_onto_its_source_or_over_another_file() {
+    let desk = Desk::new().and_small_model().file("diary.safetensors", "dear diary");
+    let convert = |out: &'static str| {
+        [
+            "model",
+            "convert",
+            "small.safetensors",
+            "--to",
+            "safetensors",
+            "-o",
+            out,
+        ]
+    };
+    check_untouched(
+        &desk,
+        &[Case {
+            file: "small.safetensors",
+            run: &convert("small.safetensors"),
+            said: "would overwrite the model",
+        }],
+    );
+    let diary = convert("diary.safetensors");
+    assert!(desk.run(&diary).contains("does not look like results"));
+    assert_eq!(text(&desk, "diary.safetensors"), "dear diary");
+    assert_eq!(desk.output(&[&diary[..], &["--force"]].concat()).status.code(), Some(0));
+    let folder = ["model", "convert", "small.safetensors", "--to", "hf", "-o", "hf"];
+    assert_eq!(desk.output(&folder).status.code(), Some(0));
+    let config = text(&desk, "hf/config.json");
+    let again = ["model", "convert", "hf", "--to", "hf", "-o", "hf", "--force"];
+    assert!(
+        desk.run(&again)
+            .contains("`--output hf/model.safetensors` would overwrite the model")
+    );
+    assert_eq!(text(&desk, "hf/config.json"), config);
+    assert!(desk.run(&folder).contains("`hf` exists already"));
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn a_training_does_not_touch_files_of_somebody_else() {
+    let records = "{\"path\":\"cat.jpg\",\"long\":\"a cat\"}\n{\"path\":\"coffee.jpg\",\"long\":\"a cup of coffee\"}\n";
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("data.ndjson", records)
+        .folder("run");
+    let train = |base: &'static str, data: &'static str| {
+        let run = [
+            "train", "--base", base, "--data", data, "--out", "run", "--batch", "2", "--steps", "1", "--images", ".",
+            "-q",
+        ];
+        run.to_vec()
+    };
+    let plain = train("small.safetensors", "data.ndjson");
+    fs::write(desk.path("run/config.json"), "mine").unwrap();
+    let told = desk.run(&plain);
+    assert!(
+        told.contains("`run/config.json` would be written over, and no training made it"),
+        "{told}"
+    );
+    assert_eq!(text(&desk, "run/config.json"), "mine");
+    fs::remove_file(desk.path("run/config.json")).unwrap();
+    fs::write(desk.path("run/state.safetensors"), "mine").unwrap();
+    assert!(desk.run(&plain).starts_with("exit code 2"));
+    assert_eq!(text(&desk, "run/state.safetensors"), "mine");
+    assert_eq!(desk.output(&[&plain[..], &["--force"]].concat()).status.code(), Some(0));
+    assert!(desk.run(&plain).contains("`run` holds a training already"));
+    fs::write(desk.path("run/metrics.ndjson"), records).unwrap();
+    check_untouched(
+        &desk,
+        &[
+            Case {
+                file: "run/last.safetensors",
+                run: &train("run/last.safetensors", "data.ndjson"),
+                said: "would overwrite the model",
+            },
+            Case {
+                file: "run/metrics.ndjson",
+                run: &train("small.safetensors", "run/metrics.ndjson"),
+                said: "would overwrite the data",
+            },
+        ],
+    );
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn an_index_is_not_written_over_another_file() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("diary.parquet", "dear diary");
+    let build = |out: &'static str| arguments(&[&["search", "build", "cat.jpg", "-o", out, "-q"], &SMALL]);
+    check_untouched(
+        &desk,
+        &[Case {
+            file: "cat.jpg",
+            run: &build("cat.jpg"),
+            said: "would overwrite one of the inputs",
+        }],
+    );
+    assert!(desk.run(&build("diary.parquet")).starts_with("exit code 2"));
+    assert_eq!(text(&desk, "diary.parquet"), "dear diary");
+    for more in [&["--force"][..], &[]] {
+        assert_eq!(
+            desk.output(&[&build("diary.parquet")[..], more].concat()).status.code(),
+            Some(0)
+        );
+    }
+    let query = |out: &'static str| {
+        arguments(&[
+            &["search", "query", "diary.parquet", "a cat", "-f", "json", "-o", out],
+            &SMALL,
+        ])
+    };
+    check_untouched(
+        &desk,
+        &[Case {
+            file: "diary.parquet",
+            run: &query("diary.parquet"),
+            said: "would overwrite the index",
+        }],
+    );
+    assert_eq!(desk.output(&query("found.json")).status.code(), Some(0));
+    assert!(
+        desk.run(&query("found.json"))
+            .contains("`found.json` holds results already")
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_killed_run_left_of_a_whole_file_is_removed_by_a_later_one() {
+    let desk = with_many(400);
+    let run = classify(&["many", "-o", "out.json", "--batch", "2"]);
+    let is_left = |name: &str| name.starts_with(".out.json.") && name.ends_with(".partial");
+    let left = || {
+        let names = fs::read_dir(desk.path(".")).unwrap();
+        let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.find(|name| is_left(name))
+    };
+    let mut child = desk.command(&run).stderr(Stdio::null()).spawn().unwrap();
+    while left().is_none() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let name = left().unwrap();
+    assert!(!desk.path("out.json").exists());
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 3600);
+    let file = fs::File::options().write(true).open(desk.path(&name)).unwrap();
+    file.set_modified(old).unwrap();
+    assert_eq!(desk.output(&run).status.code(), Some(0));
+    assert_eq!(left(), None);
+    let mut start = [0; 2];
+    fs::File::open(desk.path("out.json"))
+        .unwrap()
+        .read_exact(&mut start)
+        .unwrap();
+    assert_eq!(&start, b"[\n");
+}
