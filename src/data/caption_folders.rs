@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::input::is_named_like_a_picture;
 
 pub(super) const KIND: Kind = Kind {
-    name: "folders of pictures and captions",
+    name: "folders of images and captions",
     what: "a folder with `image` and `caption` in it, as Urban1k",
     looks_like: |candidate| Some(both(candidate.path)?.1.to_owned()),
     open: |paths, options| open(&paths[0], options),

@@ -34,7 +34,7 @@ pub(super) const COCO: Kind = Kind {
 };
 
 pub(super) const KARPATHY: Kind = Kind {
-    name: "captions in Karpathy's splits",
+    name: "Karpathy's splits",
     what: "Karpathy's `dataset_*.json`",
     looks_like: |candidate| {
         // Parsed only if that can be it: COCO's files are large.

@@ -144,15 +144,15 @@ mod tests {
         let published = |path: &str| (tempfile::tempdir().unwrap(), fixture(path));
         match kind {
             "CIFAR" => file("test_batch.bin", vec![0; 3073]),
-            "folders of pictures and captions" => published("pairs/Urban1k"),
+            "folders of images and captions" => published("pairs/Urban1k"),
             "WebDataset tars" => file("a.tar", archive_of(&[("1.jpg", b"1"), ("1.txt", b"A cat.")])),
             "class folders" => folder(&["cat/1.jpg", "dog/1.jpg"]),
-            "captions in Karpathy's splits" => published("pairs/flickr30k/dataset_flickr30k.json"),
+            "Karpathy's splits" => published("pairs/flickr30k/dataset_flickr30k.json"),
             "COCO captions" => published("pairs/coco/annotations/captions_val2017.json"),
             "Flickr30k's token file" => published("pairs/flickr30k/results_20130124.token"),
             "Flickr30k's results.csv" => published("pairs/flickr30k/results.csv"),
-            "a table of path and label" => file("a.csv", "path,label\na.jpg,cat\n"),
-            "ShareGPT4V's json" => published("pairs/share-captioner.json"),
+            "a table of paths and labels" => file("a.csv", "path,label\na.jpg,cat\n"),
+            "ShareGPT4V json" => published("pairs/share-captioner.json"),
             "records" => published("pairs/pairs.ndjson"),
             other => panic!("add an example of `{other}` here, and a line in docs/data.md"),
         }

@@ -28,8 +28,8 @@ pub(super) const RECORDS: Kind = Kind {
 };
 
 pub(super) const SHAREGPT4V: Kind = Kind {
-    name: "ShareGPT4V's json",
-    what: "ShareGPT4V's json",
+    name: "ShareGPT4V json",
+    what: "ShareGPT4V json",
     looks_like: |candidate| {
         let is_it = !candidate.is_folder && candidate.has_key("conversations") && is_json(candidate);
         is_it.then(|| file_name(candidate.path))

@@ -14,7 +14,7 @@ use super::unusable::Unusable;
 use crate::error::{Error, Result};
 
 pub(super) const KIND: Kind = Kind {
-    name: "a table of path and label",
+    name: "a table of paths and labels",
     what: "a csv or tsv with the columns `path` and `label`",
     looks_like: |candidate| {
         let is_it = candidate.has_ending(&["csv", "tsv"]);

@@ -223,7 +223,7 @@ pub const FORMATS: &[FormatInfo] = &[
 
 /// Whether a file looks like results of this program, in any format. Tables and templates can't be recognised.
 pub fn is_results(file: &Excerpt) -> bool {
-    FORMATS.iter().any(|format| (format.wrote)(file))
+    !file.start.is_empty() && FORMATS.iter().any(|format| (format.wrote)(file))
 }
 
 /// The format with this name.

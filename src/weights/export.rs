@@ -410,11 +410,4 @@ mod tests {
             assert_eq!(file.tensor(POSITIONS).unwrap().dtype(), positions);
         }
     }
-
-    #[test]
-    fn nothing_is_overwritten() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = export(&nano(), ExportLayout::HuggingFace, dir.path()).unwrap_err();
-        assert!(error.to_string().ends_with("exists already"), "{error}");
-    }
 }

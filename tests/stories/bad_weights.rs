@@ -100,7 +100,7 @@ fn a_truncated_file_is_refused() {
     exit code 2
     --- stdout
     --- stderr
-    error: `cut.safetensors` is not a safetensors file: found 5076168 bytes, which is not what its header promises: cut short or damaged
+    error: `cut.safetensors` is not a safetensors file: found 5076168 bytes, which is not what its header says: cut short or damaged
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
     ");
 }
@@ -202,7 +202,7 @@ fn every_bad_file_of_the_reference_is_refused_with_a_reason() {
     error: `truncated.pt` is not a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript): found 1895495 bytes of a zip archive without its end: cut short
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
 
-    error: `truncated.safetensors` is not a safetensors file: found 1886408 bytes, which is not what its header promises: cut short or damaged
+    error: `truncated.safetensors` is not a safetensors file: found 1886408 bytes, which is not what its header says: cut short or damaged
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
 
     error: `whole-object.pt` holds a Python object that is not weights, `__main__.Tree`; nothing of it was run

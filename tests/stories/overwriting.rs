@@ -491,7 +491,7 @@ fn a_training_does_not_touch_files_of_somebody_else() {
     fs::write(desk.path("run/config.json"), "mine").unwrap();
     let told = desk.run(&plain);
     assert!(
-        told.contains("`run/config.json` would be written over, and no training made it"),
+        told.contains("`run/config.json` would be overwritten, but it is not from a training"),
         "{told}"
     );
     assert_eq!(text(&desk, "run/config.json"), "mine");
@@ -500,7 +500,7 @@ fn a_training_does_not_touch_files_of_somebody_else() {
     assert!(desk.run(&plain).starts_with("exit code 2"));
     assert_eq!(text(&desk, "run/state.safetensors"), "mine");
     assert_eq!(desk.output(&[&plain[..], &["--force"]].concat()).status.code(), Some(0));
-    assert!(desk.run(&plain).contains("`run` holds a training already"));
+    assert!(desk.run(&plain).contains("`run` already has a training"));
     fs::write(desk.path("run/metrics.ndjson"), records).unwrap();
     check_untouched(
         &desk,

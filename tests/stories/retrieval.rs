@@ -112,9 +112,9 @@ fn each_published_format_gives_a_result_that_names_its_protocol() {
         ("coco/annotations/captions_val2017.json", "COCO captions", 15),
         ("flickr30k/results_20130124.token", "Flickr30k's token file", 15),
         ("flickr30k/results.csv", "Flickr30k's results.csv", 15),
-        ("flickr30k/dataset_flickr30k.json", "captions in Karpathy's splits", 15),
-        ("Urban1k", "folders of pictures and captions", 3),
-        ("share-captioner.json", "ShareGPT4V's json", 3),
+        ("flickr30k/dataset_flickr30k.json", "Karpathy's splits", 15),
+        ("Urban1k", "folders of images and captions", 3),
+        ("share-captioner.json", "ShareGPT4V json", 3),
         ("pairs.ndjson", "records", 6),
     ] {
         let told = measured(&desk, &["--data", &data(&format!("pairs/{name}")), "--model", "nano"]);

@@ -292,7 +292,7 @@ fn a_run_folder_is_not_changed_by_another_training() {
     let with = |more: &[&str]| refusal(&desk, &arguments("run", &[&["--steps", "2", "-q"], more].concat()));
     assert_snapshot!(with(&["--batch", "4"]), @r"
     error: `run` already has a training
-    hint: resume it with `--resume`, or use another folder
+    hint: `--resume` continues it, `--force` replaces it; or name another `--out`
     ");
     assert_snapshot!(with(&["--batch", "5", "--seed", "9", "--resume"]), @r"
     error: `run/state.safetensors` can't be resumed: `batch` was 4 and is 5; `seed` was 0 and is 9
@@ -322,8 +322,8 @@ fn files_that_no_training_wrote_are_not_overwritten() {
     let config = fs::read(desk.path("config.json")).unwrap();
     let with = |out| refusal(&desk, &arguments(out, &["--steps", "1", "--batch", "4", "-q"]));
     assert_snapshot!(with("."), @r"
-    error: `./config.json` would be overwritten, but it is not from a training
-    hint: use a new or an empty folder
+    error: `--out ./config.json` would overwrite the config
+    hint: name another file: what a run reads is never written
     ");
     assert_eq!(fs::read(desk.path("config.json")).unwrap(), config);
     let desk = desk.folder("records");
@@ -357,7 +357,7 @@ fn a_training_with_zero_steps_writes_its_initial_weights() {
     let desk = desk();
     train(&desk, "run", &["--steps", "0", "--batch", "4"]);
     let said = train(&desk, "run", &["--steps", "2", "--batch", "4", "--resume"]);
-    assert!(said.contains("holds no step of a training to go on with"), "{said}");
+    assert!(said.contains("holds no step of a training to resume"), "{said}");
     train(&desk, "other", &["--steps", "2", "--batch", "4"]);
     assert_eq!(numbers(&desk, "run"), numbers(&desk, "other"));
     let said = train(&desk, "run", &["--steps", "1", "--batch", "4", "--resume"]);

@@ -125,7 +125,7 @@ fn follows_redirects_and_failures_keep_their_places() {
     check_error(&records[4], "cannot fetch");
     check_error(&records[5], "more than 1 GiB");
     check_error(&records[6], "HTTP 503");
-    check_error(&records[7], "not a picture");
+    check_error(&records[7], "not an image");
 }
 
 #[test]

@@ -38,7 +38,7 @@ Examples:
   longclip train --base nano --data captions.ndjson --out run --resume
 
 Data, each of one kind: records, one per line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `caption` for `long`, perhaps `short` (else the first \
-sentence of `long`) and `class`; ShareGPT4V's json; WebDataset tars (jpg and txt), packed or not, or a folder of them; a folder \
+sentence of `long`) and `class`; ShareGPT4V json; WebDataset tars (jpg and txt), packed or not, or a folder of them; a folder \
 with one folder of images per class; and others, see docs/data.md.
 
 The run folder gets last.safetensors and, with --val-data, best.safetensors (models for `--model`), state.safetensors (for \

@@ -5,7 +5,7 @@
 
 The images are those of img/ at 64 pixels; the captions are our own. The layouts follow COCO's captions_val2017.json, Flickr30k's
 results_20130124.token and Kaggle's results.csv (including its line that lacks a bar), Karpathy's dataset_flickr30k.json, Urban1k's
-folders and ShareGPT4V's json.
+folders and ShareGPT4V json.
 """
 import json
 import os

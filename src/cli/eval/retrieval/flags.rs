@@ -13,7 +13,7 @@ use crate::cli::numbers::at_least_one;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataFlags {
-    /// Images with their captions: records, COCO's captions json, Karpathy's json, ShareGPT4V's json, Flickr30k's token file or
+    /// Images with their captions: records, COCO's captions json, Karpathy's json, ShareGPT4V json, Flickr30k's token file or
     /// results.csv, or a folder with `image` and `caption` in it
     #[arg(long, value_name = "DATA")]
     pub(super) data: PathBuf,
