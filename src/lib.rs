@@ -15,6 +15,14 @@
 //! The numbers match the PyTorch reference, for the [weights](weights) of any CLIP model. `docs/ARCHITECTURE.md` in the
 //! repository is a map of the code.
 
+#[cfg_attr(
+    not(feature = "train"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "training asks more of data sets than evaluations do"
+    )
+)]
 pub mod data;
 pub mod error;
 pub mod eval;
@@ -23,6 +31,7 @@ pub mod input;
 pub mod kernels;
 pub mod labels;
 pub mod model;
+pub mod named;
 pub mod nano;
 pub mod output;
 pub mod pipeline;

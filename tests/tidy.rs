@@ -19,7 +19,7 @@ const LAYERS: [&[&str]; 8] = [
     &["input", "labels", "score", "output"],
     &["model"],
     &["preprocess", "text", "weights"],
-    &["kernels", "nano", "random", "files"],
+    &["kernels", "named", "nano", "random", "files"],
     &["error"],
 ];
 

@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 
 use longclip::input::Item;
 use longclip::labels::LabelSet;
+use longclip::named::Named;
 use longclip::output::arrow::Row;
 use longclip::output::{self, Format, Outcome, Task, Vectors};
-use longclip::session::{RecordOptions, Scorer, Seen, Sink, Verdict, record};
+use longclip::session::{OnError, RecordOptions, Scorer, Seen, Sink, Verdict, record};
 use longclip::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -112,11 +113,6 @@ impl Classifier {
     }
 
     fn write(&self, model: &Model, pictures: Pictures, output: &Output) -> Result<Vec<u8>, Halt> {
-        let fails = match output.on_error.as_str() {
-            "fail" => true,
-            "skip" => false,
-            other => return Err(unknown("on_error", other, "`fail` or `skip`").into()),
-        };
         let name = &output.format;
         let format = output::by_name(name).ok_or_else(|| unknown("format", name, "one of the command line's"))?;
         let mut writer = Writer {
@@ -125,7 +121,7 @@ impl Classifier {
                 top_k: output.top_k,
                 embeddings: output.embeddings,
             },
-            fails,
+            on_error: OnError::from_name(&output.on_error)?,
             format: (format.make)(&self.settings(output.embeddings))?,
             bytes: Vec::new(),
         };
@@ -160,8 +156,7 @@ impl Classifier {
 struct Writer<'a> {
     classifier: &'a Classifier,
     options: RecordOptions,
-    /// Whether the first image that can't be used ends the run.
-    fails: bool,
+    on_error: OnError,
     format: Box<dyn Format>,
     bytes: Vec<u8>,
 }
@@ -173,7 +168,7 @@ impl Sink for Writer<'_> {
                 let answer = self.classifier.scorer.answer(self.classifier.labels(), &seen.embedding);
                 (self.options.outcome(answer, seen.embedding), Verdict::Done)
             }
-            Err(error) if self.fails => return Err(error),
+            Err(error) if self.on_error == OnError::Fail => return Err(error),
             Err(error) => (Outcome::Failed(reason(&error)), Verdict::Failed(error)),
         };
         let record = record(item, outcome, None);

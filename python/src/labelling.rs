@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use longclip::labels::files::{GROUP, read_labels};
 use longclip::labels::{Label, LabelList, LongText, PublishedTemplates, Template};
+use longclip::named::Named;
 use longclip::score::Temperature;
 use longclip::session::{Labelling, ScorePlan, Scorer};
 use longclip::{Error, Grouping, LongClip, Result, Score};
@@ -27,7 +28,7 @@ impl Request {
     /// Encodes the labels, and what their scores need.
     pub(crate) fn scorer(&self, model: &LongClip) -> Result<Scorer> {
         let plan = ScorePlan {
-            score: self.score()?,
+            score: Score::from_name(&self.score)?,
             temperature: self.temperature.map(temperature).transpose()?,
             reject: self.reject,
             ..ScorePlan::default()
@@ -36,7 +37,7 @@ impl Request {
         let labelling = Labelling {
             list: self.list()?,
             templates: self.templates()?,
-            long_text: self.long_text()?,
+            long_text: LongText::from_name(&self.long_text)?,
             ..Labelling::default()
         };
         Scorer::new(model, &labelling, plan)
@@ -51,7 +52,7 @@ impl Request {
             group: None,
         }))?;
         if let Some(file) = &self.labels_file {
-            // Groups are read and not used: there are no sums by group here.
+            // Groups are read but not used: records from Python have no sums by group.
             list.extend(read_labels(file, GROUP)?)?;
         }
         Ok(list)
@@ -60,36 +61,12 @@ impl Request {
     fn templates(&self) -> Result<Vec<Template>> {
         let mut templates = Vec::new();
         for text in &self.templates {
-            match text.as_str() {
-                "imagenet80" => templates.extend(PublishedTemplates::ImageNet80.templates()),
-                "imagenet7" => templates.extend(PublishedTemplates::ImageNet7.templates()),
-                own => templates.push(Template::new(own)?),
+            match PublishedTemplates::from_name(text) {
+                Ok(set) => templates.extend(set.templates()),
+                Err(_) => templates.push(Template::new(text)?),
             }
         }
         Ok(templates)
-    }
-
-    fn long_text(&self) -> Result<LongText> {
-        match self.long_text.as_str() {
-            "truncate" => Ok(LongText::Truncate),
-            "error" => Ok(LongText::Refuse),
-            "chunk" => Ok(LongText::Chunk),
-            other => Err(unknown("long_text", other, "`truncate`, `error` or `chunk`")),
-        }
-    }
-
-    fn score(&self) -> Result<Score> {
-        match self.score.as_str() {
-            "softmax" => Ok(Score::Softmax),
-            "independent" => Ok(Score::Independent),
-            "cosine" => Ok(Score::Cosine),
-            "raw-dot" => Ok(Score::RawDot),
-            other => Err(unknown(
-                "score",
-                other,
-                "`softmax`, `independent`, `cosine` or `raw-dot`",
-            )),
-        }
     }
 }
 

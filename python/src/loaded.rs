@@ -3,11 +3,12 @@
 use std::mem;
 use std::process;
 
-use longclip::kernels::physical_cores;
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
+use longclip::named::Named;
+use longclip::session::ModelPlan;
 use longclip::weights::hub::Progress;
 use longclip::weights::names::{self, ModelSource, Resolved};
-use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
+use longclip::weights::{Activation, LoadOptions, Rounding, Stretching, Surplus};
 use longclip::{Error, Result};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -26,14 +27,6 @@ pub(crate) struct Request {
     stretch: bool,
     upstream_rounding: bool,
     ignore_surplus: bool,
-}
-
-/// All that it takes to load the model again.
-#[derive(Clone)]
-pub(crate) struct Recipe {
-    source: ModelSource,
-    load: LoadOptions,
-    pub(crate) options: LongClipOptions,
 }
 
 /// The model in one process. Its threads are not in a process that was forked from this one.
@@ -55,8 +48,8 @@ impl Request {
         )
     }
 
-    /// What it comes to for a model that was found.
-    pub(crate) fn recipe(&self, source: ModelSource) -> Result<Recipe> {
+    /// How the model is opened and computed.
+    pub(crate) fn plan(&self) -> Result<ModelPlan> {
         const MOST_THREADS: usize = 1024;
         if let Some(threads) = self.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
             return Err(Error::usage(
@@ -64,8 +57,7 @@ impl Request {
                 format!("give 1 to {MOST_THREADS}, or leave it out: there is one a physical core then"),
             ));
         }
-        Ok(Recipe {
-            source,
+        Ok(ModelPlan {
             load: LoadOptions {
                 stretching: self.stretch.then(Stretching::default),
                 rounding: if self.upstream_rounding {
@@ -79,40 +71,23 @@ impl Request {
                     Surplus::Refuse
                 },
             },
-            options: LongClipOptions {
+            compute: LongClipOptions {
                 device: DeviceChoice::from_name(&self.device)?,
                 number_type: NumberType::from_name(&self.dtype)?,
                 threads: self.threads,
                 cpu_level: environment::cpu_level()?,
-                activation: self.activation.as_deref().map(activation).transpose()?,
+                activation: self.activation.as_deref().map(Activation::from_name).transpose()?,
             },
         })
     }
 }
 
-fn activation(name: &str) -> Result<Activation> {
-    match name {
-        "quick-gelu" => Ok(Activation::QuickGelu),
-        "gelu" => Ok(Activation::Gelu),
-        _ => Err(Error::usage(
-            format!("there is no activation `{name}`"),
-            "it may be `quick-gelu` or `gelu`",
-        )),
-    }
-}
-
-impl Recipe {
-    /// Threads of the CPU.
-    pub(crate) fn threads(&self) -> usize {
-        self.options.threads.unwrap_or_else(physical_cores)
-    }
-
+impl Loaded {
     /// Opens the model in this process.
-    pub(crate) fn load(&self) -> Result<Loaded> {
-        let checkpoint = Checkpoint::open_source(&self.source, &self.load)?;
-        let model = LongClip::from_checkpoint(checkpoint, &self.options)?;
+    pub(crate) fn open(plan: &ModelPlan, source: &ModelSource) -> Result<Loaded> {
+        let model = plan.load(source)?;
         // What the library leaves to rayon stays within the threads that were asked for, and is not lost by a fork.
-        let pool = ThreadPoolBuilder::new().num_threads(self.threads()).build();
+        let pool = ThreadPoolBuilder::new().num_threads(plan.n_threads()).build();
         let pool =
             pool.map_err(|error| Error::system("start the threads of the model")(std::io::Error::other(error)))?;
         Ok(Loaded {
@@ -120,9 +95,7 @@ impl Recipe {
             parts: Some((model, pool)),
         })
     }
-}
 
-impl Loaded {
     /// Whether this process is the one that it was loaded in.
     pub(crate) fn is_at_home(&self) -> bool {
         self.process == process::id()
@@ -151,7 +124,7 @@ fn log_progress(progress: Progress<'_>, announced: &mut Vec<String>) {
             format!("downloading `{file}` ({} MB)", bytes_total / 1_000_000)
         }
         Progress::Waiting { file } => format!("another process downloads `{file}`; waiting for it"),
-        _ => return,
+        Progress::Checking { .. } | Progress::Finished { .. } => return,
     };
     if announced.contains(&line) {
         return;

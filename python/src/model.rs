@@ -4,17 +4,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use longclip::Result;
 use longclip::input::Item;
-use longclip::model::{self, DeviceChoice, Embeddings, LongClip};
+use longclip::model::{self, Embeddings, LongClip};
+use longclip::named::Named;
 use longclip::output::arrow::Row;
 use longclip::output::{Bars, Fields, Layout, Settings, Task};
 use longclip::preprocess::Pixels;
-use longclip::session::{Seen, Sink, Verdict};
+use longclip::session::{ModelPlan, Seen, Sink, Verdict};
+use longclip::weights::names::ModelSource;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyByteArray, PyBytes};
 
 use crate::errors::{Halt, in_python, unlocked};
-use crate::loaded::{Loaded, Recipe, Request};
+use crate::loaded::{Loaded, Request};
 use crate::numbers::{floats, to_floats, to_ids};
 use crate::picture::Picture;
 use crate::run::{self, Pictures};
@@ -23,7 +25,8 @@ use crate::stream::widened;
 /// A loaded model.
 #[pyclass(frozen, module = "longclip._native")]
 pub(crate) struct Model {
-    recipe: Recipe,
+    source: ModelSource,
+    pub(crate) plan: ModelPlan,
     loaded: Mutex<Arc<Loaded>>,
     #[pyo3(get)]
     pub(crate) name: String,
@@ -44,7 +47,7 @@ impl Model {
     pub(crate) fn loaded(&self) -> Result<Arc<Loaded>> {
         let mut held = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if !held.is_at_home() {
-            *held = Arc::new(self.recipe.load()?);
+            *held = Arc::new(Loaded::open(&self.plan, &self.source)?);
         }
         Ok(Arc::clone(&held))
     }
@@ -72,14 +75,6 @@ impl Model {
             dtype: self.dtype().to_owned(),
         }
     }
-
-    pub(crate) fn thread_count(&self) -> usize {
-        self.recipe.threads()
-    }
-
-    pub(crate) fn computes_on_cpu(&self) -> bool {
-        self.recipe.options.device == DeviceChoice::Cpu
-    }
 }
 
 #[pymethods]
@@ -88,10 +83,11 @@ impl Model {
     fn new(py: Python<'_>, request: Request) -> PyResult<Self> {
         unlocked(py, || {
             let found = request.find()?;
-            let recipe = request.recipe(found.source)?;
+            let plan = request.plan()?;
             Ok::<_, Halt>(Model {
-                loaded: Mutex::new(Arc::new(recipe.load()?)),
-                recipe,
+                loaded: Mutex::new(Arc::new(Loaded::open(&plan, &found.source)?)),
+                source: found.source,
+                plan,
                 name: found.name,
                 notice: found.notice.as_ref().and_then(in_python),
             })
@@ -126,12 +122,12 @@ impl Model {
 
     #[getter]
     fn dtype(&self) -> &'static str {
-        self.recipe.options.number_type.name()
+        self.plan.compute.number_type.name()
     }
 
     #[getter]
     fn threads(&self) -> usize {
-        self.thread_count()
+        self.plan.n_threads()
     }
 
     /// Embeddings `(n, embed_dim)` of normalised pixels `(n, 3, R, R)`.
@@ -172,7 +168,7 @@ impl Model {
         floats(py, embeddings.0.values())
     }
 
-    /// Hidden states `(n, n_tokens, text_width)` of token ids `(n, n_tokens)`, behind the final norm.
+    /// Hidden states `(n, n_tokens, text_width)` of token ids `(n, n_tokens)`, after the final norm.
     fn encode_token_ids_hidden<'py>(&self, py: Python<'py>, ids: &[u8], n: usize) -> PyResult<Bound<'py, PyByteArray>> {
         let values = self.unlocked(py, |model| {
             let ids = to_ids(ids)?;
@@ -186,7 +182,7 @@ impl Model {
         floats(py, &values)
     }
 
-    /// An Arrow stream with the columns `embedding` and `error` behind its own.
+    /// An Arrow stream with the columns `embedding` and `error` after its own.
     fn widen<'py>(
         &self,
         py: Python<'py>,

@@ -3,7 +3,7 @@
 use longclip::Result;
 use longclip::input::{Inputs, Items, Source};
 use longclip::model::ImageEmbeddings;
-use longclip::pipeline::{Settings, Sharing, Stop};
+use longclip::pipeline::Stop;
 use longclip::preprocess::Pixels;
 use longclip::session::{Counts, Encoder, Ended, Kept, Run, Watch};
 use pyo3::prelude::*;
@@ -49,17 +49,12 @@ impl Pictures {
 /// To be called without the interpreter's lock.
 pub(crate) fn over(model: &Model, work: impl FnOnce(&Run<'_>, &mut dyn Watch) -> Result<Ended>) -> Result<(), Halt> {
     let loaded = model.loaded()?;
-    let sharing = if model.computes_on_cpu() {
-        Sharing::TakeTurns
-    } else {
-        Sharing::SideBySide
-    };
-    let (picture_bytes, preprocess) = loaded.with(|clip| (clip.picture_bytes(), clip.preprocess().clone()));
+    let (pipeline, preprocess) = loaded.with(|clip| (model.plan.pipeline(clip), clip.preprocess().clone()));
     let mut signals = Signals::default();
     let run = Run {
         encoder: &*loaded,
         preprocess,
-        pipeline: Settings::fitting(sharing, model.thread_count(), picture_bytes),
+        pipeline,
         max_failures: u64::MAX,
         kept: Kept::default(),
         reason,

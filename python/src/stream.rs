@@ -5,9 +5,10 @@ use std::io::{self, Cursor, Write};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use longclip::files::Destination;
 use longclip::input::arrow::{LabelColumn, Stream};
+use longclip::output::Settings;
 use longclip::output::arrow::Row;
-use longclip::output::{Destination, Settings};
 use longclip::session::stream::Incoming;
 use pyo3::pybacked::PyBackedBytes;
 

@@ -7,7 +7,7 @@ use pyo3::types::PyByteArray;
 
 use crate::errors::unlocked;
 
-/// Token ids `(n, context_length)` as i32, padded with zeros and cut where they are more; and each text's count before
+/// Token ids `(n, context_length)` as i32, padded with zeros and cut to this length; and each text's count before
 /// the cut.
 #[pyfunction]
 pub(crate) fn tokenize<'py>(

@@ -1,4 +1,4 @@
-//! `longclip classify INPUT... --labels L...`: which of the labels fits each picture.
+//! `longclip classify INPUT... --labels L...`: which of the labels fits each image.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -6,28 +6,32 @@ use std::path::PathBuf;
 #[cfg(feature = "arrow")]
 use longclip::input::arrow::LabelColumn;
 use longclip::input::{Item, Name};
-use longclip::model::LongClip;
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{Fields, Holds, Layout, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail, Vectors};
+use longclip::output::{
+    Bars, Fields, Holds, Layout, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail, Vectors,
+};
+use longclip::session::shards::Facts;
 use longclip::session::{
     Answer, Classifier, Ended, Kept, Labelling, RecordOptions, ScorePlan, Scorer, Seen, Sink, Verdict, record,
 };
 use longclip::{Error, Result};
+use serde::Serialize;
 
 use super::Outcome;
 use super::explain::{Explainer, Place, small};
+use super::facts;
 use super::hint::reason;
 use super::image_run::ImageRun;
-use super::input_flags::{InputFlags, PictureFlags};
-use super::label_flags::{self, LabelFlags};
-use super::model_flags::ModelFlags;
-use super::output_flags::{self, FormatChoice, OutputFlags, OutputPlace, Results};
+use super::input_flags::{InputFlags, InputPlan, PictureFlags};
+use super::label_flags::LabelFlags;
+use super::model_flags::{Loaded, ModelFlags};
+use super::output_flags::{OutputFlags, OutputPlan};
 use super::progress::Expected;
 use super::report::{Exit, Report};
+use super::results::Results;
 use super::run_flags::RunFlags;
-use super::score_flags::{self, ScoreFlags};
-use super::shards::{Facts, ShardFile};
+use super::score_flags::ScoreFlags;
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, run_over_batches};
 #[cfg(feature = "arrow")]
@@ -43,40 +47,61 @@ Examples:
   longclip classify --in arrow --out arrow --labels-file labels.txt < in.arrows > out.arrows
   find . -name '*.jpg' -print0 | longclip classify --files-from - -0 --label \"a cat\" --label \"a dog\" --format ndjson
 
-Put pictures before `--labels`: it takes everything that stands behind it.
-Exit codes: 0 all pictures done, 1 some failed, 2 nothing could be done, 130 interrupted.";
+Put images before `--labels`: it takes everything after it.
+Exit codes: 0 all images done, 1 some failed, 2 nothing could be done, 130 interrupted.";
 
-/// Say which of the labels fits each picture
-#[derive(Debug, clap::Args)]
+/// Say which of the labels fits each image
+#[derive(Debug, clap::Args, Serialize)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
+    #[serde(flatten)]
     input: InputFlags,
+    // A stream has no shards.
     #[cfg(feature = "arrow")]
     #[command(flatten)]
+    #[serde(skip)]
     stream: StreamFlags,
     #[command(flatten)]
+    #[serde(flatten)]
     labels: LabelFlags,
     #[command(flatten)]
+    #[serde(flatten)]
     scores: ScoreFlags,
-    /// Print only the K likeliest labels of each picture; probabilities stay those among all
+    /// Print only the K likeliest labels of each image; probabilities stay those among all
     #[arg(short = 'k', long, value_name = "K", help_heading = "Scores")]
     top_k: Option<NonZeroUsize>,
-    /// Print each picture's vector too
+    /// Print each image's embedding too
     #[arg(long, help_heading = "Output")]
     embeddings: bool,
-    /// Paint over the photo where its likeliest label was seen: into a file that ends in `.png`, or, of several
-    /// pictures, into a folder; the html page shows it too
+    /// Paint over the photo where its likeliest label was seen: into a file that ends in `.png`, or, for several
+    /// images, into a folder; the html page shows it too
+    // Records are the same.
+    #[serde(skip)]
     #[arg(long, value_name = "PATH", help_heading = "Output")]
     explain: Option<PathBuf>,
     #[command(flatten)]
+    #[serde(flatten)]
     output: OutputFlags,
+    // How a run goes changes no record.
     #[command(flatten)]
+    #[serde(skip)]
     run: RunFlags,
     #[command(flatten)]
+    #[serde(flatten)]
     pictures: PictureFlags,
     #[command(flatten)]
+    #[serde(flatten)]
     model: ModelFlags,
+}
+
+/// What was asked for, checked before there is a model.
+struct Plan {
+    input: InputPlan,
+    labelling: Labelling,
+    scores: ScorePlan,
+    output: OutputPlan,
+    explain: Option<Place>,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
@@ -84,56 +109,51 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if args.stream.is_asked() {
         return run_over_rows(args, report);
     }
-    let (inputs, labelling) = args.labels.plan(&args.input, report)?;
-    let scores = args.scores.plan(labelling.grouping)?;
-    let format = args.output.format("table")?;
-    args.check(&format, &labelling)?;
-    let shard = ShardFile::planned(&args.input, &inputs, &args.output, &format)?;
-    let mut writing = args.writing().inputs(&inputs);
-    let target = args.output.target(&format, &mut writing)?;
-    let place = match &args.explain {
-        Some(path) => Some(Place::of(path, &inputs, args.output.resuming(&format), &mut writing)?),
-        None => None,
-    };
-    let (model, model_name) = args.model.load_named(report)?;
-    if let Some(shard) = &shard
-        && shard.is_done(args.facts(&labelling, &scores, (&model, &model_name)), report)?
-    {
+    let Plan {
+        input,
+        labelling,
+        scores,
+        output,
+        explain,
+    } = args.plan(report)?;
+    let loaded = args.model.load(report)?;
+    if output.is_done(|| args.facts(&labelling, &scores, &loaded), report)? {
         return Ok(Exit::Done);
     }
-    let scorer = Scorer::new(&model, &labelling, scores)?;
+    let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
     report.notices(scorer.notices());
-    let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
-    let mut items = inputs.items();
-    let output = OutputPlace {
-        target,
-        shard,
-        inputs: &inputs,
+    let settings = Settings {
+        layout: output.layout,
+        fields: input.fields,
+        bars: output.bars(),
+        ..args.settings(&scorer, &loaded)
     };
-    let (results, mut held) = args.output.open(&format, &settings, &mut items, output)?;
     let mut run = ImageRun {
-        results: args.output.where_to(),
-        ..args.run.plain(&args.model, &args.pictures, &model, report)
+        results: output.results(),
+        ..args.run.plan(&loaded, &args.pictures, report)
     };
     run.run.kept = Kept {
-        thumbnails: format.holds(Holds::Thumbnails),
-        images: place.is_some(),
+        thumbnails: output.holds(Holds::Thumbnails),
+        images: explain.is_some(),
     };
-    if place.is_some() {
+    if explain.is_some() {
         // A kept image is many times larger than what the model reads of it.
         run.run.pipeline.batch = 1;
     }
+    let mut items = input.inputs.items();
+    let layout = output.layout;
+    let (results, mut held) = output.open(&settings, &mut items)?;
     let mut writer = Writer {
-        classifier: Classifier::new(&model, &labelling, &scorer),
+        classifier: Classifier::new(&loaded.model, &labelling, &scorer),
         options: args.record_options(),
         report,
         results,
-        layout: args.output.layout(),
-        explainer: place.map(|place| Explainer::new(&model, place)),
+        layout,
+        explainer: explain.map(|place| Explainer::new(&loaded.model, place)),
     };
     held.check(&run.run, |item, seen| writer.encoded(item, seen))?;
     writer.results.begin()?;
-    let (ended, exit) = run.over(Expected::Of(&inputs), items, held.progress, &mut writer)?;
+    let (ended, exit) = run.over(Expected::Of(&input.inputs), items, held.progress, &mut writer)?;
     match ended {
         Ended::AtTheEnd => writer.results.finish(report)?,
         Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
@@ -142,6 +162,40 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 impl Args {
+    fn plan(&self, report: Report) -> Result<Plan> {
+        let (input, labelling) = self.labels.plan(&self.input, report)?;
+        let scores = self.scores.plan(labelling.grouping)?;
+        let mut writing = self.writing().inputs(&input.inputs);
+        let output = self.output.plan("table", self.task(0), &input.inputs, &mut writing)?;
+        if output.layout == Layout::Wide && (self.top_k.is_some() || labelling.list.is_empty()) {
+            return Err(Error::usage(
+                "`--wide` has a column for each of the run's labels; `--top-k`, or no labels for all, leave none for it",
+                "leave out `--wide`",
+            ));
+        }
+        let explain = match &self.explain {
+            Some(path) => Some(Place::of(path, &input.inputs, output.resuming(), &mut writing)?),
+            None => None,
+        };
+        Ok(Plan {
+            input,
+            labelling,
+            scores,
+            output,
+            explain,
+        })
+    }
+
+    /// What is read, and may not be written.
+    fn writing(&self) -> Writing<'_> {
+        let writing = Writing::new(self.output.force).model(&self.model);
+        let files = self
+            .labels
+            .files()
+            .fold(writing, |writing, (what, file)| writing.reads(what, [file]));
+        files.reads("the file of neutral prompts", self.scores.file())
+    }
+
     fn record_options(&self) -> RecordOptions {
         RecordOptions {
             top_k: self.top_k,
@@ -157,66 +211,29 @@ impl Args {
         })
     }
 
-    /// What is read, and may not be written.
-    fn writing(&self) -> Writing<'_> {
-        let writing = Writing::new(self.output.force).model(&self.model);
-        let files = self
-            .labels
-            .files()
-            .fold(writing, |writing, (what, file)| writing.reads(what, [file]));
-        files.reads("the file of neutral prompts", self.scores.file())
-    }
-
-    /// Refuses what the format can't hold.
-    fn check(&self, format: &FormatChoice, labelling: &Labelling) -> Result<()> {
-        if self.output.layout() == Layout::Wide && (self.top_k.is_some() || labelling.list.is_empty()) {
-            return Err(Error::usage(
-                "`--wide` has a column for each of the run's labels; `--top-k`, or no labels for all, leave none for it",
-                "leave out `--wide`",
-            ));
-        }
-        self.output.check(format, self.task(0))
-    }
-
-    fn settings(&self, scorer: &Scorer, embed_dim: usize, model: String) -> Settings {
+    /// What every format notes.
+    fn settings(&self, scorer: &Scorer, loaded: &Loaded) -> Settings {
         Settings {
-            task: self.task(embed_dim),
+            task: self.task(loaded.model.sizes().embed_dim),
             labels: scorer.answers(),
             groups: scorer.groups(),
-            layout: self.output.layout(),
-            fields: if self.input.may_bring_fields() {
-                Fields::Carried
-            } else {
-                Fields::None
-            },
-            bars: output_flags::bars(&self.output),
-            model,
-            dtype: self.model.dtype_name(),
+            layout: Layout::Long,
+            fields: Fields::None,
+            bars: Bars::None,
+            model: loaded.name.clone(),
+            dtype: loaded.dtype().to_owned(),
         }
     }
 
     /// All that records depend on, by name.
-    fn facts(&self, labelling: &Labelling, scores: &ScorePlan, (model, model_name): (&LongClip, &str)) -> Facts {
-        let own = Facts::from_iter([
-            ("command".into(), "classify".into()),
-            ("model".into(), model_name.into()),
-            ("weights".into(), model.weights_identity().into()),
-            ("top_k".into(), self.top_k.map(NonZeroUsize::get).into()),
-            ("embeddings".into(), self.embeddings.into()),
-            ("wide".into(), (self.output.layout() == Layout::Wide).into()),
-        ]);
-        let others = [
-            self.input.facts(),
-            label_flags::facts(labelling),
-            score_flags::facts(scores),
-            self.model.facts(),
-            self.pictures.facts(),
-        ];
-        own.into_iter().chain(others.into_iter().flatten()).collect()
+    fn facts(&self, labelling: &Labelling, scores: &ScorePlan, loaded: &Loaded) -> Facts {
+        let mut facts = facts::facts("classify", self, loaded);
+        facts.extend(facts::of_labels(labelling, scores));
+        facts
     }
 }
 
-/// `--in arrow`: the stream's rows are the pictures.
+/// `--in arrow`: the stream's rows are the images.
 #[cfg(feature = "arrow")]
 fn run_over_rows(args: &Args, report: Report) -> Outcome {
     args.check_stream()?;
@@ -228,28 +245,33 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
     if labelling.list.is_empty() && !incoming.have_labels() {
         return Err(Error::usage(
             "no labels given, and the Arrow stream has no column `labels`",
-            "say what the pictures may show: `--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`",
+            "say what the images may show: `--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`",
         )
         .into());
     }
-    let (model, model_name) = args.model.load_named(report)?;
-    let scorer = Scorer::new(&model, &labelling, scores)?;
+    let loaded = args.model.load(report)?;
+    let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
     report.notices(scorer.notices());
-    let mut classifier = Classifier::new(&model, &labelling, &scorer);
-    let settings = args.settings(&scorer, model.sizes().embed_dim, model_name);
-    let run = args.run.plain(&args.model, &args.pictures, &model, report);
-    let destination = targets::whole(target.as_ref())?;
-    run_over_batches(incoming, &run, &settings, destination, &mut |item, seen| {
-        let columns = classifier.columns(item, &seen.embedding);
-        report.notices(&classifier.take_notices());
-        let columns = columns?;
-        Ok(Row {
-            label: columns.best,
-            scores: Some(columns.scores),
-            embedding: args.embeddings.then_some(seen.embedding),
-            error: None,
-        })
-    })
+    let mut classifier = Classifier::new(&loaded.model, &labelling, &scorer);
+    let settings = args.settings(&scorer, &loaded);
+    let run = args.run.plan(&loaded, &args.pictures, report);
+    run_over_batches(
+        incoming,
+        &run,
+        &settings,
+        targets::whole(target.as_ref())?,
+        &mut |item, seen| {
+            let columns = classifier.columns(item, &seen.embedding);
+            report.notices(&classifier.take_notices());
+            let columns = columns?;
+            Ok(Row {
+                label: columns.best,
+                scores: Some(columns.scores),
+                embedding: args.embeddings.then_some(seen.embedding),
+                error: None,
+            })
+        },
+    )
 }
 
 #[cfg(feature = "arrow")]
@@ -271,7 +293,7 @@ impl Args {
     }
 }
 
-/// Writes a record for each picture.
+/// Writes a record for each image.
 struct Writer<'a> {
     classifier: Classifier<'a>,
     options: RecordOptions,
@@ -292,7 +314,7 @@ impl Writer<'_> {
         Ok((answer?, seen))
     }
 
-    /// The picture as formats show it, painted over where that was asked for; writes the painted photo too.
+    /// The image as formats show it, painted over if that was asked for; writes the painted photo too.
     fn thumbnail(&mut self, name: &Name, answer: &Answer, seen: &Seen) -> Result<Option<Thumbnail>> {
         let heat = match (&mut self.explainer, &seen.source) {
             (Some(explainer), Some(source)) => {

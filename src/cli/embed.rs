@@ -1,4 +1,4 @@
-//! `longclip embed INPUT... | --text T`: vectors of the joint space.
+//! `longclip embed INPUT... | --text T`: embeddings of images and texts.
 
 use std::path::{Path, PathBuf};
 
@@ -6,23 +6,25 @@ use longclip::input::Item;
 #[cfg(feature = "arrow")]
 use longclip::input::arrow::LabelColumn;
 use longclip::labels::files::read_texts;
-use longclip::model::{LongClip, normalize};
+use longclip::model::{self, LongClip};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
+use longclip::output::{Bars, Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
 use longclip::session::{Ended, Seen, Sink, Verdict, record};
 use longclip::{Error, Result};
+use serde::Serialize;
 
 use super::Outcome;
+use super::facts;
 use super::hint::reason;
 use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
-use super::model_flags::{ModelFlags, warn_of_cut_texts};
-use super::output_flags::{self, OutputFlags, OutputPlace, Results};
+use super::model_flags::{Loaded, ModelFlags, warn_of_cut_texts};
+use super::output_flags::OutputFlags;
 use super::progress::Expected;
 use super::report::{Exit, Report};
+use super::results::Results;
 use super::run_flags::RunFlags;
-use super::shards::{Facts, ShardFile};
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, run_over_batches};
 #[cfg(feature = "arrow")]
@@ -36,43 +38,56 @@ Examples:
   longclip embed photos/ --normalize --output photos.npy
   longclip embed --in arrow --out arrow --normalize < in.arrows > out.arrows";
 
-/// Print the vectors of pictures or texts
-#[derive(Debug, clap::Args)]
+/// Print the embeddings of images or texts
+#[derive(Debug, clap::Args, Serialize)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
+    #[serde(flatten)]
     input: InputFlags,
+    // A stream has no shards.
     #[cfg(feature = "arrow")]
     #[command(flatten)]
+    #[serde(skip)]
     stream: StreamFlags,
     #[command(flatten)]
+    #[serde(flatten)]
     texts: TextFlags,
     #[command(flatten)]
+    #[serde(flatten)]
     output: OutputFlags,
+    // How a run goes changes no record.
     #[command(flatten)]
+    #[serde(skip)]
     run: RunFlags,
     #[command(flatten)]
+    #[serde(flatten)]
     pictures: PictureFlags,
     #[command(flatten)]
+    #[serde(flatten)]
     model: ModelFlags,
 }
 
-/// Texts, and what becomes of vectors.
-#[derive(Debug, Clone, clap::Args)]
+/// Texts, and how embeddings are written.
+#[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Vectors")]
 struct TextFlags {
     /// A text; may be repeated
+    // Texts have no shards.
+    #[serde(skip)]
     #[arg(short, long, value_name = "TEXT")]
     text: Vec<String>,
     /// A file of texts, one a line; `-` reads stdin
+    // Texts have no shards.
+    #[serde(skip)]
     #[arg(long, value_name = "FILE")]
     texts_file: Option<PathBuf>,
-    /// Make vectors unit length
+    /// Make embeddings unit length
     #[arg(long)]
     normalize: bool,
 }
 
-/// Texts at once in one pass, between which what is done is written.
+/// Texts per pass; after each, its results are written.
 const TEXTS_A_PASS: usize = 64;
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
@@ -81,51 +96,37 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return run_over_rows(args, report);
     }
     let texts_on_stdin = args.texts.texts_file.as_deref() == Some(Path::new("-"));
-    let inputs = args.input.inputs(texts_on_stdin.then_some("--texts-file -"))?;
+    let input = args.input.plan(texts_on_stdin.then_some("--texts-file -"))?;
     let texts = texts(args)?;
-    let format = args.output.format("ndjson")?;
-    args.output.check(&format, Task::Embeddings(0))?;
-    args.output.check_texts_resume(texts.len())?;
-    let shard = ShardFile::planned(&args.input, &inputs, &args.output, &format)?;
-    let target = args.output.target(&format, &mut args.writing().inputs(&inputs))?;
-    if shard.is_some() && !texts.is_empty() {
-        return Err(Error::usage(
-            "`--shard` is for pictures, and there are texts",
-            "embed texts into a file of their own",
-        )
-        .into());
-    }
-    let (model, model_name) = args.model.load_named(report)?;
-    if let Some(shard) = &shard
-        && shard.is_done(args.facts(&model, &model_name), report)?
-    {
+    let mut writing = args.writing().inputs(&input.inputs);
+    let output = args
+        .output
+        .plan("ndjson", Task::Embeddings(0), &input.inputs, &mut writing)?;
+    output.check_texts(&texts)?;
+    let loaded = args.model.load(report)?;
+    if output.is_done(|| facts::facts("embed", args, &loaded), report)? {
         return Ok(Exit::Done);
     }
-    warn_of_cut_texts(&model, texts.iter().map(String::as_str), "text", report);
-    let settings = args.settings(&model, model_name);
-    let mut items = inputs.items();
-    let output = OutputPlace {
-        target,
-        shard,
-        inputs: &inputs,
+    warn_of_cut_texts(&loaded.model, texts.iter().map(String::as_str), "text", report);
+    let settings = settings(&loaded, input.fields, output.bars());
+    let run = ImageRun {
+        results: output.results(),
+        ..args.run.plan(&loaded, &args.pictures, report)
     };
-    let (results, mut held) = args.output.open(&format, &settings, &mut items, output)?;
+    let mut items = input.inputs.items();
+    let (results, mut held) = output.open(&settings, &mut items)?;
     let mut writer = Writer {
         results,
-        lengths: args.texts.lengths(),
-    };
-    let run = ImageRun {
-        results: args.output.where_to(),
-        ..args.run.plain(&args.model, &args.pictures, &model, report)
+        normalize: args.texts.normalize,
     };
     held.check(&run.run, |item, seen| writer.encoded(item, seen))?;
     writer.results.begin()?;
-    writer.write_texts(&model, &texts)?;
+    writer.write_texts(&loaded.model, &texts)?;
     if args.input.is_empty() {
         writer.results.finish(report)?;
         return Ok(Exit::Done);
     }
-    let (ended, exit) = run.over(Expected::Of(&inputs), items, held.progress, &mut writer)?;
+    let (ended, exit) = run.over(Expected::Of(&input.inputs), items, held.progress, &mut writer)?;
     match ended {
         Ended::AtTheEnd => writer.results.finish(report)?,
         Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
@@ -133,7 +134,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     Ok(exit)
 }
 
-/// `--in arrow`: the stream's rows are the pictures.
+/// `--in arrow`: the stream's rows are the images.
 #[cfg(feature = "arrow")]
 fn run_over_rows(args: &Args, report: Report) -> Outcome {
     if !args.texts.text.is_empty() || args.texts.texts_file.is_some() {
@@ -147,17 +148,21 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
     let source = args.stream.source(&args.input, None)?;
     let target = args.output.stream_target(source.target_rules(args.writing()))?;
     let incoming = source.open(LabelColumn::Carried)?;
-    let (model, model_name) = args.model.load_named(report)?;
-    let settings = args.settings(&model, model_name);
-    let run = args.run.plain(&args.model, &args.pictures, &model, report);
-    let lengths = args.texts.lengths();
-    let destination = targets::whole(target.as_ref())?;
-    run_over_batches(incoming, &run, &settings, destination, &mut |_, seen| {
-        Ok(Row {
-            embedding: Some(lengths.of(seen.embedding)),
-            ..Row::default()
-        })
-    })
+    let loaded = args.model.load(report)?;
+    let settings = settings(&loaded, Fields::None, Bars::None);
+    let run = args.run.plan(&loaded, &args.pictures, report);
+    run_over_batches(
+        incoming,
+        &run,
+        &settings,
+        targets::whole(target.as_ref())?,
+        &mut |_, seen| {
+            Ok(Row {
+                embedding: Some(of_length(seen.embedding, args.texts.normalize)),
+                ..Row::default()
+            })
+        },
+    )
 }
 
 impl Args {
@@ -166,40 +171,18 @@ impl Args {
         let writing = Writing::new(self.output.force).model(&self.model);
         writing.reads("the file of texts", &self.texts.texts_file)
     }
-
-    fn settings(&self, model: &LongClip, model_name: String) -> Settings {
-        Settings {
-            task: Task::Embeddings(model.sizes().embed_dim),
-            labels: Vec::new(),
-            groups: Vec::new(),
-            layout: Layout::Long,
-            fields: if self.input.may_bring_fields() {
-                Fields::Carried
-            } else {
-                Fields::None
-            },
-            bars: output_flags::bars(&self.output),
-            model: model_name,
-            dtype: self.model.dtype_name(),
-        }
-    }
-
-    /// All that records depend on, by name.
-    fn facts(&self, model: &LongClip, model_name: &str) -> Facts {
-        let own = Facts::from_iter([
-            ("command".into(), "embed".into()),
-            ("model".into(), model_name.into()),
-            ("weights".into(), model.weights_identity().into()),
-            ("normalize".into(), self.texts.normalize.into()),
-        ]);
-        let others = [self.input.facts(), self.model.facts(), self.pictures.facts()];
-        own.into_iter().chain(others.into_iter().flatten()).collect()
-    }
 }
 
-impl TextFlags {
-    fn lengths(&self) -> Lengths {
-        if self.normalize { Lengths::Unit } else { Lengths::Own }
+fn settings(loaded: &Loaded, fields: Fields, bars: Bars) -> Settings {
+    Settings {
+        task: Task::Embeddings(loaded.model.sizes().embed_dim),
+        labels: Vec::new(),
+        groups: Vec::new(),
+        layout: Layout::Long,
+        fields,
+        bars,
+        model: loaded.name.clone(),
+        dtype: loaded.dtype().to_owned(),
     }
 }
 
@@ -210,34 +193,25 @@ fn texts(args: &Args) -> Result<Vec<String>> {
     }
     if texts.is_empty() && args.input.is_empty() {
         return Err(Error::usage(
-            "neither pictures nor texts given",
+            "neither images nor texts given",
             "name some: `longclip embed photo.jpg`, or `longclip embed --text \"a cat\"`",
         ));
     }
     Ok(texts)
 }
 
-/// How long vectors are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lengths {
-    /// As the towers gave them.
-    Own,
-    Unit,
-}
-
-impl Lengths {
-    fn of(self, mut values: Vec<f32>) -> Vec<f32> {
-        if self == Lengths::Unit {
-            normalize(&mut values);
-        }
-        values
+/// A vector as the tower gave it, or made unit length.
+fn of_length(mut values: Vec<f32>, normalize: bool) -> Vec<f32> {
+    if normalize {
+        model::normalize(&mut values);
     }
+    values
 }
 
-/// Writes a record for each text and picture.
+/// Writes a record for each text and image.
 struct Writer {
     results: Results,
-    lengths: Lengths,
+    normalize: bool,
 }
 
 impl Writer {
@@ -258,7 +232,7 @@ impl Writer {
     }
 
     fn vector(&self, values: Vec<f32>) -> RecordOutcome {
-        RecordOutcome::Embedding(self.lengths.of(values))
+        RecordOutcome::Embedding(of_length(values, self.normalize))
     }
 
     fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {

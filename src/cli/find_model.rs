@@ -75,7 +75,6 @@ impl DownloadBar {
                     bar.finish_and_clear();
                 }
             }
-            _ => {}
         }
     }
 
@@ -91,7 +90,7 @@ impl DownloadBar {
             report.note(format!("downloading `{file}` ({}{had})", size(bytes_total)));
             let bar = match report.verbosity() {
                 Verbosity::Quiet => ProgressBar::hidden(),
-                _ => ProgressBar::new(bytes_total),
+                Verbosity::Normal | Verbosity::Verbose => ProgressBar::new(bytes_total),
             };
             let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -1,62 +1,67 @@
-//! The flags that say where pictures come from, and how they are read.
+//! The flags that say where images come from, and how they are read.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::ValueEnum;
-use longclip::input::{InputOptions, Inputs, Links, Separator, Shard, Source, Unit, Web, WebSettings};
+use longclip::input::{
+    InputOptions, Inputs, Links, Separator, Shard, Source, Unit, Web, WebSettings, is_named_like_an_archive,
+};
+use longclip::output::Fields;
 use longclip::preprocess::{Limits, Orientation, Preprocess};
 use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
+use serde::{Serialize, Serializer};
 
 use super::hint::reason;
-use super::shards::Facts;
+use super::named::named;
 
-/// Where pictures come from.
-#[derive(Debug, Clone, clap::Args)]
+/// Where images come from.
+#[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Input")]
 pub(super) struct InputFlags {
-    /// Pictures, folders, patterns, tar archives (also .gz and .zst) or URLs; `-` is a picture or an archive on stdin
+    /// Images, folders, patterns, tar archives (also .gz and .zst) or URLs; `-` is an image or an archive on stdin
+    #[serde(serialize_with = "shown")]
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
-    /// Read names of pictures from a file, one a line; `-` is stdin
+    /// Read names of images from a file, one per line; `-` is stdin
+    #[serde(serialize_with = "shown")]
     #[arg(long, value_name = "FILE")]
     files_from: Vec<PathBuf>,
     /// The names of `--files-from` end with a zero byte, as `find -print0` prints them
     #[arg(short = '0', long, requires = "files_from")]
     null: bool,
-    /// Read records, one a line: {"path": ...} or {"id": ..., "image_b64": ...}; `labels` in a line are that picture's,
+    /// Read records, one per line: {"path": ...} or {"id": ..., "image_b64": ...}; `labels` in a line are that image's,
     /// other fields are carried to the output; `-` is stdin
+    #[serde(serialize_with = "shown")]
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     ndjson_from: Vec<PathBuf>,
-    /// Walk links to folders too
+    /// Follow links to folders
     #[arg(long, hide_short_help = true)]
     follow: bool,
     /// How many folders deep to look; 1 is a folder's own files
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     max_depth: Option<u32>,
-    /// Only those pictures that fall to shard I of N, from 0 to N-1, by a hash of their names: the shards of N processes
-    /// together are all pictures, each once
+    /// Only the images of shard I of N, from 0 to N-1, chosen by a hash of their names: together the shards of N processes
+    /// are all images, each once
+    // Each process has its own; that N is the same is checked with the folder.
+    #[serde(skip)]
     #[arg(long, value_name = "I/N", value_parser = parse_shard, hide_short_help = true)]
     shard: Option<Shard>,
-    /// What a shard has: single pictures, or whole archives, so that each is read by one process only
+    /// What a shard is made of: single images, or whole archives, so that each is read by one process only
     #[arg(
         long,
         value_name = "UNIT",
-        default_value = "picture",
+        default_value_t,
+        value_parser = named::<Unit>(),
         requires = "shard",
         hide_short_help = true
     )]
-    shard_by: ShardBy,
-    /// Give a URL up after so many seconds without a byte
+    shard_by: Unit,
+    /// Abandon a URL after this many seconds without a byte
+    // What answers later is a failure, and failures may pass.
+    #[serde(skip)]
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     url_timeout: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ShardBy {
-    Picture,
-    Archive,
 }
 
 fn parse_shard(text: &str) -> Result<Shard, String> {
@@ -64,28 +69,6 @@ fn parse_shard(text: &str) -> Result<Shard, String> {
 }
 
 impl InputFlags {
-    /// The part of all pictures that was asked for.
-    pub(super) fn shard(&self) -> Option<Shard> {
-        self.shard.map(|shard| {
-            shard.by(match self.shard_by {
-                ShardBy::Picture => Unit::Picture,
-                ShardBy::Archive => Unit::Archive,
-            })
-        })
-    }
-
-    /// What records depend on, by name.
-    pub(super) fn facts(&self) -> Facts {
-        let lists = self.files_from.iter().chain(&self.ndjson_from);
-        let names = self.inputs.iter().chain(lists);
-        let names: Vec<String> = names.map(|path| path.display().to_string()).collect();
-        Facts::from_iter([
-            ("inputs".into(), names.into()),
-            ("follow".into(), self.follow.into()),
-            ("max_depth".into(), self.max_depth.into()),
-        ])
-    }
-
     /// Whether nothing was named.
     pub(super) fn is_empty(&self) -> bool {
         self.inputs.is_empty() && self.files_from.is_empty() && self.ndjson_from.is_empty()
@@ -111,18 +94,6 @@ impl InputFlags {
         self.inputs.iter().any(around)
     }
 
-    /// Whether records may bring labels of their own.
-    pub(super) fn may_bring_labels(&self) -> bool {
-        !self.ndjson_from.is_empty()
-    }
-
-    /// Whether items may have fields that the output carries.
-    pub(super) fn may_bring_fields(&self) -> bool {
-        let is_archive =
-            |path: &PathBuf| path.to_string_lossy().to_lowercase().contains(".t") || path.as_os_str() == "-";
-        !self.ndjson_from.is_empty() || !self.files_from.is_empty() || self.inputs.iter().any(is_archive)
-    }
-
     fn web_settings(&self) -> WebSettings {
         let HubSettings { proxies, ca_bundle, .. } = HubSettings::from_lookup(|name| std::env::var(name).ok());
         WebSettings {
@@ -137,13 +108,13 @@ impl InputFlags {
         InputOptions {
             links: if self.follow { Links::Follow } else { Links::Skip },
             max_depth: self.max_depth.map(|depth| depth as usize),
-            shard: self.shard(),
+            shard: self.shard.map(|shard| shard.by(self.shard_by)),
             web: Web::new(self.web_settings()),
             ..InputOptions::default()
         }
     }
 
-    /// The one file that is named, where it is a stream; `None` is stdin. Refuses what changes nothing then.
+    /// The one file that is named as a stream; `None` is stdin. Refuses flags that change nothing then.
     #[cfg(feature = "arrow")]
     pub(super) fn stream(&self) -> Result<Option<&Path>> {
         let is_given = [
@@ -155,7 +126,7 @@ impl InputFlags {
         ];
         if let Some((flag, _)) = is_given.iter().find(|(_, given)| *given) {
             return Err(Error::usage(
-                format!("`{flag}` doesn't go with `--in arrow`, whose rows are the pictures"),
+                format!("`{flag}` doesn't go with `--in arrow`, whose rows are the images"),
                 "leave out one of them",
             ));
         }
@@ -173,8 +144,8 @@ impl InputFlags {
         }
     }
 
-    /// The sources in order. `stdin_is_taken` names a flag that reads stdin, where one does.
-    pub(super) fn inputs(&self, stdin_is_taken: Option<&str>) -> Result<Inputs> {
+    /// The sources in order, checked. `stdin_is_taken` names a flag that reads stdin, if one does.
+    pub(super) fn plan(&self, stdin_is_taken: Option<&str>) -> Result<InputPlan> {
         let separator = if self.null { Separator::Nul } else { Separator::Line };
         let named = self.inputs.iter().cloned().map(Source::Named);
         let lists = self
@@ -195,37 +166,52 @@ impl InputFlags {
                 "give all but one of them a file",
             ));
         }
-        Ok(inputs)
+        let is_archive = |path: &PathBuf| is_named_like_an_archive(path) || path.as_os_str() == "-";
+        let may_bring_labels = !self.ndjson_from.is_empty();
+        Ok(InputPlan {
+            inputs,
+            may_bring_labels,
+            fields: match may_bring_labels || !self.files_from.is_empty() || self.inputs.iter().any(is_archive) {
+                true => Fields::Carried,
+                false => Fields::None,
+            },
+        })
     }
 }
 
-/// How pictures are read.
-#[derive(Debug, Clone, clap::Args)]
+/// Where images come from, as checked.
+pub(super) struct InputPlan {
+    pub(super) inputs: Inputs,
+    /// Whether records may bring labels of their own.
+    pub(super) may_bring_labels: bool,
+    /// Whether items may have fields that the output carries.
+    pub(super) fields: Fields,
+}
+
+/// Paths as people write them, also those that are not UTF-8.
+fn shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
+}
+
+/// How images are read.
+#[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Pictures")]
 pub(super) struct PictureFlags {
-    /// Take pixels as they are stored: don't turn a picture as its EXIF says
+    /// Take pixels as they are stored, instead of turning the image as its EXIF says
     #[arg(long, hide_short_help = true)]
     no_exif: bool,
-    /// The most pixels that a picture may have
+    /// The most pixels that an image may have
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels, hide_short_help = true)]
     max_pixels: u64,
 }
 
 impl PictureFlags {
-    /// How pictures are read, in words: what their pixels depend on besides the file.
+    /// How images are read, in words: what their pixels depend on besides the file.
     pub(super) fn reading(&self) -> &'static str {
         if self.no_exif { "as stored" } else { "upright" }
     }
 
-    /// What records depend on, by name.
-    pub(super) fn facts(&self) -> Facts {
-        Facts::from_iter([
-            ("no_exif".into(), self.no_exif.into()),
-            ("max_pixels".into(), self.max_pixels.into()),
-        ])
-    }
-
-    /// The same flags, with pictures turned as an index notes it.
+    /// The same flags, with images turned as an index notes it.
     #[cfg(feature = "parquet")]
     pub(super) fn turned(&self, orientation: &str) -> Self {
         PictureFlags {

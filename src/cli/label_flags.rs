@@ -1,82 +1,76 @@
-//! The flags that say what pictures may show, and the checked list of labels that they come to.
+//! The flags that say what images may show, and the checked list of labels that they come to.
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
-use longclip::input::Inputs;
+use longclip::input::is_named_like_a_picture;
 use longclip::labels::{
-    Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, Template, files, read_templates,
+    Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, Template, cache_folder, files, read_templates,
 };
+use longclip::named::Named;
 use longclip::session::Labelling;
 use longclip::{Error, Grouping, Result};
-use serde_json::json;
+use serde::Serialize;
 
-use super::input_flags::InputFlags;
-use super::label_cache;
+use super::input_flags::{InputFlags, InputPlan};
+use super::named::named;
 use super::report::Report;
-use super::shards::Facts;
 
-/// What pictures may show.
-#[derive(Debug, Clone, clap::Args)]
+/// What images may show.
+#[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Labels")]
 pub(super) struct LabelFlags {
     /// Labels, up to 248 tokens each; takes all arguments up to the next flag
     #[arg(short, long, value_name = "LABEL", num_args = 1..)]
     labels: Vec<String>,
     /// One label; may be repeated
+    // Among `labels`, as read.
+    #[serde(skip)]
     #[arg(long = "label", value_name = "LABEL")]
     label: Vec<String>,
-    /// A file of labels: one a line, or `.json`, `.csv`, `.tsv` with prompts and groups; may be repeated; `-` reads stdin
+    /// A file of labels: one per line, or `.json`, `.csv`, `.tsv` with prompts and groups; may be repeated; `-` reads stdin
+    // Among `labels`, as read.
+    #[serde(skip)]
     #[arg(long, value_name = "FILE")]
     labels_file: Vec<PathBuf>,
-    /// What is read for a label without prompts of its own, as "a photo of a {}."; may be repeated, and is averaged then
+    /// The text that is read for a label without prompts of its own, as "a photo of a {}."; if repeated, they are averaged
+    // Among `templates`, as read.
+    #[serde(skip)]
     #[arg(long, value_name = "TEXT")]
     template: Vec<String>,
-    /// A set of templates: `imagenet80`, `imagenet7`, `none`, or a file with one a line [default: none]
+    /// A set of templates: `imagenet80`, `imagenet7`, `none`, or a file with one per line [default: none]
     #[arg(long, value_name = "SET")]
     templates: Option<String>,
-    /// What becomes of a label's prompts: `mean`, their average, or `max`, the nearest one counts
-    #[arg(long, value_name = "HOW", default_value = "mean", hide_short_help = true)]
-    combine: CombineName,
-    /// What becomes of a text of more than 248 tokens: `truncate` cuts it, `chunk` reads it in parts, whose embeddings
-    /// are averaged, `error` refuses it
-    #[arg(long, value_name = "HOW", default_value = "truncate", hide_short_help = true)]
-    long_text: LongTextName,
+    /// How several prompts of a label count: `mean`, their average, or `max`, the nearest one
+    #[arg(long, value_name = "HOW", default_value_t, value_parser = named::<Combine>(), hide_short_help = true)]
+    combine: Combine,
+    /// What happens to a text of more than 248 tokens: `truncate` cuts it, `chunk` reads it in parts and averages their
+    /// embeddings, `error` refuses it
+    #[arg(long, value_name = "HOW", default_value_t, value_parser = named::<LongText>(), hide_short_help = true)]
+    long_text: LongText,
     /// Sum up probabilities by the groups of the label files; COLUMN is the table's column that names them [default: group]
     #[arg(long, value_name = "COLUMN", num_args = 0..=1, default_missing_value = files::GROUP, hide_short_help = true)]
     group_by: Option<String>,
-    /// Neither use nor keep the labels' vectors of earlier runs ($XDG_CACHE_HOME/longclip, else ~/.cache/longclip)
+    /// Neither use nor keep the label embeddings of earlier runs ($XDG_CACHE_HOME/longclip, else ~/.cache/longclip)
+    // Embeddings are the same.
+    #[serde(skip)]
     #[arg(long, hide_short_help = true)]
     no_cache: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum CombineName {
-    Mean,
-    Max,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LongTextName {
-    Truncate,
-    Error,
-    Chunk,
-}
-
 impl LabelFlags {
-    /// Checks what was asked for: the sources, and the run's labels, which may be none where records bring their own.
-    pub(super) fn plan(&self, input: &InputFlags, report: Report) -> Result<(Inputs, Labelling)> {
+    /// Checks what was asked for: the sources, and the run's labels, which may be none if records bring their own.
+    pub(super) fn plan(&self, input: &InputFlags, report: Report) -> Result<(InputPlan, Labelling)> {
         if input.is_empty() {
-            return Err(self.no_pictures());
+            return Err(self.no_images());
         }
-        if let Some(swallowed) = self.labels.iter().find(|label| is_picture(label)) {
+        if let Some(swallowed) = self.labels.iter().find(|label| is_image(label)) {
             report.warning(format!(
-                "the label `{swallowed}` looks like a picture: put pictures before `--labels`, which takes everything behind it"
+                "the label `{swallowed}` looks like an image: put images before `--labels`, which takes everything after it"
             ));
         }
-        let inputs = input.inputs(self.reads_stdin())?;
+        let inputs = input.plan(self.reads_stdin())?;
         let labelling = self.labelling()?;
-        if labelling.list.is_empty() && !input.may_bring_labels() {
+        if labelling.list.is_empty() && !inputs.may_bring_labels {
             return Err(LabelSet::none_given());
         }
         Ok((inputs, labelling))
@@ -89,7 +83,7 @@ impl LabelFlags {
         labels.chain(templates)
     }
 
-    /// Whether the person said what labels are asked by.
+    /// Whether templates were named.
     pub(super) fn name_templates(&self) -> bool {
         !self.template.is_empty() || self.templates.is_some()
     }
@@ -100,7 +94,7 @@ impl LabelFlags {
         self.group_by.is_some()
     }
 
-    /// The flag that reads stdin, where one does.
+    /// The flag that reads stdin, if one does.
     pub(super) fn reads_stdin(&self) -> Option<&'static str> {
         let from_stdin = self.labels_file.iter().any(|file| file == Path::new("-"));
         from_stdin.then_some("--labels-file -")
@@ -111,16 +105,12 @@ impl LabelFlags {
         Ok(Labelling {
             list: self.list()?,
             templates: self.templates()?,
-            combine: match self.combine {
-                CombineName::Mean => Combine::Mean,
-                CombineName::Max => Combine::Max,
+            combine: self.combine,
+            long_text: self.long_text,
+            cache_root: match self.no_cache {
+                true => None,
+                false => cache_folder(|name| std::env::var_os(name).map(PathBuf::from)),
             },
-            long_text: match self.long_text {
-                LongTextName::Truncate => LongText::Truncate,
-                LongTextName::Error => LongText::Refuse,
-                LongTextName::Chunk => LongText::Chunk,
-            },
-            cache_root: if self.no_cache { None } else { label_cache::root() },
             grouping: if self.group_by.is_some() {
                 Grouping::ByGroup
             } else {
@@ -167,74 +157,47 @@ impl LabelFlags {
                     "leave out one of them",
                 ));
             }
-            Some("imagenet80") => templates.extend(PublishedTemplates::ImageNet80.templates()),
-            Some("imagenet7") => templates.extend(PublishedTemplates::ImageNet7.templates()),
-            Some(file) if Path::new(file).exists() => templates.extend(read_templates(Path::new(file))?),
-            Some(other) => {
-                return Err(Error::usage(
-                    format!("`--templates {other}` is neither a set of templates nor a file"),
-                    "the sets are `imagenet80`, `imagenet7` and `none`; a file has a template a line",
-                ));
-            }
+            Some(named) => match PublishedTemplates::from_name(named) {
+                Ok(set) => templates.extend(set.templates()),
+                Err(_) if Path::new(named).exists() => templates.extend(read_templates(Path::new(named))?),
+                Err(_) => {
+                    return Err(Error::usage(
+                        format!("`--templates {named}` is neither a set of templates nor a file"),
+                        "the sets are `imagenet80`, `imagenet7` and `none`; a file has a template a line",
+                    ));
+                }
+            },
         }
         Ok(templates)
     }
 
-    /// Why there is no picture: often `--labels` took it.
-    fn no_pictures(&self) -> Error {
-        if let Some(swallowed) = self.group_by.as_deref().filter(|column| is_picture(column)) {
+    /// Why there are no images: often `--labels` took them.
+    fn no_images(&self) -> Error {
+        if let Some(swallowed) = self.group_by.as_deref().filter(|column| is_image(column)) {
             return Error::usage(
-                format!("no pictures given; `--group-by` took `{swallowed}` as the name of a column"),
-                format!("put pictures first: `longclip classify {swallowed} --group-by ...`"),
+                format!("no images given; `--group-by` took `{swallowed}` as the name of a column"),
+                format!("put images first: `longclip classify {swallowed} --group-by ...`"),
             );
         }
-        match self.labels.iter().find(|label| is_picture(label)) {
+        match self.labels.iter().find(|label| is_image(label)) {
             Some(swallowed) => Error::usage(
                 format!(
-                    "no pictures given; `--labels` took `{swallowed}` as a label, as it takes everything behind it"
+                    "no images given; `--labels` took `{swallowed}` as a label, since it takes everything after it"
                 ),
                 format!(
-                    "put pictures first: `longclip classify {swallowed} --labels ...`, or name each label with `--label`"
+                    "put images first: `longclip classify {swallowed} --labels ...`, or name each label with `--label`"
                 ),
             ),
             None => Error::usage(
-                "no pictures given",
+                "no images given",
                 "name them first: `longclip classify photo.jpg --labels \"a cat\" \"a dog\"`",
             ),
         }
     }
 }
 
-/// What records depend on, by name.
-pub(super) fn facts(labelling: &Labelling) -> Facts {
-    let label = |label: &Label| {
-        if label.prompts.is_empty() && label.group.is_none() {
-            return json!(label.name);
-        }
-        json!({"label": label.name, "prompts": label.prompts, "group": label.group})
-    };
-    let templates = labelling.templates.iter().map(|template| template.fill("{}"));
-    let combine = match labelling.combine {
-        Combine::Mean => "mean",
-        Combine::Max => "max",
-    };
-    let long_text = match labelling.long_text {
-        LongText::Truncate => "truncate",
-        LongText::Refuse => "error",
-        LongText::Chunk => "chunk",
-    };
-    Facts::from_iter([
-        ("labels".into(), labelling.list.labels().iter().map(label).collect()),
-        ("templates".into(), templates.collect()),
-        ("combine".into(), combine.into()),
-        ("long_text".into(), long_text.into()),
-        ("group_by".into(), (labelling.grouping == Grouping::ByGroup).into()),
-    ])
-}
-
-/// Whether a label is more likely a picture: it exists, or is named like one.
-fn is_picture(label: &str) -> bool {
-    const ENDINGS: [&str; 8] = [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"];
-    let lower = label.to_lowercase();
-    Path::new(label).is_file() || (!label.contains(' ') && ENDINGS.iter().any(|ending| lower.ends_with(ending)))
+/// Whether a label is more likely an image: it exists, or is named like one.
+fn is_image(label: &str) -> bool {
+    let path = Path::new(label);
+    path.is_file() || (!label.contains(' ') && is_named_like_a_picture(path))
 }

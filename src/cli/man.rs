@@ -1,4 +1,4 @@
-//! `longclip man --into DIR`: the manual pages, a file a command, made of the same descriptions as `--help`.
+//! `longclip man --into DIR`: the manual pages, one file per command, made of the same descriptions as `--help`.
 //!
 //! For people who package or install the program; a build script could not see the commands.
 

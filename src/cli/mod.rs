@@ -1,4 +1,4 @@
-//! The command line: a file a command, each in three steps: args (as typed), plan (as checked), run.
+//! The command line: one file per command, each in three steps: args (as typed), plan (as checked), run.
 //!
 //! Only here are terminals, flags, the environment and exit codes. Results go to stdout, everything else to stderr.
 
@@ -8,26 +8,29 @@ mod completions;
 mod embed;
 mod eval;
 mod explain;
+mod facts;
 mod find_model;
+mod format_choice;
 mod hint;
 mod image_run;
 mod input_flags;
 mod interrupt;
-mod label_cache;
 mod label_flags;
 mod man;
 mod model;
 mod model_flags;
+mod named;
 mod numbers;
 mod output_flags;
+mod print_format;
 mod progress;
 mod report;
+mod results;
 mod run_flags;
 mod run_report;
 mod score_flags;
 #[cfg(feature = "parquet")]
 mod search;
-mod shards;
 mod sort;
 #[cfg(feature = "arrow")]
 mod stream;

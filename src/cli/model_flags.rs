@@ -1,42 +1,52 @@
 //! The flags that every command with a model has, and the model that they come to.
 
-use clap::ValueEnum;
 #[cfg(feature = "parquet")]
 use longclip::kernels::Threads;
 use longclip::kernels::cpu::Level;
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
+use longclip::named::Named;
+use longclip::session::ModelPlan;
 use longclip::text::start_of;
 use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
+use serde::Serialize;
 
 use super::find_model::find_model;
 use super::hint::reason;
+use super::named::named;
 use super::report::Report;
-use super::shards::Facts;
 
 /// Which model, and what it is computed on.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Model")]
 pub(super) struct ModelFlags {
     /// A known name (`longclip model list`), a file, a folder, or OWNER/REPO[@REV][:FILE] of the hub
     /// [default: $LONGCLIP_MODEL, else longclip-b if it is here, else nano]
+    // The name that was found and its weights are compared.
+    #[serde(skip)]
     #[arg(short, long, value_name = "NAME")]
     model: Option<String>,
     /// Where to compute: cpu, cuda[:N] or metal[:N]
+    // Machines differ, and records only in their last digits.
+    #[serde(skip)]
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
     device: DeviceChoice,
     /// The numbers to compute with; f32, the default, gives the reference's digits
-    #[arg(long, value_name = "TYPE")]
-    dtype: Option<Dtype>,
+    #[arg(long, value_name = "TYPE", value_parser = named::<NumberType>())]
+    dtype: Option<NumberType>,
     /// Threads of the CPU [default: physical cores]
+    // Records don't depend on it.
+    #[serde(skip)]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// The activation of the MLPs, where a checkpoint without a config needs another than quick-gelu
-    #[arg(long, value_name = "NAME", hide_short_help = true)]
-    activation: Option<ActivationName>,
+    /// The activation of the MLPs, for a checkpoint without a config that needs another than quick-gelu
+    #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = named::<Activation>())]
+    activation: Option<Activation>,
     /// Use a 77-row position table as it is: 77 tokens, no stretching to 248
     #[arg(long, hide_short_help = true)]
     no_stretch: bool,
-    /// Leave tensors alone that a CLIP doesn't have, instead of refusing the file
+    /// Ignore tensors that a CLIP doesn't have, instead of refusing the file
+    // The weights are compared.
+    #[serde(skip)]
     #[arg(long, hide_short_help = true)]
     ignore_surplus: bool,
     /// Pass linear, convolution and projection weights through f16, as upstream's loader does
@@ -44,26 +54,35 @@ pub(super) struct ModelFlags {
     upstream_rounding: bool,
 }
 
-/// A number type as typed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Dtype {
-    F32,
-    Bf16,
-    F16,
-    Int8,
+/// A model that is loaded, and how it was asked for.
+pub(super) struct Loaded {
+    pub(super) model: LongClip,
+    /// Its name, for formats that keep a note of it.
+    pub(super) name: String,
+    pub(super) plan: ModelPlan,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ActivationName {
-    QuickGelu,
-    Gelu,
+impl Loaded {
+    /// The numbers that it computes with.
+    pub(super) fn dtype(&self) -> &'static str {
+        self.plan.compute.number_type.name()
+    }
+
+    /// Threads for kernels besides the model's.
+    #[cfg(feature = "parquet")]
+    pub(super) fn kernel_threads(&self) -> Threads {
+        let level = self.plan.compute.cpu_level.unwrap_or_else(Level::best);
+        Threads::with_level(self.plan.n_threads(), level)
+    }
 }
 
-/// Whether a 77-row position table becomes one of 248.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stretch {
-    AsAlways,
-    Never,
+/// Another model, computed as the first is.
+pub(super) struct OtherModel<'a> {
+    /// The first one's if `None`.
+    pub(super) name: Option<&'a str>,
+    /// The first one's if `None`.
+    pub(super) dtype: Option<NumberType>,
+    pub(super) no_stretch: bool,
 }
 
 impl ModelFlags {
@@ -73,15 +92,10 @@ impl ModelFlags {
     }
 
     /// Finds, opens and checks the model.
-    pub(super) fn load(&self, report: Report) -> longclip::Result<LongClip> {
-        self.load_named(report).map(|(model, _)| model)
-    }
-
-    /// As [`ModelFlags::load`], with the model's name, for formats that keep a note of it.
-    pub(super) fn load_named(&self, report: Report) -> longclip::Result<(LongClip, String)> {
+    pub(super) fn load(&self, report: Report) -> longclip::Result<Loaded> {
         let found = find_model(self.model.as_deref(), report)?;
-        let options = self.load_options();
-        let checkpoint = Checkpoint::open_source(&found.source, &options)?;
+        let plan = self.plan()?;
+        let checkpoint = Checkpoint::open_source(&found.source, &plan.load)?;
         report.detail(format!(
             "model {}: {} ({}), {} px, {} tokens, {}",
             found.name,
@@ -91,110 +105,68 @@ impl ModelFlags {
             checkpoint.sizes().context_length,
             checkpoint.activation(),
         ));
-        let model = LongClip::from_checkpoint(checkpoint, &self.model_options()?)?;
-        Ok((model, found.name))
+        Ok(Loaded {
+            model: LongClip::from_checkpoint(checkpoint, &plan.compute)?,
+            name: found.name,
+            plan,
+        })
     }
 
-    /// The flags of another model that is computed as this one: this one's own name and number type where none is given.
-    pub(super) fn other(&self, model: Option<&str>, dtype: Option<Dtype>, stretch: Stretch) -> ModelFlags {
+    fn plan(&self) -> longclip::Result<ModelPlan> {
+        Ok(ModelPlan {
+            load: LoadOptions {
+                surplus: if self.ignore_surplus {
+                    Surplus::Ignore
+                } else {
+                    Surplus::Refuse
+                },
+                stretching: (!self.no_stretch).then(Stretching::default),
+                rounding: if self.upstream_rounding {
+                    Rounding::Upstream
+                } else {
+                    Rounding::None
+                },
+            },
+            compute: LongClipOptions {
+                device: self.device,
+                number_type: self.number_type(),
+                threads: self.threads.map(usize::from),
+                cpu_level: cpu_level()?,
+                activation: self.activation,
+            },
+        })
+    }
+
+    /// The flags of another model.
+    pub(super) fn other(&self, other: &OtherModel<'_>) -> ModelFlags {
         ModelFlags {
-            model: model.map_or_else(|| self.model.clone(), |name| Some(name.to_owned())),
-            dtype: dtype.or(self.dtype),
-            no_stretch: stretch == Stretch::Never || (model.is_none() && self.no_stretch),
+            model: other
+                .name
+                .map_or_else(|| self.model.clone(), |name| Some(name.to_owned())),
+            dtype: other.dtype.or(self.dtype),
+            no_stretch: other.no_stretch || (other.name.is_none() && self.no_stretch),
             ..self.clone()
         }
     }
 
     /// Whether the same model is asked for, to be computed in the same way.
     pub(super) fn is_same_as(&self, other: &ModelFlags) -> bool {
-        let asked = |flags: &ModelFlags| (flags.model.clone(), flags.dtype(), flags.no_stretch);
+        let asked = |flags: &ModelFlags| (flags.model.clone(), flags.number_type(), flags.no_stretch);
         asked(self) == asked(other)
     }
 
-    /// What records depend on beside the model's name, by name.
-    pub(super) fn facts(&self) -> Facts {
-        let activation = self.activation.map(|name| match name {
-            ActivationName::QuickGelu => "quick-gelu",
-            ActivationName::Gelu => "gelu",
-        });
-        Facts::from_iter([
-            ("dtype".into(), self.dtype_name().into()),
-            ("activation".into(), activation.into()),
-            ("no_stretch".into(), self.no_stretch.into()),
-            ("upstream_rounding".into(), self.upstream_rounding.into()),
-        ])
+    fn number_type(&self) -> NumberType {
+        self.dtype.unwrap_or_default()
     }
 
-    /// The number type as typed.
-    pub(super) fn dtype_name(&self) -> String {
-        format!("{:?}", self.dtype()).to_lowercase()
-    }
-
-    fn dtype(&self) -> Dtype {
-        self.dtype.unwrap_or(Dtype::F32)
-    }
-
-    /// Whether the model computes on the CPU.
-    pub(super) fn computes_on_cpu(&self) -> bool {
-        self.device == DeviceChoice::Cpu
-    }
-
-    /// The threads that the model computes on.
-    pub(super) fn thread_count(&self) -> usize {
-        self.threads.map_or_else(longclip::kernels::physical_cores, usize::from)
-    }
-
-    fn load_options(&self) -> LoadOptions {
-        LoadOptions {
-            surplus: if self.ignore_surplus {
-                Surplus::Ignore
-            } else {
-                Surplus::Refuse
-            },
-            stretching: (!self.no_stretch).then(Stretching::default),
-            rounding: if self.upstream_rounding {
-                Rounding::Upstream
-            } else {
-                Rounding::None
-            },
-        }
-    }
-
-    fn model_options(&self) -> longclip::Result<LongClipOptions> {
-        Ok(LongClipOptions {
-            device: self.device,
-            number_type: match self.dtype() {
-                Dtype::F32 => NumberType::F32,
-                Dtype::Bf16 => NumberType::Bf16,
-                Dtype::F16 => NumberType::F16,
-                Dtype::Int8 => NumberType::Int8,
-            },
-            threads: self.threads.map(usize::from),
-            cpu_level: cpu_level()?,
-            activation: self.activation.map(|name| match name {
-                ActivationName::QuickGelu => Activation::QuickGelu,
-                ActivationName::Gelu => Activation::Gelu,
-            }),
-        })
-    }
-}
-
-/// What a search asks for: the model of its index, and threads of its own.
-#[cfg(feature = "parquet")]
-impl ModelFlags {
     /// The same flags, with a model and a number type for what was not typed.
+    #[cfg(feature = "parquet")]
     pub(super) fn or(&self, model: &str, dtype: &str) -> Self {
         ModelFlags {
             model: self.model.clone().or_else(|| Some(model.to_owned())),
-            dtype: self.dtype.or_else(|| Dtype::from_str(dtype, true).ok()),
+            dtype: self.dtype.or_else(|| NumberType::from_name(dtype).ok()),
             ..self.clone()
         }
-    }
-
-    /// Threads for kernels beside the model's.
-    pub(super) fn kernel_threads(&self) -> longclip::Result<Threads> {
-        let level = cpu_level()?.unwrap_or_else(Level::best);
-        Ok(Threads::with_level(self.thread_count(), level))
     }
 }
 

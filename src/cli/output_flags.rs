@@ -1,136 +1,116 @@
-//! The flags that say how results are printed and where, and the open output that they come to.
+//! The flags that say how results are printed and where, and the checked plan that they come to.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use longclip::files::{Destination, Excerpt, Target};
 use longclip::input::{Inputs, Items, Skipped};
-use longclip::output::{
-    self, Bars, FORMATS, Format, FormatInfo, Holds, Layout, Progress, Record, Settings, Task, Template, Vectors,
-};
+use longclip::output::{self, Bars, FORMATS, Holds, Layout, Settings, Task, Vectors};
 use longclip::session::resume::HeldRun;
+use longclip::session::shards::{Facts, ShardFile};
 use longclip::{Error, Result};
+use serde::Serialize;
 
-use super::hint::reason;
+use super::format_choice::{self, FormatChoice};
 use super::progress;
 use super::report::Report;
-use super::shards::ShardFile;
+use super::results::{Results, mark_if_last};
 use super::targets::{self, ForceFlag, Resuming, Writing, file_named};
 
 /// How results are printed, and where.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputFlags {
-    #[arg(short, long, visible_alias = "out", value_name = "FORMAT", value_parser = FormatChoice::parse, help = format_help(), long_help = format_long_help())]
+    // The format that it comes to is compared.
+    #[serde(skip)]
+    #[arg(short, long, visible_alias = "out", value_name = "FORMAT", value_parser = FormatChoice::parse, help = format_choice::short_help(), long_help = format_choice::long_help())]
     format: Option<FormatChoice>,
     /// Write to a file, `-` is stdout; formats that can be continued grow there, others get the name when they are whole. With
     /// `--shard` a folder, in which each shard has its file
+    // Where records go changes none.
+    #[serde(skip)]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Continue after the results that the `--output` of an interrupted run holds
+    /// Continue the `--output` of an interrupted run
+    // It is refused with shards.
+    #[serde(skip)]
     #[arg(long, requires = "output", conflicts_with = "force")]
     resume: bool,
+    // It changes which files are replaced, not what is in them.
     #[command(flatten)]
+    #[serde(skip)]
     pub(super) force: ForceFlag,
     /// A column for each label, in their order, instead of a row or a list element
     #[arg(long, hide_short_help = true)]
     wide: bool,
 }
 
-/// A format, as chosen.
-#[derive(Clone)]
-pub(super) enum FormatChoice {
-    Named(&'static FormatInfo),
-    /// A line of one's own.
-    Template(Template),
+/// The format of shards if none is named.
+const OF_SHARDS: &str = if cfg!(feature = "parquet") { "parquet" } else { "ndjson" };
+
+/// Where results go, and in which format, as checked.
+pub(super) struct OutputPlan {
+    format: FormatChoice,
+    pub(super) layout: Layout,
+    /// The file; `None` for stdout, and for a shard.
+    target: Option<Target>,
+    resume: bool,
+    shard: Option<ShardFile>,
+    /// What of the input was skipped, which a shard may not be silent about.
+    skipped: Skipped,
+    is_on_terminal: bool,
 }
 
-impl std::fmt::Debug for FormatChoice {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FormatChoice {
-    fn parse(text: &str) -> Result<Self, String> {
-        if Template::is_meant(text) {
-            let template = Template::parse(text).map_err(|error| reason(&error))?;
-            return Ok(FormatChoice::Template(template));
-        }
-        let known = || FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ");
-        output::by_name(text).map(FormatChoice::Named).ok_or_else(|| {
-            format!(
-                "expected one of {}, or a template as '{{path}} {{label}}'; a file is named by `--output`",
-                known()
-            )
+impl OutputFlags {
+    /// Checks what was asked for: `default` is the format of a run that names none.
+    pub(super) fn plan(
+        &self,
+        default: &'static str,
+        task: Task,
+        inputs: &Inputs,
+        writing: &mut Writing<'_>,
+    ) -> Result<OutputPlan> {
+        let format = self.format(default)?;
+        self.check(&format, task)?;
+        Ok(OutputPlan {
+            shard: self.shard(inputs, &format)?,
+            target: self.target(&format, writing)?,
+            format,
+            layout: self.layout(),
+            resume: self.resume,
+            skipped: inputs.options.skipped.clone(),
+            is_on_terminal: self.is_on_terminal(),
         })
     }
 
-    fn name(&self) -> &str {
-        match self {
-            FormatChoice::Named(format) => format.name,
-            FormatChoice::Template(_) => "of a template",
+    /// The file that results go to; `None` for stdout, and for a folder of shards. Refuses one that may not be written.
+    fn target(&self, format: &FormatChoice, writing: &mut Writing<'_>) -> Result<Option<Target>> {
+        let resuming = resuming(format, self.resume);
+        if self.resume && resuming == Resuming::Never {
+            return Err(Error::usage(
+                format!("the format {} can't be resumed", format.name()),
+                "ndjson, csv, tsv and templates of one line can",
+            ));
         }
+        let file = self.file().filter(|_| self.folder().is_none());
+        let Some(file) = file else {
+            return match resuming == Resuming::Asked {
+                true => Err(Error::usage(
+                    "`--resume` continues a file, and the output is none",
+                    "name one by `--output`",
+                )),
+                false => Ok(None),
+            };
+        };
+        let is_ours = |file: &Excerpt| output::is_results(file) || format.may_have_written(file);
+        writing.target("--output", file, resuming, is_ours).map(Some)
     }
 
-    pub(super) fn holds(&self, what: Holds) -> bool {
-        match self {
-            FormatChoice::Named(format) => format.holds(what),
-            FormatChoice::Template(_) => what == Holds::Labels,
-        }
-    }
-
-    /// Whether a file of it can be continued.
-    fn can_continue(&self) -> bool {
-        match self {
-            FormatChoice::Named(format) => format.holds(Holds::Continuable),
-            FormatChoice::Template(template) => template.held(Box::new(io::empty())).is_some(),
-        }
-    }
-
-    /// Whether a file may be of this format, although nothing in it says so: a line of one's own looks like anything.
-    /// What it holds is compared with the input before it is continued; half a line can't be.
-    fn may_have_written(&self, file: &Excerpt) -> bool {
-        matches!(self, FormatChoice::Template(_)) && file.first_line().1
-    }
-
-    fn make(&self, settings: &Settings) -> Result<Box<dyn Format>> {
-        match self {
-            FormatChoice::Named(format) => (format.make)(settings),
-            FormatChoice::Template(template) => Ok(Box::new(template.clone())),
-        }
-    }
-}
-
-/// The names alone.
-fn format_help() -> String {
-    let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-    format!(
-        "{}, or a template as '{{path}} {{label}}' [default: table]",
-        names.join(", ")
-    )
-}
-
-/// Each format, and what it is for.
-fn format_long_help() -> String {
-    let lines = FORMATS
-        .iter()
-        .map(|format| format!("\n  {}: {}", format.name, format.about));
-    format!(
-        "How to print [default: by the ending of --output, else table; ndjson for vectors]:{}\n  \
-         TEMPLATE: a line for each picture, as '{{path}}\\t{{label}}\\t{{score:.3}}'; also {{logit}}, {{cosine}}, {{group}}, {{error}}, \
-         {{label.2}} (the second label), {{field.NAME}}",
-        lines.collect::<String>()
-    )
-}
-
-/// The format of shards where none is named.
-const OF_SHARDS: &str = if cfg!(feature = "parquet") { "parquet" } else { "ndjson" };
-
-impl OutputFlags {
-    /// Whether an interrupted run is gone on with.
-    pub(super) fn resumes(&self) -> bool {
-        self.resume
+    /// As [`OutputFlags::target`], of a stream of batches.
+    #[cfg(feature = "arrow")]
+    pub(super) fn stream_target(&self, mut writing: Writing<'_>) -> Result<Option<Target>> {
+        let target = |file| writing.target("--output", file, Resuming::Never, output::is_results);
+        self.file().map(target).transpose()
     }
 
     /// What `--output` names, if it is not stdout.
@@ -138,38 +118,65 @@ impl OutputFlags {
         file_named(self.output.as_deref())
     }
 
-    /// The folder that `--output` names, where it is one: for shards.
-    pub(super) fn folder(&self) -> Option<&Path> {
+    /// The shard's file that was asked for, if `--output` is a folder.
+    fn shard(&self, inputs: &Inputs, format: &FormatChoice) -> Result<Option<ShardFile>> {
+        let Some(folder) = self.folder() else {
+            return Ok(None);
+        };
+        let refused = |problem: String, hint: &'static str| Err(Error::usage(problem, hint));
+        let Some(shard) = inputs.options.shard else {
+            return refused(
+                format!("`--output {}` is a folder, and the run is one file", folder.display()),
+                "name a file in it, or write shards: `--shard 0/8` to `--shard 7/8`",
+            );
+        };
+        let FormatChoice::Named(format) = format else {
+            return refused(
+                "shards of a folder are files of a named format".into(),
+                "choose one, as `--format parquet`",
+            );
+        };
+        if format.name == "table" {
+            return refused(
+                "a table is for people, and nobody reads shards".into(),
+                "choose another, as `--format parquet`",
+            );
+        }
+        if self.resume {
+            return refused(
+                "`--resume` changes nothing: a shard is whole, or is made from its beginning".into(),
+                "leave it out: a second run skips shards that are done",
+            );
+        }
+        // A disk that is not mounted must not look like a folder without images.
+        inputs.refuse_unreadable()?;
+        Ok(Some(ShardFile::new(folder, shard, format.name)))
+    }
+
+    /// The folder that `--output` names, if it is one: for shards.
+    fn folder(&self) -> Option<&Path> {
         let path = self.file()?;
         let ends_as_one = path.to_string_lossy().ends_with(std::path::is_separator);
         (ends_as_one || path.is_dir()).then_some(path)
     }
 
     /// The format that was asked for, by name or by the file's ending, else `default`.
-    pub(super) fn format(&self, default: &'static str) -> Result<FormatChoice> {
+    fn format(&self, default: &'static str) -> Result<FormatChoice> {
         if let Some(format) = &self.format {
             return Ok(format.clone());
         }
         let default = if self.folder().is_some() { OF_SHARDS } else { default };
-        let ending = self.file().and_then(|path| path.extension()?.to_str());
-        let ending = match ending {
-            Some("jsonl") => Some("ndjson"),
-            other => other,
-        };
-        if self.file().is_some() && ending.and_then(output::by_name).is_none() && default == "table" {
+        let of_ending = self.file().and_then(FormatChoice::of_ending);
+        if self.file().is_some() && of_ending.is_none() && default == "table" {
             return Err(Error::usage(
-                "the ending of `--output` is not a format's",
+                "the ending of `--output` is not that of a format",
                 "name one: `--format ndjson`",
             ));
         }
-        let named = ending.and_then(output::by_name).or_else(|| output::by_name(default));
-        named.map(FormatChoice::Named).ok_or_else(|| {
-            let hint = "this build has fewer formats; `--help` lists them";
-            Error::usage(format!("no format `{default}`"), hint)
-        })
+        of_ending.map_or_else(|| FormatChoice::by_name(default), Ok)
     }
 
-    pub(super) fn layout(&self) -> Layout {
+    fn layout(&self) -> Layout {
         if self.wide { Layout::Wide } else { Layout::Long }
     }
 
@@ -178,25 +185,17 @@ impl OutputFlags {
         self.file().is_none() && io::stdout().is_terminal()
     }
 
-    /// Where results go, as far as progress is concerned.
-    pub(super) fn where_to(&self) -> progress::Results {
-        if self.is_on_terminal() {
-            progress::Results::OnTerminal
-        } else {
-            progress::Results::Elsewhere
-        }
-    }
-
     /// Refuses what the format can't hold.
-    pub(super) fn check(&self, format: &FormatChoice, task: Task) -> Result<()> {
+    fn check(&self, format: &FormatChoice, task: Task) -> Result<()> {
         #[cfg(feature = "arrow")]
         if format.holds(Holds::Batches) {
             return Err(output::arrow::needs_batches());
         }
         let (needs, what) = match task {
             Task::Labels(Vectors::None) => (Holds::Labels, "labels"),
-            Task::Labels(Vectors::Beside(_)) => (Holds::LabelsWithVectors, "vectors beside labels"),
+            Task::Labels(Vectors::Beside(_)) => (Holds::LabelsWithVectors, "vectors in addition to labels"),
             Task::Embeddings(_) => (Holds::Vectors, "vectors"),
+            Task::Searches => (Holds::Searches, "searches"),
         };
         let that_hold = |what: Holds| {
             let names = FORMATS
@@ -224,7 +223,7 @@ impl OutputFlags {
     fn check_place(&self, format: &FormatChoice) -> Result<()> {
         if format.holds(Holds::Binary) && self.is_on_terminal() {
             return Err(Error::usage(
-                format!("{} is nothing for a terminal", format.name()),
+                format!("{} is not meant for a terminal", format.name()),
                 format!("name a file: `--output results.{}`", format.name()),
             ));
         }
@@ -255,71 +254,80 @@ impl OutputFlags {
         }
         self.check_place(&format)
     }
+}
 
-    /// Whether results in this format can be continued, and whether that was asked for.
-    pub(super) fn resuming(&self, format: &FormatChoice) -> Resuming {
-        match (format.can_continue(), self.resume) {
-            (true, true) => Resuming::Asked,
-            (true, false) => Resuming::Possible,
-            (false, _) => Resuming::Never,
+/// Whether results in a format can be continued, and whether that was asked for.
+fn resuming(format: &FormatChoice, is_asked: bool) -> Resuming {
+    match (format.can_continue(), is_asked) {
+        (true, true) => Resuming::Asked,
+        (true, false) => Resuming::Possible,
+        (false, _) => Resuming::Never,
+    }
+}
+
+impl OutputPlan {
+    pub(super) fn holds(&self, what: Holds) -> bool {
+        self.format.holds(what)
+    }
+
+    /// Where results go, as far as progress is concerned.
+    pub(super) fn results(&self) -> progress::Results {
+        if self.is_on_terminal {
+            progress::Results::OnTerminal
+        } else {
+            progress::Results::Elsewhere
         }
     }
 
-    /// The file that results go to; `None` for stdout, and for a folder of shards. Refuses one that may not be written.
-    pub(super) fn target(&self, format: &FormatChoice, writing: &mut Writing<'_>) -> Result<Option<Target>> {
-        let resuming = self.resuming(format);
-        if self.resume && resuming == Resuming::Never {
-            return Err(Error::usage(
-                format!("the format {} can't be resumed", format.name()),
-                "ndjson, csv, tsv and templates of one line can",
-            ));
+    /// Bars if a person looks at a terminal that may show them.
+    pub(super) fn bars(&self) -> Bars {
+        if !self.is_on_terminal || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+            return Bars::None;
         }
-        let file = self.file().filter(|_| self.folder().is_none());
-        let Some(file) = file else {
-            return match resuming == Resuming::Asked {
-                true => Err(Error::usage(
-                    "`--resume` continues a file, and the output is none",
-                    "name one by `--output`",
-                )),
-                false => Ok(None),
-            };
+        let width_columns = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse().ok())
+            .unwrap_or(100);
+        Bars::Drawn { width_columns }
+    }
+
+    /// Refuses texts, if a shard is written or a run is resumed: they are not part of the input.
+    pub(super) fn check_texts(&self, texts: &[String]) -> Result<()> {
+        let flag = match (&self.shard, self.resume) {
+            _ if texts.is_empty() => return Ok(()),
+            (Some(_), _) => "--shard",
+            (None, true) => "--resume",
+            (None, false) => return Ok(()),
         };
-        let is_ours = |file: &Excerpt| output::is_results(file) || format.may_have_written(file);
-        writing.target("--output", file, resuming, is_ours).map(Some)
+        Err(Error::usage(
+            format!("`{flag}` is for images, and there are texts"),
+            "embed texts into a file of their own",
+        ))
     }
 
-    /// As [`OutputFlags::target`], of a stream of batches.
-    #[cfg(feature = "arrow")]
-    pub(super) fn stream_target(&self, mut writing: Writing<'_>) -> Result<Option<Target>> {
-        let target = |file| writing.target("--output", file, Resuming::Never, output::is_results);
-        self.file().map(target).transpose()
+    /// Whether this is a shard that is written already; agrees with its folder on what all shards are made with.
+    pub(super) fn is_done(&self, facts: impl FnOnce() -> Facts, report: Report) -> Result<bool> {
+        let Some(shard) = &self.shard else { return Ok(false) };
+        shard.agree(facts())?;
+        let Some(path) = shard.done() else { return Ok(false) };
+        report.note(format!("shard {} is done already: `{}`", shard.shard(), path.display()));
+        mark_if_last(shard, report)?;
+        Ok(true)
     }
 
-    /// Refuses to resume behind texts: they are done in no time, and are no input that can be drawn again.
-    pub(super) fn check_texts_resume(&self, n_texts: usize) -> Result<()> {
-        if self.resume && n_texts > 0 {
-            return Err(Error::usage(
-                "`--resume` is for pictures, and there are texts",
-                "embed texts into a file of their own",
-            ));
-        }
-        Ok(())
+    /// Whether results that exist may be continued.
+    pub(super) fn resuming(&self) -> Resuming {
+        resuming(&self.format, self.resume)
     }
 
     /// Opens the output, and takes from `items` what it holds already. Nothing is changed before [`Results::begin`].
-    pub(super) fn open(
-        &self,
-        format: &FormatChoice,
-        settings: &Settings,
-        items: &mut Items,
-        place: OutputPlace<'_>,
-    ) -> Result<(Results, HeldRun)> {
-        let made = format.make(settings)?;
+    pub(super) fn open(self, settings: &Settings, items: &mut Items) -> Result<(Results, HeldRun)> {
+        let made = self.format.make(settings)?;
         let mut held = HeldRun::default();
-        let destination = match (&place.target, &place.shard) {
+        let destination = match (&self.target, &self.shard) {
             (_, Some(shard)) => shard.create()?,
             (None, None) => targets::stdout(),
-            (Some(target), None) if !format.can_continue() => Destination::whole(target)?,
+            (Some(target), None) if !self.format.can_continue() => Destination::whole(target)?,
             (Some(target), None) => {
                 if self.resume {
                     held = HeldRun::read(target.path(), &*made, items)?;
@@ -331,95 +339,8 @@ impl OutputFlags {
             format: made,
             destination,
             held: held.progress,
-            shard: place.shard.map(|shard| (shard, place.inputs.options.skipped.clone())),
+            shard: self.shard.map(|shard| (shard, self.skipped)),
         };
         Ok((results, held))
     }
-}
-
-/// Where results go, as checked: a file, the file of a shard, or stdout.
-pub(super) struct OutputPlace<'a> {
-    pub(super) target: Option<Target>,
-    pub(super) shard: Option<ShardFile>,
-    pub(super) inputs: &'a Inputs,
-}
-
-/// An open output.
-pub(super) struct Results {
-    format: Box<dyn Format>,
-    destination: Destination,
-    /// What stays of an interrupted run.
-    held: Progress,
-    /// The shard whose file this is, if it is one's, and what of its input was skipped.
-    shard: Option<(ShardFile, Skipped)>,
-}
-
-impl Results {
-    /// Leaves in a file what is held of an interrupted run, and writes what stands before the first record.
-    pub(super) fn begin(&mut self) -> Result<()> {
-        self.destination.keep(self.held.end)?;
-        if self.held.n_records == 0 {
-            let begun = self.format.begin(&mut self.destination);
-            begun.map_err(|source| self.destination.error(source))?;
-        }
-        Ok(())
-    }
-
-    /// A record as it would be written.
-    pub(super) fn encoded(&mut self, record: &Record) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let encoded = self.format.record(record, &mut bytes);
-        encoded.map_err(|source| self.destination.error(source))?;
-        Ok(bytes)
-    }
-
-    pub(super) fn write(&mut self, record: &Record) -> Result<()> {
-        let written = self.format.record(record, &mut self.destination);
-        written.map_err(|source| self.destination.error(source))
-    }
-
-    pub(super) fn flush(&mut self) -> Result<()> {
-        let flushed = self.destination.flush();
-        flushed.map_err(|source| self.destination.error(source))
-    }
-
-    /// Everything is written.
-    pub(super) fn finish(mut self, report: Report) -> Result<()> {
-        self.end()?;
-        if let Some((shard, skipped)) = &self.shard {
-            shard.refuse_unread(skipped)?;
-        }
-        self.destination.finish()?;
-        self.shard.map_or(Ok(()), |(shard, _)| shard.is_whole(report))
-    }
-
-    /// The run was cut short: what there is can be read, and doesn't pass as all.
-    pub(super) fn leave(mut self, report: Report) -> Result<()> {
-        self.end()?;
-        let partial = self.destination.leave()?;
-        if let Some((shard, _)) = &self.shard {
-            shard.is_given_up(report);
-        }
-        if let Some(partial) = partial {
-            report.note(format!("what was done until now is in `{}`", partial.display()));
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<()> {
-        let ended = self.format.end(&mut self.destination);
-        ended.map_err(|source| self.destination.error(source))
-    }
-}
-
-/// Bars where a person looks at a terminal that may show them.
-pub(super) fn bars(flags: &OutputFlags) -> Bars {
-    if !flags.is_on_terminal() || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
-        return Bars::None;
-    }
-    let width_columns = std::env::var("COLUMNS")
-        .ok()
-        .and_then(|columns| columns.parse().ok())
-        .unwrap_or(100);
-    Bars::Drawn { width_columns }
 }

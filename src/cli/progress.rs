@@ -19,7 +19,7 @@ pub(super) struct ProgressLine {
     report: Report,
     bar: Option<ProgressBar>,
     last_line: Instant,
-    /// How many pictures there are, once that is counted, where it can be.
+    /// How many images there are, once they are counted, if they can be.
     total: Arc<OnceLock<u64>>,
     n_held: u64,
 }
@@ -83,11 +83,11 @@ impl ProgressLine {
     }
 }
 
-/// How many pictures there are.
+/// How many images there are.
 pub(super) enum Expected<'a> {
-    /// As many as these have; what they passed over is told in the end.
+    /// As many as these have; what they skipped is reported in the end.
     Of(&'a Inputs),
-    /// So many.
+    /// This many.
     Exactly(u64),
 }
 

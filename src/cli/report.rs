@@ -45,7 +45,7 @@ pub(super) enum Verbosity {
     Quiet,
     /// What a person needs to know: warnings, a model that was chosen for them.
     Normal,
-    /// What a curious person wants to know: devices, sizes, times.
+    /// Details: devices, sizes, times.
     Verbose,
 }
 
@@ -69,7 +69,7 @@ impl Report {
         self.verbosity
     }
 
-    /// Something a curious person wants to know.
+    /// A detail: a device, a size, a time.
     pub(super) fn detail(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Verbose {
             say(text);
@@ -93,14 +93,14 @@ impl Report {
     /// What a person should know about their labels.
     pub(super) fn notices(&self, notices: &[Notice]) {
         for notice in notices {
-            match notice {
-                Notice::Chunked { .. } | Notice::NotKept { .. } => self.note(notice),
-                _ => self.warning(notice),
+            match notice.is_warning() {
+                true => self.warning(notice),
+                false => self.note(notice),
             }
         }
     }
 
-    /// One input that gave nothing; the run goes on.
+    /// One input that failed; the run continues.
     pub(super) fn failed_input(&self, name: &str, error: &Error) {
         let text = error.to_string();
         match text.contains(name) {
@@ -110,7 +110,7 @@ impl Report {
         print_hint(error);
     }
 
-    /// Says why nothing could be done. A closed pipe is not a failure: whoever read from us has seen enough.
+    /// Reports why nothing could be done. A closed pipe is not a failure: its reader has seen enough.
     pub(super) fn failure(&self, error: &anyhow::Error) -> Exit {
         if is_closed_pipe(error) {
             return Exit::Done;
@@ -129,7 +129,7 @@ fn print_hint(error: &Error) {
     }
 }
 
-/// An error and what is behind it; thiserror's messages name their source already.
+/// An error and its causes; our own messages name their source already.
 fn one_line(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Error>() {
         Some(known) => known.to_string(),

@@ -59,8 +59,8 @@ impl RunReport {
             match options.shard {
                 Some(shard) => self
                     .report
-                    .note(format!("no picture of what was named falls to shard {shard}")),
-                None => self.report.warning("there are no pictures in what was named"),
+                    .note(format!("no image of what was named falls to shard {shard}")),
+                None => self.report.warning("no images were found in what was named"),
             }
         }
         if self.counts.n_taken() >= MANY || self.held.n_records > 0 || ended != Ended::AtTheEnd {
@@ -122,7 +122,7 @@ impl Watch for RunReport {
                 report.failed_input(name, error);
             }
             if n_failed == MAX_REPORTED + 1 {
-                report.note("further failures are counted; `-v` tells them all");
+                report.note("further failures are counted; `-v` reports them all");
             }
         });
         self.first_failure.get_or_insert_with(|| format!("`{name}`: {error}"));
@@ -142,12 +142,12 @@ fn skipped_lines(skipped: &SkippedCounts) -> Vec<String> {
     let line = |passed: &Passed, why: &str, hint: &str| {
         let first = passed.first.as_ref()?;
         let which = if passed.n == 1 { "" } else { "the first: " };
-        Some(format!("passed over as {why}: {} ({which}`{first}`){hint}", passed.n))
+        Some(format!("skipped as {why}: {} ({which}`{first}`){hint}", passed.n))
     };
     [
-        line(&skipped.not_pictures, "no picture", ""),
+        line(&skipped.not_pictures, "not an image", ""),
         line(&skipped.links, "a link to a folder", "; `--follow` walks it"),
-        line(&skipped.loops, "a link that leads back to where it stands", ""),
+        line(&skipped.loops, "a link that leads back to its own folder", ""),
     ]
     .into_iter()
     .flatten()

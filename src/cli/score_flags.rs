@@ -2,23 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use longclip::labels::files;
 use longclip::score::{CALIBRATED_MARGIN, Score, Temperature};
 use longclip::session::ScorePlan;
 use longclip::{Grouping, Result};
+use serde::Serialize;
 
-use super::shards::Facts;
+use super::named::named;
 
 /// How labels are scored.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Scores")]
 pub(super) struct ScoreFlags {
     /// `softmax`: one of the labels is right; `independent`: each alone, held against neutral prompts; `cosine`: no
     /// probabilities; `raw-dot`: upstream's demo
-    #[arg(long, value_name = "SCORE", default_value = "softmax")]
-    score: ScoreName,
+    #[arg(long, value_name = "SCORE", default_value_t, value_parser = named::<Score>())]
+    score: Score,
     /// The same as `--score raw-dot`
+    // It is in `score`.
+    #[serde(skip)]
     #[arg(long, conflicts_with = "score", hide_short_help = true)]
     raw_dot: bool,
     /// Divide logits by X: above 1 probabilities are flatter, below 1 sharper [default: 1, the model's own]
@@ -39,16 +41,10 @@ pub(super) struct ScoreFlags {
     )]
     reject: Option<f64>,
     /// Neutral prompts, one a line, in place of the built-in ones
+    // What the file says is compared.
+    #[serde(skip)]
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     neutral: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ScoreName {
-    Softmax,
-    Independent,
-    Cosine,
-    RawDot,
 }
 
 fn calibrated_margin() -> String {
@@ -80,13 +76,7 @@ impl ScoreFlags {
             Ok(files::read_lines(file)?.into_iter().map(|line| line.text).collect())
         };
         let plan = ScorePlan {
-            score: match self.score {
-                _ if self.raw_dot => Score::RawDot,
-                ScoreName::Softmax => Score::Softmax,
-                ScoreName::Independent => Score::Independent,
-                ScoreName::Cosine => Score::Cosine,
-                ScoreName::RawDot => Score::RawDot,
-            },
+            score: if self.raw_dot { Score::RawDot } else { self.score },
             temperature: self.temperature,
             threshold: self.threshold,
             reject: self.reject,
@@ -95,22 +85,4 @@ impl ScoreFlags {
         plan.check(grouping)?;
         Ok(plan)
     }
-}
-
-/// What records depend on, by name.
-pub(super) fn facts(plan: &ScorePlan) -> Facts {
-    let score = match plan.score {
-        Score::Independent => "independent",
-        Score::Cosine => "cosine",
-        Score::RawDot => "raw-dot",
-        _ => "softmax",
-    };
-    let temperature = plan.temperature.map_or(1.0, Temperature::value);
-    Facts::from_iter([
-        ("score".into(), score.into()),
-        ("temperature".into(), temperature.into()),
-        ("threshold".into(), plan.threshold.into()),
-        ("reject".into(), plan.reject.into()),
-        ("neutral".into(), plan.neutral_prompts().into()),
-    ])
 }

@@ -42,7 +42,7 @@ impl StreamFlags {
         self.format_in.is_some()
     }
 
-    /// Where the stream comes from. `stdin_is_taken` names a flag that reads stdin, where one does.
+    /// Where the stream comes from. `stdin_is_taken` names a flag that reads stdin, if one does.
     pub(super) fn source(&self, input: &InputFlags, stdin_is_taken: Option<&str>) -> Result<StreamSource> {
         let file = input.stream()?.map(Path::to_owned);
         if let (None, Some(flag)) = (&file, stdin_is_taken) {
@@ -92,7 +92,7 @@ fn opened(path: &Path) -> Result<Stream> {
     Stream::open(Box::new(file), &format!("`{}`", path.display()))
 }
 
-/// A decoder that panics on hostile bytes is an error in one line; what it would print beside that is noise.
+/// A decoder that panics on hostile bytes is reported as an error in one line; what it would print besides is noise.
 fn tell_no_panic_of_a_decoder() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

@@ -2,11 +2,11 @@
 
 use std::io::{self, BufWriter, Write};
 
-use clap::ValueEnum;
 use longclip::text::{ContextLength, Tokenizer, Tokens, start_of};
 use serde::Serialize;
 
 use super::Outcome;
+use super::print_format::PrintFormat;
 use super::report::{Exit, Report};
 
 const EXAMPLES: &str = "\
@@ -22,20 +22,12 @@ pub(super) struct Args {
     /// A text
     #[arg(value_name = "TEXT", required = true)]
     texts: Vec<String>,
-    /// How to print
+    /// How to print: a line per token for reading, or one array of records
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
-    format: FormatName,
+    format: PrintFormat,
     /// Tokens that the model reads, the start and the end token among them
     #[arg(long, value_name = "N", default_value_t = ContextLength::LONG.get())]
     context: usize,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum FormatName {
-    /// A line a token, for reading
-    Table,
-    /// One array of records
-    Json,
 }
 
 /// One text in the JSON array.
@@ -63,16 +55,16 @@ fn print(args: &Args, context: ContextLength, out: &mut impl Write) -> io::Resul
     for (n, text) in args.texts.iter().enumerate() {
         let tokens = Tokenizer::clip().encode(text, context);
         match args.format {
-            FormatName::Table => write_table(out, text, &tokens, context)?,
-            FormatName::Json => {
+            PrintFormat::Table => write_table(out, text, &tokens, context)?,
+            PrintFormat::Json => {
                 out.write_all(if n == 0 { b"[\n" } else { b",\n" })?;
                 serde_json::to_writer(&mut *out, &Row::new(text, &tokens))?;
             }
         }
     }
     match args.format {
-        FormatName::Table => Ok(()),
-        FormatName::Json => out.write_all(b"\n]\n"),
+        PrintFormat::Table => Ok(()),
+        PrintFormat::Json => out.write_all(b"\n]\n"),
     }
 }
 
@@ -88,7 +80,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The text, a line a token, the count.
+/// The text, one line per token, the count.
 fn write_table(out: &mut impl Write, text: &str, tokens: &Tokens, context: ContextLength) -> io::Result<()> {
     writeln!(out, "{}", start_of(text))?;
     for (id, piece) in tokens.ids().iter().zip(tokens.pieces()) {
@@ -114,7 +106,7 @@ fn warn_if_cut(text: &str, tokens: &Tokens, context: ContextLength, report: Repo
 mod tests {
     use super::*;
 
-    fn printed(texts: &[&str], format: FormatName, context: usize) -> String {
+    fn printed(texts: &[&str], format: PrintFormat, context: usize) -> String {
         let args = Args {
             texts: texts.iter().map(|&text| text.to_owned()).collect(),
             format,
@@ -127,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_table_has_a_line_a_token_and_the_count() {
-        insta::assert_snapshot!(printed(&["A photo of a cat"], FormatName::Table, 248), @r"
+        insta::assert_snapshot!(printed(&["A photo of a cat"], PrintFormat::Table, 248), @r"
         A photo of a cat
           49406  <|startoftext|>
             320  a</w>
@@ -142,7 +134,7 @@ mod tests {
 
     #[test]
     fn json_is_one_array_with_the_count_before_the_cut() {
-        insta::assert_snapshot!(printed(&["It's", "a cat sleeping"], FormatName::Json, 4), @r#"
+        insta::assert_snapshot!(printed(&["It's", "a cat sleeping"], PrintFormat::Json, 4), @r#"
         [
         {"text":"It's","ids":[49406,585,568,49407],"pieces":["<|startoftext|>","it</w>","'s</w>","<|endoftext|>"],"count":4,"truncated":false},
         {"text":"a cat sleeping","ids":[49406,320,2368,49407],"pieces":["<|startoftext|>","a</w>","cat</w>","<|endoftext|>"],"count":5,"truncated":true}
@@ -152,6 +144,6 @@ mod tests {
 
     #[test]
     fn no_text_at_all_is_no_text_of_the_model() {
-        assert!(printed(&[""], FormatName::Json, 248).contains("\"count\":2"));
+        assert!(printed(&[""], PrintFormat::Json, 248).contains("\"count\":2"));
     }
 }

@@ -8,6 +8,7 @@ use super::sample::{Class, Source};
 use super::unusable::Unusable;
 use crate::error::{Error, Result};
 use crate::labels::Template;
+use crate::named::named;
 use crate::text::first_sentence;
 
 /// First bytes of a file by which its kind is recognised: some records.
@@ -50,7 +51,6 @@ impl CaptionProtocol {
 
 /// What is taken of a caption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum CaptionPart {
     /// All of it.
     Whole,
@@ -60,9 +60,15 @@ pub enum CaptionPart {
     FirstSentence,
 }
 
+named!(CaptionPart, "part of a caption":
+    Whole = "whole",
+    FirstLine = "first-line",
+    FirstSentence = "first-sentence",
+);
+
 impl CaptionPart {
     /// What a protocol calls it.
-    pub fn name(self) -> &'static str {
+    pub fn in_words(self) -> &'static str {
         match self {
             CaptionPart::Whole => "whole captions",
             CaptionPart::FirstLine => "the first line of each caption",
@@ -109,6 +115,8 @@ pub enum Split {
     /// Those that models are trained on.
     Train,
 }
+
+named!(Split, "split": Test = "test", Train = "train");
 
 /// How a data set is opened.
 #[derive(Debug, Clone)]

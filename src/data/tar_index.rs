@@ -16,10 +16,8 @@ use super::record_file::{read_range, read_range_of};
 use super::unusable::unusable;
 use crate::error::{Error, Result};
 use crate::input::archive;
+use crate::input::is_image_ending;
 use crate::input::limit::LARGEST_BYTES;
-
-/// Endings of members that are images.
-const IMAGES: [&str; 9] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "ppm"];
 
 /// Archives whose members can be read in any order.
 pub(super) struct TarIndex {
@@ -81,7 +79,7 @@ impl Group<'_> {
     pub(super) fn image(&self) -> Option<MemberSpan> {
         let mut found = self.members.iter().rev();
         found
-            .find(|(ending, _)| IMAGES.contains(&ending.as_str()))
+            .find(|(ending, _)| is_image_ending(ending))
             .map(|(_, range)| *range)
     }
 

@@ -13,6 +13,7 @@ mod target;
 
 pub use destination::Destination;
 pub use identity::FileId;
+#[cfg(feature = "hub")]
 pub(crate) use replacement::link_new;
 pub use replacement::{copy_new, name_new, remove_leftovers, replace};
 pub use target::{Excerpt, Existing, Looking, Refusal, Target};

@@ -112,6 +112,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<(
 ///
 /// # Errors
 /// Those of `make`, and of the disk.
+#[cfg(feature = "hub")]
 pub(crate) fn link_new(path: &Path, make: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
     let prefix = prefix(path);
     let made = Builder::new()

@@ -24,7 +24,8 @@ const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 const MEMBERS_AHEAD: usize = 2;
 const ENDINGS: [&str; 6] = [".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.zstd", ".tzst"];
 
-pub(crate) fn is_named_like_one(path: &Path) -> bool {
+/// Whether a name ends as archives' names do.
+pub fn is_named_like_one(path: &Path) -> bool {
     let name = path.as_os_str().to_string_lossy().to_lowercase();
     ENDINGS.iter().any(|ending| name.ends_with(ending))
 }

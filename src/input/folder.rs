@@ -20,9 +20,14 @@ const ENDINGS: [&str; 25] = [
 ];
 
 /// Whether a name has an image's ending.
-pub(crate) fn is_named_like_a_picture(path: &Path) -> bool {
+pub fn is_named_like_a_picture(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
+    ending.is_some_and(is_image_ending)
+}
+
+/// Whether names of images have this ending.
+pub(crate) fn is_image_ending(ending: &str) -> bool {
+    ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
 }
 
 pub(super) fn items(path: PathBuf, options: &InputOptions) -> Items {

@@ -28,8 +28,10 @@ mod url;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub use self::archive::is_named_like_one as is_named_like_an_archive;
 pub use self::content::{Content, Deferred};
-pub(crate) use self::folder::is_named_like_a_picture;
+pub(crate) use self::folder::is_image_ending;
+pub use self::folder::is_named_like_a_picture;
 pub use self::item::{Item, Items, Name};
 pub use self::list::Separator;
 pub use self::options::{InputOptions, Links};

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::item::{Item, Items};
 use crate::error::{Error, Result};
+use crate::named::named;
 
 /// One of several equal parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Unit {
     /// All images of an archive are in one shard, so that no other shard has to read it.
     Archive,
 }
+
+named!(Unit, "unit of a shard": Picture = "picture", Archive = "archive");
 
 impl Shard {
     /// The shard that `text` names, such as `3/8`; shards are counted from 0.

@@ -6,6 +6,7 @@
 //! (`eval/classification/imagenet/imagenet.py`): normalise each, take the mean, normalise again.
 
 mod cache;
+mod cache_folder;
 pub mod files;
 mod groups;
 mod list;
@@ -17,6 +18,7 @@ mod templates;
 use std::ops::Range;
 
 pub use self::cache::VectorCache;
+pub use self::cache_folder::cache_folder;
 pub use self::groups::Groups;
 pub use self::list::{Label, LabelList};
 pub use self::neutral::neutral_prompts;
@@ -25,6 +27,7 @@ pub use self::prompts::{LongText, PromptEncoder};
 pub use self::templates::{PublishedTemplates, Template, read_templates};
 use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip, MeasuredTexts, TextEmbeddings, norm, normalize};
+use crate::named::named;
 
 /// How the embeddings of a label's prompts are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +38,8 @@ pub enum Combine {
     /// One row per prompt, as the tower returns it; the nearest one counts.
     Max,
 }
+
+named!(Combine, "way to combine prompts": Mean = "mean", Max = "max");
 
 /// How labels become prompts, and prompts become rows.
 #[derive(Debug, Clone, Copy, Default)]

@@ -44,6 +44,16 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// Whether results may not be what the user wants; else it only says how they were made.
+    pub fn is_warning(&self) -> bool {
+        match self {
+            Notice::Merged { .. } | Notice::Cut { .. } | Notice::TemplatesUnused | Notice::CombineUnused => true,
+            Notice::Chunked { .. } | Notice::NotKept { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -10,6 +10,7 @@ use super::cache::{Key, VectorCache};
 use super::{Notice, mean_direction};
 use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip};
+use crate::named::named;
 use crate::text::{self, start_of};
 
 /// What to do with a text that is longer than the model's context.
@@ -23,6 +24,8 @@ pub enum LongText {
     /// Encode it in chunks and average their embeddings.
     Chunk,
 }
+
+named!(LongText, "way with long texts": Truncate = "truncate", Refuse = "error", Chunk = "chunk");
 
 /// Encodes prompts with one model, each distinct text once.
 pub struct PromptEncoder<'a> {

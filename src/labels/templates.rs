@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::files;
 use crate::error::{Error, Result};
+use crate::named::named;
 
 /// The placeholder for the name.
 const PLACEHOLDER: &str = "{}";
@@ -51,6 +52,8 @@ pub enum PublishedTemplates {
     /// The 7 of them that OpenAI's notebook selects.
     ImageNet7,
 }
+
+named!(PublishedTemplates, "set of templates": ImageNet80 = "imagenet80", ImageNet7 = "imagenet7");
 
 impl PublishedTemplates {
     /// The templates, in the original order.

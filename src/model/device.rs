@@ -3,6 +3,7 @@
 use candle_core::Device;
 
 use crate::error::{Control, Error, Result, hint};
+use crate::named::named;
 
 /// The device to compute on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,39 +81,12 @@ impl DeviceChoice {
     }
 }
 
-impl NumberType {
-    /// All number types.
-    pub const ALL: [NumberType; 4] = [NumberType::F32, NumberType::Bf16, NumberType::F16, NumberType::Int8];
-
-    /// The name: `f32`, `bf16`, `f16` or `int8`.
-    pub fn name(self) -> &'static str {
-        match self {
-            NumberType::F32 => "f32",
-            NumberType::Bf16 => "bf16",
-            NumberType::F16 => "f16",
-            NumberType::Int8 => "int8",
-        }
-    }
-
-    /// Finds a number type by its name.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] for any other name.
-    pub fn from_name(name: &str) -> Result<Self> {
-        let found = NumberType::ALL.into_iter().find(|known| known.name() == name);
-        found.ok_or_else(|| {
-            let known = NumberType::ALL.map(NumberType::name).join("`, `");
-            Error::usage(
-                format!("there is no number type `{name}`"),
-                format!("it may be `{known}`"),
-            )
-        })
-    }
-}
+named!(NumberType, "number type": F32 = "f32", Bf16 = "bf16", F16 = "f16", Int8 = "int8");
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::named::Named;
 
     #[test]
     fn finds_devices_and_number_types_by_name() {
@@ -120,7 +94,7 @@ mod tests {
         assert_eq!(DeviceChoice::from_name("cuda:2").unwrap(), DeviceChoice::Cuda(2));
         assert_eq!(DeviceChoice::from_name("metal").unwrap(), DeviceChoice::Metal(0));
         for known in NumberType::ALL {
-            assert_eq!(NumberType::from_name(known.name()).unwrap(), known);
+            assert_eq!(NumberType::from_name(known.name()).unwrap(), *known);
         }
         for (error, name) in [
             (DeviceChoice::from_name("tpu").unwrap_err(), "tpu"),

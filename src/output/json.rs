@@ -5,12 +5,12 @@ use std::io::{self, BufRead, Write};
 use serde_json::Value;
 
 use super::resume::{Held, HeldRecords, complete_lines};
-use super::{Format, FormatInfo, Holds, Record};
+use super::{Format, FormatInfo, Holds, Outcome, Record};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "json",
     about: "one array of records",
-    holds: &[Holds::Labels, Holds::LabelsWithVectors, Holds::Vectors],
+    holds: &[Holds::Labels, Holds::LabelsWithVectors, Holds::Vectors, Holds::Searches],
     make: |_| Ok(Box::new(Json::default())),
     wrote: |file| match file.start.strip_prefix(b"[\n") {
         Some(rest) => rest.starts_with(b"]") || begins_with_a_record(rest),
@@ -25,6 +25,7 @@ pub(super) const NDJSON: FormatInfo = FormatInfo {
         Holds::Labels,
         Holds::LabelsWithVectors,
         Holds::Vectors,
+        Holds::Searches,
         Holds::Continuable,
     ],
     make: |_| Ok(Box::new(Ndjson)),
@@ -68,9 +69,11 @@ impl Format for Json {
     }
 
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(if self.n_written == 0 { b"\n" } else { b",\n" })?;
-        self.n_written += 1;
-        serde_json::to_writer(out, record).map_err(io::Error::from)
+        objects(record)?.iter().try_for_each(|object| {
+            out.write_all(if self.n_written == 0 { b"\n" } else { b",\n" })?;
+            self.n_written += 1;
+            out.write_all(object)
+        })
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
@@ -84,9 +87,10 @@ pub struct Ndjson;
 
 impl Format for Ndjson {
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        out.write_all(&line)
+        objects(record)?.into_iter().try_for_each(|mut line| {
+            line.push(b'\n');
+            out.write_all(&line)
+        })
     }
 
     fn held(&self, file: Box<dyn BufRead>) -> Option<HeldRecords> {
@@ -105,6 +109,14 @@ impl Format for Ndjson {
                 failed: record.get("error").is_some(),
             })
         })))
+    }
+}
+
+/// The object of a record; of a search, one per image that it found.
+fn objects(record: &Record) -> io::Result<Vec<Vec<u8>>> {
+    match &record.outcome {
+        Outcome::Found(found) => found.iter().map(|found| Ok(serde_json::to_vec(found)?)).collect(),
+        Outcome::Labels { .. } | Outcome::Embedding(_) | Outcome::Failed(_) => Ok(vec![serde_json::to_vec(record)?]),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod arrow;
 mod columns;
 mod csv;
 mod escapes;
+mod folder_names;
 mod heat_map;
 mod html;
 mod json;
@@ -20,16 +21,18 @@ mod record;
 mod resume;
 mod table;
 mod template;
+pub mod transfer;
 
 #[cfg(test)]
 mod specimen;
 
 use std::io::{self, BufRead, Write};
 
+pub use folder_names::folder_names;
 pub use heat_map::{HeatMap, png};
 pub use html::{Html, THUMBNAIL_PX, report, thumbnail};
 pub use json::{Json, Ndjson};
-pub use record::{Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
+pub use record::{Found, Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};
 pub use table::{Bars, Table, one_line};
 pub use template::Template;
@@ -123,6 +126,8 @@ pub enum Task {
     Labels(Vectors),
     /// Embeddings of this many numbers.
     Embeddings(usize),
+    /// What searches found.
+    Searches,
 }
 
 /// Whether records with labels also have the image's embedding.
@@ -138,7 +143,7 @@ impl Task {
     /// The length of each embedding; `None` if records have no embedding.
     pub fn embed_dim(self) -> Option<usize> {
         match self {
-            Task::Labels(Vectors::None) => None,
+            Task::Labels(Vectors::None) | Task::Searches => None,
             Task::Labels(Vectors::Beside(n)) | Task::Embeddings(n) => Some(n),
         }
     }
@@ -187,6 +192,8 @@ pub enum Holds {
     LabelsWithVectors,
     /// Embeddings without labels.
     Vectors,
+    /// What searches found.
+    Searches,
     /// One column per label.
     Wide,
     /// Bytes that are not text and must not go to a terminal.
@@ -226,8 +233,9 @@ pub fn is_results(file: &Excerpt) -> bool {
     !file.start.is_empty() && FORMATS.iter().any(|format| (format.wrote)(file))
 }
 
-/// The format with this name.
+/// The format with this name; `jsonl` is another name of `ndjson`.
 pub fn by_name(name: &str) -> Option<&'static FormatInfo> {
+    let name = if name == "jsonl" { "ndjson" } else { name };
     FORMATS.iter().find(|format| format.name == name)
 }
 

@@ -142,7 +142,7 @@ fn schema(settings: &Settings) -> Schema {
             }
         }
         (Task::Labels(_), Layout::Wide) => fields.extend(settings.wide_columns().map(|name| number_field(&name))),
-        (Task::Embeddings(_), _) => {}
+        (Task::Embeddings(_) | Task::Searches, _) => {}
     }
     fields.extend(settings.task.embed_dim().map(|n| vector_field("embedding", n)));
     if settings.fields == Fields::Carried {
@@ -169,7 +169,7 @@ fn columns(records: &[Record], settings: &Settings) -> Vec<ArrayRef> {
             }
         }
         (Task::Labels(_), Layout::Wide) => columns.extend(wide_columns(records, settings)),
-        (Task::Embeddings(_), _) => {}
+        (Task::Embeddings(_) | Task::Searches, _) => {}
     }
     if let Some(n) = settings.task.embed_dim() {
         columns.push(vectors(records.iter().map(|record| record.outcome.embedding()), n));

@@ -71,8 +71,54 @@ pub enum Outcome {
     },
     /// The embedding of the image or text.
     Embedding(Vec<f32>),
+    /// What a search found, the nearest first.
+    Found(Vec<Found>),
     /// Why this input failed.
     Failed(String),
+}
+
+/// An image that a search found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Found {
+    /// What was searched for.
+    pub query: String,
+    /// Its place among what was found, from 1.
+    pub rank: usize,
+    /// Where it is.
+    pub path: String,
+    /// Its cosine with what was searched for.
+    pub cosine: f32,
+    /// `gone` or `changed`, if its file is not the one that was indexed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<&'static str>,
+    /// The image, small, for formats that show it.
+    #[serde(skip)]
+    pub thumbnail: Option<Thumbnail>,
+}
+
+impl Found {
+    /// As the record of an image whose label is the search, for formats that write one record per image.
+    pub(super) fn as_labelled(&self) -> Record {
+        Record {
+            subject: Subject::Path(self.path.clone()),
+            fields: Map::from_iter([
+                ("rank".to_owned(), Value::from(self.rank)),
+                ("state".to_owned(), Value::from(self.state.unwrap_or_default())),
+            ]),
+            outcome: Outcome::Labels {
+                labels: vec![Labelled {
+                    label: self.query.clone(),
+                    probability: None,
+                    logit: None,
+                    cosine: Some(f64::from(self.cosine)),
+                    group: None,
+                }],
+                groups: Vec::new(),
+                embedding: None,
+            },
+            thumbnail: self.thumbnail.clone(),
+        }
+    }
 }
 
 impl Outcome {
@@ -80,7 +126,7 @@ impl Outcome {
     pub fn labels(&self) -> &[Labelled] {
         match self {
             Outcome::Labels { labels, .. } => labels,
-            Outcome::Embedding(_) | Outcome::Failed(_) => &[],
+            Outcome::Embedding(_) | Outcome::Found(_) | Outcome::Failed(_) => &[],
         }
     }
 
@@ -88,7 +134,7 @@ impl Outcome {
     pub fn groups(&self) -> &[Grouped] {
         match self {
             Outcome::Labels { groups, .. } => groups,
-            Outcome::Embedding(_) | Outcome::Failed(_) => &[],
+            Outcome::Embedding(_) | Outcome::Found(_) | Outcome::Failed(_) => &[],
         }
     }
 
@@ -109,7 +155,7 @@ impl Outcome {
         match self {
             Outcome::Embedding(values) => Some(values),
             Outcome::Labels { embedding, .. } => embedding.as_deref(),
-            Outcome::Failed(_) => None,
+            Outcome::Found(_) | Outcome::Failed(_) => None,
         }
     }
 
@@ -117,7 +163,7 @@ impl Outcome {
     pub fn failure(&self) -> Option<&str> {
         match self {
             Outcome::Failed(reason) => Some(reason),
-            Outcome::Labels { .. } | Outcome::Embedding(_) => None,
+            Outcome::Labels { .. } | Outcome::Embedding(_) | Outcome::Found(_) => None,
         }
     }
 }
@@ -229,6 +275,7 @@ impl Serialize for Record {
                 }
             }
             Outcome::Embedding(values) => map.serialize_entry("embedding", values)?,
+            Outcome::Found(found) => map.serialize_entry("found", found)?,
             Outcome::Failed(reason) => map.serialize_entry("error", reason)?,
         }
         map.end()

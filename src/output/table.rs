@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 
 use super::record::percent;
-use super::{Format, FormatInfo, Grouped, Holds, Labelled, Outcome, Record};
+use super::{Format, FormatInfo, Found, Grouped, Holds, Labelled, Outcome, Record};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "table",
     about: "for people: each image with its labels, highest score first",
-    holds: &[Holds::Labels],
+    holds: &[Holds::Labels, Holds::Searches],
     make: |settings| Ok(Box::new(Table::new(settings.bars))),
     wrote: |_| false,
 };
@@ -93,9 +93,20 @@ impl Format for Table {
                 self.groups(groups, out)
             }
             Outcome::Embedding(values) => writeln!(out, "  {} numbers: {}", values.len(), first_numbers(values)),
+            Outcome::Found(found) => write_found(found, out),
             Outcome::Failed(reason) => writeln!(out, "  failed: {reason}"),
         }
     }
+}
+
+fn write_found(found: &[Found], out: &mut dyn Write) -> io::Result<()> {
+    if found.is_empty() {
+        return writeln!(out, "  nothing");
+    }
+    found.iter().try_for_each(|found| {
+        let state = found.state.map_or_else(String::new, |state| format!("  ({state})"));
+        writeln!(out, "  {:7.4}  {}{state}", found.cosine, found.path)
+    })
 }
 
 /// A bar for a score from 0 to 1, exact to an eighth of a column.

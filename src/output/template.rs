@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::escapes::{escaped, meaning};
 use super::resume::{Held, HeldRecords, complete_lines};
-use super::{Format, Labelled, Record};
+use super::{Format, Labelled, Outcome, Record};
 use crate::error::{Error, Result};
 
 /// A parsed template.
@@ -113,7 +113,14 @@ impl Template {
 
 impl Format for Template {
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(self.line(record).as_bytes())
+        match &record.outcome {
+            Outcome::Found(found) => found
+                .iter()
+                .try_for_each(|found| out.write_all(self.line(&found.as_labelled()).as_bytes())),
+            Outcome::Labels { .. } | Outcome::Embedding(_) | Outcome::Failed(_) => {
+                out.write_all(self.line(record).as_bytes())
+            }
+        }
     }
 
     /// A line doesn't show which part of it is the path, so records are counted but not compared with the inputs.

@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
+use serde::Serialize;
+
 use super::{LabelScore, Neutral, NoneScore, Scores, dot, sigmoid, softmax};
 use crate::model::{LogitScale, MeasuredTexts, norm};
+use crate::named::named;
 
 /// The scoring rules by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,9 +23,16 @@ pub enum Score {
     Independent,
 }
 
+named!(Score, "score":
+    Softmax = "softmax",
+    Independent = "independent",
+    Cosine = "cosine",
+    RawDot = "raw-dot",
+);
+
 /// The number that logits are divided by. Above 1 probabilities are flatter, below 1 sharper. The order of labels does
 /// not depend on it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Temperature(f64);
 
 impl Temperature {
@@ -148,7 +158,7 @@ impl Scoring {
         });
         let counts = |nearest: &Nearest| match self.rule {
             Rule::RawDot => nearest.raw_dot,
-            _ => nearest.cosine,
+            Rule::Softmax | Rule::SoftmaxOrNone(..) | Rule::Cosine | Rule::Independent(_) => nearest.cosine,
         };
         let best = compared.reduce(|best, other| if counts(&other) > counts(&best) { other } else { best });
         best.expect("a label has a row")
@@ -169,7 +179,7 @@ impl Scoring {
         let logits: Vec<f64> = labels.iter().filter_map(|label| label.logit).chain(none).collect();
         let mut probabilities = match self.rule {
             Rule::Independent(_) => logits.iter().map(|logit| sigmoid(*logit)).collect(),
-            _ => softmax(&logits),
+            Rule::Softmax | Rule::SoftmaxOrNone(..) | Rule::Cosine | Rule::RawDot => softmax(&logits),
         }
         .into_iter();
         for label in labels.iter_mut().filter(|label| label.logit.is_some()) {

@@ -7,17 +7,22 @@
 
 mod answers;
 mod labelling;
+mod model_plan;
 mod records;
 pub mod resume;
 mod run;
 mod score_plan;
 mod scorer;
+pub mod shards;
 #[cfg(feature = "arrow")]
 pub mod stream;
 
 pub use self::answers::{Grouping, NONE_OF_THESE, classify, grouped, in_order, labelled};
 pub use self::labelling::Labelling;
+pub use self::model_plan::ModelPlan;
 pub use self::records::{RecordOptions, record};
-pub use self::run::{Counts, Encoder, Ended, Kept, Run, Seen, Sink, Source, Verdict, Watch, decoded, thumbnail};
+pub use self::run::{
+    Counts, Encoder, Ended, Kept, OnError, Run, Seen, Sink, Source, Verdict, Watch, decoded, thumbnail,
+};
 pub use self::score_plan::ScorePlan;
 pub use self::scorer::{Answer, Classifier, Columns, Scorer};

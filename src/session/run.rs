@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::input::{Content, Item, Items};
 use crate::model::{ImageEmbeddings, LongClip};
+use crate::named::named;
 use crate::output;
 use crate::pipeline::{self, Prepared, Stop};
 use crate::preprocess::{Picture, Pixels, Preprocess};
@@ -26,6 +27,18 @@ pub struct Run<'a> {
     /// Ends the run after the batch in hand.
     pub stop: Stop,
 }
+
+/// What an image that can't be used means for the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnError {
+    /// It is reported, and the run continues.
+    #[default]
+    Skip,
+    /// The run ends.
+    Fail,
+}
+
+named!(OnError, "way with failures": Skip = "skip", Fail = "fail");
 
 /// What encodes batches of images: a model, or a caller's way to one.
 pub trait Encoder {
@@ -264,7 +277,12 @@ impl Run<'_> {
 pub fn decoded(preprocess: &Preprocess, item: &Item, bytes: &[u8]) -> Result<Arc<Picture>> {
     match &item.content {
         Content::Decoded(image) => Ok(Arc::clone(image)),
-        _ => preprocess.decode(&item.name.to_string(), bytes).map(Arc::new),
+        Content::File(_)
+        | Content::Url(_)
+        | Content::Bytes(_)
+        | Content::Base64(_)
+        | Content::Deferred(_)
+        | Content::Nothing(_) => preprocess.decode(&item.name.to_string(), bytes).map(Arc::new),
     }
 }
 

@@ -65,7 +65,7 @@ impl ScorePlan {
         }
         let hint = match self.score {
             Score::Softmax => return Ok(()),
-            Score::Independent => "a threshold of 0.5 leaves out labels that are no likelier than the neutral prompts",
+            Score::Independent => "a threshold of 0.5 leaves out labels that are not likelier than the neutral prompts",
             Score::Cosine | Score::RawDot => "use a threshold, or the score `softmax`",
         };
         Err(Error::usage("`reject` is for the score `softmax`", hint))
@@ -140,6 +140,6 @@ impl ScorePlan {
     fn neutral(&self, encoder: &mut PromptEncoder<'_>) -> Result<Neutral> {
         let rows = encoder.encode(&self.neutral_prompts())?;
         let neutral = Neutral::new(MeasuredTexts::new(TextEmbeddings(rows)));
-        neutral.ok_or_else(|| Error::usage("there are no neutral prompts", "give at least one"))
+        neutral.ok_or_else(|| Error::usage("the list of neutral prompts is empty", "give at least one"))
     }
 }

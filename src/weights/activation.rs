@@ -1,8 +1,8 @@
 //! The activation function of the MLPs, and what configs and the command line call it.
 
-use std::fmt;
-
 use serde_json::Value;
+
+use crate::named::{Named, named};
 
 /// The activation function of the MLPs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,13 +15,11 @@ pub enum Activation {
 }
 
 impl Activation {
-    const ALL: [Activation; 2] = [Activation::QuickGelu, Activation::Gelu];
-
-    /// Our name, and transformers' names (`hidden_act`), of which we write the first.
-    fn names(self) -> (&'static str, &'static [&'static str]) {
+    /// What transformers calls it (`hidden_act`); we write the first name.
+    fn transformers_names(self) -> &'static [&'static str] {
         match self {
-            Activation::QuickGelu => ("quick-gelu", &["quick_gelu"]),
-            Activation::Gelu => ("gelu", &["gelu", "gelu_new", "gelu_pytorch_tanh"]),
+            Activation::QuickGelu => &["quick_gelu"],
+            Activation::Gelu => &["gelu", "gelu_new", "gelu_pytorch_tanh"],
         }
     }
 
@@ -57,18 +55,14 @@ impl Activation {
     }
 
     fn from_transformers(name: &str) -> Option<Activation> {
-        let has_name = |activation: &Activation| activation.names().1.contains(&name);
-        Activation::ALL.into_iter().find(has_name)
+        let has_name = |activation: &&Activation| activation.transformers_names().contains(&name);
+        Activation::ALL.iter().find(has_name).copied()
     }
 
     /// What transformers calls it.
     pub(super) fn transformers_name(self) -> &'static str {
-        self.names().1[0]
+        self.transformers_names()[0]
     }
 }
 
-impl fmt::Display for Activation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.names().0)
-    }
-}
+named!(Activation, "activation": QuickGelu = "quick-gelu", Gelu = "gelu");

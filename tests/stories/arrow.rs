@@ -283,14 +283,14 @@ fn impossible_requests_are_refused_before_any_work() {
     "#);
     assert_snapshot!(refused(&written(&[column("n")]), &[]), @r#"
     error: no labels given, and the Arrow stream has no column `labels`
-    hint: say what the pictures may show: `--labels "a cat" "a dog"`, or `--labels-file FILE`
+    hint: say what the images may show: `--labels "a cat" "a dog"`, or `--labels-file FILE`
     "#);
     assert_snapshot!(refused(b"", &["--labels-file", "-"]), @r#"
     error: `--in arrow` and `--labels-file -` both want stdin, and it can be read once
     hint: give one of them a file
     "#);
     assert_snapshot!(refused(b"", &["--label", "a cat", "--shard", "0/2"]), @r#"
-    error: `--shard` doesn't go with `--in arrow`, whose rows are the pictures
+    error: `--shard` doesn't go with `--in arrow`, whose rows are the images
     hint: leave out one of them
     "#);
     assert_snapshot!(refused(b"", &["--label", "a cat", "--top-k", "1"]), @r#"

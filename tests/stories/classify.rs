@@ -222,7 +222,7 @@ fn missing_labels_or_images_are_errors_with_a_hint() {
     exit code 2
     --- stdout
     --- stderr
-    error: no pictures given
+    error: no images given
     hint: name them first: `longclip classify photo.jpg --labels "a cat" "a dog"`
     "#);
 }
@@ -234,8 +234,8 @@ fn an_image_after_labels_is_never_taken_as_a_label_silently() {
     exit code 2
     --- stdout
     --- stderr
-    error: no pictures given; `--labels` took `cat.jpg` as a label, as it takes everything behind it
-    hint: put pictures first: `longclip classify cat.jpg --labels ...`, or name each label with `--label`
+    error: no images given; `--labels` took `cat.jpg` as a label, since it takes everything after it
+    hint: put images first: `longclip classify cat.jpg --labels ...`, or name each label with `--label`
     ");
     assert_snapshot!(classify(&desk, &["coffee.jpg", "--labels", "a cat", "cat.jpg"]), @r"
     exit code 0
@@ -244,7 +244,7 @@ fn an_image_after_labels_is_never_taken_as_a_label_silently() {
       100.0 %  a cat
         0.0 %  cat.jpg
     --- stderr
-    warning: the label `cat.jpg` looks like a picture: put pictures before `--labels`, which takes everything behind it
+    warning: the label `cat.jpg` looks like an image: put images before `--labels`, which takes everything after it
     ");
 }
 

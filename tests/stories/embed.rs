@@ -96,5 +96,5 @@ fn a_model_that_cannot_read_words_is_refused() {
 fn nothing_to_embed_is_refused() {
     let output = Desk::new().output(&["embed"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("neither pictures nor texts given"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("neither images nor texts given"));
 }

@@ -175,8 +175,8 @@ fn an_image_after_group_by_is_not_taken_as_a_column() {
     exit code 2
     --- stdout
     --- stderr
-    error: no pictures given; `--group-by` took `cat.jpg` as the name of a column
-    hint: put pictures first: `longclip classify cat.jpg --group-by ...`
+    error: no images given; `--group-by` took `cat.jpg` as the name of a column
+    hint: put images first: `longclip classify cat.jpg --group-by ...`
     ");
 }
 

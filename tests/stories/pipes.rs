@@ -35,7 +35,7 @@ fn one_broken_file_in_a_folder_does_not_affect_the_others() {
     error: cannot use the image `many/00001.ppm`: the file is cut short: its end is missing
     hint: copy or fetch it again
     note: 2 done, 1 failed, [RATE] images/s
-    note: passed over as no picture: 1 (`many/notes.txt`)
+    note: skipped as not an image: 1 (`many/notes.txt`)
     ");
 }
 
@@ -221,7 +221,7 @@ fn cyclic_links_are_skipped_and_counted() {
     --- stderr
     error: cannot read `many/gone.jpg`: No such file or directory (os error 2)
     note: 2 done, 1 failed, [RATE] images/s
-    note: passed over as a link that leads back to where it stands: 2 (the first: `many/back`)
+    note: skipped as a link that leads back to its own folder: 2 (the first: `many/back`)
     ");
 }
 
@@ -494,7 +494,7 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
     error: the format npy has no place for labels
     hint: these have: table, json, ndjson, csv, tsv, parquet, html
 
-    error: the format csv has no place for vectors beside labels
+    error: the format csv has no place for vectors in addition to labels
     hint: these have: json, ndjson, parquet
 
     error: `--wide` changes nothing in the format json
@@ -503,7 +503,7 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
     error: `--wide` has a column for each of the run's labels; `--top-k`, or no labels for all, leave none for it
     hint: leave out `--wide`
 
-    error: the ending of `--output` is not a format's
+    error: the ending of `--output` is not that of a format
     hint: name one: `--format ndjson`
 
     error: invalid value '{nonsense}' for '--format <FORMAT>': the template `{nonsense}` can't be used: `nonsense` is not a value; values are {path}, {label}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals

@@ -375,7 +375,7 @@ fn flags_without_effect_or_with_impossible_values_are_refused() {
     error: `temperature` changes nothing: the score `cosine` has no logits to divide
     hint: leave it out, or choose another score
     error: `reject` is for the score `softmax`
-    hint: a threshold of 0.5 leaves out labels that are no likelier than the neutral prompts
+    hint: a threshold of 0.5 leaves out labels that are not likelier than the neutral prompts
     error: `reject` is for the score `softmax`
     hint: use a threshold, or the score `softmax`
     error: a threshold of 1.5 keeps all labels or none: probabilities are from 0 to 1

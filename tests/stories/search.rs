@@ -232,7 +232,7 @@ fn impossible_requests_are_refused_with_a_reason() {
     exit code 2
     --- stdout
     --- stderr
-    error: the ending of `--output` is not a format's
+    error: the ending of `--output` is not that of a format
     hint: name one: `--format ndjson`, or end it in .ndjson, .json or .html
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "--image", "many"]), @"
@@ -254,7 +254,7 @@ fn impossible_requests_are_refused_with_a_reason() {
     exit code 2
     --- stdout
     --- stderr
-    error: no pictures given
+    error: no images given
     hint: name some: `longclip search build photos/ -o photos.parquet`
     ");
     assert_snapshot!(desk.run(&arguments(&[&["search", "build", "none", "-o", "new.parquet"], &SMALL])), @"

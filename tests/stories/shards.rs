@@ -242,28 +242,28 @@ fn shards_with_other_settings_are_refused_and_the_error_says_what_differs() {
     exit code 2
     --- stdout
     --- stderr
-    error: `out/` holds shards that were made otherwise: `labels` was a list of 2 there and is one of 3 here
+    error: `out/` holds shards made with other settings: `labels` was a list of 2 there and is one of 3 here
     hint: give what `out/_longclip.json` says, or name another folder
     "#);
     assert_snapshot!(desk.run(&folder_run("1/3", &[])), @r#"
     exit code 2
     --- stdout
     --- stderr
-    error: `out/` holds shards that were made otherwise: `shards` was `2` there and is `3` here
+    error: `out/` holds shards made with other settings: `shards` was `2` there and is `3` here
     hint: give what `out/_longclip.json` says, or name another folder
     "#);
     assert_snapshot!(desk.run(&folder_run("1/2", &["--dtype", "bf16"])), @r#"
     exit code 2
     --- stdout
     --- stderr
-    error: `out/` holds shards that were made otherwise: `dtype` was `f32` there and is `bf16` here
+    error: `out/` holds shards made with other settings: `dtype` was `f32` there and is `bf16` here
     hint: give what `out/_longclip.json` says, or name another folder
     "#);
     assert_snapshot!(desk.run(&folder_run("0/2", &["--format", "ndjson"])), @r#"
     exit code 2
     --- stdout
     --- stderr
-    error: `out/` holds shards that were made otherwise: `format` was `parquet` there and is `ndjson` here
+    error: `out/` holds shards made with other settings: `format` was `parquet` there and is `ndjson` here
     hint: give what `out/_longclip.json` says, or name another folder
     "#);
     let other_labels = [
@@ -273,7 +273,7 @@ fn shards_with_other_settings_are_refused_and_the_error_says_what_differs() {
     exit code 2
     --- stdout
     --- stderr
-    error: `out` holds shards that were made otherwise: `labels` was `a dog, asleep` in place 2 there and is `a dog` here
+    error: `out` holds shards made with other settings: `labels` was `a dog, asleep` in place 2 there and is `a dog` here
     hint: give what `out/_longclip.json` says, or name another folder
     "#);
     let other_model = [
@@ -283,7 +283,7 @@ fn shards_with_other_settings_are_refused_and_the_error_says_what_differs() {
     exit code 2
     --- stdout
     --- stderr
-    error: `out` holds shards that were made otherwise: `model` was `small.safetensors` there and is `nano` here
+    error: `out` holds shards made with other settings: `model` was `small.safetensors` there and is `nano` here
     hint: give what `out/_longclip.json` says, or name another folder
     "#);
     assert_eq!(names_in(&desk.path("out")), before);
@@ -311,7 +311,7 @@ fn other_weights_under_the_same_name_are_refused() {
     weights[near_end] ^= 1;
     fs::write(desk.path("small.safetensors"), weights).unwrap();
     let said = desk.run(&folder_run("1/2", &[]));
-    assert!(said.contains("made otherwise: `weights` was `"), "{said}");
+    assert!(said.contains("made with other settings: `weights` was `"), "{said}");
 }
 
 #[test]
@@ -337,7 +337,7 @@ fn wrong_shards_and_formats_are_refused() {
     --- stdout
     --- stderr
     error: `--resume` changes nothing: a shard is whole, or is made from its beginning
-    hint: leave it out: a second run passes over shards that are done
+    hint: leave it out: a second run skips shards that are done
     "#);
     assert_snapshot!(desk.run(&folder_run("0/2", &["--format", "{path}"])), @r#"
     exit code 2
@@ -443,7 +443,7 @@ fn a_shard_without_images_is_a_file_without_rows() {
         .map(|shard| desk.run(&folder_run(shard, &["--format", "csv"])))
         .collect();
     let empty = said.iter().find(|said| said.contains("falls to shard")).unwrap();
-    assert!(empty.contains("exit code 0") && empty.contains("note: no picture of what was named falls to shard "));
+    assert!(empty.contains("exit code 0") && empty.contains("note: no image of what was named falls to shard "));
     assert!(desk.path("out/_SUCCESS").exists());
 }
 

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use longclip::eval::beside;
 use longclip::eval::bootstrap::{Bootstrap, Difference};
-use longclip::model::LongClip;
+use longclip::model::NumberType;
 use longclip::output::report::{Column, ReportPage};
 use longclip::{Error, Result};
 use serde_json::{Map, Value, json};
 
-use super::encode::Loaded;
-use crate::cli::model_flags::{Dtype, ModelFlags, Stretch};
+use crate::cli::model_flags::{Loaded, ModelFlags, OtherModel};
+use crate::cli::named::named;
 use crate::cli::report::Report;
 
 /// The model to compare with, and how the comparison is made.
@@ -23,8 +23,8 @@ pub(super) struct CompareFlags {
     #[arg(long, value_name = "MODEL")]
     compare: Option<String>,
     /// The numbers that the other model computes with [default: as `--dtype`]
-    #[arg(long, value_name = "TYPE", hide_short_help = true)]
-    compare_dtype: Option<Dtype>,
+    #[arg(long, value_name = "TYPE", hide_short_help = true, value_parser = named::<NumberType>())]
+    compare_dtype: Option<NumberType>,
     /// Don't stretch the other model's 77-row position table
     #[arg(long, hide_short_help = true, requires = "compare")]
     compare_no_stretch: bool,
@@ -45,9 +45,9 @@ impl CompareFlags {
     /// The models to measure: the first one, and the one to compare it with.
     pub(super) fn contenders(&self, first: &ModelFlags, report: Report) -> Result<Vec<Contender>> {
         let other = self.other(first)?;
-        let mut contenders = vec![Contender::load(first.clone(), None, report)?];
+        let mut contenders = vec![Contender::load(first, None, report)?];
         if let Some(other) = other {
-            contenders.push(Contender::load(other, Some("compared"), report)?);
+            contenders.push(Contender::load(&other, Some("compared"), report)?);
         }
         Ok(contenders)
     }
@@ -57,11 +57,11 @@ impl CompareFlags {
         if self.compare.is_none() && self.compare_dtype.is_none() {
             return Ok(None);
         }
-        let stretch = match self.compare_no_stretch {
-            true => Stretch::Never,
-            false => Stretch::AsAlways,
-        };
-        let other = first.other(self.compare.as_deref(), self.compare_dtype, stretch);
+        let other = first.other(&OtherModel {
+            name: self.compare.as_deref(),
+            dtype: self.compare_dtype,
+            no_stretch: self.compare_no_stretch,
+        });
         if other.is_same_as(first) {
             return Err(Error::usage(
                 "the model is compared with itself",
@@ -81,30 +81,15 @@ impl CompareFlags {
 
 /// A model, with the flags that it was loaded by.
 pub(super) struct Contender {
-    pub(super) flags: ModelFlags,
-    pub(super) model: LongClip,
-    pub(super) name: String,
+    pub(super) loaded: Loaded,
     /// What distinguishes the file of its embeddings.
     ending: Option<&'static str>,
 }
 
 impl Contender {
-    fn load(flags: ModelFlags, ending: Option<&'static str>, report: Report) -> Result<Self> {
-        let (model, name) = flags.load_named(report)?;
-        Ok(Contender {
-            flags,
-            model,
-            name,
-            ending,
-        })
-    }
-
-    pub(super) fn loaded(&self) -> Loaded<'_> {
-        Loaded {
-            model: &self.model,
-            name: &self.name,
-            flags: &self.flags,
-        }
+    fn load(flags: &ModelFlags, ending: Option<&'static str>, report: Report) -> Result<Self> {
+        let loaded = flags.load(report)?;
+        Ok(Contender { loaded, ending })
     }
 
     /// The file of its embeddings of a kind, if `first` is that of the first model.
@@ -116,13 +101,16 @@ impl Contender {
 
 /// The models' names, without the folders of files, with what distinguishes them if their names are the same.
 pub(super) fn labels(contenders: &[Contender]) -> Vec<String> {
-    let names: Vec<&str> = contenders.iter().map(|contender| contender.name.as_str()).collect();
+    let names: Vec<&str> = contenders
+        .iter()
+        .map(|contender| contender.loaded.name.as_str())
+        .collect();
     let is_same = |of: &dyn Fn(&Contender) -> String| contenders.iter().all(|one| of(one) == of(&contenders[0]));
-    let dtype = |contender: &Contender| contender.flags.dtype_name();
-    let tokens = |contender: &Contender| format!("{} tokens", contender.model.sizes().context_length);
+    let dtype = |contender: &Contender| contender.loaded.dtype().to_owned();
+    let tokens = |contender: &Contender| format!("{} tokens", contender.loaded.model.sizes().context_length);
     let label = |(contender, name): (&Contender, &str)| {
         let mut label = name.to_owned();
-        if is_same(&|one| one.name.clone()) {
+        if is_same(&|one| one.loaded.name.clone()) {
             let parts = [
                 (is_same(&dtype), dtype(contender)),
                 (is_same(&tokens), tokens(contender)),
@@ -277,9 +265,9 @@ impl Comparison {
             self.rows.iter().map(|row| (row.key.clone(), of(row))).collect()
         };
         json!({
-            "model": second.name,
-            "dtype": second.flags.dtype_name(),
-            "context_length": second.model.sizes().context_length,
+            "model": second.loaded.name,
+            "dtype": second.loaded.dtype(),
+            "context_length": second.loaded.model.sizes().context_length,
             "metrics": map(&|row| json!(row.second)),
             "differences": map(&|row| json!({
                 "value": row.difference.0.value,

@@ -8,12 +8,11 @@ use longclip::Error;
 use longclip::data::{Image, Unusable, fingerprint};
 use longclip::eval::{Embeddings, Origin};
 use longclip::input::{InputOptions, Item};
-use longclip::model::LongClip;
 use longclip::output::Progress;
 use longclip::session::{Ended, Seen, Sink, Verdict};
 
 use crate::cli::input_flags::PictureFlags;
-use crate::cli::model_flags::ModelFlags;
+use crate::cli::model_flags::Loaded;
 use crate::cli::progress::Expected;
 use crate::cli::report::{Exit, LISTED_MAX, Report, Verbosity};
 use crate::cli::run_flags::RunFlags;
@@ -28,13 +27,6 @@ pub(super) struct EncodeFlags {
     pub(super) run: RunFlags,
     #[command(flatten)]
     pub(super) pictures: PictureFlags,
-}
-
-/// A model, with the name and flags it was loaded by.
-pub(super) struct Loaded<'a> {
-    pub(super) model: &'a LongClip,
-    pub(super) name: &'a str,
-    pub(super) flags: &'a ModelFlags,
 }
 
 /// The data to encode.
@@ -63,7 +55,7 @@ impl EncodeFlags {
     /// Encodes what `kept` doesn't hold yet; reports progress, and what could not be read.
     pub(super) fn encode(
         &self,
-        loaded: &Loaded<'_>,
+        loaded: &Loaded,
         data: &Data<'_>,
         kept: Option<&Path>,
         report: Report,
@@ -84,7 +76,7 @@ impl EncodeFlags {
                 exit: Exit::Done,
             });
         }
-        let mut run = self.run.plain(loaded.flags, &self.pictures, loaded.model, report);
+        let mut run = self.run.plan(loaded, &self.pictures, report);
         run.run.max_failures = run.run.max_failures.saturating_sub(data.n_unusable as u64);
         let held = Progress {
             n_records: n_held as u64,
@@ -122,7 +114,7 @@ impl EncodeFlags {
 
     fn open(
         &self,
-        loaded: &Loaded<'_>,
+        loaded: &Loaded,
         data: &Data<'_>,
         kept: Option<&Path>,
         report: Report,
@@ -134,7 +126,7 @@ impl EncodeFlags {
         let origin = Origin {
             model: loaded.name.to_owned(),
             identity: loaded.model.text_identity(),
-            dtype: loaded.flags.dtype_name(),
+            dtype: loaded.dtype().to_owned(),
             reading: self.pictures.reading().to_owned(),
             data: data.name.clone(),
             n_pictures: data.pictures.len(),

@@ -7,10 +7,7 @@ mod retrieval;
 mod texts;
 mod zeroshot;
 
-use std::io::{self, Write};
-
-use clap::{Subcommand, ValueEnum};
-use serde_json::Value;
+use clap::Subcommand;
 
 use super::Outcome;
 use super::report::Report;
@@ -30,26 +27,6 @@ pub(super) struct Args {
 enum Command {
     Zeroshot(zeroshot::Args),
     Retrieval(retrieval::Args),
-}
-
-/// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// For programs, with the keys of CLIP_benchmark
-    Json,
-}
-
-impl Format {
-    /// Prints what a table or JSON says.
-    fn print(self, table: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> io::Result<()> {
-        let text = match self {
-            Format::Table => table(),
-            Format::Json => serde_json::to_string_pretty(&json()).map_err(io::Error::other)? + "\n",
-        };
-        io::stdout().write_all(text.as_bytes())
-    }
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {

@@ -10,8 +10,8 @@ use longclip::pipeline::Stop;
 use longclip::weights::identity;
 use sha2::{Digest, Sha256};
 
-use super::encode::Loaded;
 use crate::cli::interrupt::stop_on_interrupt;
+use crate::cli::model_flags::Loaded;
 use crate::cli::report::Report;
 
 /// Texts per pass; after each, interruptions are checked and the results written.
@@ -41,12 +41,12 @@ impl<E: Into<anyhow::Error>> From<E> for Halt {
 
 impl<'a> Texts<'a> {
     /// Opens the embeddings in `kept`, to add more.
-    pub(super) fn open(loaded: &Loaded<'a>, kept: Option<&Path>, report: Report) -> longclip::Result<Self> {
+    pub(super) fn open(loaded: &'a Loaded, kept: Option<&Path>, report: Report) -> longclip::Result<Self> {
         let embed_dim = loaded.model.sizes().embed_dim;
         let origin = Origin {
             model: loaded.name.to_owned(),
             identity: loaded.model.text_identity(),
-            dtype: loaded.flags.dtype_name(),
+            dtype: loaded.dtype().to_owned(),
             // A text is its token ids, whatever data it is from.
             reading: "as token ids".to_owned(),
             data: "texts".to_owned(),
@@ -54,7 +54,7 @@ impl<'a> Texts<'a> {
             fingerprint: "texts".to_owned(),
         };
         Ok(Texts {
-            model: loaded.model,
+            model: &loaded.model,
             kept: match kept {
                 Some(kept) => Embeddings::open(kept, &origin, embed_dim)?,
                 None => Embeddings::in_memory(embed_dim),

@@ -6,10 +6,11 @@ use longclip::weights::names::{ModelSource, Resolved};
 use longclip::weights::{Checkpoint, weights_files};
 use serde::Serialize;
 
-use super::{Format, HashedFile, columns, open, print};
+use super::{HashedFile, columns, open};
 use crate::cli::Outcome;
 use crate::cli::find_model::{find_model, size};
-use crate::cli::report::Report;
+use crate::cli::print_format::PrintFormat;
+use crate::cli::report::{Exit, Report};
 
 /// Show what a model is made of: sizes, layout, number types, activation, parameters, hashes
 #[derive(Debug, clap::Args)]
@@ -23,8 +24,8 @@ pub(super) struct Args {
     #[arg(long)]
     tensors: bool,
     /// How to write the result
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    #[arg(short, long, default_value = "table")]
+    format: PrintFormat,
 }
 
 #[derive(Serialize)]
@@ -82,10 +83,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let found = find_model(args.model.as_deref(), report)?;
     let checkpoint = open(&found)?;
     let info = info(&found, &checkpoint, args)?;
-    match args.format {
-        Format::Json => print(&(serde_json::to_string_pretty(&info)? + "\n")),
-        Format::Table => print(&table(&info)),
-    }
+    args.format.print(|| table(&info), || &info)?;
+    Ok(Exit::Done)
 }
 
 fn info(found: &Resolved, checkpoint: &Checkpoint, args: &Args) -> longclip::Result<Info> {

@@ -7,9 +7,11 @@ use longclip::weights::hub::HubSettings;
 use longclip::weights::names::{self, DEFAULT, Found, KNOWN, KnownModel, ModelSource, NANO, Places};
 use serde::Serialize;
 
-use super::{Format, columns, print};
+use super::columns;
 use crate::cli::Outcome;
 use crate::cli::find_model::{Machine, size};
+use crate::cli::print_format::PrintFormat;
+use crate::cli::report::Exit;
 
 /// Show the models that have names, and where they are
 #[derive(Debug, clap::Args)]
@@ -18,8 +20,8 @@ use crate::cli::find_model::{Machine, size};
 )]
 pub(super) struct Args {
     /// How to write the list
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    #[arg(short, long, default_value = "table")]
+    format: PrintFormat,
 }
 
 /// One model of the list.
@@ -42,10 +44,8 @@ struct Entry {
 pub(super) fn run(args: &Args) -> Outcome {
     let machine = Machine::from_environment();
     let entries = entries(&machine.places, &machine.hub);
-    match args.format {
-        Format::Json => print(&(serde_json::to_string_pretty(&entries)? + "\n")),
-        Format::Table => print(&table(&entries)),
-    }
+    args.format.print(|| table(&entries), || &entries)?;
+    Ok(Exit::Done)
 }
 
 fn entries(places: &Places, hub: &HubSettings) -> Vec<Entry> {

@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use longclip::weights::hub::{self, Checksum};
 use longclip::weights::names::Resolved;
 use longclip::weights::{Checkpoint, LoadOptions};
@@ -38,15 +38,6 @@ enum Command {
     Info(info::Args),
     Verify(verify::Args),
     Convert(convert::Args),
-}
-
-/// How a result is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// For programs
-    Json,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {

@@ -5,10 +5,11 @@ use longclip::weights::names::{self, Found, NANO};
 use longclip::{Error, ErrorKind};
 use serde::Serialize;
 
-use super::{Format, HashedFile, columns, print};
+use super::{HashedFile, columns};
 use crate::cli::Outcome;
 use crate::cli::find_model::{DownloadBar, Machine};
-use crate::cli::report::Report;
+use crate::cli::print_format::PrintFormat;
+use crate::cli::report::{Exit, Report};
 
 /// Download a model; what is here already is not fetched again
 #[derive(Debug, clap::Args)]
@@ -19,8 +20,8 @@ pub(super) struct Args {
     /// A name of `longclip model list`, or owner/repo[@revision][:file]
     name: String,
     /// How to write the result
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    #[arg(short, long, default_value = "table")]
+    format: PrintFormat,
 }
 
 #[derive(Serialize)]
@@ -35,7 +36,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let address = match names::locate(&args.name, &machine.places, &machine.hub) {
         Some(here) if here.found == Found::BuiltIn => {
             report.note(format!("`{NANO}` is built in; there is nothing to download"));
-            return print("");
+            return Ok(Exit::Done);
         }
         Some(here) if here.found == Found::AtPath => {
             return Err(Error::Usage {
@@ -72,10 +73,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         Origin::Cache => "as it was",
     });
     let pulled = describe(&args.name, &model)?;
-    match args.format {
-        Format::Json => print(&(serde_json::to_string_pretty(&pulled)? + "\n")),
-        Format::Table => print(&table(&pulled)),
-    }
+    args.format.print(|| table(&pulled), || &pulled)?;
+    Ok(Exit::Done)
 }
 
 fn describe(name: &str, model: &HubModel) -> longclip::Result<Pulled> {

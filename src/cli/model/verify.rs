@@ -9,9 +9,10 @@ use longclip::weights::{Checkpoint, weights_files};
 use serde::Serialize;
 
 use super::recorded::{LEAST_COSINE, Recorded, cosine};
-use super::{Format, columns, open, print};
+use super::{columns, open};
 use crate::cli::Outcome;
 use crate::cli::find_model::{Machine, find_model};
+use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
 
 /// Check a model: every number finite, the file as the hub has it, the outputs as recorded
@@ -23,8 +24,8 @@ pub(super) struct Args {
     /// A name of `longclip model list`, a path, or owner/repo[@revision][:file]
     model: Option<String>,
     /// How to write the result
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    #[arg(short, long, default_value = "table")]
+    format: PrintFormat,
 }
 
 /// The outcome of one check.
@@ -75,10 +76,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if sound {
         checks.extend(check_outputs(checkpoint)?);
     }
-    match args.format {
-        Format::Json => print(&(serde_json::to_string_pretty(&checks)? + "\n"))?,
-        Format::Table => print(&table(&checks))?,
-    };
+    args.format.print(|| table(&checks), || &checks)?;
     let failed = checks.iter().any(|check| check.result == Verdict::Failed);
     Ok(if failed { Exit::Refused } else { Exit::Done })
 }

@@ -51,16 +51,16 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if args.input.is_empty() {
         let hint = "name some: `longclip search build photos/ -o photos.parquet`";
-        return Err(Error::usage("no pictures given", hint).into());
+        return Err(Error::usage("no images given", hint).into());
     }
-    let inputs = args.input.inputs(None)?;
+    let inputs = args.input.plan(None)?.inputs;
     let target = args.target(&inputs)?;
     let before = match args.force.force {
         true => None,
         false => Index::open_if_there(target.path())?,
     };
     let origin = before.as_ref().map(|index| (&*args.output, index.origin()));
-    let (model, origin) = model::load(&args.model, &args.pictures, origin, report)?;
+    let (loaded, origin) = model::load(&args.model, &args.pictures, origin, report)?;
     let update = Update::begin(target, before, origin)?;
     if update.n_resumed() > 0 {
         report.note(format!(
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         ));
     }
     let items = update.only_new(inputs.items());
-    let run = args.run.plain(&args.model, &args.pictures, &model, report);
+    let run = args.run.plan(&loaded, &args.pictures, report);
     let mut builder = Builder { update };
     let (ended, watch) = run.through(Expected::Of(&inputs), items, Progress::default(), &mut builder)?;
     if watch.counts().n_taken() > 0 {

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use longclip::model::LongClip;
 use longclip::search::Origin;
 use longclip::weights::names;
 use longclip::{Error, Result};
 
 use crate::cli::find_model::Machine;
 use crate::cli::input_flags::PictureFlags;
-use crate::cli::model_flags::ModelFlags;
+use crate::cli::model_flags::{Loaded, ModelFlags};
 use crate::cli::report::Report;
 
 /// Loads the model that `flags` name, else the one that made the index.
@@ -18,7 +17,7 @@ pub(super) fn load(
     pictures: &PictureFlags,
     index: Option<(&Path, &Origin)>,
     report: Report,
-) -> Result<(LongClip, Origin)> {
+) -> Result<(Loaded, Origin)> {
     let flags = match index {
         Some((path, origin)) => {
             if flags.name().is_none() {
@@ -28,21 +27,21 @@ pub(super) fn load(
         }
         None => flags.clone(),
     };
-    let (model, name) = flags.load_named(report)?;
+    let loaded = flags.load(report)?;
     let folder = std::env::current_dir().map_err(Error::system("find the current folder"))?;
     let own = Origin {
-        model: name,
-        weights: model.weights_identity(),
-        dtype: flags.dtype_name(),
+        model: loaded.name.clone(),
+        weights: loaded.model.weights_identity(),
+        dtype: loaded.dtype().to_owned(),
         orientation: pictures.reading().to_owned(),
-        embed_dim: model.sizes().embed_dim,
+        embed_dim: loaded.model.sizes().embed_dim,
         folder,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     if let Some((path, origin)) = index {
         origin.refuse_other(path, &own)?;
     }
-    Ok((model, own))
+    Ok((loaded, own))
 }
 
 /// The model's name from here: an index names a model's file relative to the folder that it was made in.

@@ -7,15 +7,17 @@ use std::time::Instant;
 use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::labels::files::read_texts;
 use longclip::model::LongClip;
+use longclip::output::{Found, Holds};
 use longclip::search::{AnswerLimits, Excluded, ExclusionRule, Hit, Index, Question};
 use longclip::{Error, Result};
 
 use super::model;
-use super::results::{Found, ResultFlags, Results};
+use super::results::{self, ResultFlags, add_thumbnails, record, settings};
 use crate::cli::Outcome;
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::{ModelFlags, warn_of_cut_texts};
 use crate::cli::report::{Exit, Report};
+use crate::cli::results::Results;
 use crate::cli::targets::Writing;
 
 const EXAMPLES: &str = "\
@@ -94,15 +96,15 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Err(Error::usage(problem, "add some: `longclip search build photos/ -o INDEX`").into());
     }
     let pictures = args.pictures.turned(&index.origin().orientation);
-    let (model, _) = model::load(&args.model, &pictures, Some((&args.index, index.origin())), report)?;
+    let (loaded, _) = model::load(&args.model, &pictures, Some((&args.index, index.origin())), report)?;
     let began = Instant::now();
-    let asked = args.questions.encode(&texts, &model, &pictures, report)?;
+    let asked = args.questions.encode(&texts, &loaded.model, &pictures, report)?;
     let encoded = Instant::now();
     let limits = AnswerLimits {
         top_k: args.questions.top_k,
         threshold: args.questions.threshold,
     };
-    let threads = args.model.kernel_threads()?;
+    let threads = loaded.kernel_threads();
     let questions: Vec<Question> = asked.iter().map(|asked| asked.question.clone()).collect();
     let hits = index.nearest(&questions, limits, &threads);
     report.detail(format!(
@@ -117,15 +119,19 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             " (read into memory first)"
         }
     ));
-    let found = found(&index, &asked, &hits)?;
-    let names: Vec<&str> = asked.iter().map(|asked| asked.name.as_str()).collect();
-    let preprocess = pictures.apply(model.preprocess());
-    let mut results = Results::open(target.as_ref(), &format, &index, &names, &preprocess)?;
-    for (asked, found) in asked.iter().zip(&found) {
-        results.write(&asked.name, found)?;
-    }
-    results.finish()?;
+    let mut found = found(&index, &asked, &hits)?;
     tell(&asked, &found, &args.index, report);
+    if format.holds(Holds::Thumbnails) {
+        let preprocess = pictures.apply(loaded.model.preprocess());
+        found.iter_mut().for_each(|found| add_thumbnails(found, &preprocess));
+    }
+    let names: Vec<String> = asked.iter().map(|asked| asked.name.clone()).collect();
+    let mut results = Results::open(&format, &settings(&index, names), target.as_ref())?;
+    results.begin()?;
+    for (asked, found) in asked.iter().zip(found) {
+        results.write(&record(&asked.name, found))?;
+    }
+    results.finish(report)?;
     Ok(Exit::Done)
 }
 
@@ -243,7 +249,7 @@ fn found(index: &Index, asked: &[Asked], hits: &[Vec<Hit>]) -> Result<Vec<Vec<Fo
     let folder = &index.origin().folder;
     let of_hit = |asked: &Asked, rank: usize, hit: &Hit| {
         let place = rows.binary_search(&hit.row).unwrap_or_default();
-        Found::new(&asked.name, rank, hit.cosine, &pictures[place], folder)
+        results::found(&asked.name, rank, hit.cosine, &pictures[place], folder)
     };
     let all = asked.iter().zip(hits).map(|(asked, hits)| {
         let ranked = (1..).zip(hits);
@@ -260,7 +266,7 @@ fn tell(asked: &[Asked], found: &[Vec<Found>], index: &Path, report: Report) {
             asked.name
         ));
     }
-    let n_stale = found.iter().flatten().filter(|found| found.is_stale()).count();
+    let n_stale = found.iter().flatten().filter(|found| found.state.is_some()).count();
     if n_stale > 0 {
         report.note(format!(
             "{n_stale} of these {} gone or changed since `{}` was made; `longclip search build` brings it up to date",

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use candle_core::Device;
 use longclip::error::counted;
 use longclip::labels::{PublishedTemplates, Template, read_templates};
+use longclip::named::Named;
 use longclip::train::data::{TrainingOptions, TrainingSet};
 use longclip::train::fresh::{FIRST_LOGIT_SCALE, fresh};
 use longclip::train::gradients::{Kept, Plan};
@@ -210,9 +211,10 @@ fn warn_if_never_stretched(source: &ModelSource, unstretched: &Checkpoint, repor
 fn templates(named: Option<&str>) -> Result<Vec<Template>> {
     match named {
         None => Ok(vec![Template::new("a photo of a {}.")?]),
-        Some("imagenet80") => Ok(PublishedTemplates::ImageNet80.templates()),
-        Some("imagenet7") => Ok(PublishedTemplates::ImageNet7.templates()),
         Some(template) if template.contains("{}") => Ok(vec![Template::new(template)?]),
+        Some(named) if PublishedTemplates::from_name(named).is_ok() => {
+            PublishedTemplates::from_name(named).map(PublishedTemplates::templates)
+        }
         Some(file) => {
             let templates = read_templates(Path::new(file))?;
             match templates.is_empty() {

@@ -53,7 +53,7 @@ impl Protocol {
             n_pictures: pairs.images.len(),
             n_captions: tokens.len(),
             captions_per_picture: pairs.taken.per_image,
-            part: pairs.taken.part.name(),
+            part: pairs.taken.part.in_words(),
             context,
             n_cut: tokens.iter().filter(|tokens| tokens.truncated()).count(),
             n_alike: n_alike(&ids, &belonging),

@@ -15,12 +15,12 @@ use base64::engine::general_purpose::STANDARD;
 
 pub use self::thumbnail::{THUMBNAIL_PX, thumbnail};
 use super::record::percent;
-use super::{Format, FormatInfo, Grouped, Holds, Record, Settings};
+use super::{Format, FormatInfo, Grouped, Holds, Outcome, Record, Settings, Task};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "html",
     about: "one page with thumbnails, to filter by label and sort by score",
-    holds: &[Holds::Labels, Holds::Thumbnails],
+    holds: &[Holds::Labels, Holds::Searches, Holds::Thumbnails],
     make: |settings| Ok(Box::new(Html::new(settings))),
     wrote: |file| file.start_has("<meta name=\"generator\" content=\"longclip "),
 };
@@ -41,16 +41,10 @@ impl Html {
         Html {
             model: settings.model.clone(),
             labels: settings.labels.clone(),
-            word: "Label",
-        }
-    }
-
-    /// A page of search results: an image's labels are the searches that found it.
-    pub fn of_searches(model: &str, searches: Vec<String>) -> Self {
-        Html {
-            model: model.to_owned(),
-            labels: searches,
-            word: "Search",
+            word: match settings.task {
+                Task::Labels(_) | Task::Embeddings(_) => "Label",
+                Task::Searches => "Search",
+            },
         }
     }
 }
@@ -70,8 +64,11 @@ impl Format for Html {
     }
 
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
-        let figure = figure(record).map_err(io::Error::other)?;
-        out.write_all(figure.as_bytes())
+        let figure = match &record.outcome {
+            Outcome::Found(found) => found.iter().map(|found| figure(&found.as_labelled())).collect(),
+            Outcome::Labels { .. } | Outcome::Embedding(_) | Outcome::Failed(_) => figure(record),
+        };
+        out.write_all(figure.map_err(io::Error::other)?.as_bytes())
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {

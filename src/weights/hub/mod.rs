@@ -74,7 +74,6 @@ pub struct FileFacts {
 
 /// What a download is doing, for a progress bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Progress<'a> {
     /// Another process downloads this file, which is waited for.
     Waiting {

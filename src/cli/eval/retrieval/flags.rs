@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use longclip::data::{CaptionPart, PerImage};
 use longclip::eval::retrieval::PairOptions;
 use longclip::text::ContextLength;
 
+use crate::cli::named::named;
 use crate::cli::numbers::at_least_one;
 
 /// Which images and which captions.
@@ -27,21 +27,14 @@ pub(super) struct DataFlags {
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     first: Option<usize>,
     /// The part of each caption to use [default: as upstream: the first line of Urban1k's files, else everything]
-    #[arg(long, value_name = "PART")]
-    captions: Option<PartName>,
+    #[arg(long, value_name = "PART", value_parser = named::<CaptionPart>())]
+    captions: Option<CaptionPart>,
     /// The most captions per image, a number or `all` [default: as upstream: 5 for COCO, else all]
     #[arg(long, value_name = "N", value_parser = per_picture, hide_short_help = true)]
     captions_per_picture: Option<PerImage>,
     /// The field of records that holds captions [default: long, text, caption, captions or description]
     #[arg(long, value_name = "FIELD", hide_short_help = true)]
     text_field: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum PartName {
-    Whole,
-    FirstLine,
-    FirstSentence,
 }
 
 impl DataFlags {
@@ -52,11 +45,7 @@ impl DataFlags {
             text_field: self.text_field.clone(),
             split: self.split.clone(),
             first: self.first,
-            part: self.captions.map(|part| match part {
-                PartName::Whole => CaptionPart::Whole,
-                PartName::FirstLine => CaptionPart::FirstLine,
-                PartName::FirstSentence => CaptionPart::FirstSentence,
-            }),
+            part: self.captions,
             captions_per_image: self.captions_per_picture,
             scratch: std::env::temp_dir(),
         }

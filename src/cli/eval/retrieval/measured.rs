@@ -9,8 +9,9 @@ use longclip::kernels::Threads;
 use longclip::model::{Embeddings, ImageEmbeddings, TextEmbeddings};
 use longclip::text::{ContextLength, Tokenizer};
 
-use crate::cli::eval::encode::{Encoded, Loaded};
+use crate::cli::eval::encode::Encoded;
 use crate::cli::eval::texts::{Halt, Texts};
+use crate::cli::model_flags::Loaded;
 use crate::cli::report::Report;
 
 /// The numbers of first results for which recall is reported.
@@ -18,7 +19,7 @@ pub(super) const KS: [usize; 3] = [1, 5, 10];
 
 /// What one model is asked.
 pub(super) struct Measuring<'a> {
-    pub(super) loaded: Loaded<'a>,
+    pub(super) loaded: &'a Loaded,
     pub(super) pairs: &'a Pairs,
     pub(super) lengths: &'a [ContextLength],
     pub(super) asks_monotone: bool,
@@ -43,13 +44,12 @@ pub(super) struct Measured {
 
 impl Measuring<'_> {
     pub(super) fn measure(self, encoded: &Encoded, options: &PairOptions) -> Result<Measured, Halt> {
-        let Loaded { model, name, flags } = &self.loaded;
-        let context = ContextLength::new(model.sizes().context_length)?;
+        let context = ContextLength::new(self.loaded.model.sizes().context_length)?;
         let belonging = self.pairs.belonging();
         let captions: Vec<&str> = self.pairs.captions().collect();
         let images = self.images(encoded);
-        let threads = Threads::new(flags.thread_count());
-        let mut texts = Texts::open(&self.loaded, self.kept.as_deref(), self.report)?;
+        let threads = Threads::new(self.loaded.plan.n_threads());
+        let mut texts = Texts::open(self.loaded, self.kept.as_deref(), self.report)?;
         let mut encode = |ids: &[Vec<u32>]| texts.encode(ids);
         let whole: Vec<Vec<u32>> = captions
             .iter()
@@ -63,8 +63,8 @@ impl Measuring<'_> {
             false => None,
         };
         Ok(Measured {
-            model: (*name).to_owned(),
-            dtype: flags.dtype_name(),
+            model: self.loaded.name.clone(),
+            dtype: self.loaded.dtype().to_owned(),
             context,
             protocol: Protocol::new(self.pairs, options, context),
             recalls: recalls(&ranks, &belonging, &KS),

@@ -16,13 +16,13 @@ use longclip::{Error, Result};
 use self::flags::{DataFlags, MeasureFlags};
 use self::measured::{KS, Measured, Measuring};
 use self::results::Results;
-use super::Format;
 use super::compare::{CompareFlags, Contender, labels};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable};
 use super::page::ReportFlags;
 use super::texts::Halt;
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
+use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
 
 const EXAMPLES: &str = "\
@@ -49,9 +49,9 @@ pub(in crate::cli) struct Args {
     measure: MeasureFlags,
     #[command(flatten)]
     compare: CompareFlags,
-    /// How results are printed
+    /// How results are printed; json has the keys of CLIP_benchmark
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
-    format: Format,
+    format: PrintFormat,
     #[command(flatten)]
     report: ReportFlags,
     #[command(flatten)]
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     warn_of_few(pairs.images.len(), report);
     let measured = contenders.iter().zip(&encoded).map(|(contender, encoded)| {
         let measuring = Measuring {
-            loaded: contender.loaded(),
+            loaded: &contender.loaded,
             pairs: &pairs,
             lengths: &lengths,
             asks_monotone: args.measure.monotone,
@@ -188,7 +188,7 @@ impl Args {
             n_unusable: pairs.unusable.len(),
         };
         let kept = contender.kept(self.encode.embeddings.as_deref(), None);
-        self.encode.encode(&contender.loaded(), &data, kept.as_deref(), report)
+        self.encode.encode(&contender.loaded, &data, kept.as_deref(), report)
     }
 
     fn interrupted(&self, report: Report) -> Exit {

@@ -7,8 +7,8 @@ use longclip::eval::retrieval::{AtLength, Direction, Pairs, Recall, TIES};
 use serde_json::{Map, Value, json};
 
 use super::measured::Measured;
-use crate::cli::eval::Format;
 use crate::cli::eval::compare::{Comparison, Contender};
+use crate::cli::print_format::PrintFormat;
 
 /// Characters of the longest bar.
 const BAR: f64 = 30.0;
@@ -29,7 +29,7 @@ pub(super) struct Results<'a> {
 }
 
 impl Results<'_> {
-    pub(super) fn print(&self, format: Format) -> io::Result<()> {
+    pub(super) fn print(&self, format: PrintFormat) -> io::Result<()> {
         format.print(|| self.table(), || self.json())
     }
 

@@ -5,7 +5,6 @@ mod results;
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use longclip::data::{Image, Split};
 use longclip::eval::bootstrap::Bootstrap;
 use longclip::eval::zeroshot::{Answer, ClassifiedImages, Measures, Resolved, differences, judge};
@@ -15,13 +14,14 @@ use longclip::session::{Ended, Labelling};
 use longclip::{Error, Grouping, Result};
 
 use self::results::Results;
-use super::Format;
 use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, labels};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
 use super::page::ReportFlags;
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::model_flags::ModelFlags;
+use crate::cli::named::named;
+use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
 
 const EXAMPLES: &str = "\
@@ -46,16 +46,17 @@ pub(in crate::cli) struct Args {
     #[arg(
         long,
         value_name = "NAME",
-        default_value = "test",
+        default_value_t,
+        value_parser = named::<Split>(),
         help_heading = "Data",
         hide_short_help = true
     )]
-    split: SplitName,
+    split: Split,
     #[command(flatten)]
     labels: LabelFlags,
-    /// How results are printed
+    /// How results are printed; json has the keys of CLIP_benchmark
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
-    format: Format,
+    format: PrintFormat,
     #[command(flatten)]
     report: ReportFlags,
     #[command(flatten)]
@@ -66,27 +67,12 @@ pub(in crate::cli) struct Args {
     model: ModelFlags,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum SplitName {
-    Test,
-    Train,
-}
-
-impl From<SplitName> for Split {
-    fn from(name: SplitName) -> Self {
-        match name {
-            SplitName::Test => Split::Test,
-            SplitName::Train => Split::Train,
-        }
-    }
-}
-
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let mut page = args
         .report
         .open(&[&args.data], &args.model, args.encode.embeddings.as_deref())?;
     let labelling = args.labelling()?;
-    let data = ClassifiedImages::open(&args.data, args.split.into(), std::env::temp_dir())?;
+    let data = ClassifiedImages::open(&args.data, args.split, std::env::temp_dir())?;
     let about = data.about.clone();
     let (labelling, prompts) = args.prompts(labelling, &data);
     let resolved = data.resolve(labelling.list.clone(), &labelling.templates)?;
@@ -103,7 +89,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let mut seen = Vec::new();
     for contender in &contenders {
         let labels = labelling
-            .encode(&mut labelling.encoder(&contender.model))?
+            .encode(&mut labelling.encoder(&contender.loaded.model))?
             .ok_or_else(LabelSet::none_given)?;
         report.notices(labels.notices());
         let pictures = Data {
@@ -114,7 +100,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         let kept = contender.kept(args.encode.embeddings.as_deref(), None);
         let encoded = args
             .encode
-            .encode(&contender.loaded(), &pictures, kept.as_deref(), report)?;
+            .encode(&contender.loaded, &pictures, kept.as_deref(), report)?;
         if encoded.ended != Ended::AtTheEnd {
             return Ok(encoded.exit);
         }
@@ -128,8 +114,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let answers: Vec<Vec<Answer>> = (0..seen.len()).map(|i| answers(&judged, &seen[i], i)).collect();
     let SeenBy { labels, encoded, .. } = &seen[0];
     let results = Results {
-        model: &contenders[0].name,
-        dtype: args.model.dtype_name(),
+        model: &contenders[0].loaded.name,
+        dtype: contenders[0].loaded.dtype().to_owned(),
         data: &data_name,
         about: &about,
         prompts: &prompts,
@@ -227,7 +213,7 @@ fn answers(judged: &[Judged<'_>], seen: &SeenBy<'_>, i: usize) -> Vec<Answer> {
     judge(
         &rows,
         &seen.labels,
-        &Scoring::softmax(seen.contender.model.logit_scale()),
+        &Scoring::softmax(seen.contender.loaded.model.logit_scale()),
     )
 }
 

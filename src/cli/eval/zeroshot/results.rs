@@ -7,8 +7,8 @@ use longclip::eval::zeroshot::{Confusion, Measures, N_BINS, N_RESAMPLES};
 use longclip::output::one_line;
 use serde_json::{Value, json};
 
-use super::Format;
 use crate::cli::eval::compare::{Comparison, Contender};
+use crate::cli::print_format::PrintFormat;
 
 /// Pairs of confused classes that are shown.
 const PAIRS: usize = 10;
@@ -31,7 +31,7 @@ pub(super) struct Results<'a> {
 }
 
 impl Results<'_> {
-    pub(super) fn print(&self, format: Format) -> io::Result<()> {
+    pub(super) fn print(&self, format: PrintFormat) -> io::Result<()> {
         format.print(|| self.table(), || self.json())
     }
 

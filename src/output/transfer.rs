@@ -10,27 +10,34 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use longclip::files::copy_new;
-use longclip::{Error, Result};
+use crate::error::{Error, Result};
+use crate::files::copy_new;
 
 /// How a file is put into its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub enum Manner {
+    /// By a copy.
     Copy,
+    /// By moving it.
     Move,
+    /// By a symbolic link to it.
     Link,
 }
 
 /// The result of putting a file into a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Placed {
+pub enum Placed {
+    /// The file is new in the folder.
     New,
     /// The same photo was in the folder already.
     WasThere,
 }
 
 /// Puts `from` into `folder` as `name`, or under the first free numbered name; returns its new path.
-pub(super) fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> Result<(PathBuf, Placed)> {
+///
+/// # Errors
+/// [`Error::Write`].
+pub fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> Result<(PathBuf, Placed)> {
     fs::create_dir_all(folder).map_err(Error::write(folder))?;
     for number in 1.. {
         let to = folder.join(numbered(name, number));
@@ -53,14 +60,17 @@ pub(super) fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> 
 
 /// A dry run: where photos would go, given the earlier ones.
 #[derive(Default)]
-pub(super) struct Rehearsal {
+pub struct Rehearsal {
     /// From target to source.
     placed: HashMap<PathBuf, PathBuf>,
 }
 
 impl Rehearsal {
     /// As [`place`], without doing anything.
-    pub(super) fn place(&mut self, from: &Path, folder: &Path, name: &Path) -> Result<(PathBuf, Placed)> {
+    ///
+    /// # Errors
+    /// [`Error::Write`] if a file can't be read.
+    pub fn place(&mut self, from: &Path, folder: &Path, name: &Path) -> Result<(PathBuf, Placed)> {
         for number in 1.. {
             let to = folder.join(numbered(name, number));
             let there = match self.placed.get(&to) {

@@ -6,7 +6,7 @@ const LONGEST: usize = 60;
 const RESERVED: &str = "/\\:*?\"<>|";
 
 /// One name per label, in the same order; they differ in more than case.
-pub(super) fn folder_names(labels: &[String]) -> Vec<String> {
+pub fn folder_names(labels: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for label in labels {
         let plain = plain_name(label);

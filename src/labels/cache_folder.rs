@@ -1,15 +1,10 @@
-//! Where the labels' vectors are kept from one run to the next.
+//! Where the labels' embeddings are kept from one run to the next.
 
-use std::env;
 use std::path::PathBuf;
 
-/// The folder of vectors: below `$XDG_CACHE_HOME` where that is an absolute path, as the XDG base directory specification
-/// has it, else below the home's `.cache`, else `%LOCALAPPDATA%`. `None` where the environment names none of them.
-pub(super) fn root() -> Option<PathBuf> {
-    root_by(|name| env::var_os(name).map(PathBuf::from))
-}
-
-fn root_by(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+/// The folder of embeddings: below `$XDG_CACHE_HOME` if that is an absolute path, as the XDG base directory specification
+/// has it, else below the home's `.cache`, else `%LOCALAPPDATA%`. `None` if `variable` knows none of them.
+pub fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let absolute = |name| variable(name).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
@@ -29,7 +24,7 @@ mod tests {
                 .find(|(n, _)| *n == name)
                 .map(|(_, v)| PathBuf::from(v))
         };
-        assert_eq!(root_by(lookup), expected.map(PathBuf::from));
+        assert_eq!(cache_folder(lookup), expected.map(PathBuf::from));
     }
 
     #[test]

@@ -1,18 +1,14 @@
 //! `longclip sort INPUT... --into DIR --move|--copy|--link`: one folder per label, with the photos that it fits best.
 
-mod folder_names;
-mod transfer;
-
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use longclip::input::{Content, Item};
-use longclip::output::Progress;
+use longclip::output::transfer::{Manner, Placed, Rehearsal, place};
+use longclip::output::{Progress, folder_names};
 use longclip::session::{Classifier, Scorer, Seen, Sink, Verdict};
 use longclip::{Error, Grouping, Result};
 
-use self::folder_names::folder_names;
-use self::transfer::{Manner, Placed, Rehearsal, place};
 use super::Outcome;
 use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
@@ -36,7 +32,7 @@ Each line of the output says what went where.";
 /// Copy, move or link photos into a folder for each label
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     input: InputFlags,
     #[command(flatten)]
@@ -83,8 +79,8 @@ impl MannerFlags {
     }
 }
 
-pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
-    let (inputs, labelling) = args.labels.plan(&args.input, report)?;
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    let (input, labelling) = args.labels.plan(&args.input, report)?;
     let scores = args.scores.plan(labelling.grouping)?;
     if labelling.list.is_empty() {
         return Err(longclip::labels::LabelSet::none_given().into());
@@ -92,17 +88,17 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
     // A folder below an input would be searched again and again while photos are moved into it.
     if args.input.names_folder_around(&args.into) {
         let problem = format!("`{}` is in a folder that is to be sorted", args.into.display());
-        return Err(Error::usage(problem, "choose a folder next to it").into());
+        return Err(Error::usage(problem, "choose a folder outside it").into());
     }
-    let model = args.model.load(report)?;
-    let scorer = Scorer::new(&model, &labelling, scores)?;
+    let loaded = args.model.load(report)?;
+    let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
     report.notices(scorer.notices());
     let shelves = match labelling.grouping {
         Grouping::None => scorer.answers(),
         Grouping::ByGroup => scorer.groups(),
     };
     let mut sorter = Sorter {
-        classifier: Classifier::new(&model, &labelling, &scorer),
+        classifier: Classifier::new(&loaded.model, &labelling, &scorer),
         report,
         grouping: labelling.grouping,
         folders: folder_names(&shelves),
@@ -117,9 +113,14 @@ pub(in crate::cli) fn run(args: &Args, report: Report) -> Outcome {
     };
     let run = ImageRun {
         results: progress::Results::OnTerminal,
-        ..args.run.plain(&args.model, &args.pictures, &model, report)
+        ..args.run.plan(&loaded, &args.pictures, report)
     };
-    let (_, exit) = run.over(Expected::Of(&inputs), inputs.items(), Progress::default(), &mut sorter)?;
+    let (_, exit) = run.over(
+        Expected::Of(&input.inputs),
+        input.inputs.items(),
+        Progress::default(),
+        &mut sorter,
+    )?;
     Ok(exit)
 }
 

@@ -1,0 +1,30 @@
+//! `--format table|json`: one result, for people or for programs.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PrintFormat {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+impl PrintFormat {
+    /// Prints a result in one go.
+    pub(super) fn print<J: Serialize>(
+        self,
+        table: impl FnOnce() -> String,
+        json: impl FnOnce() -> J,
+    ) -> io::Result<()> {
+        let text = match self {
+            PrintFormat::Table => table(),
+            PrintFormat::Json => serde_json::to_string_pretty(&json())? + "\n",
+        };
+        io::stdout().lock().write_all(text.as_bytes())
+    }
+}

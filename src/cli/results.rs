@@ -1,0 +1,102 @@
+//! An open output: records go in, in one format, to stdout or to a file.
+
+use std::io::Write;
+
+use longclip::Result;
+use longclip::files::{Destination, Target};
+use longclip::input::Skipped;
+use longclip::output::{Format, Progress, Record, Settings};
+use longclip::session::shards::ShardFile;
+
+use super::format_choice::FormatChoice;
+use super::report::Report;
+use super::targets;
+
+/// An open output.
+pub(super) struct Results {
+    pub(super) format: Box<dyn Format>,
+    pub(super) destination: Destination,
+    /// What stays of an interrupted run.
+    pub(super) held: Progress,
+    /// The shard whose file this is, if any, and what of its input was skipped.
+    pub(super) shard: Option<(ShardFile, Skipped)>,
+}
+
+impl Results {
+    /// An output that is whole or not there: stdout, or a file.
+    pub(super) fn open(format: &FormatChoice, settings: &Settings, target: Option<&Target>) -> Result<Self> {
+        Ok(Results {
+            format: format.make(settings)?,
+            destination: targets::whole(target)?,
+            held: Progress::default(),
+            shard: None,
+        })
+    }
+
+    /// Leaves in a file what is held of an interrupted run, and writes what stands before the first record.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.destination.keep(self.held.end)?;
+        if self.held.n_records == 0 {
+            let begun = self.format.begin(&mut self.destination);
+            begun.map_err(|source| self.destination.error(source))?;
+        }
+        Ok(())
+    }
+
+    /// A record as it would be written.
+    pub(super) fn encoded(&mut self, record: &Record) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let encoded = self.format.record(record, &mut bytes);
+        encoded.map_err(|source| self.destination.error(source))?;
+        Ok(bytes)
+    }
+
+    pub(super) fn write(&mut self, record: &Record) -> Result<()> {
+        let written = self.format.record(record, &mut self.destination);
+        written.map_err(|source| self.destination.error(source))
+    }
+
+    pub(super) fn flush(&mut self) -> Result<()> {
+        let flushed = self.destination.flush();
+        flushed.map_err(|source| self.destination.error(source))
+    }
+
+    /// Everything is written.
+    pub(super) fn finish(mut self, report: Report) -> Result<()> {
+        self.end()?;
+        if let Some((shard, skipped)) = &self.shard {
+            shard.refuse_unread(skipped)?;
+        }
+        self.destination.finish()?;
+        let Some((shard, _)) = &self.shard else { return Ok(()) };
+        shard.clean_up();
+        mark_if_last(shard, report)
+    }
+
+    /// The run was cut short: what there is can be read, and doesn't pass as all.
+    pub(super) fn leave(mut self, report: Report) -> Result<()> {
+        self.end()?;
+        let partial = self.destination.leave()?;
+        if let Some((shard, _)) = &self.shard {
+            report.note(format!("shard {} is not whole, and not kept", shard.shard()));
+        }
+        if let Some(partial) = partial {
+            report.note(format!("what was done until now is in `{}`", partial.display()));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let ended = self.format.end(&mut self.destination);
+        ended.map_err(|source| self.destination.error(source))
+    }
+}
+
+/// Marks the folder of shards if this was the last one, and reports it.
+pub(super) fn mark_if_last(shard: &ShardFile, report: Report) -> Result<()> {
+    if let Some(mark) = shard.mark_if_last()? {
+        let n_shards = shard.shard().count();
+        report.note(format!("all {n_shards} shards are there: `{}`", mark.display()));
+    }
+    Ok(())
+}
