@@ -161,7 +161,7 @@ fn does_not_use_an_incomplete_download_and_continues_it_next_time() {
     let error = sandbox.resolve("longclip-b").unwrap_err();
     check_error(
         &error,
-        &["after 200000 of 400000 bytes", "the same command continues it"],
+        &["after 200000 of 400000 bytes", "run the same command again to continue"],
     );
     let incomplete = format!("{}.incomplete", sha256(&bytes));
     assert_eq!(sandbox.blobs("models--BeichenZhang--LongCLIP-B"), [incomplete]);
@@ -322,7 +322,7 @@ fn a_model_in_shards_is_complete_or_not_used() {
     ]);
     check_error(
         &sandbox.resolve("o/r").unwrap_err(),
-        &["HTTP 503", "longclip model pull o/r", "--model nano"],
+        &["HTTP 503", "`Control::PullModel(\"o/r\")`", "`Control::Nano`"],
     );
     assert!(sandbox.resolve_with("o/r", &[("HF_HUB_OFFLINE", "1")]).is_err());
     sandbox
@@ -380,8 +380,8 @@ fn without_network_the_error_suggests_the_download_command_and_nano() {
         &error,
         &[
             "`127.0.0.1` cannot be reached",
-            "`longclip model pull longclip-b`",
-            "`--model nano`",
+            "`Control::PullModel(\"longclip-b\")`",
+            "`Control::Nano`",
         ],
     );
     let error = sandbox
@@ -392,8 +392,8 @@ fn without_network_the_error_suggests_the_download_command_and_nano() {
         &[
             "`longclip-b`",
             "HF_HUB_OFFLINE",
-            "`longclip model pull longclip-b`",
-            "`--model nano`",
+            "`Control::PullModel(\"longclip-b\")`",
+            "`Control::Nano`",
         ],
     );
     assert!(sandbox.server.seen().is_empty());
