@@ -41,6 +41,7 @@ pub mod score;
 #[cfg(feature = "parquet")]
 pub mod search;
 pub mod session;
+mod store;
 pub mod text;
 #[cfg(feature = "train")]
 pub mod train;

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 8] = [
     &["pipeline", "train", "eval", "search"],
     &["data"],
     &["input", "labels", "score", "output"],
-    &["model"],
+    &["model", "store"],
     &["preprocess", "text", "weights"],
     &["kernels", "named", "nano", "random", "files"],
     &["error"],

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::lock::{Lock, taken};
+use super::lock::{Lock, is_being_written};
 use super::replacement::{Replacement, remove_leftovers};
 use super::target::{self, Before, Target};
 use crate::error::{Error, Result};
@@ -61,7 +61,7 @@ impl Destination {
         let file = options.open(path).map_err(failed)?;
         // If a file system has no locks, it may be the only run.
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
-            return Err(taken(target.name()));
+            return Err(is_being_written(target.name()));
         }
         let metadata = file.metadata().map_err(failed)?;
         let is_as_before = match before {

@@ -11,13 +11,13 @@ pub struct FileId(Id);
 enum Id {
     #[cfg(unix)]
     Node { device: u64, inode: u64 },
-    /// Of a file that is not there yet, or on a system without inodes.
+    /// Of a file that does not exist yet, or on a system without inodes.
     Path(PathBuf),
 }
 
 impl FileId {
-    /// The file of this name, links followed; if there is none, the place where it would be. `None` if its folder is
-    /// not there either.
+    /// The file of this name, with links followed; if there is none, the place where it would be. `None` if its folder
+    /// does not exist either.
     pub fn of(path: &Path) -> Option<FileId> {
         match fs::metadata(path) {
             Ok(metadata) => FileId::of_existing(path, &metadata),

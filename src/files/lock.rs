@@ -28,7 +28,7 @@ impl Lock {
             let file = open(&lock).map_err(Error::write(path))?;
             match file.try_lock() {
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(taken(path)),
+                Err(TryLockError::WouldBlock) => return Err(is_being_written(path)),
                 // It may be the only run.
                 Err(TryLockError::Error(_)) => {
                     let _ = fs::remove_file(&lock);
@@ -55,7 +55,7 @@ impl Drop for Lock {
     }
 }
 
-pub(super) fn taken(path: &Path) -> Error {
+pub(crate) fn is_being_written(path: &Path) -> Error {
     Error::usage(
         format!("`{}` is being written by another run", path.display()),
         "wait until it ends, or name another file",

@@ -13,6 +13,7 @@ mod target;
 
 pub use destination::Destination;
 pub use identity::FileId;
+pub(crate) use lock::is_being_written;
 #[cfg(feature = "hub")]
 pub(crate) use replacement::link_new;
 pub use replacement::{copy_new, name_new, remove_leftovers, replace};

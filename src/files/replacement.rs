@@ -183,7 +183,7 @@ pub fn remove_leftovers(path: &Path) {
     }
 }
 
-/// Whether nobody has written to a temporary file for so long that its run must have been killed.
+/// Whether a temporary file has not been written to for [`LEFTOVER_AGE`].
 fn is_leftover(path: &Path) -> bool {
     let changed = fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
     changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > LEFTOVER_AGE))

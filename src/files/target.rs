@@ -83,10 +83,10 @@ pub enum Refusal {
 }
 
 impl Target {
-    /// The file or device of this name; it need not be there.
+    /// The file or device of this name, which may not exist yet.
     ///
     /// # Errors
-    /// [`Error::Usage`] for a folder; [`Error::Write`] if the folder that it is in is not there.
+    /// [`Error::Usage`] for a folder; [`Error::Write`] if the folder that it is in does not exist.
     pub fn at(name: &Path) -> Result<Target> {
         let failed = Error::write(name);
         let path = followed(name);
@@ -175,7 +175,7 @@ impl Target {
     }
 }
 
-/// The beginning and the end of a file: enough to tell what wrote it.
+/// The beginning and the end of a file: enough to recognise what wrote it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Excerpt {
     /// The first bytes.

@@ -161,17 +161,15 @@ impl<'a> PromptEncoder<'a> {
         ))
     }
 
-    fn cached_row(&mut self, key: &Key) -> Option<Vec<f32>> {
-        self.cache.as_mut()?.get(key)
+    fn cached_row(&self, key: &Key) -> Option<Vec<f32>> {
+        self.cache.as_ref()?.get(key)
     }
 
     fn add_to_cache(&mut self, fresh: Vec<(Key, Vec<f32>)>) {
         if let Some(cache) = &mut self.cache
             && let Err(reason) = cache.keep(fresh)
         {
-            let notice = Notice::NotKept {
-                reason: reason.to_string(),
-            };
+            let notice = Notice::NotKept { reason };
             if !self.notices.contains(&notice) {
                 self.notices.push(notice);
             }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::rows::{Picture, size_and_mtime};
 use crate::input::{Content, Item};
+use crate::store;
 use crate::weights::hex;
 
 /// Where an embedding is.
@@ -17,8 +18,8 @@ use crate::weights::hex;
 pub(super) enum EmbeddingSource {
     /// A row of the old index.
     Index(usize),
-    /// An offset in the journal.
-    Journal(u64),
+    /// A record of the journal.
+    Journal(store::Place),
     /// Not encoded yet, or failed.
     Missing,
 }

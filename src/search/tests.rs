@@ -15,7 +15,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::columns;
-use super::journal::{Journal, path_of};
+use super::journal::{self, path_of};
 use super::page::stored_embedding;
 use super::*;
 use crate::kernels::{Threads, cpu::Level};
@@ -321,48 +321,23 @@ fn nan_is_never_found() {
 }
 
 #[test]
-fn a_truncated_or_damaged_journal_gives_only_its_complete_records() {
+fn a_journal_gives_the_images_of_an_interrupted_build_and_their_embeddings() {
     let dir = tempfile::tempdir().unwrap();
     let index = dir.path().join("i.parquet");
-    let (mut journal, held) = Journal::open(&index, &origin(3)).unwrap();
-    assert!(held.is_empty());
+    let mut journal = journal::open(&index, &origin(3)).unwrap();
     let vectors: Vec<Vec<u8>> = vectors(2, 3, 3)
         .iter()
         .map(|vector| stored_embedding(vector).unwrap())
         .collect();
     for (i, vector) in vectors.iter().enumerate() {
-        journal.add(&picture(i), vector).unwrap();
+        journal::add(&mut journal, &picture(i), vector);
     }
-    let path = journal.leave().unwrap().unwrap();
-    assert_eq!(path, path_of(&index));
-    let whole = std::fs::read(&path).unwrap();
-    let check = |bytes: &[u8]| {
-        std::fs::write(&path, bytes).unwrap();
-        let (mut journal, held) = Journal::open(&index, &origin(3)).unwrap();
-        let map = journal.mapped().unwrap();
-        for (i, encoded) in held.iter().enumerate() {
-            assert_eq!(encoded.picture, picture(i));
-            assert_eq!(map[encoded.at as usize..][..6], vectors[i]);
-        }
-        let n = held.len();
-        // It continues where it was cut.
-        journal.add(&picture(n), &vectors[n.min(2)]).unwrap();
-        journal.leave().unwrap();
-        let (_, held) = Journal::open(&index, &origin(3)).unwrap();
-        assert_eq!(held.len(), n + 1);
-        n
-    };
-    let mut most = 0;
-    for length in 0..=whole.len() {
-        let n = check(&whole[..length]);
-        assert!(n >= most, "{length} bytes");
-        most = n;
-    }
-    assert_eq!(most, 3);
-    for at in 8..whole.len() {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 4;
-        assert!(check(&bytes) < 3, "byte {at}");
+    assert_eq!(journal.leave().unwrap(), Some(path_of(&index)));
+    let journal = journal::open(&index, &origin(3)).unwrap();
+    let found = journal::pictures(&journal, &origin(3)).unwrap();
+    assert_eq!(found.len(), 3);
+    for (i, (found, place)) in found.into_iter().enumerate() {
+        assert_eq!((found, journal.value_at(place)), (picture(i), Some(vectors[i].clone())));
     }
 }
 
@@ -371,16 +346,16 @@ fn what_is_not_a_journal_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let index = dir.path().join("i.parquet");
     std::fs::write(path_of(&index), "my diary").unwrap();
-    let refused = Journal::open(&index, &origin(3)).err().unwrap().to_string();
-    assert!(refused.contains("is in the way"), "{refused}");
+    let refused = journal::open(&index, &origin(3)).err().unwrap().to_string();
+    assert!(refused.ends_with("does not hold what a build has encoded"), "{refused}");
     assert_eq!(std::fs::read(path_of(&index)).unwrap(), b"my diary");
     std::fs::remove_file(path_of(&index)).unwrap();
 
-    let (mut journal, _) = Journal::open(&index, &origin(3)).unwrap();
-    journal.add(&picture(0), &[0; 6]).unwrap();
-    let twice = Journal::open(&index, &origin(3)).err().unwrap().to_string();
+    let mut journal = journal::open(&index, &origin(3)).unwrap();
+    journal::add(&mut journal, &picture(0), &[0; 6]);
+    let twice = journal::open(&index, &origin(3)).err().unwrap().to_string();
     assert!(twice.contains("is being written by another run"), "{twice}");
     journal.leave().unwrap();
-    let other = Journal::open(&index, &origin(4)).err().unwrap();
+    let other = journal::open(&index, &origin(4)).err().unwrap();
     assert!(other.hint().unwrap().to_string().contains("remove"), "{other}");
 }

@@ -4,25 +4,28 @@
 //! The old index stays intact until the new one replaces it in one step. Until then, new embeddings are in the
 //! [journal](super::journal), so a killed run loses one batch at most.
 
+use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::index::Index;
-use super::journal::Journal;
+use super::journal;
 use super::origin::Origin;
-use super::page::{VALUE_BYTES, stored_embedding};
+use super::page::stored_embedding;
 use super::plan::{EmbeddingSource, IndexEntry, Plan};
 use super::writer::IndexWriter;
 use crate::error::{Error, Result};
 use crate::files::{Destination, Target};
 use crate::input::{Item, Items};
+use crate::store::Store;
 
 /// An index that is being brought up to date.
 pub struct Update {
     target: Target,
     origin: Origin,
     before: Option<Index>,
-    journal: Journal,
+    journal: Store,
     plan: Arc<Mutex<Plan>>,
     n_resumed: usize,
 }
@@ -69,10 +72,11 @@ impl Update {
                 plan.know(&before.origin().folder, picture, EmbeddingSource::Index(row));
             }
         }
-        let (journal, encoded) = Journal::open(path, &origin)?;
+        let journal = journal::open(path, &origin)?;
+        let encoded = journal::pictures(&journal, &origin)?;
         let n_resumed = encoded.len();
-        for encoded in encoded {
-            plan.know(&origin.folder, encoded.picture, EmbeddingSource::Journal(encoded.at));
+        for (picture, place) in encoded {
+            plan.know(&origin.folder, picture, EmbeddingSource::Journal(place));
         }
         Ok(Update {
             target,
@@ -115,8 +119,8 @@ impl Update {
         };
         let mut plan = locked(&self.plan);
         if let Some(entry) = plan.next_pending() {
-            let at = self.journal.add(&entry.picture, &embedding)?;
-            entry.source = EmbeddingSource::Journal(at);
+            let place = journal::add(&mut self.journal, &entry.picture, &embedding);
+            entry.source = EmbeddingSource::Journal(place);
         }
         Ok(())
     }
@@ -175,7 +179,8 @@ impl Update {
             journal.remove()?;
             return Ok(Finished::UpToDate(changes));
         }
-        write(&target, &origin, entries, before.as_ref(), &mut journal)?;
+        journal.flush()?;
+        write(&target, &origin, entries, before.as_ref(), &journal)?;
         journal.remove()?;
         Ok(Finished::Written(changes))
     }
@@ -211,22 +216,19 @@ fn write(
     origin: &Origin,
     entries: Vec<IndexEntry>,
     before: Option<&Index>,
-    journal: &mut Journal,
+    journal: &Store,
 ) -> Result<()> {
-    let encoded = journal.mapped()?;
-    let vector_bytes = origin.embed_dim * VALUE_BYTES;
     let out = Destination::whole(target)?;
     let failed = Error::write(target.name());
     let mut writer = IndexWriter::new(out, origin).map_err(failed)?;
     for IndexEntry { picture, source, .. } in entries {
         let embedding = match source {
-            EmbeddingSource::Index(row) => before.map(|before| before.stored_embedding(row)),
-            EmbeddingSource::Journal(at) => encoded.get(at as usize..).and_then(|rest| rest.get(..vector_bytes)),
+            EmbeddingSource::Index(row) => before.map(|before| before.stored_embedding(row).into()),
+            EmbeddingSource::Journal(place) => journal.value_at(place).map(Cow::Owned),
             EmbeddingSource::Missing => None,
         };
-        let embedding =
-            embedding.ok_or_else(|| failed(std::io::Error::other("the journal was truncated in the meantime")))?;
-        writer.push_stored(picture, embedding).map_err(failed)?;
+        let embedding = embedding.ok_or_else(|| failed(io::Error::other("the journal was changed in the meantime")))?;
+        writer.push_stored(picture, &embedding).map_err(failed)?;
     }
     writer.finish().map_err(failed)?.finish()
 }

@@ -451,6 +451,6 @@ fn a_cache_that_cannot_be_written_is_only_a_note() {
     cat.jpg
       100.0 %  a cat
     --- stderr
-    note: the embeddings of the labels could not be cached for the next run: Not a directory (os error 20)
+    note: the embeddings of the labels could not be cached for the next run: cannot write `[DESK]/cache/longclip/labels`: Not a directory (os error 20)
     ");
 }

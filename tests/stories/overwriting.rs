@@ -384,6 +384,24 @@ fn a_report_is_not_written_over_what_is_measured() {
     let of_data = eval(&["--data", "data.ndjson", "--report", "data.ndjson"]);
     let of_photo = eval(&["--data", "photos", "--report", "photos/cat/1.jpg"]);
     let kept = eval(&["--data", "data.ndjson", "--embeddings", "data.ndjson"]);
+    fs::write(desk.path("labels.txt"), "cat\ncup\n").unwrap();
+    let of_labels = eval(&[
+        "--data",
+        "photos",
+        "--labels-file",
+        "labels.txt",
+        "--report",
+        "labels.txt",
+    ]);
+    fs::copy(desk.path("small.safetensors"), desk.path("other.safetensors")).unwrap();
+    let of_other = eval(&[
+        "--data",
+        "photos",
+        "--compare",
+        "other.safetensors",
+        "--report",
+        "other.safetensors",
+    ]);
     check_untouched(
         &desk,
         &[
@@ -401,6 +419,16 @@ fn a_report_is_not_written_over_what_is_measured() {
                 file: "data.ndjson",
                 run: &kept,
                 said: "would overwrite one of the inputs",
+            },
+            Case {
+                file: "labels.txt",
+                run: &of_labels,
+                said: "`--report labels.txt` would overwrite the label file",
+            },
+            Case {
+                file: "other.safetensors",
+                run: &of_other,
+                said: "`--report other.safetensors` would overwrite the model",
             },
         ],
     );

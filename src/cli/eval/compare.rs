@@ -42,6 +42,11 @@ fn resamples(text: &str) -> std::result::Result<usize, String> {
 }
 
 impl CompareFlags {
+    /// The other model's name as typed.
+    pub(super) fn model(&self) -> Option<&str> {
+        self.compare.as_deref()
+    }
+
     /// The models to measure: the first one, and the one to compare it with.
     pub(super) fn contenders(&self, first: &ModelFlags, report: Report) -> Result<Vec<Contender>> {
         let other = self.other(first)?;

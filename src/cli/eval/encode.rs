@@ -184,7 +184,7 @@ impl Sink for Keeper<'_> {
     fn take(&mut self, item: Item, seen: longclip::Result<Seen>) -> longclip::Result<Verdict> {
         match seen {
             Ok(seen) => {
-                self.embeddings.add(&item.name.to_string(), &seen.embedding)?;
+                self.embeddings.add(&item.name.to_string(), &seen.embedding);
                 self.n_done += 1;
                 Ok(Verdict::Done)
             }

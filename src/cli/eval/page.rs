@@ -26,14 +26,33 @@ pub(super) struct ReportFlags {
     force: ForceFlag,
 }
 
+/// What an evaluation reads.
+pub(super) struct Reads<'a> {
+    pub(super) data: Vec<&'a Path>,
+    /// Files of labels and templates, with what they are.
+    pub(super) files: Vec<(&'static str, &'a Path)>,
+    pub(super) model: &'a ModelFlags,
+    /// The model that it is compared with.
+    pub(super) compared: Option<&'a str>,
+    /// The file of embeddings, which grows.
+    pub(super) kept: Option<&'a Path>,
+}
+
 impl ReportFlags {
-    /// Opens the page before hours of work and not after them. `data` is what is read, `kept` the file of embeddings.
-    pub(super) fn open(&self, data: &[&Path], model: &ModelFlags, kept: Option<&Path>) -> Result<Option<Destination>> {
+    /// Opens the page before hours of work and not after them.
+    pub(super) fn open(&self, reads: &Reads<'_>) -> Result<Option<Destination>> {
+        let Reads { data, files, kept, .. } = reads;
         let inputs = Inputs {
             sources: data.iter().map(|path| Source::Named(path.to_path_buf())).collect(),
             options: InputOptions::default(),
         };
-        let mut writing = Writing::new(self.force).model(model).inputs(&inputs);
+        let mut writing = Writing::new(self.force).model(reads.model).inputs(&inputs);
+        if let Some(other) = reads.compared {
+            writing = writing.model_named(Some(other));
+        }
+        for (what, file) in files {
+            writing = writing.reads(what, [file]);
+        }
         kept.map_or(Ok(()), |kept| writing.refuse_input("--embeddings", kept))?;
         let Some(path) = &self.report else {
             return Ok(None);
@@ -44,7 +63,7 @@ impl ReportFlags {
                 "name a file: `--report page.html`",
             ));
         }
-        writing = writing.reads("the file of embeddings", kept);
+        writing = writing.reads("the file of embeddings", *kept);
         let target = writing.target("--report", path, Resuming::Never, output::is_results)?;
         Destination::whole(&target).map(Some)
     }

@@ -78,7 +78,7 @@ impl<'a> Texts<'a> {
             }
             let TextEmbeddings(rows) = self.model.encode_token_ids(pass)?;
             for (ids, row) in pass.iter().zip(rows.rows()) {
-                self.kept.add(&key(ids), row)?;
+                self.kept.add(&key(ids), row);
             }
             self.kept.flush()?;
             n_done += pass.len();

@@ -18,7 +18,7 @@ use self::measured::{KS, Measured, Measuring};
 use self::results::Results;
 use super::compare::{CompareFlags, Contender, labels};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable};
-use super::page::ReportFlags;
+use super::page::{Reads, ReportFlags};
 use super::texts::Halt;
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
@@ -61,14 +61,15 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let data: Vec<&Path> = [&args.data.data]
-        .into_iter()
-        .chain(&args.data.images)
-        .map(PathBuf::as_path)
-        .collect();
-    let mut page = args
-        .report
-        .open(&data, &args.model, args.encode.embeddings.as_deref())?;
+    let mut page = args.report.open(&Reads {
+        data: std::iter::once(&*args.data.data)
+            .chain(args.data.images.as_deref())
+            .collect(),
+        files: Vec::new(),
+        model: &args.model,
+        compared: args.compare.model(),
+        kept: args.encode.embeddings.as_deref(),
+    })?;
     let options = args.data.options();
     let mut lengths = args.measure.sweep_length.clone();
     lengths.sort_unstable();

@@ -16,7 +16,7 @@ use longclip::{Error, Grouping, Result};
 use self::results::Results;
 use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, labels};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
-use super::page::ReportFlags;
+use super::page::{Reads, ReportFlags};
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::model_flags::ModelFlags;
@@ -68,9 +68,13 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let mut page = args
-        .report
-        .open(&[&args.data], &args.model, args.encode.embeddings.as_deref())?;
+    let mut page = args.report.open(&Reads {
+        data: vec![&args.data],
+        files: args.labels.files().collect(),
+        model: &args.model,
+        compared: args.compare.model(),
+        kept: args.encode.embeddings.as_deref(),
+    })?;
     let labelling = args.labelling()?;
     let data = ClassifiedImages::open(&args.data, args.split, std::env::temp_dir())?;
     let about = data.about.clone();
