@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Desk, data};
 
-/// A sandbox with one folder per class, and one image in each.
+/// A working folder with one folder per class, and one image in each.
 fn with_classes() -> Desk {
     let desk = Desk::new().folder("photos");
     for (class, i) in [("cat", 1), ("cup of coffee", 2), ("astronaut", 3)] {

@@ -1,4 +1,4 @@
-//! Nothing is lost: what a command reads, what it did not write and what it finished is never written over in passing.
+//! Overwriting: inputs, files that longclip did not write and finished results are never overwritten by accident.
 
 use std::fs;
 use std::io::Read;
@@ -10,21 +10,21 @@ use insta::assert_snapshot;
 use crate::fixture::{Desk, repository};
 use crate::many::{LABELS, SMALL, arguments, text, with_many};
 
-/// The formats of `classify` that are written next to their place and get their name at the end.
+/// The formats of `classify` that are written to a temporary file and renamed at the end.
 const WHOLE: [&str; 3] = ["json", "html", "parquet"];
 
 fn classify<'a>(more: &[&'a str]) -> Vec<&'a str> {
     arguments(&[&["classify"], more, &LABELS, &SMALL, &["-q"]])
 }
 
-/// A file, a run that would write over it, and what the refusal names.
+/// A file, a run that would overwrite it, and a part of the error message.
 struct Case<'a> {
     file: &'a str,
     run: &'a [&'a str],
     said: &'a str,
 }
 
-/// Runs each case, also with `--force`: exit code 2, and the file is as it was.
+/// Checks that each run, also with `--force`, exits with 2 and does not change the file.
 #[track_caller]
 fn check_untouched(desk: &Desk, cases: &[Case<'_>]) {
     for Case { file, run, said } in cases {
@@ -90,7 +90,7 @@ fn an_input_is_never_an_output() {
     for (file, run, said) in &cases {
         check_untouched(&desk, &[Case { file, run, said }]);
     }
-    // Those that a folder, a list, a record or a pattern leads to.
+    // Files found through a folder, a list, a record or a pattern.
     for (file, run) in [
         ("photos/coffee.jpg", &["photos"][..]),
         ("photos/coffee.jpg", &["photos/*.jpg"]),
@@ -150,7 +150,7 @@ fn another_name_of_an_input_is_an_input() {
 }
 
 #[test]
-fn a_file_of_somebody_else_is_replaced_only_by_force() {
+fn a_file_that_is_not_results_is_replaced_only_with_force() {
     let formats = [
         ("ndjson", &["--resume"][..]),
         ("csv", &["--resume"]),
@@ -183,7 +183,7 @@ fn a_file_of_somebody_else_is_replaced_only_by_force() {
 }
 
 #[test]
-fn finished_results_are_continued_or_replaced_but_not_in_passing() {
+fn finished_results_are_continued_or_replaced_only_on_request() {
     let desk = with_many(3).file("empty.ndjson", "");
     let run = arguments(&[&["classify", "many", "--output", "out.ndjson"], &LABELS, &SMALL]);
     desk.output(&run);
@@ -204,7 +204,7 @@ fn finished_results_are_continued_or_replaced_but_not_in_passing() {
     assert_eq!(
         desk.output(&empty).status.code(),
         Some(0),
-        "an empty file is in nobody's way"
+        "an empty file may be overwritten"
     );
     for format in WHOLE {
         let out = format!("out.{format}");
@@ -221,7 +221,7 @@ fn finished_results_are_continued_or_replaced_but_not_in_passing() {
 
 #[cfg(unix)]
 #[test]
-fn devices_and_pipes_are_written_through_and_stay_what_they_are() {
+fn devices_and_pipes_are_written_to_and_not_replaced() {
     use std::os::unix::fs::FileTypeExt;
     let desk = Desk::with_pictures().and_small_model();
     let kind = |path: &Path| fs::symlink_metadata(path).unwrap().file_type();
@@ -272,7 +272,7 @@ fn devices_and_pipes_are_written_through_and_stay_what_they_are() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_a_file_stays_a_link_and_a_mode_stays_a_mode() {
+fn links_stay_links_and_replaced_files_keep_their_mode() {
     use std::os::unix::fs::PermissionsExt;
     let desk = Desk::with_pictures().and_small_model();
     for format in [&WHOLE[..], &["ndjson"]].concat() {
@@ -293,7 +293,7 @@ fn a_link_to_a_file_stays_a_link_and_a_mode_stays_a_mode() {
 }
 
 #[test]
-fn two_runs_to_one_file_are_refused_and_no_temporary_name_can_be_planted() {
+fn a_second_run_to_the_same_file_is_refused_and_a_planted_link_is_ignored() {
     for format in WHOLE {
         let desk = with_many(400).file("victim", "precious");
         let out = format!("out.{format}");
@@ -361,7 +361,7 @@ fn a_stderr_that_is_closed_or_full_loses_no_results() {
             assert_eq!(found.1.len(), expected.1.len(), "{format} with stderr {stderr}");
         }
     }
-    // A reader of stderr that has seen enough.
+    // A reader of stderr that stops early.
     let run = classify(&["many", "-o", "read.json"]);
     let run: Vec<&str> = run.into_iter().filter(|part| *part != "-q").collect();
     let mut child = desk.command(&run).stderr(Stdio::piped()).spawn().unwrap();
@@ -371,7 +371,7 @@ fn a_stderr_that_is_closed_or_full_loses_no_results() {
 }
 
 #[test]
-fn a_report_is_not_written_over_what_is_measured() {
+fn a_report_does_not_overwrite_the_data_it_measures() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file("data.ndjson", "{\"path\":\"cat.jpg\",\"label\":\"cat\"}\n");
@@ -439,7 +439,7 @@ fn a_report_is_not_written_over_what_is_measured() {
 }
 
 #[test]
-fn a_painted_photo_is_not_written_over_another_file() {
+fn a_heat_map_does_not_overwrite_another_file() {
     let desk = Desk::with_pictures().and_small_model().file("art.png", "a painting");
     let of = |place: &'static str| classify(&["cat.jpg", "-f", "ndjson", "--explain", place]);
     let told = desk.run(&of("art.png"));
@@ -463,7 +463,7 @@ fn a_painted_photo_is_not_written_over_another_file() {
 }
 
 #[test]
-fn a_model_is_not_converted_onto_its_source_or_over_another_file() {
+fn convert_overwrites_neither_its_source_nor_another_file() {
     let desk = Desk::new().and_small_model().file("diary.safetensors", "dear diary");
     let convert = |out: &'static str| {
         [
@@ -502,7 +502,7 @@ fn a_model_is_not_converted_onto_its_source_or_over_another_file() {
 
 #[cfg(feature = "train")]
 #[test]
-fn a_training_does_not_touch_files_of_somebody_else() {
+fn a_training_does_not_change_files_that_it_did_not_write() {
     let records = "{\"path\":\"cat.jpg\",\"long\":\"a cat\"}\n{\"path\":\"coffee.jpg\",\"long\":\"a cup of coffee\"}\n";
     let desk = Desk::with_pictures()
         .and_small_model()
@@ -549,7 +549,7 @@ fn a_training_does_not_touch_files_of_somebody_else() {
 
 #[cfg(feature = "parquet")]
 #[test]
-fn an_index_is_not_written_over_another_file() {
+fn an_index_does_not_overwrite_another_file() {
     let desk = Desk::with_pictures()
         .and_small_model()
         .file("diary.parquet", "dear diary");
@@ -593,7 +593,7 @@ fn an_index_is_not_written_over_another_file() {
 
 #[cfg(unix)]
 #[test]
-fn what_a_killed_run_left_of_a_whole_file_is_removed_by_a_later_one() {
+fn temporary_files_of_a_killed_run_are_removed_by_a_later_run() {
     let desk = with_many(400);
     let run = classify(&["many", "-o", "out.json", "--batch", "2"]);
     let is_left = |name: &str| name.starts_with(".out.json.") && name.ends_with(".partial");

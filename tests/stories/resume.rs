@@ -84,7 +84,7 @@ fn a_file_cut_at_any_byte_is_completed() {
         let cuts = (0..=10)
             .map(|part| whole.len() * part / 10)
             .chain([line_end, line_end.saturating_sub(1)]);
-        // Half a line of one's own looks like anything, so that it is not taken for the beginning of these results.
+        // A part of a template's line could be any text, so it is not recognised as the start of these results.
         let first_end = whole.iter().position(|&byte| byte == b'\n').unwrap() + 1;
         for cut in cuts.filter(|cut| *cut == 0 || name != "out.txt" || *cut >= first_end) {
             fs::write(desk.path(&name), &whole[..cut]).unwrap();

@@ -28,7 +28,7 @@ fn archive_of(members: impl IntoIterator<Item = (String, Vec<u8>)>) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-/// A sandbox with `many/`, a list, records and archives of similar images, each with something that cannot be read.
+/// A working folder with `many/`, a list, records and archives of similar images, each with something that cannot be read.
 fn desk() -> Desk {
     let desk = with_many(30).file("many/00007.ppm", "broken").folder("many/inner");
     fs::write(desk.path("many/inner/a.ppm"), ppm(100)).unwrap();
@@ -518,7 +518,7 @@ fn a_disk_that_is_not_mounted_is_not_an_empty_shard() {
         );
         assert!(!desk.path("out").exists(), "{input:?}");
     }
-    // One that goes while the shard is made, or that only a list leads to.
+    // An archive that disappears while the shard is made, or that is only named in a list.
     let desk = desk.file("tars.txt", "many/00000.ppm\ngone.tar\n");
     let run = [
         "--files-from",
@@ -537,7 +537,7 @@ fn a_disk_that_is_not_mounted_is_not_an_empty_shard() {
         "{told}"
     );
     assert_eq!(names_in(&desk.path("out")), ["_longclip.json"]);
-    // An image that is gone is a row with an error, and the shard is whole.
+    // A missing image is a row with an error, and the shard is complete.
     let run = [
         "many/00000.ppm",
         "gone.jpg",

@@ -21,7 +21,7 @@ const COLOURS: [(&str, [u8; 3]); 8] = [
     ("orange", [250, 140, 10]),
 ];
 
-/// A sandbox with an image of each colour in `colours/`, their captions in `captions.ndjson`, and `config.json` for a
+/// A working folder with an image of each colour in `colours/`, their captions in `captions.ndjson`, and `config.json` for a
 /// model with one block per tower.
 fn desk() -> Desk {
     let desk = Desk::new().folder("colours");

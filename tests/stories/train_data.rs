@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 
 use crate::fixture::Desk;
 
-/// A sandbox with an image under each of these names.
+/// A working folder with an image under each of these names.
 fn desk(pictures: &[&str]) -> Desk {
     let desk = Desk::new();
     for name in pictures {
