@@ -120,6 +120,11 @@ fn argument(control: &Control) -> Option<String> {
         Control::TruncateLongText => "`long_text=\"truncate\"`".into(),
         Control::ChunkLongText => "`long_text=\"chunk\"`".into(),
         Control::Labels => "`labels=[\"a cat\", \"a dog\"]`, or the path of a file of labels".into(),
-        Control::MaxPixels | Control::UrlTimeout => return None,
+        Control::MaxPixels
+        | Control::UrlTimeout
+        | Control::ArrowInput
+        | Control::BuildIndex(_)
+        | Control::Resume
+        | Control::ReplaceFiles => return None,
     })
 }

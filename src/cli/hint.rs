@@ -26,5 +26,9 @@ fn flag(control: &Control) -> String {
         Control::Labels => "`--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`".into(),
         Control::MaxPixels => "`--max-pixels`".into(),
         Control::UrlTimeout => "`--url-timeout`".into(),
+        Control::ArrowInput => "`--in arrow`".into(),
+        Control::BuildIndex(name) => format!("`longclip search build photos/ -o {name}`"),
+        Control::Resume => "`--resume`".into(),
+        Control::ReplaceFiles => "`--force`".into(),
     }
 }

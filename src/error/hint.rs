@@ -34,6 +34,14 @@ pub enum Control {
     MaxPixels,
     /// The time that a URL has to answer.
     UrlTimeout,
+    /// Reading the images of an Arrow stream.
+    ArrowInput,
+    /// Building the search index of this name.
+    BuildIndex(String),
+    /// Continuing what an interrupted run has written.
+    Resume,
+    /// Replacing files that exist.
+    ReplaceFiles,
 }
 
 impl fmt::Display for Control {

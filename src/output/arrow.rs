@@ -16,7 +16,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::columns::{texts, vector_field, vectors};
 use super::{FormatInfo, Holds, Settings, Task};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Result, hint};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "arrow",
@@ -36,7 +36,7 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
 pub fn needs_batches() -> Error {
     Error::usage(
         "the arrow format returns the batches of an Arrow stream, and the input is not one",
-        "add `--in arrow`; for other inputs use `--format parquet`",
+        hint!("add {}", Control::ArrowInput).or("use another format, such as parquet"),
     )
 }
 

@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use parquet::file::metadata::KeyValue;
 
 use super::origin::Origin;
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Hint, Result, hint};
 
 pub(super) const PATH: &str = "path";
 pub(super) const SIZE: &str = "size";
@@ -115,7 +115,7 @@ const EMBED_DIM_MAX: usize = 1 << 20;
 pub(super) fn not_an_index(path: &Path, kind: &str) -> Error {
     Error::usage(
         format!("`{}` is {kind}", path.display()),
-        "name an index, or make one: `longclip search build photos/ -o index.parquet`",
+        Hint::from("name an index").or(hint!("make one: {}", Control::BuildIndex("index.parquet".into()))),
     )
 }
 
@@ -123,6 +123,6 @@ pub(super) fn not_an_index(path: &Path, kind: &str) -> Error {
 pub(super) fn damaged(path: &Path, problem: &str) -> Error {
     Error::usage(
         format!("`{}` can't be read as an index: {problem}", path.display()),
-        "remove it and build it again: `longclip search build photos/ -o index.parquet`",
+        hint!("remove it and build it again: {}", Control::BuildIndex("index.parquet".into())),
     )
 }

@@ -22,7 +22,7 @@ use super::columns::{self, EMBEDDING, PATH, damaged, not_an_index};
 use super::origin::Origin;
 use super::page::{VALUE_BYTES, values_in_place};
 use super::rows::{self, Picture};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Result, hint};
 use crate::kernels::StoredRows;
 use crate::output::one_line;
 use crate::weights::map;
@@ -181,7 +181,7 @@ fn mapped(path: &Path) -> Result<Bytes> {
         Ok(map) => Ok(Bytes::from_owner(map)),
         Err(Error::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => Err(Error::usage(
             format!("there is no index `{}`", path.display()),
-            format!("make it: `longclip search build photos/ -o {}`", path.display()),
+            hint!("make it: {}", Control::BuildIndex(path.display().to_string())),
         )),
         Err(error) => Err(error),
     }

@@ -15,7 +15,7 @@ use super::origin::Origin;
 use super::page::stored_embedding;
 use super::plan::{EmbeddingSource, IndexEntry, Plan};
 use super::writer::IndexWriter;
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Result, hint};
 use crate::files::{Destination, Target};
 use crate::input::{Item, Items};
 use crate::store::Store;
@@ -237,7 +237,10 @@ fn nothing_left(path: &Path, before: Option<&Index>) -> Error {
     match before.filter(|before| !before.is_empty()) {
         None => Error::usage(
             format!("there is no image for `{}`", path.display()),
-            "name images or folders of images: `longclip search build photos/ -o index.parquet`",
+            hint!(
+                "name images or folders of images: {}",
+                Control::BuildIndex("index.parquet".into())
+            ),
         ),
         Some(before) => Error::usage(
             format!(

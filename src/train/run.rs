@@ -23,7 +23,7 @@ use super::settings::Settings;
 use super::skipped::{Begin, SkippedSamples};
 use super::towers::{Computing, Towers};
 use super::validate::{Validation, Validator};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Result, hint};
 use crate::labels::Template;
 use crate::preprocess::Preprocess;
 use crate::text::ContextLength;
@@ -152,7 +152,7 @@ fn found_state(folder: &Path, start: Start) -> Result<Option<SavedState>> {
         Start::Resumed => Ok(Some(state)),
         Start::Anew => Err(Error::usage(
             format!("`{}` already has a training", folder.display()),
-            "`--resume` continues it, `--force` replaces it; or name another `--out`",
+            hint!("{} continues it, {} replaces it", Control::Resume, Control::ReplaceFiles).or("use another folder"),
         )),
         Start::InPlace => Ok(None),
     }

@@ -21,7 +21,7 @@ use super::parameters::Parameters;
 use super::plot::PLOT;
 use super::settings::Settings;
 use super::skipped::SKIPPED;
-use crate::error::{Error, Result, counted};
+use crate::error::{Control, Error, Hint, Result, counted, hint};
 use crate::weights::config_of;
 
 /// The weights after the last step that was saved.
@@ -236,7 +236,7 @@ pub(super) fn refuse_foreign_files(folder: &Path) -> Result<()> {
                 "`{}` would be overwritten, but it is not from a training",
                 folder.join(name).display()
             ),
-            "name another `--out`: a new folder, or an empty one; `--force` replaces what is there",
+            Hint::from("use a new or an empty folder").or(hint!("replace the files: {}", Control::ReplaceFiles)),
         )),
         None => Ok(()),
     }

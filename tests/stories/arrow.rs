@@ -311,7 +311,7 @@ fn impossible_requests_are_refused_before_any_work() {
     --- stdout
     --- stderr
     error: the arrow format returns the batches of an Arrow stream, and the input is not one
-    hint: add `--in arrow`; for other inputs use `--format parquet`
+    hint: add `--in arrow`, or use another format, such as parquet
     "#);
 }
 

@@ -292,7 +292,7 @@ fn a_run_folder_is_not_changed_by_another_training() {
     let with = |more: &[&str]| refusal(&desk, &arguments("run", &[&["--steps", "2", "-q"], more].concat()));
     assert_snapshot!(with(&["--batch", "4"]), @r"
     error: `run` already has a training
-    hint: `--resume` continues it, `--force` replaces it; or name another `--out`
+    hint: `--resume` continues it, `--force` replaces it, or use another folder
     ");
     assert_snapshot!(with(&["--batch", "5", "--seed", "9", "--resume"]), @r"
     error: `run/state.safetensors` can't be resumed: `batch` was 4 and is 5; `seed` was 0 and is 9
