@@ -92,7 +92,7 @@ impl Classifier {
         output: StreamOutput,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let model = self.model.get();
-        let settings = self.settings(output.embeddings);
+        let settings = self.settings(output.embeddings.then_some(self.embed_dim()));
         let judge = |embedding: Vec<f32>| {
             let columns = self.scorer.columns(self.labels(), &embedding);
             Row {
@@ -122,7 +122,7 @@ impl Classifier {
                 embeddings: output.embeddings,
             },
             on_error: OnError::from_name(&output.on_error)?,
-            format: (format.make)(&self.settings(output.embeddings))?,
+            format: (format.make)(&self.settings(output.embeddings.then_some(self.embed_dim())))?,
             bytes: Vec::new(),
         };
         writer
@@ -137,14 +137,13 @@ impl Classifier {
         Ok(writer.bytes)
     }
 
-    /// What formats note of a run.
-    fn settings(&self, embeddings: bool) -> output::Settings {
-        let embed_dim = self.labels().embeddings().0.embed_dim();
-        let vectors = if embeddings {
-            Vectors::Beside(embed_dim)
-        } else {
-            Vectors::None
-        };
+    fn embed_dim(&self) -> usize {
+        self.labels().embeddings().0.embed_dim()
+    }
+
+    /// What a format needs to know; `embed_dim` if records have embeddings.
+    fn settings(&self, embed_dim: Option<usize>) -> output::Settings {
+        let vectors = embed_dim.map_or(Vectors::None, Vectors::Beside);
         output::Settings {
             labels: self.scorer.answers(),
             ..self.model.get().settings(Task::Labels(vectors))

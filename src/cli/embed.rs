@@ -158,7 +158,10 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         targets::whole(target.as_ref())?,
         &mut |_, seen| {
             Ok(Row {
-                embedding: Some(of_length(seen.embedding, args.texts.normalize)),
+                embedding: Some(match args.texts.normalize {
+                    true => normalized(seen.embedding),
+                    false => seen.embedding,
+                }),
                 ..Row::default()
             })
         },
@@ -200,12 +203,10 @@ fn texts(args: &Args) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-/// A vector as the tower gave it, or made unit length.
-fn of_length(mut values: Vec<f32>, normalize: bool) -> Vec<f32> {
-    if normalize {
-        model::normalize(&mut values);
-    }
-    values
+/// An embedding of unit length.
+fn normalized(mut embedding: Vec<f32>) -> Vec<f32> {
+    model::normalize(&mut embedding);
+    embedding
 }
 
 /// Writes a record for each text and image.
@@ -232,7 +233,7 @@ impl Writer {
     }
 
     fn vector(&self, values: Vec<f32>) -> RecordOutcome {
-        RecordOutcome::Embedding(of_length(values, self.normalize))
+        RecordOutcome::Embedding(if self.normalize { normalized(values) } else { values })
     }
 
     fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {

@@ -85,7 +85,7 @@ impl OutputFlags {
 
     /// The file that results go to; `None` for stdout, and for a folder of shards. Refuses one that may not be written.
     fn target(&self, format: &FormatChoice, writing: &mut Writing<'_>) -> Result<Option<Target>> {
-        let resuming = resuming(format, self.resume);
+        let resuming = Resuming::of(format.can_continue().then_some(self.resume));
         if self.resume && resuming == Resuming::Never {
             return Err(Error::usage(
                 format!("the format {} can't be resumed", format.name()),
@@ -256,15 +256,6 @@ impl OutputFlags {
     }
 }
 
-/// Whether results in a format can be continued, and whether that was asked for.
-fn resuming(format: &FormatChoice, is_asked: bool) -> Resuming {
-    match (format.can_continue(), is_asked) {
-        (true, true) => Resuming::Asked,
-        (true, false) => Resuming::Possible,
-        (false, _) => Resuming::Never,
-    }
-}
-
 impl OutputPlan {
     pub(super) fn holds(&self, what: Holds) -> bool {
         self.format.holds(what)
@@ -317,7 +308,7 @@ impl OutputPlan {
 
     /// Whether results that exist may be continued.
     pub(super) fn resuming(&self) -> Resuming {
-        resuming(&self.format, self.resume)
+        Resuming::of(self.format.can_continue().then_some(self.resume))
     }
 
     /// Opens the output, and takes from `items` what it holds already. Nothing is changed before [`Results::begin`].

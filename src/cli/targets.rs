@@ -31,6 +31,17 @@ pub(super) enum Resuming {
     Asked,
 }
 
+impl Resuming {
+    /// `asked` says whether it was asked for; `None` if the format can't be continued.
+    pub(super) fn of(asked: Option<bool>) -> Self {
+        match asked {
+            None => Resuming::Never,
+            Some(false) => Resuming::Possible,
+            Some(true) => Resuming::Asked,
+        }
+    }
+}
+
 /// What a command writes: what it reads, which is never written, and what may become of files that exist.
 pub(super) struct Writing<'a> {
     /// Files that the run reads, each with what it is.

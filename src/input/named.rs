@@ -1,11 +1,15 @@
 //! The images that a name stands for: those of a file, a folder, an archive, a URL, a pattern, or `-` for stdin.
 
+use std::io;
 use std::path::{Path, PathBuf};
+
+use glob::GlobError;
 
 use super::item::{Item, Items, one};
 use super::options::InputOptions;
 use super::url::is_url;
 use super::{archive, content, folder, pattern, split, standard_input};
+use crate::error::Error;
 
 /// The images of a name as typed: it may be a pattern, and `-` is stdin.
 pub(super) fn expanded(path: PathBuf, options: &InputOptions) -> Items {
@@ -19,10 +23,16 @@ pub(super) fn expanded(path: PathBuf, options: &InputOptions) -> Items {
     match pattern::matches(&path) {
         Ok(matches) => Box::new(matches.flat_map(move |found| match found {
             Ok(path) => literal(path, &options),
-            Err(unreadable) => one(unreadable),
+            Err(error) => one(unreadable(&error)),
         })),
-        Err(refused) => one(refused),
+        Err(error) => one(Item::unusable(path.display().to_string(), error)),
     }
+}
+
+fn unreadable(error: &GlobError) -> Item {
+    let path = error.path();
+    let reason = io::Error::new(error.error().kind(), error.error().to_string());
+    Item::unusable(path.display().to_string(), Error::read(path)(reason))
 }
 
 /// The images of a name in a list, or of a pattern's match: nothing in it has a special meaning.

@@ -1,11 +1,10 @@
 //! Expands patterns, for shells that don't: `*`, `?`, `[a-z]`, and `**` for any folders, in byte order.
 
 use std::iter::Peekable;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use glob::{GlobError, MatchOptions, Paths};
+use glob::{MatchOptions, Paths};
 
-use super::Item;
 use crate::error::{Error, Result};
 
 /// Whether a name may be a pattern, if no file has this name.
@@ -16,13 +15,11 @@ pub(super) fn is_pattern(path: &Path) -> bool {
         .any(|byte| b"*?[".contains(byte))
 }
 
-/// The files that match a pattern, or why there are none. Hidden names match only a pattern that begins with a dot.
-pub(super) fn matches(pattern: &Path) -> Result<impl Iterator<Item = Result<PathBuf, Item>> + use<>, Item> {
-    let matches = expanded(pattern).map_err(|error| Item::unusable(pattern.display().to_string(), error))?;
-    Ok(matches.map(|found| found.map_err(unreadable)))
-}
-
-fn expanded(pattern: &Path) -> Result<Peekable<Paths>> {
+/// The files that match a pattern, at least one. Hidden names match only a pattern that begins with a dot.
+///
+/// # Errors
+/// [`Error::Picture`] if it is not a pattern, or no file matches.
+pub(super) fn matches(pattern: &Path) -> Result<Peekable<Paths>> {
     let rules = MatchOptions {
         case_sensitive: true,
         require_literal_separator: true,
@@ -42,12 +39,7 @@ fn expanded(pattern: &Path) -> Result<Peekable<Paths>> {
     }
 }
 
-fn unreadable(error: GlobError) -> Item {
-    let path = error.path().to_owned();
-    Item::unusable(path.display().to_string(), Error::read(&path)(error.into()))
-}
-
 /// Refuses a pattern that no file matches.
 pub(super) fn refuse_empty(pattern: &Path) -> Result<()> {
-    expanded(pattern).map(drop)
+    matches(pattern).map(drop)
 }

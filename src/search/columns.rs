@@ -123,6 +123,9 @@ pub(super) fn not_an_index(path: &Path, kind: &str) -> Error {
 pub(super) fn damaged(path: &Path, problem: &str) -> Error {
     Error::usage(
         format!("`{}` can't be read as an index: {problem}", path.display()),
-        hint!("remove it and build it again: {}", Control::BuildIndex("index.parquet".into())),
+        hint!(
+            "remove it and build it again: {}",
+            Control::BuildIndex("index.parquet".into())
+        ),
     )
 }

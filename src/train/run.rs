@@ -152,7 +152,12 @@ fn found_state(folder: &Path, start: Start) -> Result<Option<SavedState>> {
         Start::Resumed => Ok(Some(state)),
         Start::Anew => Err(Error::usage(
             format!("`{}` already has a training", folder.display()),
-            hint!("{} continues it, {} replaces it", Control::Resume, Control::ReplaceFiles).or("use another folder"),
+            hint!(
+                "{} continues it, {} replaces it",
+                Control::Resume,
+                Control::ReplaceFiles
+            )
+            .or("use another folder"),
         )),
         Start::InPlace => Ok(None),
     }

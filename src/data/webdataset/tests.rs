@@ -35,7 +35,7 @@ fn samples_are_the_same_packed_or_not() {
             scratch: path.parent().unwrap().to_owned(),
             ..options(Purpose::Training)
         };
-        let data = open(&[path.clone()], &with_scratch).unwrap();
+        let data = open(std::slice::from_ref(&path), &with_scratch).unwrap();
         let samples: Vec<Sample> = (0..3).map(|i| data.source.read(i).unwrap()).collect();
         let images: Vec<Vec<u8>> = samples.iter().map(|sample| sample.image.read().unwrap()).collect();
         assert_eq!(images, [&b"one"[..], b"two", b"three"]);

@@ -86,7 +86,8 @@ impl ImageMetric {
             ImageMetric::MeanRecall(pictures, n_classes) => {
                 let mut recalls = vec![ClassRecall::default(); *n_classes];
                 for ((class, is_right), times) in pictures.iter().zip(times) {
-                    recalls[*class].add(*is_right, *times as usize);
+                    let n = *times as usize;
+                    recalls[*class].add(n * usize::from(*is_right), n);
                 }
                 mean_over_classes(&recalls)
             }

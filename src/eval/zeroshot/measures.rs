@@ -60,10 +60,10 @@ pub struct ClassRecall {
 }
 
 impl ClassRecall {
-    /// Counts an answer `times` times.
-    pub(super) fn add(&mut self, is_right: bool, times: usize) {
-        self.n += times;
-        self.n_right += times * usize::from(is_right);
+    /// Counts `n` answers, of which `n_right` are right.
+    pub(super) fn add(&mut self, n_right: usize, n: usize) {
+        self.n += n;
+        self.n_right += n_right;
     }
 }
 
@@ -105,7 +105,7 @@ impl Measures {
 fn recalls(answers: &[Answer], n_classes: usize) -> Vec<ClassRecall> {
     let mut recalls = vec![ClassRecall::default(); n_classes];
     for answer in answers {
-        recalls[answer.truth].add(answer.is_within(1), 1);
+        recalls[answer.truth].add(usize::from(answer.is_within(1)), 1);
     }
     recalls
 }
@@ -122,7 +122,7 @@ fn mean_recall(answers: &[Answer], recalls: &[ClassRecall], seed: u64) -> Estima
         drawn.fill(ClassRecall::default());
         for _ in 0..hits.len() {
             let (class, is_right) = hits[random.below(hits.len())];
-            drawn[class].add(is_right, 1);
+            drawn[class].add(usize::from(is_right), 1);
         }
         mean_over_classes(&drawn)
     };

@@ -28,12 +28,14 @@ const ROUNDS: usize = 24;
 pub(super) fn fix_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    let mut resolve_entities = true;
+    let mut entities = Entities::Resolved;
     while !rest.is_empty() {
         let (segment, after) = rest.split_at(segment_len(rest));
         // A `<` means that the text is HTML from here on, where `&lt;` is intended.
-        resolve_entities &= !segment.contains('<');
-        out.push_str(&fix_segment(segment, resolve_entities));
+        if segment.contains('<') {
+            entities = Entities::Kept;
+        }
+        out.push_str(&fix_segment(segment, entities));
         rest = after;
     }
     out
@@ -65,13 +67,20 @@ impl Budget {
     }
 }
 
-/// Repairs one segment until nothing changes; entities such as `&eacute;` only if `resolve_entities`.
-fn fix_segment(segment: &str, resolve_entities: bool) -> String {
+/// What happens to entities such as `&eacute;`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Entities {
+    Resolved,
+    Kept,
+}
+
+/// Repairs one segment until nothing changes.
+fn fix_segment(segment: &str, entities: Entities) -> String {
     let mut text = segment.to_owned();
     let mut budget = Budget::for_text(segment);
     while budget.spend(&text) {
         let before = text.clone();
-        if resolve_entities {
+        if entities == Entities::Resolved {
             text = references::resolve(&text).into_owned();
         }
         text = encoding::fix(text, &mut budget);

@@ -6,7 +6,7 @@ mod measured;
 mod page;
 mod results;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use longclip::data::{Image, Unusable};
 use longclip::eval::retrieval::Pairs;

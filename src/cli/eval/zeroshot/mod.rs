@@ -96,15 +96,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             .encode(&mut labelling.encoder(&contender.loaded.model))?
             .ok_or_else(LabelSet::none_given)?;
         report.notices(labels.notices());
-        let pictures = Data {
-            name: data_name.clone(),
-            pictures: &resolved.images,
-            n_unusable: resolved.unusable.len(),
-        };
-        let kept = contender.kept(args.encode.embeddings.as_deref(), None);
-        let encoded = args
-            .encode
-            .encode(&contender.loaded, &pictures, kept.as_deref(), report)?;
+        let encoded = args.encoded(contender, &resolved, report)?;
         if encoded.ended != Ended::AtTheEnd {
             return Ok(encoded.exit);
         }
@@ -142,6 +134,18 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 impl Args {
+    /// A model's embeddings of all images.
+    fn encoded(&self, contender: &Contender, resolved: &Resolved, report: Report) -> anyhow::Result<Encoded> {
+        let pictures = Data {
+            name: self.data.display().to_string(),
+            pictures: &resolved.images,
+            n_unusable: resolved.unusable.len(),
+        };
+        let kept = contender.kept(self.encode.embeddings.as_deref(), None);
+        self.encode
+            .encode(&contender.loaded, &pictures, kept.as_deref(), report)
+    }
+
     fn labelling(&self) -> Result<Labelling> {
         let labelling = self.labels.labelling()?;
         match labelling.grouping {
