@@ -12,7 +12,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The numbers match the PyTorch reference, for the [weights](weights) of any CLIP model. `docs/ARCHITECTURE.md` in the
+//! The numbers match the PyTorch reference, for the [weights] of any CLIP model. `docs/ARCHITECTURE.md` in the
 //! repository is a map of the code.
 
 #[cfg_attr(

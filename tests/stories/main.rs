@@ -15,6 +15,7 @@ mod bad_weights;
 mod candle_oracle;
 mod classify;
 mod compare;
+mod destinations;
 mod documents;
 mod embed;
 mod explain;
