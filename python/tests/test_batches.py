@@ -60,7 +60,7 @@ def test_embeddings_without_labels_are_the_models_or_normalised(nano: Any) -> No
     [
         ({"other": [1]}, "neither a column `path` nor `image`"),
         ({"image": [1]}, "`image`"),
-        ({"path": ["a"], "error": ["b"]}, "a column `error` already"),
+        ({"path": ["a"], "error": ["b"]}, "already has a column `error`"),
     ],
 )
 def test_wrong_columns_are_errors(columns: dict[str, Any], says: str) -> None:

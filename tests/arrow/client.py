@@ -112,7 +112,7 @@ def failures():
     assert errors[0] is None and "`b.jpg`" in errors[1] and "row 3" in errors[2], errors
     assert "neither a column `path` nor `image`" in run("classify", stream(pa.table({"img": BYTES})), code=2)
     assert "`path` of the Arrow stream is of the type Int64" in run("classify", stream(pa.table({"path": [1]})), code=2)
-    assert "a column `scores` already" in run("classify", stream(pa.table({"image": BYTES, "scores": [1, 2, 3]})), code=2)
+    assert "already has a column `scores`" in run("classify", stream(pa.table({"image": BYTES, "scores": [1, 2, 3]})), code=2)
     whole = stream(pa.table({"image": BYTES}))
     for length in [0, 3, 100, len(whole) // 2, len(whole) - 9]:
         said = run("classify", whole[:length], code=2)
