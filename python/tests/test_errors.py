@@ -112,7 +112,7 @@ USAGE: list[tuple[str, Callable[[Any, Any], Any], str, str]] = [
     ("long label", lambda m, p: longclip.classify(CAT, ["cat " * 300], m, long_text="error"), "302", 'long_text="chunk"'),
     ("template", lambda m, p: longclip.classify(CAT, ["a"], m, templates="a photo"), "has no `{}`", "a photo of a {}."),
     ("temperature", lambda m, p: longclip.classify(CAT, ["a"], m, temperature=-1), "-1", "above 0"),
-    ("reject", lambda m, p: longclip.classify(CAT, ["a"], m, score="cosine", reject=0.5), "`reject` is for the score `softmax`", "leave out"),
+    ("reject", lambda m, p: longclip.classify(CAT, ["a"], m, score="cosine", reject=0.5), "`reject` is for the score `softmax`", "use a threshold"),
     ("reject's own", lambda m, p: longclip.classify(CAT, ["none of these"], m, reject=0.5), "`reject` adds", "leave it out"),
     ("reject nothing", lambda m, p: longclip.classify(CAT, ["a"], m, reject=float("nan")), "`reject` is NaN", "finite"),
     ("resolution", lambda m, p: longclip.Preprocess(0), "0 px", "input_resolution"),
