@@ -38,7 +38,7 @@ pub(super) struct DataFlags {
 }
 
 impl DataFlags {
-    /// Which part of the data was asked for.
+    /// The part of the data to use.
     pub(super) fn options(&self) -> PairOptions {
         PairOptions {
             images: self.images.clone(),

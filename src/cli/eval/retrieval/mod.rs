@@ -23,7 +23,7 @@ use super::texts::Halt;
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::print_format::PrintFormat;
-use crate::cli::report::{Exit, Report};
+use crate::cli::report::{Exit, LISTED_MAX, Report};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -123,20 +123,17 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     })
 }
 
-/// Problems that are reported one by one.
-const REPORTED: usize = 5;
-
 /// More of the data can't be used than the run accepts.
 fn damaged(data: &Path, problems: &[Unusable]) -> Error {
     // The file's name is at the beginning already.
     let name = format!("{} ", data.display());
-    let reported = problems.iter().take(REPORTED).map(|problem| {
+    let reported = problems.iter().take(LISTED_MAX).map(|problem| {
         let problem = problem.to_string();
         problem.strip_prefix(&name).map_or(problem.clone(), str::to_owned)
     });
     let mut reported = reported.collect::<Vec<_>>().join("; ");
-    if problems.len() > REPORTED {
-        reported += &format!("; and {} more", problems.len() - REPORTED);
+    if problems.len() > LISTED_MAX {
+        reported += &format!("; and {} more", problems.len() - LISTED_MAX);
     }
     let (are, them) = match problems.len() {
         1 => ("1 thing that can't be used".to_owned(), "it"),
