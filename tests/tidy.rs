@@ -197,6 +197,33 @@ fn nothing_below_the_command_line_prints_exits_or_reads_the_environment() {
     );
 }
 
+/// Whether a line's text names a flag, such as `--labels`, or a command of `longclip`.
+fn names_a_flag(line: &str) -> bool {
+    let mut dashes = line.match_indices("--");
+    let is_flag = |(at, _): (usize, &str)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + 2..].chars().next();
+        before.is_none_or(|c| !c.is_alphanumeric() && !"(-".contains(c))
+            && after.is_some_and(|c| c.is_ascii_lowercase())
+    };
+    line.contains('"') && (dashes.any(is_flag) || line.contains("`longclip "))
+}
+
+#[test]
+fn messages_of_the_library_name_no_flags() {
+    assert!(names_a_flag(r#""or use `--long-text chunk`""#) && names_a_flag(r#""`longclip model list`""#));
+    assert!(!names_a_flag(r#""models--a""#) && !names_a_flag(r#""var(--shade)""#));
+    let mut broken = Vec::new();
+    for source in sources().iter().filter(|source| is_below_cli(source)) {
+        let lines = source.code.iter().filter(|(_, line)| names_a_flag(line));
+        broken.extend(lines.map(|(n, line)| format!("{}:{n}: {}", source.path, line.trim())));
+    }
+    check_none(
+        "the command line says what a setting is called (`src/cli/hint.rs`)",
+        &broken,
+    );
+}
+
 #[test]
 fn anyhow_stays_at_the_edge_and_candle_out_of_kernels_and_output() {
     let mut broken = Vec::new();

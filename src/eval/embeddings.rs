@@ -141,7 +141,7 @@ fn refuse_other(path: &Path, there: &Kept, here: &Kept) -> Result<()> {
     let refused = |problem: String| {
         Error::usage(
             format!("`{}` {problem}", path.display()),
-            "name another file by `--embeddings`, or remove this one",
+            "name another file, or remove this one",
         )
     };
     let is_of_these_sizes = there.embed_dim == here.embed_dim;

@@ -153,7 +153,7 @@ fn an_interrupted_evaluation_resumes_with_the_same_numbers() {
     --- stdout
     --- stderr
     error: `kept` was made with the model `small.safetensors` in f32; this run has `nano` in f32
-    hint: name another file by `--embeddings`, or remove this one
+    hint: name another file, or remove this one
     ");
     std::fs::write(
         desk.path("photos/cat/new.png"),
