@@ -13,7 +13,7 @@ use longclip::output::{
 };
 use longclip::session::shards::Facts;
 use longclip::session::{
-    Answer, Classifier, Ended, Kept, Labelling, RecordOptions, ScorePlan, Scorer, Seen, Sink, Verdict, record,
+    Answer, Classifier, Kept, Labelling, RecordOptions, ScorePlan, Scorer, Seen, Sink, Verdict, record,
 };
 use longclip::{Error, Result};
 use serde::Serialize;
@@ -154,10 +154,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     held.check(&run.run, |item, seen| writer.encoded(item, seen))?;
     writer.results.begin()?;
     let (ended, exit) = run.over(Expected::Of(&input.inputs), items, held.progress, &mut writer)?;
-    match ended {
-        Ended::AtTheEnd => writer.results.finish(report)?,
-        Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
-    }
+    writer.results.close(ended, report)?;
     Ok(exit)
 }
 

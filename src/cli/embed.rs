@@ -10,7 +10,7 @@ use longclip::model::{self, LongClip};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
 use longclip::output::{Bars, Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
-use longclip::session::{Ended, Seen, Sink, Verdict, record};
+use longclip::session::{Seen, Sink, Verdict, record};
 use longclip::{Error, Result};
 use serde::Serialize;
 
@@ -127,10 +127,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Ok(Exit::Done);
     }
     let (ended, exit) = run.over(Expected::Of(&input.inputs), items, held.progress, &mut writer)?;
-    match ended {
-        Ended::AtTheEnd => writer.results.finish(report)?,
-        Ended::Interrupted | Ended::TooManyFailed => writer.results.leave(report)?,
-    }
+    writer.results.close(ended, report)?;
     Ok(exit)
 }
 

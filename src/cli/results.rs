@@ -6,6 +6,7 @@ use longclip::Result;
 use longclip::files::{Destination, Target};
 use longclip::input::Skipped;
 use longclip::output::{Format, Progress, Record, Settings};
+use longclip::session::Ended;
 use longclip::session::shards::ShardFile;
 
 use super::format_choice::FormatChoice;
@@ -61,6 +62,14 @@ impl Results {
         flushed.map_err(|source| self.destination.error(source))
     }
 
+    /// Closes the output of a run over images.
+    pub(super) fn close(self, ended: Ended, report: Report) -> Result<()> {
+        match ended {
+            Ended::AtTheEnd => self.finish(report),
+            Ended::Interrupted | Ended::TooManyFailed => self.leave(report),
+        }
+    }
+
     /// Everything is written.
     pub(super) fn finish(mut self, report: Report) -> Result<()> {
         self.end()?;
@@ -74,7 +83,7 @@ impl Results {
     }
 
     /// The run was cut short: what there is can be read, and doesn't pass as all.
-    pub(super) fn leave(mut self, report: Report) -> Result<()> {
+    fn leave(mut self, report: Report) -> Result<()> {
         self.end()?;
         let partial = self.destination.leave()?;
         if let Some((shard, _)) = &self.shard {

@@ -8,10 +8,10 @@ use longclip::output::Progress;
 use longclip::session::{Counts, Ended, Watch};
 
 use super::progress::{Expected, ProgressLine, Results};
-use super::report::{Exit, Report, Verbosity};
+use super::report::{Exit, LISTED_MAX, Report, Verbosity};
 
 /// Failures that are reported one by one; the rest is in the output and in the summary.
-const MAX_REPORTED: u64 = 5;
+const REPORTED_MAX: u64 = LISTED_MAX as u64;
 
 /// Runs of fewer images need no summary.
 const MANY: u64 = 3;
@@ -106,7 +106,7 @@ impl RunReport {
             }
         }
         text += &format!(", {n_failed} failed");
-        if let (true, Some(first)) = (n_failed > MAX_REPORTED, &self.first_failure) {
+        if let (true, Some(first)) = (n_failed > REPORTED_MAX, &self.first_failure) {
             text += &format!(" (the first: {first})");
         }
         text + &format!(", {:.1} images/s", self.images_per_s())
@@ -118,10 +118,10 @@ impl Watch for RunReport {
         self.counts.n_failed += 1;
         let (n_failed, report) = (self.counts.n_failed, self.report);
         self.progress.aside(|| {
-            if n_failed <= MAX_REPORTED || report.verbosity() == Verbosity::Verbose {
+            if n_failed <= REPORTED_MAX || report.verbosity() == Verbosity::Verbose {
                 report.failed_input(name, error);
             }
-            if n_failed == MAX_REPORTED + 1 {
+            if n_failed == REPORTED_MAX + 1 {
                 report.note("further failures are counted; `-v` reports them all");
             }
         });

@@ -114,14 +114,10 @@ impl<'a> Writing<'a> {
                 "name two files",
             ));
         }
-        let what = self
-            .reads
-            .iter()
-            .find(|(_, file)| target.is(file))
-            .map(|(what, _)| what);
+        let what = self.what_is(&target);
         let is_read = |looking| what.is_some() || self.inputs.is_some_and(|inputs| inputs.have(&target, looking));
         if let Some(refusal) = target.refusal(existing, is_read, is_ours)? {
-            let what = what.map_or("one of the inputs", String::as_str);
+            let what = what.unwrap_or("one of the inputs");
             return Err(in_words(refusal, flag, name, resuming, what));
         }
         self.taken.push((flag, target.path().to_owned()));
@@ -131,16 +127,18 @@ impl<'a> Writing<'a> {
     /// Refuses a file that the run reads, whatever it holds.
     pub(super) fn refuse_input(&self, flag: &'static str, name: &Path) -> Result<()> {
         let target = Target::at(name)?;
-        let what = self
-            .reads
-            .iter()
-            .find(|(_, file)| target.is(file))
-            .map(|(what, _)| &**what);
+        let what = self.what_is(&target);
         let is_input = |inputs: &Inputs| inputs.have(&target, Looking::AtNames);
         let what = what.or_else(|| self.inputs.is_some_and(is_input).then_some("one of the inputs"));
         what.map_or(Ok(()), |what| {
             Err(in_words(Refusal::Input, flag, name, Resuming::Never, what))
         })
+    }
+
+    /// What a message calls a target that is one of the files that are read, other than the images.
+    fn what_is(&self, target: &Target) -> Option<&str> {
+        let mut reads = self.reads.iter();
+        reads.find(|(_, file)| target.is(file)).map(|(what, _)| what.as_str())
     }
 }
 
