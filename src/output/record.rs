@@ -193,7 +193,7 @@ impl Labelled {
         self.probability.or(self.cosine)
     }
 
-    /// The score for people: `75.0 %`, or a cosine with four decimals; empty if there is none.
+    /// The score for people: `75.0%`, or a cosine with four decimals; empty if there is none.
     pub(super) fn score_text(&self) -> String {
         match (self.probability, self.cosine) {
             (Some(probability), _) => percent(probability),
@@ -203,9 +203,9 @@ impl Labelled {
     }
 }
 
-/// A probability for people: `75.0 %`.
+/// A probability for people: `75.0%`.
 pub(super) fn percent(probability: f64) -> String {
-    format!("{:.1} %", probability * 100.0)
+    format!("{:.1}%", probability * 100.0)
 }
 
 /// A group of labels.

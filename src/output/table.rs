@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn long_labels_are_shortened_only_on_a_terminal() {
         let label = "word ".repeat(30);
-        let line = |bars| Table::new(bars).line(label.trim(), "50.0 %", Some(0.5));
+        let line = |bars| Table::new(bars).line(label.trim(), "50.0%", Some(0.5));
         let on_terminal = line(Bars::Drawn { width_columns: 60 });
         assert!(
             on_terminal.ends_with('…') && on_terminal.chars().count() <= 60,
@@ -169,7 +169,7 @@ mod tests {
     fn shows_the_cosine_if_there_is_no_probability_and_groups_below_the_labels() {
         assert_eq!(
             written(&mut Table::new(Bars::None), &bare_records()),
-            "a.jpg\n   0.2500  two lines\n           none of these\n  by group\n   75.0 %  =a, b\n\n\
+            "a.jpg\n   0.2500  two lines\n           none of these\n  by group\n    75.0%  =a, b\n\n\
              b.jpg\n  no label reaches the threshold\n"
         );
     }

@@ -21,14 +21,14 @@ fn the_table_shows_the_labels_of_each_image_by_probability() {
     exit code 0
     --- stdout
     cat.jpg
-       95.1 %  A cat sleeping.
-        4.9 %  A cat jumping.
-        0.0 %  a cup of coffee
+        95.1%  A cat sleeping.
+         4.9%  A cat jumping.
+         0.0%  a cup of coffee
 
     coffee.jpg
-       93.4 %  A cat sleeping.
-        6.6 %  A cat jumping.
-        0.0 %  a cup of coffee
+        93.4%  A cat sleeping.
+         6.6%  A cat jumping.
+         0.0%  a cup of coffee
     --- stderr
     ");
 }
@@ -93,7 +93,7 @@ fn top_k_keeps_probabilities_over_all_labels() {
     exit code 0
     --- stdout
     cat.jpg
-       95.1 %  A cat sleeping.
+        95.1%  A cat sleeping.
     --- stderr
     ");
 }
@@ -109,11 +109,11 @@ fn labels_of_all_flags_are_combined_and_keep_their_commas() {
     exit code 0
     --- stdout
     cat.jpg
-      100.0 %  a, b
-        0.0 %  c
-        0.0 %  red, green and blue
-        0.0 %  three; four
-        0.0 %  one, two
+       100.0%  a, b
+         0.0%  c
+         0.0%  red, green and blue
+         0.0%  three; four
+         0.0%  one, two
     --- stderr
     ");
 }
@@ -125,8 +125,8 @@ fn raw_dot_scores_like_upstreams_demo() {
     exit code 0
     --- stdout
     cat.jpg
-       97.8 %  a cat
-        2.2 %  a dog
+        97.8%  a cat
+         2.2%  a dog
     --- stderr
     ");
 }
@@ -157,7 +157,7 @@ fn unreadable_images_have_a_reason_and_the_others_are_done() {
       failed: cannot read `missing.jpg`: No such file or directory (os error 2)
 
     cat.jpg
-      100.0 %  a cat
+       100.0%  a cat
     --- stderr
     error: cannot use the image `truncated.jpg`: the file is cut short: its end is missing
     hint: copy or fetch it again
@@ -241,8 +241,8 @@ fn an_image_after_labels_is_never_taken_as_a_label_silently() {
     exit code 0
     --- stdout
     coffee.jpg
-      100.0 %  a cat
-        0.0 %  cat.jpg
+       100.0%  a cat
+         0.0%  cat.jpg
     --- stderr
     warning: the label `cat.jpg` looks like an image: put images before `--labels`, which takes everything after it
     ");
@@ -256,8 +256,8 @@ fn a_label_of_300_tokens_is_truncated_with_a_warning() {
     exit code 0
     --- stdout
     cat.jpg
-       99.9 %  [LABEL]
-        0.1 %  a dog
+        99.9%  [LABEL]
+         0.1%  a dog
     --- stderr
     warning: label `cat cat cat cat cat cat cat cat cat cat …` has 300 tokens; this model reads 248: the last 52 are cut off, from `and this is lost and this is lost and th…`
     ");
@@ -265,7 +265,7 @@ fn a_label_of_300_tokens_is_truncated_with_a_warning() {
     exit code 0
     --- stdout
     cat.jpg
-       99.9 %  [LABEL]
+        99.9%  [LABEL]
     --- stderr
     ");
 }
@@ -336,7 +336,7 @@ fn uses_the_built_in_model_by_default_with_a_note() {
     exit code 0
     --- stdout
     cat.jpg
-      100.0 %  a cat
+       100.0%  a cat
     --- stderr
     note: using `nano`, the small built-in model; `longclip model pull longclip-b` gets the real one (599 MB)
     ");

@@ -202,7 +202,7 @@ fn repeated_labels_are_merged_with_a_warning() {
     exit code 0
     --- stdout
     cat.jpg
-       67.1 %  a cat
+        67.1%  a cat
     --- stderr
     warning: label `a cat` is given more than once; it counts once
     ");
@@ -449,7 +449,7 @@ fn a_cache_that_cannot_be_written_is_only_a_note() {
     exit code 0
     --- stdout
     cat.jpg
-      100.0 %  a cat
+       100.0%  a cat
     --- stderr
     note: the embeddings of the labels could not be cached for the next run: cannot write `[DESK]/cache/longclip/labels`: Not a directory (os error 20)
     ");

@@ -59,7 +59,7 @@ fn the_environment_can_name_the_model() {
     exit code 0
     --- stdout
     cat.jpg
-      100.0 %  a cat
+       100.0%  a cat
     --- stderr
     ");
     let desk = desk.variable("LONGCLIP_MODEL", "");
@@ -92,7 +92,7 @@ fn verbose_describes_the_model() {
     exit code 0
     --- stdout
     cat.jpg
-      100.0 %  a cat
+       100.0%  a cat
     --- stderr
     model small.safetensors: small.safetensors (OpenAI / Long-CLIP), 64 px, 248 tokens, quick-gelu
     ");

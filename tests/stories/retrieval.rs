@@ -138,12 +138,12 @@ fn the_table_shows_the_protocol_and_intervals() {
     COCO captions: all 3 images, 15 captions (at most 5 per image), whole captions, 0 cut at 248 tokens
 
                    R@1                     R@5                     R@10
-    text to image  33.3 % (9.5 to 70.5)    100.0 % (43.9 to 100.0) 100.0 % (43.9 to 100.0)
-    image to text  33.3 % (6.1 to 79.2)    66.7 % (20.8 to 93.9)   100.0 % (43.9 to 100.0)
+    text to image  33.3% (9.5 to 70.5)     100.0% (43.9 to 100.0)  100.0% (43.9 to 100.0)
+    image to text  33.3% (6.1 to 79.2)     66.7% (20.8 to 93.9)    100.0% (43.9 to 100.0)
 
     speed: [RATE] images/s
 
-    intervals of shares: 95 %, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
+    intervals of shares: 95%, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
     --- stderr
     note: 3 done, 0 failed, [RATE] images/s
     warning: of 3 pictures, each is among the first 5 whatever a model says: R@5 from texts means nothing here
@@ -210,12 +210,12 @@ fn damaged_data_is_refused_with_its_place_or_skipped_on_request() {
     records: all 2 images, 2 captions (all of each image), whole captions, 0 cut at 248 tokens, 2 unusable things left out
 
                    R@1                     R@5                     R@10
-    text to image  50.0 % (9.5 to 90.5)    100.0 % (34.2 to 100.0) 100.0 % (34.2 to 100.0)
-    image to text  50.0 % (9.5 to 90.5)    100.0 % (34.2 to 100.0) 100.0 % (34.2 to 100.0)
+    text to image  50.0% (9.5 to 90.5)     100.0% (34.2 to 100.0)  100.0% (34.2 to 100.0)
+    image to text  50.0% (9.5 to 90.5)     100.0% (34.2 to 100.0)  100.0% (34.2 to 100.0)
 
     speed: [RATE] images/s
 
-    intervals of shares: 95 %, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
+    intervals of shares: 95%, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
     --- stderr
     error: cannot use the sample `pairs.ndjson line 4`: it is not a JSON object: EOF while parsing a string at column 27
     error: cannot use the sample `pairs.ndjson line 3`: cannot find the image `gone.jpg`

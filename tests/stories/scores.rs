@@ -215,8 +215,8 @@ fn a_threshold_drops_labels_but_not_the_image() {
     exit code 0
     --- stdout
     cat.jpg
-       34.0 %  a cat
-       33.7 %  a bird
+        34.0%  a cat
+        33.7%  a bird
     --- stderr
     exit code 0
     --- stdout
@@ -300,14 +300,14 @@ fn the_table_shows_groups_as_a_second_block() {
     exit code 0
     --- stdout
     cat.jpg
-       28.1 %  cat
-       26.6 %  dog
-       24.7 %  mug
-       20.6 %  sky
+        28.1%  cat
+        26.6%  dog
+        24.7%  mug
+        20.6%  sky
       by group
-       54.7 %  animal
-       24.7 %  thing
-       20.6 %  sky
+        54.7%  animal
+        24.7%  thing
+        20.6%  sky
     --- stderr
     ");
 }

@@ -176,7 +176,7 @@ pub(super) enum Scale {
 impl Scale {
     pub(super) fn value(self, value: f64) -> String {
         match self {
-            Scale::Share => format!("{:.1} %", 100.0 * value),
+            Scale::Share => format!("{:.1}%", 100.0 * value),
             Scale::Number => format!("{value:.3}"),
         }
     }
@@ -231,7 +231,7 @@ impl Comparison {
     fn explanation(&self) -> String {
         let [first, second] = &self.models;
         format!(
-            "differences: {first} minus {second}, with 95 % intervals of a paired bootstrap, {} draws of pictures, seed {}; real: 0 lies \
+            "differences: {first} minus {second}, with 95% intervals of a paired bootstrap, {} draws of pictures, seed {}; real: 0 lies \
              outside",
             self.bootstrap.n_resamples, self.bootstrap.seed
         )
@@ -257,7 +257,7 @@ impl Comparison {
             (first.as_str(), Column::Numbers),
             (second.as_str(), Column::Numbers),
             ("difference", Column::Numbers),
-            ("95 % interval", Column::Numbers),
+            ("95% interval", Column::Numbers),
             ("", Column::Words),
         ];
         page.table(&columns, &rows);

@@ -87,9 +87,9 @@ pub(super) fn thumbnail(image: &Image) -> Option<Vec<u8>> {
 }
 
 pub(super) fn percent(share: f64) -> String {
-    format!("{:.1} %", 100.0 * share)
+    format!("{:.1}%", 100.0 * share)
 }
 
 pub(super) fn interval(estimate: &Estimate) -> String {
-    format!("{:.1} to {:.1} %", 100.0 * estimate.low, 100.0 * estimate.high)
+    format!("{:.1} to {:.1}%", 100.0 * estimate.low, 100.0 * estimate.high)
 }

@@ -98,7 +98,7 @@ impl Watch {
         if self.time.n_steps > 0 {
             let s = self.time.all_ms / 1e3;
             report.note(format!(
-                "{} in {}, {:.1} images/s; {:.1} % of it waiting for data",
+                "{} in {}, {:.1} images/s; {:.1}% of it waiting for data",
                 counted(self.time.n_steps, "step"),
                 HumanDuration(Duration::from_secs_f64(s)),
                 (self.time.n_steps * self.batch as u64) as f64 / s,
@@ -113,7 +113,7 @@ impl Watch {
         }
         if let Some(best) = outcome.best {
             report.note(format!(
-                "the best weights are of step {}, {:.1} % on average: `{}`",
+                "the best weights are of step {}, {:.1}% on average: `{}`",
                 best.step,
                 100.0 * best.score,
                 folder.join(BEST).display()
@@ -174,12 +174,12 @@ fn losses(training: &TrainingMetrics) -> String {
 fn found(step: u64, validation: &Validation) -> String {
     let percent = |value: f64| format!("{:.1}", 100.0 * value);
     let top1 = match validation.top1 {
-        Some(top1) => format!("; zero-shot top-1 {} %", percent(top1)),
+        Some(top1) => format!("; zero-shot top-1 {}%", percent(top1)),
         None => String::new(),
     };
     let (long, short) = (validation.long, validation.short);
     format!(
-        "validated step {step} on {} pictures, R@1 image to text and text to image: long {} and {} %, short {} and {} %{top1}",
+        "validated step {step} on {} pictures, R@1 image to text and text to image: long {} and {}%, short {} and {}%{top1}",
         validation.n_pictures,
         percent(long.image_to_text),
         percent(long.text_to_image),

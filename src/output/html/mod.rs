@@ -200,7 +200,7 @@ mod tests {
         let page = written(&mut Html::new(&bare_settings()), &bare_records());
         let lists: Vec<&str> = page.split("<ol class=").collect();
         assert!(lists[1].starts_with("\"labels\"") && lists[1].contains(">0.2500</span>"));
-        assert!(lists[2].starts_with("\"groups\"") && lists[2].contains(">75.0 %</span>"));
+        assert!(lists[2].starts_with("\"groups\"") && lists[2].contains(">75.0%</span>"));
     }
 
     #[test]

@@ -41,7 +41,7 @@ function isShown(figure) {
 
 function update() {
   const least = Number(control("least").value);
-  control("least-shown").value = areShares ? `${least} %` : (least / 100).toFixed(2);
+  control("least-shown").value = areShares ? `${least}%` : (least / 100).toFixed(2);
   const order = control("order").value;
   const score = (figure) => decisive(figure)?.score ?? -1;
   const sorted = [...figures].sort((a, b) =>

@@ -54,7 +54,7 @@ fn recalls(page: &mut ReportPage, results: &Results<'_>) {
         ("from and to", Column::Words),
         ("", Column::Words),
         ("found", Column::Numbers),
-        ("95 % interval", Column::Numbers),
+        ("95% interval", Column::Numbers),
     ];
     page.table(&columns, &rows);
     page.text(&results.footer());

@@ -60,7 +60,7 @@ impl Results<'_> {
 
     /// What applies to all numbers.
     pub(super) fn footer(&self) -> String {
-        format!("intervals of shares: 95 %, Wilson, a picture with its captions as one draw; {TIES}")
+        format!("intervals of shares: 95%, Wilson, a picture with its captions as one draw; {TIES}")
     }
 
     fn json(&self) -> Value {
@@ -174,7 +174,7 @@ fn recall_table(recalls: &[Recall]) -> String {
 
 fn percents(share: &Estimate) -> String {
     let Estimate { value, low, high } = share;
-    format!("{:.1} % ({:.1} to {:.1})", 100.0 * value, 100.0 * low, 100.0 * high)
+    format!("{:.1}% ({:.1} to {:.1})", 100.0 * value, 100.0 * low, 100.0 * high)
 }
 
 fn length_table(measured: &Measured) -> String {
@@ -214,7 +214,7 @@ pub(super) fn monotonicity(measured: &Measured) -> String {
         return "\nno caption has two sentences that the model reads: nothing can rise\n".to_owned();
     }
     format!(
-        "\nmore true sentences: {:.1} % of {} captions rise with every sentence, {:.1} % of added sentences raise the similarity, \
+        "\nmore true sentences: {:.1}% of {} captions rise with every sentence, {:.1}% of added sentences raise the similarity, \
          mean rank correlation {:+.3}; {} captions of one sentence say nothing\n",
         100.0 * found.rising_share(),
         found.captions.len(),

@@ -66,7 +66,7 @@ fn summary(page: &mut ReportPage, results: &Results<'_>) {
     let columns = [
         ("", Column::Words),
         ("value", Column::Numbers),
-        ("95 % interval", Column::Numbers),
+        ("95% interval", Column::Numbers),
         ("by", Column::Words),
     ];
     page.table(&columns, &rows);
@@ -212,7 +212,7 @@ fn by_class(page: &mut ReportPage, results: &Results<'_>) {
         ("pictures", Column::Numbers),
         ("right", Column::Numbers),
         ("recall", Column::Numbers),
-        ("95 % interval", Column::Numbers),
+        ("95% interval", Column::Numbers),
     ];
     page.table(&columns, &rows);
 }

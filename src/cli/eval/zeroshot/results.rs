@@ -60,12 +60,12 @@ impl Results<'_> {
     fn table(&self) -> String {
         let Measures { acc1, acc5, .. } = self.measures;
         let mut text = self.about().join("\n") + "\n\n";
-        text += &row("top-1", Some(acc1), "95 %: Wilson");
-        text += &row("top-5", acc5.as_ref(), "95 %: Wilson");
+        text += &row("top-1", Some(acc1), "95%: Wilson");
+        text += &row("top-5", acc5.as_ref(), "95%: Wilson");
         text += &row(
             "mean per-class recall",
             Some(&self.measures.mean_per_class_recall),
-            &format!("95 %: {N_RESAMPLES} resamples of the pictures, seed {}", self.seed),
+            &format!("95%: {N_RESAMPLES} resamples of the pictures, seed {}", self.seed),
         );
         text += &format!(
             "{:<24}{:>7.4}  {N_BINS} bins\n",
@@ -133,7 +133,7 @@ impl Results<'_> {
 fn row(name: &str, estimate: Option<&Estimate>, interval: &str) -> String {
     match estimate {
         Some(Estimate { value, low, high }) => format!(
-            "{name:<24}{:>5.1} %  {:.1} to {:.1} %  ({interval})\n",
+            "{name:<24}{:>6.1}%  {:.1} to {:.1}%  ({interval})\n",
             100.0 * value,
             100.0 * low,
             100.0 * high
