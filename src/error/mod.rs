@@ -103,6 +103,16 @@ pub enum Error {
         /// What it looks like.
         found: String,
     },
+    /// A model or a file of another kind, known by name, which this crate does not compute or read.
+    #[error("`{}` {problem}", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it is and how that was seen, as the rest of a sentence that begins with the file.
+        problem: String,
+        /// What to use instead.
+        hint: Hint,
+    },
     /// A pickle names a function or class that a state dict does not need. Nothing of it was run.
     #[error("`{}` holds a Python object that is not weights, `{global}`; nothing of it was run", path.display())]
     ForeignPickle {
@@ -170,6 +180,7 @@ impl Error {
             Error::Usage { .. } | Error::Stream { .. } => ErrorKind::Usage,
             Error::Picture { .. } | Error::Sample { .. } => ErrorKind::Input,
             Error::NotWeights { .. }
+            | Error::Unsupported { .. }
             | Error::ForeignPickle { .. }
             | Error::UnreadableTensor { .. }
             | Error::BadTensors { .. }
@@ -189,6 +200,7 @@ impl Error {
             | Error::BadTensors { hint, .. }
             | Error::UnknownModel { hint, .. }
             | Error::Network { hint, .. } => hint.clone(),
+            Error::Unsupported { hint, .. } => Some(hint.clone()),
             Error::ForeignPickle { .. } => Some(
                 "save only the tensors: `torch.save(model.state_dict(), \"weights.pt\")`, or as safetensors".into(),
             ),
@@ -199,11 +211,13 @@ impl Error {
                 "fetch or save the file again, or name another: {} shows the models that have names",
                 Control::ListModels
             )),
+            Error::UnreadableTensor { .. } => {
+                Some("use the file with f32, f16 or bf16 numbers that this one was made from".into())
+            }
             Error::Read { .. }
             | Error::Write { .. }
             | Error::System { .. }
             | Error::Sample { .. }
-            | Error::UnreadableTensor { .. }
             | Error::Compute { .. } => None,
         }
     }

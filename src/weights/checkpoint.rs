@@ -4,21 +4,19 @@
 //! checked when they are used, so that an unused tower costs nothing. Called by `model` and by `longclip model`.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 
 use super::activation::Activation;
-use super::files::{self, USUAL_NAMES};
+use super::config::Config;
 use super::layouts::{self, Assembly, Layout};
 use super::names::ModelSource;
 use super::options::{LoadOptions, Rounding};
 use super::sizes::{Shapes, Sizes};
 use super::stored::{FileFormat, TensorFile};
-use super::{assemble, config, problems, safetensors, torch};
+use super::{assemble, config, families, open, problems, safetensors, wrappers};
 use crate::error::{Error, Result};
 use crate::kernels::all_finite;
 use crate::nano;
@@ -34,17 +32,13 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens a file (`.safetensors`, `.pt`) or a folder (`model.safetensors`, or an index with shards).
+    /// Opens a file (`.safetensors`, `.pt`, the index of shards) or a folder with one of these.
     ///
     /// # Errors
     /// [`Error::Read`] if it can't be read, [`Error::NotWeights`] or [`Error::ForeignPickle`] if it is something else,
     /// [`Error::BadTensors`] if its tensors are not those of a whole CLIP.
     pub fn open(path: &Path, options: &LoadOptions) -> Result<Self> {
-        let file = if path.is_dir() {
-            open_folder(path)?
-        } else {
-            open_file(path)?
-        };
+        let file = open::tensors(path)?;
         let folder = if path.is_dir() { Some(path) } else { path.parent() };
         Self::check(file, folder, options)
     }
@@ -69,17 +63,11 @@ impl Checkpoint {
     }
 
     fn check(file: TensorFile, folder: Option<&Path>, options: &LoadOptions) -> Result<Self> {
-        let Some(layout) = layouts::recognise(&file) else {
-            return Err(problems::not_a_clip(&file));
-        };
-        let shapes = Shapes { file: &file, layout };
-        let mut sizes = problems::sizes(&shapes, options)?;
-        let config = folder.map(|folder| config::read(folder, &sizes)).transpose()?.flatten();
-        if let Some(config) = &config {
-            sizes.vision_heads = config.vision_heads.unwrap_or(sizes.vision_heads);
-            sizes.text_heads = config.text_heads.unwrap_or(sizes.text_heads);
-        }
-        problems::check(&shapes, &sizes, options)?;
+        let file = wrappers::look_through(file);
+        let (layout, sizes, config) = recognised(&file, folder, options).map_err(|error| {
+            let model_type = folder.and_then(config::model_type);
+            families::refusal(&file, model_type.as_deref()).unwrap_or(error)
+        })?;
         let activation = config.as_ref().and_then(|config| config.activation);
         let checkpoint = Checkpoint {
             activation: activation.unwrap_or_default(),
@@ -298,6 +286,25 @@ impl Checkpoint {
     }
 }
 
+/// The layout, the sizes and the config of a file that holds a whole CLIP.
+fn recognised(
+    file: &TensorFile,
+    folder: Option<&Path>,
+    options: &LoadOptions,
+) -> Result<(&'static Layout, Sizes, Option<Config>)> {
+    let layout =
+        layouts::recognise(file.tensors.keys().map(String::as_str)).ok_or_else(|| problems::not_a_clip(file))?;
+    let shapes = Shapes { file, layout };
+    let mut sizes = problems::sizes(&shapes, options)?;
+    let config = folder.map(|folder| config::read(folder, &sizes)).transpose()?.flatten();
+    if let Some(config) = &config {
+        sizes.vision_heads = config.vision_heads.unwrap_or(sizes.vision_heads);
+        sizes.text_heads = config.text_heads.unwrap_or(sizes.text_heads);
+    }
+    problems::check(&shapes, &sizes, options)?;
+    Ok((layout, sizes, config))
+}
+
 /// What is wrong with values, unless all are finite.
 fn not_finite(name: &str, values: &[f32]) -> Option<String> {
     if all_finite(values) {
@@ -326,46 +333,4 @@ fn upstream_rounds(name: &str) -> bool {
         || name.contains(".mlp.c_fc.")
         || name == "text_projection"
         || name == "visual.proj"
-}
-
-fn open_file(path: &Path) -> Result<TensorFile> {
-    // By content, since files are renamed. The name of a PyTorch file matters only for the message about a broken one.
-    let mut magic = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
-    read.map_err(Error::read(path))?;
-    if magic == *b"PK\x03\x04" || files::is_torch(&path.to_string_lossy()) {
-        torch::open(path)
-    } else {
-        safetensors::open(path)
-    }
-}
-
-/// The weights file of a folder.
-fn open_folder(folder: &Path) -> Result<TensorFile> {
-    if let Some(path) = USUAL_NAMES
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.exists())
-    {
-        return match files::is_index(&path.to_string_lossy()) {
-            true => safetensors::open_index(&path),
-            false => open_file(&path),
-        };
-    }
-    let weights = files::weights_files(folder)?;
-    match weights.as_slice() {
-        [only] => open_file(only),
-        several => Err(Error::NotWeights {
-            path: folder.to_owned(),
-            expected: "a folder with `model.safetensors`, its index, or one weights file".into(),
-            found: match several.len() {
-                0 => "no weights file".into(),
-                _ => {
-                    let names = several.iter().filter_map(|path| path.file_name());
-                    let names = names.map(|name| format!("`{}`", name.display())).collect();
-                    format!("{}; name one of them", problems::listed(names).join(", "))
-                }
-            },
-        }),
-    }
 }

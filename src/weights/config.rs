@@ -50,6 +50,13 @@ pub(super) fn read(folder: &Path, sizes: &Sizes) -> Result<Option<Config>> {
     Ok(None)
 }
 
+/// The kind of model that `config.json` in a folder names, for messages about a file that is refused.
+pub(super) fn model_type(folder: &Path) -> Option<String> {
+    let text = std::fs::read(folder.join(CONFIG_NAMES[0])).ok()?;
+    let json: Value = serde_json::from_slice(&text).ok()?;
+    json.get("model_type")?.as_str().map(str::to_owned)
+}
+
 fn number(json: &Value, key: &str) -> Option<usize> {
     json.get(key)?.as_u64().and_then(|n| usize::try_from(n).ok())
 }

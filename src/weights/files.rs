@@ -21,14 +21,16 @@ pub fn weights_files(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Usual names of a model's weights: Hugging Face's, then open_clip's. The first one found is used.
-pub(super) const USUAL_NAMES: [&str; 7] = [
+pub(super) const USUAL_NAMES: [&str; 9] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "open_clip_model.safetensors",
     "open_clip_model.safetensors.index.json",
     "open_clip_pytorch_model.safetensors",
     "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
     "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.bin.index.json",
 ];
 
 /// Small files next to the weights that say what the tensors can't: the activation and the number of heads.
@@ -38,8 +40,8 @@ pub(super) const CONFIG_NAMES: [&str; 2] = ["config.json", "open_clip_config.jso
 pub(super) const SAFETENSORS: &str = ".safetensors";
 /// Endings of the files that PyTorch saves.
 const TORCH: [&str; 4] = [".pt", ".pth", ".bin", ".ckpt"];
-/// Ending of a file that names the shards of a model in several files.
-const INDEX: &str = ".safetensors.index.json";
+/// Ending of a file, after that of the weights, that names the shards of a model in several files.
+const INDEX: &str = ".index.json";
 
 /// Endings of files with tensors, in the order in which they are preferred.
 pub(super) fn endings() -> impl Iterator<Item = &'static str> {
@@ -58,5 +60,5 @@ pub(super) fn is_torch(name: &str) -> bool {
 
 /// Whether a file of this name only says which files hold the tensors.
 pub(super) fn is_index(name: &str) -> bool {
-    name.ends_with(INDEX)
+    name.strip_suffix(INDEX).is_some_and(is_weights)
 }

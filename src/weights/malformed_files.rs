@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::layouts::{self, Assembly, Layout};
 use super::sizes::Sizes;
 use super::stored::{FileFormat, TensorFile};
-use super::{Checkpoint, LoadOptions};
+use super::{Checkpoint, LoadOptions, Surplus};
 use crate::Result;
 
 const SIZES: Sizes = Sizes {
@@ -235,13 +235,57 @@ fn vectors_that_are_not_finite_are_all_listed_when_the_file_is_opened() {
 
 #[test]
 fn wrappers_are_looked_through() {
-    for prefix in ["module.", "model.", "_orig_mod.", "module._orig_mod."] {
-        let plain = written(layouts::all().last().unwrap());
-        let wrapped = plain
-            .into_iter()
-            .map(|(name, tensor)| (format!("{prefix}{name}"), tensor))
-            .collect();
-        assert_eq!(read(bytes(&wrapped)).unwrap().sizes(), &SIZES);
+    for prefix in [
+        "module.",
+        "model.",
+        "_orig_mod.",
+        "module._orig_mod.",
+        "base_model.model.",
+        "clip.",
+        "net.",
+        "student.",
+    ] {
+        for layout in layouts::all() {
+            let mut wrapped = with_prefix(prefix, layout);
+            assert_eq!(read(bytes(&wrapped)).unwrap().sizes(), &SIZES);
+            wrapped.insert("n_averaged".into(), (vec![], vec![3.0]));
+            assert_eq!(read(bytes(&wrapped)).unwrap().sizes(), &SIZES);
+        }
+    }
+}
+
+/// The tiny CLIP in a layout, with a prefix before each name.
+fn with_prefix(prefix: &str, layout: &Layout) -> File {
+    let named = written(layout).into_iter();
+    named
+        .map(|(name, tensor)| (format!("{prefix}{name}"), tensor))
+        .collect()
+}
+
+#[test]
+fn what_is_next_to_a_wrapped_model_is_named() {
+    let mut file = with_prefix("model.", layouts::all().last().unwrap());
+    file.insert("criterion.weight".into(), (vec![1], vec![1.0]));
+    file.insert("ema.visual.proj".into(), (vec![1], vec![1.0]));
+    let message = read(bytes(&file)).err().unwrap().to_string();
+    assert!(
+        message.ends_with("2 not a CLIP's: `criterion.weight`, `ema.visual.proj`"),
+        "{message}"
+    );
+    let options = LoadOptions {
+        surplus: Surplus::Ignore,
+        ..LoadOptions::default()
+    };
+    assert!(Checkpoint::from_bytes("tiny", bytes(&file), &options).is_ok());
+}
+
+#[test]
+fn a_table_of_text_positions_that_is_missing_may_be_a_tulip() {
+    for layout in layouts::all() {
+        let mut file = written(layout);
+        file.retain(|name, _| name.contains("vis") || !name.contains("position"));
+        let hint = read(bytes(&file)).err().unwrap().hint().unwrap().to_string();
+        assert!(hint.contains("TULIP"), "{}: {hint}", layout.name);
     }
 }
 

@@ -10,6 +10,7 @@ mod assemble;
 mod checkpoint;
 mod config;
 mod export;
+mod families;
 mod files;
 mod fingerprint;
 pub mod hub;
@@ -17,6 +18,7 @@ mod layouts;
 mod map;
 pub mod names;
 mod not_weights;
+mod open;
 mod options;
 mod positions;
 mod problems;
@@ -25,6 +27,7 @@ mod shard_index;
 mod sizes;
 mod stored;
 mod torch;
+mod wrappers;
 
 #[cfg(test)]
 mod malformed_files;

@@ -56,11 +56,15 @@ pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -
         used.extend(assembly.parts().into_iter().map(str::to_owned));
         findings.compare(&assembly, shape, shapes);
     }
-    if options.surplus == Surplus::Refuse {
-        let names = shapes.file.tensors.keys();
-        let unknown = names.filter(|name| !used.contains(*name) && !is_bookkeeping(name));
-        findings.surplus = unknown.map(|name| format!("`{name}`")).collect();
-    }
+    let names = shapes.file.tensors.keys();
+    let unknown = names.filter(|name| !used.contains(*name) && !is_bookkeeping(name));
+    let (of_towers, others): (Vec<&String>, Vec<&String>) = unknown.partition(|name| may_change_numbers(name));
+    findings.changes_numbers = !of_towers.is_empty();
+    let refused = match options.surplus {
+        Surplus::Refuse => [of_towers, others].concat(),
+        Surplus::Ignore => of_towers,
+    };
+    findings.surplus = refused.iter().map(|name| format!("`{name}`")).collect();
     let hint = findings.advice();
     let problems = match findings.listed() {
         // Only if there is no other problem: a missing tensor also leaves a size of 0.
@@ -73,6 +77,23 @@ pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -
     }
 }
 
+/// Whether a tensor that a CLIP doesn't have is part of a tower or of the score, by its name, so that a model without it
+/// computes other numbers.
+fn may_change_numbers(name: &str) -> bool {
+    const BEGINNINGS: [&str; 9] = [
+        "visual",
+        "vision",
+        "text",
+        "transformer.",
+        "token_embedding",
+        "positional_embedding",
+        "class_embedding",
+        "ln_",
+        "logit_",
+    ];
+    BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+}
+
 /// The problems, one line per stored tensor, with the file's own names and shapes.
 #[derive(Default)]
 struct Findings {
@@ -80,6 +101,8 @@ struct Findings {
     misshapen: Vec<String>,
     mistyped: Vec<String>,
     surplus: Vec<String>,
+    /// Whether some of the surplus is part of a tower.
+    changes_numbers: bool,
 }
 
 impl Findings {
@@ -119,12 +142,27 @@ impl Findings {
     }
 
     fn advice(&self) -> Option<Hint> {
-        if !self.missing.is_empty() {
+        const NO_POSITIONS: [&str; 2] = ["positional_embedding`", "position_embedding.weight`"];
+        let is_text_positions = |missing: &String| {
+            let name = missing.split(',').next().unwrap_or_default();
+            NO_POSITIONS.iter().any(|end| name.ends_with(end)) && !name.contains("vis")
+        };
+        if matches!(self.missing.as_slice(), [only] if is_text_positions(only)) {
+            Some(
+                "the file is incomplete, or this is a TULIP with rotary text positions, which can't be computed here"
+                    .into(),
+            )
+        } else if !self.missing.is_empty() {
             Some("the file is incomplete: fetch or save it again".into())
         } else if !self.misshapen.is_empty() {
             Some("the file mixes models of different sizes: fetch or save it again".into())
         } else if !self.mistyped.is_empty() {
             Some("quantised weights can't be read: use the file they were made from".into())
+        } else if self.changes_numbers {
+            Some(
+                "these change what the model computes, so they can't be ignored: use a file of a CLIP without them"
+                    .into(),
+            )
         } else if !self.surplus.is_empty() {
             let hint = hint!(
                 "if the rest is what you want, ignore these with {}",

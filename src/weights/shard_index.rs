@@ -1,4 +1,4 @@
-//! `model.safetensors.index.json`: which shard holds which tensor.
+//! `model.safetensors.index.json` and `pytorch_model.bin.index.json`: which shard holds which tensor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,7 +43,7 @@ impl ShardIndex {
 pub(super) fn malformed(path: &Path, found: String) -> Error {
     Error::NotWeights {
         path: path.to_owned(),
-        expected: "an index of safetensors shards (`weight_map`: tensor to file)".into(),
+        expected: "an index of shards (`weight_map`: tensor to file)".into(),
         found,
     }
 }

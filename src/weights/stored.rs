@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use memmap2::Mmap;
@@ -205,22 +205,24 @@ pub(super) struct TensorFile {
     pub(super) tensors: BTreeMap<String, StoredTensor>,
 }
 
-/// Prefixes that training scripts and wrappers add to every name.
-const WRAPPERS: [&str; 4] = ["module.", "_orig_mod.", "model.", "clip_model."];
-
 impl TensorFile {
-    /// Removes prefixes that all tensors have, so that layouts see a model's own names.
-    pub(super) fn without_wrappers(mut self) -> Self {
-        while let Some(prefix) = WRAPPERS
-            .iter()
-            .find(|p| !self.tensors.is_empty() && self.tensors.keys().all(|name| name.starts_with(**p)))
-        {
-            self.tensors = std::mem::take(&mut self.tensors)
-                .into_iter()
-                .map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor))
-                .collect();
+    /// All tensors of several files as one, under the name of their index; `None` if there are no files.
+    pub(super) fn joined(path: &Path, files: Vec<TensorFile>) -> Option<Self> {
+        let mut joined = TensorFile {
+            path: path.to_owned(),
+            format: files.first()?.format,
+            blobs: Vec::new(),
+            tensors: BTreeMap::new(),
+        };
+        for file in files {
+            let n_blobs = joined.blobs.len();
+            joined.tensors.extend(file.tensors.into_iter().map(|(name, tensor)| {
+                let blob = tensor.blob + n_blobs;
+                (name, StoredTensor { blob, ..tensor })
+            }));
+            joined.blobs.extend(file.blobs);
         }
-        self
+        Some(joined)
     }
 
     /// A tensor's values, row-major, as f32; f16, bf16 and small integers are exact. Borrowed if they are stored this way.

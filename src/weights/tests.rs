@@ -132,18 +132,6 @@ fn bad_files_are_refused_by_name_with_what_is_wrong() {
 }
 
 #[test]
-fn a_surplus_tensor_is_ignored_when_asked_to() {
-    let Some(path) = tiny("bad/extra-tensor.safetensors") else {
-        return;
-    };
-    let options = LoadOptions {
-        surplus: Surplus::Ignore,
-        ..LoadOptions::default()
-    };
-    assert!(Checkpoint::open(&path, &options).is_ok());
-}
-
-#[test]
 fn the_built_in_model_opens_and_its_token_rows_equal_the_whole_table() {
     let nano = Checkpoint::from_bytes("nano", crate::nano::safetensors(), &LoadOptions::default()).unwrap();
     assert_eq!((nano.sizes().context_length, nano.sizes().vocab_size), (248, 49408));

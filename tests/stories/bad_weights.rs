@@ -173,7 +173,7 @@ fn every_bad_file_of_the_reference_is_refused_with_a_reason() {
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
 
     error: `extra-tensor.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): 1 not a CLIP's: `visual.transformer.resblocks.1.adapter.weight`
-    hint: if the rest is what you want, ignore these with `--ignore-surplus`
+    hint: these change what the model computes, so they can't be ignored: use a file of a CLIP without them
 
     error: `html-instead-of-weights.pt` is not a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript): found a web page: the download failed
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names
@@ -210,16 +210,90 @@ fn every_bad_file_of_the_reference_is_refused_with_a_reason() {
     "#);
 }
 
+/// Adds a tensor of one number to `small.safetensors`, as `more.safetensors`.
+fn with_extra(desk: &Desk, name: &str) {
+    let bytes = std::fs::read(desk.path("small.safetensors")).unwrap();
+    let header_end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..header_end]).unwrap();
+    let len = bytes.len() - header_end;
+    header[name] = serde_json::json!({"dtype": "F32", "shape": [1], "data_offsets": [len, len + 4]});
+    let header = serde_json::to_vec(&header).unwrap();
+    let start = (header.len() as u64).to_le_bytes();
+    let more = [&start[..], &header, &bytes[header_end..], &1f32.to_le_bytes()].concat();
+    std::fs::write(desk.path("more.safetensors"), more).unwrap();
+}
+
 #[test]
-fn ignore_surplus_ignores_an_extra_tensor() {
-    let Some(path) = shared("model-tiny/bad/extra-tensor.safetensors") else {
-        println!("skipped: needs ../shared/reference");
-        return;
-    };
-    let desk = Desk::with_pictures();
-    let shown = run_with(&desk, &["embed", "cat.jpg", "--ignore-surplus"], path.to_str().unwrap());
+fn ignore_surplus_ignores_what_changes_no_number() {
+    let desk = Desk::with_pictures().and_small_model();
+    with_extra(&desk, "classifier.weight");
+    assert_snapshot!(refused(&desk, "more.safetensors"), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `more.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): 1 not a CLIP's: `classifier.weight`
+    hint: if the rest is what you want, ignore these with `--ignore-surplus`
+    ");
+    let shown = run_with(&desk, &["embed", "cat.jpg", "--ignore-surplus"], "more.safetensors");
     assert!(
         shown.starts_with("exit code 0\n--- stdout\n{\"path\":\"cat.jpg\",\"embedding\":["),
         "{shown}"
     );
+    with_extra(&desk, "visual.transformer.resblocks.0.adapter.weight");
+    assert_snapshot!(run_with(&desk, &["embed", "cat.jpg", "--ignore-surplus"], "more.safetensors"), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `more.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): 1 not a CLIP's: `visual.transformer.resblocks.0.adapter.weight`
+    hint: these change what the model computes, so they can't be ignored: use a file of a CLIP without them
+    ");
+}
+
+#[test]
+fn errors_name_the_format_of_a_model_that_is_not_read() {
+    let xml = "<?xml version=\"1.0\"?>\n<net name=\"clip\" version=\"11\">\n";
+    let npz = [&b"PK\x03\x04"[..], &[0; 40], b"PK\x01\x02 weight.npy"].concat();
+    let desk = Desk::with_pictures()
+        .file("a.onnx", b"\x08\x0a\x12\x07pytorch")
+        .file("b.tflite", b"\x1c\0\0\0TFL3")
+        .file("c.h5", b"\x89HDF\r\n\x1a\n")
+        .file("d.npz", npz)
+        .file("e.msgpack", b"\x83\xadlogit_scale")
+        .file("f.gguf", b"GGUF\x03\0\0\0")
+        .file("g.xml", xml)
+        .file("g.bin", [0x3d; 100])
+        .file(
+            "h.pt2",
+            [&b"PK\x03\x04"[..], &[0; 40], b"PK\x01\x02 h/archive_format"].concat(),
+        )
+        .folder("exported")
+        .file("exported/model.onnx", "x");
+    let names = [
+        "a.onnx",
+        "b.tflite",
+        "c.h5",
+        "d.npz",
+        "e.msgpack",
+        "f.gguf",
+        "g.xml",
+        "g.bin",
+        "h.pt2",
+        "./exported",
+    ];
+    let said: Vec<String> = names.iter().map(|name| refused(&desk, name)).collect();
+    let said = said.join("").replace("exit code 2\n--- stdout\n--- stderr\n", "");
+    let hint = "hint: use the safetensors or PyTorch file that it was made from\n";
+    assert_eq!(said.matches(hint).count(), names.len(), "{said}");
+    assert_snapshot!(said.replace(hint, ""), @r"
+    error: `a.onnx` is an ONNX model, which can't be read
+    error: `b.tflite` is a TensorFlow Lite model, which can't be read
+    error: `c.h5` is an HDF5 file, as Keras and TensorFlow write, which can't be read
+    error: `d.npz` is a NumPy file, which can't be read
+    error: `e.msgpack` is a msgpack file, as Flax writes, which can't be read
+    error: `f.gguf` is a GGUF model, as llama.cpp reads, which can't be read
+    error: `g.xml` is an OpenVINO model, which can't be read
+    error: `g.bin` is the second file of an OpenVINO model, which can't be read
+    error: `h.pt2` is a program of torch.export, which can't be read
+    error: `exported/model.onnx` is an ONNX model, which can't be read
+    ");
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::HubAddress;
 use crate::error::{Error, Result};
 use crate::weights::files::{self, USUAL_NAMES};
+use crate::weights::names::KnownModel;
 use crate::weights::shard_index::ShardIndex;
 
 /// The weights file among a repository's files: the first usual name, or the only file with an ending of weights.
@@ -39,9 +40,10 @@ pub(super) fn choose(address: &HubAddress, names: &[String]) -> Result<String> {
     })
 }
 
-/// Whether a config may belong to a weights file: Hugging Face's and open_clip's files have one, upstream's `.pt` has none.
+/// Whether a config may belong to a weights file: all have one, except upstream's releases.
 pub(super) fn may_have_config(file: &str) -> bool {
-    file.ends_with(files::SAFETENSORS) || file.ends_with(".bin") || files::is_index(file)
+    let is_upstreams = KnownModel::by_file(file).is_some();
+    (files::is_weights(file) || files::is_index(file)) && !is_upstreams
 }
 
 /// A file in the same folder of the repository.

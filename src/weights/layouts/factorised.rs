@@ -12,8 +12,8 @@ pub(super) const LAYOUT: Layout = Layout {
 
 const SCALE: &str = "token_embedding.scale";
 
-fn owns(file: &TensorFile) -> bool {
-    file.tensors.contains_key("token_embedding.A") || file.tensors.contains_key("token_embedding.B")
+fn owns(name: &str) -> bool {
+    name == "token_embedding.A" || name == "token_embedding.B"
 }
 
 fn assembly(file: &TensorFile, name: &str) -> Assembly {

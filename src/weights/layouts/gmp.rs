@@ -10,10 +10,8 @@ pub(super) const LAYOUT: Layout = Layout {
     assembly,
 };
 
-fn owns(file: &TensorFile) -> bool {
-    file.tensors
-        .keys()
-        .any(|name| name.ends_with(".theta") && name.contains("resblocks."))
+fn owns(name: &str) -> bool {
+    name.ends_with(".theta") && name.contains("resblocks.")
 }
 
 fn assembly(file: &TensorFile, name: &str) -> Assembly {

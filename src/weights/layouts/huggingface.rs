@@ -7,21 +7,15 @@ use super::layout::{Assembly, Layout};
 
 pub(in crate::weights) const LAYOUT: Layout = Layout {
     name: "Hugging Face",
-    owns: |file| has_tower(file, "text_model.", "vision_model."),
+    owns: |name| name.starts_with("text_model.") || name.starts_with("vision_model."),
     assembly: |file, name| assembly(file, name, "text_model", "vision_model"),
 };
 
 pub(super) const NESTED: Layout = Layout {
     name: "Hugging Face, nested",
-    owns: |file| has_tower(file, "text_model.text_model.", "vision_model.vision_model."),
+    owns: |name| name.starts_with("text_model.text_model.") || name.starts_with("vision_model.vision_model."),
     assembly: |file, name| assembly(file, name, "text_model.text_model", "vision_model.vision_model"),
 };
-
-fn has_tower(file: &TensorFile, text: &str, vision: &str) -> bool {
-    file.tensors
-        .keys()
-        .any(|name| name.starts_with(text) || name.starts_with(vision))
-}
 
 fn assembly(file: &TensorFile, name: &str, text: &str, vision: &str) -> Assembly {
     match name {

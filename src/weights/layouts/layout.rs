@@ -115,8 +115,8 @@ impl Assembly {
 pub(in crate::weights) struct Layout {
     /// Its name in messages.
     pub(in crate::weights) name: &'static str,
-    /// Whether a file has this layout.
-    pub(in crate::weights) owns: fn(&TensorFile) -> bool,
+    /// Whether a file with a tensor of this name has this layout.
+    pub(in crate::weights) owns: fn(&str) -> bool,
     /// How upstream's tensor of this name is assembled.
     pub(in crate::weights) assembly: fn(&TensorFile, &str) -> Assembly,
 }

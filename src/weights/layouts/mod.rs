@@ -13,7 +13,6 @@ mod openclip;
 pub(super) use self::huggingface::LAYOUT as HUGGING_FACE;
 pub(super) use self::layout::{Assembly, Layout};
 pub(super) use self::openai::LAYOUT as OPENAI;
-use super::stored::TensorFile;
 
 /// All layouts, the most specific first.
 static LAYOUTS: [Layout; 6] = [
@@ -31,19 +30,20 @@ pub(super) fn all() -> &'static [Layout] {
     &LAYOUTS
 }
 
-/// The layout of a file, if it is known.
-pub(super) fn recognise(file: &TensorFile) -> Option<&'static Layout> {
-    LAYOUTS.iter().find(|layout| (layout.owns)(file))
+/// The layout of a file with tensors of these names, if it is known.
+pub(super) fn recognise<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Option<&'static Layout> {
+    LAYOUTS.iter().find(|layout| names.clone().any(layout.owns))
 }
 
 /// Whether an entry is not a weight: counters, masks and sizes, which some files store as tensors.
 pub(super) fn is_bookkeeping(name: &str) -> bool {
-    const LAST_PARTS: [&str; 5] = [
+    const LAST_PARTS: [&str; 6] = [
         "position_ids",
         "attn_mask",
         "input_resolution",
         "context_length",
         "vocab_size",
+        "n_averaged", // of torch's AveragedModel
     ];
     let last = name.rsplit('.').next().unwrap_or(name);
     LAST_PARTS.contains(&last)

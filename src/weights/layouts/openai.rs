@@ -9,10 +9,8 @@ pub(in crate::weights) const LAYOUT: Layout = Layout {
     assembly,
 };
 
-fn owns(file: &TensorFile) -> bool {
-    file.tensors.keys().any(|name| {
-        name.starts_with("visual.") || name.starts_with("transformer.resblocks.") || name == "token_embedding.weight"
-    })
+fn owns(name: &str) -> bool {
+    name.starts_with("visual.") || name.starts_with("transformer.resblocks.") || name == "token_embedding.weight"
 }
 
 fn assembly(_: &TensorFile, name: &str) -> Assembly {

@@ -9,10 +9,8 @@ pub(super) const CUSTOM_TEXT: Layout = Layout {
     assembly,
 };
 
-fn owns(file: &TensorFile) -> bool {
-    file.tensors
-        .keys()
-        .any(|name| name.starts_with("text.transformer.") || name == "text.token_embedding.weight")
+fn owns(name: &str) -> bool {
+    name.starts_with("text.transformer.") || name == "text.token_embedding.weight"
 }
 
 fn assembly(_: &TensorFile, name: &str) -> Assembly {

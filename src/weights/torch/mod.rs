@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use self::globals::Dialect;
-use self::refusal::{Outcome, damaged};
+use self::refusal::{Outcome, Refusal, damaged};
 use self::zip::Archive;
 use super::map::map;
 use super::not_weights;
@@ -40,14 +40,19 @@ pub(super) fn open(path: &Path) -> Result<TensorFile> {
 }
 
 fn read(path: &Path, blob: Blob) -> Result<TensorFile> {
-    let (format, tensors) = locate(blob.bytes()).map_err(|refusal| refusal.of_file(path))?;
-    let file = TensorFile {
+    let (format, tensors) = locate(blob.bytes()).map_err(|refusal| {
+        let known = match &refusal {
+            Refusal::Damaged(_) => not_weights::of_format(path, blob.bytes()),
+            Refusal::Foreign(global) => not_weights::of_global(path, global),
+        };
+        known.unwrap_or_else(|| refusal.of_file(path))
+    })?;
+    Ok(TensorFile {
         path: path.to_owned(),
         format,
         blobs: vec![blob],
         tensors,
-    };
-    Ok(file.without_wrappers())
+    })
 }
 
 /// The tensors of an archive by name; the bytes of each are within `bytes`.

@@ -12,7 +12,24 @@ use super::zip::Archive;
 use crate::weights::stored::StoredTensor;
 
 /// Where checkpoints keep their state dict. The first one found is used: trained weights before averaged ones.
-const HOLDERS: [&str; 5] = ["state_dict", "model_state_dict", "model", "state_dict_ema", "ema"];
+const HOLDERS: [&str; 16] = [
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "module", // DeepSpeed
+    "net",
+    "network",
+    "student",
+    "params",
+    "weights",
+    "state_dict_ema",
+    "model_ema",
+    "ema_state_dict",
+    "ema_model",
+    "ema",
+    "params_ema",
+    "averaged_model",
+];
 /// How deep holders may be nested.
 const MAX_HOLDERS: usize = 3;
 /// A ViT-L's module tree has about 5,000 attributes, with names of up to 60 bytes. There is a limit because an object may
