@@ -264,6 +264,9 @@ impl Checkpoint {
             if shape.len() < 2 {
                 let values = assemble::values(&self.file, &self.assembly(&name))?;
                 problems.extend(not_finite(&name, &values));
+                if name == "logit_scale" {
+                    problems.extend(problems::no_logit_scale(&values));
+                }
             }
         }
         self.refuse_any(problems)

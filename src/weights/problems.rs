@@ -249,3 +249,19 @@ fn bad(shapes: &Shapes<'_>, problems: Vec<String>, hint: Option<Hint>) -> Error 
         hint,
     }
 }
+/// The largest factor for cosines that is believed. CLIP stops its training at 100, and SigLIP's is 118.
+const LOGIT_FACTOR_MAX: f64 = 1000.0;
+
+/// What is wrong with a logit scale, of which a file stores the logarithm.
+pub(super) fn no_logit_scale(values: &[f32]) -> Option<String> {
+    let ln = values
+        .iter()
+        .copied()
+        .map(f64::from)
+        .find(|ln| ln.exp() > LOGIT_FACTOR_MAX)?;
+    Some(format!(
+        "`logit_scale` is {ln}, and cosines would be multiplied by its exponential, {:.1e}, where CLIP has 100: the file may store \
+         the factor instead of its logarithm",
+        ln.exp()
+    ))
+}

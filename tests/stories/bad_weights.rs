@@ -297,3 +297,43 @@ fn errors_name_the_format_of_a_model_that_is_not_read() {
     error: `exported/model.onnx` is an ONNX model, which can't be read
     ");
 }
+
+#[test]
+fn a_logit_scale_that_is_not_a_logarithm_is_refused() {
+    let desk = Desk::with_pictures().and_small_model();
+    let whole = std::fs::read(desk.path("small.safetensors")).unwrap();
+    let n_header = u64::from_le_bytes(whole[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&whole[8..8 + n_header]).unwrap();
+    let start = header["logit_scale"]["data_offsets"][0].as_u64().unwrap() as usize + 8 + n_header;
+    let code = |scale: f32, arguments: &[&str]| {
+        let mut bytes = whole.clone();
+        let stored = match header["logit_scale"]["dtype"].as_str() {
+            Some("F16") => half::f16::from_f32(scale).to_le_bytes().to_vec(),
+            _ => scale.to_le_bytes().to_vec(),
+        };
+        bytes[start..start + stored.len()].copy_from_slice(&stored);
+        std::fs::write(desk.path("scaled.safetensors"), bytes).unwrap();
+        let output = desk.output(arguments);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let classify = [
+        "classify",
+        "cat.jpg",
+        "--labels",
+        "a cat",
+        "a dog",
+        "--model",
+        "scaled.safetensors",
+    ];
+    let verify = ["model", "verify", "./scaled.safetensors"];
+    for arguments in [&classify[..], &verify] {
+        for scale in [100.0, 10_000.0, 7.0] {
+            let (code, stderr) = code(scale, arguments);
+            assert!(
+                code == Some(2) && stderr.contains("the file may store the factor"),
+                "{scale}: {stderr}"
+            );
+        }
+        assert_eq!(code(4.77, arguments).0, Some(0), "SigLIP's");
+    }
+}
