@@ -76,11 +76,15 @@ fn fill(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Option<Checksum>> {
     let mut empty_tries = 0;
+    let mut wait = None;
     while partial.bytes_done < wanted.facts.size_bytes {
         let before = partial.bytes_received;
         let failure = match pour(client, wanted, &mut partial, progress) {
             Ok(()) => network(wanted.url, "the connection ended early"),
-            Err(failure) if failure.is_temporary => *failure.error,
+            Err(failure) if failure.is_temporary => {
+                wait = failure.wait;
+                *failure.error
+            }
             Err(failure) => return Err(*failure.error),
         };
         empty_tries = if partial.bytes_received > before {
@@ -95,7 +99,7 @@ fn fill(
             return Err(interrupted(wanted, &partial, &failure));
         }
         if empty_tries > 0 {
-            thread::sleep(PAUSE * empty_tries);
+            thread::sleep(wait.take().unwrap_or(PAUSE * empty_tries));
         }
     }
     partial.finish(wanted.facts)

@@ -14,13 +14,12 @@ use ureq::http::{HeaderMap, Response, StatusCode, Uri};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
-use super::HubSettings;
+use super::retry::{PAUSES, pause_for};
+use super::{HubSettings, without_password};
 use crate::error::{Error, Result};
 
 /// As many hops as browsers and `ureq` allow, to the nearest ten.
 const MAX_REDIRECTS: usize = 10;
-/// Pauses before a failed request is repeated: three tries in all.
-const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// A connection without a byte for this long is broken; a slow one is not.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -52,6 +51,8 @@ pub(super) struct Failure {
     pub(super) error: Box<Error>,
     /// Whether the same request may succeed a moment later.
     pub(super) is_temporary: bool,
+    /// How long the hub wants to be left alone, if it says so.
+    pub(super) wait: Option<Duration>,
     /// The status of the hub's answer, if it answered.
     pub(super) status: Option<StatusCode>,
 }
@@ -88,7 +89,7 @@ impl<'a> HubClient<'a> {
     pub(super) fn patiently<T>(&self, ask: impl Fn(&Self) -> Result<T, Failure>) -> Result<T> {
         for pause in PAUSES {
             match ask(self) {
-                Err(failure) if failure.is_temporary => thread::sleep(pause),
+                Err(failure) if failure.is_temporary => thread::sleep(failure.wait.unwrap_or(pause)),
                 other => return other.map_err(|failure| *failure.error),
             }
         }
@@ -142,14 +143,13 @@ impl<'a> HubClient<'a> {
         {
             hop = hop.header("Authorization", token.authorization());
         }
-        if let Some((scheme, host)) = scheme_and_host(url)
-            && let Some(address) = self.settings.proxies.for_host(&scheme, &host)
-        {
-            let proxy = ureq::Proxy::new(address)
-                .map_err(|_| permanent(network(url, &format!("the proxy `{address}` is not a proxy's address"))))?;
+        let proxy = scheme_and_host(url).and_then(|(scheme, host)| self.settings.proxies.for_host(&scheme, &host));
+        if let Some(address) = proxy {
+            let wrong = format!("the proxy `{}` is not a proxy's address", without_password(address));
+            let proxy = ureq::Proxy::new(address).map_err(|_| permanent(network(url, &wrong)))?;
             hop = hop.config().proxy(Some(proxy)).build();
         }
-        hop.call().map_err(|source| connection_failure(url, &source))
+        hop.call().map_err(|source| connection_failure(url, proxy, &source))
     }
 
     /// Returns good answers; an error says what another one means.
@@ -168,9 +168,12 @@ impl<'a> HubClient<'a> {
                 &format!("the hub answers HTTP {code}{}", said.in_its_words()),
             ),
         };
+        let wait = pause_for(status, answer.headers(), PAUSES[0]);
         Err(Failure {
             error: error.into(),
-            is_temporary: matches!(code, 429 | 500 | 502 | 503 | 504),
+            is_temporary: wait.is_some() || matches!(code, 500 | 502 | 504),
+            // Without a header, pauses grow from try to try.
+            wait: wait.filter(|_| answer.headers().contains_key("retry-after")),
             status: Some(status),
         })
     }
@@ -278,6 +281,7 @@ pub(super) fn temporary(error: Error) -> Failure {
     Failure {
         error: error.into(),
         is_temporary: true,
+        wait: None,
         status: None,
     }
 }
@@ -289,8 +293,11 @@ pub(super) fn permanent(error: Error) -> Failure {
     }
 }
 
-fn connection_failure(url: &str, source: &ureq::Error) -> Failure {
-    let host = scheme_and_host(url).map_or_else(|| url.to_owned(), |(_, host)| host);
+fn connection_failure(url: &str, proxy: Option<&str>, source: &ureq::Error) -> Failure {
+    let mut host = scheme_and_host(url).map_or_else(|| format!("`{url}`"), |(_, host)| format!("`{host}`"));
+    if let Some(proxy) = proxy {
+        host += &format!(" through the proxy `{}`", without_password(proxy));
+    }
     let unreachable = match source {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => true,
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
@@ -306,9 +313,9 @@ fn connection_failure(url: &str, source: &ureq::Error) -> Failure {
         _ => false,
     };
     if unreachable {
-        return permanent(network(url, &format!("`{host}` cannot be reached ({source})")));
+        return permanent(network(url, &format!("{host} cannot be reached ({source})")));
     }
-    let problem = network(url, &format!("the connection to `{host}` failed ({source})"));
+    let problem = network(url, &format!("the connection to {host} failed ({source})"));
     match source {
         ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => temporary(problem),
         _ => permanent(problem),

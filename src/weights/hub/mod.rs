@@ -26,6 +26,8 @@ mod http;
 #[cfg(feature = "hub")]
 mod integrity;
 mod proxy;
+#[cfg(feature = "hub")]
+pub(crate) mod retry;
 mod settings;
 
 use std::path::PathBuf;
@@ -39,6 +41,8 @@ pub use fetch::{cached, fetch, hub_facts, located, refresh};
 #[cfg(feature = "hub")]
 pub(crate) use http::tls;
 pub use proxy::Proxies;
+#[cfg(feature = "hub")]
+pub(crate) use proxy::without_password;
 pub use settings::{HubSettings, Token};
 
 /// A model of the hub that is on this machine, complete and checked.

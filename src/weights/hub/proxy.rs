@@ -44,6 +44,14 @@ impl Proxies {
     }
 }
 
+/// A proxy's address for messages, without the name and the password that it may hold.
+#[cfg(feature = "hub")]
+pub(crate) fn without_password(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    format!("{scheme}://{host}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
