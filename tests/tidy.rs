@@ -19,7 +19,15 @@ const LAYERS: [&[&str]; 8] = [
     &["input", "labels", "score", "output"],
     &["model", "store"],
     &["preprocess", "text", "weights"],
-    &["kernels", "named", "nano", "random", "files"],
+    &[
+        "kernels",
+        "named",
+        "nano",
+        "plain_text",
+        "json_fields",
+        "random",
+        "files",
+    ],
     &["error"],
 ];
 

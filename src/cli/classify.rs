@@ -48,7 +48,7 @@ Examples:
   find . -name '*.jpg' -print0 | longclip classify --files-from - -0 --label \"a cat\" --label \"a dog\" --format ndjson
 
 Put images before `--labels`: it takes everything after it.
-Exit codes: 0 all images done, 1 some failed, 2 nothing could be done, 130 interrupted.";
+Exit codes: 0 all images done, 1 some failed, 2 nothing could be done or all failed, 130 interrupted.";
 
 /// Say which of the labels fits each image
 #[derive(Debug, clap::Args, Serialize)]
@@ -160,8 +160,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 
 impl Args {
     fn plan(&self, report: Report) -> Result<Plan> {
+        self.scores.refuse_detached_margin(&self.input)?;
         let (input, labelling) = self.labels.plan(&self.input, report)?;
         let scores = self.scores.plan(labelling.grouping)?;
+        input.inputs.refuse_missing()?;
         let mut writing = self.writing().inputs(&input.inputs);
         let output = self.output.plan("table", self.task(0), &input.inputs, &mut writing)?;
         if output.layout == Layout::Wide && (self.top_k.is_some() || labelling.list.is_empty()) {
@@ -171,6 +173,15 @@ impl Args {
             ));
         }
         let explain = match &self.explain {
+            Some(path) if self.input.names_folder_around(path) => {
+                return Err(Error::usage(
+                    format!(
+                        "`--explain {}` is in a folder of inputs, so painted photos would be inputs too",
+                        path.display()
+                    ),
+                    "name a folder outside it",
+                ));
+            }
             Some(path) => Some(Place::of(path, &input.inputs, output.resuming(), &mut writing)?),
             None => None,
         };

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use longclip::input::Item;
 #[cfg(feature = "arrow")]
 use longclip::input::arrow::LabelColumn;
-use longclip::labels::files::read_texts;
+use longclip::json_fields::JsonFields;
+use longclip::labels::files::read_text_lines;
 use longclip::model::{self, LongClip};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
@@ -98,6 +99,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let texts_on_stdin = args.texts.texts_file.as_deref() == Some(Path::new("-"));
     let input = args.input.plan(texts_on_stdin.then_some("--texts-file -"))?;
     let texts = texts(args)?;
+    input.inputs.refuse_missing()?;
     let mut writing = args.writing().inputs(&input.inputs);
     let output = args
         .output
@@ -128,7 +130,11 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     }
     let (ended, exit) = run.over(Expected::Of(&input.inputs), items, held.progress, &mut writer)?;
     writer.results.close(ended, report)?;
-    Ok(exit)
+    Ok(match exit {
+        // The texts were embedded.
+        Exit::Refused if !texts.is_empty() => Exit::SomeFailed,
+        exit => exit,
+    })
 }
 
 /// `--in arrow`: the stream's rows are the images.
@@ -189,7 +195,7 @@ fn settings(loaded: &Loaded, fields: Fields, bars: Bars) -> Settings {
 fn texts(args: &Args) -> Result<Vec<String>> {
     let mut texts = args.texts.text.clone();
     if let Some(file) = &args.texts.texts_file {
-        texts.extend(read_texts(file)?);
+        texts.extend(read_text_lines(file)?);
     }
     if texts.is_empty() && args.input.is_empty() {
         return Err(Error::usage(
@@ -219,7 +225,7 @@ impl Writer {
             for (text, row) in pass.iter().zip(embeddings.rows()) {
                 self.results.write(&Record {
                     subject: Subject::Text(text.clone()),
-                    fields: serde_json::Map::new(),
+                    fields: JsonFields::default(),
                     outcome: self.vector(row.to_vec()),
                     thumbnail: None,
                 })?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use longclip::files;
-use longclip::input::Inputs;
+use longclip::input::{Inputs, is_named_like_a_picture};
 use longclip::model::LongClip;
 use longclip::output::{HeatMap, THUMBNAIL_PX, png, thumbnail};
 use longclip::preprocess::{Picture, Preprocess};
@@ -32,6 +32,12 @@ impl Place {
             if path.is_file() {
                 return Err(Error::usage(
                     format!("`--explain {}` is a file, and no png", path.display()),
+                    "name a file that ends in `.png`, or a folder",
+                ));
+            }
+            if is_named_like_a_picture(path) && !path.is_dir() {
+                return Err(Error::usage(
+                    format!("`--explain {}` names an image that is no png", path.display()),
                     "name a file that ends in `.png`, or a folder",
                 ));
             }

@@ -8,6 +8,7 @@ use longclip::output::{self, FORMATS, Format, FormatInfo, Holds, Settings, Templ
 use longclip::{Error, Result};
 
 use super::hint::reason;
+use super::progress::Failures;
 
 /// A format, as chosen.
 #[derive(Clone)]
@@ -72,6 +73,14 @@ impl FormatChoice {
         }
     }
 
+    /// Whether it says why an image failed.
+    pub(super) fn failures(&self) -> Failures {
+        match self {
+            FormatChoice::Template(template) if !template.has_errors() => Failures::NotShown,
+            FormatChoice::Named(_) | FormatChoice::Template(_) => Failures::Shown,
+        }
+    }
+
     /// Whether a file may be of this format although nothing in it says so: a line of a template looks like anything.
     /// What it holds is compared with the input before it is continued; half a line can't be.
     pub(super) fn may_have_written(&self, file: &Excerpt) -> bool {
@@ -103,7 +112,7 @@ pub(super) fn long_help() -> String {
     format!(
         "How to print [default: by the ending of --output, else table; ndjson for vectors]:{}\n  \
          TEMPLATE: one line per image, as '{{path}}\\t{{label}}\\t{{score:.3}}'; also {{logit}}, {{cosine}}, {{group}}, {{error}}, \
-         {{label.2}} (the second label), {{field.NAME}}",
+         {{labels}} (all of them), {{label.2}} (the second), {{field.NAME}}; `\\0` at the end instead of a line break, for `xargs -0`",
         lines.collect::<String>()
     )
 }

@@ -1,7 +1,7 @@
 //! What the command line calls the things that a library's hint names.
 
 use longclip::Error;
-use longclip::error::{Control, Hint};
+use longclip::error::{Control, Hint, without_number};
 
 /// The advice in flags.
 pub(super) fn in_flags(hint: &Hint) -> Option<String> {
@@ -10,7 +10,7 @@ pub(super) fn in_flags(hint: &Hint) -> Option<String> {
 
 /// An error as one line for a record: what happened, and what to do.
 pub(super) fn reason(error: &Error) -> String {
-    error.reason(|control| Some(flag(control)))
+    without_number(&error.reason(|control| Some(flag(control))))
 }
 
 fn flag(control: &Control) -> String {

@@ -74,6 +74,12 @@ impl InputFlags {
         self.inputs.is_empty() && self.files_from.is_empty() && self.ndjson_from.is_empty()
     }
 
+    /// An input that is a number, and no file.
+    pub(super) fn number(&self) -> Option<&str> {
+        let mut texts = self.inputs.iter().filter_map(|path| path.to_str());
+        texts.find(|text| text.parse::<f64>().is_ok() && !Path::new(text).exists())
+    }
+
     /// Whether a named folder is, or holds, this one.
     pub(super) fn names_folder_around(&self, inner: &Path) -> bool {
         // A folder that is to be made yet is where its nearest parent is.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use longclip::input::is_named_like_a_picture;
 use longclip::labels::{
-    Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, Template, cache_folder, files, read_templates,
+    Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, SameTokens, Template, cache_folder, files,
+    read_templates,
 };
 use longclip::named::Named;
 use longclip::session::Labelling;
@@ -73,6 +74,14 @@ impl LabelFlags {
         if labelling.list.is_empty() && !inputs.may_bring_labels {
             return Err(LabelSet::none_given());
         }
+        if let [only] = labelling.list.labels()
+            && let Some(several) = several_in(only)
+        {
+            report.hint(format!(
+                "`{}` is one label; several are written as `--labels {several}`, or one per line of a file",
+                only.name
+            ));
+        }
         Ok((inputs, labelling))
     }
 
@@ -106,6 +115,7 @@ impl LabelFlags {
             list: self.list()?,
             templates: self.templates()?,
             combine: self.combine,
+            same_tokens: SameTokens::Merge,
             long_text: self.long_text,
             cache_root: match self.no_cache {
                 true => None,
@@ -131,7 +141,7 @@ impl LabelFlags {
         let mut list = LabelList::default();
         list.extend(self.labels.iter().chain(&self.label).map(Label::plain))?;
         for file in &self.labels_file {
-            list.extend(files::read_labels(file, group_column)?)?;
+            list.extend_lines(files::read_label_lines(file, group_column)?)?;
         }
         if self.group_by.is_some() && list.labels().iter().all(|label| label.group.is_none()) {
             return Err(Error::usage(
@@ -194,6 +204,21 @@ impl LabelFlags {
             ),
         }
     }
+}
+
+/// Several labels, in quotes, if one label with commas probably means them.
+fn several_in(label: &Label) -> Option<String> {
+    let parts: Vec<&str> = label
+        .name
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
+    if !label.prompts.is_empty() || parts.len() < 2 {
+        return None;
+    }
+    let quoted: Vec<String> = parts.iter().map(|part| format!("\"{part}\"")).collect();
+    Some(quoted.join(" "))
 }
 
 /// Whether a label is more likely an image: it exists, or is named like one.

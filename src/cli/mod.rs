@@ -45,9 +45,17 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use self::report::{Exit, Report, Verbosity};
 
+/// What scripts can rely on, in `--help` and in the manual page.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all done
+  1    some inputs failed, the others are done
+  2    nothing could be done: a flag is wrong, a folder or list is missing, or every input failed
+  130  interrupted; a note says how to continue";
+
 /// Says which of the labels you give fits a photo. A label can be a whole paragraph.
 #[derive(Debug, Parser)]
-#[command(name = "longclip", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "longclip", version, propagate_version = true, max_term_width = 100, after_long_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

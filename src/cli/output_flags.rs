@@ -264,7 +264,7 @@ impl OutputPlan {
     /// Where results go, as far as progress is concerned.
     pub(super) fn results(&self) -> progress::Results {
         if self.is_on_terminal {
-            progress::Results::OnTerminal
+            progress::Results::OnTerminal(self.format.failures())
         } else {
             progress::Results::Elsewhere
         }
@@ -331,6 +331,7 @@ impl OutputPlan {
             destination,
             held: held.progress,
             shard: self.shard.map(|shard| (shard, self.skipped)),
+            can_continue: self.target.is_some_and(|target| target.is_file()) && self.format.can_continue(),
         };
         Ok((results, held))
     }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use longclip::text::printable_lines;
 use serde::Serialize;
 
 /// How a result is printed.
@@ -22,7 +23,7 @@ impl PrintFormat {
         json: impl FnOnce() -> J,
     ) -> io::Result<()> {
         let text = match self {
-            PrintFormat::Table => table(),
+            PrintFormat::Table => printable_lines(&table()).into_owned(),
             PrintFormat::Json => serde_json::to_string_pretty(&json())? + "\n",
         };
         io::stdout().lock().write_all(text.as_bytes())

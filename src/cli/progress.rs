@@ -95,8 +95,15 @@ pub(super) enum Expected<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Results {
     /// To the terminal: they are progress enough.
-    OnTerminal,
+    OnTerminal(Failures),
     Elsewhere,
+}
+
+/// Whether results say why an image failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failures {
+    Shown,
+    NotShown,
 }
 
 fn line(counts: Counts, images_per_s: f64, total: Option<u64>) -> String {

@@ -3,11 +3,15 @@
 //! Nothing else in the program writes to stderr, but for progress bars on a terminal. A stderr that is closed or full
 //! must not end a run, so what can't be written there is lost.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
+use std::mem::{Discriminant, discriminant};
 use std::process::ExitCode;
 
 use longclip::Error;
-use longclip::labels::Notice;
+use longclip::error::without_number;
+use longclip::labels::{Notice, NoticeKind};
+use longclip::text::printable;
 
 use super::hint::in_flags;
 
@@ -55,9 +59,10 @@ pub(super) struct Report {
     verbosity: Verbosity,
 }
 
-/// Writes a line to stderr, in one piece.
+/// Writes a line to stderr, in one piece, as a terminal can show it.
 fn say(line: impl std::fmt::Display) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
+    let line = without_number(&line.to_string());
+    let _ = io::stderr().write_all(format!("{}\n", printable(&line)).as_bytes());
 }
 
 impl Report {
@@ -76,6 +81,19 @@ impl Report {
         }
     }
 
+    /// Something that failed although the run ended well.
+    pub(super) fn error(&self, text: impl std::fmt::Display) {
+        say(format_args!("error: {text}"));
+    }
+
+    /// How many failed, which is said at any verbosity.
+    pub(super) fn failures(&self, text: impl std::fmt::Display) {
+        match self.verbosity {
+            Verbosity::Quiet => self.error(text),
+            Verbosity::Normal | Verbosity::Verbose => self.note(text),
+        }
+    }
+
     /// Something that was decided for the person.
     pub(super) fn note(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
@@ -90,13 +108,31 @@ impl Report {
         }
     }
 
-    /// What a person should know about their labels.
+    /// What would probably serve the person better.
+    pub(super) fn hint(&self, text: impl std::fmt::Display) {
+        if self.verbosity >= Verbosity::Normal {
+            say(format_args!("hint: {text}"));
+        }
+    }
+
+    /// What a person should know about their labels. Of many labels with the same problem, the first are listed.
     pub(super) fn notices(&self, notices: &[Notice]) {
+        let mut n_of_kind: HashMap<Discriminant<Notice>, usize> = HashMap::new();
         for notice in notices {
-            match notice.is_warning() {
-                true => self.warning(notice),
-                false => self.note(notice),
+            let n = n_of_kind.entry(discriminant(notice)).or_default();
+            *n += 1;
+            if *n > LISTED_MAX {
+                continue;
             }
+            match notice.kind() {
+                NoticeKind::Warning => self.warning(notice),
+                NoticeKind::Note => self.note(notice),
+                NoticeKind::Hint => self.hint(notice),
+            }
+        }
+        let n_more: usize = n_of_kind.values().map(|n| n.saturating_sub(LISTED_MAX)).sum();
+        if n_more > 0 {
+            self.note(format!("{n_more} more like these"));
         }
     }
 

@@ -1,5 +1,7 @@
 //! An open output: records go in, in one format, to stdout or to a file.
 
+use std::env;
+use std::ffi::OsString;
 use std::io::Write;
 
 use longclip::Result;
@@ -21,6 +23,8 @@ pub(super) struct Results {
     pub(super) held: Progress,
     /// The shard whose file this is, if any, and what of its input was skipped.
     pub(super) shard: Option<(ShardFile, Skipped)>,
+    /// Whether an interrupted run can be continued.
+    pub(super) can_continue: bool,
 }
 
 impl Results {
@@ -31,6 +35,7 @@ impl Results {
             destination: targets::whole(target)?,
             held: Progress::default(),
             shard: None,
+            can_continue: false,
         })
     }
 
@@ -87,10 +92,16 @@ impl Results {
         self.end()?;
         let partial = self.destination.leave()?;
         if let Some((shard, _)) = &self.shard {
-            report.note(format!("shard {} is not whole, and not kept", shard.shard()));
+            report.note(format!(
+                "shard {} is not whole, and not kept; run the same command again",
+                shard.shard()
+            ));
         }
         if let Some(partial) = partial {
             report.note(format!("what was done until now is in `{}`", partial.display()));
+        }
+        if self.can_continue {
+            report.note(format!("continue with `{}`", resuming(env::args_os())));
         }
         Ok(())
     }
@@ -101,6 +112,26 @@ impl Results {
     }
 }
 
+/// The command that continues this one.
+fn resuming(arguments: impl Iterator<Item = OsString>) -> String {
+    let mut words: Vec<String> = arguments.map(|argument| quoted(&argument.to_string_lossy())).collect();
+    words.retain(|word| word != "--force" && word != "--resume");
+    words.push("--resume".into());
+    if let Some(program) = words.first_mut().filter(|program| program.ends_with("longclip")) {
+        *program = "longclip".into();
+    }
+    words.join(" ")
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 /// Marks the folder of shards if this was the last one, and reports it.
 pub(super) fn mark_if_last(shard: &ShardFile, report: Report) -> Result<()> {
     if let Some(mark) = shard.mark_if_last()? {
@@ -108,4 +139,27 @@ pub(super) fn mark_if_last(shard: &ShardFile, report: Report) -> Result<()> {
         report.note(format!("all {n_shards} shards are there: `{}`", mark.display()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_continues_is_the_same_one_with_resume() {
+        let command = [
+            "/bin/longclip",
+            "classify",
+            "my photos",
+            "--label",
+            "it's",
+            "-o",
+            "a.csv",
+            "--force",
+        ];
+        assert_eq!(
+            resuming(command.into_iter().map(Into::into)),
+            r"longclip classify 'my photos' --label 'it'\''s' -o a.csv --resume"
+        );
+    }
 }

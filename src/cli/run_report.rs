@@ -1,5 +1,6 @@
 //! Reports a run over images: how far it is, each failure, and in the end a summary and the exit code.
 
+use std::io::{self, IsTerminal};
 use std::time::Instant;
 
 use longclip::Error;
@@ -7,7 +8,7 @@ use longclip::input::{InputOptions, Passed, SkippedCounts};
 use longclip::output::Progress;
 use longclip::session::{Counts, Ended, Watch};
 
-use super::progress::{Expected, ProgressLine, Results};
+use super::progress::{Expected, Failures, ProgressLine, Results};
 use super::report::{Exit, LISTED_MAX, Report, Verbosity};
 
 /// Failures that are reported one by one; the rest is in the output and in the summary.
@@ -18,6 +19,8 @@ const MANY: u64 = 3;
 
 pub(super) struct RunReport {
     report: Report,
+    /// Whether a person sees each failure among the results, on the same terminal.
+    failures_are_shown: bool,
     progress: ProgressLine,
     began: Instant,
     held: Progress,
@@ -30,6 +33,7 @@ impl RunReport {
     pub(super) fn begin(report: Report, expected: &Expected<'_>, held: Progress, results: Results) -> Self {
         RunReport {
             report,
+            failures_are_shown: results == Results::OnTerminal(Failures::Shown) && io::stderr().is_terminal(),
             progress: ProgressLine::begin(report, expected, held.n_records, results),
             began: Instant::now(),
             held,
@@ -79,15 +83,26 @@ impl RunReport {
 
     /// What a run's end means for the exit code.
     pub(super) fn exit(&self, ended: Ended) -> Exit {
+        let n_failed = self.counts.n_failed + self.held.n_failed;
+        let n_good = self.counts.n_done + self.counts.n_known + self.held.n_records - self.held.n_failed;
+        if ended == Ended::TooManyFailed {
+            self.report
+                .note("stopped: too many failed (`--on-error`, `--max-errors`)");
+        }
+        if self.report.verbosity() == Verbosity::Quiet && (n_failed > REPORTED_MAX || ended == Ended::TooManyFailed) {
+            let stopped = if ended == Ended::TooManyFailed {
+                ", so the run stopped"
+            } else {
+                ""
+            };
+            self.report
+                .error(format!("{n_failed} of {} images failed{stopped}", n_failed + n_good));
+        }
         match ended {
             Ended::Interrupted => Exit::Interrupted,
-            Ended::TooManyFailed => {
-                self.report
-                    .note("stopped: too many failed (`--on-error`, `--max-errors`)");
-                Exit::SomeFailed
-            }
-            Ended::AtTheEnd if self.counts.n_failed + self.held.n_failed > 0 => Exit::SomeFailed,
-            Ended::AtTheEnd => Exit::Done,
+            Ended::AtTheEnd | Ended::TooManyFailed if n_failed == 0 => Exit::Done,
+            Ended::AtTheEnd | Ended::TooManyFailed if n_good == 0 => Exit::Refused,
+            Ended::AtTheEnd | Ended::TooManyFailed => Exit::SomeFailed,
         }
     }
 
@@ -117,6 +132,10 @@ impl Watch for RunReport {
     fn failed(&mut self, name: &str, error: &Error) {
         self.counts.n_failed += 1;
         let (n_failed, report) = (self.counts.n_failed, self.report);
+        self.first_failure.get_or_insert_with(|| format!("`{name}`: {error}"));
+        if self.failures_are_shown {
+            return;
+        }
         self.progress.aside(|| {
             if n_failed <= REPORTED_MAX || report.verbosity() == Verbosity::Verbose {
                 report.failed_input(name, error);
@@ -125,7 +144,6 @@ impl Watch for RunReport {
                 report.note("further failures are counted; `-v` reports them all");
             }
         });
-        self.first_failure.get_or_insert_with(|| format!("`{name}`: {error}"));
     }
 
     fn batch_done(&mut self, counts: Counts) {

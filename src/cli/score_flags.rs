@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use longclip::labels::files;
 use longclip::score::{CALIBRATED_MARGIN, Score, Temperature};
 use longclip::session::ScorePlan;
-use longclip::{Grouping, Result};
+use longclip::{Error, Grouping, Result};
 use serde::Serialize;
 
+use super::input_flags::InputFlags;
 use super::named::named;
 
 /// How labels are scored.
@@ -68,6 +69,17 @@ impl ScoreFlags {
     /// The file that neutral prompts are read from.
     pub(super) fn file(&self) -> Option<&Path> {
         self.neutral.as_deref()
+    }
+
+    /// Refuses `--reject 2`, whose number was taken as an image.
+    pub(super) fn refuse_detached_margin(&self, input: &InputFlags) -> Result<()> {
+        match (self.reject, input.number()) {
+            (Some(margin), Some(number)) if margin == CALIBRATED_MARGIN => Err(Error::usage(
+                format!("`--reject` is followed by `{number}`, which is not a file"),
+                format!("write the margin after `=`: `--reject={number}`"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Checks what was asked for, for labels that are grouped or not.

@@ -1,12 +1,15 @@
 //! `longclip sort INPUT... --into DIR --move|--copy|--link`: one folder per label, with the photos that it fits best.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use longclip::input::{Content, Item};
+use longclip::input::{Content, Item, Name};
+use longclip::labels::Notice;
 use longclip::output::transfer::{Manner, Placed, Rehearsal, place};
 use longclip::output::{Progress, folder_names};
-use longclip::session::{Classifier, Scorer, Seen, Sink, Verdict};
+use longclip::session::{Classifier, ScorePlan, Scorer, Seen, Sink, Verdict};
+use longclip::text::{printable, start_of};
 use longclip::{Error, Grouping, Result};
 
 use super::Outcome;
@@ -14,7 +17,7 @@ use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, PictureFlags};
 use super::label_flags::LabelFlags;
 use super::model_flags::ModelFlags;
-use super::progress::{self, Expected};
+use super::progress::{self, Expected, Failures};
 use super::report::Report;
 use super::run_flags::RunFlags;
 use super::score_flags::ScoreFlags;
@@ -44,6 +47,9 @@ pub(super) struct Args {
     into: PathBuf,
     #[command(flatten)]
     manner: MannerFlags,
+    /// Sort by one label alone, although every photo goes into its folder
+    #[arg(long)]
+    force: bool,
     /// Only say what would go where
     #[arg(long)]
     dry_run: bool,
@@ -80,8 +86,10 @@ impl MannerFlags {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    args.scores.refuse_detached_margin(&args.input)?;
     let (input, labelling) = args.labels.plan(&args.input, report)?;
     let scores = args.scores.plan(labelling.grouping)?;
+    input.inputs.refuse_missing()?;
     if labelling.list.is_empty() {
         return Err(longclip::labels::LabelSet::none_given().into());
     }
@@ -91,18 +99,24 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Err(Error::usage(problem, "choose a folder outside it").into());
     }
     let loaded = args.model.load(report)?;
+    let choice = Choice::of(&scores, args);
     let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
-    report.notices(scorer.notices());
+    let is_of_sorting = |notice: &&Notice| !matches!(notice, Notice::OnlyLabel { .. });
+    let notices: Vec<Notice> = scorer.notices().iter().filter(is_of_sorting).cloned().collect();
+    report.notices(&notices);
     let shelves = match labelling.grouping {
         Grouping::None => scorer.answers(),
         Grouping::ByGroup => scorer.groups(),
     };
+    if let ([only], Choice::OfSeveral) = (&shelves[..], choice) {
+        return Err(no_choice(only).into());
+    }
     let mut sorter = Sorter {
         classifier: Classifier::new(&loaded.model, &labelling, &scorer),
         report,
         grouping: labelling.grouping,
-        folders: folder_names(&shelves),
-        shelves,
+        choice,
+        folders: shelves.iter().cloned().zip(folder_names(&shelves)).collect(),
         into: args.into.clone(),
         action: if args.dry_run {
             Action::Rehearse(Rehearsal::default())
@@ -112,7 +126,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         out: io::stdout(),
     };
     let run = ImageRun {
-        results: progress::Results::OnTerminal,
+        results: progress::Results::OnTerminal(Failures::NotShown),
         ..args.run.plan(&loaded, &args.pictures, report)
     };
     let (_, exit) = run.over(
@@ -124,15 +138,41 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     Ok(exit)
 }
 
+/// What a photo's folder is chosen from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    /// At least two labels or groups.
+    OfSeveral,
+    /// One is enough: photos that it doesn't fit stay, or are to go there too.
+    OfOne,
+}
+
+impl Choice {
+    fn of(scores: &ScorePlan, args: &Args) -> Self {
+        match scores.gives_all_to_one() && !args.force {
+            true => Choice::OfSeveral,
+            false => Choice::OfOne,
+        }
+    }
+}
+
+/// The error for a single label or group that would get every photo.
+fn no_choice(only: &str) -> Error {
+    Error::usage(
+        format!("every photo would go to `{}`, the only label or group", start_of(only)),
+        "give others; or `--reject`, or `--score independent --threshold 0.5`, by which photos that it does not fit are left \
+         out; `--force` sorts all of them",
+    )
+}
+
 /// Puts each photo into the folder of its best label.
 struct Sorter<'a> {
     classifier: Classifier<'a>,
     report: Report,
     grouping: Grouping,
-    /// What each folder is for: labels, or groups.
-    shelves: Vec<String>,
-    /// The folders' names, in the shelves' order.
-    folders: Vec<String>,
+    choice: Choice,
+    /// The folder of each label or group.
+    folders: HashMap<String, String>,
     into: PathBuf,
     action: Action,
     out: io::Stdout,
@@ -161,6 +201,9 @@ impl Sorter<'_> {
                 hint: Some("save it to a file first".into()),
             });
         };
+        if let (Some([only]), Choice::OfSeveral) = (item.labels.as_deref(), self.choice) {
+            return Err(no_choice(only));
+        }
         let answer = self.classifier.answer(item, &seen.embedding);
         self.report.notices(&self.classifier.take_notices());
         let answer = answer?;
@@ -188,8 +231,8 @@ impl Sorter<'_> {
 
     /// The folder of a label or a group, which may be from a record's own labels.
     fn folder(&self, shelf: String) -> String {
-        match self.shelves.iter().position(|other| *other == shelf) {
-            Some(idx) => self.folders[idx].clone(),
+        match self.folders.get(&shelf) {
+            Some(folder) => folder.clone(),
             None => folder_names(&[shelf]).swap_remove(0),
         }
     }
@@ -199,7 +242,7 @@ impl Sink for Sorter<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         match self.sort(&item, seen) {
             Ok(Way { from, to: None }) => {
-                let line = writeln!(self.out, "{} stays: no label reaches the threshold", from.display());
+                let line = writeln!(self.out, "{} stays: no label reaches the threshold", shown(&from));
                 line.map_err(Error::write("stdout"))?;
                 Ok(Verdict::Done)
             }
@@ -211,7 +254,7 @@ impl Sink for Sorter<'_> {
                     Placed::New => "",
                     Placed::WasThere => " (was there)",
                 };
-                let line = writeln!(self.out, "{} -> {}{note}", from.display(), to.display());
+                let line = writeln!(self.out, "{} -> {}{note}", shown(&from), shown(&to));
                 line.map_err(Error::write("stdout"))?;
                 Ok(Verdict::Done)
             }
@@ -222,4 +265,9 @@ impl Sink for Sorter<'_> {
     fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(Error::write("stdout"))
     }
+}
+
+/// A path as a terminal can show it. Bytes that are not UTF-8 are escaped too.
+fn shown(path: &Path) -> String {
+    printable(&Name::from(path).to_string()).into_owned()
 }

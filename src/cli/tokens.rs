@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use longclip::text::{ContextLength, Tokenizer, Tokens, start_of};
+use longclip::text::{ContextLength, Tokenizer, Tokens, printable, start_of};
 use serde::Serialize;
 
 use super::Outcome;
@@ -82,9 +82,9 @@ impl<'a> Row<'a> {
 
 /// The text, one line per token, the count.
 fn write_table(out: &mut impl Write, text: &str, tokens: &Tokens, context: ContextLength) -> io::Result<()> {
-    writeln!(out, "{}", start_of(text))?;
+    writeln!(out, "{}", printable(&start_of(text)))?;
     for (id, piece) in tokens.ids().iter().zip(tokens.pieces()) {
-        writeln!(out, "{id:>7}  {piece}")?;
+        writeln!(out, "{id:>7}  {}", printable(&piece))?;
     }
     writeln!(out, "{:>7}  tokens of {}", tokens.count(), context.get())
 }

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::image::{Image, in_words};
-use super::kind::{
-    CaptionPart, CaptionProtocol, DataOptions, Kind, Opened, PerImage, entries_of, has_ending, without_bom,
-};
+use super::kind::{CaptionPart, CaptionProtocol, DataOptions, Kind, Opened, PerImage, entries_of, has_ending};
 use super::sample::{Listed, Sample};
 use super::unusable::Unusable;
 use crate::error::Result;
 use crate::input::is_named_like_a_picture;
+use crate::plain_text::without_mark;
 
 pub(super) const KIND: Kind = Kind {
     name: "folders of images and captions",
@@ -85,7 +84,7 @@ fn by_stem(
 /// A caption's text, or why it can't be used.
 fn read_caption(path: &Path) -> std::result::Result<String, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("it can't be read: {error}"))?;
-    match std::str::from_utf8(without_bom(&bytes)) {
+    match std::str::from_utf8(without_mark(&bytes)) {
         Ok(text) => Ok(text.trim_start_matches(['\r', '\n']).to_owned()),
         Err(_) => Err("it is not UTF-8".to_owned()),
     }

@@ -1,8 +1,8 @@
 //! A folder with one folder of images per class. The class is the folder's name, with spaces for underscores.
 //!
 //! Images are found as `classify` finds them, at any depth, in byte order, without hidden ones. Links to folders are followed, since sets
-//! are often gathered by them. A folder without an image is a class too, which images may be taken for. For a training, such folders and
-//! files that are not images are reported, and folders of sets (`train/`, `val/`) in place of classes are refused.
+//! are often gathered by them. A folder without an image is a class too, which images may be taken for. Folders of sets (`train/`,
+//! `val/`) in place of classes are refused. For a training, folders without an image and files that are not images are reported.
 
 use std::path::{Path, PathBuf};
 
@@ -92,8 +92,8 @@ fn gathered(root: &Path, items: Items, options: &DataOptions) -> Result<Opened> 
     }
     let classes = entries_of(root)?.into_iter().filter(|path| path.is_dir());
     let classes: Vec<PathBuf> = classes.collect();
+    refuse_sets(root, &folders, options.purpose)?;
     if options.purpose == Purpose::Training {
-        refuse_sets(root, &folders)?;
         let is_known = |class: &&PathBuf| {
             let has_images = folders.iter().any(|folder| class.file_name() == Some(&folder.name));
             has_images
@@ -243,6 +243,10 @@ mod tests {
         // One class in each, recognised by the names alone; and classes of classes, recognised by what they hold.
         let (problem, _) = refused(&["Train/cat/1.jpg", "Test/cat/1.jpg"]);
         assert!(problem.contains("looks like a set of classes"), "{problem}");
+        let (_dir, root) = folder(&["train/cat/1.jpg", "train/dog/1.jpg", "val/cat/1.jpg"]);
+        let (problem, hint) = crate::data::testing::refused(&root, Purpose::ZeroShot);
+        assert!(problem.contains("looks like a set of classes"), "{problem}");
+        assert!(hint.contains("data/val`") && !hint.contains("data/train"), "{hint}");
         let (problem, _) = refused(&["birds/1.jpg", "fish/cod/1.jpg", "fish/eel/1.jpg"]);
         assert!(problem.contains("data/fish` has no image"), "{problem}");
         // Images deeper in a class than others, and a folder in each class.

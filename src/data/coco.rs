@@ -18,6 +18,7 @@ use super::kind::{Candidate, CaptionPart, CaptionProtocol, DataOptions, Kind, Op
 use super::sample::{Listed, Sample};
 use super::unusable::Unusable;
 use crate::error::{Error, Result};
+use crate::plain_text::without_mark;
 
 pub(super) const COCO: Kind = Kind {
     name: "COCO captions",
@@ -225,9 +226,9 @@ pub(super) fn usual_folders(file: &Path) -> Vec<PathBuf> {
 /// A file's text, without its byte order mark.
 fn text_of(path: &Path) -> std::io::Result<BufReader<File>> {
     let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
-    if reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
-        reader.consume(3);
-    }
+    let start = reader.fill_buf()?;
+    let n_mark = start.len() - without_mark(start).len();
+    reader.consume(n_mark);
     Ok(reader)
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Names are unique within a data set and the same in each run: evaluations find the embeddings that they kept by them.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::unusable::unusable;
 use crate::error::Result;
+pub(crate) use crate::error::in_words;
 use crate::input::{Content, Deferred, Item};
 use crate::weights::identity;
 
@@ -111,19 +111,6 @@ impl Image {
             ImageOrigin::OnShelf(shelf, _) => shelf.stamp(),
         }
     }
-}
-
-/// A file's name as text. Bytes that are not UTF-8 become `\xff`, so that two names stay two.
-pub(crate) fn in_words(name: &OsStr) -> String {
-    let mut text = String::new();
-    for chunk in name.as_encoded_bytes().utf8_chunks() {
-        text += chunk.valid();
-        chunk
-            .invalid()
-            .iter()
-            .for_each(|byte| text += &format!("\\x{byte:02x}"));
-    }
-    text
 }
 
 /// A file's length and time of change; nothing if there is no such file.

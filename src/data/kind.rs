@@ -9,6 +9,7 @@ use super::unusable::Unusable;
 use crate::error::{Error, Result};
 use crate::labels::Template;
 use crate::named::named;
+use crate::plain_text::without_mark;
 use crate::text::first_sentence;
 
 /// First bytes of a file by which its kind is recognised: some records.
@@ -170,7 +171,7 @@ impl<'a> Candidate<'a> {
 
     /// The first bytes without a byte order mark and blanks.
     pub(super) fn text(&self) -> &[u8] {
-        without_bom(&self.head).trim_ascii_start()
+        without_mark(&self.head).trim_ascii_start()
     }
 
     /// Whether a file says nothing.
@@ -215,11 +216,6 @@ impl Opened {
             unusable,
         }
     }
-}
-
-/// Text without the byte order mark that Windows writes.
-pub(super) fn without_bom(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 /// Whether a path has one of these endings, in small or capital letters.

@@ -1,10 +1,11 @@
 //! Distinguishes folders of classes from sets (`train/`, `val/`), each of which holds folders of classes.
 //!
-//! If sets were taken for classes, a model would be trained to say which set an image is from. Called by `class_folders.rs`.
+//! If sets were taken for classes, a model would be trained, or measured, on which set an image is from. Called by `class_folders.rs`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use super::kind::Purpose;
 use crate::error::{Error, Result};
 
 /// The folder of an image's class, and the folder in that one which the image is in, if any; `None` for an image right in `root`.
@@ -61,13 +62,14 @@ const VALIDATION: [&str; 7] = ["val", "valid", "validation", "dev", "test", "tes
 const NAMED_MAX: usize = 3;
 
 /// An error if one of the folders looks like a set.
-pub(super) fn refuse_sets(root: &Path, folders: &[Folder]) -> Result<()> {
+pub(super) fn refuse_sets(root: &Path, folders: &[Folder], purpose: Purpose) -> Result<()> {
     let Some(set) = folders.iter().find(|folder| folder.is_set()) else {
         return Ok(());
     };
     let place = |folder: &Folder| root.join(&folder.name).display().to_string();
     let called = |names: &[&str]| folders.iter().find(|folder| folder.is_set() && folder.is_called(names));
     let meant = match (called(&TRAINING), called(&VALIDATION)) {
+        (_, Some(validation)) if purpose != Purpose::Training => format!("`{}`", place(validation)),
         (Some(training), Some(validation)) => {
             format!(
                 "`{}` to train on and `{}` to validate on",

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use csv::{ByteRecord, ReaderBuilder, StringRecord, Trim};
 
 use super::image::Image;
-use super::kind::{CaptionProtocol, DataOptions, Kind, Opened, file_name, has_ending, without_bom};
+use super::kind::{CaptionProtocol, DataOptions, Kind, Opened, file_name, has_ending};
 use super::sample::{ClassOf, Listed, Sample};
 use super::unusable::Unusable;
 use crate::error::{Error, Result};
+use crate::plain_text::{LineCount, without_mark};
 
 pub(super) const KIND: Kind = Kind {
     name: "a table of paths and labels",
@@ -37,7 +38,7 @@ fn open(path: &Path, options: &DataOptions) -> Result<Opened> {
         )
     };
     let bytes = std::fs::read(path).map_err(Error::read(path))?;
-    let text = without_bom(&bytes);
+    let text = without_mark(&bytes);
     let mut reader = ReaderBuilder::new()
         .delimiter(if has_ending(path, &["tsv"]) { b'\t' } else { b',' })
         .has_headers(false)
@@ -49,11 +50,7 @@ fn open(path: &Path, options: &DataOptions) -> Result<Opened> {
         samples: Vec::new(),
         unusable: Vec::new(),
     };
-    let mut lines = LineCount {
-        text,
-        n_counted: 0,
-        line: 1,
-    };
+    let mut lines = LineCount::new(text);
     let mut columns = None;
     let mut row = ByteRecord::new();
     while reader
@@ -83,26 +80,6 @@ fn open(path: &Path, options: &DataOptions) -> Result<Opened> {
         }
     }
     Ok(Opened::new(&KIND, Listed(rows.samples), rows.unusable))
-}
-
-/// Counts lines as rows are read.
-struct LineCount<'a> {
-    text: &'a [u8],
-    /// Bytes whose lines are counted.
-    n_counted: usize,
-    line: usize,
-}
-
-impl LineCount<'_> {
-    /// The line of a row that begins at `start`, or after the blank lines there, which belong to no row.
-    fn of_row(&mut self, start: usize) -> usize {
-        let is_blank = |byte: &&u8| matches!(**byte, b'\r' | b'\n');
-        let blank = self.text[start..].iter().take_while(is_blank).count();
-        let passed = &self.text[self.n_counted..start + blank];
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
-        self.n_counted = start + blank;
-        self.line
-    }
 }
 
 /// The columns of path and label, and whether this first row has their names.

@@ -21,6 +21,7 @@ use super::unusable::{Unusable, unusable};
 use crate::error::{Error, Result, counted};
 use crate::input::{archive, is_named_like_a_picture};
 use crate::labels::{Template, files};
+use crate::plain_text::without_mark;
 
 pub(super) const KIND: Kind = Kind {
     name: "WebDataset tars",
@@ -276,7 +277,7 @@ impl Source for WebDataset {
             Description::Caption(_) => sample.captions = vec![caption(bytes, &place)?],
             Description::Class(_) => sample.class = Some(ClassOf::Name(class(bytes, &place)?)),
             Description::Record(_) => {
-                let record: Record = serde_json::from_slice(&bytes)
+                let record: Record = serde_json::from_slice(without_mark(&bytes))
                     .map_err(|error| unusable(&place, format!("its `.json` is not a JSON object: {error}")))?;
                 describe(&mut sample, &record, &self.options)?;
             }
@@ -298,8 +299,8 @@ impl Source for WebDataset {
 }
 
 fn caption(bytes: Vec<u8>, place: &str) -> Result<String> {
-    let text = String::from_utf8(bytes).map_err(|_| unusable(place, "its caption is not UTF-8"))?;
-    match text.trim_start_matches('\u{feff}').trim() {
+    let text = std::str::from_utf8(without_mark(&bytes)).map_err(|_| unusable(place, "its caption is not UTF-8"))?;
+    match text.trim() {
         "" => Err(unusable(place, "its caption is empty")),
         caption => Ok(caption.to_owned()),
     }
@@ -309,9 +310,9 @@ fn caption(bytes: Vec<u8>, place: &str) -> Result<String> {
 const CLASS_BYTES_MAX: usize = 4096;
 
 fn class(bytes: Vec<u8>, place: &str) -> Result<String> {
-    let text = String::from_utf8(bytes).ok();
+    let text = std::str::from_utf8(without_mark(&bytes)).ok();
     let text = text.filter(|text| text.len() <= CLASS_BYTES_MAX);
-    match text.as_deref().map(str::trim) {
+    match text.map(str::trim) {
         Some("") => Err(unusable(place, "its `.cls` is empty")),
         Some(class) => Ok(class.to_owned()),
         None => Err(unusable(place, "its `.cls` is neither a name nor a number")),
@@ -333,7 +334,13 @@ fn beside(tar: &Path, names: &[&str]) -> Option<PathBuf> {
 }
 
 fn classes(tar: &Path) -> Result<Vec<Class>> {
-    let names = beside(tar, &CLASS_NAMES).map_or(Ok(Vec::new()), |path| files::read_texts(&path))?;
+    // A blank line has a number too; those at the end have none.
+    let mut names = beside(tar, &CLASS_NAMES).map_or(Ok(Vec::new()), |path| files::read_text_lines(&path))?;
+    let n_names = names
+        .iter()
+        .rposition(|name| !name.is_empty())
+        .map_or(0, |last| last + 1);
+    names.truncate(n_names);
     Ok(names.into_iter().map(Class::new).collect())
 }
 

@@ -5,12 +5,16 @@
 //! enum for all modules: finer types would be harder to combine, and a caller can still match on the variants.
 
 mod hint;
+mod words;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub(crate) use self::hint::hint;
 pub use self::hint::{Control, Hint};
+use self::words::Said;
+pub(crate) use self::words::in_words;
+pub use self::words::without_number;
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -36,7 +40,7 @@ pub enum ErrorKind {
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be read.
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`: {}", in_words(path), Said(source))]
     Read {
         /// The file as named.
         path: PathBuf,
@@ -44,7 +48,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write `{}`: {source}", path.display())]
+    #[error("cannot write `{}`: {}", in_words(path), Said(source))]
     Write {
         /// The file as named.
         path: PathBuf,
@@ -52,7 +56,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The system refused something that is not about a named file: a thread, a temporary file.
-    #[error("cannot {doing}: {source}")]
+    #[error("cannot {doing}: {}", Said(source))]
     System {
         /// What was being done, as a verb and its object.
         doing: String,

@@ -175,7 +175,7 @@ impl Unpacking {
             ));
         }
         let mut item = Item::new(name, Content::Bytes(bytes));
-        item.fields.insert("__key__".into(), key(inner).into());
+        item.fields.insert("__key__", key(inner));
         Ok(Some(item))
     }
 

@@ -114,7 +114,7 @@ impl Walk {
             }
             Err(source) => {
                 self.options.skipped.unreadable(&path);
-                Some(Item::unusable(path.display().to_string(), Error::read(&path)(source)))
+                Some(Item::unusable(&path, Error::read(&path)(source)))
             }
         }
     }

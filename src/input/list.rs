@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::folder::is_named_like_a_picture;
 use super::item::one;
 use super::{InputOptions, Item, Items, named, split};
-use crate::error::Error;
+use crate::error::{Error, in_words};
+use crate::plain_text::without_mark;
 
 /// What separates the names of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,7 +48,7 @@ fn entry_items(path: PathBuf, options: &InputOptions) -> Items {
     let Some(shard) = options.shard.filter(|_| is_named_like_a_picture(&path)) else {
         return named::literal(path, options);
     };
-    if !shard.holds(&path.display().to_string()) {
+    if !shard.holds(&in_words(&path)) {
         return Box::new(std::iter::empty());
     }
     let whole = InputOptions {
@@ -124,6 +125,10 @@ impl Iterator for Entries {
                 Ok(_) => {}
                 Err(source) => return Some(Err(self.broken(source))),
             }
+            if self.line == 1 {
+                let n_mark = bytes.len() - without_mark(&bytes).len();
+                bytes.drain(..n_mark);
+            }
             if bytes.last() == Some(&self.separator) {
                 bytes.pop();
             }
@@ -140,12 +145,12 @@ impl Iterator for Entries {
 
 /// A file name from bytes, which can be any on Unix.
 #[cfg(unix)]
-fn name_of(bytes: Vec<u8>) -> PathBuf {
+pub(super) fn name_of(bytes: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt;
     std::ffi::OsString::from_vec(bytes).into()
 }
 
 #[cfg(not(unix))]
-fn name_of(bytes: Vec<u8>) -> PathBuf {
+pub(super) fn name_of(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }

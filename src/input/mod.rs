@@ -25,7 +25,7 @@ mod standard_input;
 pub(crate) mod testing;
 mod url;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 pub use self::archive::is_named_like_one as is_named_like_an_archive;
@@ -107,9 +107,24 @@ impl Inputs {
     /// # Errors
     /// [`Error::Read`]; [`Error::Picture`] for a pattern that no file matches.
     pub fn refuse_unreadable(&self) -> Result<()> {
+        self.refuse(|_| false)
+    }
+
+    /// As [`Inputs::refuse_unreadable`], but an archive that can't be read is a failed item.
+    ///
+    /// # Errors
+    /// As [`Inputs::refuse_unreadable`].
+    pub fn refuse_missing(&self) -> Result<()> {
+        self.refuse(archive::is_named_like_one)
+    }
+
+    /// Refuses what can't be read, unless it `may_fail`.
+    fn refuse(&self, may_fail: impl Fn(&Path) -> bool) -> Result<()> {
         let opened = |path: &Path| match path == Path::new("-") {
             true => Ok(()),
-            false => File::open(path).map(drop),
+            // A pipe can be opened once.
+            false if fs::metadata(path)?.is_file() => File::open(path).map(drop),
+            false => Ok(()),
         };
         for source in &self.sources {
             let (path, opened) = match source {
@@ -120,7 +135,7 @@ impl Inputs {
                     pattern::refuse_empty(path)?;
                     continue;
                 }
-                Source::Named(path) if is_named_like_a_picture(path) => continue,
+                Source::Named(path) if is_named_like_a_picture(path) || may_fail(path) => continue,
                 Source::Named(path) => (path, opened(path)),
             };
             opened.map_err(Error::read(path))?;

@@ -9,7 +9,7 @@ use super::item::{Item, Items, one};
 use super::options::InputOptions;
 use super::url::is_url;
 use super::{archive, content, folder, pattern, split, standard_input};
-use crate::error::Error;
+use crate::error::{Error, in_words};
 
 /// The images of a name as typed: it may be a pattern, and `-` is stdin.
 pub(super) fn expanded(path: PathBuf, options: &InputOptions) -> Items {
@@ -25,14 +25,14 @@ pub(super) fn expanded(path: PathBuf, options: &InputOptions) -> Items {
             Ok(path) => literal(path, &options),
             Err(error) => one(unreadable(&error)),
         })),
-        Err(error) => one(Item::unusable(path.display().to_string(), error)),
+        Err(error) => one(Item::unusable(&path, error)),
     }
 }
 
 fn unreadable(error: &GlobError) -> Item {
     let path = error.path();
     let reason = io::Error::new(error.error().kind(), error.error().to_string());
-    Item::unusable(path.display().to_string(), Error::read(path)(reason))
+    Item::unusable(path, Error::read(path)(reason))
 }
 
 /// The images of a name in a list, or of a pattern's match: nothing in it has a special meaning.
@@ -42,7 +42,7 @@ pub(super) fn literal(path: PathBuf, options: &InputOptions) -> Items {
         return split::kept(one(item), options.shard, split::as_named);
     }
     if path.is_dir() {
-        let folder = path.display().to_string();
+        let folder = in_words(&path);
         let name = move |item: &Item| split::below(&folder, &item.name.to_string());
         return split::kept(folder::items(path, options), options.shard, name);
     }

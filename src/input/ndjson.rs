@@ -1,16 +1,18 @@
 //! NDJSON input: one JSON object per line, `{"path": ...}` or `{"id": ..., "image_b64": ...}`.
 //!
-//! `labels`, a list of texts, replace the run's labels for this image. All other fields are copied to the output. Any other
-//! line becomes an item with an error, so that each line of input gives one line of output.
+//! `labels`, a list of texts, replace the run's labels for this image. A path that is not UTF-8 is `{"bytes": BASE64}`, as
+//! in the output. All other fields are copied to the output as they are written. Any other line becomes an item with an
+//! error, so that each line of input gives one line of output.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::item::one;
-use super::list::{Entries, Separator, open};
-use super::{Content, InputOptions, Item, Items, Name, content, split};
+use super::list::{Entries, Separator, name_of, open};
+use super::{Content, InputOptions, Item, Items, Name, base64, content, split};
 use crate::error::Error;
+use crate::json_fields::{Json, JsonFields};
 
 pub(super) fn items(file: &Path, options: &InputOptions) -> Items {
     split::kept(all_items(file, options), options.shard, split::as_named)
@@ -21,7 +23,7 @@ fn all_items(file: &Path, options: &InputOptions) -> Items {
         Ok(reader) => reader,
         Err(error) => {
             options.skipped.unreadable(file);
-            return one(Item::unusable(file.display().to_string(), error));
+            return one(Item::unusable(file, error));
         }
     };
     let options = options.clone();
@@ -36,25 +38,32 @@ fn all_items(file: &Path, options: &InputOptions) -> Items {
 }
 
 fn item(line: &[u8], place: &str, options: &InputOptions) -> Item {
-    let record: Map<String, Value> = match serde_json::from_slice(line) {
+    let record = match JsonFields::parse(line) {
         Ok(record) => record,
         Err(error) => return Item::unusable(place, refused(place, &format!("it is not a JSON object: {error}"))),
     };
     item_of_record(record, place, options)
 }
 
-fn item_of_record(mut record: Map<String, Value>, place: &str, options: &InputOptions) -> Item {
-    let labels = record.remove("labels").map(texts);
-    let image = record.remove("image_b64");
-    let path = record.remove("path");
+fn item_of_record(mut record: JsonFields, place: &str, options: &InputOptions) -> Item {
+    let value = |json: Option<Json>| json.map(|json| json.value());
+    let labels = value(record.remove("labels")).map(texts);
+    let image = value(record.remove("image_b64"));
+    let path = value(record.remove("path"));
     let (name, content) = match (path, image) {
+        (Some(Value::Object(path)), None) => match raw_path(&path) {
+            Some(path) => (Name::from(&path), Content::File(path)),
+            None => unnamed(place, "`path` must be a text, or `{\"bytes\": BASE64}`"),
+        },
         (Some(Value::String(path)), None) => {
             let content = content::named(&path, options);
             (Name::Path(path), content)
         }
         (Some(Value::String(path)), Some(Value::String(image))) => (Name::Path(path), Content::Base64(image)),
         (None, Some(Value::String(image))) => match record.remove("id") {
-            Some(id @ (Value::String(_) | Value::Number(_))) => (Name::Id(id), Content::Base64(image)),
+            Some(id) if matches!(id.value(), Value::String(_) | Value::Number(_)) => {
+                (Name::Id(id), Content::Base64(image))
+            }
             _ => unnamed(place, "`image_b64` needs an `id` or a `path`, a text or a number"),
         },
         (None, None) => match record.remove("id") {
@@ -74,6 +83,12 @@ fn item_of_record(mut record: Map<String, Value>, place: &str, options: &InputOp
         labels,
         content,
     }
+}
+
+/// A path that is not UTF-8.
+fn raw_path(path: &serde_json::Map<String, Value>) -> Option<PathBuf> {
+    let bytes = base64::decoded(path.get("bytes")?.as_str()?).ok()?;
+    Some(name_of(bytes))
 }
 
 const EXPECTED: &str = "`labels` must be a list of one or more texts, none of them empty";

@@ -143,12 +143,12 @@ fn ndjson_carries_fields_and_answers_every_line() {
     let mut items: Vec<Item> = inputs(vec![Source::Ndjson(file.clone())]).items().collect();
     assert_eq!(items.len(), 5);
     assert_eq!(items[0].labels, Some(vec!["x".into(), "y".into()]));
-    assert_eq!(serde_json::to_string(&items[0].fields).unwrap(), r#"{"n":1}"#);
-    assert_eq!(items[1].name, Name::Id(7.into()));
+    assert_eq!(items[0].fields.get("n").unwrap().as_str(), "1");
+    assert_eq!(items[1].name.to_string(), "7");
     assert_eq!(items[1].content.take("7").unwrap(), b"abc");
     assert_eq!(items[2].name.to_string(), format!("{}:3", file.display()));
     assert!(problem(&mut items[2]).contains("not a JSON object"));
-    assert_eq!(items[3].name, Name::Id("lost".into()));
+    assert_eq!(items[3].name.to_string(), "lost");
     assert!(problem(&mut items[4]).contains("`labels` must be a list"));
 }
 
@@ -175,7 +175,7 @@ fn archives_give_their_pictures_packed_or_not() {
         let mut items: Vec<Item> = inputs.items().collect();
         assert_eq!(items.len(), 2, "{name}");
         assert_eq!(items[1].name.to_string(), format!("{}/s/002.left.png", path.display()));
-        assert_eq!(items[1].fields["__key__"], "s/002");
+        assert_eq!(items[1].fields.get("__key__").unwrap().to_string(), "s/002");
         assert_eq!(items[1].content.take("x").unwrap(), b"two");
         assert_eq!(inputs.options.skipped.counts().not_pictures.n, 1);
     }
@@ -214,4 +214,40 @@ fn a_missing_file_and_a_folder_are_reported_when_they_are_read() {
     assert!(problem(&mut missing).starts_with("cannot read `"));
     let mut is_folder = Item::file(dir.path().to_owned());
     assert!(problem(&mut is_folder).contains("it is a folder"));
+}
+
+#[test]
+fn a_byte_order_mark_belongs_to_no_name() {
+    let dir = tempfile::tempdir().unwrap();
+    touch(dir.path(), &["a.jpg", "b.jpg"]);
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let (list, records) = (dir.path().join("list"), dir.path().join("records"));
+    let record = |name: &str| format!("{{\"path\":\"{}\"}}\n", at(name));
+    fs::write(&records, format!("\u{feff}{}{}", record("a.jpg"), record("b.jpg"))).unwrap();
+    assert_eq!(
+        names(&inputs(vec![Source::Ndjson(records)]), dir.path()),
+        ["a.jpg", "b.jpg"]
+    );
+    for (separator, end) in [(Separator::Line, '\n'), (Separator::Nul, '\0')] {
+        fs::write(&list, format!("\u{feff}{}{end}{}{end}", at("a.jpg"), at("b.jpg"))).unwrap();
+        let inputs = inputs(vec![Source::List(list.clone(), separator)]);
+        assert_eq!(names(&inputs, dir.path()), ["a.jpg", "b.jpg"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf_8_stay_distinguishable() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    for name in [&b"\xfe.jpg"[..], b"\xff.jpg"] {
+        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(name)), b"x").unwrap();
+    }
+    assert_eq!(names(&folder(dir.path()), dir.path()), ["\\xfe.jpg", "\\xff.jpg"]);
+    // As records name them, so that a run's output can be another's input.
+    let records = dir.path().join("records");
+    fs::write(&records, r#"{"path":{"bytes":"/i5qcGc="}}"#).unwrap();
+    let mut item = inputs(vec![Source::Ndjson(records)]).items().next().unwrap();
+    assert_eq!(item.name.to_string(), "\\xfe.jpg");
+    assert!(problem(&mut item).contains("cannot read `\\xfe.jpg`"));
 }

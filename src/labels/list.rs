@@ -3,9 +3,9 @@
 //! The command line builds it from arguments and [files](super::files); [`LabelSet::encode`](super::LabelSet) encodes
 //! it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::Notice;
+use super::{Notice, without_repeats};
 use crate::error::{Error, Result};
 
 /// A label: the name in the results, and the texts that the model reads for it.
@@ -38,19 +38,14 @@ impl Label {
                 "remove it, or fill it in",
             ));
         }
-        let mut prompts: Vec<String> = Vec::new();
-        for prompt in &self.prompts {
-            let prompt = prompt.trim();
-            if prompt.is_empty() {
-                return Err(Error::usage(
-                    format!("label `{name}` has an empty prompt"),
-                    "remove it, or fill it in",
-                ));
-            }
-            if !prompts.iter().any(|known| known == prompt) {
-                prompts.push(prompt.to_owned());
-            }
+        let prompts: Vec<String> = self.prompts.iter().map(|prompt| prompt.trim().to_owned()).collect();
+        if prompts.iter().any(String::is_empty) {
+            return Err(Error::usage(
+                format!("label `{name}` has an empty prompt"),
+                "remove it, or fill it in",
+            ));
         }
+        let prompts = without_repeats(prompts);
         let group = self.group.map(|group| group.trim().to_owned());
         Ok(Label {
             name,
@@ -65,7 +60,12 @@ impl Label {
 pub struct LabelList {
     labels: Vec<Label>,
     indices: HashMap<String, usize>,
-    notices: Vec<Notice>,
+    /// The label of each line or argument, in the order given; `None` for a blank line or a comment.
+    numbered: Vec<Option<usize>>,
+    /// Names that were given more than once, in order.
+    repeated: Vec<String>,
+    /// The prompts of each repeated label, by its index.
+    prompts_of_repeated: HashMap<usize, HashSet<String>>,
 }
 
 impl LabelList {
@@ -75,15 +75,28 @@ impl LabelList {
     /// # Errors
     /// [`Error::Usage`] if a name or a prompt is empty, or if a name is in two groups.
     pub fn extend(&mut self, labels: impl IntoIterator<Item = Label>) -> Result<()> {
-        labels.into_iter().try_for_each(|label| self.push(label))
+        self.extend_lines(labels.into_iter().map(Some))
     }
 
-    fn push(&mut self, label: Label) -> Result<()> {
+    /// As [`LabelList::extend`], for the lines of a file. `None` is a line without a label, which is numbered too.
+    ///
+    /// # Errors
+    /// As [`LabelList::extend`].
+    pub fn extend_lines(&mut self, lines: impl IntoIterator<Item = Option<Label>>) -> Result<()> {
+        for line in lines {
+            let index = line.map(|label| self.push(label)).transpose()?;
+            self.numbered.push(index);
+        }
+        Ok(())
+    }
+
+    /// Adds a label; returns its index.
+    fn push(&mut self, label: Label) -> Result<usize> {
         let label = label.cleaned_up(self.labels.len() + 1)?;
         let Some(&index) = self.indices.get(&label.name) else {
             self.indices.insert(label.name.clone(), self.labels.len());
             self.labels.push(label);
-            return Ok(());
+            return Ok(self.labels.len() - 1);
         };
         let known = &mut self.labels[index];
         if let (Some(one), Some(other)) = (&known.group, &label.group)
@@ -95,17 +108,22 @@ impl LabelList {
             ));
         }
         known.group = known.group.take().or(label.group);
-        let new: Vec<String> = label
+        let prompts = self.prompts_of_repeated.entry(index).or_insert_with(|| {
+            self.repeated.push(label.name);
+            known.prompts.iter().cloned().collect()
+        });
+        let new = label
             .prompts
             .into_iter()
-            .filter(|prompt| !known.prompts.contains(prompt))
-            .collect();
+            .filter(|prompt| prompts.insert(prompt.clone()));
         known.prompts.extend(new);
-        let notice = Notice::Merged { label: label.name };
-        if !self.notices.contains(&notice) {
-            self.notices.push(notice);
-        }
-        Ok(())
+        Ok(index)
+    }
+
+    /// The index of the label of each line or argument, in the order given, whatever is repeated; `None` for a line without
+    /// a label.
+    pub fn numbered(&self) -> &[Option<usize>] {
+        &self.numbered
     }
 
     /// The labels.
@@ -124,8 +142,9 @@ impl LabelList {
     }
 
     /// Warnings about the list for the user.
-    pub fn notices(&self) -> &[Notice] {
-        &self.notices
+    pub fn notices(&self) -> Vec<Notice> {
+        let repeated = self.repeated.iter().cloned();
+        repeated.map(|label| Notice::Merged { label }).collect()
     }
 }
 

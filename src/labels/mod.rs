@@ -7,22 +7,27 @@
 
 mod cache;
 mod cache_folder;
+mod distinct;
 pub mod files;
 mod groups;
 mod list;
+mod negation;
 mod neutral;
 mod notice;
 mod prompts;
 mod templates;
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 pub use self::cache::VectorCache;
 pub use self::cache_folder::cache_folder;
+use self::distinct::Distinct;
+pub use self::distinct::SameTokens;
 pub use self::groups::Groups;
 pub use self::list::{Label, LabelList};
 pub use self::neutral::neutral_prompts;
-pub use self::notice::Notice;
+pub use self::notice::{Notice, NoticeKind};
 pub use self::prompts::{LongText, PromptEncoder};
 pub use self::templates::{PublishedTemplates, Template, read_templates};
 use crate::error::{Control, Error, Result, hint};
@@ -48,6 +53,8 @@ pub struct Recipe<'a> {
     pub templates: &'a [Template],
     /// How several prompts are combined.
     pub combine: Combine,
+    /// What happens to labels that the model can't distinguish.
+    pub same_tokens: SameTokens,
 }
 
 impl Recipe<'_> {
@@ -58,21 +65,25 @@ impl Recipe<'_> {
         if self.templates.is_empty() {
             return vec![label.name.clone()];
         }
-        let mut prompts: Vec<String> = Vec::with_capacity(self.templates.len());
-        for template in self.templates {
-            let prompt = template.fill(&label.name);
-            if !prompts.contains(&prompt) {
-                prompts.push(prompt);
-            }
-        }
-        prompts
+        let filled = self.templates.iter().map(|template| template.fill(&label.name));
+        without_repeats(filled.collect())
     }
+}
+
+/// The texts, each where it is first.
+fn without_repeats(texts: Vec<String>) -> Vec<String> {
+    let mut known: HashSet<&str> = HashSet::with_capacity(texts.len());
+    let is_first: Vec<bool> = texts.iter().map(|text| known.insert(text)).collect();
+    let texts = texts.into_iter().zip(is_first);
+    texts.filter_map(|(text, is_first)| is_first.then_some(text)).collect()
 }
 
 /// At least one label, in the order given, each with one or more rows of embeddings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelSet {
     labels: Vec<String>,
+    /// The index of each name that was given, also of those that count under another name.
+    places: HashMap<String, usize>,
     groups: Groups,
     /// The rows of each label, contiguous.
     rows: Vec<Range<usize>>,
@@ -111,7 +122,8 @@ impl LabelSet {
             return Err(LabelSet::none_given());
         }
         let labels = list.labels();
-        let mut notices = list.notices().to_vec();
+        let mut notices = list.notices();
+        notices.extend(negation::notice(labels));
         if !recipe.templates.is_empty() && labels.iter().all(|label| !label.prompts.is_empty()) {
             notices.push(Notice::TemplatesUnused);
         }
@@ -119,8 +131,14 @@ impl LabelSet {
         if recipe.combine == Combine::Max && prompts.iter().all(|prompts| prompts.len() == 1) {
             notices.push(Notice::CombineUnused);
         }
+        let left = match recipe.same_tokens {
+            SameTokens::Merge => Distinct::of(labels, prompts, encoder)?,
+            SameTokens::Keep => Distinct::all(labels, prompts),
+        };
+        notices.extend(left.notices);
+        let prompts = left.prompts;
         let mut rows = RowsInProgress {
-            of_label: Vec::with_capacity(labels.len()),
+            of_label: Vec::with_capacity(prompts.len()),
             embeddings: Embeddings::new(Vec::new(), encoder.embed_dim()),
         };
         let mut rest = prompts.as_slice();
@@ -135,17 +153,12 @@ impl LabelSet {
             rest = later;
         }
         notices.extend(encoder.take_notices());
-        let is_chunked = |prompt: &String| {
-            let is_it = |notice: &Notice| matches!(notice, Notice::Chunked { text, .. } if text == prompt);
-            notices.iter().any(is_it)
-        };
-        let is_mean = |prompts: &Vec<String>| {
-            (recipe.combine == Combine::Mean && prompts.len() > 1) || prompts.iter().any(is_chunked)
-        };
-        let averaged = prompts.iter().position(is_mean);
+        let averaged = averaged(&prompts, recipe.combine, &notices);
+        let names = labels.iter().map(|label| label.name.clone());
         Ok(LabelSet {
-            labels: labels.iter().map(|label| label.name.clone()).collect(),
-            groups: Groups::new(labels),
+            places: names.zip(left.places).collect(),
+            groups: Groups::new(&left.labels),
+            labels: left.labels.into_iter().map(|label| label.name).collect(),
             rows: rows.of_label,
             texts: MeasuredTexts::new(TextEmbeddings(rows.embeddings)),
             averaged,
@@ -161,9 +174,14 @@ impl LabelSet {
         )
     }
 
-    /// The labels as given.
+    /// The labels as given, without those that the model reads like an earlier one.
     pub fn labels(&self) -> &[String] {
         &self.labels
+    }
+
+    /// The index of a label by its name as given, also if it counts under another name.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
     }
 
     /// The groups of the labels.
@@ -213,6 +231,19 @@ impl RowsInProgress {
         self.embeddings.append(&rows);
         Ok(())
     }
+}
+
+/// The index of the first label whose row is a mean of several embeddings.
+fn averaged(prompts: &[Vec<String>], combine: Combine, notices: &[Notice]) -> Option<usize> {
+    let in_parts = notices.iter().filter_map(|notice| match notice {
+        Notice::Chunked { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    let in_parts: HashSet<&str> = in_parts.collect();
+    prompts.iter().position(|prompts| {
+        let are_combined = combine == Combine::Mean && prompts.len() > 1;
+        are_combined || prompts.iter().any(|prompt| in_parts.contains(prompt.as_str()))
+    })
 }
 
 /// The mean of directions, with unit length: `normalize(Σ normalize(row) / n)`. A single row is returned unchanged.

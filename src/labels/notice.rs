@@ -13,6 +13,25 @@ pub enum Notice {
         /// The name.
         label: String,
     },
+    /// The model reads a label like one that was given before.
+    SameTokens {
+        /// Its name.
+        label: String,
+        /// The name that it counts under.
+        first: String,
+    },
+    /// There is only one label, and probabilities are shared among the labels.
+    OnlyLabel {
+        /// Its name.
+        label: String,
+    },
+    /// A label has a negation, which CLIP models mostly ignore.
+    Negation {
+        /// The label's text.
+        text: String,
+        /// The word.
+        word: String,
+    },
     /// A text was longer than the model's context and was truncated.
     Cut {
         /// The text.
@@ -44,12 +63,29 @@ pub enum Notice {
     },
 }
 
+/// How much a notice matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// Results may not be what the user wants.
+    Warning,
+    /// How results were made.
+    Note,
+    /// Advice.
+    Hint,
+}
+
 impl Notice {
-    /// Whether results may not be what the user wants; else it only says how they were made.
-    pub fn is_warning(&self) -> bool {
+    /// How much it matters.
+    pub fn kind(&self) -> NoticeKind {
         match self {
-            Notice::Merged { .. } | Notice::Cut { .. } | Notice::TemplatesUnused | Notice::CombineUnused => true,
-            Notice::Chunked { .. } | Notice::NotKept { .. } => false,
+            Notice::Merged { .. }
+            | Notice::SameTokens { .. }
+            | Notice::OnlyLabel { .. }
+            | Notice::Cut { .. }
+            | Notice::TemplatesUnused
+            | Notice::CombineUnused => NoticeKind::Warning,
+            Notice::Chunked { .. } | Notice::NotKept { .. } => NoticeKind::Note,
+            Notice::Negation { .. } => NoticeKind::Hint,
         }
     }
 }
@@ -60,6 +96,23 @@ impl fmt::Display for Notice {
             Notice::Merged { label } => {
                 write!(f, "label `{}` is given more than once; it counts once", start_of(label))
             }
+            Notice::SameTokens { label, first } => write!(
+                f,
+                "label `{}` has the same tokens as `{}`; it counts once",
+                start_of(label),
+                start_of(first)
+            ),
+            Notice::OnlyLabel { label } => write!(
+                f,
+                "label `{}` is the only one, so its probability is always 100%; give others, or use `reject` or the score \
+                 `independent`",
+                start_of(label)
+            ),
+            Notice::Negation { text, word } => write!(
+                f,
+                "`{word}` in `{}` changes little: CLIP models mostly ignore negation, so say what the image shows instead",
+                start_of(text)
+            ),
             Notice::Cut {
                 text,
                 n_tokens,

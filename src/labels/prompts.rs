@@ -4,14 +4,14 @@
 //! Used by [`LabelSet`](super::LabelSet) and for neutral prompts. The embedding of a text in chunks is their mean
 //! direction. Chunks are whole sentences, as few chunks as possible, each no longer than the model's context.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::cache::{Key, VectorCache};
 use super::{Notice, mean_direction};
 use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip};
 use crate::named::named;
-use crate::text::{self, start_of};
+use crate::text::{self, ContextLength, Tokenizer, start_of};
 
 /// What to do with a text that is longer than the model's context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +33,8 @@ pub struct PromptEncoder<'a> {
     long_text: LongText,
     cache: Option<VectorCache>,
     notices: Vec<Notice>,
+    /// Texts that a notice is about.
+    noticed: HashSet<String>,
 }
 
 impl<'a> PromptEncoder<'a> {
@@ -43,6 +45,7 @@ impl<'a> PromptEncoder<'a> {
             long_text: LongText::default(),
             cache: None,
             notices: Vec::new(),
+            noticed: HashSet::new(),
         }
     }
 
@@ -67,6 +70,7 @@ impl<'a> PromptEncoder<'a> {
 
     /// Warnings about the texts that were encoded since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.noticed.clear();
         std::mem::take(&mut self.notices)
     }
 
@@ -176,6 +180,15 @@ impl<'a> PromptEncoder<'a> {
         }
     }
 
+    /// The token ids by which the model distinguishes this text from others: up to the cut, unless it is read in parts.
+    pub(super) fn ids(&self, text: &str) -> Vec<u32> {
+        let tokens = match self.long_text {
+            LongText::Truncate | LongText::Refuse => self.model.tokenize(text),
+            LongText::Chunk => Tokenizer::clip().encode(text, ContextLength::UNLIMITED),
+        };
+        tokens.ids().to_vec()
+    }
+
     /// Whether one of these texts might have more tokens than the model reads. Does not tokenize them.
     fn may_be_long(&self, texts: &[String]) -> bool {
         texts
@@ -230,7 +243,7 @@ impl<'a> PromptEncoder<'a> {
                 )
             }
         };
-        if !self.notices.contains(&notice) {
+        if self.noticed.insert(text.to_owned()) {
             self.notices.push(notice);
         }
         Ok(parts)

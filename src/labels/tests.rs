@@ -47,7 +47,7 @@ fn combines_prompts_as_upstreams_zero_shot_classifier() {
     let templates = PublishedTemplates::ImageNet7.templates();
     let recipe = Recipe {
         templates: &templates,
-        combine: Combine::Mean,
+        ..Recipe::default()
     };
     let labels = list(&[("cat", &[]), ("own", &["a tabby", "a cat asleep on a sofa", "cats"])]);
     let set = LabelSet::encode(&labels, &recipe, &mut PromptEncoder::new(&model)).unwrap();
@@ -91,6 +91,7 @@ fn max_keeps_one_row_per_prompt() {
     let recipe = Recipe {
         templates: &[],
         combine: Combine::Max,
+        ..Recipe::default()
     };
     let labels = list(&[("a cat", &[]), ("dog", &["a dog", "a puppy"])]);
     let set = LabelSet::encode(&labels, &recipe, &mut PromptEncoder::new(&model)).unwrap();
@@ -108,6 +109,7 @@ fn reports_templates_that_have_no_effect() {
     let recipe = Recipe {
         templates: &templates,
         combine: Combine::Mean,
+        ..Recipe::default()
     };
     let labels = list(&[("dog", &["a dog"])]);
     let set = LabelSet::encode(&labels, &recipe, &mut PromptEncoder::new(&model)).unwrap();
@@ -179,4 +181,82 @@ fn caches_embeddings_for_the_same_model_only() {
     let other = LongClip::from_checkpoint(load(weights), &Default::default()).unwrap();
     encode(&other);
     assert_eq!(folders(), 2);
+}
+
+/// The labels that are left, and what is said about the others.
+fn distinct(labels: &[&str], long_text: LongText) -> (Vec<String>, Vec<String>) {
+    let model = nano();
+    let mut list = LabelList::default();
+    list.extend(labels.iter().map(|&name| Label::plain(name))).unwrap();
+    let mut encoder = PromptEncoder::new(&model).long_text(long_text);
+    let set = LabelSet::encode(&list, &Recipe::default(), &mut encoder).unwrap();
+    let same = |notice: &&Notice| matches!(notice, Notice::SameTokens { .. });
+    let notices = set.notices().iter().filter(same).map(ToString::to_string);
+    let places: Option<Vec<usize>> = labels.iter().map(|name| set.place(name.trim())).collect();
+    assert!(places.unwrap().iter().all(|place| *place < set.labels().len()));
+    (set.labels().to_vec(), notices.collect())
+}
+
+#[test]
+fn labels_with_the_same_tokens_count_once() {
+    let long = "cat ".repeat(260);
+    for (one, other) in [
+        ("Cat", "cat"),
+        ("a  cat", "a cat"),
+        ("a cat .", "a cat."),
+        ("caf\u{e9}", "cafe\u{301}"),
+        (&format!("{long}and a dog"), &format!("{long}and a bird")),
+    ] {
+        let (left, notices) = distinct(&[one, "a cup of coffee", other], LongText::Truncate);
+        assert_eq!(left, [one, "a cup of coffee"]);
+        assert!(
+            notices.len() == 1 && notices[0].ends_with("; it counts once"),
+            "{notices:?}"
+        );
+    }
+    assert_eq!(
+        distinct(&["Cat", "cat", "CAT"], LongText::Truncate).1,
+        [
+            "label `cat` has the same tokens as `Cat`; it counts once",
+            "label `CAT` has the same tokens as `Cat`; it counts once",
+        ]
+    );
+    let parts = [&*format!("{long}and a dog"), &format!("{long}and a bird")];
+    assert_eq!(
+        distinct(&parts, LongText::Chunk).0.len(),
+        2,
+        "in parts, nothing is cut off"
+    );
+}
+
+#[test]
+fn labels_with_the_same_tokens_are_in_one_group_or_refused() {
+    let model = nano();
+    let encoded = |groups: [Option<&str>; 2]| {
+        let mut list = LabelList::default();
+        let labels = ["Cat", "cat"].into_iter().zip(groups).map(|(name, group)| Label {
+            group: group.map(str::to_owned),
+            ..Label::plain(name)
+        });
+        list.extend(labels).unwrap();
+        LabelSet::encode(&list, &Recipe::default(), &mut PromptEncoder::new(&model))
+    };
+    assert_eq!(encoded([None, Some("animal")]).unwrap().groups().names(), ["animal"]);
+    let error = encoded([Some("animal"), Some("pet")]).unwrap_err().to_string();
+    assert!(
+        error.contains("the same tokens, and are in two groups, `animal` and `pet`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_evaluation_keeps_classes_that_the_model_cannot_distinguish() {
+    let model = nano();
+    let recipe = Recipe {
+        same_tokens: SameTokens::Keep,
+        ..Recipe::default()
+    };
+    let labels = list(&[("missile", &[]), ("Missile", &[])]);
+    let set = LabelSet::encode(&labels, &recipe, &mut PromptEncoder::new(&model)).unwrap();
+    assert_eq!((set.labels().len(), set.notices().len()), (2, 0));
 }

@@ -1,23 +1,24 @@
 //! CSV and TSV: one row per label of an image or, in the wide layout, one row per image with one column per label.
 //!
-//! CSV follows RFC 4180, with `\n` as line break. TSV has no quotes: a tab, line break or backslash in a value is written
-//! as `\t`, `\n`, `\r` or `\\` (the IANA registration of text/tab-separated-values forbids such values). A number that a
+//! CSV follows RFC 4180, with `\n` as line break. TSV has no quotes: a tab or line break in a value is written as `\t`, `\n`
+//! or `\r` (the IANA registration of text/tab-separated-values forbids such values). A backslash stays, so that paths exist. A number that a
 //! score doesn't have is empty, never NaN. If labels have groups, a label's row has its group and the group's
 //! probability; the wide layout has a column `group:NAME` per group after the labels. Both formats can be resumed.
 
 use std::io::{self, BufRead, Read, Write};
 use std::ops::Range;
 
-use super::escapes::{escaped, unescaped};
+use super::escapes::escaped;
 use super::resume::{Held, HeldRecords};
-use super::{Fields, Format, FormatInfo, Holds, Labelled, Layout, Record, Settings};
+use super::{Fields, Format, FormatInfo, Holds, Labelled, Layout, Record, Settings, refuse_repeated};
+use crate::error::Result;
 use crate::files::Excerpt;
 
 pub(super) const CSV: FormatInfo = FormatInfo {
     name: "csv",
     about: "one row per label, with its rank; in the wide layout one row per image",
     holds: &[Holds::Labels, Holds::Wide, Holds::Continuable],
-    make: |settings| Ok(Box::new(Delimited::new(Dialect::Csv, settings))),
+    make: |settings| Ok(Box::new(Delimited::checked(Dialect::Csv, settings)?)),
     wrote: |file| has_our_header(file, b','),
 };
 
@@ -25,7 +26,7 @@ pub(super) const TSV: FormatInfo = FormatInfo {
     name: "tsv",
     about: "like csv, with tabs; tabs and line breaks in values are written as `\\t` and `\\n`",
     holds: &[Holds::Labels, Holds::Wide, Holds::Continuable],
-    make: |settings| Ok(Box::new(Delimited::new(Dialect::Tsv, settings))),
+    make: |settings| Ok(Box::new(Delimited::checked(Dialect::Tsv, settings)?)),
     wrote: |file| has_our_header(file, b'\t'),
 };
 
@@ -59,6 +60,12 @@ impl Delimited {
         Delimited { dialect, settings }
     }
 
+    fn checked(dialect: Dialect, settings: &Settings) -> Result<Self> {
+        let format = Delimited::new(dialect, settings);
+        refuse_repeated(&format.header())?;
+        Ok(format)
+    }
+
     fn header(&self) -> Vec<String> {
         let mut columns = vec!["path".to_owned()];
         match self.settings.layout {
@@ -84,7 +91,7 @@ impl Delimited {
     fn rows(&self, record: &Record) -> Vec<Vec<String>> {
         let labels = record.outcome.labels();
         let mut rows: Vec<Vec<String>> = match self.settings.layout {
-            Layout::Wide => vec![self.settings.wide_values(record).map(number).collect()],
+            Layout::Wide => vec![self.settings.wide_values(record).into_iter().map(number).collect()],
             Layout::Long if labels.is_empty() => vec![self.long_columns(record, None)],
             Layout::Long => {
                 let ranked = (1..).zip(labels);
@@ -152,10 +159,6 @@ impl Delimited {
         }
         // One more byte makes the last row incomplete, whether the file ends within a row or after one.
         let mut reader = reader.from_reader(file.chain(&b"."[..]));
-        let decoded = move |value: &str| match dialect {
-            Dialect::Csv => value.to_owned(),
-            Dialect::Tsv => unescaped(value),
-        };
         let next_row = move || {
             let start = reader.position().byte();
             let mut row = csv::ByteRecord::new();
@@ -164,7 +167,7 @@ impl Delimited {
                 Ok(true) => Some(Ok(Row {
                     values: csv::StringRecord::from_byte_record_lossy(row)
                         .iter()
-                        .map(decoded)
+                        .map(str::to_owned)
                         .collect(),
                     bytes: start..reader.position().byte(),
                 })),
@@ -212,6 +215,13 @@ impl Format for Delimited {
         out.write_all(&self.encoded(&self.rows(record))?)
     }
 
+    fn name_as_written(&self, name: &str) -> String {
+        match self.dialect {
+            Dialect::Csv => name.to_owned(),
+            Dialect::Tsv => escaped(name),
+        }
+    }
+
     /// The last record may lack rows, so a record counts only once the next one has begun.
     fn held(&self, file: Box<dyn BufRead>) -> Option<HeldRecords> {
         let format = self.clone();
@@ -225,7 +235,9 @@ impl Format for Delimited {
                     Err(error) => return Some(Err(error)),
                 };
                 if !header_is_read {
-                    if row.values != format.header() {
+                    let header = format.header();
+                    let header = header.iter().map(|name| format.name_as_written(name));
+                    if !header.eq(row.values) {
                         return Some(Err(io::Error::other("its columns are different")));
                     }
                     header_is_read = true;
@@ -305,7 +317,33 @@ mod tests {
                 let mut record = records()[0].clone();
                 record.subject = Subject::Path(name.into());
                 let whole = written(&mut format, &[record.clone(), record]);
-                assert_eq!(held(&format, &whole)[0].name.as_deref(), Some(name));
+                let held = held(&format, &whole).swap_remove(0).name.unwrap();
+                assert_eq!(held, format.name_as_written(name));
+                assert!(dialect == Dialect::Csv || !held.contains(['\t', '\n']));
+            }
+        }
+    }
+
+    #[test]
+    fn paths_exist_as_written() {
+        let mut record = records()[1].clone();
+        record.subject = Subject::Path("C:\\new\\a.jpg".into());
+        let mut format = delimited(Dialect::Tsv, Layout::Wide);
+        assert!(written(&mut format, &[record]).contains("\nC:\\new\\a.jpg\t"));
+    }
+
+    #[test]
+    fn labels_that_are_columns_are_refused_in_the_wide_layout() {
+        for name in ["path", "error", "fields"] {
+            let settings = |layout| Settings {
+                labels: vec!["a cat".into(), name.into()],
+                layout,
+                ..settings()
+            };
+            for format in [CSV, TSV] {
+                let error = (format.make)(&settings(Layout::Wide)).err().unwrap().to_string();
+                assert!(error.contains(&format!("two columns `{name}`")), "{error}");
+                assert!((format.make)(&settings(Layout::Long)).is_ok());
             }
         }
     }

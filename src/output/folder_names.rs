@@ -1,5 +1,7 @@
 //! Folder names for labels: readable, valid on every system, one per label.
 
+use std::collections::{HashMap, HashSet};
+
 /// The most characters of a folder's name: enough to distinguish labels, and within every file system's limit in any script.
 const LONGEST: usize = 60;
 /// Characters that are reserved on some system.
@@ -7,16 +9,17 @@ const RESERVED: &str = "/\\:*?\"<>|";
 
 /// One name per label, in the same order; they differ in more than case.
 pub fn folder_names(labels: &[String]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+    let mut names: Vec<String> = Vec::with_capacity(labels.len());
+    let mut taken: HashSet<String> = HashSet::with_capacity(labels.len());
+    // The number that is tried next for a name that is taken.
+    let mut numbers: HashMap<String, usize> = HashMap::new();
     for label in labels {
         let plain = plain_name(label);
         let mut name = plain.clone();
-        let is_taken =
-            |name: &str, names: &[String]| names.iter().any(|other| other.to_lowercase() == name.to_lowercase());
-        let mut number = 2;
-        while is_taken(&name, &names) {
+        while !taken.insert(name.to_lowercase()) {
+            let number = numbers.entry(plain.to_lowercase()).or_insert(2);
             name = format!("{plain}-{number}");
-            number += 1;
+            *number += 1;
         }
         names.push(name);
     }

@@ -4,8 +4,10 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::Value;
 
+use super::record::name_in_json;
 use super::resume::{Held, HeldRecords, complete_lines};
 use super::{Format, FormatInfo, Holds, Outcome, Record};
+use crate::json_fields::JsonFields;
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "json",
@@ -96,12 +98,8 @@ impl Format for Ndjson {
     fn held(&self, file: Box<dyn BufRead>) -> Option<HeldRecords> {
         Some(Box::new(complete_lines(file).map(|line| {
             let (line, end) = line?;
-            let record: Value = serde_json::from_str(&line)?;
-            let name = match ["path", "id", "text"].iter().find_map(|key| record.get(key)) {
-                Some(Value::String(text)) => text.clone(),
-                Some(value) => value.to_string(),
-                None => return Err(io::Error::other("it has no `path`")),
-            };
+            let record = JsonFields::parse(line.as_bytes()).map_err(io::Error::other)?;
+            let name = name_in_json(&record).ok_or_else(|| io::Error::other("it has no `path`"))?;
             Ok(Held {
                 name: Some(name),
                 start: end - line.len() as u64,
@@ -116,7 +114,7 @@ impl Format for Ndjson {
 fn objects(record: &Record) -> io::Result<Vec<Vec<u8>>> {
     match &record.outcome {
         Outcome::Found(found) => found.iter().map(|found| Ok(serde_json::to_vec(found)?)).collect(),
-        Outcome::Labels { .. } | Outcome::Embedding(_) | Outcome::Failed(_) => Ok(vec![serde_json::to_vec(record)?]),
+        Outcome::Labels { .. } | Outcome::Embedding(_) | Outcome::Failed(_) => Ok(vec![record.json()?]),
     }
 }
 

@@ -26,6 +26,7 @@ pub mod transfer;
 #[cfg(test)]
 mod specimen;
 
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Write};
 
 pub use folder_names::folder_names;
@@ -37,7 +38,7 @@ pub use resume::{Held, HeldRecords, Progress};
 pub use table::{Bars, Table, one_line};
 pub use template::Template;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::Excerpt;
 
 /// Writes records in one format: `begin` once, then `record` for each record in order, then `end` once.
@@ -62,6 +63,11 @@ pub trait Format {
     /// The error of `out`.
     fn end(&mut self, _out: &mut dyn Write) -> io::Result<()> {
         Ok(())
+    }
+
+    /// A record's name as [`Held`] has it.
+    fn name_as_written(&self, name: &str) -> String {
+        name.to_owned()
     }
 
     /// The complete records in a file of this format, so that an interrupted run can continue after the last of them.
@@ -100,10 +106,16 @@ impl Settings {
     }
 
     /// The values of [`Settings::wide_columns`] in one record; `None` where it has no such number.
-    fn wide_values(&self, record: &Record) -> impl Iterator<Item = Option<f64>> {
-        let outcome = &record.outcome;
-        let labels = self.labels.iter().map(|label| outcome.label_score(label));
-        labels.chain(self.groups.iter().map(|group| outcome.group_probability(group)))
+    fn wide_values(&self, record: &Record) -> Vec<Option<f64>> {
+        let (labels, groups) = (record.outcome.labels(), record.outcome.groups());
+        let scores: HashMap<&str, Option<f64>> = labels.iter().map(|one| (one.label.as_str(), one.score())).collect();
+        let sums: HashMap<&str, f64> = groups.iter().map(|one| (one.group.as_str(), one.probability)).collect();
+        let labels = self
+            .labels
+            .iter()
+            .map(|label| scores.get(label.as_str()).copied().flatten());
+        let groups = self.groups.iter().map(|group| sums.get(group.as_str()).copied());
+        labels.chain(groups).collect()
     }
 
     /// Keys and values of the metadata in Parquet and Arrow files.
@@ -117,6 +129,18 @@ impl Settings {
         ]
         .map(|(key, value)| (key.to_owned(), value))
     }
+}
+
+/// Refuses columns of which two have the same name: in the wide layout, that of a label may be one of ours.
+fn refuse_repeated<'a>(columns: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    let mut known = HashSet::new();
+    let repeated = columns.into_iter().find(|name| !known.insert(name.as_str()));
+    repeated.map_or(Ok(()), |name| {
+        Err(Error::usage(
+            format!("the wide layout would have two columns `{name}`: that of a label, and another"),
+            "rename the label, or use the long layout",
+        ))
+    })
 }
 
 /// What records are about.

@@ -75,7 +75,7 @@ impl Format for Npy {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
+    use crate::json_fields::JsonFields;
 
     use super::super::specimen::bytes;
     use super::super::{Outcome, Subject};
@@ -85,7 +85,7 @@ mod tests {
     fn rows_follow_an_aligned_header_and_a_failure_is_nan() {
         let record = |outcome| Record {
             subject: Subject::Path("a".into()),
-            fields: Map::new(),
+            fields: JsonFields::default(),
             outcome,
             thumbnail: None,
         };

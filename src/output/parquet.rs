@@ -20,7 +20,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::columns::{texts, vector_field, vectors};
-use super::{Fields, Format, FormatInfo, Grouped, Holds, Labelled, Layout, Record, Settings, Task};
+use super::{Fields, Format, FormatInfo, Grouped, Holds, Labelled, Layout, Record, Settings, Task, refuse_repeated};
 use crate::error::{Error, Result};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
@@ -55,6 +55,7 @@ struct Parquet {
 impl Parquet {
     fn new(settings: &Settings) -> Result<Self> {
         let schema = Arc::new(schema(settings));
+        refuse_repeated(schema.fields().iter().map(|field| field.name()))?;
         let metadata = settings.metadata().map(|(key, value)| KeyValue::new(key, value));
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))

@@ -1,8 +1,15 @@
 //! What every format writes: one record per input, with its subject, its result or error, and carried fields.
 
-use serde::ser::SerializeMap;
+use std::ffi::OsString;
+use std::io;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
+
+use crate::error::in_words;
+use crate::json_fields::{Json, JsonFields, push_member};
 
 /// The result of one input.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,7 +17,7 @@ pub struct Record {
     /// What the record is about.
     pub subject: Subject,
     /// Fields of the input that are copied to the output. If a name is also one of ours, ours wins.
-    pub fields: Map<String, Value>,
+    pub fields: JsonFields,
     /// The result.
     pub outcome: Outcome,
     /// The image as a thumbnail, for formats that show it.
@@ -31,8 +38,10 @@ pub struct Thumbnail {
 pub enum Subject {
     /// An image, by the path that the user gave.
     Path(String),
+    /// An image, by a path that is not UTF-8.
+    Raw(OsString),
     /// An image, by the `id` of its input record.
-    Id(Value),
+    Id(Json),
     /// A text.
     Text(String),
 }
@@ -41,18 +50,60 @@ impl Subject {
     /// The name of its field in the output.
     pub fn key(&self) -> &'static str {
         match self {
-            Subject::Path(_) => "path",
+            Subject::Path(_) | Subject::Raw(_) => "path",
             Subject::Id(_) => "id",
             Subject::Text(_) => "text",
         }
     }
+
+    /// Its value in JSON. A path that is not UTF-8 is `{"bytes": BASE64}`, as ripgrep writes it.
+    fn json(&self) -> String {
+        match self {
+            Subject::Path(text) | Subject::Text(text) => Value::from(text.as_str()).to_string(),
+            Subject::Raw(path) => json!({BYTES: BASE64_STANDARD.encode(path.as_encoded_bytes())}).to_string(),
+            Subject::Id(id) => id.as_str().to_owned(),
+        }
+    }
+
+    /// Its bytes: of a path, those by which a file is opened.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Subject::Raw(path) => path.as_encoded_bytes().to_vec(),
+            Subject::Path(_) | Subject::Id(_) | Subject::Text(_) => self.to_string().into_bytes(),
+        }
+    }
 }
 
+/// The key of a path that is not UTF-8.
+const BYTES: &str = "bytes";
+
+/// The name of the subject of a JSON record, as [`Subject`] prints it.
+pub(super) fn name_in_json(record: &JsonFields) -> Option<String> {
+    let subject = ["path", "id", "text"].iter().find_map(|key| record.get(key))?;
+    let value = subject.value();
+    let raw = value.get(BYTES).and_then(Value::as_str);
+    let raw = raw.and_then(|text| BASE64_STANDARD.decode(text).ok());
+    Some(match raw {
+        Some(bytes) => in_words_of_bytes(&bytes),
+        None => subject.to_string(),
+    })
+}
+
+fn in_words_of_bytes(bytes: &[u8]) -> String {
+    let chunks = bytes.utf8_chunks().map(|chunk| {
+        let invalid = chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}"));
+        chunk.valid().to_owned() + &invalid.collect::<String>()
+    });
+    chunks.collect()
+}
+
+/// As a person can read it: bytes that are not UTF-8 are escaped.
 impl std::fmt::Display for Subject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Subject::Path(text) | Subject::Text(text) | Subject::Id(Value::String(text)) => f.write_str(text),
-            Subject::Id(value) => write!(f, "{value}"),
+            Subject::Path(text) | Subject::Text(text) => f.write_str(text),
+            Subject::Raw(path) => f.write_str(&in_words(path)),
+            Subject::Id(id) => write!(f, "{id}"),
         }
     }
 }
@@ -99,12 +150,12 @@ pub struct Found {
 impl Found {
     /// As the record of an image whose label is the search, for formats that write one record per image.
     pub(super) fn as_labelled(&self) -> Record {
+        let mut fields = JsonFields::default();
+        fields.insert("rank", self.rank);
+        fields.insert("state", self.state.unwrap_or_default());
         Record {
             subject: Subject::Path(self.path.clone()),
-            fields: Map::from_iter([
-                ("rank".to_owned(), Value::from(self.rank)),
-                ("state".to_owned(), Value::from(self.state.unwrap_or_default())),
-            ]),
+            fields,
             outcome: Outcome::Labels {
                 labels: vec![Labelled {
                     label: self.query.clone(),
@@ -136,12 +187,6 @@ impl Outcome {
             Outcome::Labels { groups, .. } => groups,
             Outcome::Embedding(_) | Outcome::Found(_) | Outcome::Failed(_) => &[],
         }
-    }
-
-    /// The score of this label, if the record has it.
-    pub(super) fn label_score(&self, label: &str) -> Option<f64> {
-        let mut labels = self.labels().iter();
-        labels.find(|labelled| labelled.label == label)?.score()
     }
 
     /// The probability of this group, if the record has it.
@@ -234,31 +279,30 @@ const RESERVED_FIELDS: [&str; 4] = ["labels", "embedding", "error", "path"];
 
 impl Record {
     /// The fields of the input, except those whose names we use ourselves.
-    pub fn carried(&self) -> impl Iterator<Item = (&String, &Value)> {
+    pub fn carried(&self) -> impl Iterator<Item = (&str, &Json)> {
         let key = self.subject.key();
         let has_groups = !self.outcome.groups().is_empty();
-        let is_carried = move |(name, _): &(&String, &Value)| {
-            *name != key && !RESERVED_FIELDS.contains(&name.as_str()) && !(has_groups && *name == "groups")
+        let is_carried = move |(name, _): &(&str, &Json)| {
+            *name != key && !RESERVED_FIELDS.contains(name) && !(has_groups && *name == "groups")
         };
         self.fields.iter().filter(is_carried)
     }
 
     /// The carried fields as one JSON object; `None` if there are none.
     pub(super) fn carried_json(&self) -> Option<String> {
-        let carried: Map<_, _> = self.carried().map(|(k, v)| (k.clone(), v.clone())).collect();
-        (!carried.is_empty()).then(|| Value::Object(carried).to_string())
-    }
-}
-
-impl Serialize for Record {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        match &self.subject {
-            Subject::Path(text) | Subject::Text(text) => map.serialize_entry(self.subject.key(), text)?,
-            Subject::Id(value) => map.serialize_entry(self.subject.key(), value)?,
-        }
+        let mut object = "{".to_owned();
         for (name, value) in self.carried() {
-            map.serialize_entry(name, value)?;
+            push_member(&mut object, name, value.as_str());
+        }
+        (object.len() > 1).then(|| object + "}")
+    }
+
+    /// The record as a JSON object: its subject, its fields as they are written in the input, its result.
+    pub(super) fn json(&self) -> io::Result<Vec<u8>> {
+        let mut object = "{".to_owned();
+        push_member(&mut object, self.subject.key(), &self.subject.json());
+        for (name, value) in self.carried() {
+            push_member(&mut object, name, value.as_str());
         }
         match &self.outcome {
             Outcome::Labels {
@@ -266,18 +310,18 @@ impl Serialize for Record {
                 groups,
                 embedding,
             } => {
-                map.serialize_entry("labels", labels)?;
+                push_member(&mut object, "labels", &serde_json::to_string(labels)?);
                 if !groups.is_empty() {
-                    map.serialize_entry("groups", groups)?;
+                    push_member(&mut object, "groups", &serde_json::to_string(groups)?);
                 }
                 if let Some(values) = embedding {
-                    map.serialize_entry("embedding", values)?;
+                    push_member(&mut object, "embedding", &serde_json::to_string(values)?);
                 }
             }
-            Outcome::Embedding(values) => map.serialize_entry("embedding", values)?,
-            Outcome::Found(found) => map.serialize_entry("found", found)?,
-            Outcome::Failed(reason) => map.serialize_entry("error", reason)?,
+            Outcome::Embedding(values) => push_member(&mut object, "embedding", &serde_json::to_string(values)?),
+            Outcome::Found(found) => push_member(&mut object, "found", &serde_json::to_string(found)?),
+            Outcome::Failed(reason) => push_member(&mut object, "error", &serde_json::to_string(reason)?),
         }
-        map.end()
+        Ok((object + "}").into_bytes())
     }
 }

@@ -69,7 +69,7 @@ impl Progress {
                         format!("it has at least {n} records, but there are fewer inputs"),
                     ));
                 }
-                (Some(found), Some(expected)) if *found != expected => {
+                (Some(found), Some(expected)) if *found != format.name_as_written(&expected) => {
                     let problem = format!("record {n} is about `{found}`, but input {n} is `{expected}`");
                     return Err(foreign(path, problem));
                 }
@@ -100,6 +100,23 @@ pub(super) fn complete_lines(mut file: Box<dyn BufRead>) -> impl Iterator<Item =
                 end += n as u64;
                 let line = String::from_utf8(line).map_err(|_| io::Error::other("it is not UTF-8"));
                 Some(line.map(|line| (line, end)))
+            }
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        }
+    })
+}
+
+/// As [`complete_lines`], without the lines themselves, which need not be UTF-8.
+pub(super) fn line_ends(mut file: Box<dyn BufRead>, line_end: u8) -> impl Iterator<Item = io::Result<u64>> {
+    let mut end = 0;
+    let mut line = Vec::new();
+    std::iter::from_fn(move || {
+        line.clear();
+        match file.read_until(line_end, &mut line) {
+            Ok(n) if line.last() == Some(&line_end) => {
+                end += n as u64;
+                Some(Ok(end))
             }
             Ok(_) => None,
             Err(error) => Some(Err(error)),

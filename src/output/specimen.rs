@@ -2,9 +2,8 @@
 
 use std::io::Cursor;
 
-use serde_json::Map;
-
 use super::{Bars, Fields, Format, Grouped, Held, Labelled, Layout, Outcome, Record, Settings, Subject, Task, Vectors};
+use crate::json_fields::JsonFields;
 
 pub(super) fn settings() -> Settings {
     Settings {
@@ -33,7 +32,7 @@ pub(super) fn records() -> [Record; 2] {
     ];
     let record = |path: &str, outcome| Record {
         subject: Subject::Path(path.into()),
-        fields: Map::new(),
+        fields: JsonFields::default(),
         outcome,
         thumbnail: None,
     };
@@ -43,9 +42,9 @@ pub(super) fn records() -> [Record; 2] {
         embedding: None,
     };
     let mut first = record("a.jpg", outcome);
-    first.fields.insert("n".into(), 1.into());
+    first.fields.insert("n", 1);
     // A field with one of our own names must not be written.
-    first.fields.insert("error".into(), "not ours".into());
+    first.fields.insert("error", "not ours");
     [first, record("b.jpg", Outcome::Failed("no such file".into()))]
 }
 

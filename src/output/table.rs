@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::record::percent;
 use super::{Format, FormatInfo, Found, Grouped, Holds, Labelled, Outcome, Record};
+use crate::text::printable;
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "table",
@@ -86,7 +87,7 @@ impl Format for Table {
             writeln!(out)?;
         }
         self.n_written += 1;
-        writeln!(out, "{}", record.subject)?;
+        writeln!(out, "{}", printable(&record.subject.to_string()))?;
         match &record.outcome {
             Outcome::Labels { labels, groups, .. } => {
                 self.labels(labels, out)?;
@@ -94,7 +95,7 @@ impl Format for Table {
             }
             Outcome::Embedding(values) => writeln!(out, "  {} numbers: {}", values.len(), first_numbers(values)),
             Outcome::Found(found) => write_found(found, out),
-            Outcome::Failed(reason) => writeln!(out, "  failed: {reason}"),
+            Outcome::Failed(reason) => writeln!(out, "  failed: {}", printable(reason)),
         }
     }
 }
@@ -105,7 +106,7 @@ fn write_found(found: &[Found], out: &mut dyn Write) -> io::Result<()> {
     }
     found.iter().try_for_each(|found| {
         let state = found.state.map_or_else(String::new, |state| format!("  ({state})"));
-        writeln!(out, "  {:7.4}  {}{state}", found.cosine, found.path)
+        writeln!(out, "  {:7.4}  {}{state}", found.cosine, printable(&found.path))
     })
 }
 
@@ -121,9 +122,10 @@ fn bar(score: f64) -> String {
     bar + &" ".repeat(BAR_COLUMNS.saturating_sub(drawn))
 }
 
-/// The text on one line: each run of whitespace, including line breaks, becomes one space.
+/// The text on one line, as a terminal can show it: each run of whitespace, including line breaks, becomes one space.
 pub fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    printable(&line).into_owned()
 }
 
 /// The label on one line of at most `columns` characters.
@@ -163,6 +165,21 @@ mod tests {
             "{on_terminal}"
         );
         assert!(line(Bars::None).ends_with("word"));
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_name_or_label() {
+        let [mut record, mut failed] = bare_records();
+        record.subject = super::super::Subject::Path("\u{1b}]0;x\u{7}a\nb.jpg".into());
+        failed.outcome = Outcome::Failed("cannot read `\u{202e}gpj`".into());
+        if let Outcome::Labels { labels, .. } = &mut record.outcome {
+            labels[0].label = "a \u{1b}[2Jcat".into();
+        }
+        assert_eq!(
+            written(&mut Table::new(Bars::None), &[record, failed]),
+            "\\x1b]0;x\\x07a\\nb.jpg\n   0.2500  a \\x1b[2Jcat\n           none of these\n  by group\n   75.0%  =a, b\n\n\
+             b.jpg\n  failed: cannot read `\\u{202e}gpj`\n"
+        );
     }
 
     #[test]

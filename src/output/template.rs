@@ -2,16 +2,15 @@
 //!
 //! Values are in braces: `path`, `label`, `score` (the probability, or else the cosine), `probability`, `logit`, `cosine`,
 //! `group` and `group_score` (of the best group), `error`, and `field.NAME` of an input record. `label.2` is the second
-//! best label, `score.2` its score, and `:.3` rounds to three decimals. Outside of braces, `\t`, `\n`, `\r` and `\\` are
-//! escapes, and `{{` and `}}` are braces. Tabs and line breaks in values are escaped as in TSV, so the number of lines
-//! per image is fixed. If an image failed, all its values but path, fields and error are empty.
+//! best label, `score.2` its score, and `:.3` rounds to three decimals. `labels` are all labels, best first, with commas between
+//! them. Outside of braces, `\t`, `\n`, `\r`, `\0` and `\\` are escapes, and `{{` and `}}` are braces. Tabs and line breaks in
+//! values are escaped as in TSV, so the number of lines per image is fixed. Only if the template ends with `\0`, as `xargs -0`
+//! reads it, values are written as they are. If an image failed, all its values but path, fields and error are empty.
 
 use std::io::{self, BufRead, Write};
 
-use serde_json::Value;
-
 use super::escapes::{escaped, meaning};
-use super::resume::{Held, HeldRecords, complete_lines};
+use super::resume::{Held, HeldRecords, line_ends};
 use super::{Format, Labelled, Outcome, Record};
 use crate::error::{Error, Result};
 
@@ -36,6 +35,7 @@ enum TemplatePart {
 enum ValueKind {
     Path,
     Label,
+    Labels,
     Score,
     Probability,
     Logit,
@@ -86,28 +86,58 @@ impl Template {
                 other => literal.push(other),
             }
         }
-        if !literal.ends_with('\n') {
+        if !literal.ends_with(['\n', '\0']) {
             literal.push('\n');
         }
         parts.push(TemplatePart::Text(literal));
         Ok(Template { parts })
     }
 
+    /// Whether it has the reason of a failure.
+    pub fn has_errors(&self) -> bool {
+        let is_error = |part: &TemplatePart| {
+            matches!(
+                part,
+                TemplatePart::Value {
+                    kind: ValueKind::Error,
+                    ..
+                }
+            )
+        };
+        self.parts.iter().any(is_error)
+    }
+
+    /// What ends a record, and no value contains: a line break, or a zero byte.
+    fn line_end(&self) -> char {
+        match self.parts.last() {
+            Some(TemplatePart::Text(text)) if text.ends_with('\0') => '\0',
+            _ => '\n',
+        }
+    }
+
     /// The number of lines per record.
     fn n_lines(&self) -> usize {
+        let line_end = self.line_end();
         let texts = self.parts.iter().map(|part| match part {
-            TemplatePart::Text(text) => text.matches('\n').count(),
+            TemplatePart::Text(text) => text.matches(line_end).count(),
             TemplatePart::Value { .. } => 0,
         });
         texts.sum()
     }
 
-    fn line(&self, record: &Record) -> String {
+    fn line(&self, record: &Record) -> Vec<u8> {
+        let line_end = self.line_end();
         let written = self.parts.iter().map(|part| match part {
-            TemplatePart::Text(text) => text.clone(),
-            TemplatePart::Value { kind, rank, decimals } => escaped(&written(record, kind, *rank, *decimals)),
+            TemplatePart::Text(text) => text.clone().into_bytes(),
+            TemplatePart::Value {
+                kind: ValueKind::Path, ..
+            } if line_end == '\0' => record.subject.bytes(),
+            TemplatePart::Value { kind, rank, decimals } => match (written(record, kind, *rank, *decimals), line_end) {
+                (value, '\0') => value.replace('\0', "").into_bytes(),
+                (value, _) => escaped(&value).into_bytes(),
+            },
         });
-        written.collect()
+        written.collect::<Vec<_>>().concat()
     }
 }
 
@@ -116,23 +146,21 @@ impl Format for Template {
         match &record.outcome {
             Outcome::Found(found) => found
                 .iter()
-                .try_for_each(|found| out.write_all(self.line(&found.as_labelled()).as_bytes())),
-            Outcome::Labels { .. } | Outcome::Embedding(_) | Outcome::Failed(_) => {
-                out.write_all(self.line(record).as_bytes())
-            }
+                .try_for_each(|found| out.write_all(&self.line(&found.as_labelled()))),
+            Outcome::Labels { .. } | Outcome::Embedding(_) | Outcome::Failed(_) => out.write_all(&self.line(record)),
         }
     }
 
     /// A line doesn't show which part of it is the path, so records are counted but not compared with the inputs.
     fn held(&self, file: Box<dyn BufRead>) -> Option<HeldRecords> {
         let n_lines = self.n_lines();
-        let mut lines = complete_lines(file);
+        let mut lines = line_ends(file, self.line_end() as u8);
         let mut end = 0;
         Some(Box::new(std::iter::from_fn(move || {
             let start = end;
             for _ in 0..n_lines {
                 match lines.next()? {
-                    Ok((_, line_end)) => end = line_end,
+                    Ok(line_end) => end = line_end,
                     Err(error) => return Some(Err(error)),
                 }
             }
@@ -175,6 +203,7 @@ fn value(template: &str, inside: &str) -> Result<TemplatePart> {
     let kind = match name {
         "path" | "id" => ValueKind::Path,
         "label" => ValueKind::Label,
+        "labels" => ValueKind::Labels,
         "score" => ValueKind::Score,
         "probability" => ValueKind::Probability,
         "logit" => ValueKind::Logit,
@@ -198,6 +227,10 @@ fn written(record: &Record, kind: &ValueKind, rank: usize, decimals: Option<usiz
     match kind {
         ValueKind::Path => record.subject.to_string(),
         ValueKind::Label => labelled.map_or_else(String::new, |label| label.label.clone()),
+        ValueKind::Labels => {
+            let labels: Vec<&str> = record.outcome.labels().iter().map(|one| one.label.as_str()).collect();
+            labels.join(", ")
+        }
         ValueKind::Score => of_label(Labelled::score),
         ValueKind::Probability => of_label(|label| label.probability),
         ValueKind::Logit => of_label(|label| label.logit),
@@ -206,9 +239,8 @@ fn written(record: &Record, kind: &ValueKind, rank: usize, decimals: Option<usiz
         ValueKind::GroupScore => grouped.map_or_else(String::new, |group| number(group.probability)),
         ValueKind::Error => record.outcome.failure().unwrap_or_default().to_owned(),
         ValueKind::Field(name) => match record.fields.get(name) {
-            None | Some(Value::Null) => String::new(),
-            Some(Value::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
+            Some(value) if value.as_str() != "null" => value.to_string(),
+            Some(_) | None => String::new(),
         },
     }
 }
@@ -216,13 +248,14 @@ fn written(record: &Record, kind: &ValueKind, rank: usize, decimals: Option<usiz
 fn refused(template: &str, problem: &str) -> Error {
     Error::usage(
         format!("the template `{template}` can't be used: {problem}"),
-        "values are {path}, {label}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals",
+        "values are {path}, {label}, {labels}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals",
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::specimen::{bare_records, held, records, written};
+    use super::super::Subject;
+    use super::super::specimen::{bare_records, bytes, held, records, written};
     use super::*;
 
     #[test]
@@ -238,6 +271,32 @@ mod tests {
     fn a_score_is_the_probability_or_else_the_cosine() {
         let mut template = Template::parse("{score}|{probability}|{score.2}|{group}|{group_score:.1}").unwrap();
         assert_eq!(written(&mut template, &bare_records()), "0.25|||=a, b|0.8\n||||\n");
+    }
+
+    #[test]
+    fn a_zero_byte_at_the_end_leaves_values_as_they_are() {
+        let mut record = records()[0].clone();
+        record.subject = Subject::Path("a\\b\nc.jpg".into());
+        let mut template = Template::parse(r"{path}\0").unwrap();
+        let whole = written(&mut template, &[record.clone(), record.clone()]);
+        assert_eq!(whole, "a\\b\nc.jpg\0a\\b\nc.jpg\0");
+        assert_eq!(held(&template, &whole).len(), 2);
+        let mut lines = Template::parse("{path} {labels}").unwrap();
+        assert_eq!(
+            written(&mut lines, &[record]),
+            "a\\b\\nc.jpg a \"cat\", lying, two\\nlines\n"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_not_utf_8_is_escaped_unless_it_ends_with_a_zero_byte() {
+        use std::os::unix::ffi::OsStringExt;
+        let mut record = records()[0].clone();
+        record.subject = Subject::Raw(std::ffi::OsString::from_vec(b"\xff.jpg".to_vec()));
+        let written = |template: &str| bytes(&mut Template::parse(template).unwrap(), &[record.clone()]);
+        assert_eq!(written("{path}"), b"\\xff.jpg\n");
+        assert_eq!(written(r"{path}\0"), b"\xff.jpg\0");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Labels as asked for, and what a model makes of them: each encoded once, also for records that bring their own.
 
 use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 use std::path::PathBuf;
 
-use super::Grouping;
+use super::{Grouping, ScorePlan};
 use crate::error::Result;
 use crate::labels::{
-    Combine, Label, LabelList, LabelSet, LongText, Notice, PromptEncoder, Recipe, Template, VectorCache,
+    Combine, Label, LabelList, LabelSet, LongText, Notice, PromptEncoder, Recipe, SameTokens, Template, VectorCache,
 };
 use crate::model::LongClip;
 
@@ -19,6 +20,8 @@ pub struct Labelling {
     pub templates: Vec<Template>,
     /// How several prompts of a label count.
     pub combine: Combine,
+    /// What happens to labels that the model can't distinguish.
+    pub same_tokens: SameTokens,
     /// What happens to a text of more tokens than the model reads.
     pub long_text: LongText,
     /// Where embeddings are kept from run to run, if they are.
@@ -52,6 +55,7 @@ impl Labelling {
         Recipe {
             templates: &self.templates,
             combine: self.combine,
+            same_tokens: self.same_tokens,
         }
     }
 
@@ -75,11 +79,15 @@ pub(super) struct OwnLabels<'a> {
     encoder: PromptEncoder<'a>,
     sets: HashMap<Vec<String>, LabelSet>,
     notices: Vec<Notice>,
+    /// What need not be said again: it is about how labels are scored, not about one of them.
+    given: Vec<Discriminant<Notice>>,
 }
 
 impl<'a> OwnLabels<'a> {
-    pub(super) fn new(model: &'a LongClip, labelling: &'a Labelling) -> Self {
+    /// `given` is what the user knows of the run's labels.
+    pub(super) fn new(model: &'a LongClip, labelling: &'a Labelling, given: &[Notice]) -> Self {
         OwnLabels {
+            given: given.iter().filter_map(once_per_run).collect(),
             labelling,
             encoder: PromptEncoder::new(model).long_text(labelling.long_text),
             sets: HashMap::new(),
@@ -88,12 +96,13 @@ impl<'a> OwnLabels<'a> {
     }
 
     /// The set of these labels.
-    pub(super) fn set(&mut self, labels: &[String]) -> Result<&LabelSet> {
+    pub(super) fn set(&mut self, labels: &[String], scores: &ScorePlan) -> Result<&LabelSet> {
         if !self.sets.contains_key(labels) {
             let list = self.labelling.own_list(labels)?;
             let set = LabelSet::encode(&list, &self.labelling.recipe(), &mut self.encoder)?;
-            let of_these = |notice: &&Notice| !matches!(notice, Notice::CombineUnused | Notice::TemplatesUnused);
-            self.notices.extend(set.notices().iter().filter(of_these).cloned());
+            for notice in set.notices().iter().cloned().chain(scores.notice(&set)) {
+                self.add(notice);
+            }
             if self.sets.len() >= MAX_SETS {
                 self.sets.clear();
             }
@@ -102,7 +111,25 @@ impl<'a> OwnLabels<'a> {
         Ok(&self.sets[labels])
     }
 
+    fn add(&mut self, notice: Notice) {
+        if matches!(notice, Notice::CombineUnused | Notice::TemplatesUnused) {
+            return;
+        }
+        if let Some(kind) = once_per_run(&notice) {
+            if self.given.contains(&kind) {
+                return;
+            }
+            self.given.push(kind);
+        }
+        self.notices.push(notice);
+    }
+
     pub(super) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
+}
+
+fn once_per_run(notice: &Notice) -> Option<Discriminant<Notice>> {
+    let is_general = matches!(notice, Notice::OnlyLabel { .. } | Notice::Negation { .. });
+    is_general.then(|| discriminant(notice))
 }

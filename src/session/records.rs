@@ -32,6 +32,7 @@ pub fn record(item: Item, outcome: Outcome, thumbnail: Option<Thumbnail>) -> Rec
     Record {
         subject: match item.name {
             Name::Path(path) => Subject::Path(path),
+            Name::Raw(path) => Subject::Raw(path),
             Name::Id(id) => Subject::Id(id),
         },
         fields: item.fields,

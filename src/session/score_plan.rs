@@ -2,7 +2,7 @@
 
 use super::{Grouping, NONE_OF_THESE};
 use crate::error::{Error, Result};
-use crate::labels::{LabelSet, PromptEncoder, neutral_prompts};
+use crate::labels::{LabelSet, Notice, PromptEncoder, neutral_prompts};
 use crate::model::{LongClip, MeasuredTexts, TextEmbeddings};
 use crate::score::{CALIBRATED_MARGIN, Neutral, Score, Scoring, Temperature};
 use crate::text::start_of;
@@ -118,6 +118,26 @@ impl ScorePlan {
                 "give a prompt a label, or combine prompts by `max`, or use another score",
             )),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether a single label or group gets every image: nothing else shares the probability, or nothing is below a threshold.
+    pub fn gives_all_to_one(&self) -> bool {
+        match self.score {
+            Score::Softmax | Score::RawDot => self.reject.is_none(),
+            Score::Independent | Score::Cosine => self.threshold.is_none(),
+        }
+    }
+
+    /// What the user should know of labels that are scored in this way.
+    pub(super) fn notice(&self, labels: &LabelSet) -> Option<Notice> {
+        let are_shared = match self.score {
+            Score::Softmax | Score::RawDot => self.reject.is_none(),
+            Score::Independent | Score::Cosine => false,
+        };
+        match labels.labels() {
+            [label] if are_shared => Some(Notice::OnlyLabel { label: label.clone() }),
+            _ => None,
         }
     }
 

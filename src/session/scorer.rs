@@ -50,6 +50,7 @@ impl Scorer {
             plan.check_labels(labels)?;
         }
         let mut notices = labels.as_ref().map_or(Vec::new(), |labels| labels.notices().to_vec());
+        notices.extend(labels.as_ref().and_then(|labels| plan.notice(labels)));
         let scoring = plan.scoring(model, &mut encoder)?;
         notices.extend(encoder.take_notices());
         Ok(Scorer {
@@ -142,7 +143,7 @@ impl<'a> Classifier<'a> {
     pub fn new(model: &'a LongClip, labelling: &'a Labelling, scorer: &'a Scorer) -> Self {
         Classifier {
             scorer,
-            own: OwnLabels::new(model, labelling),
+            own: OwnLabels::new(model, labelling, scorer.notices()),
         }
     }
 
@@ -165,8 +166,9 @@ impl<'a> Classifier<'a> {
         if let Some(own) = &item.labels {
             let (scores, none) = columns.scores.split_at(labels.labels().len());
             // A label that a row names twice is scored once, and has both places.
-            let place = |name: &String| labels.labels().iter().position(|label| label == name.trim());
-            let as_named = own.iter().map(|name| place(name).map_or(f32::NAN, |i| scores[i]));
+            let as_named = own
+                .iter()
+                .map(|name| labels.place(name.trim()).map_or(f32::NAN, |i| scores[i]));
             columns.scores = as_named.chain(none.iter().copied()).collect();
         }
         Ok(columns)
@@ -182,7 +184,7 @@ impl<'a> Classifier<'a> {
         let Some(names) = &item.labels else {
             return self.scorer.labels().ok_or_else(|| no_labels(item));
         };
-        let own = self.own.set(names)?;
+        let own = self.own.set(names, &self.scorer.plan)?;
         self.scorer.plan.check_labels(own)?;
         Ok(own)
     }

@@ -10,6 +10,9 @@ impl ContextLength {
     /// 248, the length of Long-CLIP.
     pub const LONG: Self = Self(248);
 
+    /// More than any text has.
+    pub(crate) const UNLIMITED: Self = Self(usize::MAX);
+
     /// 77, the length of CLIP.
     pub const SHORT: Self = Self(77);
 

@@ -13,6 +13,7 @@ mod clean;
 mod context;
 mod entities;
 mod mojibake;
+mod printable;
 mod sentences;
 mod start;
 mod tokens;
@@ -20,6 +21,7 @@ mod words;
 
 pub use clean::clean;
 pub use context::ContextLength;
+pub use printable::{printable, printable_lines};
 pub use sentences::{first_sentence, sentences};
 pub use start::start_of;
 pub use tokens::{Tokenizer, Tokens};

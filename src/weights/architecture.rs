@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::activation::Activation;
 use super::sizes::{HEAD_WIDTH, Sizes};
 use crate::error::{Error, Result};
+use crate::plain_text::without_mark;
 
 /// Limits above the sizes of any CLIP.
 const LAYERS_MAX: usize = 256;
@@ -35,7 +36,7 @@ impl Architecture {
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let text = std::fs::read(path).map_err(Error::read(path))?;
-        let config = serde_json::from_slice(&text)
+        let config = serde_json::from_slice(without_mark(&text))
             .map_err(|error| Error::usage(format!("`{name}` is not JSON: {error}"), EXPECTED))?;
         Architecture::from_json(&config, &name)
     }

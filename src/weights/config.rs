@@ -12,6 +12,7 @@ use super::activation::Activation;
 use super::files::CONFIG_NAMES;
 use super::sizes::Sizes;
 use crate::error::{Error, Result};
+use crate::plain_text::without_mark;
 
 /// What a config says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(super) fn read(folder: &Path, sizes: &Sizes) -> Result<Option<Config>> {
         let path = folder.join(file_name);
         let Some(json) = std::fs::read(&path)
             .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok())
+            .and_then(|text| serde_json::from_slice(without_mark(&text)).ok())
         else {
             continue;
         };

@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::plain_text::without_mark;
 
 /// An index whose shards are in its own folder or below it.
 #[derive(Deserialize)]
@@ -22,7 +23,8 @@ impl ShardIndex {
     /// [`Error::Read`]; [`Error::NotWeights`] if it isn't an index, or names a file outside its folder.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let text = fs::read(path).map_err(Error::read(path))?;
-        let index: ShardIndex = serde_json::from_slice(&text).map_err(|error| malformed(path, error.to_string()))?;
+        let index: ShardIndex =
+            serde_json::from_slice(without_mark(&text)).map_err(|error| malformed(path, error.to_string()))?;
         let is_inside = |name: &str| {
             let mut parts = Path::new(name).components();
             parts.all(|part| matches!(part, Component::Normal(_)))

@@ -154,18 +154,19 @@ fn unreadable_images_have_a_reason_and_the_others_are_done() {
       failed: cannot use the image `empty.png`: the file is empty; copy or fetch it again
 
     missing.jpg
-      failed: cannot read `missing.jpg`: No such file or directory (os error 2)
+      failed: cannot read `missing.jpg`: No such file or directory
 
     cat.jpg
        100.0%  a cat
     --- stderr
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
     error: cannot use the image `truncated.jpg`: the file is cut short: its end is missing
     hint: copy or fetch it again
     error: cannot use the image `text.jpg`: it is text, not an image that can be decoded
     hint: give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
     error: cannot use the image `empty.png`: the file is empty
     hint: copy or fetch it again
-    error: cannot read `missing.jpg`: No such file or directory (os error 2)
+    error: cannot read `missing.jpg`: No such file or directory
     note: 1 done, 4 failed, [RATE] images/s
     ");
 }
@@ -277,7 +278,7 @@ fn a_closed_pipe_ends_quietly() {
     let arguments = [
         &["classify"],
         &many[..],
-        &["--labels", "a cat", "--format", "ndjson"],
+        &["--labels", "a cat", "a dog", "--format", "ndjson"],
         &SMALL,
     ]
     .concat();
@@ -318,11 +319,12 @@ fn exif_rotates_an_image_unless_no_exif_is_given() {
 fn an_image_above_the_pixel_limit_is_refused_with_both_numbers() {
     let desk = Desk::with_pictures().and_small_model();
     assert_snapshot!(classify(&desk, &["cat.jpg", "--labels", "a cat", "--max-pixels", "1000"]), @r"
-    exit code 1
+    exit code 2
     --- stdout
     cat.jpg
       failed: cannot use the image `cat.jpg`: it has 451x300 = 135300 pixels; at most 1000 are decoded; scale it down first, or raise the limit with `--max-pixels`
     --- stderr
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
     error: cannot use the image `cat.jpg`: it has 451x300 = 135300 pixels; at most 1000 are decoded
     hint: scale it down first, or raise the limit with `--max-pixels`
     ");
@@ -339,6 +341,7 @@ fn uses_the_built_in_model_by_default_with_a_note() {
        100.0%  a cat
     --- stderr
     note: using `nano`, the small built-in model; `longclip model pull longclip-b` gets the real one (599 MB)
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
     ");
 }
 

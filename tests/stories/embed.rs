@@ -66,14 +66,14 @@ fn embeddings_of_an_image_and_a_text_give_classifys_cosine() {
 }
 
 #[test]
-fn an_image_that_fails_gives_a_record_and_exit_code_1() {
+fn an_image_that_fails_gives_a_record_and_an_exit_code() {
     let desk = Desk::new().and_small_model();
     assert_snapshot!(desk.run(&["embed", "missing.jpg", "--model", "small.safetensors"]), @r#"
-    exit code 1
+    exit code 2
     --- stdout
-    {"path":"missing.jpg","error":"cannot read `missing.jpg`: No such file or directory (os error 2)"}
+    {"path":"missing.jpg","error":"cannot read `missing.jpg`: No such file or directory"}
     --- stderr
-    error: cannot read `missing.jpg`: No such file or directory (os error 2)
+    error: cannot read `missing.jpg`: No such file or directory
     "#);
 }
 

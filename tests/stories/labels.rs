@@ -70,7 +70,7 @@ fn a_file_without_labels_is_refused() {
     exit code 2
     --- stdout
     --- stderr
-    error: cannot read `labels.txt`: No such file or directory (os error 2)
+    error: cannot read `labels.txt`: No such file or directory
     ");
     let desk = desk.file("labels.txt", "\n \r\n");
     assert_snapshot!(refused(&desk), @r"
@@ -451,6 +451,98 @@ fn a_cache_that_cannot_be_written_is_only_a_note() {
     cat.jpg
        100.0%  a cat
     --- stderr
-    note: the embeddings of the labels could not be cached for the next run: cannot write `[DESK]/cache/longclip/labels`: Not a directory (os error 20)
+    note: the embeddings of the labels could not be cached for the next run: cannot write `[DESK]/cache/longclip/labels`: Not a directory
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
     ");
+}
+
+#[test]
+fn one_label_alone_is_warned_of_and_refused_by_sort() {
+    let desk = Desk::with_pictures().and_small_model();
+    let said = |command: &[&str], more: &[&str]| {
+        let output = desk.output(&[command, &["cat.jpg", "--model", "small.safetensors"], more].concat());
+        format!(
+            "{} {}",
+            output.status.code().unwrap(),
+            String::from_utf8(output.stderr).unwrap()
+        )
+    };
+    let classify = |more: &[&str]| said(&["classify"], more);
+    let sort = |more: &[&str]| said(&["sort", "--into", "out", "--copy", "--dry-run"], more);
+    let all = [
+        classify(&["--label", "a cat"]),
+        classify(&["--label", "a cat", "--label", "A cat"]),
+        classify(&["--label", "a cat", "--score", "independent"]),
+        classify(&["--label", "a cat", "--reject"]),
+        classify(&["--labels", "a cat, a dog"]),
+        sort(&["--label", "a cat", "--label", "A  CAT"]),
+        sort(&["--label", "a cat", "--score", "independent"]),
+        sort(&["--label", "a cat", "--threshold", "0.5"]),
+        sort(&["--label", "a cat", "--score", "independent", "--threshold", "0.5"]),
+        sort(&["--label", "a cat", "--reject"]),
+        sort(&["--label", "a cat", "--force"]),
+    ];
+    assert_snapshot!(all.join(""), @r#"
+    0 warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    0 warning: label `A cat` has the same tokens as `a cat`; it counts once
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    0 0 0 hint: `a cat, a dog` is one label; several are written as `--labels "a cat" "a dog"`, or one per line of a file
+    warning: label `a cat, a dog` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    2 warning: label `A CAT` has the same tokens as `a cat`; it counts once
+    error: every photo would go to `a cat`, the only label or group
+    hint: give others; or `--reject`, or `--score independent --threshold 0.5`, by which photos that it does not fit are left out; `--force` sorts all of them
+    2 error: every photo would go to `a cat`, the only label or group
+    hint: give others; or `--reject`, or `--score independent --threshold 0.5`, by which photos that it does not fit are left out; `--force` sorts all of them
+    2 error: every photo would go to `a cat`, the only label or group
+    hint: give others; or `--reject`, or `--score independent --threshold 0.5`, by which photos that it does not fit are left out; `--force` sorts all of them
+    0 0 0 
+    "#);
+}
+
+#[test]
+fn labels_that_the_model_reads_alike_count_once() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("labels.txt", "Cat\ncat\ncup of coffee\n")
+        .file(
+            "own.ndjson",
+            "{\"path\":\"cat.jpg\",\"labels\":[\"dog\",\"Dog\",\"ox\"]}\n",
+        );
+    assert_eq!(labels_of(&desk, &FROM_FILE), ["Cat", "cup of coffee"]);
+    let own = [
+        "classify",
+        "--ndjson-from",
+        "own.ndjson",
+        "--model",
+        "small.safetensors",
+        "--format",
+        "{labels}",
+    ];
+    let output = desk.output(&own);
+    assert_eq!(String::from_utf8(output.stdout).unwrap().split(", ").count(), 2);
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "warning: label `Dog` has the same tokens as `dog`; it counts once\n"
+    );
+}
+
+#[test]
+fn negation_in_labels_gives_one_hint() {
+    let desk = Desk::with_pictures().and_small_model();
+    let labels = ["--labels", "a room without people", "not a cat", "a dog"];
+    let arguments = [&["classify", "cat.jpg", "--model", "small.safetensors"], &labels[..]].concat();
+    let stderr = String::from_utf8(desk.output(&arguments).stderr).unwrap();
+    assert_snapshot!(stderr, @"hint: `without` in `a room without people` changes little: CLIP models mostly ignore negation, so say what the image shows instead");
+}
+
+#[test]
+fn content_says_what_a_label_file_is() {
+    for (name, text) in [
+        ("labels", "[\"a cat\", \"a dog\"]"),
+        ("labels.txt", "{\"label\": \"a cat\"}\n{\"label\": \"a dog\"}\n"),
+        ("labels.list", "a cat\ra dog\r"),
+    ] {
+        let desk = Desk::with_pictures().and_small_model().file(name, text);
+        assert_eq!(labels_of(&desk, &["--labels-file", name]), ["a cat", "a dog"], "{text}");
+    }
 }

@@ -23,6 +23,7 @@ mod fixture;
 mod goldens;
 mod labels;
 mod many;
+mod messages;
 mod model_names;
 mod overwriting;
 mod pipes;

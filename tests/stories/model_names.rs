@@ -61,6 +61,7 @@ fn the_environment_can_name_the_model() {
     cat.jpg
        100.0%  a cat
     --- stderr
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
     ");
     let desk = desk.variable("LONGCLIP_MODEL", "");
     assert!(desk.run(&RUN).contains("note: using `nano`"));
@@ -95,5 +96,6 @@ fn verbose_describes_the_model() {
        100.0%  a cat
     --- stderr
     model small.safetensors: small.safetensors (OpenAI / Long-CLIP), 64 px, 248 tokens, quick-gelu
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
     ");
 }

@@ -98,7 +98,7 @@ fn a_reader_that_stops_early_is_not_an_error() {
         let labels = if command.starts_with("embed") {
             ""
         } else {
-            "--label 'a cat'"
+            "--label 'a cat' --label 'a dog'"
         };
         let script =
             format!("{{ longclip {command} {labels} --model small.safetensors {more}; echo $? > code; }} | head -1");
@@ -217,9 +217,9 @@ fn cyclic_links_are_skipped_and_counted() {
     --- stdout
     many/00000.ppm: 
     many/00001.ppm: 
-    many/gone.jpg: cannot read `many/gone.jpg`: No such file or directory (os error 2)
+    many/gone.jpg: cannot read `many/gone.jpg`: No such file or directory
     --- stderr
-    error: cannot read `many/gone.jpg`: No such file or directory (os error 2)
+    error: cannot read `many/gone.jpg`: No such file or directory
     note: 2 done, 1 failed, [RATE] images/s
     note: skipped as a link that leads back to its own folder: 2 (the first: `many/back`)
     ");
@@ -369,6 +369,9 @@ fn an_interrupt_completes_records_and_exits_with_130() {
             );
         } else {
             assert!(kept.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+            let continued = "note: continue with `longclip classify many --batch 2 --output out.ndjson --label 'a cat' --label 'a dog, \
+                             asleep' --model small.safetensors --resume`";
+            assert!(said.contains(continued), "{said}");
         }
     }
 }
@@ -451,14 +454,14 @@ fn embeddings_in_records_equal_those_of_embed() {
 }
 
 #[test]
-fn texts_of_a_file_are_embedded_in_order() {
+fn each_line_of_a_file_of_texts_has_its_row() {
     let desk = with_many(0).file("texts", "a dog\n\na cat\n");
     let records = desk.records(&arguments(&[
         &["embed", "--texts-file", "texts", "--text", "a bird"],
         &SMALL,
     ]));
     let texts: Vec<&str> = records.iter().map(|record| record["text"].as_str().unwrap()).collect();
-    assert_eq!(texts, ["a bird", "a dog", "a cat"]);
+    assert_eq!(texts, ["a bird", "a dog", "", "a cat"]);
 }
 
 #[test]
@@ -506,7 +509,7 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
     error: the ending of `--output` is not that of a format
     hint: name one: `--format ndjson`
 
-    error: invalid value '{nonsense}' for '--format <FORMAT>': the template `{nonsense}` can't be used: `nonsense` is not a value; values are {path}, {label}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals
+    error: invalid value '{nonsense}' for '--format <FORMAT>': the template `{nonsense}` can't be used: `nonsense` is not a value; values are {path}, {label}, {labels}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals
 
     error: 2 inputs want stdin, and it can be read once
     hint: give all but one of them a file

@@ -195,7 +195,7 @@ fn images_of_a_missing_folder_stay_in_the_index() {
     exit code 1
     --- stdout
     --- stderr
-    error: cannot read `more`: No such file or directory (os error 2)
+    error: cannot read `more`: No such file or directory
     note: encoded: 0 done, 1 failed, [RATE] images/s
     note: i.parquet: 7 pictures, up to date; 3 kept, since what they lie in can't be read
     ");
@@ -241,7 +241,7 @@ fn a_build_that_stopped_at_a_failure_resumes_even_if_a_folder_is_missing() {
     --- stdout
     --- stderr
     note: resuming an interrupted build, which had encoded 7 pictures
-    error: cannot read `more`: No such file or directory (os error 2)
+    error: cannot read `more`: No such file or directory
     note: encoded: 0 done, 1 failed, [RATE] images/s
     note: i.parquet: 7 pictures, 7 new; 3 kept, since what they lie in can't be read
     ");

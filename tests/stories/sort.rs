@@ -69,7 +69,10 @@ fn photos_with_the_same_name_or_content_do_not_collide() {
             fs::write(desk.path(&format!("many/{folder}/a.ppm")), ppm(picture)).unwrap();
         }
         // One label, so that all go to the same folder.
-        let run = arguments(&[&["sort", "many", "--into", "sorted", "--label", "all", manner], &SMALL]);
+        let run = arguments(&[
+            &["sort", "many", "--into", "sorted", "--label", "all", "--force", manner],
+            &SMALL,
+        ]);
         let rehearsed = desk.output(&[&run[..], &["--dry-run"]].concat());
         let happened = desk.output(&run);
         assert_eq!(rehearsed.stdout, happened.stdout, "{manner}");

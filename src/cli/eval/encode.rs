@@ -154,7 +154,7 @@ pub(super) fn report_unusable(unusable: &[Unusable], report: Report) {
         report.failed_input(place, error);
     }
     if unusable.len() > n_listed {
-        report.note(format!(
+        report.failures(format!(
             "{} samples can't be used; `-v` lists all of them",
             unusable.len()
         ));

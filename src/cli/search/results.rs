@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use longclip::files::Target;
+use longclip::json_fields::JsonFields;
 use longclip::output::{
     self, Bars, FORMATS, Fields, Found, Holds, Layout, Outcome, Record, Settings, Subject, Task, Thumbnail,
 };
@@ -122,7 +123,7 @@ fn photo(path: &str, preprocess: &Preprocess) -> Option<Vec<u8>> {
 pub(super) fn record(query: &str, found: Vec<Found>) -> Record {
     Record {
         subject: Subject::Text(query.to_owned()),
-        fields: serde_json::Map::new(),
+        fields: JsonFields::default(),
         outcome: Outcome::Found(found),
         thumbnail: None,
     }

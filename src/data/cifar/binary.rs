@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::batch::{BatchContent, CifarSet, PIXELS};
+use crate::plain_text;
 
 /// Bytes before an image's pixels; the last one is its class.
 fn label_bytes(set: CifarSet) -> usize {
@@ -55,9 +56,10 @@ pub(super) fn names(set: CifarSet, folder: &Path) -> (PathBuf, Result<Option<Vec
     if !path.is_file() {
         return (path, Ok(None));
     }
-    let text = std::fs::read_to_string(&path).map_err(|error| format!("it can't be read: {error}"));
+    let text = std::fs::read(&path).map_err(|error| format!("it can't be read: {error}"));
+    let text = text.and_then(|bytes| plain_text::decoded("it", bytes).map_err(|error| error.to_string()));
     let lines = |text: String| {
-        text.lines()
+        plain_text::lines(&text)
             .map(str::trim)
             .filter(|line| !line.is_empty())
             .map(str::to_owned)

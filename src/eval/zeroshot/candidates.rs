@@ -1,7 +1,8 @@
 //! Finds the label of what an image shows: by name, by the data's own word for the class, by number.
 //!
 //! Names are compared as written and, failing that, with spaces for underscores. A number that is not a name is an index of the data's
-//! list of classes or, if it has none, of the labels.
+//! list of classes or, if it has none, of the labels as given: of the lines of a label file, also those that repeat a label, are blank
+//! or are comments.
 
 use std::collections::HashMap;
 
@@ -11,6 +12,8 @@ use crate::labels::LabelList;
 /// Finds the class of an image.
 pub(super) struct Candidates<'a> {
     n_labels: usize,
+    /// The label of each number.
+    numbered: &'a [Option<usize>],
     /// Labels by their names, as written and as compared.
     by_name: HashMap<String, usize>,
     /// The data's classes by their keys.
@@ -21,7 +24,7 @@ pub(super) struct Candidates<'a> {
 }
 
 impl<'a> Candidates<'a> {
-    pub(super) fn new(labels: &LabelList, classes: &'a [Class], of_classes: Option<Vec<usize>>) -> Self {
+    pub(super) fn new(labels: &'a LabelList, classes: &'a [Class], of_classes: Option<Vec<usize>>) -> Self {
         let mut by_name = HashMap::new();
         for (i, label) in labels.labels().iter().enumerate() {
             by_name.entry(spaced(&label.name)).or_insert(i);
@@ -31,6 +34,7 @@ impl<'a> Candidates<'a> {
         }
         Candidates {
             n_labels: labels.labels().len(),
+            numbered: labels.numbered(),
             by_name,
             by_key: classes
                 .iter()
@@ -57,11 +61,17 @@ impl<'a> Candidates<'a> {
     /// A number is an index of the data's list of classes or, if it has none, of the labels.
     fn of_number(&self, i: usize) -> std::result::Result<usize, String> {
         if self.classes.is_empty() {
-            let problem = format!(
-                "its class is number {i}; there are {} labels, counted from 0",
-                self.n_labels
-            );
-            return (i < self.n_labels).then_some(i).ok_or(problem);
+            return match self.numbered.get(i) {
+                Some(Some(label)) => Ok(*label),
+                Some(None) => Err(format!(
+                    "its class is number {i}; line {} of the labels is blank or a comment",
+                    i + 1
+                )),
+                None => Err(format!(
+                    "its class is number {i}; there are {} labels, counted from 0",
+                    self.numbered.len()
+                )),
+            };
         }
         let Some(class) = self.classes.get(i) else {
             return Err(format!(

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, downcast_integer_array};
 use arrow_schema::{DataType, Field, Schema};
-use serde_json::Map;
 
 use super::super::{Content, Deferred, InputOptions, Item, Items, Name, content, ndjson};
 use crate::error::{Error, Result};
+use crate::json_fields::JsonFields;
 
 /// How this run treats a column `labels`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Columns {
             };
             Item {
                 name: Name::Path(name),
-                fields: Map::new(),
+                fields: JsonFields::default(),
                 labels,
                 content,
             }

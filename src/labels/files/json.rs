@@ -2,32 +2,142 @@
 //!
 //! `["cat", "dog"]`, `{"cat": "a photo of a cat", "dog": ["a dog", "a puppy"]}`, or with groups
 //! `{"cat": {"prompts": ["a cat"], "group": "animal"}}`. Duplicate names are kept, so that the list can report them.
+//! On lines of their own: `"cat"`, `{"label": "cat", "prompts": ["a cat"], "group": "animal"}`, or any of the above.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::{FilePosition, bad};
 use crate::error::{Error, Result};
 use crate::labels::Label;
+use crate::plain_text;
 
 pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Label>> {
     let Labels(labels) = serde_json::from_str(text).map_err(|error| not_labels(name, &error))?;
     Ok(labels)
 }
 
-fn not_labels(name: &str, error: &serde_json::Error) -> Error {
+/// Labels as JSON on each line.
+pub(super) fn parse_lines(name: &str, text: &str) -> Result<Vec<Label>> {
+    let mut labels = Vec::new();
+    for (number, line) in json_lines(text) {
+        let wrong = |error: serde_json::Error| not_labels_at(name, number, &error);
+        match serde_json::from_str(line).map_err(wrong)? {
+            Value::String(_) => {
+                let NonBlank(label) = serde_json::from_str(line).map_err(wrong)?;
+                labels.push(Label::plain(label));
+            }
+            Value::Object(row) if row.contains_key("label") => {
+                let row: LabelRow = serde_json::from_str(line).map_err(wrong)?;
+                labels.push(row.into());
+            }
+            _ => {
+                let Labels(more) = serde_json::from_str(line).map_err(wrong)?;
+                labels.extend(more);
+            }
+        }
+    }
+    Ok(labels)
+}
+
+/// A list of texts.
+pub(super) fn parse_texts(name: &str, text: &str) -> Result<Vec<String>> {
+    let texts: Vec<TextValue> = serde_json::from_str(text).map_err(|error| not_texts(name, error.line(), &error))?;
+    Ok(texts.into_iter().map(TextValue::text).collect())
+}
+
+/// Texts as JSON on each line.
+pub(super) fn parse_text_lines(name: &str, text: &str) -> Result<Vec<String>> {
+    let text_of = |(number, line)| {
+        let value: TextValue = serde_json::from_str(line).map_err(|error| not_texts(name, number, &error))?;
+        Ok(value.text())
+    };
+    json_lines(text).map(text_of).collect()
+}
+
+/// The lines that are not blank, with their numbers.
+fn json_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = (1..).zip(plain_text::lines(text));
+    lines.filter(|(_, line)| !line.trim().is_empty())
+}
+
+/// A text, or an object with it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextValue {
+    Text(String),
+    Field { text: String },
+}
+
+impl TextValue {
+    fn text(self) -> String {
+        match self {
+            TextValue::Text(text) | TextValue::Field { text } => text,
+        }
+    }
+}
+
+fn not_texts(name: &str, line: usize, error: &serde_json::Error) -> Error {
     let position = FilePosition {
-        line: error.line(),
+        line,
         column: error.column().max(1),
     };
-    let whole = error.to_string();
-    let problem = whole.rfind(" at line ").map_or(whole.as_str(), |at| &whole[..at]);
+    let problem = match error.is_data() {
+        true => "expected a text".to_owned(),
+        false => without_place(error),
+    };
     bad(
         name,
         position,
-        problem,
+        &problem,
+        "write `[\"one text\", \"another\"]`, or a text on each line",
+    )
+}
+
+/// A label on a line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LabelRow {
+    label: NonBlank,
+    prompt: Option<NonBlank>,
+    #[serde(default)]
+    prompts: Vec<NonBlank>,
+    group: Option<NonBlank>,
+}
+
+impl From<LabelRow> for Label {
+    fn from(row: LabelRow) -> Self {
+        let prompts = row.prompt.into_iter().chain(row.prompts);
+        Label {
+            name: row.label.0,
+            prompts: prompts.map(|NonBlank(prompt)| prompt).collect(),
+            group: row.group.map(|NonBlank(group)| group),
+        }
+    }
+}
+
+fn without_place(error: &serde_json::Error) -> String {
+    let whole = error.to_string();
+    let problem = whole.rfind(" at line ").map_or(whole.as_str(), |at| &whole[..at]);
+    problem.to_owned()
+}
+
+fn not_labels(name: &str, error: &serde_json::Error) -> Error {
+    not_labels_at(name, error.line(), error)
+}
+
+fn not_labels_at(name: &str, line: usize, error: &serde_json::Error) -> Error {
+    let position = FilePosition {
+        line,
+        column: error.column().max(1),
+    };
+    bad(
+        name,
+        position,
+        &without_place(error),
         "write `[\"a cat\", \"a dog\"]`, or `{\"cat\": [\"a photo of a cat\"], \"dog\": \"a dog\"}`",
     )
 }

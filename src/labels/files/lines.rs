@@ -1,7 +1,10 @@
-//! One label per line. Blank lines and lines that start with `#` are skipped; `\#` starts a label with a `#`. In a file
-//! of plain texts, `#` has no special meaning.
+//! One label per line. Blank lines and lines that start with `#` have none; `\\#` starts a label with a `#`. In a file of
+//! plain texts, `#` has no special meaning.
 
-/// A line that is neither blank nor a comment.
+use crate::labels::Label;
+use crate::plain_text;
+
+/// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// Its line number in the file, from 1.
@@ -10,24 +13,30 @@ pub struct Line {
     pub text: String,
 }
 
-pub(super) fn parse(text: &str) -> impl Iterator<Item = Line> {
-    text.lines().enumerate().filter_map(|(i, line)| {
-        let text = line.trim();
-        if text.is_empty() || text.starts_with('#') {
-            return None;
+impl Line {
+    /// Whether it is neither blank nor a comment.
+    pub(super) fn has_text(&self) -> bool {
+        !self.text.is_empty() && !self.text.starts_with('#')
+    }
+
+    /// Without the backslash before a `#`.
+    pub(super) fn unescaped(mut self) -> Self {
+        if self.text.starts_with("\\#") {
+            self.text.remove(0);
         }
-        let text = if text.starts_with("\\#") { &text[1..] } else { text };
-        Some(Line {
-            number: i + 1,
-            text: text.to_owned(),
-        })
-    })
+        self
+    }
+
+    /// Its label, if it has one.
+    pub(super) fn label(self) -> Option<Label> {
+        self.has_text().then(|| Label::plain(self.unescaped().text))
+    }
 }
 
-/// The non-blank lines; `#` has no special meaning.
-pub(super) fn parse_texts(text: &str) -> impl Iterator<Item = String> {
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
+/// All lines.
+pub(super) fn parse(text: &str) -> impl Iterator<Item = Line> {
+    (1..).zip(plain_text::lines(text)).map(|(number, line)| Line {
+        number,
+        text: line.trim().to_owned(),
+    })
 }

@@ -1,9 +1,11 @@
-//! Files of labels, of templates and of neutral prompts: plain lines, JSON, or a table.
+//! Files of labels, of templates, of neutral prompts and of texts: plain lines, JSON, or a table.
 //!
-//! The command line reads them before it loads a model. A byte order mark, CRLF and blank lines are fine. Errors give
-//! file, line and column, both from 1; in a table, the column is the number of the field.
+//! The command line reads them before it loads a model. A byte order mark, any ends of lines and blank lines are fine. If a
+//! file's ending doesn't say what it is, its content does. Errors give file, line and column, both from 1; in a table, the
+//! column is the number of the field.
 
 mod json;
+mod kind;
 mod lines;
 mod table;
 
@@ -11,30 +13,41 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
+use self::kind::FileKind;
 pub use self::lines::Line;
 use super::Label;
 use crate::error::{Error, Result};
+use crate::plain_text;
 
 /// The default name of the column of a table, and the key of a JSON object, that holds a label's group.
 pub const GROUP: &str = "group";
 
-/// Reads a file of labels: `.json`, `.csv` or `.tsv` by its extension, otherwise one label per line. `-` reads stdin,
-/// where a text that starts with `{` or `[` is JSON. `group_column` is the table's column of groups, usually [`GROUP`].
+/// Reads a file of labels: `.json`, `.jsonl`, `.ndjson`, `.csv` or `.tsv` by its extension; otherwise JSON or JSON lines if
+/// its content is that, else one label per line. `-` reads stdin. `group_column` is the table's column of groups, usually
+/// [`GROUP`].
 ///
 /// # Errors
 /// [`Error::Read`]; [`Error::Usage`] if the file is not UTF-8, is malformed, or has no labels.
 pub fn read_labels(path: &Path, group_column: &str) -> Result<Vec<Label>> {
+    let lines = read_label_lines(path, group_column)?;
+    Ok(lines.into_iter().flatten().collect())
+}
+
+/// As [`read_labels`], with `None` for each line of text that has no label, so that lines can be counted.
+///
+/// # Errors
+/// As [`read_labels`].
+pub fn read_label_lines(path: &Path, group_column: &str) -> Result<Vec<Option<Label>>> {
     let text = read_text(path)?;
     let name = path.display().to_string();
-    let ending = path.extension().map(|ending| ending.to_ascii_lowercase());
-    let labels = match ending.as_ref().and_then(|ending| ending.to_str()) {
-        Some("json") => json::parse(&name, &text),
-        Some("csv") => table::parse(&name, &text, table::Delimiter::Comma, group_column),
-        Some("tsv") => table::parse(&name, &text, table::Delimiter::Tab, group_column),
-        None if name == "-" && text.trim_start().starts_with(['{', '[']) => json::parse(&name, &text),
-        _ => Ok(lines::parse(&text).map(|line| Label::plain(line.text)).collect()),
-    }?;
-    if labels.is_empty() {
+    let all = |labels: Vec<Label>| labels.into_iter().map(Some).collect();
+    let labels: Vec<Option<Label>> = match FileKind::of(path, &text) {
+        FileKind::Json => all(json::parse(&name, &text)?),
+        FileKind::JsonLines => all(json::parse_lines(&name, &text)?),
+        FileKind::Table(delimiter) => all(table::parse(&name, &text, delimiter, group_column)?),
+        FileKind::Lines => lines::parse(&text).map(|line| line.label()).collect(),
+    };
+    if labels.iter().all(Option::is_none) {
         return Err(Error::usage(
             format!("`{name}` has no labels"),
             "write one per line, or give another file",
@@ -43,12 +56,19 @@ pub fn read_labels(path: &Path, group_column: &str) -> Result<Vec<Label>> {
     Ok(labels)
 }
 
-/// The lines of a text file without blank lines and comments.
+/// The lines of a text file without blank lines and comments, or the texts of a JSON list.
 ///
 /// # Errors
 /// [`Error::Read`]; [`Error::Usage`] if the file is not UTF-8, or has no such lines.
 pub fn read_lines(path: &Path) -> Result<Vec<Line>> {
-    let lines_found: Vec<Line> = lines::parse(&read_text(path)?).collect();
+    let text = read_text(path)?;
+    let lines_found: Vec<Line> = match json_texts(path, &text)? {
+        Some(texts) => (1..).zip(texts).map(|(number, text)| Line { number, text }).collect(),
+        None => lines::parse(&text)
+            .filter(Line::has_text)
+            .map(Line::unescaped)
+            .collect(),
+    };
     if lines_found.is_empty() {
         return Err(Error::usage(
             format!("`{}` is empty", path.display()),
@@ -63,11 +83,34 @@ pub fn read_lines(path: &Path) -> Result<Vec<Line>> {
 /// # Errors
 /// [`Error::Read`]; [`Error::Usage`] if the file is not UTF-8.
 pub fn read_texts(path: &Path) -> Result<Vec<String>> {
-    Ok(lines::parse_texts(&read_text(path)?).collect())
+    let mut texts = read_text_lines(path)?;
+    texts.retain(|text| !text.is_empty());
+    Ok(texts)
+}
+
+/// All lines of a file of texts, blank ones as empty texts.
+///
+/// # Errors
+/// As [`read_texts`].
+pub fn read_text_lines(path: &Path) -> Result<Vec<String>> {
+    let text = read_text(path)?;
+    let lines = || plain_text::lines(&text).map(|line| line.trim().to_owned()).collect();
+    Ok(json_texts(path, &text)?.unwrap_or_else(lines))
+}
+
+/// The texts of JSON; `None` if the file is lines of text.
+fn json_texts(path: &Path, text: &str) -> Result<Option<Vec<String>>> {
+    let name = path.display().to_string();
+    match FileKind::of(path, text) {
+        FileKind::Json => json::parse_texts(&name, text).map(Some),
+        FileKind::JsonLines => json::parse_text_lines(&name, text).map(Some),
+        FileKind::Table(_) | FileKind::Lines => Ok(None),
+    }
 }
 
 /// The text of a file, or of stdin if the path is `-`, without a byte order mark.
 fn read_text(path: &Path) -> Result<String> {
+    kind::refuse_by_name(path)?;
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
         io::stdin().read_to_end(&mut bytes).map(|_| bytes)
@@ -75,32 +118,7 @@ fn read_text(path: &Path) -> Result<String> {
         fs::read(path)
     };
     let bytes = bytes.map_err(Error::read(path))?;
-    decode(&path.display().to_string(), bytes)
-}
-
-fn decode(name: &str, bytes: Vec<u8>) -> Result<String> {
-    const HINT: &str = "save it as UTF-8, which text editors offer when saving";
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(Error::usage(format!("`{name}` is UTF-16; UTF-8 is expected"), HINT));
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let (good, byte) = (
-            &error.as_bytes()[..error.utf8_error().valid_up_to()],
-            error.utf8_error().valid_up_to(),
-        );
-        let good = String::from_utf8_lossy(good);
-        let position = position_of_end(&good);
-        bad(
-            name,
-            position,
-            &format!("byte {:#04x} is not UTF-8", error.as_bytes()[byte]),
-            HINT,
-        )
-    })?;
-    Ok(match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
-    })
+    plain_text::decoded(&path.display().to_string(), bytes)
 }
 
 /// A position in a file; line and column count from 1.
@@ -108,15 +126,6 @@ fn decode(name: &str, bytes: Vec<u8>) -> Result<String> {
 struct FilePosition {
     line: usize,
     column: usize,
-}
-
-/// The position of the character that would follow `text`.
-fn position_of_end(text: &str) -> FilePosition {
-    let last_line = text.rsplit('\n').next().unwrap_or(text);
-    FilePosition {
-        line: text.matches('\n').count() + 1,
-        column: last_line.chars().count() + 1,
-    }
 }
 
 /// An error at a position.

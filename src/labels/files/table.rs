@@ -3,11 +3,12 @@
 //! The group column may have another name. A label with several prompts has one row per prompt. An empty prompt or
 //! group counts as missing. Quotes work as in CSV (RFC 4180), also with tabs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{FilePosition, GROUP, bad};
 use crate::error::{Error, Result};
 use crate::labels::Label;
+use crate::plain_text;
 
 /// The character between two fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,12 +38,13 @@ pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter, group_column: 
     let mut columns: Option<Vec<Column>> = None;
     let mut merged = MergedRows::default();
     let mut record = csv::StringRecord::new();
+    let mut lines = plain_text::LineCount::new(text.as_bytes());
     while reader
         .read_record(&mut record)
         .map_err(|error| unreadable(name, &error))?
     {
         let start = record.position().map_or(0, |position| position.byte() as usize);
-        let line = line_of(text, start);
+        let line = lines.of_row(start);
         check_quotes(name, line, &text[start..reader.position().byte() as usize], &record)?;
         match &columns {
             None => columns = Some(header(name, line, &record, group_column)?),
@@ -53,19 +55,13 @@ pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter, group_column: 
     Ok(merged.labels)
 }
 
-/// The line number of the first character from `start` on that is not a line break: blank lines belong to no record.
-fn line_of(text: &str, start: usize) -> usize {
-    let blank = text[start..].len() - text[start..].trim_start_matches(['\r', '\n']).len();
-    text[..start + blank].matches('\n').count() + 1
-}
-
 fn unreadable(name: &str, error: &csv::Error) -> Error {
     Error::usage(format!("`{name}` cannot be read as a table: {error}"), HINT)
 }
 
 /// Reports a quote that is never closed, which swallows all following lines.
 fn check_quotes(name: &str, line: usize, raw: &str, record: &csv::StringRecord) -> Result<()> {
-    let multiline = record.iter().position(|field| field.contains('\n'));
+    let multiline = record.iter().position(|field| field.contains(['\n', '\r']));
     match multiline {
         Some(column) if raw.matches('"').count() % 2 == 1 => {
             let position = FilePosition {
@@ -158,6 +154,8 @@ fn row(name: &str, line: usize, columns: &[Column], record: &csv::StringRecord) 
 struct MergedRows {
     labels: Vec<Label>,
     indices: HashMap<String, usize>,
+    /// The prompts of each label that has several rows, by its index.
+    prompts: HashMap<usize, HashSet<String>>,
 }
 
 impl MergedRows {
@@ -166,10 +164,12 @@ impl MergedRows {
     fn add(&mut self, row: Label) {
         if let Some(&position) = self.indices.get(&row.name) {
             let known = &mut self.labels[position];
+            let prompts = self.prompts.entry(position);
+            let prompts = prompts.or_insert_with(|| known.prompts.iter().cloned().collect());
             let same_group = row.group.is_none() || row.group == known.group;
             if same_group
                 && let [prompt] = row.prompts.as_slice()
-                && !known.prompts.contains(prompt)
+                && prompts.insert(prompt.clone())
             {
                 known.prompts.extend(row.prompts);
                 return;

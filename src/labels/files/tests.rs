@@ -173,3 +173,93 @@ fn rejects_a_file_without_labels() {
         assert_eq!(error_of(name, bytes.as_bytes()), format!("{name}' has no labels"));
     }
 }
+
+#[test]
+fn content_says_what_a_file_is_where_its_ending_does_not() {
+    #[track_caller]
+    fn check(name: &str, text: &str, expected: &[Label]) {
+        assert_eq!(read(name, text.as_bytes()).unwrap(), expected, "{name}: {text:?}");
+    }
+    let two = [Label::plain("a cat"), Label::plain("a dog")];
+    for name in ["labels", "labels.txt", "labels.list"] {
+        check(name, "[\"a cat\", \"a dog\"]", &two);
+        check(name, "\u{feff}\n {\"a cat\": {}, \"a dog\": {}}", &two);
+        check(name, "\"a cat\"\n\"a dog\"\n", &two);
+        check(name, "{\"label\": \"a cat\"}\r\n\r\n{\"label\":\"a dog\"}", &two);
+        check(name, "a cat\ra dog\r", &two);
+        let lines = [Label::plain("[a cat] asleep"), Label::plain("\"quoted\" and more")];
+        check(name, "[a cat] asleep\n\"quoted\" and more", &lines);
+    }
+    check(
+        "l.jsonl",
+        "{\"label\": \"cat\", \"prompts\": [\"a cat\"], \"group\": \"animal\"}\n{\"dog\": [\"a dog\", \"a puppy\"]}\n\"ox\"\n",
+        &[
+            label("cat", &["a cat"], Some("animal")),
+            label("dog", &["a dog", "a puppy"], None),
+            label("ox", &[], None),
+        ],
+    );
+    assert_eq!(read("l.csv", b"label,prompt\rcat,a cat\rdog,a dog\r").unwrap().len(), 2);
+}
+
+#[test]
+fn damaged_json_is_reported_and_not_read_as_labels() {
+    assert_eq!(
+        error_of("labels", b"[\"a cat\",\n \"a dog\""),
+        "labels' line 2, column 8: EOF while parsing a list"
+    );
+    assert_eq!(
+        error_of("l.jsonl", b"\"a cat\"\n{\"label\": 3}\n"),
+        "l.jsonl' line 2, column 11: invalid type: integer '3', expected a string"
+    );
+}
+
+#[test]
+fn files_that_hold_no_text_are_refused_by_their_names() {
+    for name in ["l.yaml", "l.YML", "l.toml", "l.xlsx", "l.txt.gz", "l.zip"] {
+        assert!(error_of(name, b"a cat\n").ends_with("by its name, which is not read"));
+    }
+    assert_eq!(
+        error_of("l.txt", b"a cat\0a dog\0"),
+        "l.txt' line 1, column 6: byte 0x00 is not text"
+    );
+    assert_eq!(
+        error_of("l.txt", b"a\0 \0c\0a\0t\0"),
+        "l.txt' is UTF-16; UTF-8 is expected"
+    );
+}
+
+#[test]
+fn templates_and_texts_are_recognised_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("texts");
+    let texts = |text: &str| {
+        fs::write(&path, text).unwrap();
+        read_text_lines(&path).unwrap()
+    };
+    assert_eq!(texts("a cat\n\n# a dog \n\n"), ["a cat", "", "# a dog", ""]);
+    assert_eq!(texts("[\"a cat\", {\"text\": \"a dog\"}]"), ["a cat", "a dog"]);
+    assert_eq!(
+        texts("{\"text\": \"a cat\"}\n{\"text\": \"a dog\", \"n\": 1}\n"),
+        ["a cat", "a dog"]
+    );
+    assert_eq!(texts("a cat\ra dog"), ["a cat", "a dog"]);
+    fs::write(&path, "[\"a photo of a {}.\", \"{}\"]").unwrap();
+    assert_eq!(crate::labels::read_templates(&path).unwrap().len(), 2);
+    fs::write(&path, "[3]").unwrap();
+    assert!(
+        read_text_lines(&path)
+            .unwrap_err()
+            .to_string()
+            .ends_with("expected a text")
+    );
+}
+
+#[test]
+fn prompts_of_many_rows_are_merged_once_each() {
+    let mut list = crate::labels::LabelList::default();
+    let rows = (0..3).flat_map(|_| [label("cat", &["a cat", "cats"], None), label("cat", &["kitten"], None)]);
+    list.extend(rows).unwrap();
+    assert_eq!(list.labels(), [label("cat", &["a cat", "cats", "kitten"], None)]);
+    assert_eq!((list.numbered().len(), list.notices().len()), (6, 1));
+}

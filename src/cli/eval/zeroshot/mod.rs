@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use longclip::data::{Image, Split};
 use longclip::eval::bootstrap::Bootstrap;
 use longclip::eval::zeroshot::{Answer, ClassifiedImages, Measures, Resolved, differences, judge};
-use longclip::labels::LabelSet;
+use longclip::labels::{LabelSet, SameTokens};
 use longclip::score::Scoring;
 use longclip::session::{Ended, Labelling};
 use longclip::{Error, Grouping, Result};
@@ -87,6 +87,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let contenders = args.compare.contenders(&args.model, report)?;
     let labelling = Labelling {
         list: resolved.labels.clone(),
+        // Classes stay as the data numbers them.
+        same_tokens: SameTokens::Keep,
         ..labelling
     };
     let data_name = args.data.display().to_string();

@@ -146,3 +146,30 @@ fn synsets_of_one_name_are_told_apart_and_asked_alike() {
         &["d.JPEG`: its class `n99999999` is none of the 3 labels"],
     );
 }
+
+#[test]
+fn numbers_count_the_lines_of_a_label_file_whatever_is_in_them() {
+    use crate::labels::files::{GROUP, read_label_lines};
+    let (_dir, path) = file(
+        "list.csv",
+        "path,label\na.jpg,0\na.jpg,1\na.jpg,4\na.jpg,6\na.jpg,2\na.jpg,7\n",
+    );
+    std::fs::write(
+        path.with_file_name("labels.txt"),
+        "missile\nmissile\n\n# later\ncat\n \nCat\n",
+    )
+    .unwrap();
+    let mut given = LabelList::default();
+    given
+        .extend_lines(read_label_lines(&path.with_file_name("labels.txt"), GROUP).unwrap())
+        .unwrap();
+    let data = open(&path).unwrap().resolve(given, &[]).unwrap();
+    assert_eq!(data.truths, [0, 0, 1, 2]);
+    check_said(
+        &said(&data.unusable),
+        &[
+            "line 6`: its class is number 2; line 3 of the labels is blank or a comment",
+            "line 7`: its class is number 7; there are 7 labels, counted from 0",
+        ],
+    );
+}

@@ -1,0 +1,255 @@
+//! Exit codes and messages: what a person is told, once, and what a script can rely on.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::fixture::Desk;
+
+const LABELS: [&str; 5] = ["--labels", "a cat", "a dog", "--model", "small.safetensors"];
+
+fn run(desk: &Desk, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = desk.output(arguments);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_missing_folder_or_list_is_exit_code_2_in_every_command() {
+    let desk = Desk::with_pictures().and_small_model();
+    let classify = |inputs: &[&'static str]| [&["classify"], inputs, &LABELS].concat();
+    let commands = [
+        classify(&["nowhere"]),
+        classify(&["cat.jpg", "nowhere/"]),
+        classify(&["nowhere/*.jpg"]),
+        classify(&["--files-from", "nowhere"]),
+        classify(&["cat.jpg", "--ndjson-from", "nowhere.ndjson"]),
+        vec!["embed", "nowhere", "--model", "small.safetensors"],
+        [&["sort", "nowhere", "--into", "out", "--copy"], &LABELS[..]].concat(),
+        vec!["eval", "zeroshot", "--data", "nowhere", "--model", "small.safetensors"],
+        vec!["eval", "retrieval", "--data", "nowhere", "--model", "small.safetensors"],
+        #[cfg(feature = "parquet")]
+        vec![
+            "search",
+            "build",
+            "nowhere",
+            "--output",
+            "i.parquet",
+            "--model",
+            "small.safetensors",
+        ],
+    ];
+    for command in commands {
+        let (code, stdout, stderr) = run(&desk, &command);
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{command:?}: {stderr}");
+        assert!(stderr.contains("nowhere") && !stderr.contains("os error"), "{stderr}");
+    }
+}
+
+#[test]
+fn if_every_input_failed_the_exit_code_is_2_and_else_1() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .file("broken.jpg", "not an image");
+    for (inputs, code) in [
+        (&["broken.jpg"][..], 2),
+        (&["broken.jpg", "gone.jpg"], 2),
+        (&["broken.jpg", "cat.jpg"], 1),
+        (&["cat.jpg"], 0),
+    ] {
+        let arguments = [&["classify"], inputs, &["--format", "ndjson"], &LABELS].concat();
+        let (found, stdout, stderr) = run(&desk, &arguments);
+        assert_eq!(found, Some(code), "{stderr}");
+        assert_eq!(stdout.lines().count(), inputs.len(), "each input has its record");
+    }
+}
+
+#[test]
+fn quiet_runs_say_how_many_failed() {
+    let names: Vec<String> = (0..9).map(|i| format!("gone-{i}.jpg")).collect();
+    let desk = Desk::with_pictures().and_small_model();
+    let inputs: Vec<&str> = names.iter().map(String::as_str).chain(["cat.jpg"]).collect();
+    let (code, _, stderr) = run(&desk, &[&["classify", "-q"], &inputs[..], &LABELS].concat());
+    assert_eq!(code, Some(1));
+    assert!(stderr.ends_with("error: 9 of 10 images failed\n"), "{stderr}");
+    let stopped = [&["classify", "-q", "--on-error", "fail"], &inputs[..], &LABELS].concat();
+    let (code, _, stderr) = run(&desk, &stopped);
+    assert_eq!(code, Some(2));
+    assert!(
+        stderr.ends_with("error: 1 of 1 images failed, so the run stopped\n"),
+        "{stderr}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn on_a_terminal_a_failure_is_printed_once() {
+    let desk = Desk::with_pictures().and_small_model();
+    if !desk.shell("script -qec true /dev/null").status.success() {
+        println!("skipped: there is no `script` to make a terminal");
+        return;
+    }
+    let seen = |command: &str| {
+        let labels = "--label 'a cat' --label 'a dog' --model small.safetensors";
+        let output = desk.shell(&format!("script -qec \"longclip {command} {labels}\" /dev/null"));
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (text.matches("gone.jpg`").count(), text)
+    };
+    for command in ["classify cat.jpg gone.jpg", "classify cat.jpg gone.jpg --format ndjson"] {
+        let (n, text) = seen(command);
+        assert_eq!(n, 1, "{text}");
+    }
+    // Results that don't say it, or go elsewhere.
+    for command in [
+        "classify cat.jpg gone.jpg --format '{path} {label}'",
+        "classify cat.jpg gone.jpg -o out.csv",
+        "sort cat.jpg gone.jpg --into out --copy --dry-run",
+    ] {
+        let (n, text) = seen(command);
+        assert_eq!(n, 1, "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_terminal_obeys_no_name_and_no_label() {
+    let evil = "a \u{1b}[31m\u{202e}cat\u{7}";
+    let name = format!("{evil}\n.jpg");
+    let desk = Desk::with_pictures().and_small_model().file(&name, "not an image");
+    fs::copy(desk.path("cat.jpg"), desk.path(&format!("good {name}"))).unwrap();
+    let good = format!("good {name}");
+    let model = [
+        "--model",
+        "small.safetensors",
+        "--label",
+        evil,
+        "--label",
+        evil,
+        "--label",
+        "a dog",
+    ];
+    for command in [
+        vec!["classify", &good, &name],
+        vec!["sort", &good, &name, "--into", "out", "--copy"],
+        vec!["classify", &good, "--explain", &name],
+        vec!["classify", "cat.jpg", "--labels-file", &name],
+    ] {
+        let (_, stdout, stderr) = run(&desk, &[&command[..], &model].concat());
+        let shown = stdout + &stderr;
+        let obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(
+            !shown.contains(obeyed) && shown.contains("\\x1b[31m\\u{202e}cat\\x07"),
+            "{shown:?}"
+        );
+    }
+}
+
+#[test]
+fn explain_and_reject_with_the_wrong_value_are_refused_with_a_hint() {
+    let desk = Desk::with_pictures().and_small_model().folder("photos");
+    fs::copy(desk.path("cat.jpg"), desk.path("photos/cat.jpg")).unwrap();
+    let refused = |arguments: &[&str]| {
+        let (code, stdout, stderr) = run(&desk, &[&["classify"], arguments, &LABELS].concat());
+        assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+        stderr
+    };
+    for place in ["photos", "photos/heat", "photos/cat.png", "./photos/../photos"] {
+        assert!(
+            refused(&["photos", "--explain", place]).contains("is in a folder of inputs"),
+            "{place}"
+        );
+    }
+    insta::assert_snapshot!(refused(&["cat.jpg", "--explain", "x.jpg"]), @r"
+    error: `--explain x.jpg` names an image that is no png
+    hint: name a file that ends in `.png`, or a folder
+    ");
+    insta::assert_snapshot!(refused(&["cat.jpg", "--reject", "2"]), @r"
+    error: `--reject` is followed by `2`, which is not a file
+    hint: write the margin after `=`: `--reject=2`
+    ");
+    let sort = ["sort", "cat.jpg", "--into", "out", "--copy", "--reject", "0.5"];
+    let (code, _, stderr) = run(&desk, &[&sort[..], &LABELS].concat());
+    assert!(code == Some(2) && stderr.contains("`--reject=0.5`"), "{stderr}");
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_utf_8_are_distinguishable_and_can_be_read_back() {
+    use std::os::unix::ffi::OsStrExt;
+    let desk = Desk::with_pictures().and_small_model().folder("photos");
+    for name in [&b"\xfe.jpg"[..], b"\xff.jpg"] {
+        fs::copy(
+            desk.path("cat.jpg"),
+            desk.path("photos").join(std::ffi::OsStr::from_bytes(name)),
+        )
+        .unwrap();
+    }
+    let output = |arguments: &[&str]| desk.output(&[&["classify"], arguments, &LABELS].concat()).stdout;
+    let ndjson = output(&["photos", "--format", "ndjson"]);
+    let paths: Vec<Value> = String::from_utf8(ndjson.clone())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["path"].clone())
+        .collect();
+    let bytes = |text: &str| serde_json::json!({ "bytes": text });
+    assert_eq!(paths, [bytes("cGhvdG9zL/4uanBn"), bytes("cGhvdG9zL/8uanBn")]);
+    fs::write(desk.path("in.ndjson"), &ndjson).unwrap();
+    let lines = String::from_utf8(ndjson.clone())
+        .unwrap()
+        .replace("\"labels\"", "\"before\"");
+    fs::write(desk.path("in.ndjson"), lines).unwrap();
+    let again = output(&["--ndjson-from", "in.ndjson", "--format", "{path} {error}"]);
+    assert_eq!(
+        String::from_utf8(again).unwrap(),
+        "photos/\\xfe.jpg \nphotos/\\xff.jpg \n"
+    );
+    assert_eq!(
+        output(&["photos", "--format", r"{path}\0"]),
+        b"photos/\xfe.jpg\0photos/\xff.jpg\0"
+    );
+    // An interrupted run continues.
+    let first = ndjson.split_inclusive(|byte| *byte == b'\n').next().unwrap();
+    fs::write(desk.path("out.ndjson"), first).unwrap();
+    output(&["photos", "--output", "out.ndjson", "--resume"]);
+    assert_eq!(fs::read(desk.path("out.ndjson")).unwrap(), ndjson);
+}
+
+#[test]
+fn carried_numbers_come_out_as_they_went_in() {
+    let line = r#"{"path":"cat.jpg","id":123456789012345678901234567890,"x":1.10,"list":[1.0, 2e5]}"#;
+    let desk = Desk::with_pictures().and_small_model().stdin(line.as_bytes());
+    for (format, expected) in [
+        (
+            "ndjson",
+            r#""path":"cat.jpg","id":123456789012345678901234567890,"list":[1.0, 2e5],"x":1.10,"labels""#,
+        ),
+        (
+            "csv",
+            r#"{""id"":123456789012345678901234567890,""list"":[1.0, 2e5],""x"":1.10}"#,
+        ),
+        ("{field.id} {field.x}", "123456789012345678901234567890 1.10"),
+    ] {
+        let (_, stdout, _) = run(
+            &desk,
+            &[&["classify", "--ndjson-from", "-", "--format", format], &LABELS[..]].concat(),
+        );
+        assert!(stdout.contains(expected), "{stdout}");
+    }
+}
+
+#[test]
+fn a_label_that_is_a_column_is_refused_in_the_wide_layout() {
+    let desk = Desk::with_pictures().and_small_model();
+    for format in ["csv", "tsv", "parquet"] {
+        if format == "parquet" && !cfg!(feature = "parquet") {
+            continue;
+        }
+        for label in ["path", "error"] {
+            let output = format!("out.{format}");
+            let arguments = ["classify", "cat.jpg", "--wide", "--output", &output, "--label", label];
+            let (code, _, stderr) = run(&desk, &[&arguments[..], &LABELS].concat());
+            assert_eq!(code, Some(2));
+            assert!(stderr.contains(&format!("two columns `{label}`")), "{stderr}");
+        }
+    }
+}
