@@ -23,7 +23,7 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// A file that ends in `.png` is for one picture; anything else is a folder.
+    /// A file that ends in `.png` is for one image; anything else is a folder.
     pub(super) fn of(path: &Path, inputs: &Inputs, resuming: Resuming, writing: &mut Writing<'_>) -> Result<Self> {
         let is_png = path
             .extension()
@@ -67,10 +67,10 @@ fn holds_heat_maps(folder: &Path) -> bool {
 fn several(path: &Path) -> Error {
     Error::usage(
         format!(
-            "`--explain {}` is one file, and there are several pictures",
+            "`--explain {}` is one file, and there are several images",
             path.display()
         ),
-        "name a folder: each picture gets a file in it",
+        "name a folder: each image gets a file in it",
     )
 }
 
@@ -104,7 +104,7 @@ impl<'a> Explainer<'a> {
         Ok(map)
     }
 
-    /// A name for each picture, which no other picture of this run has.
+    /// A name for each image, which no other image of this run has.
     fn path(&mut self, name: &str) -> Result<PathBuf> {
         let path = match &self.place {
             Place::File(path) if self.written.is_empty() => path.clone(),
@@ -129,12 +129,12 @@ impl<'a> Explainer<'a> {
 /// Behind the photo's whole name: no photo is called so, so that none is written over.
 const ENDING: &str = ".heat.png";
 
-/// The last part of a picture's name, as a file may be called.
+/// The last part of an image's name, as a file may be called.
 fn file_name(name: &str) -> String {
     let last = name
         .rsplit(['/', '\\'])
         .find(|part| !part.is_empty())
-        .unwrap_or("picture");
+        .unwrap_or("image");
     let safe = |c: char| {
         if c.is_control() || ":*?\"<>|".contains(c) {
             '_'
@@ -163,7 +163,7 @@ mod tests {
             ("https://host/a/b.png?x=1", "b.png_x=1"),
             ("shard.tar/0001.jpg", "0001.jpg"),
             ("-", "-"),
-            ("", "picture"),
+            ("", "image"),
             ("C:\\photos\\a:b.jpg", "a_b.jpg"),
         ] {
             assert_eq!(file_name(name), expected);

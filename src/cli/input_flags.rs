@@ -201,7 +201,7 @@ fn shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> std::result::Result
 
 /// How images are read.
 #[derive(Debug, Clone, clap::Args, Serialize)]
-#[command(next_help_heading = "Pictures")]
+#[command(next_help_heading = "Images")]
 pub(super) struct PictureFlags {
     /// Take pixels as they are stored, instead of turning the image as its EXIF says
     #[arg(long, hide_short_help = true)]

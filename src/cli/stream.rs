@@ -21,11 +21,11 @@ use super::progress::Expected;
 use super::run_report::RunReport;
 use super::targets::Writing;
 
-/// Whether pictures come as rows of a stream.
+/// Whether images come as rows of a stream.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Input")]
 pub(super) struct StreamFlags {
-    /// `arrow`: pictures are the rows of an Arrow IPC stream on stdin, or of the one file that is named, with a column `path`
+    /// `arrow`: images are the rows of an Arrow IPC stream on stdin, or of the one file that is named, with a column `path`
     /// or `image` (encoded bytes), perhaps `id`, and `labels`, each row's own. Its batches come back on stdout
     /// in their order, each with columns of results
     #[arg(long = "in", value_name = "FORMAT", hide_short_help = true)]

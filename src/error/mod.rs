@@ -282,8 +282,8 @@ impl Error {
 /// A number of things, in words.
 ///
 /// ```
-/// assert_eq!(longclip::error::counted(1, "picture"), "1 picture");
-/// assert_eq!(longclip::error::counted(0, "picture"), "0 pictures");
+/// assert_eq!(longclip::error::counted(1, "image"), "1 image");
+/// assert_eq!(longclip::error::counted(0, "image"), "0 images");
 /// ```
 pub fn counted(n: impl std::fmt::Display, what: &str) -> String {
     let n = n.to_string();

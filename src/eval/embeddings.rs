@@ -162,13 +162,13 @@ fn refuse_other(path: &Path, there: &Kept, here: &Kept) -> Result<()> {
     }
     if there.reading != here.reading {
         return made(
-            &format!("pictures read {}", there.reading),
+            &format!("images read {}", there.reading),
             &format!("them read {}", here.reading),
         );
     }
     if there.fingerprint != here.fingerprint {
         return made(
-            &format!("other data, `{}` of {} pictures", there.data, there.n_pictures),
+            &format!("other data, `{}` of {} images", there.data, there.n_pictures),
             &format!("`{}` of {}, or some of them have changed", here.data, here.n_pictures),
         );
     }
@@ -255,7 +255,7 @@ mod tests {
         );
         check(
             |other| other.fingerprint = "9".into(),
-            "was made with other data, `photos` of 2 pictures; this run has `photos` of 2, or some of them have changed",
+            "was made with other data, `photos` of 2 images; this run has `photos` of 2, or some of them have changed",
         );
     }
 }

@@ -7,6 +7,8 @@
 //! the number of independent answers that would vary as much (Korn and Graubard, *Confidence intervals for proportions with
 //! small expected number of positive counts estimated from survey data*, 1998).
 
+use serde_json::{Value, json};
+
 /// The 0.975 quantile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -19,6 +21,28 @@ pub struct Estimate {
     pub low: f64,
     /// The upper end of the interval.
     pub high: f64,
+}
+
+impl Estimate {
+    /// A share as `76.3%`.
+    pub(super) fn percent(&self) -> String {
+        percent(self.value)
+    }
+
+    /// The interval of a share as `75.1 to 77.5%`.
+    pub(super) fn interval_percent(&self) -> String {
+        format!("{:.1} to {:.1}%", 100.0 * self.low, 100.0 * self.high)
+    }
+
+    /// `[low, high]`.
+    pub(super) fn interval_json(&self) -> Value {
+        json!([self.low, self.high])
+    }
+}
+
+/// A share as `76.3%`.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1}%", 100.0 * share)
 }
 
 /// The share `n_right / n` with Wilson's interval; NaN in 0 to 1 if `n` is 0.

@@ -143,10 +143,10 @@ fn the_table_shows_the_protocol_and_intervals() {
 
     speed: [RATE] images/s
 
-    intervals of shares: 95%, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
+    intervals of shares: 95%, Wilson, an image with its captions as one draw; of equal similarities the earlier one in the data comes first
     --- stderr
     note: 3 done, 0 failed, [RATE] images/s
-    warning: of 3 pictures, each is among the first 5 whatever a model says: R@5 from texts means nothing here
+    warning: of 3 images, each is always among the first 5: R@5 from texts means nothing
     "#);
 }
 
@@ -215,11 +215,11 @@ fn damaged_data_is_refused_with_its_place_or_skipped_on_request() {
 
     speed: [RATE] images/s
 
-    intervals of shares: 95%, Wilson, a picture with its captions as one draw; of equal similarities the earlier one in the data comes first
+    intervals of shares: 95%, Wilson, an image with its captions as one draw; of equal similarities the earlier one in the data comes first
     --- stderr
     error: cannot use the sample `pairs.ndjson line 4`: it is not a JSON object: EOF while parsing a string at column 27
     error: cannot use the sample `pairs.ndjson line 3`: cannot find the image `gone.jpg`
-    warning: of 2 pictures, each is among the first 5 whatever a model says: R@5 from texts means nothing here
+    warning: of 2 images, each is always among the first 5: R@5 from texts means nothing
     "#);
 }
 

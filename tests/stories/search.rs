@@ -57,7 +57,7 @@ fn builds_an_index_and_queries_it() {
     error: cannot use the image `broken.jpg`: it is text, not an image that can be decoded
     hint: give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
     note: encoded: 3 done, 1 failed, [RATE] images/s
-    note: i.parquet: 3 pictures, 3 new; 1 named more than once, and held once
+    note: i.parquet: 3 images, 3 new; 1 named more than once, and held once
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "a cat", "a cup of coffee"]), @"
     exit code 0
@@ -95,7 +95,7 @@ fn builds_an_index_and_queries_it() {
     a cat
       nothing
     --- stderr
-    note: nothing found for `a cat`: no picture passes `--threshold` and `--exclude`
+    note: nothing found for `a cat`: no image passes `--threshold` and `--exclude`
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "a cat", "-f", r"{path}\t{label}\t{score:.3}\t{field.rank}"]), @"
     exit code 0

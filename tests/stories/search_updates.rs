@@ -35,14 +35,14 @@ fn an_update_reads_only_changes_and_gives_the_index_of_a_build_from_scratch() {
     --- stdout
     --- stderr
     note: encoded: 4 done, 0 failed, [RATE] images/s
-    note: i.parquet: 31 pictures, 3 new, 1 changed, 27 as they were, 2 dropped
+    note: i.parquet: 31 images, 3 new, 1 changed, 27 unchanged, 2 dropped
     ");
     let updated = index(&desk);
     assert_snapshot!(desk.run(&again), @"
     exit code 0
     --- stdout
     --- stderr
-    note: i.parquet: 31 pictures, up to date
+    note: i.parquet: 31 images, up to date
     ");
     assert!(index(&desk) == updated, "nothing changed");
     // Repair the image and keep its time, so that a build from scratch sees the same files.
@@ -150,7 +150,7 @@ fn the_same_images_are_recognised_from_another_working_folder() {
     let mut command = desk.command(&from_below);
     let output = command.current_dir(desk.path("many")).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("5 pictures, 5 as they were"), "{said}");
+    assert!(said.contains("5 images, 5 unchanged"), "{said}");
     // Printed paths lead to the images from the folder where they were named and from others.
     for folder in ["many", ""] {
         let name = if folder.is_empty() { "i.parquet" } else { "../i.parquet" };
@@ -175,7 +175,7 @@ fn images_in_an_archive_are_recognised_by_their_bytes() {
     let run = arguments(&[&["search", "build", "many.tar", "-o", "i.parquet"], &SMALL]);
     desk.output(&run);
     let said = String::from_utf8(desk.output(&run).stderr).unwrap();
-    assert!(said.contains("6 pictures, up to date"), "{said}");
+    assert!(said.contains("6 images, up to date"), "{said}");
     assert_eq!(
         found(&desk, &["--image", "many/00004.ppm", "-k", "1"]),
         ["many.tar/many/00004.ppm"]
@@ -197,11 +197,11 @@ fn images_of_a_missing_folder_stay_in_the_index() {
     --- stderr
     error: cannot read `more`: No such file or directory
     note: encoded: 0 done, 1 failed, [RATE] images/s
-    note: i.parquet: 7 pictures, up to date; 3 kept, since what they lie in can't be read
+    note: i.parquet: 7 images, up to date; 3 kept, because their folder or archive can't be read
     ");
     fs::rename(desk.path("unplugged"), desk.path("more")).unwrap();
     let said = String::from_utf8(desk.output(&run).stderr).unwrap();
-    assert!(said.contains("7 pictures, up to date"), "{said}");
+    assert!(said.contains("7 images, up to date"), "{said}");
 }
 
 #[test]
@@ -240,10 +240,10 @@ fn a_build_that_stopped_at_a_failure_resumes_even_if_a_folder_is_missing() {
     exit code 1
     --- stdout
     --- stderr
-    note: resuming an interrupted build, which had encoded 7 pictures
+    note: resuming an interrupted build, which had encoded 7 images
     error: cannot read `more`: No such file or directory
     note: encoded: 0 done, 1 failed, [RATE] images/s
-    note: i.parquet: 7 pictures, 7 new; 3 kept, since what they lie in can't be read
+    note: i.parquet: 7 images, 7 new; 3 kept, because their folder or archive can't be read
     ");
     assert!(!desk.path("i.parquet.journal").exists());
 }
@@ -261,6 +261,6 @@ fn names_that_are_not_valid_text_are_kept_apart() {
     }
     let run = arguments(&[&BUILD[..5], &SMALL]);
     let said = |run: &[&str]| String::from_utf8(desk.output(run).stderr).unwrap();
-    assert!(said(&run).contains("4 pictures, 4 new\n"));
-    assert!(said(&run).contains("4 pictures, 2 new, 2 as they were, 2 dropped\n"));
+    assert!(said(&run).contains("4 images, 4 new\n"));
+    assert!(said(&run).contains("4 images, 2 new, 2 unchanged, 2 dropped\n"));
 }

@@ -189,7 +189,7 @@ fn reports_unusable_data_with_its_place_and_measures_the_rest() {
     let told = desk.run(&table);
     for line in [
         "exit code 1",
-        "1 picture (2 more could not be used), 2 classes; asked by the classes' names as they are",
+        "1 image (2 more could not be used), 2 classes; prompts: the classes' names as they are",
         "error: cannot use the sample `list.csv line 3`: cannot find the image `photos/gone.jpg`",
         "error: cannot use the sample `list.csv line 4`: its class `tea` is none of the 2 labels",
     ] {
@@ -258,7 +258,7 @@ fn the_report_is_one_page_with_images() {
         "mean per-class recall",
         "<svg",
         "class=\"matrix\"",
-        "Most surely wrong",
+        "Most confident wrong answers",
         "data:image/jpeg;base64,",
         "Recall by class",
     ] {

@@ -1,15 +1,12 @@
 //! `--compare MODEL`: measures two models on the same data, and says which differences are real.
 
-use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use longclip::eval::beside;
-use longclip::eval::bootstrap::{Bootstrap, Difference};
+use longclip::eval::bootstrap::Bootstrap;
+use longclip::eval::comparison::ModelFacts;
 use longclip::model::NumberType;
-use longclip::output::report::{Column, ReportPage};
 use longclip::{Error, Result};
-use serde_json::{Map, Value, json};
 
 use crate::cli::model_flags::{Loaded, ModelFlags, OtherModel};
 use crate::cli::named::named;
@@ -97,205 +94,17 @@ impl Contender {
         Ok(Contender { loaded, ending })
     }
 
+    pub(super) fn facts(&self) -> ModelFacts {
+        ModelFacts {
+            name: self.loaded.name.clone(),
+            dtype: self.loaded.dtype().to_owned(),
+            context_length: self.loaded.model.sizes().context_length,
+        }
+    }
+
     /// The file of its embeddings of a kind, if `first` is that of the first model.
     pub(super) fn kept(&self, first: Option<&Path>, kind: Option<&str>) -> Option<PathBuf> {
         let endings = self.ending.into_iter().chain(kind);
         Some(endings.fold(first?.to_owned(), |path, ending| beside(&path, ending)))
-    }
-}
-
-/// The models' names, without the folders of files, with what distinguishes them if their names are the same.
-pub(super) fn labels(contenders: &[Contender]) -> Vec<String> {
-    let names: Vec<&str> = contenders
-        .iter()
-        .map(|contender| contender.loaded.name.as_str())
-        .collect();
-    let is_same = |of: &dyn Fn(&Contender) -> String| contenders.iter().all(|one| of(one) == of(&contenders[0]));
-    let dtype = |contender: &Contender| contender.loaded.dtype().to_owned();
-    let tokens = |contender: &Contender| format!("{} tokens", contender.loaded.model.sizes().context_length);
-    let label = |(contender, name): (&Contender, &str)| {
-        let mut label = name.to_owned();
-        if is_same(&|one| one.loaded.name.clone()) {
-            let parts = [
-                (is_same(&dtype), dtype(contender)),
-                (is_same(&tokens), tokens(contender)),
-            ];
-            label.extend(
-                parts
-                    .iter()
-                    .filter(|(is_same, _)| !is_same)
-                    .map(|(_, part)| format!(", {part}")),
-            );
-        }
-        label
-    };
-    contenders.iter().zip(short_names(&names)).map(label).collect()
-}
-
-/// Names without their folders, unless the folders distinguish them.
-fn short_names<'a>(names: &[&'a str]) -> Vec<&'a str> {
-    let last = |name: &&'a str| Path::new(*name).file_name().and_then(OsStr::to_str).unwrap_or(name);
-    let short: Vec<&str> = names.iter().map(last).collect();
-    let n_distinct = |names: &[&str]| names.iter().collect::<HashSet<_>>().len();
-    if n_distinct(&short) == n_distinct(names) {
-        short
-    } else {
-        names.to_vec()
-    }
-}
-
-/// Two models on the same data.
-pub(super) struct Comparison {
-    /// The models' names; they differ.
-    pub(super) models: [String; 2],
-    pub(super) bootstrap: Bootstrap,
-    pub(super) rows: Vec<Compared>,
-}
-
-/// A metric of both models.
-pub(super) struct Compared {
-    /// Its name in JSON.
-    pub(super) key: String,
-    /// Its name in a table.
-    pub(super) name: String,
-    pub(super) scale: Scale,
-    pub(super) first: f64,
-    pub(super) second: f64,
-    pub(super) difference: Difference,
-}
-
-/// How a metric is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scale {
-    /// In percent.
-    Share,
-    /// Unchanged.
-    Number,
-}
-
-impl Scale {
-    pub(super) fn value(self, value: f64) -> String {
-        match self {
-            Scale::Share => format!("{:.1}%", 100.0 * value),
-            Scale::Number => format!("{value:.3}"),
-        }
-    }
-
-    fn signed(self, value: f64) -> String {
-        match self {
-            Scale::Share => format!("{:+.1}", 100.0 * value),
-            Scale::Number => format!("{value:+.3}"),
-        }
-    }
-}
-
-impl Compared {
-    fn interval(&self) -> String {
-        let Compared { scale, difference, .. } = self;
-        format!(
-            "{} to {}",
-            scale.signed(difference.0.low),
-            scale.signed(difference.0.high)
-        )
-    }
-
-    fn verdict(&self) -> &'static str {
-        if self.difference.is_real() { "real" } else { "" }
-    }
-}
-
-impl Comparison {
-    /// For people.
-    pub(super) fn table(&self) -> String {
-        let [first, second] = &self.models;
-        let names = self.rows.iter().map(|row| row.name.chars().count());
-        let name_width = names.max().unwrap_or(0);
-        let [a, b] = [first, second].map(|model| model.chars().count().max(8));
-        let mut text = format!("{:<name_width$}  {first:>a$}  {second:>b$}  difference\n", "");
-        for row in &self.rows {
-            let line = format!(
-                "{:<name_width$}  {:>a$}  {:>b$}  {:>7}  {:<20}  {}",
-                row.name,
-                row.scale.value(row.first),
-                row.scale.value(row.second),
-                row.scale.signed(row.difference.0.value),
-                format!("({})", row.interval()),
-                row.verdict()
-            );
-            text += &format!("{}\n", line.trim_end());
-        }
-        format!("{text}{}\n", self.explanation())
-    }
-
-    /// How the differences were computed.
-    fn explanation(&self) -> String {
-        let [first, second] = &self.models;
-        format!(
-            "differences: {first} minus {second}, with 95% intervals of a paired bootstrap, {} draws of pictures, seed {}; real: 0 lies \
-             outside",
-            self.bootstrap.n_resamples, self.bootstrap.seed
-        )
-    }
-
-    /// For a page.
-    pub(super) fn add_to(&self, page: &mut ReportPage) {
-        page.heading("Which differences are real");
-        let row = |row: &Compared| {
-            vec![
-                row.name.clone(),
-                row.scale.value(row.first),
-                row.scale.value(row.second),
-                row.scale.signed(row.difference.0.value),
-                row.interval(),
-                row.verdict().to_owned(),
-            ]
-        };
-        let rows: Vec<Vec<String>> = self.rows.iter().map(row).collect();
-        let [first, second] = &self.models;
-        let columns = [
-            ("", Column::Words),
-            (first.as_str(), Column::Numbers),
-            (second.as_str(), Column::Numbers),
-            ("difference", Column::Numbers),
-            ("95% interval", Column::Numbers),
-            ("", Column::Words),
-        ];
-        page.table(&columns, &rows);
-        page.text(&self.explanation());
-    }
-
-    /// For programs, about the second model.
-    pub(super) fn to_json(&self, second: &Contender) -> Value {
-        let map = |of: &dyn Fn(&Compared) -> Value| -> Map<String, Value> {
-            self.rows.iter().map(|row| (row.key.clone(), of(row))).collect()
-        };
-        json!({
-            "model": second.loaded.name,
-            "dtype": second.loaded.dtype(),
-            "context_length": second.loaded.model.sizes().context_length,
-            "metrics": map(&|row| json!(row.second)),
-            "differences": map(&|row| json!({
-                "value": row.difference.0.value,
-                "interval_95": [row.difference.0.low, row.difference.0.high],
-                "real": row.difference.is_real(),
-            })),
-            "n_resamples": self.bootstrap.n_resamples,
-            "seed": self.bootstrap.seed,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_lose_their_folders_unless_these_distinguish_them() {
-        assert_eq!(
-            short_names(&["runs/a/ema.safetensors", "nano"]),
-            ["ema.safetensors", "nano"]
-        );
-        assert_eq!(short_names(&["a/best.pt", "b/best.pt"]), ["a/best.pt", "b/best.pt"]);
-        assert_eq!(short_names(&["a/best.pt", "a/best.pt"]), ["best.pt", "best.pt"]);
     }
 }

@@ -67,7 +67,7 @@ impl EncodeFlags {
         let missing: Vec<Image> = data.pictures.iter().filter(is_missing).cloned().collect();
         let n_held = embeddings.len();
         if missing.is_empty() {
-            report.note(format!("the embeddings of all {n_held} pictures are kept already"));
+            report.note(format!("the embeddings of all {n_held} images are kept already"));
             return Ok(Encoded {
                 embeddings,
                 n_failed: 0,

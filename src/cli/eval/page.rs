@@ -1,16 +1,12 @@
-//! What all pages of `--report` share.
+//! `--report`: where an evaluation writes its page.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use longclip::data::Image;
-use longclip::eval::interval::Estimate;
 use longclip::files::Destination;
 use longclip::input::{InputOptions, Inputs, Source};
 use longclip::output;
-use longclip::output::report::ReportPage;
-use longclip::preprocess::Preprocess;
-use longclip::{Error, Result, session};
+use longclip::{Error, Result};
 
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
@@ -70,26 +66,7 @@ impl ReportFlags {
 }
 
 /// Writes a page, which appears only when it is complete.
-pub(super) fn write(file: &mut Destination, page: ReportPage) -> Result<()> {
-    file.write_all(page.finish().as_bytes())
-        .map_err(|source| file.error(source))?;
+pub(super) fn write(file: &mut Destination, page: &str) -> Result<()> {
+    file.write_all(page.as_bytes()).map_err(|source| file.error(source))?;
     file.finish()
-}
-
-/// A small JPEG of an image, if it can still be read.
-pub(super) fn thumbnail(image: &Image) -> Option<Vec<u8>> {
-    let name = image.name();
-    let bytes = image.item().content.take(name).ok()?;
-    let decoded = Preprocess::new(longclip::output::THUMBNAIL_PX)
-        .decode(name, &bytes)
-        .ok()?;
-    session::thumbnail(&decoded)
-}
-
-pub(super) fn percent(share: f64) -> String {
-    format!("{:.1}%", 100.0 * share)
-}
-
-pub(super) fn interval(estimate: &Estimate) -> String {
-    format!("{:.1} to {:.1}%", 100.0 * estimate.low, 100.0 * estimate.high)
 }

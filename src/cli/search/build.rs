@@ -29,7 +29,7 @@ The index stays whole until the new one is; whatever ends a build, the next one 
 Exit codes: 0 all pictures are in, 1 some failed and are tried again next time,
 2 nothing could be done, 130 interrupted.";
 
-/// Make an index of pictures, or bring it up to date
+/// Make an index of images, or bring it up to date
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -64,7 +64,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let update = Update::begin(target, before, origin)?;
     if update.n_resumed() > 0 {
         report.note(format!(
-            "resuming an interrupted build, which had encoded {} pictures",
+            "resuming an interrupted build, which had encoded {} images",
             update.n_resumed()
         ));
     }
@@ -149,14 +149,14 @@ fn in_words(finished: &Finished) -> String {
         n_out_of_reach,
         n_twice,
     } = changes;
-    let mut words = counted(n_pictures, "picture");
+    let mut words = counted(n_pictures, "image");
     if matches!(finished, Finished::UpToDate(_)) {
         words += ", up to date";
     } else {
         let counts = [
             (n_new, "new"),
             (n_changed, "changed"),
-            (n_kept, "as they were"),
+            (n_kept, "unchanged"),
             (n_dropped, "dropped"),
         ];
         for (n, what) in counts.into_iter().filter(|(n, _)| **n > 0) {
@@ -164,7 +164,7 @@ fn in_words(finished: &Finished) -> String {
         }
     }
     if *n_out_of_reach > 0 {
-        words += &format!("; {n_out_of_reach} kept, since what they lie in can't be read");
+        words += &format!("; {n_out_of_reach} kept, because their folder or archive can't be read");
     }
     if *n_twice > 0 {
         words += &format!("; {n_twice} named more than once, and held once");

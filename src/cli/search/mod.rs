@@ -14,7 +14,7 @@ Examples:
   longclip search query photos.parquet \"a cat asleep on a sofa, in the evening light\"
   longclip search query photos.parquet --image like-this.jpg --top-k 20 --format html --output found.html";
 
-/// Find pictures by a text or by a picture
+/// Find images by a text or by an image
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {

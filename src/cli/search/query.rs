@@ -31,7 +31,7 @@ Examples:
 where a picture is searched for, those that are nearer to its text than that picture is.
 Model and number type are the index's, if none are named.";
 
-/// Print the pictures of an index that are nearest to a text or a picture
+/// Print the images of an index that are nearest to a text or an image
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -55,19 +55,19 @@ struct QuestionFlags {
     /// Texts, each searched for by itself; up to 248 tokens each
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
-    /// Search for pictures like this one: a file, a URL, or `-` for stdin; may be repeated
+    /// Search for images like this one: a file, a URL, or `-` for stdin; may be repeated
     #[arg(short, long, value_name = "FILE")]
     image: Vec<PathBuf>,
     /// Read texts from a file, one a line; `-` is stdin
     #[arg(long, value_name = "FILE")]
     queries_from: Option<PathBuf>,
-    /// Drop pictures that are nearer to this text than to what is searched for; may be repeated
+    /// Drop images that are nearer to this text than to what is searched for; may be repeated
     #[arg(short = 'x', long, value_name = "TEXT")]
     exclude: Vec<String>,
-    /// Print at most K pictures for each text or picture
+    /// Print at most K images for each text or image
     #[arg(short = 'k', long, value_name = "K", default_value = "10")]
     top_k: NonZeroUsize,
-    /// Print only pictures whose cosine is at least X; a fitting text reaches some 0.25, a like picture 0.8
+    /// Print only images whose cosine is at least X; a fitting text reaches about 0.25, a similar image about 0.8
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = cosine)]
     threshold: Option<f32>,
 }
@@ -92,7 +92,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         .target(reads.reads("an image of the search", &args.questions.image))?;
     let index = Index::open(&args.index)?;
     if index.is_empty() {
-        let problem = format!("the index `{}` holds no pictures", args.index.display());
+        let problem = format!("the index `{}` holds no images", args.index.display());
         return Err(Error::usage(problem, "add some: `longclip search build photos/ -o INDEX`").into());
     }
     let pictures = args.pictures.turned(&index.origin().orientation);
@@ -108,7 +108,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let questions: Vec<Question> = asked.iter().map(|asked| asked.question.clone()).collect();
     let hits = index.nearest(&questions, limits, &threads);
     report.detail(format!(
-        "{} pictures of {}: encoded in {:.0} ms, searched in {:.0} ms{}",
+        "{} images of {}: encoded in {:.0} ms, searched in {:.0} ms{}",
         index.len(),
         index.origin(),
         (encoded - began).as_secs_f64() * 1e3,
@@ -165,7 +165,7 @@ impl QuestionFlags {
         if texts.iter().chain(&self.exclude).any(|text| text.trim().is_empty()) {
             return Err(Error::usage(
                 "a text to search for, or to exclude, is empty",
-                "write what the pictures show",
+                "write what the images show",
             ));
         }
         Ok(texts)
@@ -231,7 +231,7 @@ fn only_item(image: &Path) -> Result<Item> {
         (Some(item), None) => Ok(item),
         (None, _) => Err(Error::usage(
             format!("there is no image in `{}`", image.display()),
-            "name one picture",
+            "name one image",
         )),
         (Some(_), Some(_)) => Err(Error::usage(
             format!("there is more than one image in `{}`", image.display()),
@@ -262,7 +262,7 @@ fn found(index: &Index, asked: &[Asked], hits: &[Vec<Hit>]) -> Result<Vec<Vec<Fo
 fn tell(asked: &[Asked], found: &[Vec<Found>], index: &Path, report: Report) {
     for (asked, _) in asked.iter().zip(found).filter(|(_, found)| found.is_empty()) {
         report.note(format!(
-            "nothing found for `{}`: no picture passes `--threshold` and `--exclude`",
+            "nothing found for `{}`: no image passes `--threshold` and `--exclude`",
             asked.name
         ));
     }

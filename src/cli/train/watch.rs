@@ -179,7 +179,7 @@ fn found(step: u64, validation: &Validation) -> String {
     };
     let (long, short) = (validation.long, validation.short);
     format!(
-        "validated step {step} on {} pictures, R@1 image to text and text to image: long {} and {}%, short {} and {}%{top1}",
+        "validated step {step} on {} images, R@1 image to text and text to image: long {} and {}%, short {} and {}%{top1}",
         validation.n_pictures,
         percent(long.image_to_text),
         percent(long.text_to_image),

@@ -6,15 +6,22 @@
 //! section 4) and upstream's `eval/retrieval/`.
 
 mod lengths;
+mod measured;
+mod metrics;
 mod monotone;
+mod page;
 mod pairs;
 mod protocol;
 mod ranks;
 mod recall;
+mod results;
 
 pub use self::lengths::{AtLength, Encode, at_lengths};
+pub use self::measured::{KS, Measured, Measuring};
+pub use self::metrics::metrics;
 pub use self::monotone::{Growing, Monotonicity, monotonicity};
 pub use self::pairs::{CaptionedImage, PairOptions, Pairs};
 pub use self::protocol::{Protocol, TIES};
 pub use self::ranks::{Belonging, QueryRank, Ranks, rank};
 pub use self::recall::{Direction, Hits, Recall, recalls};
+pub use self::results::Results;

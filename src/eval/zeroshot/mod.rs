@@ -7,14 +7,17 @@
 
 mod candidates;
 mod data;
-mod differences;
 mod measures;
+mod metrics;
+mod page;
+mod results;
 
 use rayon::prelude::*;
 
 pub use self::data::{ClassifiedImages, Resolved};
-pub use self::differences::{MetricDifference, differences};
 pub use self::measures::{Bin, ClassRecall, Confusion, Measures, N_BINS, N_RESAMPLES};
+pub use self::metrics::metrics;
+pub use self::results::Results;
 use crate::labels::LabelSet;
 use crate::score::Scoring;
 

@@ -1,8 +1,9 @@
 //! Compares intervals with the limit of the bootstrap for infinitely many resamples, computed without drawing: for a few
 //! images from all possible draws with their probabilities, for many images from the variance of a mean over classes.
 
-use super::{Answer, Measures, N_RESAMPLES, differences};
+use super::{Answer, Measures, N_RESAMPLES, metrics};
 use crate::eval::bootstrap::Bootstrap;
+use crate::eval::comparison::{Compared, Comparison, ModelFacts};
 use crate::eval::interval::Estimate;
 
 /// The share of a distribution below the interval, and above it.
@@ -11,6 +12,22 @@ const TAIL: f64 = 0.025;
 const N_SEEDS: u64 = 41;
 /// Differences below this are due to rounding.
 const ROUNDING: f64 = 1e-9;
+
+/// The metrics of two models' answers, compared.
+pub(super) fn differences(
+    first: &[Answer],
+    second: &[Answer],
+    n_classes: usize,
+    bootstrap: Bootstrap,
+) -> Vec<Compared> {
+    let model = |name: &str| ModelFacts {
+        name: name.into(),
+        dtype: "f32".into(),
+        context_length: 248,
+    };
+    let metrics = [first, second].map(|answers| metrics(answers, n_classes));
+    Comparison::new([model("a"), model("b")], metrics, first.len(), bootstrap).rows
+}
 
 /// An answer whose probabilities don't matter.
 fn answer(truth: usize, likeliest: &[usize]) -> Answer {
@@ -121,13 +138,13 @@ fn check_few(first: &[Answer], second: &[Answer], n_classes: usize) {
         seed: 5,
     };
     let found = differences(first, second, n_classes, bootstrap);
-    let keys: Vec<&str> = found.iter().map(|metric| metric.key).collect();
+    let keys: Vec<&str> = found.iter().map(|metric| metric.key.as_str()).collect();
     match n_classes {
         0..5 => assert_eq!(keys, ["acc1", "mean_per_class_recall"]),
         _ => assert_eq!(keys, ["acc1", "acc5", "mean_per_class_recall"]),
     }
     for metric in found {
-        let of = |answers: &[Answer], times: &[u32]| match metric.key {
+        let of = |answers: &[Answer], times: &[u32]| match metric.key.as_str() {
             "acc1" => top(answers, times, 1),
             "acc5" => top(answers, times, 5),
             _ => balanced_accuracy(answers, times),
@@ -257,7 +274,7 @@ fn intervals_of_many_images_follow_from_the_variance_over_classes() {
         n_resamples: 40_000,
         seed: 6,
     };
-    let found = differences(&first, &second, 12, bootstrap)[2];
+    let found = differences(&first, &second, 12, bootstrap).swap_remove(2);
     assert_eq!(found.key, "mean_per_class_recall");
     let ends = (found.difference.0.low, found.difference.0.high);
     check(ends, error(&|i| hit(&first, i) - hit(&second, i)), scatter(40_000.0));

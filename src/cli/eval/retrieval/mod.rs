@@ -1,25 +1,22 @@
 //! `longclip eval retrieval --data D`: measures how well captions find their images, and images their captions.
 
-mod comparison;
 mod flags;
-mod measured;
-mod page;
-mod results;
 
 use std::path::Path;
 
 use longclip::data::{Image, Unusable};
-use longclip::eval::retrieval::Pairs;
+use longclip::eval::comparison::Comparison;
+use longclip::eval::retrieval::{KS, Measured, Measuring, Pairs, Results, metrics};
+use longclip::kernels::Threads;
+use longclip::model::{Embeddings, ImageEmbeddings};
 use longclip::session::Ended;
 use longclip::{Error, Result};
 
 use self::flags::{DataFlags, MeasureFlags};
-use self::measured::{KS, Measured, Measuring};
-use self::results::Results;
-use super::compare::{CompareFlags, Contender, labels};
+use super::compare::{CompareFlags, Contender};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable};
-use super::page::{Reads, ReportFlags};
-use super::texts::Halt;
+use super::page::{self, Reads, ReportFlags};
+use super::texts::{Halt, Texts};
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::print_format::PrintFormat;
@@ -36,10 +33,10 @@ Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a l
 Exit codes: 0 all measured, 1 measured without what can't be used, 2 nothing was measured, 130 interrupted.";
 
 /// A benchmark without its difficult images is another benchmark, so the default here is strict.
-const ON_ERROR: &str = "What a line, a caption or a picture that can't be used means: `fail` measures nothing, `skip` goes on without it, counts it \
+const ON_ERROR: &str = "What a line, a caption or an image that can't be used means: `fail` measures nothing, `skip` goes on without it, counts it \
                         in the protocol and exits with 1 in the end";
 
-/// Measure retrieval: R@1, R@5 and R@10 from texts to pictures and back, by length, against another model
+/// Measure retrieval: R@1, R@5 and R@10 from texts to images and back, by length, against another model
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("on_error", |flag| flag.default_value("fail").hide_short_help(false).help(ON_ERROR)))]
 pub(in crate::cli) struct Args {
@@ -90,16 +87,22 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     }
     let pairs = without_unreadable(pairs, &encoded)?;
     warn_of_few(pairs.images.len(), report);
+    let measuring = Measuring {
+        pairs: &pairs,
+        options: &options,
+        lengths: &lengths,
+        monotone: args.measure.monotone,
+    };
     let measured = contenders.iter().zip(&encoded).map(|(contender, encoded)| {
-        let measuring = Measuring {
-            loaded: &contender.loaded,
-            pairs: &pairs,
-            lengths: &lengths,
-            asks_monotone: args.measure.monotone,
-            kept: contender.kept(args.encode.embeddings.as_deref(), Some("texts")),
-            report,
-        };
-        measuring.measure(encoded, &options)
+        let kept = contender.kept(args.encode.embeddings.as_deref(), Some("texts"));
+        let mut texts = Texts::open(&contender.loaded, kept.as_deref(), report)?;
+        let threads = Threads::new(contender.loaded.plan.n_threads());
+        let images = image_embeddings(&pairs, encoded);
+        let measured = measuring.measure(contender.facts(), &images, |ids| texts.encode(ids), &threads)?;
+        Ok(Measured {
+            images_per_s: encoded.images_per_s,
+            ..measured
+        })
     });
     let measured: Vec<Measured> = match measured.collect() {
         Ok(measured) => measured,
@@ -108,14 +111,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     };
     let results = Results {
         data: args.data.data.display().to_string(),
-        contenders: &contenders,
-        labels: labels(&contenders),
+        comparison: args.comparison(&measured, pairs.images.len()),
         measured: &measured,
-        comparison: comparison::compare(&contenders, &measured, args.compare.bootstrap()),
         pairs: &pairs,
     };
-    let page = page.as_mut().map_or(Ok(()), |file| page::write(file, &results));
-    results.print(args.format)?;
+    let page = page.as_mut().map_or(Ok(()), |file| page::write(file, &results.page()));
+    args.format.print(|| results.table(), || results.to_json())?;
     page?;
     Ok(match pairs.unusable.is_empty() {
         true => Exit::Done,
@@ -151,7 +152,7 @@ fn damaged(data: &Path, problems: &[Unusable]) -> Error {
 fn warn_of_few(n_pictures: usize, report: Report) {
     if let Some(k) = KS.iter().find(|k| n_pictures <= **k) {
         report.warning(format!(
-            "of {n_pictures} pictures, each is among the first {k} whatever a model says: R@{k} from texts means nothing here"
+            "of {n_pictures} images, each is always among the first {k}: R@{k} from texts means nothing"
         ));
     }
 }
@@ -170,14 +171,32 @@ fn without_unreadable(mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
         is_read
     });
     if unreadable.len() == n_before {
-        let problem = format!("none of {n_before} pictures could be read");
+        let problem = format!("none of {n_before} images could be read");
         return Err(Error::usage(problem, "look at the errors above"));
     }
     pairs.unusable.extend(unreadable);
     Ok(pairs)
 }
 
+/// One row per image, in the data's order.
+fn image_embeddings(pairs: &Pairs, encoded: &Encoded) -> ImageEmbeddings {
+    let rows = pairs.images.iter().map(|captioned| {
+        let row = encoded.embeddings.get(captioned.image.name());
+        row.expect("images without a row were left out")
+    });
+    let values = rows.flatten().copied().collect();
+    ImageEmbeddings(Embeddings::new(values, encoded.embeddings.embed_dim()))
+}
+
 impl Args {
+    /// Both models, if there are two.
+    fn comparison(&self, measured: &[Measured], n_images: usize) -> Option<Comparison> {
+        let [first, second] = measured else { return None };
+        let models = [first, second].map(|measured| measured.model.clone());
+        let metrics = [first, second].map(metrics);
+        Some(Comparison::new(models, metrics, n_images, self.compare.bootstrap()))
+    }
+
     fn encode_pictures(&self, contender: &Contender, pairs: &Pairs, report: Report) -> anyhow::Result<Encoded> {
         let pictures: Vec<Image> = pairs.images.iter().map(|captioned| captioned.image.clone()).collect();
         let data = Data {

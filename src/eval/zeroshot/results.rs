@@ -1,63 +1,61 @@
-//! What `eval zeroshot` prints: a table for people, or JSON with the keys of CLIP_benchmark's files.
+//! The results of zero-shot classification as text, and as JSON with the keys of CLIP_benchmark's files.
 
-use std::io;
-
-use longclip::eval::interval::Estimate;
-use longclip::eval::zeroshot::{Confusion, Measures, N_BINS, N_RESAMPLES};
-use longclip::output::one_line;
 use serde_json::{Value, json};
 
-use crate::cli::eval::compare::{Comparison, Contender};
-use crate::cli::print_format::PrintFormat;
+use super::{Confusion, Measures, N_BINS, N_RESAMPLES};
+use crate::error::counted;
+use crate::eval::comparison::{Comparison, ModelFacts};
+use crate::eval::interval::Estimate;
+use crate::output::one_line;
 
 /// Pairs of confused classes that are shown.
 const PAIRS: usize = 10;
 
 /// The results of one model, or of two.
-pub(super) struct Results<'a> {
-    pub(super) model: &'a str,
-    pub(super) dtype: String,
-    pub(super) data: &'a str,
-    pub(super) about: &'a str,
+pub struct Results<'a> {
+    /// The first model.
+    pub model: &'a ModelFacts,
+    /// The data as the user named it.
+    pub data: &'a str,
+    /// The kind of data, in words.
+    pub about: &'a str,
     /// How prompts are made of classes, in words.
-    pub(super) prompts: &'a str,
-    pub(super) labels: &'a [String],
-    pub(super) measures: &'a Measures,
-    pub(super) n_failed: usize,
-    pub(super) images_per_s: Option<f64>,
-    pub(super) seed: u64,
-    pub(super) contenders: &'a [Contender],
-    pub(super) comparison: Option<Comparison>,
+    pub prompts: &'a str,
+    /// The classes.
+    pub labels: &'a [String],
+    /// The first model's measures.
+    pub measures: &'a Measures,
+    /// The number of images that could not be used.
+    pub n_failed: usize,
+    /// The speed of encoding; none if all embeddings were there already.
+    pub images_per_s: Option<f64>,
+    /// The seed of resampling.
+    pub seed: u64,
+    /// The comparison with the second model.
+    pub comparison: Option<Comparison>,
 }
 
 impl Results<'_> {
-    pub(super) fn print(&self, format: PrintFormat) -> io::Result<()> {
-        format.print(|| self.table(), || self.json())
-    }
-
     /// The model and the data.
     pub(super) fn about(&self) -> [String; 2] {
         let failed = match self.n_failed {
             0 => String::new(),
             n => format!(" ({n} more could not be used)"),
         };
+        let ModelFacts { name, dtype, .. } = self.model;
         [
-            format!("{} in {}, on {} ({})", self.model, self.dtype, self.data, self.about),
+            format!("{name} in {dtype}, on {} ({})", self.data, self.about),
             format!(
-                "{} {}{failed}, {} classes; asked by {}",
-                self.measures.n_pictures,
-                if self.measures.n_pictures == 1 {
-                    "picture"
-                } else {
-                    "pictures"
-                },
+                "{}{failed}, {} classes; prompts: {}",
+                counted(self.measures.n_pictures, "image"),
                 self.measures.n_classes,
                 self.prompts
             ),
         ]
     }
 
-    fn table(&self) -> String {
+    /// As text for a terminal.
+    pub fn table(&self) -> String {
         let Measures { acc1, acc5, .. } = self.measures;
         let mut text = self.about().join("\n") + "\n\n";
         text += &row("top-1", Some(acc1), "95%: Wilson");
@@ -65,7 +63,7 @@ impl Results<'_> {
         text += &row(
             "mean per-class recall",
             Some(&self.measures.mean_per_class_recall),
-            &format!("95%: {N_RESAMPLES} resamples of the pictures, seed {}", self.seed),
+            &format!("95%: {N_RESAMPLES} resamples of the images, seed {}", self.seed),
         );
         text += &format!(
             "{:<24}{:>7.4}  {N_BINS} bins\n",
@@ -75,7 +73,7 @@ impl Results<'_> {
             text += &format!("{:<24}{rate:>7.1}  images/s\n", "speed");
         }
         if !self.measures.confusions.is_empty() {
-            text += "\ntaken for another most often\n";
+            text += "\nconfused most often\n";
         }
         for Confusion { truth, predicted, n } in self.measures.confusions.iter().take(PAIRS) {
             let (truth, predicted) = (one_line(&self.labels[*truth]), one_line(&self.labels[*predicted]));
@@ -87,9 +85,9 @@ impl Results<'_> {
         text
     }
 
-    fn json(&self) -> Value {
+    /// As JSON.
+    pub fn to_json(&self) -> Value {
         let measures = self.measures;
-        let interval = |estimate: &Estimate| json!([estimate.low, estimate.high]);
         let pair = |found: &Confusion| {
             json!({
                 "class": self.labels[found.truth],
@@ -99,9 +97,9 @@ impl Results<'_> {
         };
         let mut json = json!({
             "dataset": self.data,
-            "model": self.model,
-            "pretrained": self.model,
-            "dtype": self.dtype,
+            "model": self.model.name,
+            "pretrained": self.model.name,
+            "dtype": self.model.dtype,
             "task": "zeroshot_classification",
             "language": "en",
             "metrics": {
@@ -111,9 +109,9 @@ impl Results<'_> {
                 "expected_calibration_error": measures.calibration_error,
             },
             "intervals_95": {
-                "acc1": interval(&measures.acc1),
-                "acc5": measures.acc5.as_ref().map(interval),
-                "mean_per_class_recall": interval(&measures.mean_per_class_recall),
+                "acc1": measures.acc1.interval_json(),
+                "acc5": measures.acc5.as_ref().map(Estimate::interval_json),
+                "mean_per_class_recall": measures.mean_per_class_recall.interval_json(),
             },
             "n_pictures": measures.n_pictures,
             "n_failed": self.n_failed,
@@ -123,20 +121,19 @@ impl Results<'_> {
             "images_per_s": self.images_per_s,
             "confusions": measures.confusions.iter().take(PAIRS).map(pair).collect::<Vec<_>>(),
         });
-        if let (Some(comparison), [_, second]) = (&self.comparison, self.contenders) {
-            json["compare"] = comparison.to_json(second);
+        if let Some(comparison) = &self.comparison {
+            json["compare"] = comparison.to_json();
         }
         json
     }
 }
 
-fn row(name: &str, estimate: Option<&Estimate>, interval: &str) -> String {
+fn row(name: &str, estimate: Option<&Estimate>, how: &str) -> String {
     match estimate {
-        Some(Estimate { value, low, high }) => format!(
-            "{name:<24}{:>6.1}%  {:.1} to {:.1}%  ({interval})\n",
-            100.0 * value,
-            100.0 * low,
-            100.0 * high
+        Some(estimate) => format!(
+            "{name:<24}{:>7}  {}  ({how})\n",
+            estimate.percent(),
+            estimate.interval_percent()
         ),
         None => format!("{name:<24}{:>7}  fewer than 5 classes\n", "-"),
     }

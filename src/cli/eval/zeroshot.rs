@@ -1,22 +1,18 @@
 //! `longclip eval zeroshot --data D`: measures how often an image's class is the most likely one.
 
-mod page;
-mod results;
-
 use std::path::PathBuf;
 
 use longclip::data::{Image, Split};
-use longclip::eval::bootstrap::Bootstrap;
-use longclip::eval::zeroshot::{Answer, ClassifiedImages, Measures, Resolved, differences, judge};
+use longclip::eval::comparison::Comparison;
+use longclip::eval::zeroshot::{Answer, ClassifiedImages, Measures, Resolved, Results, judge, metrics};
 use longclip::labels::{LabelSet, SameTokens};
 use longclip::score::Scoring;
 use longclip::session::{Ended, Labelling};
 use longclip::{Error, Grouping, Result};
 
-use self::results::Results;
-use super::compare::{CompareFlags, Compared, Comparison, Contender, Scale, labels};
+use super::compare::{CompareFlags, Contender};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
-use super::page::{Reads, ReportFlags};
+use super::page::{self, Reads, ReportFlags};
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::model_flags::ModelFlags;
@@ -39,7 +35,7 @@ Exit codes: 0 all pictures judged, 1 measured without what can't be used, 2 noth
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(in crate::cli) struct Args {
-    /// Pictures and their classes
+    /// Images and their classes
     #[arg(long, value_name = "DATA", help_heading = "Data")]
     data: PathBuf,
     /// Which images, if the data keeps them apart, as CIFAR does
@@ -112,8 +108,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let answers: Vec<Vec<Answer>> = (0..seen.len()).map(|i| answers(&judged, &seen[i], i)).collect();
     let SeenBy { labels, encoded, .. } = &seen[0];
     let results = Results {
-        model: &contenders[0].loaded.name,
-        dtype: contenders[0].loaded.dtype().to_owned(),
+        model: &contenders[0].facts(),
         data: &data_name,
         about: &about,
         prompts: &prompts,
@@ -122,12 +117,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         n_failed: encoded.n_failed + resolved.unusable.len(),
         images_per_s: encoded.images_per_s,
         seed: args.compare.seed,
-        comparison: comparison(&contenders, &answers, labels.labels().len(), args.compare.bootstrap()),
-        contenders: &contenders,
+        comparison: args.comparison(&contenders, &answers, labels.labels().len()),
     };
-    let write_page = |file| page::write(file, &results, &judged, &answers[0]);
+    let images: Vec<&Image> = judged.iter().map(|judged| judged.picture).collect();
+    let write_page = |file| page::write(file, &results.page(&images, &answers[0]));
     let page = page.as_mut().map_or(Ok(()), write_page);
-    results.print(args.format)?;
+    args.format.print(|| results.table(), || results.to_json())?;
     page?;
     Ok(match encoded.exit {
         Exit::Done if !resolved.unusable.is_empty() => Exit::SomeFailed,
@@ -146,6 +141,16 @@ impl Args {
         let kept = contender.kept(self.encode.embeddings.as_deref(), None);
         self.encode
             .encode(&contender.loaded, &pictures, kept.as_deref(), report)
+    }
+
+    /// Both models' accuracies, if there are two.
+    fn comparison(&self, contenders: &[Contender], answers: &[Vec<Answer>], n_classes: usize) -> Option<Comparison> {
+        let ([a, b], [first, second]) = (contenders, answers) else {
+            return None;
+        };
+        let metrics = [first, second].map(|answers| metrics(answers, n_classes));
+        let models = [a.facts(), b.facts()];
+        Some(Comparison::new(models, metrics, first.len(), self.compare.bootstrap()))
     }
 
     fn labelling(&self) -> Result<Labelling> {
@@ -208,7 +213,7 @@ fn judged<'a>(resolved: &'a Resolved, seen: &'a [SeenBy<'_>]) -> Result<Vec<Judg
     match judged.is_empty() {
         false => Ok(judged),
         true => Err(Error::usage(
-            "no picture could be read, so there is nothing to measure",
+            "no image could be read, so there is nothing to measure",
             "look at the errors above",
         )),
     }
@@ -225,32 +230,4 @@ fn answers(judged: &[Judged<'_>], seen: &SeenBy<'_>, i: usize) -> Vec<Answer> {
         &seen.labels,
         &Scoring::softmax(seen.contender.loaded.model.logit_scale()),
     )
-}
-
-/// Both models' accuracies, if there are two.
-fn comparison(
-    contenders: &[Contender],
-    answers: &[Vec<Answer>],
-    n_classes: usize,
-    bootstrap: Bootstrap,
-) -> Option<Comparison> {
-    let [first, second] = answers else { return None };
-    let found = differences(first, second, n_classes, bootstrap);
-    let rows = found.into_iter().map(|found| Compared {
-        key: found.key.to_owned(),
-        name: match found.key {
-            "acc1" => "top-1".to_owned(),
-            "acc5" => "top-5".to_owned(),
-            key => key.replace('_', " ").replace("per class", "per-class"),
-        },
-        scale: Scale::Share,
-        first: found.first,
-        second: found.second,
-        difference: found.difference,
-    });
-    Some(Comparison {
-        models: <[String; 2]>::try_from(labels(contenders)).ok()?,
-        bootstrap,
-        rows: rows.collect(),
-    })
 }

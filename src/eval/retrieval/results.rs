@@ -1,14 +1,14 @@
-//! What `eval retrieval` prints: tables for people, or JSON with the keys of CLIP_benchmark's files.
+//! The results of retrieval as text, and as JSON with the keys of CLIP_benchmark's files.
 
-use std::io;
-
-use longclip::eval::interval::Estimate;
-use longclip::eval::retrieval::{AtLength, Direction, Pairs, Recall, TIES};
 use serde_json::{Map, Value, json};
 
+use super::lengths::AtLength;
 use super::measured::Measured;
-use crate::cli::eval::compare::{Comparison, Contender};
-use crate::cli::print_format::PrintFormat;
+use super::pairs::Pairs;
+use super::protocol::TIES;
+use super::recall::{Direction, Recall};
+use crate::eval::comparison::{Comparison, ModelFacts, display_names};
+use crate::eval::interval::Estimate;
 
 /// Characters of the longest bar.
 const BAR: f64 = 30.0;
@@ -17,28 +17,31 @@ const BAR: f64 = 30.0;
 const WORST: usize = 10;
 
 /// The results of one model, or of two.
-pub(super) struct Results<'a> {
-    pub(super) data: String,
+pub struct Results<'a> {
+    /// The data as the user named it.
+    pub data: String,
     /// One model, or two.
-    pub(super) measured: &'a [Measured],
-    pub(super) contenders: &'a [Contender],
-    /// One name per model.
-    pub(super) labels: Vec<String>,
-    pub(super) comparison: Option<Comparison>,
-    pub(super) pairs: &'a Pairs,
+    pub measured: &'a [Measured],
+    /// The comparison of the two.
+    pub comparison: Option<Comparison>,
+    /// The images with their captions.
+    pub pairs: &'a Pairs,
 }
 
 impl Results<'_> {
-    pub(super) fn print(&self, format: PrintFormat) -> io::Result<()> {
-        format.print(|| self.table(), || self.json())
+    /// One name per model.
+    pub(super) fn model_names(&self) -> Vec<String> {
+        let models: Vec<ModelFacts> = self.measured.iter().map(|measured| measured.model.clone()).collect();
+        display_names(&models)
     }
 
-    fn table(&self) -> String {
+    /// As text for a terminal.
+    pub fn table(&self) -> String {
         let mut text = String::new();
-        for (measured, label) in self.measured.iter().zip(&self.labels) {
+        for (measured, name) in self.measured.iter().zip(self.model_names()) {
             text += &format!(
                 "{}, on {}\n{}\n\n",
-                with_dtype(label, &measured.dtype),
+                with_dtype(&name, &measured.model.dtype),
                 self.data,
                 measured.protocol.line()
             );
@@ -60,20 +63,21 @@ impl Results<'_> {
 
     /// What applies to all numbers.
     pub(super) fn footer(&self) -> String {
-        format!("intervals of shares: 95%, Wilson, a picture with its captions as one draw; {TIES}")
+        format!("intervals of shares: 95%, Wilson, an image with its captions as one draw; {TIES}")
     }
 
-    fn json(&self) -> Value {
+    /// As JSON.
+    pub fn to_json(&self) -> Value {
         let first = &self.measured[0];
         let mut json = json!({
             "dataset": self.data,
-            "model": first.model,
-            "pretrained": first.model,
-            "dtype": first.dtype,
+            "model": first.model.name,
+            "pretrained": first.model.name,
+            "dtype": first.model.dtype,
             "task": "zeroshot_retrieval",
             "language": "en",
             "metrics": by_key(&first.recalls, |recall| json!(recall.share.value)),
-            "intervals_95": by_key(&first.recalls, |recall| interval(&recall.share)),
+            "intervals_95": by_key(&first.recalls, |recall| recall.share.interval_json()),
             "protocol": first.protocol.to_json(),
             "images_per_s": first.images_per_s,
         });
@@ -94,15 +98,13 @@ impl Results<'_> {
             });
         }
         json["worst"] = self.worst(first);
-        if let (Some(comparison), [_, contender], [_, second]) = (&self.comparison, self.contenders, self.measured) {
-            json["compare"] = comparison.to_json(contender);
+        if let (Some(comparison), [_, second]) = (&self.comparison, self.measured) {
+            json["compare"] = comparison.to_json();
             json["compare"]["protocol"] = second.protocol.to_json();
         }
         json
     }
-}
 
-impl Results<'_> {
     /// The images whose captions rank last, with the caption that ranked first instead.
     fn worst(&self, measured: &Measured) -> Value {
         let captions: Vec<&str> = self.pairs.captions().collect();
@@ -135,10 +137,6 @@ pub(super) fn with_dtype(label: &str, dtype: &str) -> String {
     }
 }
 
-fn interval(estimate: &Estimate) -> Value {
-    json!([estimate.low, estimate.high])
-}
-
 fn by_key(recalls: &[Recall], of: impl Fn(&Recall) -> Value) -> Map<String, Value> {
     recalls
         .iter()
@@ -151,7 +149,7 @@ fn at_length(at: &AtLength) -> Value {
         "tokens": at.tokens.get(),
         "n_cut": at.n_cut,
         "metrics": by_key(&at.recalls, |recall| json!(recall.share.value)),
-        "intervals_95": by_key(&at.recalls, |recall| interval(&recall.share)),
+        "intervals_95": by_key(&at.recalls, |recall| recall.share.interval_json()),
     })
 }
 
@@ -211,7 +209,7 @@ pub(super) fn monotonicity(measured: &Measured) -> String {
         return String::new();
     };
     if found.captions.is_empty() {
-        return "\nno caption has two sentences that the model reads: nothing can rise\n".to_owned();
+        return "\nno caption has two sentences that the model reads: nothing is measured\n".to_owned();
     }
     format!(
         "\nmore true sentences: {:.1}% of {} captions rise with every sentence, {:.1}% of added sentences raise the similarity, \

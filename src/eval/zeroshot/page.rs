@@ -1,15 +1,12 @@
 //! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the images with
 //! the most confident wrong answers.
 
-use longclip::Result;
-use longclip::eval::interval::{Estimate, wilson};
-use longclip::eval::zeroshot::{Answer, Measures, N_BINS, N_RESAMPLES};
-use longclip::files::Destination;
-use longclip::output::report::{CaptionedImage, Chart, Column, Curve, Matrix, ReportPage, Stroke};
-
-use super::Judged;
 use super::results::Results;
-use crate::cli::eval::page::{interval, percent, thumbnail, write as write_page};
+use super::{Answer, Measures, N_BINS, N_RESAMPLES};
+use crate::data::Image;
+use crate::eval::interval::{Estimate, percent, wilson};
+use crate::eval::page::thumbnail;
+use crate::output::report::{CaptionedImage, Chart, Column, Curve, Matrix, ReportPage, Stroke};
 
 /// The most classes of a readable matrix; of more, the ones that are confused most are shown.
 const CLASSES_OF_MATRIX: usize = 24;
@@ -18,24 +15,21 @@ const PAIRS: usize = 15;
 /// Images that are shown.
 const WORST: usize = 24;
 
-/// Writes the page, which appears only when it is complete.
-pub(super) fn write(
-    file: &mut Destination,
-    results: &Results<'_>,
-    judged: &[Judged<'_>],
-    answers: &[Answer],
-) -> Result<()> {
-    let mut page = ReportPage::new(&format!("Zero-shot classification: {}", results.data), &results.about());
-    summary(&mut page, results);
-    if let Some(comparison) = &results.comparison {
-        comparison.add_to(&mut page);
+impl Results<'_> {
+    /// As a page of HTML, given the first model's answers and their images, in the same order.
+    pub fn page(&self, images: &[&Image], answers: &[Answer]) -> String {
+        let mut page = ReportPage::new(&format!("Zero-shot classification: {}", self.data), &self.about());
+        summary(&mut page, self);
+        if let Some(comparison) = &self.comparison {
+            comparison.add_to(&mut page);
+        }
+        calibration(&mut page, self.measures);
+        matrix(&mut page, self, answers);
+        confusions(&mut page, self);
+        worst(&mut page, self, images, answers);
+        by_class(&mut page, self);
+        page.finish()
     }
-    calibration(&mut page, results.measures);
-    matrix(&mut page, results, answers);
-    confusions(&mut page, results);
-    worst(&mut page, results, judged, answers);
-    by_class(&mut page, results);
-    write_page(file, page)
 }
 
 fn summary(page: &mut ReportPage, results: &Results<'_>) {
@@ -43,14 +37,14 @@ fn summary(page: &mut ReportPage, results: &Results<'_>) {
     let row = |name: &str, estimate: &Estimate, how: &str| {
         vec![
             name.to_owned(),
-            percent(estimate.value),
-            interval(estimate),
+            estimate.percent(),
+            estimate.interval_percent(),
             how.to_owned(),
         ]
     };
     let mut rows = vec![row("top-1", &measures.acc1, "Wilson")];
     rows.extend(measures.acc5.as_ref().map(|acc5| row("top-5", acc5, "Wilson")));
-    let resamples = format!("{N_RESAMPLES} resamples of the pictures, seed {}", results.seed);
+    let resamples = format!("{N_RESAMPLES} resamples of the images, seed {}", results.seed);
     rows.push(row(
         "mean per-class recall",
         &measures.mean_per_class_recall,
@@ -73,12 +67,12 @@ fn summary(page: &mut ReportPage, results: &Results<'_>) {
 }
 
 fn calibration(page: &mut ReportPage, measures: &Measures) {
-    page.heading("How sure, and how often right");
+    page.heading("Calibration");
     let filled = measures.bins.iter().filter(|bin| bin.n > 0);
     page.chart(&Chart {
-        title: "Calibration: the share that is right by the likeliest class's probability".into(),
-        across: "probability of the likeliest class".into(),
-        up: "share that is right".into(),
+        title: "Accuracy by the probability of the most likely class".into(),
+        across: "probability of the most likely class".into(),
+        up: "accuracy".into(),
         x: (0.0, 1.0),
         y: (0.0, 1.0),
         curves: vec![
@@ -88,7 +82,7 @@ fn calibration(page: &mut ReportPage, measures: &Measures) {
                 stroke: Stroke::Line,
             },
             Curve {
-                name: "as sure as it is right".into(),
+                name: "perfect calibration".into(),
                 points: vec![(0.0, 0.0), (1.0, 1.0)],
                 stroke: Stroke::Dashes,
             },
@@ -97,7 +91,7 @@ fn calibration(page: &mut ReportPage, measures: &Measures) {
 }
 
 fn matrix(page: &mut ReportPage, results: &Results<'_>, answers: &[Answer]) {
-    page.heading("What was taken for what");
+    page.heading("True and predicted classes");
     let shown = classes_of_matrix(results.measures);
     if shown.len() < results.labels.len() {
         page.text(&format!(
@@ -106,7 +100,7 @@ fn matrix(page: &mut ReportPage, results: &Results<'_>, answers: &[Answer]) {
             results.labels.len()
         ));
     }
-    page.text("Down: what the picture shows. Across: what it was taken for.");
+    page.text("Rows: the true class. Columns: the predicted class.");
     let mut counts = vec![vec![0; shown.len()]; shown.len()];
     let place = |class: usize| shown.iter().position(|other| *other == class);
     for answer in answers {
@@ -152,17 +146,18 @@ fn confusions(page: &mut ReportPage, results: &Results<'_>) {
         page.heading("Confused most often");
         let columns = [
             ("n", Column::Numbers),
-            ("shows", Column::Words),
-            ("taken for", Column::Words),
+            ("true class", Column::Words),
+            ("predicted class", Column::Words),
         ];
         page.table(&columns, &rows);
     }
 }
 
 /// The images with the most confident wrong answers.
-fn worst(page: &mut ReportPage, results: &Results<'_>, judged: &[Judged<'_>], answers: &[Answer]) {
-    let mut wrong: Vec<(&Judged<'_>, &Answer)> = judged
+fn worst(page: &mut ReportPage, results: &Results<'_>, images: &[&Image], answers: &[Answer]) {
+    let mut wrong: Vec<(&Image, &Answer)> = images
         .iter()
+        .copied()
         .zip(answers)
         .filter(|(_, answer)| !answer.is_within(1))
         .collect();
@@ -170,14 +165,14 @@ fn worst(page: &mut ReportPage, results: &Results<'_>, judged: &[Judged<'_>], an
     if wrong.is_empty() {
         return;
     }
-    page.heading("Most surely wrong");
-    let shown = wrong.iter().take(WORST).map(|(judged, answer)| CaptionedImage {
-        jpeg: thumbnail(judged.picture),
-        name: judged.picture.name().to_owned(),
+    page.heading("Most confident wrong answers");
+    let shown = wrong.iter().take(WORST).map(|(image, answer)| CaptionedImage {
+        jpeg: thumbnail(image),
+        name: image.name().to_owned(),
         lines: vec![
-            format!("shows: {}", results.labels[answer.truth]),
+            format!("true class: {}", results.labels[answer.truth]),
             format!(
-                "taken for: {}, {}",
+                "predicted: {}, {}",
                 results.labels[answer.predicted()],
                 percent(answer.confidence())
             ),
@@ -196,7 +191,7 @@ fn by_class(page: &mut ReportPage, results: &Results<'_>) {
             let share = wilson(recall.n_right, recall.n);
             let (value, interval) = match recall.n {
                 0 => ("–".to_owned(), "–".to_owned()),
-                _ => (percent(share.value), interval(&share)),
+                _ => (share.percent(), share.interval_percent()),
             };
             vec![
                 label.clone(),
@@ -209,7 +204,7 @@ fn by_class(page: &mut ReportPage, results: &Results<'_>) {
         .collect();
     let columns = [
         ("class", Column::Words),
-        ("pictures", Column::Numbers),
+        ("images", Column::Numbers),
         ("right", Column::Numbers),
         ("recall", Column::Numbers),
         ("95% interval", Column::Numbers),

@@ -3,49 +3,52 @@
 
 use std::path::{Path, PathBuf};
 
-use longclip::Result;
-use longclip::eval::retrieval::Direction;
-use longclip::files::Destination;
-use longclip::output::report::{CaptionedImage, Chart, Column, Curve, ReportPage, Stroke};
-
+use super::lengths::AtLength;
 use super::measured::Measured;
+use super::recall::Direction;
 use super::results::{Results, monotonicity, with_dtype};
-use crate::cli::eval::page;
+use crate::eval::page::thumbnail;
+use crate::output::report::{CaptionedImage, Chart, Column, Curve, ReportPage, Stroke};
 
 /// Images that are shown.
 const WORST: usize = 24;
 /// Captions per image that are shown.
 const CAPTIONS: usize = 5;
 
-/// Writes the page, which appears only when it is complete.
-pub(super) fn write(file: &mut Destination, results: &Results<'_>) -> Result<()> {
-    let models = results.measured.iter().zip(&results.labels);
-    let about: Vec<String> = models.map(|(measured, label)| about(measured, label)).collect();
-    let mut page = ReportPage::new(&format!("Retrieval: {}", results.data), &about);
-    recalls(&mut page, results);
-    if let Some(comparison) = &results.comparison {
-        comparison.add_to(&mut page);
+impl Results<'_> {
+    /// As a page of HTML.
+    pub fn page(&self) -> String {
+        let names = self.model_names();
+        let about = |(measured, name): (&Measured, &String)| {
+            format!(
+                "{}: {}",
+                with_dtype(name, &measured.model.dtype),
+                measured.protocol.line()
+            )
+        };
+        let about: Vec<String> = self.measured.iter().zip(&names).map(about).collect();
+        let mut page = ReportPage::new(&format!("Retrieval: {}", self.data), &about);
+        recalls(&mut page, self, &names);
+        if let Some(comparison) = &self.comparison {
+            comparison.add_to(&mut page);
+        }
+        lengths(&mut page, self, &names);
+        sentences(&mut page, self, &names);
+        worst(&mut page, self);
+        page.finish()
     }
-    lengths(&mut page, results);
-    sentences(&mut page, results);
-    worst(&mut page, results);
-    page::write(file, page)
 }
 
-fn about(measured: &Measured, label: &str) -> String {
-    format!("{}: {}", with_dtype(label, &measured.dtype), measured.protocol.line())
-}
-
-fn recalls(page: &mut ReportPage, results: &Results<'_>) {
+fn recalls(page: &mut ReportPage, results: &Results<'_>, names: &[String]) {
     let mut rows = Vec::new();
-    for (measured, label) in results.measured.iter().zip(&results.labels) {
+    for (measured, name) in results.measured.iter().zip(names) {
         rows.extend(measured.recalls.iter().map(|recall| {
             vec![
-                label.clone(),
+                name.clone(),
                 recall.direction.name().to_owned(),
                 format!("R@{}", recall.k),
-                page::percent(recall.share.value),
-                page::interval(&recall.share),
+                recall.share.percent(),
+                recall.share.interval_percent(),
             ]
         }));
     }
@@ -60,34 +63,33 @@ fn recalls(page: &mut ReportPage, results: &Results<'_>) {
     page.text(&results.footer());
 }
 
-fn lengths(page: &mut ReportPage, results: &Results<'_>) {
+fn lengths(page: &mut ReportPage, results: &Results<'_>, names: &[String]) {
     let [first, ..] = results.measured else { return };
     let (Some(from), Some(to)) = (first.lengths.first(), first.lengths.last()) else {
         return;
     };
     page.heading("R@1 by the number of tokens kept");
-    let curve = |measured: &Measured, label: &String, direction: Direction| {
+    let curve = |measured: &Measured, name: &String, direction: Direction| {
         let place = Direction::BOTH
             .iter()
             .position(|other| *other == direction)
             .unwrap_or(0);
-        let point =
-            |at: &longclip::eval::retrieval::AtLength| (at.tokens.get() as f64, 100.0 * at.recalls[place].share.value);
+        let point = |at: &AtLength| (at.tokens.get() as f64, 100.0 * at.recalls[place].share.value);
         Curve {
-            name: format!("{label}, {}", direction.name()),
+            name: format!("{name}, {}", direction.name()),
             points: measured.lengths.iter().map(point).collect(),
             stroke: Stroke::Line,
         }
     };
-    let models = || results.measured.iter().zip(&results.labels);
+    let models = || results.measured.iter().zip(names);
     let curves: Vec<Curve> = models()
-        .flat_map(|(measured, label)| Direction::BOTH.map(|direction| curve(measured, label, direction)))
+        .flat_map(|(measured, name)| Direction::BOTH.map(|direction| curve(measured, name, direction)))
         .collect();
     let points = curves.iter().flat_map(|curve| curve.points.iter());
     let highest = points.map(|(_, share)| *share).fold(1.0, f64::max);
     page.chart(&Chart {
         title: "R@1 by the number of tokens kept of each caption".into(),
-        across: "tokens kept of each caption, start and end counted".into(),
+        across: "tokens kept of each caption, including start and end".into(),
         up: "R@1 in %".into(),
         // A single length still has a frame.
         x: (0.0f64.min(from.tokens.get() as f64), to.tokens.get() as f64),
@@ -95,14 +97,14 @@ fn lengths(page: &mut ReportPage, results: &Results<'_>) {
         curves,
     });
     let rows: Vec<Vec<String>> = models()
-        .flat_map(|(measured, label)| {
+        .flat_map(|(measured, name)| {
             measured.lengths.iter().map(|at| {
                 let share = |place: usize| {
                     let share = &at.recalls[place].share;
-                    format!("{} ({})", page::percent(share.value), page::interval(share))
+                    format!("{} ({})", share.percent(), share.interval_percent())
                 };
                 vec![
-                    label.clone(),
+                    name.clone(),
                     at.tokens.get().to_string(),
                     share(0),
                     share(1),
@@ -121,13 +123,13 @@ fn lengths(page: &mut ReportPage, results: &Results<'_>) {
     page.table(&columns, &rows);
 }
 
-fn sentences(page: &mut ReportPage, results: &Results<'_>) {
+fn sentences(page: &mut ReportPage, results: &Results<'_>, names: &[String]) {
     if results.measured.iter().all(|measured| measured.monotonicity.is_none()) {
         return;
     }
     page.heading("Whether more true sentences score higher");
-    for (measured, label) in results.measured.iter().zip(&results.labels) {
-        page.text(&format!("{label}: {}", monotonicity(measured).trim()));
+    for (measured, name) in results.measured.iter().zip(names) {
+        page.text(&format!("{name}: {}", monotonicity(measured).trim()));
     }
 }
 
@@ -138,7 +140,7 @@ fn worst(page: &mut ReportPage, results: &Results<'_>) {
     if worst.is_empty() {
         return;
     }
-    page.heading("Pictures whose captions came latest");
+    page.heading("Images whose own captions rank lowest");
     let captions: Vec<&str> = results.pairs.captions().collect();
     let names = results.pairs.images.iter().map(|image| Path::new(image.image.name()));
     let folder = shared_folder(names);
@@ -147,12 +149,16 @@ fn worst(page: &mut ReportPage, results: &Results<'_>) {
         let name = Path::new(captioned.image.name());
         let place = first.ranks.image_to_text[picture_idx];
         let mut lines = vec![
-            format!("came first, {:.3}: {}", place.first_similarity, captions[place.first]),
-            format!("its own at place {}, {:.3}:", place.rank + 1, place.own_similarity),
+            format!("ranked first, {:.3}: {}", place.first_similarity, captions[place.first]),
+            format!(
+                "its own caption at rank {}, {:.3}:",
+                place.rank + 1,
+                place.own_similarity
+            ),
         ];
         lines.extend(captioned.captions.iter().take(CAPTIONS).cloned());
         CaptionedImage {
-            jpeg: page::thumbnail(&captioned.image),
+            jpeg: thumbnail(&captioned.image),
             name: name.strip_prefix(&folder).unwrap_or(name).display().to_string(),
             lines,
         }
