@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use longclip::files;
 use longclip::input::{Inputs, is_named_like_a_picture};
 use longclip::model::LongClip;
-use longclip::output::{HeatMap, THUMBNAIL_PX, png, thumbnail};
+use longclip::output::{HeatMap, THUMBNAIL_PX, png, thumbnail_jpeg};
 use longclip::preprocess::{Picture, Preprocess};
 use longclip::score::patch_relevance;
 use longclip::session::Source as Seen;
@@ -149,7 +149,7 @@ fn file_name(name: &str) -> String {
 pub(super) fn small(map: &HeatMap, picture: &Picture) -> Option<Vec<u8>> {
     let mut rgb = Preprocess::new(THUMBNAIL_PX).crop_u8(picture);
     map.paint(&mut rgb, THUMBNAIL_PX, THUMBNAIL_PX);
-    thumbnail(&rgb)
+    thumbnail_jpeg(&rgb)
 }
 
 #[cfg(test)]

@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 
 use longclip::input::is_named_like_a_picture;
 use longclip::labels::{
-    Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, SameTokens, Template, cache_folder, files,
-    read_templates,
+    Combine, Label, LabelList, LabelSet, LongText, SameTokens, Template, cache_folder, files, named_templates,
 };
-use longclip::named::Named;
 use longclip::session::Labelling;
 use longclip::{Error, Grouping, Result};
 use serde::Serialize;
@@ -167,16 +165,7 @@ impl LabelFlags {
                     "leave out one of them",
                 ));
             }
-            Some(named) => match PublishedTemplates::from_name(named) {
-                Ok(set) => templates.extend(set.templates()),
-                Err(_) if Path::new(named).exists() => templates.extend(read_templates(Path::new(named))?),
-                Err(_) => {
-                    return Err(Error::usage(
-                        format!("`--templates {named}` is neither a set of templates nor a file"),
-                        "the sets are `imagenet80`, `imagenet7` and `none`; a file has a template a line",
-                    ));
-                }
-            },
+            Some(named) => templates.extend(named_templates(named)?),
         }
         Ok(templates)
     }

@@ -8,7 +8,5 @@ use crate::preprocess::Preprocess;
 pub(super) fn thumbnail(image: &Image) -> Option<Vec<u8>> {
     let name = image.name();
     let bytes = image.item().content.take(name).ok()?;
-    let preprocess = Preprocess::new(THUMBNAIL_PX);
-    let decoded = preprocess.decode(name, &bytes).ok()?;
-    output::thumbnail(&preprocess.crop_u8(&decoded))
+    output::thumbnail(&Preprocess::new(THUMBNAIL_PX).decode(name, &bytes).ok()?)
 }

@@ -29,7 +29,7 @@ pub use self::list::{Label, LabelList};
 pub use self::neutral::neutral_prompts;
 pub use self::notice::{Notice, NoticeKind};
 pub use self::prompts::{LongText, PromptEncoder};
-pub use self::templates::{PublishedTemplates, Template, read_templates};
+pub use self::templates::{PublishedTemplates, Template, named_templates, read_templates};
 use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip, MeasuredTexts, TextEmbeddings, norm, normalize};
 use crate::named::named;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::files;
 use crate::error::{Error, Result};
-use crate::named::named;
+use crate::named::{Named, named};
 
 /// The placeholder for the name.
 const PLACEHOLDER: &str = "{}";
@@ -64,6 +64,31 @@ impl PublishedTemplates {
         };
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines.map(|line| Template(line.to_owned())).collect()
+    }
+}
+
+/// The templates of a published set, or else those in a file.
+///
+/// # Errors
+/// [`Error::Usage`] if there is neither, or the file has none; those of [`read_templates`].
+pub fn named_templates(name: &str) -> Result<Vec<Template>> {
+    if let Ok(set) = PublishedTemplates::from_name(name) {
+        return Ok(set.templates());
+    }
+    let path = Path::new(name);
+    if !path.exists() {
+        return Err(Error::usage(
+            format!("`{name}` is neither a set of templates nor a file"),
+            "the sets are `imagenet80` and `imagenet7`; a file has one template per line",
+        ));
+    }
+    let templates = read_templates(path)?;
+    match templates.is_empty() {
+        false => Ok(templates),
+        true => Err(Error::usage(
+            format!("`{name}` has no template"),
+            "write one per line: `a photo of a {}.`",
+        )),
     }
 }
 

@@ -12,6 +12,7 @@ mod embeddings;
 pub mod engine;
 mod flop;
 mod pass;
+pub mod recorded;
 mod text;
 mod tokens;
 mod vision;

@@ -31,7 +31,7 @@ use std::io::{self, BufRead, Write};
 
 pub use folder_names::folder_names;
 pub use heat_map::{HeatMap, png};
-pub use html::{Html, THUMBNAIL_PX, report, thumbnail};
+pub use html::{Html, THUMBNAIL_PX, report, thumbnail, thumbnail_jpeg};
 pub use json::{Json, Ndjson};
 pub use record::{Found, Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};

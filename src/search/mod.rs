@@ -6,6 +6,7 @@
 //! an interrupted build has encoded is in a journal (`journal.rs`), from which the next build continues.
 
 mod columns;
+pub mod found;
 mod index;
 mod journal;
 mod nearest;

@@ -190,7 +190,7 @@ impl Run<'_> {
             Ok(Ready {
                 pixels: preprocess.pixels(&image),
                 rest: Rest {
-                    thumbnail: kept.thumbnails.then(|| thumbnail(&image)).flatten(),
+                    thumbnail: kept.thumbnails.then(|| output::thumbnail(&image)).flatten(),
                     image: kept.images.then_some(image),
                 },
             })
@@ -284,9 +284,4 @@ pub fn decoded(preprocess: &Preprocess, item: &Item, bytes: &[u8]) -> Result<Arc
         | Content::Deferred(_)
         | Content::Nothing(_) => preprocess.decode(&item.name.to_string(), bytes).map(Arc::new),
     }
-}
-
-/// A small jpeg of an image.
-pub fn thumbnail(image: &Picture) -> Option<Vec<u8>> {
-    output::thumbnail(&Preprocess::new(output::THUMBNAIL_PX).crop_u8(image))
 }

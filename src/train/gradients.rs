@@ -19,6 +19,7 @@ use super::pcm::{BatchEmbeddings, Losses, Matching, losses};
 use super::towers::{Computing, Towers};
 use crate::error::{Error, Result};
 use crate::model::engine::TensorSource;
+use crate::weights::Sizes;
 
 /// The losses of a batch and the gradients of their sum.
 pub struct Gradients {
@@ -53,6 +54,34 @@ pub struct Plan {
     pub micro_batch: usize,
     /// What a forward pass keeps for the backward pass.
     pub kept: Kept,
+}
+
+/// Roughly the bytes per sample of a pass: what each block keeps for the backward pass (its input, two norms, queries, keys
+/// and values, the attention, two sums; the MLP before and after the activation), or each block's input and all of that for
+/// one block. Texts count at their full length.
+pub fn sample_bytes(sizes: &Sizes, kept: Kept) -> usize {
+    const FLOATS_OF_WIDTH: usize = 10;
+    const FLOATS_OF_MLP: usize = 2;
+    let floats = |rows: usize, width: usize, mlp_dim: usize, layers: usize| {
+        let a_block = FLOATS_OF_WIDTH * width + FLOATS_OF_MLP * mlp_dim;
+        match kept {
+            Kept::Activations => rows * a_block * layers,
+            Kept::BlockInputs => rows * (width * layers + a_block),
+        }
+    };
+    let image = floats(
+        sizes.image_tokens(),
+        sizes.vision_width,
+        sizes.vision_mlp_dim,
+        sizes.vision_layers,
+    );
+    let text = floats(
+        sizes.context_length,
+        sizes.text_width,
+        sizes.text_mlp_dim,
+        sizes.text_layers,
+    );
+    (image + text) * size_of::<f32>()
 }
 
 /// Computes the losses and gradients of a batch.

@@ -127,8 +127,8 @@ fn errors_in_a_file_have_line_and_column() {
     hint: the first row names the columns: `label,prompt,group`; `label` is required
     error: `templates.txt` line 3: the template `a photo` has no `{}` for the label
     hint: write `{}` where the label goes: `a photo of a {}.`
-    error: `--templates imagenet8` is neither a set of templates nor a file
-    hint: the sets are `imagenet80`, `imagenet7` and `none`; a file has a template a line
+    error: `imagenet8` is neither a set of templates nor a file
+    hint: the sets are `imagenet80` and `imagenet7`; a file has one template per line
     error: the template `a photo` has no `{}` for the label
     hint: write `{}` where the label goes: `a photo of a {}.`
     "#);

@@ -4,7 +4,6 @@ mod convert;
 mod info;
 mod list;
 mod pull;
-mod recorded;
 mod verify;
 
 use std::fs;

@@ -8,11 +8,12 @@ use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::labels::files::read_texts;
 use longclip::model::LongClip;
 use longclip::output::{Found, Holds};
+use longclip::search::found::{self, add_thumbnails, record, settings};
 use longclip::search::{AnswerLimits, Excluded, ExclusionRule, Hit, Index, Question};
 use longclip::{Error, Result};
 
 use super::model;
-use super::results::{self, ResultFlags, add_thumbnails, record, settings};
+use super::results::ResultFlags;
 use crate::cli::Outcome;
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::{ModelFlags, warn_of_cut_texts};
@@ -247,9 +248,10 @@ fn found(index: &Index, asked: &[Asked], hits: &[Vec<Hit>]) -> Result<Vec<Vec<Fo
     rows.dedup();
     let pictures = index.pictures_of(&rows)?;
     let folder = &index.origin().folder;
+    let here = std::env::current_dir().unwrap_or_default();
     let of_hit = |asked: &Asked, rank: usize, hit: &Hit| {
         let place = rows.binary_search(&hit.row).unwrap_or_default();
-        results::found(&asked.name, rank, hit.cosine, &pictures[place], folder)
+        found::found(&asked.name, (rank, hit.cosine), &pictures[place], folder, &here)
     };
     let all = asked.iter().zip(hits).map(|(asked, hits)| {
         let ranked = (1..).zip(hits);

@@ -3,16 +3,14 @@
 mod flags;
 mod watch;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::Device;
 use longclip::error::counted;
-use longclip::labels::{PublishedTemplates, Template, read_templates};
-use longclip::named::Named;
+use longclip::labels::{Template, named_templates};
 use longclip::train::data::{TrainingOptions, TrainingSet};
 use longclip::train::fresh::{FIRST_LOGIT_SCALE, fresh};
-use longclip::train::gradients::{Kept, Plan};
+use longclip::train::gradients::{Plan, sample_bytes};
 use longclip::train::parameters::Parameters;
 use longclip::train::run::Training;
 use longclip::train::saved::FILES;
@@ -207,24 +205,12 @@ fn warn_if_never_stretched(source: &ModelSource, unstretched: &Checkpoint, repor
     Ok(())
 }
 
-/// The named templates: a published set, a file, or the default.
+/// The named templates: a template itself, a published set, a file, or the default.
 fn templates(named: Option<&str>) -> Result<Vec<Template>> {
     match named {
         None => Ok(vec![Template::new("a photo of a {}.")?]),
         Some(template) if template.contains("{}") => Ok(vec![Template::new(template)?]),
-        Some(named) if PublishedTemplates::from_name(named).is_ok() => {
-            PublishedTemplates::from_name(named).map(PublishedTemplates::templates)
-        }
-        Some(file) => {
-            let templates = read_templates(Path::new(file))?;
-            match templates.is_empty() {
-                false => Ok(templates),
-                true => Err(Error::usage(
-                    format!("`{file}` has no template"),
-                    "write one a line: `a photo of a {}.`",
-                )),
-            }
-        }
+        Some(named) => named_templates(named),
     }
 }
 
@@ -295,7 +281,7 @@ fn settings(
         plan: Plan {
             micro_batch: method
                 .micro_batch
-                .unwrap_or_else(|| equal_parts(batch, sample_bytes(parameters, method.kept()))),
+                .unwrap_or_else(|| equal_parts(batch, sample_bytes(parameters.sizes(), method.kept()))),
             kept: method.kept(),
         },
         validate_every: run.validate_every,
@@ -307,35 +293,6 @@ fn settings(
 fn equal_parts(batch: usize, sample_bytes: usize) -> usize {
     let n_parts = batch.div_ceil(pipeline::batch_that_fits(batch, sample_bytes));
     batch.div_ceil(n_parts)
-}
-
-/// Roughly the bytes per sample of a pass: what each block keeps for the backward pass (its input, two norms, queries, keys
-/// and values, the attention, two sums; the MLP before and after the activation), or each block's input and all of that for
-/// one block. Texts count at their full length.
-fn sample_bytes(parameters: &Parameters, kept: Kept) -> usize {
-    const FLOATS_OF_WIDTH: usize = 10;
-    const FLOATS_OF_MLP: usize = 2;
-    let sizes = parameters.sizes();
-    let floats = |rows: usize, width: usize, mlp_dim: usize, layers: usize| {
-        let a_block = FLOATS_OF_WIDTH * width + FLOATS_OF_MLP * mlp_dim;
-        match kept {
-            Kept::Activations => rows * a_block * layers,
-            Kept::BlockInputs => rows * (width * layers + a_block),
-        }
-    };
-    let image = floats(
-        sizes.image_tokens(),
-        sizes.vision_width,
-        sizes.vision_mlp_dim,
-        sizes.vision_layers,
-    );
-    let text = floats(
-        sizes.context_length,
-        sizes.text_width,
-        sizes.text_mlp_dim,
-        sizes.text_layers,
-    );
-    (image + text) * size_of::<f32>()
 }
 
 fn say_what_is_trained(parameters: &Parameters, settings: &Settings, data: &str, report: Report) {

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-pub use self::thumbnail::{THUMBNAIL_PX, thumbnail};
+pub use self::thumbnail::{THUMBNAIL_PX, thumbnail, thumbnail_jpeg};
 use super::record::percent;
 use super::{Format, FormatInfo, Grouped, Holds, Outcome, Record, Settings, Task};
 

@@ -2,34 +2,43 @@
 //!
 //! The recordings in `longclip-b.json` are in f16 from a GPU, so a cosine of 0.9999 is the most that can be expected.
 
-use longclip::weights::{Checkpoint, Sizes};
 use serde::Deserialize;
+
+use crate::error::Result;
+use crate::weights::{Checkpoint, Sizes};
 
 /// A model's outputs, as recorded.
 #[derive(Deserialize)]
-pub(super) struct Recorded {
+pub struct Recorded {
     /// Row, column and value of some elements of the text position table, which identify the model.
     positions: Vec<(usize, usize, f32)>,
-    pub(super) texts: Vec<String>,
-    pub(super) ids: Vec<Vec<u32>>,
-    pub(super) text_features: Vec<Vec<f32>>,
-    /// Of an image of 224x224 pixels, each (127, 127, 127).
-    pub(super) image_features: Vec<f32>,
+    /// The texts that were encoded.
+    pub texts: Vec<String>,
+    /// Their token ids.
+    pub ids: Vec<Vec<u32>>,
+    /// Their embeddings.
+    pub text_features: Vec<Vec<f32>>,
+    /// The embedding of an image of 224x224 pixels, each (127, 127, 127).
+    pub image_features: Vec<f32>,
 }
 
 /// The least cosine between our f32 and the recorded f16.
-pub(super) const LEAST_COSINE: f64 = 0.9999;
+pub const LEAST_COSINE: f64 = 0.9999;
 
 /// Positions that were stored as f16 or bf16 differ by up to 2^-8 of their value; those of another model by all of it.
 const POSITION_TOLERANCE: f32 = 1.0 / 128.0;
 
 impl Recorded {
-    pub(super) fn longclip_b() -> anyhow::Result<Self> {
-        Ok(serde_json::from_str(include_str!("longclip-b.json"))?)
+    /// The outputs of the official longclip-B.pt.
+    pub fn longclip_b() -> Self {
+        serde_json::from_str(include_str!("longclip-b.json")).expect("a test reads it")
     }
 
     /// Whether these are the sizes and the positions of the recorded model.
-    pub(super) fn is_of(&self, checkpoint: &Checkpoint) -> longclip::Result<bool> {
+    ///
+    /// # Errors
+    /// [`Error::NotWeights`](crate::Error::NotWeights) if the positions can't be read.
+    pub fn is_of(&self, checkpoint: &Checkpoint) -> Result<bool> {
         Ok(has_sizes_of_longclip_b(checkpoint.sizes()) && self.matches_positions(&checkpoint.text_positions()?))
     }
 
@@ -55,7 +64,7 @@ fn has_sizes_of_longclip_b(sizes: &Sizes) -> bool {
 }
 
 /// The cosine of two vectors, in f64; 0 if one is zero, or their dimensions differ.
-pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let norms = (dot(a, a) * dot(b, b)).sqrt();
     if a.len() != b.len() || norms == 0.0 {
@@ -66,13 +75,13 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use longclip::text::{ContextLength, Tokenizer};
+    use crate::text::{ContextLength, Tokenizer};
 
     use super::*;
 
     #[test]
     fn the_recordings_are_complete() {
-        let recorded = Recorded::longclip_b().unwrap();
+        let recorded = Recorded::longclip_b();
         assert_eq!(recorded.texts.len(), recorded.ids.len());
         assert_eq!(recorded.texts.len(), recorded.text_features.len());
         assert!(recorded.text_features.iter().all(|row| row.len() == 512));
@@ -82,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_tokenizer_gives_the_recorded_ids() {
-        let recorded = Recorded::longclip_b().unwrap();
+        let recorded = Recorded::longclip_b();
         for (text, ids) in recorded.texts.iter().zip(&recorded.ids) {
             assert_eq!(
                 Tokenizer::clip().encode(text, ContextLength::LONG).ids(),
@@ -94,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_official_positions_are_recognised_stored_as_bf16_too_and_others_are_not() {
-        let recorded = Recorded::longclip_b().unwrap();
+        let recorded = Recorded::longclip_b();
         let mut positions = vec![0.0; 248 * 512];
         for (row, column, value) in &recorded.positions {
             positions[row * 512 + column] = half::bf16::from_f32(*value).to_f32();
