@@ -4,7 +4,7 @@
 #   PYTHON=venv/bin/python ./smoke.sh LONGCLIP [FOLDER]
 #
 # LONGCLIP is the program. Downloads about 180 MB into FOLDER/cache (by default in a new temporary folder) unless they are there.
-# Takes about five minutes on two cores. The weights know nothing: this shows that each step runs, and that a stopped training continues.
+# Takes a few minutes on two cores. The weights know nothing: this shows that each step runs, and that a stopped training continues.
 set -euo pipefail
 longclip=$(realpath "$1")
 folder=${2:-$(mktemp -d)}
@@ -19,13 +19,13 @@ rm -rf data work nano.safetensors
 
 train() {
     "$python" "$here/train.py" --data data --cache cache --work work --out nano.safetensors --longclip "$longclip" --thin 100 \
-        --threads 1 --minutes 0.8 --long-steps 2 --measure 0.3 --save-every 0.1 2>&1
+        --threads 1 --steps 8 --long-steps 2 --save-every 0 2>&1
 }
 # Stop the first training when it has saved a state, and continue it.
 train > first.log &
 until [ -e work/base-state.pt ]; do
     kill -0 $! 2>/dev/null || { cat first.log; echo "FAILED: the training ended before it saved a state"; exit 1; }
-    sleep 1
+    sleep 0.2
 done
 pkill -P $! || true
 wait $! || true

@@ -68,6 +68,10 @@ def optimizer(params, decay):
     return torch.optim.AdamW(groups, lr=0, betas=(0.9, 0.98))
 
 
+def share_done(opt, minutes, seconds, step):
+    return step / opt.steps if opt.steps else seconds / 60 / minutes
+
+
 def clock(steps, rate, step, done):
     """Sets the learning rate: a warm-up, then a cosine over the time. False when the time is over."""
     for group in steps.param_groups:
@@ -276,7 +280,7 @@ def train_image(opt, step_name, start, minutes):
         os.replace(path("state.pt.part"), path("state.pt"))
 
     tick = measured = saved_at = time.time()
-    while clock(steps, opt.rate, state["step"], done := state["seconds"] / 60 / minutes):
+    while clock(steps, opt.rate, state["step"], done := share_done(opt, minutes, state["seconds"], state["step"])):
         batch = training.batch()
         with torch.autocast(DEVICE, torch.bfloat16):
             z = image(batch["pixels"], PATCHES if done < LAST_PART else None)
@@ -351,6 +355,7 @@ def main():
     parser.add_argument("--out", required=True, help="the packed file to write")
     parser.add_argument("--start", help="weights of nano to start from, packed or not; without it, training is from scratch")
     parser.add_argument("--minutes", type=float, default=600, help="of training in all, without the sets and the long step")
+    parser.add_argument("--steps", type=int, help="for trials: train each tower for this many batches, not for a time")
     parser.add_argument("--long-steps", type=int, default=800, help="steps of `longclip train`")
     parser.add_argument("--longclip", default=os.path.join(HERE, "../../../target/release/longclip"))
     parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate of the image tower")
@@ -366,7 +371,8 @@ def main():
     if not start:
         start, minutes = os.path.join(opt.work, "words.safetensors"), 0.85 * minutes
         if not os.path.exists(start):
-            words.train(opt, start, opt.minutes - minutes, clock, optimizer)
+            share = lambda seconds, step: share_done(opt, opt.minutes - minutes, seconds, step)
+            words.train(opt, start, share, clock, optimizer)
     if "positional_embedding_res" not in load_file(start):
         start, minutes = train_long(opt, train_image(opt, "base", start, 0.6 * minutes)), 0.4 * minutes
     pack(train_image(opt, "image", start, minutes), opt.out)

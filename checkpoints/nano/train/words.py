@@ -101,13 +101,13 @@ def first_rows(text, t):
             text.A[encoder[word + "</w>"]] = row.to(DEVICE)
 
 
-def train(opt, path, minutes, clock, optimizer):
+def train(opt, path, share_done, clock, optimizer):
     """Writes `path`, a file with the trained text tower and a random image tower."""
     t, text = targets(opt), TextTower(TEXT_LAYERS).to(DEVICE)
     first_rows(text, t)
     rng, steps = np.random.default_rng(1), optimizer(text.parameters(), 0.01)
     length, begun, step = np.array([len(x) for x in t["texts"]]), time.time(), 0
-    while clock(steps, 1e-3, step, (time.time() - begun) / 60 / minutes):
+    while clock(steps, 1e-3, step, share_done(time.time() - begun, step)):
         pool = rng.integers(0, len(t["texts"]), 2048)
         pool = pool[np.argsort(length[pool], kind="stable")]
         k = rng.integers(0, 8)
