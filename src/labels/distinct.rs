@@ -4,6 +4,7 @@
 //! Softmax would divide one probability among them, so they count once, under the name that was given first.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::{Label, Notice, PromptEncoder};
 use crate::error::{Error, Result};
@@ -50,20 +51,20 @@ impl Distinct {
             places: Vec::with_capacity(labels.len()),
             notices: Vec::new(),
         };
-        // Few labels share the ids of their first prompt, so the other prompts of a template set are rarely tokenized.
-        let mut by_first: HashMap<Vec<u32>, Vec<usize>> = HashMap::with_capacity(labels.len());
-        let ids = |prompts: &[String]| -> Vec<Vec<u32>> { prompts.iter().map(|text| encoder.ids(text)).collect() };
+        let mut by_first: HashMap<Vec<u32>, Alike> = HashMap::with_capacity(labels.len());
         for (label, prompts) in labels.iter().zip(prompts) {
-            let alike = by_first.entry(encoder.ids(&prompts[0])).or_default();
-            let is_same = |place: &&usize| {
-                let other = &left.prompts[**place];
-                other.len() == prompts.len() && ids(&other[1..]) == ids(&prompts[1..])
+            let new = left.labels.len();
+            let known = match by_first.entry(encoder.ids(&prompts[0])) {
+                Entry::Vacant(entry) => {
+                    entry.insert(Alike::one(new));
+                    None
+                }
+                Entry::Occupied(mut alike) => alike.get_mut().find(&prompts, new, &left.prompts, encoder),
             };
-            match alike.iter().find(is_same).copied() {
+            match known {
                 Some(place) => left.merge(place, label)?,
                 None => {
-                    alike.push(left.labels.len());
-                    left.places.push(left.labels.len());
+                    left.places.push(new);
                     left.labels.push(label.clone());
                     left.prompts.push(prompts);
                 }
@@ -92,5 +93,43 @@ impl Distinct {
             first: known.name.clone(),
         });
         Ok(())
+    }
+}
+
+/// Labels whose first prompts have the same ids. Few labels have, so the other prompts of a template set are rarely
+/// tokenized.
+struct Alike {
+    first: usize,
+    /// All of them by the ids of their other prompts, once there are two.
+    by_others: HashMap<Vec<Vec<u32>>, usize>,
+}
+
+impl Alike {
+    fn one(first: usize) -> Self {
+        Alike {
+            first,
+            by_others: HashMap::new(),
+        }
+    }
+
+    /// The label with the same ids, if there is one; otherwise adds this one as `new`.
+    fn find(
+        &mut self,
+        prompts: &[String],
+        new: usize,
+        known: &[Vec<String>],
+        encoder: &PromptEncoder<'_>,
+    ) -> Option<usize> {
+        let others = |prompts: &[String]| prompts[1..].iter().map(|text| encoder.ids(text)).collect();
+        if self.by_others.is_empty() {
+            self.by_others.insert(others(&known[self.first]), self.first);
+        }
+        match self.by_others.entry(others(prompts)) {
+            Entry::Occupied(same) => Some(*same.get()),
+            Entry::Vacant(entry) => {
+                entry.insert(new);
+                None
+            }
+        }
     }
 }

@@ -221,6 +221,12 @@ fn labels_with_the_same_tokens_count_once() {
             "label `CAT` has the same tokens as `Cat`; it counts once",
         ]
     );
+    let prompts: [(&str, &[&str]); 3] = [("a", &["x", "y"]), ("b", &["X", "z"]), ("c", &["x", "Y"])];
+    let set = LabelSet::encode(&list(&prompts), &Recipe::default(), &mut PromptEncoder::new(&nano())).unwrap();
+    assert_eq!(
+        (set.labels(), set.place("c")),
+        (&["a".to_owned(), "b".to_owned()][..], Some(0))
+    );
     let parts = [&*format!("{long}and a dog"), &format!("{long}and a bird")];
     assert_eq!(
         distinct(&parts, LongText::Chunk).0.len(),
