@@ -37,15 +37,17 @@ pub(super) fn is_url(text: &str) -> bool {
 #[cfg(feature = "hub")]
 mod with_network {
     use std::sync::{Arc, OnceLock};
+    use std::thread;
     use std::time::Duration;
 
-    use ureq::http::Uri;
-    use ureq::{Agent, Proxy};
+    use ureq::http::{Response, StatusCode, Uri};
+    use ureq::{Agent, Body, Proxy};
 
     use super::super::limit::{LARGEST_BYTES, read_at_most};
     use super::WebSettings;
     use crate::error::{Control, Error, Hint, Result, hint};
-    use crate::weights::hub::tls;
+    use crate::weights::hub::retry::{PAUSES, pause_for};
+    use crate::weights::hub::{tls, without_password};
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -72,6 +74,7 @@ mod with_network {
             }
             let WebSettings { ca_bundle, silence, .. } = &self.0.settings;
             let config = Agent::config_builder()
+                .http_status_as_error(false)
                 .proxy(None)
                 .timeout_connect(Some(CONNECT_TIMEOUT.min(*silence)))
                 .timeout_recv_response(Some(*silence))
@@ -100,16 +103,7 @@ mod with_network {
 
         /// The bytes of the answer.
         pub(in super::super) fn fetch(&self) -> Result<Vec<u8>> {
-            let mut request = self.web.agent()?.get(&self.url);
-            if let Some(address) = self.proxy() {
-                let proxy = Proxy::new(&address).map_err(|error| {
-                    let problem = format!("the proxy `{address}` is not a proxy's address: {error}");
-                    self.failed(&problem, Some("check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY".into()))
-                })?;
-                request = request.config().proxy(Some(proxy)).build();
-            }
-            let answer = request.call().map_err(|error| self.unfetched(&error))?;
-            let body = answer.into_body();
+            let body = self.answer()?.into_body();
             // Too long already by its header: the body isn't read.
             if body.content_length().is_some_and(|bytes| bytes > LARGEST_BYTES) {
                 return Err(self.too_large());
@@ -117,6 +111,43 @@ mod with_network {
             read_at_most(body.into_reader())
                 .map_err(|error| self.unfetched(&error.into()))?
                 .ok_or_else(|| self.too_large())
+        }
+
+        /// A good answer. A server that is busy is asked again when it wants to be.
+        fn answer(&self) -> Result<Response<Body>> {
+            let mut pauses = PAUSES.into_iter();
+            loop {
+                let answer = self.ask()?;
+                if answer.status().is_success() {
+                    return Ok(answer);
+                }
+                let pause = pauses.next();
+                match pause.and_then(|pause| pause_for(answer.status(), answer.headers(), pause)) {
+                    Some(wait) => thread::sleep(wait),
+                    None => return Err(self.refused(answer.status())),
+                }
+            }
+        }
+
+        /// Any answer, after redirects.
+        fn ask(&self) -> Result<Response<Body>> {
+            let mut request = self.web.agent()?.get(&self.url);
+            if let Some(address) = self.proxy() {
+                let proxy = Proxy::new(&address).map_err(|error| {
+                    let address = without_password(&address);
+                    let problem = format!("the proxy `{address}` is not a proxy's address: {error}");
+                    self.failed(&problem, Some("check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY".into()))
+                })?;
+                request = request.config().proxy(Some(proxy)).build();
+            }
+            request.call().map_err(|error| self.unfetched(&error))
+        }
+
+        fn refused(&self, status: StatusCode) -> Error {
+            match status.as_u16() {
+                404 => self.failed("there is no such page (HTTP 404)", None),
+                status => self.failed(&format!("the server answers HTTP {status}"), None),
+            }
         }
 
         fn proxy(&self) -> Option<String> {
@@ -132,13 +163,16 @@ mod with_network {
         fn unfetched(&self, error: &ureq::Error) -> Error {
             let silence_s = self.web.0.settings.silence.as_secs_f64();
             match error {
-                ureq::Error::StatusCode(404) => self.failed("there is no such page (HTTP 404)", None),
-                ureq::Error::StatusCode(status) => self.failed(&format!("the server answers HTTP {status}"), None),
                 ureq::Error::Timeout(_) => self.failed(
                     &format!("no answer for {silence_s} s ({error})"),
                     Some(hint!("allow more time with {}", Control::UrlTimeout)),
                 ),
-                other => self.failed(&other.to_string(), None),
+                other => {
+                    let through = self.proxy().map_or_else(String::new, |address| {
+                        format!(" (through the proxy `{}`)", without_password(&address))
+                    });
+                    self.failed(&format!("{other}{through}"), None)
+                }
             }
         }
 

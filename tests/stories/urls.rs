@@ -66,6 +66,12 @@ fn serve(mut stream: TcpStream, notes: &Mutex<Vec<String>>) -> std::io::Result<(
         "/broken" => answer(&length, &picture[..1000]),
         "/vast" => answer("200 OK\r\nContent-Length: 99999999999", b"begins"),
         "/busy" => answer("503 Service Unavailable\r\nContent-Length: 0", b""),
+        // Busy at the first request.
+        "/later" if notes.lock().unwrap().iter().filter(|seen| **seen == request).count() == 1 => {
+            answer("429 Too Many Requests\r\nRetry-After: 0\r\nContent-Length: 0", b"")
+        }
+        "/later" => answer(&length, &picture),
+        "/much-later" => answer("503 Service Unavailable\r\nRetry-After: 3600\r\nContent-Length: 0", b""),
         "/page" => answer("200 OK\r\nContent-Length: 15", b"<html>no</html>"),
         // Sends nothing until the client disconnects.
         "/silent" => stream.read(&mut [0; 1]).map(drop),
@@ -170,6 +176,28 @@ fn uses_a_proxy_unless_the_host_is_excluded() {
     assert_eq!(proxy.seen(), [format!("CONNECT {} HTTP/1.1", server.host)]);
     assert_eq!(server.seen().len(), 2);
     assert_eq!(direct, proxied);
+}
+
+#[test]
+fn a_busy_server_is_asked_again_when_it_says() {
+    let server = WebServer::start();
+    let urls = ["later", "much-later", "cat.jpg"].map(|path| server.url(path));
+    let inputs: Vec<&str> = urls.iter().map(String::as_str).collect();
+    let records = classify(&Desk::with_pictures().and_small_model(), &inputs);
+    assert_eq!(records[0]["labels"], records[2]["labels"]);
+    check_error(&records[1], "HTTP 503");
+    let n_asked = |path: &str| server.seen().iter().filter(|seen| seen.contains(path)).count();
+    assert_eq!((n_asked("/later"), n_asked("/much-later")), (2, 1));
+}
+
+#[test]
+fn an_error_names_the_proxy_without_its_password() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .variable("http_proxy", "http://me:secret@127.0.0.1:1");
+    let records = classify(&desk, &["http://example.org/a.jpg", "cat.jpg"]);
+    check_error(&records[0], "through the proxy `http://127.0.0.1:1`");
+    assert!(!records[0].to_string().contains("secret"));
 }
 
 #[test]
