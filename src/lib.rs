@@ -39,6 +39,7 @@ pub mod pipeline;
 mod plain_text;
 pub mod preprocess;
 mod random;
+pub mod recipe;
 pub mod score;
 #[cfg(feature = "parquet")]
 pub mod search;

@@ -12,13 +12,14 @@ const FILE_LINES_MAX: usize = 600;
 
 /// Layers of the library, from top to bottom. A folder may import from later rows, but not from its own row or earlier
 /// ones.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["session"],
     &["pipeline", "train", "eval", "search"],
     &["data"],
     &["input", "labels", "score", "output"],
     &["model", "store"],
     &["preprocess", "text", "weights"],
+    &["recipe"],
     &[
         "kernels",
         "named",

@@ -117,6 +117,7 @@ fn argument(control: &Control) -> Option<String> {
         Control::ListModels => "`longclip model list`".into(),
         Control::PullModel(name) => format!("`longclip model pull {name}`"),
         Control::IgnoreSurplus => "`ignore_surplus=True`".into(),
+        Control::Activation => "`activation=\"gelu\"`".into(),
         Control::TruncateLongText => "`long_text=\"truncate\"`".into(),
         Control::ChunkLongText => "`long_text=\"chunk\"`".into(),
         Control::Labels => "`labels=[\"a cat\", \"a dog\"]`, or the path of a file of labels".into(),

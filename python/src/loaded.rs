@@ -8,12 +8,13 @@ use longclip::named::Named;
 use longclip::session::ModelPlan;
 use longclip::weights::hub::Progress;
 use longclip::weights::names::{self, ModelSource, Resolved};
-use longclip::weights::{Activation, LoadOptions, Rounding, Stretching, Surplus};
+use longclip::weights::{Activation, LoadOptions, Notice, Rounding, Stretching, Surplus};
 use longclip::{Error, Result};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::environment;
+use crate::errors::in_python;
 
 /// How a model is asked for.
 #[derive(FromPyObject)]
@@ -86,6 +87,7 @@ impl Loaded {
     /// Opens the model in this process.
     pub(crate) fn open(plan: &ModelPlan, source: &ModelSource) -> Result<Loaded> {
         let model = plan.load(source)?;
+        log_notices(model.notices());
         // What the library leaves to rayon stays within the threads that were asked for, and is not lost by a fork.
         let pool = ThreadPoolBuilder::new().num_threads(plan.n_threads()).build();
         let pool =
@@ -117,6 +119,13 @@ impl Drop for Loaded {
     }
 }
 
+/// Says in Python's log what was decided about the weights, or is wrong with their config.
+fn log_notices(notices: &[Notice]) {
+    for line in notices.iter().filter_map(|notice| in_python(&notice.words())) {
+        warn(&line);
+    }
+}
+
 /// Says in Python's log what the hub is doing, since it may take minutes.
 fn log_progress(progress: Progress<'_>, announced: &mut Vec<String>) {
     let line = match progress {
@@ -129,12 +138,16 @@ fn log_progress(progress: Progress<'_>, announced: &mut Vec<String>) {
     if announced.contains(&line) {
         return;
     }
+    warn(&line);
+    announced.push(line);
+}
+
+fn warn(line: &str) {
     Python::attach(|py| {
         let logger = py
             .import("logging")
             .and_then(|logging| logging.call_method1("getLogger", ("longclip",)));
         // A log that can't be written to is no reason not to load a model.
-        let _ = logger.and_then(|logger| logger.call_method1("warning", ("%s", &line)));
+        let _ = logger.and_then(|logger| logger.call_method1("warning", ("%s", line)));
     });
-    announced.push(line);
 }

@@ -21,6 +21,7 @@ fn flag(control: &Control) -> String {
         Control::ListModels => "`longclip model list`".into(),
         Control::PullModel(name) => format!("`longclip model pull {name}`"),
         Control::IgnoreSurplus => "`--ignore-surplus`".into(),
+        Control::Activation => "`--activation`".into(),
         Control::TruncateLongText => "`--long-text truncate`".into(),
         Control::ChunkLongText => "`--long-text chunk`".into(),
         Control::Labels => "`--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`".into(),

@@ -7,7 +7,7 @@ use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::named::Named;
 use longclip::session::ModelPlan;
 use longclip::text::start_of;
-use longclip::weights::{Activation, Checkpoint, LoadOptions, Rounding, Stretching, Surplus};
+use longclip::weights::{Activation, Checkpoint, LoadOptions, Notice, Rounding, Stretching, Surplus};
 use serde::Serialize;
 
 use super::find_model::find_model;
@@ -38,7 +38,7 @@ pub(super) struct ModelFlags {
     #[serde(skip)]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// The activation of the MLPs, for a checkpoint without a config that needs another than quick-gelu
+    /// The activation of the MLPs of both towers, if no config says it and it is another than quick-gelu
     #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = named::<Activation>())]
     activation: Option<Activation>,
     /// Use a 77-row position table as it is: 77 tokens, no stretching to 248
@@ -96,6 +96,7 @@ impl ModelFlags {
         let found = find_model(self.model.as_deref(), report)?;
         let plan = self.plan()?;
         let checkpoint = Checkpoint::open_source(&found.source, &plan.load)?;
+        report.model_notices(&self.unanswered(checkpoint.notices()));
         report.detail(format!(
             "model {}: {} ({}), {} px, {} tokens, {}",
             found.name,
@@ -103,13 +104,19 @@ impl ModelFlags {
             checkpoint.layout(),
             checkpoint.sizes().image_resolution_px,
             checkpoint.sizes().context_length,
-            checkpoint.activation(),
+            checkpoint.recipe().text.activation,
         ));
         Ok(Loaded {
             model: LongClip::from_checkpoint(checkpoint, &plan.compute)?,
             name: found.name,
             plan,
         })
+    }
+
+    /// The notices without an assumption that a flag replaces.
+    fn unanswered(&self, notices: &[Notice]) -> Vec<Notice> {
+        let is_answered = |notice: &Notice| self.activation.is_some() && matches!(notice, Notice::Assumed { .. });
+        notices.iter().filter(|notice| !is_answered(notice)).cloned().collect()
     }
 
     fn plan(&self) -> longclip::Result<ModelPlan> {

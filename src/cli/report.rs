@@ -136,6 +136,17 @@ impl Report {
         }
     }
 
+    /// What a person should know about the weights of a model.
+    pub(super) fn model_notices(&self, notices: &[longclip::weights::Notice]) {
+        for notice in notices {
+            match (notice.is_warning(), in_flags(&notice.words())) {
+                (true, Some(words)) => self.warning(words),
+                (false, Some(words)) => self.note(words),
+                (_, None) => {}
+            }
+        }
+    }
+
     /// One input that failed; the run continues.
     pub(super) fn failed_input(&self, name: &str, error: &Error) {
         let text = error.to_string();

@@ -24,6 +24,8 @@ pub enum Control {
     PullModel(String),
     /// Loading weights although the file holds other tensors too.
     IgnoreSurplus,
+    /// The activation of the MLPs.
+    Activation,
     /// Cutting texts that are too long.
     TruncateLongText,
     /// Reading texts that are too long in parts.

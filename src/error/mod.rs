@@ -147,6 +147,16 @@ pub enum Error {
         /// What to do about it.
         hint: Option<Hint>,
     },
+    /// A config describes a model that can't be computed here, or not the weights next to it.
+    #[error("cannot compute the model of `{}`: {problem}", path.display())]
+    UnsupportedModel {
+        /// The config, or the weights.
+        path: PathBuf,
+        /// The key and its value, and what it means.
+        problem: String,
+        /// What to do about it.
+        hint: Option<Hint>,
+    },
     /// There is no model of this name.
     #[error("no model `{name}`: {problem}")]
     UnknownModel {
@@ -188,6 +198,7 @@ impl Error {
             | Error::ForeignPickle { .. }
             | Error::UnreadableTensor { .. }
             | Error::BadTensors { .. }
+            | Error::UnsupportedModel { .. }
             | Error::UnknownModel { .. } => ErrorKind::Model,
             Error::Network { .. } => ErrorKind::Network,
             Error::Read { .. } | Error::Write { .. } | Error::System { .. } | Error::Compute { .. } => {
@@ -202,6 +213,7 @@ impl Error {
             Error::Usage { hint, .. }
             | Error::Picture { hint, .. }
             | Error::BadTensors { hint, .. }
+            | Error::UnsupportedModel { hint, .. }
             | Error::UnknownModel { hint, .. }
             | Error::Network { hint, .. } => hint.clone(),
             Error::Unsupported { hint, .. } => Some(hint.clone()),

@@ -55,11 +55,18 @@ impl LongClip {
     /// order of the blocks. `text` is `(embed_dim,)` and need not be normalised.
     ///
     /// # Errors
-    /// [`Error::BadTensors`] if the image tower has a weight that isn't finite; [`Error::Compute`] if the device fails.
+    /// [`Error::Usage`] if the image tower is not read at its class token; [`Error::BadTensors`] if it has a weight that
+    /// isn't finite; [`Error::Compute`] if the device fails.
     ///
     /// # Panics
     /// If the image does not have this model's resolution, or the text has the wrong length.
     pub fn attention(&self, picture: &Pixels, text: &[f32]) -> Result<Vec<BlockAttention>> {
+        if !self.reads_class_token() {
+            return Err(Error::usage(
+                "the image tower of this model averages its patches",
+                "only models that read the class token can be explained",
+            ));
+        }
         let zeros = Arc::new(AddedZeros::default());
         let engine = CandleEngine {
             device: self.candle_device(),
@@ -86,7 +93,7 @@ impl LongClip {
             Some(tower) => tower,
             None => {
                 let source: &dyn TensorSource = self.checkpoint();
-                let tower = VisionTower::load(engine, source, self.sizes(), self.activation())?;
+                let tower = VisionTower::load(engine, source, self.sizes(), &self.recipe().vision)?;
                 self.differentiable.get_or_init(|| tower)
             }
         };
@@ -169,7 +176,7 @@ mod tests {
             })),
         };
         let source: &dyn TensorSource = model.checkpoint();
-        let tower = VisionTower::load(&engine, source, model.sizes(), model.activation()).unwrap();
+        let tower = VisionTower::load(&engine, source, model.sizes(), &model.recipe().vision).unwrap();
         let image = tower.forward(&engine, &[picture]).unwrap();
         let mut text = text.to_vec();
         normalize(&mut text);

@@ -6,7 +6,7 @@
 
 use super::engine::{Engine, LinearNames, Mask, Sequences};
 use crate::error::Result;
-use crate::weights::Activation;
+use crate::recipe::Activation;
 
 /// The parameters that all blocks of a tower share.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,7 @@ pub(super) struct BlockShape {
     pub(super) heads: usize,
     pub(super) mask: Mask,
     pub(super) activation: Activation,
+    pub(super) epsilon: f32,
 }
 
 /// Output projection, second norm and MLP: the second half of both forms of the block.
@@ -26,10 +27,10 @@ struct BlockTail<E: Engine> {
 }
 
 impl<E: Engine> BlockTail<E> {
-    fn load(engine: &E, source: &E::Source, prefix: &str) -> Result<Self> {
+    fn load(engine: &E, source: &E::Source, prefix: &str, epsilon: f32) -> Result<Self> {
         Ok(BlockTail {
             out_proj: linear(engine, source, &format!("{prefix}.attn.out_proj"))?,
-            ln_2: engine.norm(source, &format!("{prefix}.ln_2"))?,
+            ln_2: engine.norm(source, &format!("{prefix}.ln_2"), epsilon)?,
             c_fc: linear(engine, source, &format!("{prefix}.mlp.c_fc"))?,
             c_proj: linear(engine, source, &format!("{prefix}.mlp.c_proj"))?,
         })
@@ -59,9 +60,9 @@ impl<E: Engine> Block<E> {
         };
         Ok(Block {
             shape,
-            ln_1: engine.norm(source, &format!("{prefix}.ln_1"))?,
+            ln_1: engine.norm(source, &format!("{prefix}.ln_1"), shape.epsilon)?,
             in_proj: engine.linear(source, &in_proj)?,
-            tail: BlockTail::load(engine, source, prefix)?,
+            tail: BlockTail::load(engine, source, prefix, shape.epsilon)?,
         })
     }
 
@@ -97,10 +98,10 @@ impl<E: Engine> LastBlock<E> {
         let dim = shape.hidden_dim;
         Ok(LastBlock {
             shape,
-            ln_1: engine.norm(source, &format!("{prefix}.ln_1"))?,
+            ln_1: engine.norm(source, &format!("{prefix}.ln_1"), shape.epsilon)?,
             query: engine.linear(source, &part(0..dim))?,
             key_value: engine.linear(source, &part(dim..3 * dim))?,
-            tail: BlockTail::load(engine, source, prefix)?,
+            tail: BlockTail::load(engine, source, prefix, shape.epsilon)?,
         })
     }
 

@@ -17,10 +17,11 @@ use super::vision::VisionTower;
 use crate::error::{Control, Error, Result, hint};
 use crate::kernels::{Precision, cpu::Level};
 use crate::preprocess::{Pixels, Preprocess};
+use crate::recipe::{Activation, Recipe, VisionPooling};
 use crate::text::{ContextLength, Tokenizer, Tokens};
 use crate::weights::hub::HubSettings;
 use crate::weights::names::{self, Places};
-use crate::weights::{Activation, Checkpoint, LoadOptions, Sizes, identity};
+use crate::weights::{Checkpoint, LoadOptions, Notice, Sizes, identity};
 
 /// How to compute a model.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +46,7 @@ const TOKENS_PER_PASS: usize = 2048;
 /// A whole Long-CLIP, ready to encode.
 pub struct LongClip {
     sizes: Sizes,
-    activation: Activation,
+    recipe: Recipe,
     logit_scale: LogitScale,
     context_length: ContextLength,
     preprocess: Preprocess,
@@ -92,12 +93,16 @@ impl LongClip {
     /// finite.
     pub fn from_checkpoint(checkpoint: Checkpoint, options: &LongClipOptions) -> Result<Self> {
         let sizes = checkpoint.sizes().clone();
-        let activation = options.activation.unwrap_or(checkpoint.activation());
+        let recipe = match options.activation {
+            Some(activation) => checkpoint.recipe().clone().with_activation(activation),
+            None => checkpoint.recipe().clone(),
+        };
+        let activation = recipe.text.activation;
         let logit_scale = LogitScale::from_ln(checkpoint.values("logit_scale")?[0]);
         let checkpoint = Arc::new(checkpoint);
         Ok(LongClip {
             context_length: ContextLength::new(sizes.context_length)?,
-            preprocess: Preprocess::new(sizes.image_resolution_px),
+            preprocess: Preprocess::with_recipe(sizes.image_resolution_px, recipe.pixels.clone()),
             towers: Towers::new(Arc::clone(&checkpoint), options)?,
             checkpoint,
             computed_with: format!(
@@ -108,7 +113,7 @@ impl LongClip {
                 options.cpu_level
             ),
             sizes,
-            activation,
+            recipe,
             logit_scale,
             differentiable: OnceLock::new(),
         })
@@ -119,9 +124,19 @@ impl LongClip {
         &self.sizes
     }
 
-    /// The activation of the MLPs.
-    pub fn activation(&self) -> Activation {
-        self.activation
+    /// What decides this model's numbers besides its tensors.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// What was decided for the caller when the weights were opened, as [`Checkpoint::notices`].
+    pub fn notices(&self) -> &[Notice] {
+        self.checkpoint.notices()
+    }
+
+    /// Whether an image is read at its class token, which [`LongClip::attention`] explains.
+    pub fn reads_class_token(&self) -> bool {
+        self.recipe.vision.pooling == VisionPooling::ClassToken
     }
 
     /// The learned temperature, which turns cosines into logits.
@@ -161,7 +176,11 @@ impl LongClip {
     pub fn weights_identity(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.checkpoint.content_digest());
-        hash.update(format!("{:?}", self.activation));
+        // Both towers have the same activation in nearly all models, whose identity is as it was before they could differ.
+        hash.update(format!("{:?}", self.recipe.text.activation));
+        if self.recipe.vision.activation != self.recipe.text.activation {
+            hash.update(format!("{:?}", self.recipe.vision.activation));
+        }
         identity(hash)
     }
 
@@ -210,8 +229,8 @@ impl LongClip {
         for pass in pictures.chunks(self.images_per_pass()) {
             let pictures: Vec<&Pixels> = pass.iter().collect();
             let values = match &self.towers {
-                Towers::Candle(towers) => towers.encode_images(&self.sizes, self.activation, &pictures)?,
-                Towers::Cpu(towers) => towers.encode_images(&self.sizes, self.activation, &pictures)?,
+                Towers::Candle(towers) => towers.encode_images(&self.sizes, &self.recipe, &pictures)?,
+                Towers::Cpu(towers) => towers.encode_images(&self.sizes, &self.recipe, &pictures)?,
             };
             embeddings.append(&Embeddings::new(values, self.sizes.embed_dim));
         }
@@ -255,14 +274,17 @@ impl LongClip {
         while !rest.is_empty() {
             let mut n_tokens = 0;
             let fits = rest.iter().take_while(|ids| {
-                n_tokens += ids.len();
+                n_tokens += match self.recipe.text.ignores_padding() {
+                    true => ids.len(),
+                    false => self.sizes.context_length,
+                };
                 n_tokens <= TOKENS_PER_PASS
             });
             let (pass, later) = rest.split_at(fits.count().max(1));
-            let batch = TokenBatch::new(pass.iter().copied())?;
+            let batch = TokenBatch::for_recipe(pass.iter().copied(), &self.recipe.text, self.sizes.context_length)?;
             let values = match &self.towers {
-                Towers::Candle(towers) => towers.encode_texts(&self.sizes, self.activation, &batch)?,
-                Towers::Cpu(towers) => towers.encode_texts(&self.sizes, self.activation, &batch)?,
+                Towers::Candle(towers) => towers.encode_texts(&self.sizes, &self.recipe, &batch)?,
+                Towers::Cpu(towers) => towers.encode_texts(&self.sizes, &self.recipe, &batch)?,
             };
             embeddings.append(&Embeddings::new(values, self.sizes.embed_dim));
             rest = later;
@@ -288,8 +310,8 @@ impl LongClip {
     /// As [`LongClip::encode_token_ids`].
     pub fn encode_token_ids_hidden(&self, ids: &[u32]) -> Result<Embeddings> {
         let values = match &self.towers {
-            Towers::Candle(towers) => towers.encode_text_hidden(&self.sizes, self.activation, ids)?,
-            Towers::Cpu(towers) => towers.encode_text_hidden(&self.sizes, self.activation, ids)?,
+            Towers::Candle(towers) => towers.encode_text_hidden(&self.sizes, &self.recipe, ids)?,
+            Towers::Cpu(towers) => towers.encode_text_hidden(&self.sizes, &self.recipe, ids)?,
         };
         Ok(Embeddings::new(values, self.sizes.text_width))
     }
@@ -363,27 +385,27 @@ impl<E: Engine> LazyTowers<E> {
         }
     }
 
-    fn encode_images(&self, sizes: &Sizes, activation: Activation, pictures: &[&Pixels]) -> Result<Vec<f32>> {
-        let load = || VisionTower::load(&self.engine, &self.checkpoint, sizes, activation);
+    fn encode_images(&self, sizes: &Sizes, recipe: &Recipe, pictures: &[&Pixels]) -> Result<Vec<f32>> {
+        let load = || VisionTower::load(&self.engine, &self.checkpoint, sizes, &recipe.vision);
         let rows = self
             .get_or_prepare(&self.vision, load)?
             .forward(&self.engine, pictures)?;
         self.engine.values(rows)
     }
 
-    fn text_tower(&self, sizes: &Sizes, activation: Activation) -> Result<&TextTower<E>> {
+    fn text_tower(&self, sizes: &Sizes, recipe: &Recipe) -> Result<&TextTower<E>> {
         self.get_or_prepare(&self.text, || {
-            TextTower::load(&self.engine, &self.checkpoint, sizes, activation)
+            TextTower::load(&self.engine, &self.checkpoint, sizes, &recipe.text)
         })
     }
 
-    fn encode_texts(&self, sizes: &Sizes, activation: Activation, batch: &TokenBatch) -> Result<Vec<f32>> {
-        let rows = self.text_tower(sizes, activation)?.forward(&self.engine, batch)?;
+    fn encode_texts(&self, sizes: &Sizes, recipe: &Recipe, batch: &TokenBatch) -> Result<Vec<f32>> {
+        let rows = self.text_tower(sizes, recipe)?.forward(&self.engine, batch)?;
         self.engine.values(rows)
     }
 
-    fn encode_text_hidden(&self, sizes: &Sizes, activation: Activation, ids: &[u32]) -> Result<Vec<f32>> {
-        let rows = self.text_tower(sizes, activation)?.forward_hidden(&self.engine, ids)?;
+    fn encode_text_hidden(&self, sizes: &Sizes, recipe: &Recipe, ids: &[u32]) -> Result<Vec<f32>> {
+        let rows = self.text_tower(sizes, recipe)?.forward_hidden(&self.engine, ids)?;
         self.engine.values(rows)
     }
 }

@@ -1,15 +1,16 @@
-//! The text tower: a causal transformer whose output is read at the end token.
+//! The text tower: a transformer, usually causal, whose output is read at one token of a text, usually the end token.
 //!
 //! Upstream `model_longclip.py`, `encode_text` and `encode_text_full`. Because the tower is causal, nothing after the
 //! end token changes the result. So each text is computed at its own length, and the texts of a batch are concatenated.
-//! Token ids to `(n, embed_dim)`.
+//! A tower with another recipe gets its texts padded (see `tokens.rs`). Token ids to `(n, embed_dim)`.
 
 use super::block::{Block, BlockShape, LastBlock};
 use super::engine::{Engine, Mask};
 use super::pass::Pass;
 use super::tokens::TokenBatch;
 use crate::error::{Error, Result};
-use crate::weights::{Activation, Sizes};
+use crate::recipe::{TextAttention, TextRecipe};
+use crate::weights::Sizes;
 
 /// The text tower on an engine.
 pub struct TextTower<E: Engine> {
@@ -28,12 +29,16 @@ impl<E: Engine> TextTower<E> {
     ///
     /// # Errors
     /// If a tensor cannot be read.
-    pub fn load(engine: &E, source: &E::Source, sizes: &Sizes, activation: Activation) -> Result<Self> {
+    pub fn load(engine: &E, source: &E::Source, sizes: &Sizes, recipe: &TextRecipe) -> Result<Self> {
         let shape = BlockShape {
             hidden_dim: sizes.text_width,
             heads: sizes.text_heads,
-            mask: Mask::Causal,
-            activation,
+            mask: match recipe.attention {
+                TextAttention::Causal => Mask::Causal,
+                TextAttention::Full => Mask::None,
+            },
+            activation: recipe.activation,
+            epsilon: recipe.epsilon,
         };
         let prefix = |layer: usize| format!("transformer.resblocks.{layer}");
         let last = sizes.text_layers - 1;
@@ -46,7 +51,7 @@ impl<E: Engine> TextTower<E> {
                 .map(|layer| Block::load(engine, source, &prefix(layer), shape))
                 .collect::<Result<_>>()?,
             last_block: LastBlock::load(engine, source, &prefix(last), shape)?,
-            ln_final: engine.norm(source, "ln_final")?,
+            ln_final: engine.norm(source, "ln_final", recipe.epsilon)?,
             projection: engine.projection(source, "text_projection")?,
         })
     }
@@ -128,8 +133,8 @@ impl<E: Engine> Pass<E> for TextPass<'_, E> {
         if let Some(block) = tower.blocks.get(stage) {
             return block.forward(engine, x, self.batch.sequences());
         }
-        let texts = self.batch.texts();
-        let end_tokens = tower.last_block.forward(engine, &x, &texts, &texts.last_rows())?; // (n, text_width)
-        engine.norm_linear(&end_tokens, &tower.ln_final, &tower.projection) // (n, embed_dim)
+        let (texts, rows) = (self.batch.texts(), self.batch.read_rows());
+        let read = tower.last_block.forward(engine, &x, &texts, rows)?; // (n, text_width)
+        engine.norm_linear(&read, &tower.ln_final, &tower.projection) // (n, embed_dim)
     }
 }

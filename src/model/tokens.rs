@@ -8,12 +8,15 @@ use std::ops::Range;
 
 use super::engine::{Sequence, Sequences};
 use crate::error::{Error, Result};
+use crate::recipe::{TextAttention, TextPooling, TextRecipe};
 
-/// Token ids of at least one text, each truncated after its end token.
+/// Token ids of at least one text, each truncated after the token that it is read at, or padded to the whole context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenBatch {
     ids: Vec<u32>,
     positions: Vec<u32>,
+    /// For each text, in the order given, the row that its embedding is read from.
+    read_rows: Vec<usize>,
     /// Shared prefixes and texts, in the order of their rows.
     sequences: Sequences,
     /// For each text, in the order given, the index of its sequence.
@@ -21,15 +24,66 @@ pub struct TokenBatch {
 }
 
 impl TokenBatch {
-    /// Takes one slice of token ids per text, with or without padding. The end token is the first occurrence of the
+    /// Takes one slice of token ids per text, with or without padding, as CLIP reads them: at the first occurrence of the
     /// largest id of a text; what follows it is ignored.
     ///
     /// # Errors
     /// [`Error::Usage`] for an empty batch, or for a text without ids.
     pub fn new<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Result<Self> {
-        let texts: Vec<&[u32]> = texts.into_iter().map(truncate_at_end_token).collect::<Result<_>>()?;
+        TokenBatch::causal(texts, TextPooling::LargestId)
+    }
+
+    /// As [`TokenBatch::new`], for a text tower with this recipe and context length. Where padding has an effect, texts
+    /// are padded with the id 0, as open_clip's tokenizer does.
+    ///
+    /// # Errors
+    /// As [`TokenBatch::new`].
+    pub fn for_recipe<'a>(
+        texts: impl IntoIterator<Item = &'a [u32]>,
+        recipe: &TextRecipe,
+        context_length: usize,
+    ) -> Result<Self> {
+        if recipe.ignores_padding() {
+            return TokenBatch::causal(texts, recipe.pooling);
+        }
+        let padded = |text: &[u32]| {
+            let mut ids = text.to_vec();
+            ids.resize(context_length.max(text.len()), 0);
+            ids
+        };
+        let padded: Vec<Vec<u32>> = texts.into_iter().map(padded).collect();
+        match recipe.attention {
+            TextAttention::Causal => TokenBatch::causal(padded.iter().map(Vec::as_slice), recipe.pooling),
+            TextAttention::Full => TokenBatch::side_by_side(&padded, recipe.pooling),
+        }
+    }
+
+    /// Whole texts of which no two share a row.
+    fn side_by_side(texts: &[Vec<u32>], pooling: TextPooling) -> Result<Self> {
         if texts.is_empty() {
-            return Err(Error::usage("no texts to encode", "give at least one"));
+            return Err(no_texts());
+        }
+        let mut rows = BatchRows::default();
+        let mut read_rows = Vec::new();
+        for text in texts {
+            let own = rows.push(text, 0..0);
+            read_rows.push(own.start + read_at(text, pooling)?);
+        }
+        Ok(TokenBatch {
+            ids: rows.ids,
+            positions: rows.positions,
+            read_rows,
+            sequences: Sequences::of(rows.list),
+            texts: (0..texts.len()).collect(),
+        })
+    }
+
+    /// Texts of a causal tower, which end with the token that they are read at.
+    fn causal<'a>(texts: impl IntoIterator<Item = &'a [u32]>, pooling: TextPooling) -> Result<Self> {
+        let truncated = |text: &'a [u32]| Ok(&text[..=read_at(text, pooling)?]);
+        let texts: Vec<&[u32]> = texts.into_iter().map(truncated).collect::<Result<_>>()?;
+        if texts.is_empty() {
+            return Err(no_texts());
         }
         let mut order: Vec<usize> = (0..texts.len()).collect();
         order.sort_by_key(|text_idx| texts[*text_idx]);
@@ -49,6 +103,7 @@ impl TokenBatch {
         Ok(TokenBatch {
             ids: rows.ids,
             positions: rows.positions,
+            read_rows: sequence_of.iter().map(|i| rows.list[*i].rows.end - 1).collect(),
             sequences: Sequences::of(rows.list),
             texts: sequence_of,
         })
@@ -65,6 +120,7 @@ impl TokenBatch {
         Ok(TokenBatch {
             ids: ids.to_vec(),
             positions: (0..ids.len() as u32).collect(),
+            read_rows: vec![ids.len() - 1],
             sequences: Sequences::new([ids.len()]),
             texts: vec![0],
         })
@@ -90,17 +146,31 @@ impl TokenBatch {
         Sequences::of(self.texts.iter().map(|i| self.sequences.list()[*i].clone()).collect())
     }
 
+    /// For each text, in the order given, the row that its embedding is read from.
+    pub(super) fn read_rows(&self) -> &[usize] {
+        &self.read_rows
+    }
+
     /// The number of tokens of the longest text.
     pub fn longest(&self) -> usize {
         self.sequences.list().iter().map(Sequence::len).max().unwrap_or(0)
     }
 }
 
-/// Truncates a text after its end token.
-fn truncate_at_end_token(text: &[u32]) -> Result<&[u32]> {
-    let largest = text.iter().max();
-    let end = text.iter().position(|id| Some(id) == largest).ok_or_else(no_ids)?;
-    Ok(&text[..=end])
+/// The token that a text is read at.
+fn read_at(text: &[u32], pooling: TextPooling) -> Result<usize> {
+    let largest = text.iter().max().ok_or_else(no_ids)?;
+    let first = |wanted: &u32| text.iter().position(|id| id == wanted);
+    Ok(match pooling {
+        TextPooling::LargestId => first(largest).unwrap_or(0),
+        TextPooling::Id(id) => first(&id).unwrap_or(0),
+        TextPooling::First => 0,
+        TextPooling::Last => text.len() - 1,
+    })
+}
+
+fn no_texts() -> Error {
+    Error::usage("no texts to encode", "give at least one")
 }
 
 fn no_ids() -> Error {
@@ -194,7 +264,7 @@ mod tests {
         assert_eq!(batch.ids(), [8, 1, 2, 3, 9, 4, 9]);
         assert_eq!(batch.positions(), [0, 1, 2, 3, 4, 3, 4]);
         let texts = batch.texts();
-        assert_eq!(texts.last_rows(), [6, 4]);
+        assert_eq!(batch.read_rows(), [6, 4]);
         assert_eq!(texts.list()[0].all_rows().collect::<Vec<_>>(), [0, 1, 2, 5, 6]);
         assert_eq!(batch.longest(), 5);
     }
@@ -203,7 +273,37 @@ mod tests {
     fn equal_texts_share_all_but_the_end_token() {
         let batch = TokenBatch::new([&[8, 1, 9][..], &[8, 1, 9]]).unwrap();
         assert_eq!(batch.ids(), [8, 1, 9, 9]);
-        assert_eq!(batch.texts().last_rows(), [2, 3]);
+        assert_eq!(batch.read_rows(), [2, 3]);
+    }
+
+    #[test]
+    fn a_recipe_decides_where_a_text_is_read_and_whether_it_is_padded() {
+        let text = &[8, 3, 9, 2][..];
+        let batch = |attention, pooling| {
+            let recipe = TextRecipe {
+                attention,
+                pooling,
+                ..TextRecipe::default()
+            };
+            TokenBatch::for_recipe([text], &recipe, 6).unwrap()
+        };
+        let check = |attention, pooling, ids: &[u32], row: usize| {
+            let batch = batch(attention, pooling);
+            assert_eq!(
+                (batch.ids(), batch.read_rows()),
+                (ids, &[row][..]),
+                "{attention:?} {pooling:?}"
+            );
+        };
+        let padded = &[8, 3, 9, 2, 0, 0][..];
+        check(TextAttention::Causal, TextPooling::LargestId, &[8, 3, 9], 2);
+        check(TextAttention::Causal, TextPooling::Id(3), &[8, 3], 1);
+        check(TextAttention::Causal, TextPooling::Id(7), &[8], 0);
+        check(TextAttention::Causal, TextPooling::First, &[8], 0);
+        check(TextAttention::Causal, TextPooling::Last, padded, 5);
+        check(TextAttention::Full, TextPooling::LargestId, padded, 2);
+        check(TextAttention::Full, TextPooling::First, padded, 0);
+        check(TextAttention::Full, TextPooling::Last, padded, 5);
     }
 
     #[test]

@@ -1,20 +1,22 @@
-//! The image tower: a Vision Transformer whose output is read at the class token.
+//! The image tower: a Vision Transformer whose output is read at the class token, or averaged over the patches.
 //!
 //! Upstream `model_longclip.py`, `VisionTransformer`. `(n, 3, R, R)` normalised pixels to `(n, embed_dim)`. The patch
 //! convolution has a stride equal to its kernel size, so it is a linear layer on patches in the order channel, row,
-//! column.
+//! column. It drops rows and columns of pixels that don't fill a patch.
 
 use super::block::{Block, BlockShape, LastBlock};
 use super::engine::{Engine, LinearNames, Mask, Sequences};
 use super::pass::Pass;
 use crate::error::Result;
 use crate::preprocess::Pixels;
-use crate::weights::{Activation, Sizes};
+use crate::recipe::{VisionPooling, VisionRecipe};
+use crate::weights::Sizes;
 
 /// The image tower on an engine.
 pub struct VisionTower<E: Engine> {
     resolution_px: usize,
     patch_px: usize,
+    pooling: VisionPooling,
     patch_embedding: E::Linear,
     class_embedding: E::Table,
     positional_embedding: E::Table,
@@ -30,12 +32,13 @@ impl<E: Engine> VisionTower<E> {
     ///
     /// # Errors
     /// If a tensor cannot be read.
-    pub fn load(engine: &E, source: &E::Source, sizes: &Sizes, activation: Activation) -> Result<Self> {
+    pub fn load(engine: &E, source: &E::Source, sizes: &Sizes, recipe: &VisionRecipe) -> Result<Self> {
         let shape = BlockShape {
             hidden_dim: sizes.vision_width,
             heads: sizes.vision_heads,
             mask: Mask::None,
-            activation,
+            activation: recipe.activation,
+            epsilon: recipe.epsilon,
         };
         let prefix = |layer: usize| format!("visual.transformer.resblocks.{layer}");
         let last = sizes.vision_layers - 1;
@@ -47,15 +50,16 @@ impl<E: Engine> VisionTower<E> {
         Ok(VisionTower {
             resolution_px: sizes.image_resolution_px,
             patch_px: sizes.patch_px,
+            pooling: recipe.pooling,
             patch_embedding: engine.linear(source, &patch_embedding)?,
             class_embedding: engine.table(source, "visual.class_embedding")?,
             positional_embedding: engine.table(source, "visual.positional_embedding")?,
-            ln_pre: engine.norm(source, "visual.ln_pre")?,
+            ln_pre: engine.norm(source, "visual.ln_pre", recipe.epsilon)?,
             blocks: (0..last)
                 .map(|layer| Block::load(engine, source, &prefix(layer), shape))
                 .collect::<Result<_>>()?,
             last_block: LastBlock::load(engine, source, &prefix(last), shape)?,
-            ln_post: engine.norm(source, "visual.ln_post")?,
+            ln_post: engine.norm(source, "visual.ln_post", recipe.epsilon)?,
             projection: engine.projection(source, "visual.proj")?,
         })
     }
@@ -123,10 +127,24 @@ impl<E: Engine> Pass<E> for VisionPass<'_, E> {
         if let Some(block) = tower.blocks.get(stage) {
             return block.forward(engine, x, &self.sequences);
         }
-        let class_tokens = tower
-            .last_block
-            .forward(engine, &x, &self.sequences, &self.sequences.first_rows())?; // (n, hidden_dim)
-        engine.norm_linear(&class_tokens, &tower.ln_post, &tower.projection) // (n, embed_dim)
+        match tower.pooling {
+            VisionPooling::ClassToken => {
+                let rows = self.sequences.first_rows();
+                let class_tokens = tower.last_block.forward(engine, &x, &self.sequences, &rows)?; // (n, hidden_dim)
+                engine.norm_linear(&class_tokens, &tower.ln_post, &tower.projection) // (n, embed_dim)
+            }
+            VisionPooling::NormalisedMean => {
+                let x = tower.last_block.forward_all(engine, x, &self.sequences)?;
+                let mean = engine.mean_after_first(&x, &self.sequences)?; // (n, hidden_dim)
+                engine.norm_linear(&mean, &tower.ln_post, &tower.projection)
+            }
+            VisionPooling::MeanOfNormalised => {
+                let x = tower.last_block.forward_all(engine, x, &self.sequences)?;
+                let x = engine.normalise(x, &tower.ln_post)?;
+                let mean = engine.mean_after_first(&x, &self.sequences)?; // (n, hidden_dim)
+                engine.apply(&mean, &tower.projection)
+            }
+        }
     }
 }
 

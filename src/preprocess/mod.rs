@@ -1,8 +1,8 @@
 //! Preprocessing: from the bytes of an image file to the normalised `(3, R, R)` pixels that the image tower reads.
 //!
 //! Decode, apply the EXIF orientation, resize the short side to R with Pillow's bicubic filter, crop the centre,
-//! convert to RGB, normalise. This is upstream's `_transform` (`model/longclip.py`), to the bit for lossless files. The
-//! pipeline calls it on its decoding threads, one image at a time. [`Pixels`] are `(channel, row, column)` in f32; the
+//! convert to RGB, normalise. This is upstream's `_transform` (`model/longclip.py`), to the bit for lossless files. A
+//! model's [`PixelRecipe`] may say another size, filter, crop, order or normalisation. The pipeline calls it on its decoding threads, one image at a time. [`Pixels`] are `(channel, row, column)` in f32; the
 //! bytes of decoded images are `(row, column, channel)`.
 
 mod decode;
@@ -19,15 +19,14 @@ pub use picture::{Mode, Picture};
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
+use self::resize::Plan;
 use crate::error::{Error, Result};
 use crate::kernels::resize::PixelRows;
+use crate::recipe::{Colours, PixelRecipe, Rescale, Resize};
 
-/// Mean of red, green and blue in CLIP's training images, on a scale of 0 to 1 (OpenAI CLIP, `clip.py`, `_transform`).
-pub const MEAN: [f32; 3] = [0.48145466, 0.4578275, 0.40821073];
-/// Standard deviation of red, green and blue, from the same source.
-#[expect(clippy::excessive_precision, reason = "the digits as published")]
-pub const STD: [f32; 3] = [0.26862954, 0.26130258, 0.27577711];
+pub use crate::recipe::{MEAN, STD};
 
 /// Normalised pixels `(3, R, R)`, row-major, f32: the input of the image tower. Values are between about -1.8 and 2.2.
 ///
@@ -42,17 +41,20 @@ pub struct Pixels {
 #[derive(Debug, Clone, PartialEq)]
 enum Values {
     /// Of a decoded image, `(3, R, R)`, not yet normalised.
-    Bytes(Vec<u8>),
+    Bytes { planes: Vec<u8>, levels: Arc<Levels> },
     /// Normalised by the caller, `(3, R, R)`.
     Floats(Vec<f32>),
 }
 
 impl Pixels {
     /// Takes `(R, R, 3)` bytes.
-    fn from_rgb(rgb: &[u8], resolution_px: usize) -> Self {
+    fn from_rgb(rgb: &[u8], levels: &Arc<Levels>, resolution_px: usize) -> Self {
         let planes = (0..3).flat_map(|c| rgb.chunks_exact(3).map(move |pixel| pixel[c]));
         Self {
-            values: Values::Bytes(planes.collect()),
+            values: Values::Bytes {
+                planes: planes.collect(),
+                levels: Arc::clone(levels),
+            },
             resolution_px,
         }
     }
@@ -88,10 +90,10 @@ impl Pixels {
     pub fn values(&self) -> Cow<'_, [f32]> {
         match &self.values {
             Values::Floats(values) => Cow::Borrowed(values),
-            Values::Bytes(bytes) => {
-                let planes = bytes.chunks_exact(bytes.len() / 3).enumerate();
-                let levels = planes.flat_map(|(c, plane)| plane.iter().map(move |byte| level(c, *byte)));
-                Cow::Owned(levels.collect())
+            Values::Bytes { planes, levels } => {
+                let planes = planes.chunks_exact(planes.len() / 3).zip(levels.iter());
+                let values = planes.flat_map(|(plane, levels)| plane.iter().map(|byte| levels[usize::from(*byte)]));
+                Cow::Owned(values.collect())
             }
         }
     }
@@ -102,7 +104,10 @@ impl Pixels {
         let range = start + columns.start..start + columns.end;
         match &self.values {
             Values::Floats(values) => to.extend_from_slice(&values[range]),
-            Values::Bytes(bytes) => to.extend(bytes[range].iter().map(|byte| level(channel, *byte))),
+            Values::Bytes { planes, levels } => {
+                let levels = &levels[channel];
+                to.extend(planes[range].iter().map(|byte| levels[usize::from(*byte)]));
+            }
         }
     }
 
@@ -112,7 +117,7 @@ impl Pixels {
     }
 }
 
-/// How images become [`Pixels`]: the model's resolution, whether EXIF turns them, and their maximum size.
+/// How images become [`Pixels`]: the model's resolution and recipe, whether EXIF turns them, and their maximum size.
 ///
 /// ```
 /// use longclip::preprocess::Preprocess;
@@ -124,16 +129,31 @@ impl Pixels {
 #[derive(Debug, Clone)]
 pub struct Preprocess {
     resolution_px: usize,
+    recipe: PixelRecipe,
+    levels: Arc<Levels>,
     orientation: Orientation,
     limits: Limits,
 }
 
 impl Preprocess {
-    /// For a model that reads `(resolution_px, resolution_px)` images; upright, with the default limits. Panics on 0.
+    /// For a model that reads `(resolution_px, resolution_px)` images as CLIP does; upright, with the default limits.
+    ///
+    /// # Panics
+    /// If the resolution is 0.
     pub fn new(resolution_px: usize) -> Self {
+        Preprocess::with_recipe(resolution_px, PixelRecipe::default())
+    }
+
+    /// As [`Preprocess::new`], with another recipe.
+    ///
+    /// # Panics
+    /// If the resolution is 0.
+    pub fn with_recipe(resolution_px: usize, recipe: PixelRecipe) -> Self {
         assert!(resolution_px > 0, "an image tower reads at least one pixel");
         Self {
             resolution_px,
+            levels: Arc::new(levels(&recipe)),
+            recipe,
             orientation: Orientation::default(),
             limits: Limits::default(),
         }
@@ -171,29 +191,52 @@ impl Preprocess {
 
     /// The second half of [`Preprocess::run`].
     pub fn pixels(&self, picture: &Picture) -> Pixels {
-        Pixels::from_rgb(&self.crop_u8(picture), self.resolution_px)
+        Pixels::from_rgb(&self.crop_u8(picture), &self.levels, self.resolution_px)
     }
 
-    /// Resizes the short side to R and returns the central `(R, R, 3)` as RGB bytes, row-major.
+    /// Resizes the image and returns the central `(R, R, 3)` as RGB bytes, row-major.
     ///
-    /// As upstream does, this resizes the image in its own mode: colours are multiplied by alpha before and divided by
-    /// it afterwards, then alpha is dropped.
+    /// As upstream does, this resizes the image in its own mode, unless the recipe says otherwise: colours are multiplied
+    /// by alpha before and divided by it afterwards, then alpha is dropped.
     pub fn crop_u8(&self, picture: &Picture) -> Vec<u8> {
-        let (mode, width) = (picture.mode(), picture.width_px());
-        let channels = mode.channels();
-        let resize = |bytes: &[u8]| resize::resize_and_crop(PixelRows { bytes, width, channels }, self.resolution_px);
+        match self.recipe.colours {
+            Colours::ConvertedFirst if picture.mode() != Mode::Rgb => {
+                let rgb = picture::over_white(picture.mode(), picture.bytes());
+                self.crop(Mode::Rgb, picture, &rgb)
+            }
+            Colours::ConvertedFirst | Colours::ConvertedLast => {
+                picture::to_rgb(picture.mode(), self.crop(picture.mode(), picture, picture.bytes()))
+            }
+        }
+    }
+
+    /// The central square of an image whose pixels have this mode.
+    fn crop(&self, mode: Mode, picture: &Picture, bytes: &[u8]) -> Vec<u8> {
+        let (size, channels) = ([picture.width_px(), picture.height_px()], mode.channels());
+        let plan = Plan::new(size, &self.recipe, self.resolution_px);
+        let resize = |bytes: &[u8]| {
+            plan.resize_and_crop(PixelRows {
+                bytes,
+                width: size[0],
+                channels,
+            })
+        };
         let has_alpha = matches!(mode, Mode::GreyAlpha | Mode::Rgba);
         // Pillow copies an image that already has the right size, including the colours of transparent pixels.
-        let cropped = if has_alpha && !resize::keeps_size(width, picture.height_px(), self.resolution_px) {
-            let mut bytes = picture.bytes().to_vec();
+        let cropped = if has_alpha && !plan.keeps_size(size) {
+            let mut bytes = bytes.to_vec();
             picture::premultiply(&mut bytes, channels);
             let mut cropped = resize(&bytes);
             picture::unpremultiply(&mut cropped, channels);
             cropped
         } else {
-            resize(picture.bytes())
+            resize(bytes)
         };
-        picture::to_rgb(mode, cropped)
+        let fill = match self.recipe.resize {
+            Resize::Longest { fill } => fill,
+            Resize::Shortest | Resize::ShortestTo(_) | Resize::Squash | Resize::SquashTo { .. } | Resize::Off => 0,
+        };
+        plan.pad(cropped, channels, fill)
     }
 }
 
@@ -202,21 +245,22 @@ pub fn begins_like_a_picture(start: &[u8]) -> bool {
     image::guess_format(start).is_ok()
 }
 
-/// The normalised value of a channel's byte.
-#[inline(always)]
-fn level(channel: usize, byte: u8) -> f32 {
-    /// `(byte / 255 - mean) / std`, in torchvision's order of operations.
-    static LEVELS: [[f32; 256]; 3] = {
-        let mut levels = [[0.0; 256]; 3];
-        let mut i = 0;
-        while i < 3 * 256 {
-            let (c, byte) = (i / 256, i % 256);
-            levels[c][byte] = (byte as f32 / 255.0 - MEAN[c]) / STD[c];
-            i += 1;
+/// The normalised value of each byte of red, green and blue.
+type Levels = [[f32; 256]; 3];
+
+/// `(byte / 255 - mean) / std`, in the order of operations of the library that the recipe comes from.
+fn levels(recipe: &PixelRecipe) -> Levels {
+    let mut levels = [[0.0; 256]; 3];
+    for ((levels, mean), std) in levels.iter_mut().zip(recipe.mean).zip(recipe.std) {
+        for (byte, level) in (0..=u8::MAX).zip(levels) {
+            let value = match recipe.rescale {
+                Rescale::By255 => f32::from(byte) / 255.0,
+                Rescale::Factor(factor) => (f64::from(byte) * factor) as f32,
+            };
+            *level = (value - mean) / std;
         }
-        levels
-    };
-    LEVELS[channel][usize::from(byte)]
+    }
+    levels
 }
 
 #[cfg(test)]

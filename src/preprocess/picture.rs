@@ -216,6 +216,26 @@ pub(super) fn to_rgb(mode: Mode, bytes: Vec<u8>) -> Vec<u8> {
     }
 }
 
+/// Converts pixels to `(n, 3)` RGB over a white background, where they have alpha: Pillow's `alpha_composite`.
+pub(super) fn over_white(mode: Mode, bytes: &[u8]) -> Vec<u8> {
+    match mode {
+        Mode::Grey | Mode::Rgb | Mode::Cmyk => to_rgb(mode, bytes.to_vec()),
+        Mode::GreyAlpha => bytes.chunks_exact(2).flat_map(|p| [blend(p[0], p[1]); 3]).collect(),
+        Mode::Rgba => bytes
+            .chunks_exact(4)
+            .flat_map(|p| [p[0], p[1], p[2]].map(|level| blend(level, p[3])))
+            .collect(),
+    }
+}
+
+/// A level over white, with the 7 more bits of Pillow's `AlphaComposite.c`.
+fn blend(level: u8, alpha: u8) -> u8 {
+    const BITS: u32 = 7;
+    let (level, alpha) = (u32::from(level), u32::from(alpha));
+    let t = ((level * alpha + 255 * (255 - alpha)) << BITS) + (0x80 << BITS);
+    ((((t >> 8) + t) >> 8) >> BITS) as u8
+}
+
 /// Pillow's conversion: the light that black leaves, minus what each ink absorbs.
 fn cmyk_to_rgb(key: u8, inks: [u8; 3]) -> [u8; 3] {
     let light = 255 - key;

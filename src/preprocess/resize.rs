@@ -1,78 +1,161 @@
-//! Pillow's bicubic resize of the short side to R, combined with the centre crop: only the crop's pixels are computed.
+//! Pillow's resize, combined with the centre crop: only the crop's pixels are computed.
 //!
 //! Follows Pillow's `src/libImaging/Resample.c` (coefficients in f64, then in fixed point; two passes, each rounded to
-//! bytes; a pass that changes no size is skipped) and torchvision's `resize` and `center_crop` (sizes and offsets).
+//! bytes; a pass that changes no size is skipped). Sizes and offsets are those of torchvision's `resize` and
+//! `center_crop`, of open_clip's `ResizeKeepRatio` or of transformers' `center_crop`, as the recipe says.
 //! `(height, width, channels)` bytes become `(R, R, channels)` bytes, row-major. Called by [`super::Preprocess`].
 
 use std::ops::Range;
 
 use crate::kernels::resize::{Axis, PixelRows, WEIGHT_BITS, horizontal, vertical};
+use crate::recipe::{Centre, Filter, PixelRecipe, Resize};
 
-/// The filter's radius in input pixels, at scale 1.
-const SUPPORT: f64 = 2.0;
 /// The parameter of the bicubic filter in Pillow and in PyTorch's antialiased resize. OpenCV and PyTorch without
 /// antialiasing use -0.75.
 const A: f64 = -0.5;
 
-/// Resizes the short side to `resolution`, then crops the central `(resolution, resolution)`. `pixels` must not be
-/// empty.
-pub(super) fn resize_and_crop(pixels: PixelRows<'_>, resolution: usize) -> Vec<u8> {
-    let (width, height) = (pixels.width, pixels.bytes.len() / pixels.row_bytes());
-    let (width_new, height_new) = resized(width, height, resolution);
-    let columns = AxisPlan::new(width, width_new, crop(width_new, resolution));
-    let lines = AxisPlan::new(height, height_new, crop(height_new, resolution));
-    if is_vertical_first([width, width_new], [height, height_new]) {
-        let shorter = resize_vertically(pixels, &lines);
-        resize_horizontally(
-            PixelRows {
-                bytes: &shorter,
+/// How an image of one size becomes the square that the image tower reads.
+pub(super) struct Plan {
+    /// Width and height once resized.
+    resized: [usize; 2],
+    columns: Window,
+    lines: Window,
+    filter: Filter,
+    side: usize,
+}
+
+impl Plan {
+    /// For an image of this size, which must not be empty.
+    pub(super) fn new([width, height]: [usize; 2], recipe: &PixelRecipe, side: usize) -> Self {
+        let resized = resized([width, height], recipe.resize, side);
+        Plan {
+            resized,
+            columns: Window::new(resized[0], side, recipe.centre),
+            lines: Window::new(resized[1], side, recipe.centre),
+            filter: recipe.filter,
+            side,
+        }
+    }
+
+    /// Whether the image already has the size that it is resized to, in which case Pillow copies it.
+    pub(super) fn keeps_size(&self, [width, height]: [usize; 2]) -> bool {
+        self.resized == [width, height]
+    }
+
+    /// The part of the resized image that is in the square, `(lines, columns, channels)`.
+    pub(super) fn resize_and_crop(&self, pixels: PixelRows<'_>) -> Vec<u8> {
+        let (width, height) = (pixels.width, pixels.bytes.len() / pixels.row_bytes());
+        let [width_new, height_new] = self.resized;
+        let columns = AxisPlan::new(width, width_new, self.columns.shown.clone(), self.filter);
+        let lines = AxisPlan::new(height, height_new, self.lines.shown.clone(), self.filter);
+        if is_vertical_first([width, width_new], [height, height_new]) {
+            let shorter = resize_vertically(pixels, &lines);
+            resize_horizontally(
+                PixelRows {
+                    bytes: &shorter,
+                    ..pixels
+                },
+                &columns,
+            )
+        } else {
+            let needed = lines.input();
+            let bytes = &pixels.bytes[needed.start * pixels.row_bytes()..needed.end * pixels.row_bytes()];
+            let narrower = resize_horizontally(PixelRows { bytes, ..pixels }, &columns);
+            let rows = PixelRows {
+                bytes: &narrower,
+                width: self.columns.shown.len(),
                 ..pixels
-            },
-            &columns,
-        )
-    } else {
-        let needed = lines.input();
-        let bytes = &pixels.bytes[needed.start * pixels.row_bytes()..needed.end * pixels.row_bytes()];
-        let narrower = resize_horizontally(PixelRows { bytes, ..pixels }, &columns);
-        let rows = PixelRows {
-            bytes: &narrower,
-            width: resolution,
-            ..pixels
+            };
+            resize_vertically(rows, &lines.shifted_back(needed.start))
+        }
+    }
+
+    /// Adds what the image does not cover of the square, with `fill` in every channel.
+    pub(super) fn pad(&self, bytes: Vec<u8>, channels: usize, fill: u8) -> Vec<u8> {
+        if self.columns.covers(self.side) && self.lines.covers(self.side) {
+            return bytes;
+        }
+        let mut square = vec![fill; self.side * self.side * channels];
+        let left = self.columns.before * channels;
+        let lines = square.chunks_exact_mut(self.side * channels).skip(self.lines.before);
+        for (to, from) in lines.zip(bytes.chunks_exact(self.columns.shown.len() * channels)) {
+            to[left..left + from.len()].copy_from_slice(from);
+        }
+        square
+    }
+}
+
+/// Which part of an axis is in the square, and how far from its beginning.
+struct Window {
+    /// Positions of the resized image.
+    shown: Range<usize>,
+    /// Padding before them.
+    before: usize,
+}
+
+impl Window {
+    fn new(size: usize, side: usize, centre: Centre) -> Self {
+        if size >= side {
+            let start = start_of_crop(size - side, centre);
+            return Window {
+                shown: start..start + side,
+                before: 0,
+            };
+        }
+        let missing = side - size;
+        let before = match centre {
+            Centre::Torchvision => missing / 2,
+            Centre::Transformers => missing.div_ceil(2),
         };
-        resize_vertically(rows, &lines.shifted_back(needed.start))
+        Window { shown: 0..size, before }
+    }
+
+    fn covers(&self, side: usize) -> bool {
+        self.shown.len() == side
+    }
+}
+
+/// Half of the difference. torchvision rounds half to even, like Python's `round`.
+fn start_of_crop(difference: usize, centre: Centre) -> usize {
+    match centre {
+        Centre::Torchvision => difference / 2 + usize::from(difference % 4 == 3),
+        Centre::Transformers => difference / 2,
     }
 }
 
 /// Whether Pillow does the vertical pass first, which changes the last bits. Each side is `[before, after]`.
 ///
-/// Since Pillow 13 it does if the height shrinks by more than twice as much as the width. The image is taller than wide
-/// then, so the crop shows all its columns.
+/// Since Pillow 13 it does if the height shrinks by more than twice as much as the width.
 fn is_vertical_first([width, width_new]: [usize; 2], [height, height_new]: [usize; 2]) -> bool {
     let shrinks_by = |before: usize, after: usize| before as i128 - after as i128;
     let (down, across) = (shrinks_by(height, height_new), shrinks_by(width, width_new));
     down > 0 && down > across * 2
 }
 
-/// Whether resizing to `resolution` changes no size, in which case Pillow copies the image.
-pub(super) fn keeps_size(width: usize, height: usize, resolution: usize) -> bool {
-    resized(width, height, resolution) == (width, height)
-}
-
-/// Width and height once the short side is `resolution`. The long side is rounded down, as torchvision does.
-fn resized(width: usize, height: usize, resolution: usize) -> (usize, usize) {
-    let long = |long: usize, short: usize| (resolution as u128 * long as u128 / short as u128) as usize;
-    if width <= height {
-        (resolution, long(height, width))
-    } else {
-        (long(width, height), resolution)
+/// Width and height after the resize.
+fn resized([width, height]: [usize; 2], resize: Resize, side: usize) -> [usize; 2] {
+    match resize {
+        Resize::Shortest => shortest([width, height], side),
+        Resize::ShortestTo(short) => shortest([width, height], short),
+        Resize::Longest { .. } => {
+            // As open_clip's `ResizeKeepRatio`, in Python's floats. A side of no pixels would be an error there.
+            let ratio = (height as f64 / side as f64).max(width as f64 / side as f64);
+            [width, height].map(|size| ((size as f64 / ratio).round_ties_even() as usize).max(1))
+        }
+        Resize::Squash => [side, side],
+        Resize::SquashTo { height, width } => [width, height],
+        Resize::Off => [width, height],
     }
 }
 
-/// The central `resolution` of `size`. The start is half the difference, rounded half to even like Python's `round`.
-fn crop(size: usize, resolution: usize) -> Range<usize> {
-    let difference = size - resolution;
-    let start = difference / 2 + usize::from(difference % 4 == 3);
-    start..start + resolution
+/// Width and height once the short side is `new`. The long side is rounded down, as torchvision does.
+fn shortest([width, height]: [usize; 2], new: usize) -> [usize; 2] {
+    let long = |long: usize, short: usize| (new as u128 * long as u128 / short as u128) as usize;
+    if width <= height {
+        [new, long(height, width)]
+    } else {
+        [long(width, height), new]
+    }
 }
 
 /// How one axis is resized and cropped.
@@ -84,11 +167,11 @@ enum AxisPlan {
 }
 
 impl AxisPlan {
-    fn new(size_in: usize, size_out: usize, wanted: Range<usize>) -> Self {
+    fn new(size_in: usize, size_out: usize, wanted: Range<usize>, filter: Filter) -> Self {
         if size_in == size_out {
             AxisPlan::Keep(wanted)
         } else {
-            AxisPlan::Resize(bicubic(size_in, size_out, wanted))
+            AxisPlan::Resize(resampling(filter, [size_in, size_out], wanted))
         }
     }
 
@@ -110,10 +193,15 @@ impl AxisPlan {
 }
 
 /// The weights of the output positions `wanted`, when `size_in` positions are resized to `size_out`.
-fn bicubic(size_in: usize, size_out: usize, wanted: Range<usize>) -> Axis {
+fn resampling(filter: Filter, [size_in, size_out]: [usize; 2], wanted: Range<usize>) -> Axis {
+    // The function and its radius in input pixels, at scale 1.
+    let (weight_at, radius): (fn(f64) -> f64, f64) = match filter {
+        Filter::Bicubic => (cubic, 2.0),
+        Filter::Bilinear => (triangle, 1.0),
+    };
     let scale = size_in as f64 / size_out as f64;
     let filter_scale = scale.max(1.0);
-    let support = SUPPORT * filter_scale;
+    let support = radius * filter_scale;
     // Pillow multiplies by the reciprocal; a division would give different last bits.
     let reciprocal = 1.0 / filter_scale;
 
@@ -124,7 +212,7 @@ fn bicubic(size_in: usize, size_out: usize, wanted: Range<usize>) -> Axis {
         let first = (centre - support + 0.5) as usize;
         let end = ((centre + support + 0.5) as usize).min(size_in);
         let weights: Vec<f64> = (first..end)
-            .map(|i| cubic((i as f64 - centre + 0.5) * reciprocal))
+            .map(|i| weight_at((i as f64 - centre + 0.5) * reciprocal))
             .collect();
         let sum: f64 = weights.iter().sum();
         axis.push(first, weights.iter().map(|w| fixed(w / sum)));
@@ -142,6 +230,11 @@ fn cubic(x: f64) -> f64 {
     } else {
         0.0
     }
+}
+
+/// Linear interpolation.
+fn triangle(x: f64) -> f64 {
+    (1.0 - x.abs()).max(0.0)
 }
 
 /// A weight in fixed point, rounded half away from zero.

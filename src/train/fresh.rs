@@ -36,7 +36,7 @@ pub fn fresh(architecture: &Architecture, seed: u64, freeze: &[String], device: 
         let tensor = Tensor::from_vec(values, shape, device).map_err(Error::compute(format!("making `{name}`")))?;
         tensors.push((name, tensor));
     }
-    Parameters::of_tensors(tensors, sizes.clone(), architecture.activation, freeze)
+    Parameters::of_tensors(tensors, sizes.clone(), architecture.recipe.clone(), freeze)
 }
 
 /// The initial values of a tensor.
@@ -73,8 +73,8 @@ fn initial_values(name: &str, sizes: &Sizes) -> InitialValues {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::Activation;
     use crate::train::testing::values;
-    use crate::weights::Activation;
 
     fn architecture() -> Architecture {
         let config = serde_json::json!({
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn weights_follow_from_the_seed_and_have_openais_deviations() {
         let architecture = architecture();
-        assert_eq!(architecture.activation, Activation::Gelu);
+        assert_eq!(architecture.recipe.text.activation, Activation::Gelu);
         let made = |seed| fresh(&architecture, seed, &[], &Device::Cpu).unwrap();
         let (first, again, other) = (made(1), made(1), made(2));
         let weight = |parameters: &Parameters, name: &str| values(parameters.tensors()[name]);

@@ -11,7 +11,8 @@ use candle_core::{DType, Device, Tensor, Var};
 
 use crate::error::{Error, Result};
 use crate::model::engine::{Table, TensorSource};
-use crate::weights::{Activation, Checkpoint, FIXED_ROWS, Sizes};
+use crate::recipe::Recipe;
+use crate::weights::{Checkpoint, FIXED_ROWS, Sizes};
 
 const POSITIONS: &str = "positional_embedding";
 /// The second, trained table.
@@ -22,7 +23,7 @@ const LOGIT_SCALE: &str = "logit_scale";
 /// A model's tensors in f32: variables that are trained, and frozen tensors.
 pub struct Parameters {
     sizes: Sizes,
-    activation: Activation,
+    recipe: Recipe,
     trained: BTreeMap<String, Var>,
     frozen: BTreeMap<String, Tensor>,
 }
@@ -50,20 +51,20 @@ impl Parameters {
             tensors.push((RESIDUAL_POSITIONS.into(), table()?));
             sizes.stored_context_length = sizes.context_length;
         }
-        Parameters::of_tensors(tensors, sizes, checkpoint.activation(), freeze)
+        Parameters::of_tensors(tensors, sizes, checkpoint.recipe().clone(), freeze)
     }
 
     /// Like [`Parameters::from_checkpoint`], with the tensors of a CLIP of these sizes.
     pub(super) fn of_tensors(
         tensors: Vec<(String, Tensor)>,
         sizes: Sizes,
-        activation: Activation,
+        recipe: Recipe,
         freeze: &[String],
     ) -> Result<Self> {
         check_prefixes(freeze, &tensors)?;
         let mut parameters = Parameters {
             sizes,
-            activation,
+            recipe,
             trained: BTreeMap::new(),
             frozen: BTreeMap::new(),
         };
@@ -88,9 +89,9 @@ impl Parameters {
         &self.sizes
     }
 
-    /// The activation function of the MLPs.
-    pub fn activation(&self) -> Activation {
-        self.activation
+    /// What decides the model's numbers besides its tensors.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
     }
 
     /// The trained variables by name.

@@ -67,7 +67,7 @@ impl<'a> PartPass<'a> {
         let images: Vec<&Pixels> = part.iter().map(|example| &example.pixels).collect();
         let long = part.iter().map(|example| example.long.as_slice());
         let short = part.iter().map(|example| example.short.as_slice());
-        let texts = TokenBatch::new(long.chain(short.take(if has_short { part.len() } else { 0 })))?;
+        let texts = towers.batch(long.chain(short.take(if has_short { part.len() } else { 0 })))?;
         let engine = &towers.engine;
         let (of_images, of_texts) = (towers.vision.pass(&images), towers.text.pass(&texts));
         let (image, all_texts, inputs) = match kept {

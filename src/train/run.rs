@@ -130,7 +130,7 @@ impl Training<'_> {
         let sizes = parameters.sizes();
         Ok(Preparation {
             data: Arc::clone(data),
-            preprocess: Preprocess::new(sizes.image_resolution_px),
+            preprocess: Preprocess::with_recipe(sizes.image_resolution_px, parameters.recipe().pixels.clone()),
             context: ContextLength::new(sizes.context_length)?,
         })
     }

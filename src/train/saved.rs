@@ -104,7 +104,7 @@ impl TrainingState {
 
     /// Writes what can't be derived from the tensors.
     pub(super) fn save_config(&self, folder: &Path) -> Result<()> {
-        let config = config_of(self.parameters.sizes(), self.parameters.activation());
+        let config = config_of(self.parameters.sizes(), self.parameters.recipe());
         file::write_whole(&folder.join(CONFIG), format!("{config:#}\n").as_bytes())
     }
 

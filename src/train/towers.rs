@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::model::engine::{CandleEngine, Gradients as Differentiable, TensorSource};
 use crate::model::{TextTower, TokenBatch, VisionTower};
 use crate::preprocess::Pixels;
+use crate::recipe::TextRecipe;
 
 /// The device and number type that the towers are computed with.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Towers {
     pub(super) engine: CandleEngine,
     pub(super) vision: VisionTower<CandleEngine>,
     pub(super) text: TextTower<CandleEngine>,
+    reading: TextRecipe,
+    context_length: usize,
 }
 
 impl Towers {
@@ -61,10 +64,12 @@ impl Towers {
             dtype: computing.dtype,
             gradients,
         };
-        let (sizes, activation) = (parameters.sizes(), parameters.activation());
+        let (sizes, recipe) = (parameters.sizes(), parameters.recipe());
         Ok(Towers {
-            vision: VisionTower::load(&engine, source, sizes, activation)?,
-            text: TextTower::load(&engine, source, sizes, activation)?,
+            vision: VisionTower::load(&engine, source, sizes, &recipe.vision)?,
+            text: TextTower::load(&engine, source, sizes, &recipe.text)?,
+            reading: recipe.text,
+            context_length: sizes.context_length,
             engine,
         })
     }
@@ -77,12 +82,17 @@ impl Towers {
         in_f32(self.vision.forward(&self.engine, images)?)
     }
 
+    /// A batch of texts as the text tower reads them.
+    pub(super) fn batch<'a>(&self, texts: impl Iterator<Item = &'a [u32]>) -> Result<TokenBatch> {
+        TokenBatch::for_recipe(texts, &self.reading, self.context_length)
+    }
+
     /// Embeddings of texts by their token ids, `(n, embed_dim)`, f32, not normalised.
     ///
     /// # Errors
     /// [`Error::Usage`] for ids that the model doesn't know; [`Error::Compute`] if the device fails.
     pub fn embed_texts<'a>(&self, texts: impl Iterator<Item = &'a [u32]>) -> Result<Tensor> {
-        in_f32(self.text.forward(&self.engine, &TokenBatch::new(texts)?)?)
+        in_f32(self.text.forward(&self.engine, &self.batch(texts)?)?)
     }
 }
 

@@ -9,25 +9,25 @@ use std::path::Path;
 use candle_core::{DType, Device, Tensor};
 use half::f16;
 
-use super::activation::Activation;
-use super::config::Config;
+use super::config::{Found, RecipeSource};
 use super::layouts::{self, Assembly, Layout};
 use super::names::ModelSource;
+use super::notice::Notice;
 use super::options::{LoadOptions, Rounding};
-use super::sizes::{Shapes, Sizes};
+use super::sizes::{Shapes, Sizes, TOKENIZER_IDS};
 use super::stored::{FileFormat, TensorFile};
 use super::{assemble, config, families, open, problems, safetensors, wrappers};
 use crate::error::{Error, Result};
 use crate::kernels::all_finite;
 use crate::nano;
+use crate::recipe::Recipe;
 
 /// Checked tensors of one CLIP under upstream's names.
 pub struct Checkpoint {
     file: TensorFile,
     layout: &'static Layout,
     sizes: Sizes,
-    activation: Activation,
-    activation_from: Option<&'static str>,
+    found: Found,
     options: LoadOptions,
 }
 
@@ -64,14 +64,12 @@ impl Checkpoint {
 
     fn check(file: TensorFile, folder: Option<&Path>, options: &LoadOptions) -> Result<Self> {
         let file = wrappers::look_through(file);
-        let (layout, sizes, config) = recognised(&file, folder, options).map_err(|error| {
+        let (layout, sizes, found) = recognised(&file, folder, options).map_err(|error| {
             let model_type = folder.and_then(config::model_type);
             families::refusal(&file, model_type.as_deref()).unwrap_or(error)
         })?;
-        let activation = config.as_ref().and_then(|config| config.activation);
         let checkpoint = Checkpoint {
-            activation: activation.unwrap_or_default(),
-            activation_from: activation.and(config).map(|config| config.file_name),
+            found,
             file,
             layout,
             sizes,
@@ -86,14 +84,24 @@ impl Checkpoint {
         &self.sizes
     }
 
-    /// The activation of the MLPs: what a config next to the weights says, else QuickGELU.
-    pub fn activation(&self) -> Activation {
-        self.activation
+    /// What decides the model's numbers besides its tensors.
+    pub fn recipe(&self) -> &Recipe {
+        &self.found.recipe
     }
 
-    /// The config file that named the activation, if one did.
-    pub fn activation_from(&self) -> Option<&'static str> {
-        self.activation_from
+    /// Where activations, heads and all else of the towers come from.
+    pub fn towers_from(&self) -> &RecipeSource {
+        &self.found.towers_from
+    }
+
+    /// Where the preparation of images comes from.
+    pub fn pixels_from(&self) -> &RecipeSource {
+        &self.found.pixels_from
+    }
+
+    /// What was decided for the caller, to be shown to a person.
+    pub fn notices(&self) -> &[Notice] {
+        &self.found.notices
     }
 
     pub(super) fn file(&self) -> &TensorFile {
@@ -289,23 +297,40 @@ impl Checkpoint {
     }
 }
 
-/// The layout, the sizes and the config of a file that holds a whole CLIP.
+/// The layout, the sizes and the recipe of a file that holds a whole CLIP.
 fn recognised(
     file: &TensorFile,
     folder: Option<&Path>,
     options: &LoadOptions,
-) -> Result<(&'static Layout, Sizes, Option<Config>)> {
+) -> Result<(&'static Layout, Sizes, Found)> {
     let layout =
         layouts::recognise(file.tensors.keys().map(String::as_str)).ok_or_else(|| problems::not_a_clip(file))?;
     let shapes = Shapes { file, layout };
     let mut sizes = problems::sizes(&shapes, options)?;
-    let config = folder.map(|folder| config::read(folder, &sizes)).transpose()?.flatten();
-    if let Some(config) = &config {
-        sizes.vision_heads = config.vision_heads.unwrap_or(sizes.vision_heads);
-        sizes.text_heads = config.text_heads.unwrap_or(sizes.text_heads);
-    }
+    let (mut found, config) = config::find(file, layout, folder, &mut sizes)?;
     problems::check(&shapes, &sizes, options)?;
-    Ok((layout, sizes, config))
+    if let Some(mut config) = config {
+        config.compare(&sizes)?;
+        found.notices.append(&mut config.notices);
+    }
+    check_vocabulary(file, &sizes)?;
+    Ok((layout, sizes, found))
+}
+
+/// Refuses a vocabulary with more ids than CLIP's tokenizer has, which would give such a model ids of other words. A smaller
+/// one is for tests with ids of their own: the first text's end token is refused.
+fn check_vocabulary(file: &TensorFile, sizes: &Sizes) -> Result<()> {
+    match sizes.vocab_size > TOKENIZER_IDS {
+        true => Err(Error::UnsupportedModel {
+            path: file.path.clone(),
+            problem: format!(
+                "its vocabulary has {} ids: a tokenizer other than CLIP's, which has {TOKENIZER_IDS}",
+                sizes.vocab_size
+            ),
+            hint: None,
+        }),
+        false => Ok(()),
+    }
 }
 
 /// What is wrong with values, unless all are finite.

@@ -14,9 +14,11 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use serde_json::{Value, json};
 
+use super::config::{METADATA_KEY, Written};
+use super::files::{IMAGE_CONFIG, OPENCLIP_CONFIG, TRANSFORMERS_CONFIG};
 use super::layouts::{self, Assembly, Layout};
 use super::stored::TensorFile;
-use super::{Activation, Checkpoint, FileFormat, Sizes, assemble};
+use super::{Checkpoint, FileFormat, assemble, export_config};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -25,19 +27,20 @@ use crate::files;
 pub enum ExportLayout {
     /// Upstream's, with both position tables, in one file.
     LongClip,
-    /// Hugging Face transformers' `CLIPModel`: a folder with `model.safetensors` and `config.json`.
+    /// Hugging Face transformers' `CLIPModel`: a folder with `model.safetensors` and `config.json`, and with
+    /// `preprocessor_config.json` if images are not prepared as CLIP's.
     HuggingFace,
     /// open_clip's: a folder with `open_clip_model.safetensors` and `open_clip_config.json`.
     OpenClip,
 }
 
 impl ExportLayout {
-    /// The files that [`export`] writes: weights first.
+    /// The files that [`export`] may write: weights first.
     pub fn files(self, target: &Path) -> Vec<PathBuf> {
         let names: &[&str] = match self {
             ExportLayout::LongClip => return vec![target.to_owned()],
-            ExportLayout::HuggingFace => &["model.safetensors", "config.json"],
-            ExportLayout::OpenClip => &["open_clip_model.safetensors", "open_clip_config.json"],
+            ExportLayout::HuggingFace => &["model.safetensors", TRANSFORMERS_CONFIG, IMAGE_CONFIG],
+            ExportLayout::OpenClip => &["open_clip_model.safetensors", OPENCLIP_CONFIG],
         };
         names.iter().map(|name| target.join(name)).collect()
     }
@@ -46,18 +49,25 @@ impl ExportLayout {
 /// Writes `checkpoint` to `target`, a file or a folder, and returns the files. Files of these names are replaced.
 ///
 /// # Errors
-/// [`Error::Write`] if it can't be written; [`Error::BadTensors`] if a number isn't finite.
+/// [`Error::Usage`] if the other library does not compute such a model; [`Error::Write`] if it can't be written;
+/// [`Error::BadTensors`] if a number isn't finite.
 pub fn export(checkpoint: &Checkpoint, layout: ExportLayout, target: &Path) -> Result<Vec<PathBuf>> {
-    let paths = layout.files(target);
-    let config = match layout {
-        ExportLayout::LongClip => None,
-        ExportLayout::HuggingFace => Some(config_of(checkpoint.sizes(), checkpoint.activation())),
-        ExportLayout::OpenClip => Some(openclip_config(checkpoint)),
+    let (sizes, recipe) = (checkpoint.sizes(), checkpoint.recipe());
+    let configs = match layout {
+        ExportLayout::LongClip => Vec::new(),
+        ExportLayout::HuggingFace => export_config::transformers(sizes, recipe)?,
+        ExportLayout::OpenClip => export_config::openclip(sizes, recipe)?,
     };
-    if let (Some(config), Some(path)) = (config, paths.get(1)) {
+    let weights = layout.files(target).swap_remove(0);
+    let mut paths = vec![weights];
+    if !configs.is_empty() {
         fs::create_dir_all(target).map_err(Error::write(target))?;
+    }
+    for (name, config) in configs {
+        let path = target.join(name);
         let text = format!("{config:#}\n");
-        files::replace(path, |new| fs::write(new, text).map_err(Error::write(path)))?;
+        files::replace(&path, |new| fs::write(new, text).map_err(Error::write(&path)))?;
+        paths.push(path);
     }
     write_weights(checkpoint, layout, &paths[0])?;
     Ok(paths)
@@ -214,7 +224,11 @@ fn positions_type(checkpoint: &Checkpoint) -> NumberType {
 /// Writes a safetensors file.
 fn write_weights(checkpoint: &Checkpoint, layout: ExportLayout, path: &Path) -> Result<()> {
     let tensors = outgoing(checkpoint, layout);
-    let header = header(&tensors);
+    let own = match layout {
+        ExportLayout::LongClip => export_config::of_bare_file(checkpoint.sizes(), checkpoint.recipe()),
+        ExportLayout::HuggingFace | ExportLayout::OpenClip => None,
+    };
+    let header = header(&tensors, own);
     files::replace(path, |new| write_file(new, path, &header, &tensors))
 }
 
@@ -237,9 +251,13 @@ fn write_file(unfinished: &Path, path: &Path, header: &str, tensors: &[Outgoing<
 }
 
 /// The JSON at the start of a safetensors file, padded so that the numbers after it are aligned.
-fn header(tensors: &[Outgoing<'_>]) -> String {
+fn header(tensors: &[Outgoing<'_>], own: Option<Written>) -> String {
     let mut entries = serde_json::Map::new();
-    entries.insert("__metadata__".into(), json!({ "format": "pt" }));
+    let mut metadata = json!({ "format": "pt" });
+    if let Some(own) = own {
+        metadata[METADATA_KEY] = Value::String(own.json().to_string());
+    }
+    entries.insert("__metadata__".into(), metadata);
     let mut begin = 0;
     for tensor in tensors {
         for (name, shape) in tensor.parts() {
@@ -252,82 +270,6 @@ fn header(tensors: &[Outgoing<'_>]) -> String {
     let text = Value::Object(entries).to_string();
     let padded = text.len().next_multiple_of(8);
     format!("{text:padded$}")
-}
-
-/// The `config.json` of a model, as transformers writes it. This crate reads heads and activation from it, which tensors
-/// don't show.
-pub fn config_of(sizes: &Sizes, activation: Activation) -> Value {
-    let activation = activation.transformers_name();
-    // The end token is the last of the vocabulary; transformers looks for this id, CLIP for the largest one.
-    let end_token = sizes.vocab_size.saturating_sub(1);
-    json!({
-        "architectures": ["CLIPModel"],
-        "model_type": "clip",
-        "projection_dim": sizes.embed_dim,
-        "logit_scale_init_value": 2.6592,
-        "text_config": {
-            "model_type": "clip_text_model",
-            "hidden_size": sizes.text_width,
-            "intermediate_size": sizes.text_mlp_dim,
-            "num_hidden_layers": sizes.text_layers,
-            "num_attention_heads": sizes.text_heads,
-            "max_position_embeddings": sizes.context_length,
-            "vocab_size": sizes.vocab_size,
-            "projection_dim": sizes.embed_dim,
-            "hidden_act": activation,
-            "bos_token_id": end_token.saturating_sub(1),
-            "eos_token_id": end_token,
-            "pad_token_id": 0,
-        },
-        "vision_config": {
-            "model_type": "clip_vision_model",
-            "hidden_size": sizes.vision_width,
-            "intermediate_size": sizes.vision_mlp_dim,
-            "num_hidden_layers": sizes.vision_layers,
-            "num_attention_heads": sizes.vision_heads,
-            "image_size": sizes.image_resolution_px,
-            "patch_size": sizes.patch_px,
-            "projection_dim": sizes.embed_dim,
-            "hidden_act": activation,
-        },
-    })
-}
-
-/// The normalisation of CLIP's images, as in open_clip's configs (`constants.py`).
-const CLIP_MEAN: [f64; 3] = [0.48145466, 0.4578275, 0.40821073];
-const CLIP_STD: [f64; 3] = [0.26862954, 0.26130258, 0.27577711];
-
-fn openclip_config(checkpoint: &Checkpoint) -> Value {
-    let sizes = checkpoint.sizes();
-    let ratio = |mlp_dim: usize, width: usize| mlp_dim as f64 / width.max(1) as f64;
-    json!({
-        "model_cfg": {
-            "embed_dim": sizes.embed_dim,
-            "quick_gelu": checkpoint.activation() == Activation::QuickGelu,
-            "vision_cfg": {
-                "image_size": sizes.image_resolution_px,
-                "layers": sizes.vision_layers,
-                "width": sizes.vision_width,
-                "head_width": sizes.vision_width / sizes.vision_heads.max(1),
-                "mlp_ratio": ratio(sizes.vision_mlp_dim, sizes.vision_width),
-                "patch_size": sizes.patch_px,
-            },
-            "text_cfg": {
-                "context_length": sizes.context_length,
-                "vocab_size": sizes.vocab_size,
-                "width": sizes.text_width,
-                "heads": sizes.text_heads,
-                "layers": sizes.text_layers,
-                "mlp_ratio": ratio(sizes.text_mlp_dim, sizes.text_width),
-            },
-        },
-        "preprocess_cfg": {
-            "mean": CLIP_MEAN,
-            "std": CLIP_STD,
-            "interpolation": "bicubic",
-            "resize_mode": "shortest",
-        },
-    })
 }
 
 #[cfg(test)]
@@ -356,7 +298,7 @@ mod tests {
         export(checkpoint, layout, &target).unwrap();
         let again = Checkpoint::open(&target, &LoadOptions::default()).unwrap();
         assert_eq!(again.layout(), expected_layout);
-        assert_eq!(again.activation(), checkpoint.activation());
+        assert_eq!(again.recipe(), checkpoint.recipe());
         assert_eq!(again.sizes().text_heads, checkpoint.sizes().text_heads);
         assert_eq!(again.sizes().context_length, checkpoint.sizes().context_length);
         assert_eq!(again.text_positions().unwrap(), checkpoint.text_positions().unwrap());

@@ -33,8 +33,29 @@ pub(super) const USUAL_NAMES: [&str; 9] = [
     "open_clip_pytorch_model.bin.index.json",
 ];
 
-/// Small files next to the weights that say what the tensors can't: the activation and the number of heads.
-pub(super) const CONFIG_NAMES: [&str; 2] = ["config.json", "open_clip_config.json"];
+/// transformers' config of a model.
+pub(super) const TRANSFORMERS_CONFIG: &str = "config.json";
+/// open_clip's config of a model and of its images.
+pub(super) const OPENCLIP_CONFIG: &str = "open_clip_config.json";
+/// transformers' config of images.
+pub(super) const IMAGE_CONFIG: &str = "preprocessor_config.json";
+/// transformers' config of all inputs.
+pub(super) const PROCESSOR_CONFIG: &str = "processor_config.json";
+/// transformers' config of a tokenizer.
+pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+
+/// Small files next to the weights that say what the tensors can't: the recipe of the model.
+#[cfg_attr(
+    not(feature = "hub"),
+    allow(dead_code, reason = "only downloads go through all of them")
+)]
+pub(super) const CONFIG_NAMES: [&str; 5] = [
+    TRANSFORMERS_CONFIG,
+    OPENCLIP_CONFIG,
+    IMAGE_CONFIG,
+    PROCESSOR_CONFIG,
+    TOKENIZER_CONFIG,
+];
 
 /// Ending of safetensors files.
 pub(super) const SAFETENSORS: &str = ".safetensors";

@@ -11,6 +11,7 @@ use std::time::UNIX_EPOCH;
 use sha2::{Digest, Sha256};
 
 use super::Checkpoint;
+use crate::recipe::Recipe;
 
 /// The number of samples from each tensor.
 const WINDOWS: usize = 4;
@@ -32,8 +33,13 @@ impl Checkpoint {
     pub fn content_digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         let (file, options) = (self.file(), self.options());
-        let read_as = format!("{:?} {:?} {options:?}", self.sizes(), self.activation());
+        // CLIP's own recipe is named by its activation only, as it was before models could have another one.
+        let (recipe, activation) = (self.recipe(), self.recipe().text.activation);
+        let read_as = format!("{:?} {activation:?} {options:?}", self.sizes());
         add(&mut hash, read_as.as_bytes());
+        if *recipe != Recipe::clip(activation) {
+            add(&mut hash, format!("{recipe:?}").as_bytes());
+        }
         for (name, tensor) in &file.tensors {
             add(&mut hash, name.as_bytes());
             let form = format!("{} {:?} {:?}", tensor.stored_type(), tensor.shape(), tensor.strides);

@@ -4,12 +4,12 @@
 //! `layouts` says which of them is which; [`Checkpoint`] checks them all and hands them out under upstream's names.
 //! Files are mapped, not read, and nothing from a file is ever run.
 
-mod activation;
 mod architecture;
 mod assemble;
 mod checkpoint;
 mod config;
 mod export;
+mod export_config;
 mod families;
 mod files;
 mod fingerprint;
@@ -18,6 +18,7 @@ mod layouts;
 mod map;
 pub mod names;
 mod not_weights;
+mod notice;
 mod open;
 mod options;
 mod positions;
@@ -34,17 +35,20 @@ mod malformed_files;
 #[cfg(test)]
 mod tests;
 
-pub use self::activation::Activation;
 pub use self::architecture::Architecture;
 pub use self::checkpoint::{Checkpoint, FIXED_ROWS};
-pub use self::export::{ExportLayout, config_of, export};
+pub use self::config::RecipeSource;
+pub use self::export::{ExportLayout, export};
+pub use self::export_config::config_of;
 pub use self::files::weights_files;
 pub(crate) use self::fingerprint::hex;
 pub use self::fingerprint::identity;
 #[cfg(feature = "parquet")]
 pub(crate) use self::map::map;
+pub use self::notice::Notice;
 pub use self::options::{LoadOptions, Rounding, Surplus};
 pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 pub use self::sizes::Sizes;
 pub use self::stored::FileFormat;
 pub(crate) use self::torch::numpy::{self, Pickled};
+pub use crate::recipe::Activation;

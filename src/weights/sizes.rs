@@ -1,7 +1,7 @@
 //! A CLIP's sizes, derived from the shapes of its tensors, and the list of tensors that a CLIP of these sizes has.
 //!
 //! Shapes are right and configs are not always: there are files with 77 rows whose config says 248, and the reverse. A
-//! config is used only for what shapes don't show, the number of heads.
+//! config is used only for what shapes don't show: heads, and pixels at the edge of an image that fill no patch.
 
 use std::collections::BTreeSet;
 
@@ -42,8 +42,22 @@ pub struct Sizes {
     pub stored_context_length: usize,
 }
 
-/// Width of an attention head in every CLIP.
+/// The number of ids of CLIP's tokenizer.
+pub(super) const TOKENIZER_IDS: usize = 49408;
+
+/// Width of an attention head in most CLIPs.
 pub(super) const HEAD_WIDTH: usize = 64;
+
+/// Widths of the image towers of ViT-H, g, bigG and e, which have 16 heads (open_clip, `model_configs`).
+pub(super) const FAMILIES_OF_16_HEADS: [usize; 4] = [1280, 1408, 1664, 1792];
+
+/// Heads of an image tower by its width alone; 0 if the width gives none, and a config is needed.
+fn vision_heads_by_width(width: usize) -> usize {
+    match FAMILIES_OF_16_HEADS.contains(&width) {
+        true => 16,
+        false => heads_by_width(width),
+    }
+}
 
 /// Heads of a tower by its width alone, as in upstream's `build_model`; 0 if the width gives none, and a config is needed.
 fn heads_by_width(width: usize) -> usize {
@@ -151,7 +165,7 @@ impl Shapes<'_> {
             patch_px,
             vision_width,
             vision_layers,
-            vision_heads: heads_by_width(vision_width),
+            vision_heads: vision_heads_by_width(vision_width),
             vision_mlp_dim,
             text_width,
             text_layers,
@@ -224,6 +238,14 @@ fn most_common(given: impl Iterator<Item = Option<usize>>) -> usize {
 }
 
 impl Sizes {
+    /// Heads of both towers by their widths alone.
+    pub(super) fn heads_by_width(&self) -> [usize; 2] {
+        [
+            vision_heads_by_width(self.vision_width),
+            heads_by_width(self.text_width),
+        ]
+    }
+
     /// Patches per side.
     pub fn grid(&self) -> usize {
         self.image_resolution_px.checked_div(self.patch_px).unwrap_or(0)

@@ -265,7 +265,7 @@ fn convert_writes_loadable_folders_and_does_not_overwrite() {
         let info: serde_json::Value = serde_json::from_str(&stdout).unwrap();
         assert_eq!(info["positions"]["stored_rows"], 248);
         assert!(
-            info["activation_from"].as_str().unwrap().ends_with("config.json"),
+            info["towers_from"].as_str().unwrap().ends_with("config.json"),
             "{stdout}"
         );
         let (code, _, stderr) = convert();

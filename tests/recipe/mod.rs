@@ -157,7 +157,7 @@ pub(crate) fn ids(name: &str, n: usize, vocab: usize) -> Vec<u32> {
 }
 
 /// `offset + scale * u`, computed in f64, as f32. Long tensors are generated in parts on several threads.
-fn recipe(name: &str, n: usize, offset: f64, scale: f64) -> Vec<f32> {
+pub(crate) fn recipe(name: &str, n: usize, offset: f64, scale: f64) -> Vec<f32> {
     const PART: usize = 1 << 16;
     let hash = fnv1a_64(name);
     let mut values = vec![0.0; n];

@@ -29,6 +29,7 @@ mod overwriting;
 mod pipes;
 mod properties;
 mod real_sizes;
+mod recipes;
 mod reference;
 mod resume;
 mod retrieval;

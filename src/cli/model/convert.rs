@@ -50,11 +50,11 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     };
     let found = find_model(Some(&args.model), report)?;
     if args.writes_stdout()? {
-        export(&open(&found)?, layout, Path::new(STDOUT))?;
+        export(&open(&found, report)?, layout, Path::new(STDOUT))?;
         return Ok(Exit::Done);
     }
     args.check(&layout.files(&args.output))?;
-    let files = export(&open(&found)?, layout, &args.output)?;
+    let files = export(&open(&found, report)?, layout, &args.output)?;
     print(
         &files
             .iter()

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use longclip::recipe::{
+    Centre, Colours, Filter, PixelRecipe, Recipe, Rescale, Resize, TextAttention, TextPooling, VisionPooling,
+};
 use longclip::weights::names::{ModelSource, Resolved};
-use longclip::weights::{Checkpoint, weights_files};
+use longclip::weights::{Checkpoint, RecipeSource, weights_files};
 use serde::Serialize;
 
 use super::{HashedFile, columns, open};
@@ -12,7 +15,7 @@ use crate::cli::find_model::{find_model, size};
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
 
-/// Show what a model is made of: sizes, layout, number types, activation, parameters, hashes
+/// Show what a model is made of: sizes, layout, number types, recipe, parameters, hashes
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  longclip model info nano\n  longclip model info ./checkpoints/longclip-B.pt --format json"
@@ -48,9 +51,13 @@ struct Info {
     vocab_size: usize,
     context_length: usize,
     positions: Positions,
+    /// Of both towers, in one word if they have the same.
     activation: String,
-    /// The config file that names the activation; `null` for CLIP's default.
-    activation_from: Option<&'static str>,
+    recipe: Recipe,
+    /// Where activations, heads and all else of the towers come from.
+    towers_from: String,
+    /// Where the preparation of images comes from.
+    pixels_from: String,
     parameters: Parameters,
     #[serde(skip_serializing_if = "Option::is_none")]
     tensors: Option<Vec<TensorInfo>>,
@@ -81,7 +88,7 @@ struct TensorInfo {
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let found = find_model(args.model.as_deref(), report)?;
-    let checkpoint = open(&found)?;
+    let checkpoint = open(&found, report)?;
     let info = info(&found, &checkpoint, args)?;
     args.format.print(|| table(&info), || &info)?;
     Ok(Exit::Done)
@@ -121,8 +128,10 @@ fn info(found: &Resolved, checkpoint: &Checkpoint, args: &Args) -> longclip::Res
             residual_table: checkpoint.has_residual_positions(),
             stretched: sizes.context_length != sizes.stored_context_length,
         },
-        activation: checkpoint.activation().to_string(),
-        activation_from: checkpoint.activation_from(),
+        activation: activations(checkpoint.recipe()),
+        recipe: checkpoint.recipe().clone(),
+        towers_from: source(checkpoint.towers_from()),
+        pixels_from: source(checkpoint.pixels_from()),
         parameters: parameters(&tensors),
         tensors: args.tensors.then_some(tensors),
     })
@@ -190,13 +199,10 @@ fn table(info: &Info) -> String {
         ),
         row("positions", positions(&info.positions, info.context_length)),
         row("embedding", info.embed_dim.to_string()),
-        row(
-            "activation",
-            match info.activation_from {
-                Some(config) => format!("{}, by {config}", info.activation),
-                None => format!("{}, as in CLIP; no config says otherwise", info.activation),
-            },
-        ),
+        row("activation", format!("{}, {}", info.activation, info.towers_from)),
+        row("layer norms", epsilons(&info.recipe)),
+        row("read at", read_at(&info.recipe)),
+        row("pixels", pixels(info)),
         row(
             "parameters",
             format!(
@@ -231,4 +237,92 @@ fn positions(positions: &Positions, context_length: usize) -> String {
         (false, true) => format!("{rows}, the first 20 fixed, the others from a table of their own"),
         (false, false) => format!("{rows}, one table"),
     }
+}
+
+fn source(source: &RecipeSource) -> String {
+    match source {
+        RecipeSource::Config(name) => format!("by {name}"),
+        RecipeSource::WeightsFile => "by the weights file".into(),
+        RecipeSource::Family => "as in OpenAI's CLIP, from which these tensors are".into(),
+        RecipeSource::Assumed => "assumed, since no config says it".into(),
+    }
+}
+
+/// One value for both towers, or one for each.
+fn of_both(image: String, text: String) -> String {
+    match image == text {
+        true => image,
+        false => format!("{image} for images, {text} for texts"),
+    }
+}
+
+fn activations(recipe: &Recipe) -> String {
+    of_both(recipe.vision.activation.to_string(), recipe.text.activation.to_string())
+}
+
+fn epsilons(recipe: &Recipe) -> String {
+    let epsilons = of_both(recipe.vision.epsilon.to_string(), recipe.text.epsilon.to_string());
+    format!("{epsilons} is added to a variance")
+}
+
+fn read_at(recipe: &Recipe) -> String {
+    let image = match recipe.vision.pooling {
+        VisionPooling::ClassToken => "images at the class token",
+        VisionPooling::MeanOfNormalised => "images as the mean of all patches, each normalised first",
+        VisionPooling::NormalisedMean => "images as the mean of all patches, normalised afterwards",
+    };
+    let text = match recipe.text.pooling {
+        TextPooling::LargestId => "the end token".into(),
+        TextPooling::Id(id) => format!("the first token {id}"),
+        TextPooling::First => "the first token".into(),
+        TextPooling::Last => "the last position".into(),
+    };
+    let mask = match recipe.text.attention {
+        TextAttention::Causal => "",
+        TextAttention::Full => ", where all tokens see each other",
+    };
+    format!("{image}, texts at {text}{mask}")
+}
+
+fn pixels(info: &Info) -> String {
+    let (pixels, side) = (&info.recipe.pixels, info.image_resolution_px);
+    let size = match pixels.resize {
+        Resize::Shortest => format!("short side to {side}"),
+        Resize::ShortestTo(short) => format!("short side to {short}"),
+        Resize::Longest { fill } => format!("long side to {side}, filled with {fill}"),
+        Resize::Squash => format!("squashed to {side}x{side}"),
+        Resize::SquashTo { height, width } => format!("squashed to {width}x{height}"),
+        Resize::Off => "not resized".into(),
+    };
+    let filter = match pixels.filter {
+        Filter::Bicubic => "bicubic",
+        Filter::Bilinear => "bilinear",
+    };
+    let crop = match pixels.centre {
+        Centre::Torchvision => "torchvision",
+        Centre::Transformers => "transformers",
+    };
+    let colours = match pixels.colours {
+        Colours::ConvertedLast => "after the resize",
+        Colours::ConvertedFirst => "over white before the resize",
+    };
+    format!(
+        "{size} ({filter}), cropped as by {crop}, RGB {colours}, {}, {}",
+        normalisation(pixels),
+        info.pixels_from
+    )
+}
+
+fn normalisation(pixels: &PixelRecipe) -> String {
+    let numbers = |values: [f32; 3]| values.map(|value| value.to_string()).join(" ");
+    let factor = match pixels.rescale {
+        Rescale::By255 => "1/255".into(),
+        Rescale::Factor(factor) if factor == 1.0 / 255.0 => "1/255".into(),
+        Rescale::Factor(factor) => factor.to_string(),
+    };
+    format!(
+        "times {factor}, mean {}, std {}",
+        numbers(pixels.mean),
+        numbers(pixels.std)
+    )
 }

@@ -50,8 +50,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 /// Opens a model as it would be used: names and shapes are checked, values only when they are read.
-fn open(found: &Resolved) -> longclip::Result<Checkpoint> {
-    Checkpoint::open_source(&found.source, &LoadOptions::default())
+fn open(found: &Resolved, report: Report) -> longclip::Result<Checkpoint> {
+    let checkpoint = Checkpoint::open_source(&found.source, &LoadOptions::default())?;
+    report.model_notices(checkpoint.notices());
+    Ok(checkpoint)
 }
 
 /// A weights file, with its hash.

@@ -68,7 +68,7 @@ impl Check {
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let found = find_model(args.model.as_deref(), report)?;
-    let checkpoint = open(&found)?;
+    let checkpoint = open(&found, report)?;
     let mut checks = check_hashes(&found, &Machine::from_environment().hub)?;
     let tensors = check_tensors(&checkpoint);
     let sound = tensors.result == Verdict::Ok;

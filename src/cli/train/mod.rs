@@ -141,10 +141,11 @@ fn begun(args: &Args, device: &Device, report: Report) -> Result<(Parameters, Ba
     let (mut parameters, base, logit_scale) = match &args.start.init {
         Some(config) => {
             let architecture = Architecture::read(config)?;
+            report.model_notices(&architecture.notices);
             let parameters = fresh(&architecture, args.method.seed, freeze, device)?;
             let base = Base {
                 name: config.display().to_string(),
-                digest: digest(format!("{architecture:?}").as_bytes()),
+                digest: digest(architecture.description().as_bytes()),
             };
             (parameters, base, FIRST_LOGIT_SCALE)
         }
@@ -155,6 +156,7 @@ fn begun(args: &Args, device: &Device, report: Report) -> Result<(Parameters, Ba
                 ..LoadOptions::default()
             };
             let checkpoint = Checkpoint::open_source(&found.source, &options)?;
+            report.model_notices(checkpoint.notices());
             if args.start.no_stretch {
                 warn_if_never_stretched(&found.source, &checkpoint, report)?;
             }

@@ -46,6 +46,7 @@ trait Function {
 struct Identity;
 struct QuickGelu;
 struct Gelu;
+struct GeluTanh;
 
 impl Function for Identity {
     #[inline(always)]
@@ -68,6 +69,13 @@ impl Function for Gelu {
     }
 }
 
+impl Function for GeluTanh {
+    #[inline(always)]
+    fn apply<S: Simd>(s: S, x: S::F) -> S::F {
+        math::gelu_tanh(s, x)
+    }
+}
+
 impl Finish<'_> {
     /// Finishes `sums`, `[rows][32]` words.
     #[inline(always)]
@@ -76,6 +84,7 @@ impl Finish<'_> {
             Activation::Identity => self.activate::<S, Identity>(s, sums),
             Activation::QuickGelu => self.activate::<S, QuickGelu>(s, sums),
             Activation::Gelu => self.activate::<S, Gelu>(s, sums),
+            Activation::GeluTanh => self.activate::<S, GeluTanh>(s, sums),
         }
     }
 
@@ -158,6 +167,7 @@ impl Finish<'_> {
                     Activation::Identity => x,
                     Activation::QuickGelu => math::quick_gelu_plain(x),
                     Activation::Gelu => math::gelu_plain(x),
+                    Activation::GeluTanh => math::gelu_tanh_plain(x),
                 };
             }
             self.store_part(row, &values);

@@ -29,6 +29,8 @@ pub enum Activation {
     QuickGelu,
     /// `x · Φ(x)`, with erf.
     Gelu,
+    /// `x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))`.
+    GeluTanh,
 }
 
 /// The packed weights and bias of a layer from `n_in` to `n_out`.

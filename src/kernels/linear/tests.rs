@@ -6,7 +6,12 @@ use crate::kernels::testing::{each_level, noise};
 use half::{bf16, f16};
 
 const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Int8];
-const ACTIVATIONS: [Activation; 3] = [Activation::Identity, Activation::QuickGelu, Activation::Gelu];
+const ACTIVATIONS: [Activation; 4] = [
+    Activation::Identity,
+    Activation::QuickGelu,
+    Activation::Gelu,
+    Activation::GeluTanh,
+];
 
 /// A layer from `n_in` to `n_out`, and `rows` rows of input.
 struct Case {
@@ -75,7 +80,7 @@ fn top(row: &[f32]) -> f64 {
     row.iter().fold(0.0, |top: f64, x| top.max(f64::from(x.abs()))) / 127.0
 }
 
-/// The activation in f64 and its maximum error. Both functions have slopes of at most 1.13. In addition to a few
+/// The activation in f64 and its maximum error. The functions have slopes of at most 1.13. In addition to a few
 /// roundings of f32, GELU's erfc has an error of at most 1.5e-7, times |x| / 2.
 fn activated(activation: Activation, (x, off): (f64, f64)) -> (f64, f64) {
     let rounding = 8.0 * f64::from(f32::EPSILON) * x.abs();
@@ -83,6 +88,10 @@ fn activated(activation: Activation, (x, off): (f64, f64)) -> (f64, f64) {
         Activation::Identity => (x, off),
         Activation::QuickGelu => (x / (1.0 + (-1.702 * x).exp()), 1.13 * off + rounding),
         Activation::Gelu => (x * normal(x), 1.13 * off + rounding + 1e-7 * x.abs()),
+        Activation::GeluTanh => {
+            let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
+            (x / 2.0 * (1.0 + u.tanh()), 1.13 * off + rounding)
+        }
     }
 }
 

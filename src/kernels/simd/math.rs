@@ -1,4 +1,5 @@
-//! Elementary functions of the model on vectors: 2^t, QuickGELU and GELU. The activations have plain versions in f64.
+//! Elementary functions of the model on vectors: 2^t, QuickGELU, GELU and its tanh form. The activations have plain
+//! versions in f64.
 //!
 //! Linear layers use them for their activations, attention for its softmax. The error bounds, in units in the last
 //! place or as absolute errors, are tested below.
@@ -26,6 +27,10 @@ const EXP2_TERMS: [f32; 6] = [
 
 /// The slope of QuickGELU.
 const SLOPE: f32 = QUICK_GELU_SLOPE as f32;
+
+// The tanh form of GELU, x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³))): Hendrycks and Gimpel 2016, section 2.
+const TANH_CUBIC: f32 = 0.044_715;
+const TANH_SLOPE: f64 = 0.797_884_560_802_865_4;
 
 // erfc(z) ≈ (a1 t + … + a5 t⁵) exp(−z²), t = 1 / (1 + p z), with an error of at most 1.5e-7: Abramowitz and Stegun
 // 7.1.26.
@@ -67,6 +72,15 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::F) -> S::F {
     s.sub(s.max(s.splat(0.0), x), tail)
 }
 
+/// The tanh form of GELU. As (1 + tanh u) / 2 = σ(2u), it is x · σ(2 √(2/π) (x + 0.044715 x³)).
+#[inline(always)]
+pub(crate) fn gelu_tanh<S: Simd>(s: S, x: S::F) -> S::F {
+    let cubic = s.mul(s.mul(x, x), s.splat(TANH_CUBIC));
+    let u = s.mul_add(cubic, x, x);
+    let e = exp2(s, s.mul(u, s.splat(-2.0 * TANH_SLOPE as f32 * LOG2_E)));
+    s.mul(x, s.reciprocal(s.add(s.splat(1.0), e)))
+}
+
 /// [`quick_gelu`] of one number, x / (1 + e^(−1.702 x)), in f64.
 pub(crate) fn quick_gelu_plain(x: f32) -> f32 {
     let x = f64::from(x);
@@ -83,6 +97,13 @@ pub(crate) fn gelu_plain(x: f32) -> f32 {
     (f64::from(x).max(0.0) - size / 2.0 * poly * (-z * z).exp()) as f32
 }
 
+/// [`gelu_tanh`] of one number, in f64.
+pub(crate) fn gelu_tanh_plain(x: f32) -> f32 {
+    let x = f64::from(x);
+    let u = TANH_SLOPE * (x + f64::from(TANH_CUBIC) * x * x * x);
+    (x / (1.0 + (-2.0 * u).exp())) as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +115,7 @@ mod tests {
         Exp2,
         QuickGelu,
         Gelu,
+        GeluTanh,
     }
 
     /// Applies a function to a multiple of 16 values.
@@ -110,6 +132,7 @@ mod tests {
                         Function::Exp2 => exp2(s, s.load(x.as_ptr())),
                         Function::QuickGelu => quick_gelu(s, s.load(x.as_ptr())),
                         Function::Gelu => gelu(s, s.load(x.as_ptr())),
+                        Function::GeluTanh => gelu_tanh(s, s.load(x.as_ptr())),
                     };
                     s.store(x.as_mut_ptr(), y);
                 }
@@ -124,6 +147,7 @@ mod tests {
                     Function::Exp2 => f64::from(if *x > 126.0 { 126.0 } else { *x }).exp2() as f32,
                     Function::QuickGelu => quick_gelu_plain(*x),
                     Function::Gelu => gelu_plain(*x),
+                    Function::GeluTanh => gelu_tanh_plain(*x),
                 };
             }
         }
@@ -179,6 +203,7 @@ mod tests {
         for (function, plain) in [
             (Function::QuickGelu, quick_gelu_plain as fn(f32) -> f32),
             (Function::Gelu, gelu_plain),
+            (Function::GeluTanh, gelu_tanh_plain),
         ] {
             for level in Level::ALL {
                 for (x, y) in x.iter().zip(apply(function, level, &x)) {
@@ -198,7 +223,7 @@ mod tests {
     #[test]
     fn activations_keep_nan() {
         for level in Level::ALL {
-            for function in [Function::QuickGelu, Function::Gelu] {
+            for function in [Function::QuickGelu, Function::Gelu, Function::GeluTanh] {
                 let y = apply(function, level, &[f32::NAN, f32::INFINITY, 0.0]);
                 assert!(y[0].is_nan() && y[2] == 0.0);
             }

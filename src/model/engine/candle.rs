@@ -10,10 +10,11 @@ use std::sync::Arc;
 use candle_core::{D, DType, Device, IndexOp, Tensor};
 
 use super::trained::{self, WeightOrder};
-use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
+use super::{Engine, LinearNames, Mask, Sequence, Sequences};
 use crate::error::{Error, Result};
 use crate::kernels::QUICK_GELU_SLOPE;
-use crate::weights::{Activation, Checkpoint};
+use crate::recipe::Activation;
+use crate::weights::Checkpoint;
 
 /// Whether results can be differentiated.
 #[derive(Debug, Clone)]
@@ -89,6 +90,7 @@ pub struct Linear {
 pub struct Norm {
     weight: Tensor,
     bias: Tensor,
+    epsilon: f32,
 }
 
 /// A table of rows, `(n, width)`.
@@ -146,13 +148,11 @@ impl CandleEngine {
 
     fn norm_forward(&self, x: &Tensor, norm: &Norm) -> candle_core::Result<Tensor> {
         match self.gradients {
-            Gradients::Off => {
-                candle_nn::ops::layer_norm(&x.contiguous()?, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
-            }
+            Gradients::Off => candle_nn::ops::layer_norm(&x.contiguous()?, &norm.weight, &norm.bias, norm.epsilon),
             Gradients::Composed | Gradients::Hooked(_) => {
-                candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, LAYER_NORM_EPSILON)
+                candle_nn::ops::layer_norm_slow(x, &norm.weight, &norm.bias, norm.epsilon)
             }
-            Gradients::Fused => trained::norm(x, &norm.weight, &norm.bias),
+            Gradients::Fused => trained::norm(x, &norm.weight, &norm.bias, norm.epsilon),
         }
     }
 
@@ -161,6 +161,7 @@ impl CandleEngine {
             Activation::QuickGelu if matches!(self.gradients, Gradients::Fused) => trained::quick_gelu(x),
             Activation::QuickGelu => x * candle_nn::ops::sigmoid(&(x * QUICK_GELU_SLOPE)?)?,
             Activation::Gelu => x.gelu_erf(),
+            Activation::GeluTanh => x.gelu(),
         }
     }
 
@@ -353,10 +354,11 @@ impl Engine for CandleEngine {
         })
     }
 
-    fn norm(&self, source: &Self::Source, prefix: &str) -> Result<Norm> {
+    fn norm(&self, source: &Self::Source, prefix: &str, epsilon: f32) -> Result<Norm> {
         Ok(Norm {
             weight: source.tensor(&format!("{prefix}.weight"), self.dtype, &self.device)?,
             bias: source.tensor(&format!("{prefix}.bias"), self.dtype, &self.device)?,
+            epsilon,
         })
     }
 
@@ -445,6 +447,17 @@ impl Engine for CandleEngine {
         Tensor::new(rows, &self.device)
             .and_then(|rows| x.index_select(&rows, 0))
             .map_err(Error::compute("selecting rows"))
+    }
+
+    fn mean_after_first(&self, x: &Tensor, sequences: &Sequences) -> Result<Tensor> {
+        let mean = |sequence: &Sequence| {
+            let rows = &sequence.rows;
+            x.narrow(0, rows.start + 1, rows.len() - 1)?.mean_keepdim(0)
+        };
+        let means: candle_core::Result<Vec<Tensor>> = sequences.list().iter().map(mean).collect();
+        means
+            .and_then(|means| Tensor::cat(&means, 0))
+            .map_err(Error::compute("averaging rows"))
     }
 
     fn concat_columns(&self, a: &Tensor, b: &Tensor) -> Result<Tensor> {

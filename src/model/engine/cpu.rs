@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use super::layers::{CpuLinear, Packed};
 use super::pool::{Pool, Pooled};
-use super::{Engine, LAYER_NORM_EPSILON, LinearNames, Mask, Sequence, Sequences};
+use super::{Engine, LinearNames, Mask, Sequence, Sequences};
 use crate::error::Result;
 use crate::kernels::{self, Activations, Heads, LayerNorm, Linear, Precision, Projected, Threads};
-use crate::weights::{Activation, Checkpoint};
+use crate::recipe::Activation;
+use crate::weights::Checkpoint;
 
 /// The engine on this crate's kernels.
 pub struct CpuEngine {
@@ -186,10 +187,10 @@ impl Engine for CpuEngine {
         Ok(CpuLinear::projection(source, name, self.precision_of(name)))
     }
 
-    fn norm(&self, source: &Checkpoint, prefix: &str) -> Result<LayerNorm> {
+    fn norm(&self, source: &Checkpoint, prefix: &str, epsilon: f32) -> Result<LayerNorm> {
         let weight = source.values(&format!("{prefix}.weight"))?.into_owned();
         let bias = source.values(&format!("{prefix}.bias"))?.into_owned();
-        Ok(LayerNorm::new(weight, bias, LAYER_NORM_EPSILON))
+        Ok(LayerNorm::new(weight, bias, epsilon))
     }
 
     fn table(&self, source: &Checkpoint, name: &str) -> Result<CpuTable> {
@@ -290,6 +291,7 @@ impl Engine for CpuEngine {
         let activation = match activation {
             Activation::QuickGelu => kernels::Activation::QuickGelu,
             Activation::Gelu => kernels::Activation::Gelu,
+            Activation::GeluTanh => kernels::Activation::GeluTanh,
         };
         let mut hidden = self.new_operand(self.precision);
         self.packed(linear)?.run_into(
@@ -310,6 +312,22 @@ impl Engine for CpuEngine {
         let mut out = self.new_rows(rows.len(), x.width);
         for (out, row) in out.values_mut().chunks_exact_mut(x.width).zip(rows) {
             out.copy_from_slice(&x.values()[row * x.width..(row + 1) * x.width]);
+        }
+        Ok(out)
+    }
+
+    fn mean_after_first(&self, x: &CpuRows, sequences: &Sequences) -> Result<CpuRows> {
+        let mut out = self.new_rows(sequences.list().len(), x.width);
+        for (out, sequence) in out.values_mut().chunks_exact_mut(x.width).zip(sequences.list()) {
+            let rows = &x.values()[(sequence.rows.start + 1) * x.width..sequence.rows.end * x.width];
+            let mut sums = vec![0.0; x.width];
+            for row in rows.chunks_exact(x.width) {
+                sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+            }
+            let n_rows = (sequence.rows.len() - 1) as f64;
+            out.iter_mut()
+                .zip(sums)
+                .for_each(|(out, sum)| *out = (sum / n_rows) as f32);
         }
         Ok(out)
     }

@@ -16,10 +16,7 @@ use std::ops::Range;
 pub use self::candle::{AttentionHook, CandleEngine, Gradients, Table, TensorSource};
 pub use self::cpu::CpuEngine;
 use crate::error::Result;
-use crate::weights::Activation;
-
-/// Added to a variance before taking its root; the same in all CLIP models (upstream `LayerNorm`, torch's default).
-const LAYER_NORM_EPSILON: f32 = 1e-5;
+use crate::recipe::Activation;
 
 /// Which keys a query attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,11 +96,6 @@ impl Sequences {
     pub fn first_rows(&self) -> Vec<usize> {
         self.list.iter().map(|sequence| sequence.rows.start).collect()
     }
-
-    /// The last row of each sequence: the text tower's end token.
-    pub fn last_rows(&self) -> Vec<usize> {
-        self.list.iter().map(|sequence| sequence.rows.end - 1).collect()
-    }
 }
 
 /// The names of a linear layer's parameters in upstream's layout, and which of its outputs to load.
@@ -136,8 +128,8 @@ pub trait Engine: Sized {
     fn linear(&self, source: &Self::Source, names: &LinearNames<'_>) -> Result<Self::Linear>;
     /// Loads a projection, which is stored `(n_in, n_out)` and applied as `x @ projection`.
     fn projection(&self, source: &Self::Source, name: &str) -> Result<Self::Linear>;
-    /// Loads the gain and bias of a layer norm: `{prefix}.weight` and `{prefix}.bias`.
-    fn norm(&self, source: &Self::Source, prefix: &str) -> Result<Self::Norm>;
+    /// Loads the gain and bias of a layer norm, `{prefix}.weight` and `{prefix}.bias`; `epsilon` is added to a variance.
+    fn norm(&self, source: &Self::Source, prefix: &str, epsilon: f32) -> Result<Self::Norm>;
     /// Loads a table. A tensor with one axis becomes one row.
     fn table(&self, source: &Self::Source, name: &str) -> Result<Self::Table>;
     /// Loads the position table of the text tower, which may be merged from two tables or stretched.
@@ -177,6 +169,8 @@ pub trait Engine: Sized {
     fn add_linear(&self, x: Self::Rows, a: Self::Operand, linear: &Self::Linear) -> Result<Self::Rows>;
     /// The given rows of `x`, in the given order.
     fn select(&self, x: &Self::Rows, rows: &[usize]) -> Result<Self::Rows>;
+    /// The mean of each sequence's own rows but the first, `(n_sequences, width)`.
+    fn mean_after_first(&self, x: &Self::Rows, sequences: &Sequences) -> Result<Self::Rows>;
     /// The columns of `a` followed by the columns of `b`.
     fn concat_columns(&self, a: &Self::Rows, b: &Self::Rows) -> Result<Self::Rows>;
     /// Attention of every row, when the sequences' own rows are contiguous: `qkv (n_rows, 3 * width)` to `(n_rows,

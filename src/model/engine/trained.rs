@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Storage, Tensor, bail};
 
-use super::{LAYER_NORM_EPSILON, Mask, Sequences};
+use super::{Mask, Sequences};
 use crate::kernels::gradients::attention::{Attention, Gradients, Inputs};
 use crate::kernels::gradients::linear::Layer;
 use crate::kernels::gradients::{activation, norm};
@@ -33,8 +33,8 @@ pub(super) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, order: 
 }
 
 /// Layer norm of each row.
-pub(super) fn norm(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op3(weight, bias, NormOp)
+pub(super) fn norm(x: &Tensor, weight: &Tensor, bias: &Tensor, epsilon: f32) -> Result<Tensor> {
+    x.contiguous()?.apply_op3(weight, bias, NormOp { epsilon })
 }
 
 /// `x · σ(1.702 x)`.
@@ -179,14 +179,16 @@ impl CustomOp3 for LinearOp {
     }
 }
 
-struct NormOp;
+struct NormOp {
+    epsilon: f32,
+}
 
 impl NormOp {
-    fn parameters<'a>(weight: &'a [f32], bias: &'a [f32]) -> norm::Parameters<'a> {
+    fn parameters<'a>(&self, weight: &'a [f32], bias: &'a [f32]) -> norm::Parameters<'a> {
         norm::Parameters {
             weight,
             bias,
-            epsilon: LAYER_NORM_EPSILON,
+            epsilon: self.epsilon,
         }
     }
 }
@@ -205,7 +207,7 @@ impl CustomOp3 for NormOp {
         b: &CpuStorage,
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let parameters = NormOp::parameters(values(w, l2)?, values(b, l3)?);
+        let parameters = self.parameters(values(w, l2)?, values(b, l3)?);
         let y = norm::forward(values(x, l1)?, parameters);
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
@@ -214,7 +216,7 @@ impl CustomOp3 for NormOp {
         let gradients = with_values(x, |x| {
             with_values(g, |g| {
                 with_values(weight, |w| {
-                    with_values(bias, |b| norm::backward(x, g, NormOp::parameters(w, b)))
+                    with_values(bias, |b| norm::backward(x, g, self.parameters(w, b)))
                 })
             })
         })????;

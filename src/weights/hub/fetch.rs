@@ -93,8 +93,10 @@ pub fn refresh(
         address,
         progress,
     };
-    // The config comes first, so that a cache with the weights has everything.
+    // The configs come first, so that a cache with the weights has everything. One list costs less than asking for each;
+    // a mirror may have none.
     if may_have_config(&file) {
+        let listing = listing.or_else(|| list(&client, address).ok());
         bring.configs(&file, listing.as_deref())?;
     }
     let facts = ask(&client, address, &file)?;

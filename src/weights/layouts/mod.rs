@@ -24,6 +24,16 @@ static LAYOUTS: [Layout; 6] = [
     openai::LAYOUT,
 ];
 
+/// Whether the tensors have the names of transformers.
+pub(super) fn is_transformers(layout: &Layout) -> bool {
+    [huggingface::LAYOUT.name, huggingface::NESTED.name].contains(&layout.name)
+}
+
+/// Whether tensors are stored as factors, which only models made from OpenAI's are.
+pub(super) fn is_factored(layout: &Layout) -> bool {
+    [factorised::LAYOUT.name, gmp::LAYOUT.name].contains(&layout.name)
+}
+
 /// All layouts, for tests.
 #[cfg(test)]
 pub(super) fn all() -> &'static [Layout] {

@@ -1,0 +1,107 @@
+//! What was decided for the caller when weights were opened, to be shown to a person.
+
+use std::fmt;
+
+use crate::error::{Control, Hint, counted};
+use crate::named::Named;
+use crate::recipe::Activation;
+
+/// Something that a person should know about the weights that were opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A config has keys that nothing is known about, so that they are not carried out.
+    UnknownKeys {
+        /// The config's name.
+        file: String,
+        /// The keys with their objects, as `vision_cfg.new_key`.
+        keys: Vec<String>,
+    },
+    /// A file has a config's name, but not its content.
+    NotAConfig {
+        /// Its name.
+        file: String,
+    },
+    /// A config states another number of text positions than the tensors have, which are used.
+    OtherContextLength {
+        /// The config's name.
+        file: String,
+        /// The key with its object.
+        key: String,
+        /// What the config says.
+        stated: usize,
+        /// What the tensors have.
+        found: usize,
+    },
+    /// Nothing says how the model is computed.
+    Assumed {
+        /// The name of the weights file.
+        file: String,
+        /// The activation of both towers.
+        activation: Activation,
+        /// Attention heads of the image tower.
+        vision_heads: usize,
+        /// Attention heads of the text tower.
+        text_heads: usize,
+    },
+}
+
+impl Notice {
+    /// Whether the numbers may be wrong, rather than only decided without being asked.
+    pub fn is_warning(&self) -> bool {
+        match self {
+            Notice::UnknownKeys { .. } | Notice::NotAConfig { .. } | Notice::OtherContextLength { .. } => true,
+            Notice::Assumed { .. } => false,
+        }
+    }
+
+    /// The notice in words, in which each edge names its own settings.
+    pub fn words(&self) -> Hint {
+        match self {
+            Notice::UnknownKeys { file, keys } => {
+                let keys: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
+                let (what, are) = match keys.len() {
+                    1 => ("a key that is", "it is"),
+                    _ => ("keys that are", "they are"),
+                };
+                format!(
+                    "`{file}` has {what} not known, so {are} not carried out: {}",
+                    keys.join(", ")
+                )
+                .into()
+            }
+            Notice::NotAConfig { file } => {
+                format!("`{file}` is next to the weights, but it is not the config of a CLIP: it is ignored").into()
+            }
+            Notice::OtherContextLength {
+                file,
+                key,
+                stated,
+                found,
+            } => {
+                format!("`{file}` says `{key}`: {stated}, but the weights have {found} text positions, which are used")
+                    .into()
+            }
+            Notice::Assumed {
+                file,
+                activation,
+                vision_heads,
+                text_heads,
+            } => Hint::naming(
+                format!(
+                    "no config next to `{file}` says how the model is computed: {}, {} for images and {} for texts are \
+                     assumed; {{}} sets another activation",
+                    activation.name(),
+                    counted(*vision_heads, "head"),
+                    counted(*text_heads, "head"),
+                ),
+                vec![Control::Activation],
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.words().fmt(f)
+    }
+}
