@@ -31,6 +31,7 @@ pub mod input;
 pub mod json_fields;
 pub mod kernels;
 pub mod labels;
+mod memory;
 pub mod model;
 pub mod named;
 pub mod nano;

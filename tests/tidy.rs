@@ -28,6 +28,7 @@ const LAYERS: [&[&str]; 9] = [
         "json_fields",
         "random",
         "files",
+        "memory",
     ],
     &["error"],
 ];

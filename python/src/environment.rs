@@ -35,6 +35,7 @@ pub(crate) fn input_options() -> InputOptions {
             proxies,
             ca_bundle,
             silence: SILENCE,
+            ..WebSettings::default()
         }),
         ..InputOptions::default()
     }

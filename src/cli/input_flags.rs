@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longclip::input::{
-    InputOptions, Inputs, Links, Separator, Shard, Source, Unit, Web, WebSettings, is_named_like_an_archive,
+    InputOptions, Inputs, Links, Separator, Shard, Source, Unit, Web, WebAccess, WebSettings, is_named_like_an_archive,
 };
 use longclip::output::Fields;
 use longclip::preprocess::{Limits, Orientation, Preprocess};
@@ -14,6 +14,10 @@ use serde::{Serialize, Serializer};
 
 use super::hint::reason;
 use super::named::named;
+
+/// A whole image may take this many times as long as the longest silence: a server that sends a byte now and then would
+/// hold a reader forever.
+const TOTAL_PER_SILENCE: u64 = 10;
 
 /// Where images come from.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -57,11 +61,16 @@ pub(super) struct InputFlags {
         hide_short_help = true
     )]
     shard_by: Unit,
-    /// Abandon a URL after this many seconds without a byte
+    /// Abandon a URL after this many seconds without a byte, or after ten times as long in all
     // What answers later is a failure, and failures may pass.
     #[serde(skip)]
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     url_timeout: u64,
+    /// Fetch no URLs: each is an error of its image
+    // What is refused is a failure, and a later run may fetch it.
+    #[serde(skip)]
+    #[arg(long, hide_short_help = true)]
+    no_url: bool,
 }
 
 fn parse_shard(text: &str) -> Result<Shard, String> {
@@ -106,6 +115,11 @@ impl InputFlags {
             proxies,
             ca_bundle,
             silence: Duration::from_secs(self.url_timeout),
+            total: Duration::from_secs(self.url_timeout.saturating_mul(TOTAL_PER_SILENCE)),
+            access: match self.no_url {
+                true => WebAccess::Refused,
+                false => WebAccess::Allowed,
+            },
         }
     }
 

@@ -42,6 +42,7 @@ mod train;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use longclip::error::{caught, note_panic};
 
 use self::report::{Exit, Report, Verbosity};
 
@@ -105,6 +106,8 @@ fn with_examples_first(command: clap::Command) -> clap::Command {
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
+    // A panic is reported as an error, by whoever catches it: at the latest, here.
+    std::panic::set_hook(Box::new(note_panic));
     let parsed = Cli::from_arg_matches(&command().get_matches());
     let cli = parsed.unwrap_or_else(|error| error.exit());
     let report = Report::new(match cli.verbosity {
@@ -112,7 +115,7 @@ pub(crate) fn main() -> ExitCode {
         VerbosityFlags { verbose: true, .. } => Verbosity::Verbose,
         VerbosityFlags { .. } => Verbosity::Normal,
     });
-    let outcome = match cli.command {
+    let outcome = caught(|| match cli.command {
         Command::Classify(args) => classify::run(&args, report),
         Command::Embed(args) => embed::run(&args, report),
         Command::Eval(args) => eval::run(&args, report),
@@ -126,7 +129,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args, report),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
-    };
+    });
+    let outcome = outcome.unwrap_or_else(|bug| Err(longclip::Error::from(bug).into()));
     outcome.unwrap_or_else(|error| report.failure(&error)).into()
 }
 

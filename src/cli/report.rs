@@ -9,7 +9,7 @@ use std::mem::{Discriminant, discriminant};
 use std::process::ExitCode;
 
 use longclip::Error;
-use longclip::error::without_number;
+use longclip::error::{masked, without_number};
 use longclip::labels::{Notice, NoticeKind};
 use longclip::text::printable;
 
@@ -62,7 +62,7 @@ pub(super) struct Report {
 /// Writes a line to stderr, in one piece, as a terminal can show it.
 fn say(line: impl std::fmt::Display) {
     let line = without_number(&line.to_string());
-    let _ = io::stderr().write_all(format!("{}\n", printable(&line)).as_bytes());
+    let _ = io::stderr().write_all(format!("{}\n", printable(&masked(&line))).as_bytes());
 }
 
 impl Report {

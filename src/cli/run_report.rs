@@ -165,7 +165,8 @@ fn skipped_lines(skipped: &SkippedCounts) -> Vec<String> {
     [
         line(&skipped.not_pictures, "not an image", ""),
         line(&skipped.links, "a link to a folder", "; `--follow` walks it"),
-        line(&skipped.loops, "a link that leads back to its own folder", ""),
+        line(&skipped.loops, "a folder that was reached before", ""),
+        line(&skipped.members, "a member of an archive that holds no file", ""),
     ]
     .into_iter()
     .flatten()

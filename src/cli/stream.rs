@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use longclip::files::Destination;
-use longclip::input::arrow::{self, LabelColumn, Stream};
+use longclip::input::arrow::{LabelColumn, Stream};
 use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::output::arrow::Row;
 use longclip::output::{Progress, Settings};
@@ -78,7 +78,6 @@ impl StreamSource {
 
     /// Waits for the schema.
     pub(super) fn open(self, labels: LabelColumn) -> Result<Incoming> {
-        tell_no_panic_of_a_decoder();
         let stream = match &self.file {
             Some(path) => opened(path)?,
             None => Stream::open(Box::new(stdin()), "stdin")?,
@@ -90,16 +89,6 @@ impl StreamSource {
 fn opened(path: &Path) -> Result<Stream> {
     let file = File::open(path).map_err(Error::read(path))?;
     Stream::open(Box::new(file), &format!("`{}`", path.display()))
-}
-
-/// A decoder that panics on hostile bytes is reported as an error in one line; what it would print besides is noise.
-fn tell_no_panic_of_a_decoder() {
-    let tell = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !arrow::is_decoding() {
-            tell(panic);
-        }
-    }));
 }
 
 /// Runs all rows through the model, and writes the batches with what `judge` makes of each image.

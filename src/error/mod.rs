@@ -4,14 +4,18 @@
 //! command line prints below it. [`Error::kind`] alone decides the exit code and whether a run continues. There is one
 //! enum for all modules: finer types would be harder to combine, and a caller can still match on the variants.
 
+mod caught;
 mod hint;
+mod masked;
 mod words;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use self::caught::{Bug, caught, is_caught, note_panic};
 pub(crate) use self::hint::hint;
 pub use self::hint::{Control, Hint};
+pub use self::masked::masked;
 use self::words::Said;
 pub(crate) use self::words::in_words;
 pub use self::words::without_number;

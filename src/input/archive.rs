@@ -4,6 +4,8 @@
 //! `shard.tar/key.jpg`, and its field `__key__` is the name up to the first dot after the last slash, which all files of one
 //! sample share in WebDataset (github.com/webdataset/webdataset, `tariterators.py`).
 
+mod links;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -11,13 +13,19 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use super::folder::is_named_like_a_picture;
-use super::limit::{LARGEST_BYTES, read_at_most};
-use super::{Content, InputOptions, Item, Items, Shard, Skipped, Unit};
-use crate::error::Error;
+use super::limit::{Unread, admit, read_sized};
+use super::list::name_of;
+use super::tar::{Archive, Kind, Member};
+use super::{Content, Deferred, InputOptions, Item, Items, Shard, Skipped, Unit, tar};
+use crate::error::{Error, caught, in_words};
+use crate::memory::holding;
 use crate::preprocess;
+use links::Earlier;
 
-/// The number of first bytes that show whether a file is an archive: a tar header's magic number is at byte 257.
-pub(crate) const TELLING_BYTES: u64 = 265;
+/// The number of first bytes that show whether a file is an archive: a member's header.
+pub(crate) const TELLING_BYTES: u64 = 512;
+/// The number of first bytes that show whether a member is an image.
+const START_BYTES: u64 = 64;
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 /// Members read ahead, so that unpacking continues while images are decoded.
@@ -31,7 +39,7 @@ pub fn is_named_like_one(path: &Path) -> bool {
 }
 
 pub(crate) fn begins_like_one(start: &[u8]) -> bool {
-    is_packed(start) || start.get(257..262) == Some(b"ustar")
+    is_packed(start) || start.get(257..262) == Some(b"ustar") || tar::begins_like_an_archive(start)
 }
 
 /// Whether these first bytes are those of gzip or zstd.
@@ -46,7 +54,7 @@ pub(super) fn file_items(path: PathBuf, options: &InputOptions) -> Items {
         return Box::new(std::iter::empty());
     }
     match File::open(&path) {
-        Ok(file) => items(name, Box::new(file), options),
+        Ok(file) => named_items(name, Some(path), Box::new(file), options),
         Err(source) => {
             options.skipped.unreadable(&path);
             share.of_failure(Item::unusable(name, Error::read(&path)(source)))
@@ -54,18 +62,26 @@ pub(super) fn file_items(path: PathBuf, options: &InputOptions) -> Items {
     }
 }
 
-/// The images of an archive in `reader`, whose name is `name`; `-` is stdin.
+/// The images of an archive on stdin.
 pub(super) fn items(name: String, reader: Box<dyn Read + Send>, options: &InputOptions) -> Items {
+    named_items(name, None, reader, options)
+}
+
+fn named_items(name: String, file: Option<PathBuf>, reader: Box<dyn Read + Send>, options: &InputOptions) -> Items {
     let (sender, receiver) = sync_channel(MEMBERS_AHEAD);
     let share = Share::of(&name, options);
     let unpacking = Unpacking {
         name: name.clone(),
+        file,
         skipped: options.skipped.clone(),
         share: share.clone(),
         sender,
     };
     let spawned = thread::Builder::new().name("archive".into()).spawn(move || {
-        if let Err(source) = unpacking.send_all(reader) {
+        // A bug must end as an error, not as an archive that seems to have ended.
+        let outcome =
+            caught(|| unpacking.send_all(reader)).unwrap_or_else(|bug| Err(io::Error::other(bug.to_string())));
+        if let Err(source) = outcome {
             let item = Item::unusable(unpacking.name.clone(), Error::read(&unpacking.name)(source));
             for item in unpacking.share.of_failure(item) {
                 // Without a receiver nobody needs the error.
@@ -122,69 +138,174 @@ impl Share {
 
 struct Unpacking {
     name: String,
+    /// The archive's file, if its members can be read in any order.
+    file: Option<PathBuf>,
     skipped: Skipped,
     share: Share,
     sender: SyncSender<Item>,
 }
 
+/// What an archive's members are sent as, and whether anyone still takes them.
+enum Sent {
+    Yes,
+    NobodyReads,
+}
+
 impl Unpacking {
     fn send_all(&self, reader: Box<dyn Read + Send>) -> io::Result<()> {
-        let mut archive = tar::Archive::new(unpacked(BufReader::new(reader))?);
-        for member in archive.entries()? {
-            let mut member = member.map_err(damage)?;
-            if !member.header().entry_type().is_file() {
-                continue;
-            }
-            let inner = member.path()?.into_owned();
-            let Some(item) = self.item(&inner, &mut member)? else {
-                continue;
+        let mut reader = BufReader::new(reader);
+        let is_packed = is_packed(reader.fill_buf()?);
+        let mut archive = Archive::new(unpacked(reader)?);
+        let mut earlier = Earlier::of(self.file.clone().filter(|_| !is_packed));
+        while let Some(member) = archive.next()? {
+            let sent = match member.kind {
+                Kind::File => self.send_file(&member, &mut archive, &mut earlier)?,
+                Kind::HardLink | Kind::SymbolicLink => self.send_link(&member, &mut earlier)?,
+                Kind::Nothing => Sent::Yes,
+                Kind::Other => {
+                    self.skipped.member(&self.member_name(&name_of(member.name.clone())));
+                    Sent::Yes
+                }
             };
-            if self.share.holds_member(&key(&inner)) && self.sender.send(item).is_err() {
-                break;
+            if let Sent::NobodyReads = sent {
+                return Ok(());
             }
+        }
+        if archive.has_trailing_data() {
+            self.skipped.member(&format!("{} (data after its end)", self.name));
         }
         Ok(())
     }
 
-    fn item(&self, inner: &Path, member: &mut tar::Entry<'_, impl Read>) -> io::Result<Option<Item>> {
-        let is_hidden = |part: std::path::Component<'_>| {
-            let part = part.as_os_str().as_encoded_bytes();
-            part.starts_with(b".") && part != b"." && part != b".."
-        };
-        if inner.components().any(is_hidden) {
-            return Ok(None);
+    fn send(&self, item: Item, inner: &Path) -> Sent {
+        if self.share.holds_member(&key(inner)) && self.sender.send(item).is_err() {
+            return Sent::NobodyReads;
         }
-        let name = self.member_name(inner);
-        if member.size() > LARGEST_BYTES {
-            let error = Error::read(&name)(io::Error::other("a member of more than 1 GiB"));
-            return Ok(Some(Item::unusable(name, error)));
+        Sent::Yes
+    }
+
+    fn send_file(
+        &self,
+        member: &Member,
+        archive: &mut Archive<Box<dyn Read>>,
+        earlier: &mut Earlier,
+    ) -> io::Result<Sent> {
+        let inner = name_of(member.name.clone());
+        earlier.note_place(member);
+        if is_hidden(&inner) {
+            return Ok(Sent::Yes);
         }
+        let name = self.member_name(&inner);
+        let size = member.place.size;
+        let mut content = archive.content(&member.place);
         let mut start = Vec::new();
-        member.by_ref().take(64).read_to_end(&mut start)?;
-        if !is_named_like_a_picture(inner) && !preprocess::begins_like_a_picture(&start) {
+        content.by_ref().take(START_BYTES).read_to_end(&mut start)?;
+        if !is_named_like_a_picture(&inner) && !preprocess::begins_like_a_picture(&start) {
             self.skipped.not_picture(Path::new(&name));
-            return Ok(None);
+            return Ok(Sent::Yes);
         }
+        let (read, holds) = holding(|| read_sized(io::Cursor::new(start).chain(content), size));
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(unread) => return Ok(self.send(Item::unusable(&*name, refused(&name, unread)?), &inner)),
+        };
         // A member that the end of the archive cuts short must not count as complete.
-        let size = member.size();
-        let bytes = read_at_most(io::Cursor::new(start).chain(member))?.unwrap_or_default();
         if bytes.len() as u64 != size {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 format!("it ends in the middle of `{name}`"),
             ));
         }
-        let mut item = Item::new(name, Content::Bytes(bytes));
-        item.fields.insert("__key__", key(inner));
-        Ok(Some(item))
+        earlier.note_bytes(&member.name, &bytes);
+        Ok(self.send(item_of(name, &inner, Content::held(bytes, holds)), &inner))
+    }
+
+    /// A link has the content of the file that it names.
+    fn send_link(&self, member: &Member, earlier: &mut Earlier) -> io::Result<Sent> {
+        let inner = name_of(member.name.clone());
+        let target = match member.kind {
+            Kind::SymbolicLink => links::beside(&member.name, &member.target),
+            _ => member.target.clone(),
+        };
+        let found = earlier.find(&target);
+        if found.is_some() {
+            earlier.note_link(&member.name, &target);
+        }
+        if is_hidden(&inner) {
+            return Ok(Sent::Yes);
+        }
+        let name = self.member_name(&inner);
+        let Some(content) = found else {
+            if member.kind == Kind::HardLink && is_named_like_a_picture(&inner) {
+                let problem = format!(
+                    "it is a hard link to `{}`, whose content is gone",
+                    name_of(target.clone()).display()
+                );
+                let error = Error::Picture {
+                    name: name.clone(),
+                    problem,
+                    hint: Some("unpack the archive, and name the folder".into()),
+                };
+                return Ok(self.send(Item::unusable(name, error), &inner));
+            }
+            self.skipped.member(&name);
+            return Ok(Sent::Yes);
+        };
+        if !is_named_like_a_picture(&inner) && !preprocess::begins_like_a_picture(&content.start()?) {
+            self.skipped.not_picture(Path::new(&name));
+            return Ok(Sent::Yes);
+        }
+        let content = match content {
+            links::Found::Bytes(bytes) => {
+                let (admitted, holds) = holding(|| admit(bytes.len() as u64));
+                match admitted {
+                    Ok(()) => Content::held(bytes.to_vec(), holds),
+                    Err(unread) => return Ok(self.send(Item::unusable(&*name, refused(&name, unread)?), &inner)),
+                }
+            }
+            links::Found::InFile(file, place) => {
+                let name = name.clone();
+                Content::Deferred(Deferred::new(move || {
+                    let bytes = links::read(&file, &place);
+                    bytes.map_err(|unread| refused(&name, unread).unwrap_or_else(Error::read(&name)))
+                }))
+            }
+        };
+        Ok(self.send(item_of(name, &inner, content), &inner))
     }
 
     fn member_name(&self, inner: &Path) -> String {
         if self.name == "-" {
-            return inner.display().to_string();
+            return in_words(inner);
         }
-        format!("{}/{}", self.name, inner.display())
+        format!("{}/{}", self.name, in_words(inner))
     }
+}
+
+fn item_of(name: String, inner: &Path, content: Content) -> Item {
+    let mut item = Item::new(name, content);
+    item.fields.insert("__key__", key(inner));
+    item
+}
+
+/// Why one member can't be used, though the archive can be read on.
+///
+/// # Errors
+/// If the archive can't be read on.
+fn refused(name: &str, unread: Unread) -> io::Result<Error> {
+    match unread {
+        Unread::TooMany => Ok(Error::read(name)(io::Error::other("a member of more than 1 GiB"))),
+        Unread::Failed(source) if source.kind() == io::ErrorKind::OutOfMemory => Ok(Error::read(name)(source)),
+        Unread::Failed(source) => Err(source),
+    }
+}
+
+/// Whether a part of the name begins with a dot.
+fn is_hidden(inner: &Path) -> bool {
+    inner.components().any(|part| {
+        let part = part.as_os_str().as_encoded_bytes();
+        part.starts_with(b".") && part != b"." && part != b".."
+    })
 }
 
 /// An error of the tar reader in plain words; for a damaged header, the reader quotes its bytes.

@@ -1,14 +1,15 @@
 //! Where an image's bytes come from. They are read when they are needed, on a thread of the pipeline.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::base64;
-use super::limit::read_at_most;
+use super::limit::{Unread, read_at_most, read_sized};
 use super::options::InputOptions;
 use super::url::{Address, is_url};
 use crate::error::{Error, Result};
+use crate::memory::Holds;
 use crate::preprocess::Picture;
 
 /// An image's bytes, or how to get them.
@@ -48,6 +49,14 @@ impl std::fmt::Debug for Deferred {
 }
 
 impl Content {
+    /// Bytes in memory, with the memory that was taken for them.
+    pub(super) fn held(bytes: Vec<u8>, holds: Holds) -> Self {
+        Content::Deferred(Deferred::new(move || {
+            holds.pass_on();
+            Ok(bytes)
+        }))
+    }
+
     /// The bytes. Call this once: bytes in memory are moved out.
     ///
     /// # Errors
@@ -88,22 +97,56 @@ pub(super) fn named(path: &str, options: &InputOptions) -> Content {
     }
 }
 
-/// A file's bytes.
-fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let failed = Error::read(path);
-    let problem = |problem: &str, hint: String| Error::Picture {
-        name: path.display().to_string(),
-        problem: problem.to_owned(),
-        hint: Some(hint.into()),
-    };
-    if path.is_dir() {
+/// Refuses what is not a regular file: a FIFO may never end, and a device may never begin.
+pub(super) fn refuse_special(path: &Path) -> Result<u64> {
+    let metadata = fs::metadata(path).map_err(Error::read(path))?;
+    if metadata.is_dir() {
         return Err(problem(
+            path,
             "it is a folder",
             format!("name the images in it: `{}/*`", path.display()),
         ));
     }
-    let file = File::open(path).map_err(failed)?;
-    read_at_most(file)
-        .map_err(failed)?
-        .ok_or_else(|| problem("its file has more than 1 GiB", "give a single image".into()))
+    if !metadata.is_file() {
+        return Err(problem(
+            path,
+            "it is not a regular file but a device or a pipe",
+            "name it directly, or copy it to a file".into(),
+        ));
+    }
+    Ok(metadata.len())
+}
+
+fn problem(path: &Path, problem: &str, hint: String) -> Error {
+    Error::Picture {
+        name: path.display().to_string(),
+        problem: problem.to_owned(),
+        hint: Some(hint.into()),
+    }
+}
+
+/// A file's bytes.
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let size = refuse_special(path)?;
+    let file = File::open(path).map_err(Error::read(path))?;
+    // Files of the system, as in `/proc`, have no size before they are read.
+    let read = if size == 0 {
+        read_at_most(file)
+    } else {
+        read_sized(file, size)
+    };
+    read.map_err(|unread| not_read(path, unread))
+}
+
+/// The bytes of a device or a pipe, which were named directly.
+pub(super) fn read_special(path: &Path) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(Error::read(path))?;
+    read_at_most(file).map_err(|unread| not_read(path, unread))
+}
+
+fn not_read(path: &Path, unread: Unread) -> Error {
+    match unread {
+        Unread::TooMany => problem(path, "its file has more than 1 GiB", "give a single image".into()),
+        Unread::Failed(source) => Error::read(path)(source),
+    }
 }

@@ -3,6 +3,7 @@
 //! Hidden names are skipped. A file is an image by its ending or by its first bytes; other files are counted as skipped.
 //! In memory are only the names in the folders from the top to the current one.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, DirEntry, File, FileType};
 use std::io::{self, Read};
@@ -33,6 +34,7 @@ pub(crate) fn is_image_ending(ending: &str) -> bool {
 pub(super) fn items(path: PathBuf, options: &InputOptions) -> Items {
     let mut walk = Walk {
         levels: Vec::new(),
+        entered: HashSet::new(),
         options: options.clone(),
     };
     let unreadable = walk.enter(path);
@@ -42,13 +44,13 @@ pub(super) fn items(path: PathBuf, options: &InputOptions) -> Items {
 struct Walk {
     /// The folders from the named one to the current one.
     levels: Vec<Level>,
+    /// All folders that were entered, by their path without links; only if links are followed.
+    entered: HashSet<PathBuf>,
     options: InputOptions,
 }
 
 struct Level {
     path: PathBuf,
-    /// Its path without links; only if links are followed.
-    real: Option<PathBuf>,
     entries: std::vec::IntoIter<Entry>,
 }
 
@@ -98,18 +100,18 @@ impl Walk {
         {
             return None;
         }
-        let real = match self.options.links {
-            Links::Follow => fs::canonicalize(&path).ok(),
-            Links::Skip => None,
-        };
-        if real.is_some() && self.levels.iter().any(|level| level.real == real) {
+        // Folders that link to each other can be reached in more ways than anyone can walk.
+        if self.options.links == Links::Follow
+            && let Ok(real) = fs::canonicalize(&path)
+            && !self.entered.insert(real)
+        {
             self.options.skipped.circle(&path);
             return None;
         }
         match sorted_entries(&path) {
             Ok(entries) => {
                 let entries = entries.into_iter();
-                self.levels.push(Level { path, real, entries });
+                self.levels.push(Level { path, entries });
                 None
             }
             Err(source) => {

@@ -21,6 +21,7 @@ mod pattern;
 mod skipped;
 mod split;
 mod standard_input;
+mod tar;
 #[cfg(test)]
 pub(crate) mod testing;
 mod url;
@@ -37,7 +38,7 @@ pub use self::list::Separator;
 pub use self::options::{InputOptions, Links};
 pub use self::skipped::{Passed, Skipped, SkippedCounts};
 pub use self::split::{Shard, Unit};
-pub use self::url::{Address, Proxies, Web, WebSettings};
+pub use self::url::{Address, Proxies, Web, WebAccess, WebSettings};
 use crate::error::{Error, Result};
 use crate::files::{Looking, Target};
 

@@ -25,6 +25,6 @@ pub enum Links {
     /// They are skipped and counted.
     #[default]
     Skip,
-    /// They are followed, except links to a folder that contains them.
+    /// They are followed, but each folder is entered once.
     Follow,
 }

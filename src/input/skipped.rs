@@ -14,8 +14,10 @@ pub struct SkippedCounts {
     pub not_pictures: Passed,
     /// Links to folders that were not followed.
     pub links: Passed,
-    /// Links to a folder that contains them.
+    /// Folders that were reached before, by another way.
     pub loops: Passed,
+    /// Members of archives that hold no file: devices, links whose file does not come before them, data after the end.
+    pub members: Passed,
     /// Folders, lists and archives that could not be read. Each is also an item that says why.
     pub unreadable: Passed,
 }
@@ -52,6 +54,10 @@ impl Skipped {
 
     pub(super) fn link(&self, path: &Path) {
         self.locked().links.add(|| path.display().to_string());
+    }
+
+    pub(super) fn member(&self, name: &str) {
+        self.locked().members.add(|| name.to_owned());
     }
 
     pub(super) fn unreadable(&self, path: &Path) {

@@ -2,9 +2,10 @@
 
 use std::io::{Cursor, Read, stdin};
 
-use super::limit::read_at_most;
+use super::limit::{Unread, read_at_most};
 use super::{Content, InputOptions, Item, Items, archive, item, split};
 use crate::error::Error;
+use crate::memory::holding;
 
 /// Its name in messages and records.
 const NAME: &str = "-";
@@ -25,9 +26,11 @@ fn begun(options: &InputOptions) -> Items {
     if is_archive {
         return archive::items(NAME.into(), Box::new(whole), options);
     }
-    one(match read_at_most(whole) {
-        Ok(Some(bytes)) => Item::new(NAME, Content::Bytes(bytes)),
-        Ok(None) => Item::unusable(NAME, Error::read("stdin")(std::io::Error::other("more than 1 GiB"))),
-        Err(source) => Item::unusable(NAME, Error::read("stdin")(source)),
+    one(match holding(|| read_at_most(whole)) {
+        (Ok(bytes), holds) => Item::new(NAME, Content::held(bytes, holds)),
+        (Err(Unread::TooMany), _) => {
+            Item::unusable(NAME, Error::read("stdin")(std::io::Error::other("more than 1 GiB")))
+        }
+        (Err(Unread::Failed(source)), _) => Item::unusable(NAME, Error::read("stdin")(source)),
     })
 }

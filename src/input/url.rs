@@ -18,6 +18,20 @@ pub struct WebSettings {
     pub ca_bundle: Option<PathBuf>,
     /// A connection without a byte for this long is broken; a slow one is not.
     pub silence: Duration,
+    /// The time that a whole image may take.
+    pub total: Duration,
+    /// Whether URLs are fetched at all.
+    pub access: WebAccess,
+}
+
+/// Whether URLs are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WebAccess {
+    /// They are.
+    #[default]
+    Allowed,
+    /// Each is an image that can't be used.
+    Refused,
 }
 
 impl Default for WebSettings {
@@ -26,6 +40,8 @@ impl Default for WebSettings {
             proxies: Proxies::default(),
             ca_bundle: None,
             silence: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+            access: WebAccess::default(),
         }
     }
 }
@@ -43,9 +59,9 @@ mod with_network {
     use ureq::http::{Response, StatusCode, Uri};
     use ureq::{Agent, Body, Proxy};
 
-    use super::super::limit::{LARGEST_BYTES, read_at_most};
-    use super::WebSettings;
-    use crate::error::{Control, Error, Hint, Result, hint};
+    use super::super::limit::{Unread, read_at_most, read_sized};
+    use super::{WebAccess, WebSettings};
+    use crate::error::{Control, Error, Hint, Result, hint, masked};
     use crate::weights::hub::retry::{PAUSES, pause_for};
     use crate::weights::hub::{tls, without_password};
 
@@ -72,13 +88,21 @@ mod with_network {
             if let Some(agent) = self.0.agent.get() {
                 return Ok(agent);
             }
-            let WebSettings { ca_bundle, silence, .. } = &self.0.settings;
+            let WebSettings {
+                ca_bundle,
+                silence,
+                total,
+                ..
+            } = &self.0.settings;
             let config = Agent::config_builder()
                 .http_status_as_error(false)
                 .proxy(None)
                 .timeout_connect(Some(CONNECT_TIMEOUT.min(*silence)))
                 .timeout_recv_response(Some(*silence))
                 .timeout_per_read(Some(*silence))
+                .timeout_global(Some(*total))
+                // Images are compressed already, and a packed answer can be a thousand times larger than what is sent.
+                .accept_encoding("identity")
                 .user_agent(concat!("longclip/", env!("CARGO_PKG_VERSION")))
                 .tls_config(tls(ca_bundle.as_deref())?)
                 .build();
@@ -103,14 +127,18 @@ mod with_network {
 
         /// The bytes of the answer.
         pub(in super::super) fn fetch(&self) -> Result<Vec<u8>> {
-            let body = self.answer()?.into_body();
-            // Too long already by its header: the body isn't read.
-            if body.content_length().is_some_and(|bytes| bytes > LARGEST_BYTES) {
-                return Err(self.too_large());
+            if self.web.0.settings.access == WebAccess::Refused {
+                return Err(self.failed("URLs are not fetched in this run", None));
             }
-            read_at_most(body.into_reader())
-                .map_err(|error| self.unfetched(&error.into()))?
-                .ok_or_else(|| self.too_large())
+            let body = self.answer()?.into_body();
+            let read = match body.content_length() {
+                Some(size) => read_sized(body.into_reader(), size),
+                None => read_at_most(body.into_reader()),
+            };
+            read.map_err(|unread| match unread {
+                Unread::TooMany => self.too_large(),
+                Unread::Failed(error) => self.unfetched(&error.into()),
+            })
         }
 
         /// A good answer. A server that is busy is asked again when it wants to be.
@@ -161,8 +189,13 @@ mod with_network {
         }
 
         fn unfetched(&self, error: &ureq::Error) -> Error {
-            let silence_s = self.web.0.settings.silence.as_secs_f64();
+            let WebSettings { silence, total, .. } = &self.web.0.settings;
+            let (silence_s, total_s) = (silence.as_secs_f64(), total.as_secs_f64());
             match error {
+                ureq::Error::Timeout(ureq::Timeout::Global) => self.failed(
+                    &format!("it was not complete after {total_s} s"),
+                    Some(hint!("allow more time with {}", Control::UrlTimeout)),
+                ),
                 ureq::Error::Timeout(_) => self.failed(
                     &format!("no answer for {silence_s} s ({error})"),
                     Some(hint!("allow more time with {}", Control::UrlTimeout)),
@@ -178,8 +211,8 @@ mod with_network {
 
         fn failed(&self, problem: &str, hint: Option<Hint>) -> Error {
             Error::Network {
-                url: self.url.clone(),
-                problem: problem.to_owned(),
+                url: masked(&self.url).into_owned(),
+                problem: masked(problem).into_owned(),
                 hint,
             }
         }
@@ -218,5 +251,82 @@ mod without_network {
                 hint: Some("download the image, and name its file".into()),
             })
         }
+    }
+}
+
+#[cfg(feature = "hub")]
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A server that answers each request with `answer`, and the address of an image there.
+    fn address(settings: WebSettings, answer: fn(TcpStream, &str) -> std::io::Result<()>) -> Address {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut request = vec![0; 4096];
+                let n = stream.read(&mut request).unwrap();
+                // A client that has seen enough closes its connection.
+                drop(answer(stream, &String::from_utf8_lossy(&request[..n])));
+            }
+        });
+        Address::new(
+            &format!("http://me:secret@{host}/a.jpg?sig=secret"),
+            &Web::new(settings),
+        )
+    }
+
+    #[test]
+    fn an_answer_that_drips_is_abandoned_and_secrets_stay_out_of_messages() {
+        let settings = WebSettings {
+            total: Duration::from_millis(300),
+            ..WebSettings::default()
+        };
+        let drips = address(settings, |mut stream, _| {
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n")?;
+            loop {
+                stream.write_all(b"x")?;
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let message = drips.fetch().unwrap_err().to_string();
+        assert!(message.contains("not complete after 0.3 s"), "{message}");
+        assert!(
+            message.contains("/a.jpg?sig=***") && !message.contains("secret"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn images_are_asked_for_as_they_are() {
+        let shows = address(WebSettings::default(), |mut stream, request| {
+            let length = request.len();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{request}")
+        });
+        let request = String::from_utf8(shows.fetch().unwrap()).unwrap().to_lowercase();
+        assert!(request.contains("accept-encoding: identity"), "{request}");
+    }
+
+    #[test]
+    fn a_run_without_urls_connects_to_nothing() {
+        let access = WebAccess::Refused;
+        let settings = WebSettings {
+            access,
+            ..WebSettings::default()
+        };
+        let never = address(settings, |_, request| panic!("{request}"));
+        assert!(
+            never
+                .fetch()
+                .unwrap_err()
+                .to_string()
+                .contains("not fetched in this run")
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! faults and address translation.
 
 use memmap2::MmapMut;
+use std::alloc::{Layout, alloc_zeroed};
 
 /// Bytes per cache line. Every row of packed data starts on a new line.
 pub(crate) const LINE: usize = 64;
@@ -69,11 +70,31 @@ impl Buffer {
     }
 }
 
+/// The system has no more memory.
+#[derive(Debug)]
+pub(crate) struct OutOfMemory {
+    /// How much was asked for.
+    pub(crate) bytes: usize,
+}
+
 /// This many zeroes, on huge pages if possible: a decoded photo would otherwise cost a page fault every 4 KiB.
-pub(crate) fn zeroes(len: usize) -> Vec<u8> {
-    let mut bytes = vec![0; len];
-    ask_for_huge_pages(&mut bytes);
-    bytes
+///
+/// # Errors
+/// [`OutOfMemory`]; a vector of the standard library would end the process instead.
+pub(crate) fn zeroes<T: bytemuck::Pod>(len: usize) -> Result<Vec<T>, OutOfMemory> {
+    let layout = Layout::array::<T>(len).map_err(|_| OutOfMemory { bytes: usize::MAX })?;
+    if layout.size() == 0 {
+        return Ok(Vec::new());
+    }
+    // SAFETY: the layout's size is not 0.
+    let start = unsafe { alloc_zeroed(layout) };
+    if start.is_null() {
+        return Err(OutOfMemory { bytes: layout.size() });
+    }
+    // SAFETY: the global allocator returned this memory for the layout of `len` values, and zeros are a valid `T`.
+    let mut values = unsafe { Vec::from_raw_parts(start.cast::<T>(), len, len) };
+    ask_for_huge_pages(bytemuck::cast_slice_mut(&mut values));
+    Ok(values)
 }
 
 /// Asks for whole huge pages only: rounding up the end would waste up to 2 MiB per buffer.

@@ -34,7 +34,7 @@ mod threads;
 pub use activations::{Activations, Precision};
 pub use allocator::keep_freed_memory;
 pub use attention::{HeadRows, Heads, Mask, Projected, Sequence, attention};
-pub(crate) use buffer::zeroes;
+pub(crate) use buffer::{OutOfMemory, zeroes};
 pub use cores::physical_cores;
 pub use linear::{Activation, Linear, NotFinite, Weights};
 pub use norm::LayerNorm;

@@ -7,20 +7,19 @@
 //! On a CPU, preparers and the model compete for the same cores and caches, and both can use all of them. So they take
 //! turns ([`Sharing::TakeTurns`], `queue.rs`). Reading continues during both.
 
-mod memory;
 mod queue;
 mod stop;
 mod window;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-pub use self::memory::batch_that_fits;
 pub use self::stop::Stop;
 use self::window::Window;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 use crate::input::{Item, Items};
+pub use crate::memory::batch_that_fits;
+use crate::memory::{Holds, holding};
 
 /// How a pipeline uses the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +75,18 @@ pub struct Prepared<T> {
     pub outcome: Result<T>,
 }
 
+/// What reading an item gave: its bytes, and the memory that was taken for them.
+struct Read {
+    bytes: Result<Vec<u8>>,
+    holds: Holds,
+}
+
+impl Read {
+    fn n_bytes(&self) -> usize {
+        self.bytes.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// Prepares all items on threads, and passes them in batches, in their order, to `process` on the calling thread.
 ///
 /// `prepare` gets an item and its bytes. A batch is smaller than a full one at the end of the input and when the input
@@ -83,7 +94,7 @@ pub struct Prepared<T> {
 /// batch if `stop` is requested.
 ///
 /// # Errors
-/// The errors of `process`; [`Error::System`] if the system cannot start threads.
+/// The errors of `process`; [`Error::System`] if the system cannot start threads, or if a thread fails for a bug.
 pub fn run<T, E>(
     items: Items,
     settings: Settings,
@@ -104,6 +115,9 @@ where
         process(batch)?;
         window.batch_is_done();
     }
+    if let Some(error) = window.failure() {
+        return Err(error.into());
+    }
     if !stop.is_requested() {
         // They have nothing left to do. After a stop, a reader may still be blocked on a pipe; the process ends it.
         threads.into_iter().for_each(|thread| drop(thread.join()));
@@ -121,12 +135,12 @@ fn spawn_threads<T: Send + 'static>(
     let reader = |i: usize| {
         let (items, window) = (Arc::clone(&items), Arc::clone(window));
         let thread = thread::Builder::new().name(format!("read-{i}"));
-        thread.spawn(move || read_all(&items, &window))
+        thread.spawn(move || window.fail_on_bug(|| read_all(&items, &window)))
     };
     let preparer = |i: usize| {
         let (window, prepare) = (Arc::clone(window), Arc::clone(&prepare));
         let thread = thread::Builder::new().name(format!("prepare-{i}"));
-        thread.spawn(move || prepare_all(&window, &*prepare))
+        thread.spawn(move || window.fail_on_bug(|| prepare_all(&window, &*prepare)))
     };
     let readers = (0..READERS).map(reader);
     readers.chain((0..settings.preparers.max(1)).map(preparer)).collect()
@@ -141,8 +155,7 @@ fn read_all<T>(items: &Mutex<Items>, window: &Window<T>) {
             if !window.wait_for_room() {
                 return;
             }
-            // A source that panics counts as ended. The panic message is on stderr.
-            match catch_unwind(AssertUnwindSafe(|| items.next())).unwrap_or(None) {
+            match items.next() {
                 Some(item) => window.admit().map(|number| (number, item)),
                 None => {
                     window.input_has_ended();
@@ -152,18 +165,20 @@ fn read_all<T>(items: &Mutex<Items>, window: &Window<T>) {
         };
         let Some((number, mut item)) = drawn else { return };
         let name = item.name.to_string();
-        let bytes = item.content.take(&name);
-        window.put_read(number, item, bytes);
+        let (bytes, holds) = holding(|| caught(|| item.content.take(&name)).unwrap_or_else(|bug| Err(bug.into())));
+        window.put_read(number, item, Read { bytes, holds });
     }
 }
 
 /// A preparer thread: takes the earliest item that has been read, if it is allowed to, and prepares it.
 fn prepare_all<T>(window: &Window<T>, prepare: &(impl Fn(&Item, &[u8]) -> Result<T> + ?Sized)) {
-    while let Some((number, item, bytes)) = window.next_read() {
-        let outcome = bytes.and_then(|bytes| {
+    while let Some((number, item, Read { bytes, holds })) = window.next_read() {
+        let (outcome, decoding) = holding(|| {
             // A bug that one image triggers must cost this image only, not the run.
-            catch_unwind(AssertUnwindSafe(|| prepare(&item, &bytes))).unwrap_or_else(|_| Err(unexpected_failure(&item)))
+            let prepared = |bytes: Vec<u8>| caught(|| prepare(&item, &bytes));
+            bytes.and_then(|bytes| prepared(bytes).unwrap_or_else(|_| Err(unexpected_failure(&item))))
         });
+        drop((holds, decoding));
         window.put_prepared(number, Prepared { item, outcome });
     }
 }

@@ -12,8 +12,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Prepared, Settings, Sharing};
-use crate::error::Result;
+use super::{Prepared, Read, Settings, Sharing};
 use crate::input::Item;
 
 /// How long no item must have arrived before an idle preparer ends a turn. This is longer than a reader takes between
@@ -36,7 +35,7 @@ pub(super) struct ItemQueue<T> {
 
 enum Slot<T> {
     BeingRead,
-    Read(Box<Item>, Result<Vec<u8>>),
+    Read(Box<Item>, Read),
     BeingPrepared,
     Prepared(Box<Prepared<T>>),
 }
@@ -98,25 +97,25 @@ impl<T> ItemQueue<T> {
         self.input_ended = true;
     }
 
-    pub(super) fn put_read(&mut self, number: u64, item: Item, bytes: Result<Vec<u8>>) {
-        let n_bytes = bytes.as_ref().map_or(0, Vec::len);
+    pub(super) fn put_read(&mut self, number: u64, item: Item, read: Read) {
+        let n_bytes = read.n_bytes();
         if let Some(slot) = self.slot(number) {
-            *slot = Slot::Read(Box::new(item), bytes);
+            *slot = Slot::Read(Box::new(item), read);
             self.bytes_waiting += n_bytes;
         }
     }
 
     /// The earliest item that has been read, for a preparer; `None` if there is none or it is not the preparers' turn.
-    pub(super) fn take_read(&mut self) -> Option<(u64, Item, Result<Vec<u8>>)> {
+    pub(super) fn take_read(&mut self) -> Option<(u64, Item, Read)> {
         if !self.may_prepare() {
             return None;
         }
         let index = self.slots.iter().position(|slot| matches!(slot, Slot::Read(..)))?;
-        let Slot::Read(item, bytes) = std::mem::replace(&mut self.slots[index], Slot::BeingPrepared) else {
+        let Slot::Read(item, read) = std::mem::replace(&mut self.slots[index], Slot::BeingPrepared) else {
             return None;
         };
-        self.bytes_waiting -= bytes.as_ref().map_or(0, Vec::len);
-        Some((self.first + index as u64, *item, bytes))
+        self.bytes_waiting -= read.n_bytes();
+        Some((self.first + index as u64, *item, read))
     }
 
     pub(super) fn put_prepared(&mut self, number: u64, prepared: Prepared<T>) {

@@ -108,7 +108,11 @@ fn queue_of_read_items(settings: Settings, n: usize) -> ItemQueue<()> {
     let mut queue = ItemQueue::new(settings);
     for i in 0..n {
         let number = queue.admit();
-        queue.put_read(number, item(i), Ok(Vec::new()));
+        let read = Read {
+            bytes: Ok(Vec::new()),
+            holds: Holds::default(),
+        };
+        queue.put_read(number, item(i), read);
     }
     queue
 }
@@ -184,6 +188,26 @@ fn reports_failures_and_panics_for_their_items() {
     });
     outcome.unwrap();
     assert_eq!(failed, ["3", "5"]);
+}
+
+#[test]
+fn a_panic_while_drawing_or_reading_is_an_error_and_not_the_end_of_the_input() {
+    let source = (0..50).map(|i| match i {
+        7 => panic!("on purpose"),
+        i => item(i),
+    });
+    let outcome: Result<()> = run(Box::new(source), SETTINGS, &Stop::default(), number, |_| Ok(()));
+    assert!(outcome.unwrap_err().to_string().contains("on purpose"));
+
+    let read = Content::Deferred(Deferred::new(|| panic!("on purpose")));
+    let source = (0..3).map(item).chain([Item::new("x", read)]);
+    let mut failures = 0;
+    let outcome: Result<()> = run(Box::new(source), SETTINGS, &Stop::default(), number, |batch| {
+        failures += batch.iter().filter(|prepared| prepared.outcome.is_err()).count();
+        Ok(())
+    });
+    outcome.unwrap();
+    assert_eq!(failures, 1);
 }
 
 #[test]

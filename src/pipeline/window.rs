@@ -7,8 +7,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::queue::{BATCHES_PER_TURN, ItemQueue, LINGER};
-use super::{Prepared, READERS, Settings, Sharing, Stop};
-use crate::error::Result;
+use super::{Prepared, READERS, Read, Settings, Sharing, Stop};
+use crate::error::{Error, caught};
 use crate::input::Item;
 
 /// How often waiting threads check whether a stop was requested.
@@ -33,6 +33,8 @@ struct State<T> {
     queue: ItemQueue<T>,
     last_read: Instant,
     closed: bool,
+    /// Why the run can't continue.
+    failure: Option<Error>,
 }
 
 /// Closes its window when dropped.
@@ -56,6 +58,7 @@ impl<T> Window<T> {
                 queue: ItemQueue::new(settings),
                 last_read: Instant::now(),
                 closed: false,
+                failure: None,
             }),
             room: Condvar::new(),
             work: Condvar::new(),
@@ -97,9 +100,9 @@ impl<T> Window<T> {
         self.ready.notify_one();
     }
 
-    pub(super) fn put_read(&self, number: u64, item: Item, bytes: Result<Vec<u8>>) {
+    pub(super) fn put_read(&self, number: u64, item: Item, read: Read) {
         let mut state = self.locked();
-        state.queue.put_read(number, item, bytes);
+        state.queue.put_read(number, item, read);
         state.last_read = Instant::now();
         let may_prepare = state.queue.may_prepare();
         drop(state);
@@ -109,7 +112,7 @@ impl<T> Window<T> {
     }
 
     /// The earliest item that has been read, once preparers may work; `None` if the run has ended.
-    pub(super) fn next_read(&self) -> Option<(u64, Item, Result<Vec<u8>>)> {
+    pub(super) fn next_read(&self) -> Option<(u64, Item, Read)> {
         let mut state = self.locked();
         loop {
             if state.closed {
@@ -141,7 +144,7 @@ impl<T> Window<T> {
             if self.stop.is_requested() {
                 state.queue.discard_all();
             }
-            if state.queue.is_done() {
+            if state.queue.is_done() || state.failure.is_some() {
                 self.close(state);
                 return None;
             }
@@ -167,6 +170,19 @@ impl<T> Window<T> {
         if may_prepare {
             self.work.notify_all();
         }
+    }
+
+    /// Runs a thread's work. If it panics, the run ends: without this thread it could wait forever.
+    pub(super) fn fail_on_bug(&self, work: impl FnOnce()) {
+        if let Err(bug) = caught(work) {
+            self.locked().failure.get_or_insert_with(|| bug.into());
+            self.ready.notify_one();
+        }
+    }
+
+    /// Why the run ended early, if it did.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.locked().failure.take()
     }
 
     fn close(&self, mut state: MutexGuard<'_, State<T>>) {

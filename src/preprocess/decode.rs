@@ -8,24 +8,26 @@
 //!
 //! Sizes are checked before anything large is allocated, and a panic inside a decoder becomes an error.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::error::{ImageFormatHint, UnsupportedErrorKind};
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
-use super::jpeg;
-use super::limits::{Limits, check_size};
+use super::limits::{Limits, admit, check_size};
+use super::orientation::Metadata;
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
-use super::recognise::{Content, recognise};
-use crate::error::{Error, Result};
+use super::recognise::{Content, DEVELOP, recognise};
+use super::{ico, jpeg, png, tiff};
+use crate::error::{Error, Result, caught};
+use crate::kernels::zeroes;
 
 /// Whether the image is turned as the camera recorded it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Orientation {
-    /// Turned as EXIF says, in JPEG, PNG, WebP and TIFF.
+    /// Turned as EXIF or XMP says, in JPEG, PNG, WebP and TIFF.
     #[default]
     Upright,
     /// Left as the pixels are stored.
@@ -39,7 +41,7 @@ pub enum Orientation {
 /// or exceed `limits`. It says what was found.
 pub fn decode(name: &str, bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture> {
     // The decoders keep no state beyond this call, so a panic leaves nothing broken behind.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode_any(bytes, orientation, limits)));
+    let decoded = caught(|| decode_any(bytes, orientation, limits));
     decoded
         .unwrap_or_else(|_| Err(damaged("its decoder failed")))
         .map_err(|problem| Error::Picture {
@@ -55,47 +57,111 @@ fn decode_any(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result
     }
     match recognise(bytes) {
         Content::Decodable(format) => decode_as(format, bytes, orientation, limits),
-        Content::Foreign { what, advice } => Err(Problem::new(
-            format!("it is {what}, not an image that can be decoded"),
-            advice,
-        )),
+        Content::Foreign { what, advice } => Err(foreign(what, advice)),
     }
 }
 
 fn decode_as(format: ImageFormat, bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, Problem> {
-    if format == ImageFormat::Jpeg {
-        let (picture, exif) = jpeg::decode(bytes, limits)?;
-        return Ok(match orientation {
-            Orientation::Upright => picture.upright(exif),
-            Orientation::AsStored => picture,
-        });
+    match format {
+        ImageFormat::Jpeg => {
+            let (picture, exif) = jpeg::decode(bytes, limits)?;
+            return Ok(match orientation {
+                Orientation::Upright => picture.upright(exif),
+                Orientation::AsStored => picture,
+            });
+        }
+        // The other decoders detect truncation themselves.
+        ImageFormat::WebP if !webp_is_whole(bytes) => return Err(cut_short()),
+        ImageFormat::Ico => {
+            if let Some(png) = ico::png(bytes) {
+                return decode_as(ImageFormat::Png, png, Orientation::AsStored, limits);
+            }
+        }
+        ImageFormat::Tiff => {
+            if let Some(what) = tiff::raw_photo(bytes) {
+                return Err(foreign(what, DEVELOP));
+            }
+        }
+        _ => {}
     }
-    // The other decoders detect truncation themselves.
-    if format == ImageFormat::WebP && !webp_is_whole(bytes) {
-        return Err(cut_short());
-    }
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let turn = match orientation {
+        Orientation::Upright => Metadata::of(format, bytes).orientation(),
+        Orientation::AsStored => 1,
+    };
+    let jpeg_in_tiff = match format {
+        ImageFormat::Tiff => tiff::ycbcr_jpeg(bytes, limits)?,
+        _ => None,
+    };
+    let picture = match jpeg_in_tiff {
+        Some(picture) => picture,
+        None => with_image_crate(format, bytes, turn, limits)?,
+    };
+    Ok(picture.upright(turn))
+}
+
+fn foreign(what: &str, advice: &'static str) -> Problem {
+    Problem::new(format!("it is {what}, not an image that can be decoded"), advice)
+}
+
+/// Decodes what [`jpeg`] does not. `turn` is how the image will be turned.
+fn with_image_crate(format: ImageFormat, bytes: &[u8], turn: u8, limits: &Limits) -> Result<Picture, Problem> {
+    let whole = match format {
+        ImageFormat::Png => png::with_end(bytes),
+        _ => Cow::Borrowed(bytes),
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(&*whole), format);
     let mut decoder_limits = image::Limits::no_limits();
     // Decoders count their own buffers in addition to the image.
     decoder_limits.max_alloc = Some(limits.max_decoded_bytes.saturating_mul(2));
     reader.limits(decoder_limits);
-    let mut decoder = reader.into_decoder().map_err(problem_of)?;
+    let decoder = reader.into_decoder().map_err(problem_of)?;
 
     let (width, height) = decoder.dimensions();
-    check_size(u64::from(width), u64::from(height), decoder.total_bytes(), limits)?;
-    let exif = match orientation {
-        // The pixels are usable even if the EXIF block is damaged.
-        Orientation::Upright => decoder.orientation().map_or(1, image::metadata::Orientation::to_exif),
-        Orientation::AsStored => 1,
+    let total_bytes = decoder.total_bytes();
+    check_size(u64::from(width), u64::from(height), total_bytes, limits)?;
+    let mode = mode_in_bytes(decoder.color_type());
+    let is_copied = turn > 1 || mode.is_none() || !decodes_in_place(format, bytes);
+    admit(total_bytes.saturating_mul(if is_copied { 2 } else { 1 }))?;
+    let picture = match mode {
+        Some(mode) => {
+            let mut pixels = zeroes(usize::try_from(total_bytes).unwrap_or(usize::MAX))?;
+            decoder.read_image(&mut pixels).map_err(problem_of)?;
+            Picture::new(mode, width as usize, height as usize, pixels)
+                .map_err(|_| damaged("it has fewer pixels than its header says"))?
+        }
+        None => to_picture(DynamicImage::from_decoder(decoder).map_err(problem_of)?)?,
     };
-    let decoded = DynamicImage::from_decoder(decoder).map_err(problem_of)?;
-    let mut picture = to_picture(decoded)?;
-    if format == ImageFormat::Png && png_keys_one_colour(bytes) {
-        picture = picture.without_alpha();
-    }
-    Ok(picture.upright(exif))
+    Ok(match format {
+        ImageFormat::Png if png_keys_one_colour(bytes) => picture.without_alpha(),
+        // Many programs write 0 where they mean nothing: an image of which nothing can be seen is not meant.
+        ImageFormat::Bmp if picture.is_transparent() => picture.without_alpha(),
+        ImageFormat::Tiff if tiff::has_associated_alpha(bytes) => picture.with_separate_alpha(),
+        _ => picture,
+    })
 }
 
+/// Whether the decoder needs no buffer as large as the image besides the image itself.
+fn decodes_in_place(format: ImageFormat, bytes: &[u8]) -> bool {
+    const LOSSLESS: &[u8] = b"VP8L";
+    match format {
+        ImageFormat::WebP => bytes.get(12..16) == Some(LOSSLESS),
+        ImageFormat::Tiff | ImageFormat::Gif | ImageFormat::Ico => false,
+        _ => true,
+    }
+}
+
+/// The mode of an image that is decoded to bytes.
+fn mode_in_bytes(colours: ColorType) -> Option<Mode> {
+    match colours {
+        ColorType::L8 => Some(Mode::Grey),
+        ColorType::La8 => Some(Mode::GreyAlpha),
+        ColorType::Rgb8 => Some(Mode::Rgb),
+        ColorType::Rgba8 => Some(Mode::Rgba),
+        _ => None,
+    }
+}
+
+/// Scales 16 bits and floats to bytes.
 fn to_picture(decoded: DynamicImage) -> Result<Picture, Problem> {
     let (width, height) = (decoded.width() as usize, decoded.height() as usize);
     let (mode, bytes) = match decoded.color() {

@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use crate::error::{Control, Hint, hint};
+use crate::memory::DECODING;
 
 /// How large an image may be, so that a small file cannot claim all memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,14 @@ impl Default for Limits {
     }
 }
 
+/// Takes memory for decoding, and waits while other images hold it. Once for each image: see [`Pool::take`].
+///
+/// [`Pool::take`]: crate::memory::Pool::take
+pub(super) fn admit(bytes: u64) -> Result<(), Problem> {
+    let taken = DECODING.take(bytes);
+    taken.map_err(|lack| Problem::new(lack.to_string(), "scale it down first"))
+}
+
 /// Rejects an image by its size, before it is decoded.
 pub(super) fn check_size(width: u64, height: u64, decoded_bytes: u64, limits: &Limits) -> Result<(), Problem> {
     if width == 0 || height == 0 {
@@ -36,7 +45,11 @@ pub(super) fn check_size(width: u64, height: u64, decoded_bytes: u64, limits: &L
                 "it has {width}x{height} = {pixels} pixels; at most {} are decoded",
                 limits.max_pixels
             ),
-            Hint::from("scale it down first").or(hint!("raise the limit with {}", Control::MaxPixels)),
+            match decoded_bytes > limits.max_decoded_bytes {
+                // A higher limit on pixels would not help.
+                true => "scale it down first".into(),
+                false => Hint::from("scale it down first").or(hint!("raise the limit with {}", Control::MaxPixels)),
+            },
         ));
     }
     if decoded_bytes > limits.max_decoded_bytes {

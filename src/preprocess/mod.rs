@@ -6,12 +6,17 @@
 //! bytes of decoded images are `(row, column, channel)`.
 
 mod decode;
+mod directory;
+mod ico;
 mod jpeg;
 mod limits;
+mod orientation;
 mod picture;
+mod png;
 mod problem;
 mod recognise;
 mod resize;
+mod tiff;
 
 pub use decode::{Orientation, decode};
 pub use limits::Limits;
@@ -178,7 +183,7 @@ impl Preprocess {
     /// # Errors
     /// [`Error::Picture`] in the same cases as [`decode()`].
     pub fn run(&self, name: &str, bytes: &[u8]) -> Result<Pixels> {
-        Ok(self.pixels(&self.decode(name, bytes)?))
+        Ok(self.into_pixels(self.decode(name, bytes)?))
     }
 
     /// The first half of [`Preprocess::run`], for callers that also need the decoded image.
@@ -194,11 +199,25 @@ impl Preprocess {
         Pixels::from_rgb(&self.crop_u8(picture), &self.levels, self.resolution_px)
     }
 
+<<<<<<< HEAD
     /// Resizes the image and returns the central `(R, R, 3)` as RGB bytes, row-major.
+=======
+    /// As [`Preprocess::pixels`], in the memory of an image that is not needed any more.
+    pub fn into_pixels(&self, picture: Picture) -> Pixels {
+        let rgb = match self.multiplies_alpha(&picture) {
+            true => self.crop_with_alpha(picture),
+            false => self.crop_u8(&picture),
+        };
+        Pixels::from_rgb(&rgb, self.resolution_px)
+    }
+
+    /// Resizes the short side to R and returns the central `(R, R, 3)` as RGB bytes, row-major.
+>>>>>>> fb2e559 (Decode what Pillow decodes, within a budget of memory and time)
     ///
     /// As upstream does, this resizes the image in its own mode, unless the recipe says otherwise: colours are multiplied
     /// by alpha before and divided by it afterwards, then alpha is dropped.
     pub fn crop_u8(&self, picture: &Picture) -> Vec<u8> {
+<<<<<<< HEAD
         match self.recipe.colours {
             Colours::ConvertedFirst if picture.mode() != Mode::Rgb => {
                 let rgb = picture::over_white(picture.mode(), picture.bytes());
@@ -237,6 +256,36 @@ impl Preprocess {
             Resize::Shortest | Resize::ShortestTo(_) | Resize::Squash | Resize::SquashTo { .. } | Resize::Off => 0,
         };
         plan.pad(cropped, channels, fill)
+=======
+        if self.multiplies_alpha(picture) {
+            return self.crop_with_alpha(picture.clone());
+        }
+        picture::to_rgb(picture.mode(), self.cropped(picture))
+    }
+
+    /// Pillow copies an image that already has the right size, including the colours of transparent pixels.
+    fn multiplies_alpha(&self, picture: &Picture) -> bool {
+        matches!(picture.mode(), Mode::GreyAlpha | Mode::Rgba)
+            && !resize::keeps_size(picture.width_px(), picture.height_px(), self.resolution_px)
+    }
+
+    fn crop_with_alpha(&self, mut picture: Picture) -> Vec<u8> {
+        let channels = picture.mode().channels();
+        picture::premultiply(picture.bytes_mut(), channels);
+        let mut cropped = self.cropped(&picture);
+        picture::unpremultiply(&mut cropped, channels);
+        picture::to_rgb(picture.mode(), cropped)
+    }
+
+    /// The crop in the image's own mode.
+    fn cropped(&self, picture: &Picture) -> Vec<u8> {
+        let rows = PixelRows {
+            bytes: picture.bytes(),
+            width: picture.width_px(),
+            channels: picture.mode().channels(),
+        };
+        resize::resize_and_crop(rows, self.resolution_px)
+>>>>>>> fb2e559 (Decode what Pillow decodes, within a budget of memory and time)
     }
 }
 

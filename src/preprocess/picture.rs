@@ -112,13 +112,42 @@ impl Picture {
             Mode::Rgba => (Mode::Rgb, 3),
             Mode::Grey | Mode::Rgb | Mode::Cmyk => return self,
         };
-        let bytes = self
-            .bytes
-            .chunks_exact(kept + 1)
-            .flat_map(|pixel| &pixel[..kept])
-            .copied()
-            .collect();
+        let (mut bytes, n) = (self.bytes, self.width_px * self.height_px);
+        for i in 0..n {
+            bytes.copy_within(i * (kept + 1)..i * (kept + 1) + kept, i * kept);
+        }
+        bytes.truncate(n * kept);
         Self { mode, bytes, ..self }
+    }
+
+    /// Whether alpha is 0 everywhere.
+    pub(super) fn is_transparent(&self) -> bool {
+        let channels = self.mode.channels();
+        let has_alpha = matches!(self.mode, Mode::GreyAlpha | Mode::Rgba);
+        has_alpha && self.bytes.chunks_exact(channels).all(|pixel| pixel[channels - 1] == 0)
+    }
+
+    /// With colours that were multiplied by alpha divided by it again, as Pillow's `unpackRGBa` does.
+    pub(super) fn with_separate_alpha(mut self) -> Self {
+        if !matches!(self.mode, Mode::GreyAlpha | Mode::Rgba) {
+            return self;
+        }
+        for pixel in self.bytes.chunks_exact_mut(self.mode.channels()) {
+            if let Some((&mut alpha, colours)) = pixel.split_last_mut() {
+                for colour in colours {
+                    *colour = match alpha {
+                        0 => 0,
+                        alpha => (255 * u32::from(*colour) / u32::from(alpha)).min(255) as u8,
+                    };
+                }
+            }
+        }
+        self
+    }
+
+    /// The pixels, writable.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
     }
 
     /// Turned and mirrored as EXIF's orientation 1 to 8 says. Other values change nothing.

@@ -1,6 +1,7 @@
 //! Problems with an image, before its name is known, and the two most common ones.
 
 use crate::error::Hint;
+use crate::kernels::OutOfMemory;
 
 /// What is wrong with an image. [`super::decode()`] adds its name.
 pub(super) struct Problem {
@@ -14,6 +15,18 @@ impl Problem {
             what: what.into(),
             hint: Some(hint.into()),
         }
+    }
+}
+
+impl From<OutOfMemory> for Problem {
+    fn from(lack: OutOfMemory) -> Self {
+        Problem::new(
+            format!(
+                "there is no memory for {} MiB of its pixels",
+                lack.bytes.div_ceil(1 << 20)
+            ),
+            "scale it down first",
+        )
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) enum Content {
 const CONVERT: &str = "convert it to jpeg or png first";
 const SAVE_PHOTO: &str =
     "convert it to jpeg or png first, for example with `heif-convert` or `magick`; phones can be set to save jpeg";
+pub(super) const DEVELOP: &str = "develop it to jpeg or tiff first";
 const RENDER: &str = "render it to png first";
 const NOT_IMAGE: &str = "give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr";
 
@@ -33,7 +34,7 @@ const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
     (4, b"ftypmsf1", "a HEIF sequence", SAVE_PHOTO),
     (4, b"ftypavif", "an AVIF image", CONVERT),
     (4, b"ftypavis", "an AVIF sequence", CONVERT),
-    (4, b"ftypcrx ", "a Canon raw photo", "develop it to jpeg or tiff first"),
+    (4, b"ftypcrx ", "a Canon raw photo", DEVELOP),
     (
         4,
         b"ftyp",
@@ -58,13 +59,16 @@ const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
     (0, b"v/1\x01", "an OpenEXR image", CONVERT),
     (0, b"DDS ", "a DDS texture", CONVERT),
     (0, b"farbfeld", "a farbfeld image", CONVERT),
-    (
-        0,
-        b"FUJIFILMCCD-RAW",
-        "a Fuji raw photo",
-        "develop it to jpeg or tiff first",
-    ),
+    (0, b"FUJIFILMCCD-RAW", "a Fuji raw photo", DEVELOP),
+    (0, b"IIRO", "an Olympus raw photo (ORF)", DEVELOP),
+    (0, b"IIRS", "an Olympus raw photo (ORF)", DEVELOP),
+    (0, b"MMOR", "an Olympus raw photo (ORF)", DEVELOP),
+    (0, b"IIU\0", "a Panasonic raw photo (RW2)", DEVELOP),
+    (6, b"HEAPCCDR", "a Canon raw photo (CRW)", DEVELOP),
+    (0, b"FOVb", "a Sigma raw photo (X3F)", DEVELOP),
+    (0, b"\0MRM", "a Minolta raw photo (MRW)", DEVELOP),
     (0, b"II\x2b\x00", "a BigTIFF image", CONVERT),
+    (0, b"MM\x00\x2b", "a BigTIFF image", CONVERT),
     (0, b"PK\x03\x04", "a zip archive", "unpack it first"),
     (0, b"\x1f\x8b", "gzip-compressed data", "unpack it first"),
     (

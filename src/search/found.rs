@@ -1,11 +1,11 @@
 //! The images that a search found, as records for the formats of [`crate::output`].
 
-use std::fs;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::{FileState, Index, Picture};
+use crate::input::Content;
 use crate::json_fields::JsonFields;
 use crate::output::{self, Bars, Fields, Found, Layout, Outcome, Record, Settings, Subject, Task, Thumbnail};
 use crate::preprocess::Preprocess;
@@ -66,5 +66,7 @@ pub fn record(query: &str, found: Vec<Found>) -> Record {
 
 /// A small JPEG of an image; `None` if it is not a file or can't be read.
 fn thumbnail(path: &str, preprocess: &Preprocess) -> Option<Vec<u8>> {
-    output::thumbnail(&preprocess.decode(path, &fs::read(path).ok()?).ok()?)
+    // An index can name anything; only regular files of an image's size are read.
+    let bytes = Content::File(path.into()).take(path).ok()?;
+    output::thumbnail(&preprocess.decode(path, &bytes).ok()?)
 }

@@ -4,7 +4,6 @@
 //! Arrow into memory instead: slower to open, but the answers are the same.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -22,7 +21,7 @@ use super::columns::{self, EMBEDDING, PATH, damaged, not_an_index};
 use super::origin::Origin;
 use super::page::{VALUE_BYTES, values_in_place};
 use super::rows::{self, Picture};
-use crate::error::{Control, Error, Result, hint};
+use crate::error::{Control, Error, Result, caught, hint};
 use crate::kernels::StoredRows;
 use crate::output::one_line;
 use crate::weights::map;
@@ -208,7 +207,7 @@ fn check_offsets(path: &Path, metadata: &ArrowReaderMetadata, n_bytes: usize) ->
 
 /// Makes an error of a panic: the Parquet reader may panic on a damaged file.
 fn no_panic<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(read)).map_err(|_| damaged(path, "the Parquet reader failed unexpectedly"))
+    caught(read).map_err(|_| damaged(path, "the Parquet reader failed unexpectedly"))
 }
 
 /// The numbers of all pages, if all are in the form that our writer gives them.

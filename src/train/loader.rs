@@ -5,14 +5,13 @@
 //! its place.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use super::data::TrainingSet;
 use super::order::Draw;
 use super::pass::Example;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 use crate::preprocess::Preprocess;
 use crate::text::{ContextLength, Tokenizer};
 
@@ -52,7 +51,7 @@ impl Preparation {
 
     fn load_or_refuse(&self, draw: Draw) -> Result<Loaded> {
         // A panic must cost one sample, not the run.
-        let loaded = catch_unwind(AssertUnwindSafe(|| self.load(draw)));
+        let loaded = caught(|| self.load(draw));
         loaded.unwrap_or_else(|_| {
             Err(Error::Sample {
                 name: self.data.name(draw.sample_idx),

@@ -221,7 +221,7 @@ fn cyclic_links_are_skipped_and_counted() {
     --- stderr
     error: cannot read `many/gone.jpg`: No such file or directory
     note: 2 done, 1 failed, [RATE] images/s
-    note: skipped as a link that leads back to its own folder: 2 (the first: `many/back`)
+    note: skipped as a folder that was reached before: 2 (the first: `many/back`)
     ");
 }
 

@@ -3,6 +3,7 @@
 use arrow_ipc::{CompressionType, RecordBatch};
 
 use super::frames::LARGEST_BODY_BYTES;
+use crate::memory::READING;
 
 /// A compressed buffer begins with its uncompressed length, or with -1 if it isn't compressed.
 const PREFIX_BYTES: usize = 8;
@@ -51,7 +52,8 @@ pub(super) fn batch(batch: &RecordBatch<'_>, body: &[u8]) -> Result<(), String> 
             ));
         }
     }
-    Ok(())
+    let lack = READING.fits(unpacked_bytes).err();
+    lack.map_or(Ok(()), |lack| Err(format!("{lack}: write smaller batches")))
 }
 
 fn slice(body: &[u8], offset: i64, length: i64) -> Option<&[u8]> {

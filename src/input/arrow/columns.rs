@@ -10,6 +10,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, downcast_integer_array};
 use arrow_schema::{DataType, Field, Schema};
 
+use super::super::limit::{Unread, admit};
 use super::super::{Content, Deferred, InputOptions, Item, Items, Name, content, ndjson};
 use crate::error::{Error, Result};
 use crate::json_fields::JsonFields;
@@ -88,13 +89,12 @@ impl Columns {
         let options = options.clone();
         Box::new((0..batch.num_rows()).map(move |row| {
             let bytes = image.as_ref().and_then(|image| image.bytes(row));
-            let bytes = bytes.map(|(values, place)| Deferred::new(move || Ok(bytes_at(&*values, place).to_vec())));
             let in_image = || image.as_ref()?.path(row);
             let path = path.as_ref().and_then(|path| path.text(row)).or_else(in_image);
             let name = path.clone().or_else(|| id.as_ref().and_then(|id| id_at(id, row)));
             let name = name.unwrap_or_else(|| format!("row {}", n_before + row as u64 + 1));
             let content = match (bytes, &path) {
-                (Some(bytes), _) => Content::Deferred(bytes),
+                (Some((values, place)), _) => copied(name.clone(), values, place),
                 (None, Some(path)) => content::named(path, &options),
                 (None, None) => refused(&name, "it has neither `path` nor `image`: both are null"),
             };
@@ -113,6 +113,22 @@ impl Columns {
             }
         }))
     }
+}
+
+/// A row's bytes, copied when they are read, within the limits of files.
+fn copied(name: String, values: ArrayRef, place: usize) -> Content {
+    Content::Deferred(Deferred::new(move || {
+        let bytes = bytes_at(&*values, place);
+        match admit(bytes.len() as u64) {
+            Ok(()) => Ok(bytes.to_vec()),
+            Err(Unread::TooMany) => Err(Error::Picture {
+                name,
+                problem: "its bytes are more than 1 GiB".into(),
+                hint: None,
+            }),
+            Err(Unread::Failed(source)) => Err(Error::read(&name)(source)),
+        }
+    }))
 }
 
 fn refused(name: &str, problem: &str) -> Content {

@@ -3,7 +3,7 @@
 //! A [`Stream`] reads its schema when it is opened; [`Columns`] finds the columns `path`, `image`, `id` and `labels`, and
 //! makes items of a batch's rows. A batch is returned as soon as it has arrived: nothing is read ahead. The bytes are
 //! untrusted: `frames.rs` reads messages within limits, `check.rs` checks what the decoder assumes, and a panic in the
-//! decoder is an error too ([`is_decoding`]). Format: arrow.apache.org, "Arrow Columnar Format", section "Serialization
+//! decoder is an error too. Format: arrow.apache.org, "Arrow Columnar Format", section "Serialization
 //! and Interprocess Communication". An Arrow file (Feather 2) is a stream between two markers, and is read as one.
 
 mod check;
@@ -13,10 +13,8 @@ mod frames;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
@@ -27,7 +25,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 
 pub use self::columns::{Columns, LabelColumn};
 use self::frames::{Frame, Frames};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, caught};
 
 /// A stream of record batches.
 pub struct Stream {
@@ -142,29 +140,10 @@ fn kind(message: &Message<'_>) -> &'static str {
     }
 }
 
-thread_local! {
-    static DECODING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is decoding a stream's bytes. A panic there becomes an error, so a program need not print it.
-pub fn is_decoding() -> bool {
-    DECODING.get()
-}
-
 /// Decodes; a panic of the decoder is an error like any other.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, ArrowError>) -> Result<T, String> {
-    DECODING.set(true);
-    let outcome = catch_unwind(AssertUnwindSafe(decode));
-    DECODING.set(false);
-    match outcome {
+    match caught(decode) {
         Ok(decoded) => decoded.map_err(|error| error.to_string()),
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(format!(
-                "its bytes make no sense: {}",
-                text.unwrap_or_default().lines().next().unwrap_or("")
-            ))
-        }
+        Err(bug) => Err(format!("its bytes make no sense: {}", bug.said())),
     }
 }

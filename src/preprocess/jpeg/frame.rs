@@ -1,8 +1,10 @@
 //! The segments of a JPEG file: sizes, components, tables, and the colour space (ITU T.81, annex B).
 
+use super::super::orientation::Metadata;
 use super::super::problem::{Problem, cut_short, damaged};
 use super::ColourSpace;
 use super::huffman::HuffmanTable;
+use super::standard;
 use crate::kernels::jpeg::BLOCK;
 
 /// The position in a block of coefficient `i` in zigzag order (T.81, figure A.6).
@@ -67,21 +69,24 @@ pub(super) struct AppSegments {
     is_jfif: bool,
     /// The colour transform of Adobe's segment.
     adobe: Option<u8>,
-    /// EXIF's orientation.
-    pub(super) orientation: Option<u8>,
+    /// EXIF and XMP, in which the orientation is.
+    pub(super) metadata: Metadata,
 }
 
 impl AppSegments {
     /// Reads the payload of an APPn segment.
     pub(super) fn read(&mut self, marker: u8, payload: &[u8]) {
         const EXIF: &[u8] = b"Exif\0\0";
+        const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
         match (marker, payload) {
             (0xe0, [b'J', b'F', b'I', b'F', 0, ..]) => self.is_jfif = true,
             (0xee, [b'A', b'd', b'o', b'b', b'e', _, _, _, _, _, _, transform, ..]) => self.adobe = Some(*transform),
-            (0xe1, _) if payload.starts_with(EXIF) && self.orientation.is_none() => {
-                let orientation = image::metadata::Orientation::from_exif_chunk(&payload[EXIF.len()..]);
-                self.orientation = orientation.map(image::metadata::Orientation::to_exif);
+            // A long block continues in the next segment.
+            (0xe1, _) if payload.starts_with(EXIF) => {
+                let exif = self.metadata.exif.get_or_insert_default();
+                exif.extend_from_slice(&payload[EXIF.len()..]);
             }
+            (0xe1, _) if payload.starts_with(XMP) => self.metadata.xmp = Some(payload[XMP.len()..].to_vec()),
             _ => {}
         }
     }
@@ -138,6 +143,19 @@ impl Tables {
             *slot.ok_or_else(|| damaged("a Huffman table has a number over 3"))? =
                 Some(HuffmanTable::new(counts, values)?);
             payload = &rest[n..];
+        }
+        Ok(())
+    }
+
+    /// Frames of Motion JPEG have no Huffman tables. libjpeg then takes those of the standard's annex K (`jstdhuff.c`).
+    pub(super) fn fill_in_standard_ones(&mut self) -> Result<(), Problem> {
+        let both = [&mut self.dc, &mut self.ac].into_iter().zip(&standard::HUFFMAN);
+        for (slots, tables) in both {
+            for (slot, (counts, values)) in slots.iter_mut().zip(tables) {
+                if slot.is_none() {
+                    *slot = Some(HuffmanTable::new(counts, values)?);
+                }
+            }
         }
         Ok(())
     }

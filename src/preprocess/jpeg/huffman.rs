@@ -137,6 +137,8 @@ pub(super) struct Bits<'a> {
     left: u32,
     /// How many bits at the end of the buffer are past the end of the file.
     past_end: u32,
+    /// How many bits at the end of the buffer are past the segment's data: past the file's end, or a marker.
+    made_up: u32,
 }
 
 impl<'a> Bits<'a> {
@@ -147,7 +149,14 @@ impl<'a> Bits<'a> {
             buffer: 0,
             left: 0,
             past_end: 0,
+            made_up: 0,
         }
+    }
+
+    /// Whether more bits were used than the segment has. libjpeg decodes no more of it then.
+    #[inline(always)]
+    pub(super) fn have_run_out(&self) -> bool {
+        self.made_up > self.left
     }
 
     /// Whether bits past the end of the file were used, so that the file must be truncated.
@@ -187,13 +196,26 @@ impl<'a> Bits<'a> {
         while self.left <= 56 {
             let (byte, taken) = match self.bytes.get(self.at..).unwrap_or_default() {
                 [0xff, 0, ..] => (0xff, 2),
-                [0xff, ..] => (0, 0),
+                [0xff, rest @ ..] => {
+                    let n_fill = rest.iter().take_while(|&&byte| byte == 0xff).count();
+                    match rest.get(n_fill) {
+                        Some(0) => (0xff, n_fill + 2),
+                        Some(_) => (0, 0),
+                        None => {
+                            self.past_end = self.past_end.saturating_add(8);
+                            (0, 0)
+                        }
+                    }
+                }
                 [byte, ..] => (*byte, 1),
                 [] => {
-                    self.past_end += 8;
+                    self.past_end = self.past_end.saturating_add(8);
                     (0, 0)
                 }
             };
+            if taken == 0 {
+                self.made_up = self.made_up.saturating_add(8);
+            }
             self.at += taken;
             self.buffer |= u64::from(byte) << (56 - self.left);
             self.left += 8;
@@ -231,18 +253,42 @@ impl<'a> Bits<'a> {
 
     /// Discards the bits before the next marker and returns the position of its `0xff`, or the end of the file.
     pub(super) fn seek_marker(&mut self) -> usize {
-        (self.buffer, self.left, self.past_end) = (0, 0, 0);
+        (self.buffer, self.left, self.past_end, self.made_up) = (0, 0, 0, 0);
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let is_marker = |pair: &[u8]| pair[0] == 0xff && pair[1] != 0 && pair[1] != 0xff;
         self.at += rest.windows(2).position(is_marker).unwrap_or(rest.len());
         self.at
     }
 
-    /// Consumes a restart marker if it comes next, ignoring damaged data before it.
-    pub(super) fn restart(&mut self) {
-        let at = self.seek_marker();
-        if matches!(self.bytes.get(at..), Some([0xff, 0xd0..=0xd7, ..])) {
-            self.at += 2;
+    /// Continues after the restart marker with this number, 0 to 7, as libjpeg does when others come
+    /// (`jdmarker.c`, `jpeg_resync_to_restart`). If none of these fits, what follows is an empty segment.
+    pub(super) fn restart(&mut self, expected: u8) {
+        let had_run_out = self.have_run_out();
+        loop {
+            let at = self.seek_marker();
+            let Some(&[_, marker]) = self.bytes.get(at..).and_then(|rest| rest.first_chunk()) else {
+                return;
+            };
+            let ahead = match marker {
+                0xd0..=0xd7 => (marker - 0xd0).wrapping_sub(expected) & 7,
+                // Another segment begins.
+                0xc0.. => 1,
+                // Not a marker that exists.
+                _ => 7,
+            };
+            match ahead {
+                // One of the next two: those between are lost.
+                1 | 2 => {
+                    self.made_up = u32::from(had_run_out);
+                    return;
+                }
+                // One of the last two came late.
+                6 | 7 => self.at += 2,
+                _ => {
+                    self.at += 2;
+                    return;
+                }
+            }
         }
     }
 }

@@ -8,12 +8,13 @@
 mod frame;
 mod huffman;
 mod scan;
+mod standard;
 
 use frame::{AppSegments, Component, Frame, Tables};
 use huffman::Bits;
 use scan::{Block, Scan};
 
-use super::limits::{Limits, check_size};
+use super::limits::{Limits, admit, check_size};
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
 use crate::kernels::jpeg::{
@@ -23,6 +24,12 @@ use crate::kernels::zeroes;
 
 /// More scans than any encoder writes. A hostile file could repeat scans to waste time.
 const SCANS_MAX: usize = 100;
+
+/// How often each block may be visited in scans; encoders visit one about ten times. A file of a few bytes can have many
+/// scans over a large image, and many blocks that take no bits.
+const VISITS_PER_BLOCK_MAX: u64 = 32;
+/// Visits that take no time to speak of, whatever the image's size.
+const VISITS_ALLOWED: u64 = 1 << 22;
 
 /// How the components encode colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,31 +51,30 @@ impl ColourSpace {
     }
 }
 
-/// Returns the image as stored, and EXIF's orientation (1 if there is none).
+/// Returns the image as stored, and its orientation (1 if none is stored).
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Picture, u8), Problem> {
-    let mut reader = JpegReader {
-        bytes,
-        at: 2,
-        tables: Tables::default(),
-        app_segments: AppSegments::default(),
-    };
+    let mut reader = JpegReader::new(bytes);
     let frame = reader.read_to_frame()?;
     let colours = reader.app_segments.colours(&frame.components)?;
-    let mode = colours.mode();
-    let pixels = frame.width as u64 * frame.height as u64;
-    let stored: u64 = frame
-        .components
-        .iter()
-        .map(|c| (c.blocks_across * c.blocks_down * BLOCK) as u64)
-        .sum();
-    let coefficients = if frame.is_progressive { 2 * stored } else { 0 };
-    let decoded_bytes = pixels * mode.channels() as u64 + stored + coefficients;
+    let turn = reader.app_segments.metadata.orientation();
+    let pixels = frame.width as u64 * frame.height as u64 * colours.mode().channels() as u64;
+    let decoded_bytes = pixels + reader.working_bytes(&frame);
     check_size(frame.width as u64, frame.height as u64, decoded_bytes, limits)?;
+    // An image is turned after its coefficients and planes were released.
+    admit(decoded_bytes.max(if turn > 1 { 2 * pixels } else { 0 }))?;
+    Ok((reader.picture(frame, colours)?, turn))
+}
 
-    let (frame, planes) = reader.read_scans(frame)?;
-    let bytes = to_pixels(&frame, &planes, colours);
-    let picture = Picture::new(mode, frame.width, frame.height, bytes).map_err(|_| damaged("it holds no pixels"))?;
-    Ok((picture, reader.app_segments.orientation.unwrap_or(1)))
+/// Decodes a part of an image, whose colours are YCbCr; memory for it is already taken.
+pub(super) fn decode_part(bytes: &[u8], limits: &Limits) -> Result<Picture, Problem> {
+    let mut reader = JpegReader::new(bytes);
+    let frame = reader.read_to_frame()?;
+    if frame.components.len() != 3 {
+        return Err(damaged("its parts don't have three colour components"));
+    }
+    let decoded_bytes = 3 * frame.width as u64 * frame.height as u64 + reader.working_bytes(&frame);
+    check_size(frame.width as u64, frame.height as u64, decoded_bytes, limits)?;
+    reader.picture(frame, ColourSpace::Ycc)
 }
 
 /// A file that has been read up to `at`, and what its segments said so far.
@@ -80,6 +86,36 @@ struct JpegReader<'a> {
 }
 
 impl<'a> JpegReader<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        JpegReader {
+            bytes,
+            at: 2,
+            tables: Tables::default(),
+            app_segments: AppSegments::default(),
+        }
+    }
+
+    fn picture(&mut self, frame: Frame, colours: ColourSpace) -> Result<Picture, Problem> {
+        let (frame, planes) = self.read_scans(frame)?;
+        let bytes = to_pixels(&frame, &planes, colours)?;
+        Picture::new(colours.mode(), frame.width, frame.height, bytes).map_err(|_| damaged("it holds no pixels"))
+    }
+
+    /// Bytes of the planes, and of the coefficients if those of all scans must be kept.
+    fn working_bytes(&self, frame: &Frame) -> u64 {
+        let blocks = |c: &Component| (c.blocks_across * c.blocks_down * BLOCK) as u64;
+        let stored: u64 = frame.components.iter().map(blocks).sum();
+        stored + if self.has_several_scans(frame) { 2 * stored } else { 0 }
+    }
+
+    /// Whether the scan that comes next is not the only one. A sequential file with one scan of all components is
+    /// complete after it, as for libjpeg.
+    fn has_several_scans(&self, frame: &Frame) -> bool {
+        const COMPONENTS_AT: usize = 4;
+        let in_next = self.bytes.get(self.at + COMPONENTS_AT).map_or(0, |&n| usize::from(n));
+        frame.is_progressive || in_next < frame.components.len()
+    }
+
     /// The next marker and the payload of its segment. Bytes between segments are skipped.
     fn segment(&mut self) -> Result<(u8, &'a [u8]), Problem> {
         let marker = loop {
@@ -167,17 +203,24 @@ impl<'a> JpegReader<'a> {
     }
 
     fn read_scans(&mut self, mut frame: Frame) -> Result<(Frame, Vec<Plane>), Problem> {
-        let mut planes: Vec<Plane> = frame.components.iter().map(Plane::new).collect();
+        let planes = frame.components.iter().map(Plane::new);
+        let mut planes: Vec<Plane> = planes.collect::<Result<_, _>>()?;
         let mut coefficients: Vec<Vec<Block>> = Vec::new();
-        if frame.is_progressive {
-            let blocks = |c: &Component| vec![[0; BLOCK]; c.blocks_across * c.blocks_down];
-            coefficients = frame.components.iter().map(blocks).collect();
+        let keeps_coefficients = self.has_several_scans(&frame);
+        if keeps_coefficients {
+            let blocks = |c: &Component| zeroes(c.blocks_across * c.blocks_down);
+            coefficients = frame.components.iter().map(blocks).collect::<Result<_, _>>()?;
         }
+        let n_blocks: usize = frame.components.iter().map(|c| c.blocks_across * c.blocks_down).sum();
+        let mut visits_left = VISITS_ALLOWED.max(VISITS_PER_BLOCK_MAX * n_blocks as u64);
         for _ in 0..SCANS_MAX {
             if !self.read_to_scan()? {
                 break;
             }
             let (_, header) = self.segment()?;
+            if !frame.is_progressive {
+                self.tables.fill_in_standard_ones()?;
+            }
             let mut scan = Scan::read(header, &frame, &self.tables)?;
             for part in &scan.parts {
                 let component = &mut frame.components[part.component];
@@ -186,14 +229,12 @@ impl<'a> JpegReader<'a> {
                 }
             }
             let mut bits = Bits::new(self.bytes, self.at);
-            if frame.is_progressive {
-                read_progressive(&mut scan, &frame, &mut bits, &mut coefficients)?;
+            if keeps_coefficients {
+                read_coefficients(&mut scan, &frame, &mut bits, &mut coefficients, &mut visits_left)?;
             } else {
                 read_sequential(&mut scan, &frame, &mut bits, &mut planes)?;
                 // A file of one scan needs no end marker.
-                if scan.parts.len() == frame.components.len() {
-                    break;
-                }
+                break;
             }
             self.at = bits.seek_marker();
         }
@@ -237,15 +278,22 @@ fn read_sequential(
     Ok(())
 }
 
-/// Reads a scan of a progressive file into the coefficients of all components.
-fn read_progressive(
+/// Reads one of several scans into the coefficients of all components.
+fn read_coefficients(
     scan: &mut Scan<'_>,
     frame: &Frame,
     bits: &mut Bits<'_>,
     coefficients: &mut [Vec<Block>],
+    visits_left: &mut u64,
 ) -> Result<(), Problem> {
-    let (_, down) = scan.units(frame);
+    let (across, down) = scan.units(frame);
     for y in 0..down {
+        if scan.is_over(bits) {
+            return Ok(());
+        }
+        *visits_left = visits_left
+            .checked_sub((across * scan.blocks_per_unit(frame)) as u64)
+            .ok_or_else(|| damaged("it has more scans than an image of its size needs"))?;
         let block_rows = |c: &Component| if scan.is_interleaved() { c.v } else { 1 };
         let reached = |(c, blocks): (&Component, &'_ mut Vec<Block>)| {
             let n = c.blocks_across * block_rows(c);
@@ -275,12 +323,12 @@ struct Plane {
 }
 
 impl Plane {
-    fn new(component: &Component) -> Self {
+    fn new(component: &Component) -> Result<Self, Problem> {
         let stride = component.blocks_across * 8;
-        Self {
-            bytes: zeroes(stride * component.blocks_down * 8),
+        Ok(Self {
+            bytes: zeroes(stride * component.blocks_down * 8)?,
             stride,
-        }
+        })
     }
 
     /// Transforms rows of blocks and writes them from block row `first` of the plane on.
@@ -298,9 +346,9 @@ impl Plane {
 }
 
 /// Scales chroma to the size of luma and converts all components to the image's bytes.
-fn to_pixels(frame: &Frame, planes: &[Plane], colours: ColourSpace) -> Vec<u8> {
+fn to_pixels(frame: &Frame, planes: &[Plane], colours: ColourSpace) -> Result<Vec<u8>, Problem> {
     let row_bytes = frame.width * colours.mode().channels();
-    let mut out = zeroes(row_bytes * frame.height);
+    let mut out: Vec<u8> = zeroes(row_bytes * frame.height)?;
     let mut rows: Vec<Upsampler> = frame.components.iter().map(|c| Upsampler::new(frame, c)).collect();
     for (y, out) in out.chunks_exact_mut(row_bytes).enumerate() {
         let components = frame.components.iter().zip(planes);
@@ -319,7 +367,7 @@ fn to_pixels(frame: &Frame, planes: &[Plane], colours: ColourSpace) -> Vec<u8> {
         // Adobe stores inverted ink values, and all other programs follow.
         out.iter_mut().for_each(|ink| *ink = 255 - *ink);
     }
-    out
+    Ok(out)
 }
 
 fn interleave(rows: &[&[u8]], out: &mut [u8]) {

@@ -103,6 +103,19 @@ impl<'t> Scan<'t> {
         self.parts.len() > 1
     }
 
+    /// The number of blocks in a unit.
+    pub(super) fn blocks_per_unit(&self, frame: &Frame) -> usize {
+        let blocks = |part: &ScanComponent<'_>| {
+            let component = &frame.components[part.component];
+            component.h * component.v
+        };
+        if self.is_interleaved() {
+            self.parts.iter().map(blocks).sum()
+        } else {
+            1
+        }
+    }
+
     /// The number of units in each direction: MCUs, or single blocks if the scan has only one component.
     pub(super) fn units(&self, frame: &Frame) -> (usize, usize) {
         if self.is_interleaved() {
@@ -126,7 +139,10 @@ impl<'t> Scan<'t> {
         for x in 0..across {
             let unit = y * across + x;
             if self.restart_interval > 0 && unit > 0 && unit.is_multiple_of(self.restart_interval) {
-                self.restart(bits)?;
+                self.restart(bits, unit / self.restart_interval)?;
+            }
+            if bits.have_run_out() {
+                continue;
             }
             for i in 0..self.parts.len() {
                 let c = self.parts[i].component;
@@ -147,11 +163,17 @@ impl<'t> Scan<'t> {
         if bits.are_exhausted() { Err(cut_short()) } else { Ok(()) }
     }
 
-    fn restart(&mut self, bits: &mut Bits<'_>) -> Result<(), Problem> {
+    /// Whether nothing of this scan is left to read.
+    pub(super) fn is_over(&self, bits: &Bits<'_>) -> bool {
+        self.restart_interval == 0 && bits.have_run_out()
+    }
+
+    /// Reads over the restart marker before the segment of this number, from 1.
+    fn restart(&mut self, bits: &mut Bits<'_>, segment: usize) -> Result<(), Problem> {
         if bits.are_exhausted() {
             return Err(cut_short());
         }
-        bits.restart();
+        bits.restart(((segment - 1) % 8) as u8);
         self.end_of_bands = 0;
         for part in &mut self.parts {
             part.prediction = 0;
