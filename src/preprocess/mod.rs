@@ -199,25 +199,23 @@ impl Preprocess {
         Pixels::from_rgb(&self.crop_u8(picture), &self.levels, self.resolution_px)
     }
 
-<<<<<<< HEAD
-    /// Resizes the image and returns the central `(R, R, 3)` as RGB bytes, row-major.
-=======
     /// As [`Preprocess::pixels`], in the memory of an image that is not needed any more.
-    pub fn into_pixels(&self, picture: Picture) -> Pixels {
-        let rgb = match self.multiplies_alpha(&picture) {
-            true => self.crop_with_alpha(picture),
-            false => self.crop_u8(&picture),
-        };
-        Pixels::from_rgb(&rgb, self.resolution_px)
+    pub fn into_pixels(&self, mut picture: Picture) -> Pixels {
+        let (mode, size) = (picture.mode(), [picture.width_px(), picture.height_px()]);
+        let plan = Plan::new(size, &self.recipe, self.resolution_px);
+        let is_converted_last = matches!(self.recipe.colours, Colours::ConvertedLast);
+        if !is_converted_last || !multiplies_alpha(mode, size, &plan) {
+            return self.pixels(&picture);
+        }
+        let cropped = self.crop_with_alpha(mode, size, &plan, picture.bytes_mut());
+        Pixels::from_rgb(&picture::to_rgb(mode, cropped), &self.levels, self.resolution_px)
     }
 
-    /// Resizes the short side to R and returns the central `(R, R, 3)` as RGB bytes, row-major.
->>>>>>> fb2e559 (Decode what Pillow decodes, within a budget of memory and time)
+    /// Resizes the image and returns the central `(R, R, 3)` as RGB bytes, row-major.
     ///
     /// As upstream does, this resizes the image in its own mode, unless the recipe says otherwise: colours are multiplied
     /// by alpha before and divided by it afterwards, then alpha is dropped.
     pub fn crop_u8(&self, picture: &Picture) -> Vec<u8> {
-<<<<<<< HEAD
         match self.recipe.colours {
             Colours::ConvertedFirst if picture.mode() != Mode::Rgb => {
                 let rgb = picture::over_white(picture.mode(), picture.bytes());
@@ -231,62 +229,42 @@ impl Preprocess {
 
     /// The central square of an image whose pixels have this mode.
     fn crop(&self, mode: Mode, picture: &Picture, bytes: &[u8]) -> Vec<u8> {
-        let (size, channels) = ([picture.width_px(), picture.height_px()], mode.channels());
+        let size = [picture.width_px(), picture.height_px()];
         let plan = Plan::new(size, &self.recipe, self.resolution_px);
-        let resize = |bytes: &[u8]| {
-            plan.resize_and_crop(PixelRows {
-                bytes,
-                width: size[0],
-                channels,
-            })
-        };
-        let has_alpha = matches!(mode, Mode::GreyAlpha | Mode::Rgba);
-        // Pillow copies an image that already has the right size, including the colours of transparent pixels.
-        let cropped = if has_alpha && !plan.keeps_size(size) {
-            let mut bytes = bytes.to_vec();
-            picture::premultiply(&mut bytes, channels);
-            let mut cropped = resize(&bytes);
-            picture::unpremultiply(&mut cropped, channels);
-            cropped
-        } else {
-            resize(bytes)
-        };
+        match multiplies_alpha(mode, size, &plan) {
+            true => self.crop_with_alpha(mode, size, &plan, &mut bytes.to_vec()),
+            false => self.padded(&plan, mode, resized(&plan, mode, size, bytes)),
+        }
+    }
+
+    /// As [`Preprocess::crop`], with colours that are multiplied by alpha in place.
+    fn crop_with_alpha(&self, mode: Mode, size: [usize; 2], plan: &Plan, bytes: &mut [u8]) -> Vec<u8> {
+        picture::premultiply(bytes, mode.channels());
+        let mut cropped = resized(plan, mode, size, bytes);
+        picture::unpremultiply(&mut cropped, mode.channels());
+        self.padded(plan, mode, cropped)
+    }
+
+    fn padded(&self, plan: &Plan, mode: Mode, cropped: Vec<u8>) -> Vec<u8> {
         let fill = match self.recipe.resize {
             Resize::Longest { fill } => fill,
             Resize::Shortest | Resize::ShortestTo(_) | Resize::Squash | Resize::SquashTo { .. } | Resize::Off => 0,
         };
-        plan.pad(cropped, channels, fill)
-=======
-        if self.multiplies_alpha(picture) {
-            return self.crop_with_alpha(picture.clone());
-        }
-        picture::to_rgb(picture.mode(), self.cropped(picture))
+        plan.pad(cropped, mode.channels(), fill)
     }
+}
 
-    /// Pillow copies an image that already has the right size, including the colours of transparent pixels.
-    fn multiplies_alpha(&self, picture: &Picture) -> bool {
-        matches!(picture.mode(), Mode::GreyAlpha | Mode::Rgba)
-            && !resize::keeps_size(picture.width_px(), picture.height_px(), self.resolution_px)
-    }
+/// Pillow copies an image that already has the right size, including the colours of transparent pixels.
+fn multiplies_alpha(mode: Mode, size: [usize; 2], plan: &Plan) -> bool {
+    matches!(mode, Mode::GreyAlpha | Mode::Rgba) && !plan.keeps_size(size)
+}
 
-    fn crop_with_alpha(&self, mut picture: Picture) -> Vec<u8> {
-        let channels = picture.mode().channels();
-        picture::premultiply(picture.bytes_mut(), channels);
-        let mut cropped = self.cropped(&picture);
-        picture::unpremultiply(&mut cropped, channels);
-        picture::to_rgb(picture.mode(), cropped)
-    }
-
-    /// The crop in the image's own mode.
-    fn cropped(&self, picture: &Picture) -> Vec<u8> {
-        let rows = PixelRows {
-            bytes: picture.bytes(),
-            width: picture.width_px(),
-            channels: picture.mode().channels(),
-        };
-        resize::resize_and_crop(rows, self.resolution_px)
->>>>>>> fb2e559 (Decode what Pillow decodes, within a budget of memory and time)
-    }
+fn resized(plan: &Plan, mode: Mode, size: [usize; 2], bytes: &[u8]) -> Vec<u8> {
+    plan.resize_and_crop(PixelRows {
+        bytes,
+        width: size[0],
+        channels: mode.channels(),
+    })
 }
 
 /// Whether a file that starts with these bytes is an image, by its signature. The format need not be one we decode.

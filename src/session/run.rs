@@ -187,22 +187,14 @@ impl Run<'_> {
         let (preprocess, kept) = (self.preprocess.clone(), self.kept);
         let prepare = move |item: &Item, bytes: &[u8]| {
             let image = decoded(&preprocess, item, bytes)?;
-            let thumbnail = kept.thumbnails.then(|| thumbnail(&image)).flatten();
+            let thumbnail = kept.thumbnails.then(|| output::thumbnail(&image)).flatten();
             let (pixels, image) = match kept.images {
                 true => (preprocess.pixels(&image), Some(image)),
                 false => (pixels_of(&preprocess, image), None),
             };
             Ok(Ready {
-<<<<<<< HEAD
-                pixels: preprocess.pixels(&image),
-                rest: Rest {
-                    thumbnail: kept.thumbnails.then(|| output::thumbnail(&image)).flatten(),
-                    image: kept.images.then_some(image),
-                },
-=======
                 pixels,
                 rest: Rest { thumbnail, image },
->>>>>>> fb2e559 (Decode what Pillow decodes, within a budget of memory and time)
             })
         };
         let halted = pipeline::run(items, self.pipeline, &self.stop, prepare, |batch| {
@@ -295,8 +287,6 @@ pub fn decoded(preprocess: &Preprocess, item: &Item, bytes: &[u8]) -> Result<Arc
         | Content::Nothing(_) => preprocess.decode(&item.name.to_string(), bytes).map(Arc::new),
     }
 }
-<<<<<<< HEAD
-=======
 
 /// The pixels of an image that is not needed any more, unless a caller has it too.
 fn pixels_of(preprocess: &Preprocess, image: Arc<Picture>) -> Pixels {
@@ -305,9 +295,3 @@ fn pixels_of(preprocess: &Preprocess, image: Arc<Picture>) -> Pixels {
         Err(shared) => preprocess.pixels(&shared),
     }
 }
-
-/// A small jpeg of an image.
-pub fn thumbnail(image: &Picture) -> Option<Vec<u8>> {
-    output::thumbnail(&Preprocess::new(output::THUMBNAIL_PX).crop_u8(image))
-}
->>>>>>> fb2e559 (Decode what Pillow decodes, within a budget of memory and time)
