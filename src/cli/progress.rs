@@ -31,7 +31,9 @@ impl ProgressLine {
         match expected {
             Expected::Of(inputs) if report.verbosity() > Verbosity::Quiet => {
                 let (inputs, total) = (Inputs::clone(inputs), Arc::clone(&total));
-                thread::spawn(move || inputs.count().map(|count| total.set(count)));
+                // Without a thread, the total stays unknown.
+                let counting = thread::Builder::new().name("count".into());
+                drop(counting.spawn(move || inputs.count().map(|count| total.set(count))));
             }
             Expected::Of(_) => {}
             Expected::Exactly(n) => drop(total.set(*n)),
