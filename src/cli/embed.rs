@@ -12,6 +12,7 @@ use longclip::model::{self, LongClip};
 use longclip::output::arrow::Row;
 use longclip::output::{Bars, Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
 use longclip::session::{Seen, Sink, Verdict, record};
+use longclip::weights::Tower;
 use longclip::{Error, Result};
 use serde::Serialize;
 
@@ -105,7 +106,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         .output
         .plan("ndjson", Task::Embeddings(0), &input.inputs, &mut writing)?;
     output.check_texts(&texts)?;
-    let loaded = args.model.load(report)?;
+    let loaded = args.model.load_for(&needed(args, &texts), report)?;
     if output.is_done(|| facts::facts("embed", args, &loaded), report)? {
         return Ok(Exit::Done);
     }
@@ -151,7 +152,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
     let source = args.stream.source(&args.input, None)?;
     let target = args.output.stream_target(source.target_rules(args.writing()))?;
     let incoming = source.open(LabelColumn::Carried)?;
-    let loaded = args.model.load(report)?;
+    let loaded = args.model.load_for(&[Tower::Image], report)?;
     let settings = settings(&loaded, Fields::None, Bars::None);
     let run = args.run.plan(&loaded, &args.pictures, report);
     run_over_batches(
@@ -169,6 +170,13 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
             })
         },
     )
+}
+
+/// The towers that read what is embedded; a file with only these can be used.
+fn needed(args: &Args, texts: &[String]) -> Vec<Tower> {
+    let image = (!args.input.is_empty()).then_some(Tower::Image);
+    let text = (!texts.is_empty()).then_some(Tower::Text);
+    image.into_iter().chain(text).collect()
 }
 
 impl Args {

@@ -7,7 +7,7 @@ use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::named::Named;
 use longclip::session::ModelPlan;
 use longclip::text::start_of;
-use longclip::weights::{Activation, Checkpoint, LoadOptions, Notice, Rounding, Stretching, Surplus};
+use longclip::weights::{Activation, Checkpoint, LoadOptions, Notice, Rounding, Stretching, Surplus, Tower};
 use serde::Serialize;
 
 use super::find_model::find_model;
@@ -93,9 +93,14 @@ impl ModelFlags {
 
     /// Finds, opens and checks the model.
     pub(super) fn load(&self, report: Report) -> longclip::Result<Loaded> {
+        self.load_for(&Tower::BOTH, report)
+    }
+
+    /// As [`ModelFlags::load`], for a command that needs only some towers.
+    pub(super) fn load_for(&self, needed: &[Tower], report: Report) -> longclip::Result<Loaded> {
         let found = find_model(self.model.as_deref(), report)?;
         let plan = self.plan()?;
-        let checkpoint = Checkpoint::open_source(&found.source, &plan.load)?;
+        let checkpoint = Checkpoint::open_source_for(needed, &found.source, &plan.load)?;
         report.model_notices(&self.unanswered(checkpoint.notices()));
         report.detail(format!(
             "model {}: {} ({}), {} px, {} tokens, {}",

@@ -21,7 +21,7 @@ use crate::recipe::{Activation, Recipe, VisionPooling};
 use crate::text::{ContextLength, Tokenizer, Tokens};
 use crate::weights::hub::HubSettings;
 use crate::weights::names::{self, Places};
-use crate::weights::{Checkpoint, LoadOptions, Notice, Sizes, identity};
+use crate::weights::{Checkpoint, LoadOptions, Notice, Sizes, Tower, identity};
 
 /// How to compute a model.
 #[derive(Debug, Clone, Default)]
@@ -86,7 +86,7 @@ impl LongClip {
         LongClip::from_checkpoint(checkpoint, &LongClipOptions::default())
     }
 
-    /// Prepares a checkpoint for computing.
+    /// Prepares a checkpoint for computing. One with a single tower encodes only what that tower reads.
     ///
     /// # Errors
     /// [`Error::Usage`] if the device or the number type is not available; [`Error::BadTensors`] if a weight isn't
@@ -98,11 +98,17 @@ impl LongClip {
             None => checkpoint.recipe().clone(),
         };
         let activation = recipe.text.activation;
-        let logit_scale = LogitScale::from_ln(checkpoint.values("logit_scale")?[0]);
+        let logit_scale = match checkpoint.towers() == Tower::BOTH {
+            true => LogitScale::from_ln(checkpoint.values("logit_scale")?[0]),
+            false => LogitScale::from_ln(0.0), // nothing is scored with one tower
+        };
         let checkpoint = Arc::new(checkpoint);
         Ok(LongClip {
-            context_length: ContextLength::new(sizes.context_length)?,
-            preprocess: Preprocess::with_recipe(sizes.image_resolution_px, recipe.pixels.clone()),
+            context_length: match checkpoint.towers() {
+                [Tower::Image] => ContextLength::LONG,
+                _ => ContextLength::new(sizes.context_length)?,
+            },
+            preprocess: Preprocess::with_recipe(sizes.image_resolution_px.max(1), recipe.pixels.clone()),
             towers: Towers::new(Arc::clone(&checkpoint), options)?,
             checkpoint,
             computed_with: format!(
@@ -215,6 +221,7 @@ impl LongClip {
     /// [`Error::Usage`] if an image does not have this model's resolution; [`Error::BadTensors`] if the image tower has
     /// a weight that isn't finite; [`Error::Compute`] if the device fails.
     pub fn encode_images(&self, pictures: &[Pixels]) -> Result<ImageEmbeddings> {
+        self.check_has(Tower::Image)?;
         let resolution_px = self.sizes.image_resolution_px;
         if let Some(other) = pictures.iter().find(|picture| picture.resolution_px() != resolution_px) {
             return Err(Error::usage(
@@ -235,6 +242,14 @@ impl LongClip {
             embeddings.append(&Embeddings::new(values, self.sizes.embed_dim));
         }
         Ok(ImageEmbeddings(embeddings))
+    }
+
+    /// Refuses what a tower would read that the weights don't hold.
+    fn check_has(&self, tower: Tower) -> Result<()> {
+        match self.checkpoint.towers().contains(&tower) {
+            true => Ok(()),
+            false => Err(self.checkpoint.without(tower)),
+        }
     }
 
     fn images_per_pass(&self) -> usize {
@@ -269,6 +284,7 @@ impl LongClip {
     /// [`Error::Usage`] if a text has no ids, more than the context length, or an id outside the vocabulary; otherwise
     /// as [`LongClip::encode_texts`].
     pub fn encode_token_ids(&self, texts: &[&[u32]]) -> Result<TextEmbeddings> {
+        self.check_has(Tower::Text)?;
         let mut embeddings = Embeddings::new(Vec::new(), self.sizes.embed_dim);
         let mut rest = texts;
         while !rest.is_empty() {
@@ -309,6 +325,7 @@ impl LongClip {
     /// # Errors
     /// As [`LongClip::encode_token_ids`].
     pub fn encode_token_ids_hidden(&self, ids: &[u32]) -> Result<Embeddings> {
+        self.check_has(Tower::Text)?;
         let values = match &self.towers {
             Towers::Candle(towers) => towers.encode_text_hidden(&self.sizes, &self.recipe, ids)?,
             Towers::Cpu(towers) => towers.encode_text_hidden(&self.sizes, &self.recipe, ids)?,

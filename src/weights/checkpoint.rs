@@ -16,6 +16,7 @@ use super::notice::Notice;
 use super::options::{LoadOptions, Rounding};
 use super::sizes::{Shapes, Sizes, TOKENIZER_IDS};
 use super::stored::{FileFormat, TensorFile};
+use super::towers::Tower;
 use super::{assemble, config, families, open, problems, safetensors, wrappers};
 use crate::error::{Error, Result};
 use crate::kernels::all_finite;
@@ -26,6 +27,7 @@ use crate::recipe::Recipe;
 pub struct Checkpoint {
     file: TensorFile,
     layout: &'static Layout,
+    towers: Vec<Tower>,
     sizes: Sizes,
     found: Found,
     options: LoadOptions,
@@ -38,9 +40,13 @@ impl Checkpoint {
     /// [`Error::Read`] if it can't be read, [`Error::NotWeights`] or [`Error::ForeignPickle`] if it is something else,
     /// [`Error::BadTensors`] if its tensors are not those of a whole CLIP.
     pub fn open(path: &Path, options: &LoadOptions) -> Result<Self> {
+        Self::open_for(&Tower::BOTH, path, options)
+    }
+
+    fn open_for(needed: &[Tower], path: &Path, options: &LoadOptions) -> Result<Self> {
         let file = open::tensors(path)?;
         let folder = if path.is_dir() { Some(path) } else { path.parent() };
-        Self::check(file, folder, options)
+        Self::check(file, folder, needed, options)
     }
 
     /// Opens a safetensors file that is in memory already; `name` is for messages.
@@ -48,7 +54,12 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn from_bytes(name: &str, bytes: impl Into<Cow<'static, [u8]>>, options: &LoadOptions) -> Result<Self> {
-        Self::check(safetensors::from_bytes(name, bytes.into())?, None, options)
+        Self::check(
+            safetensors::from_bytes(name, bytes.into())?,
+            None,
+            &Tower::BOTH,
+            options,
+        )
     }
 
     /// Opens the model that a name was resolved to.
@@ -56,15 +67,24 @@ impl Checkpoint {
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn open_source(source: &ModelSource, options: &LoadOptions) -> Result<Self> {
+        Self::open_source_for(&Tower::BOTH, source, options)
+    }
+
+    /// As [`Checkpoint::open_source`], for a caller that uses only some towers: a file without others is opened too. Their
+    /// sizes are 0, and their tensors must not be asked for.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`].
+    pub fn open_source_for(needed: &[Tower], source: &ModelSource, options: &LoadOptions) -> Result<Self> {
         match source {
             ModelSource::Nano => Self::from_bytes(nano::FILE_NAME, nano::safetensors(), options),
-            ModelSource::Path(path) => Self::open(path, options),
+            ModelSource::Path(path) => Self::open_for(needed, path, options),
         }
     }
 
-    fn check(file: TensorFile, folder: Option<&Path>, options: &LoadOptions) -> Result<Self> {
+    fn check(file: TensorFile, folder: Option<&Path>, needed: &[Tower], options: &LoadOptions) -> Result<Self> {
         let file = wrappers::look_through(file);
-        let (layout, sizes, found) = recognised(&file, folder, options).map_err(|error| {
+        let (layout, towers, sizes, found) = recognised(&file, folder, needed, options).map_err(|error| {
             let model_type = folder.and_then(config::model_type);
             families::refusal(&file, model_type.as_deref()).unwrap_or(error)
         })?;
@@ -72,11 +92,22 @@ impl Checkpoint {
             found,
             file,
             layout,
+            towers,
             sizes,
             options: *options,
         };
         checkpoint.check_vectors()?;
         Ok(checkpoint)
+    }
+
+    /// The towers that the file holds.
+    pub fn towers(&self) -> &[Tower] {
+        &self.towers
+    }
+
+    /// The error for a caller that needs a tower which the file doesn't hold.
+    pub(crate) fn without(&self, tower: Tower) -> Error {
+        problems::without(&self.shapes(), tower)
     }
 
     /// Widths, depths and lengths.
@@ -134,14 +165,7 @@ impl Checkpoint {
 
     /// Upstream's names of all tensors, with their shapes.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        let mut tensors = self.sizes.tensors();
-        if self.has_residual_positions() {
-            tensors.push((
-                "positional_embedding_res".into(),
-                vec![self.sizes.stored_context_length, self.sizes.text_width],
-            ));
-        }
-        tensors
+        problems::expected(&self.shapes(), &self.sizes, &self.towers)
     }
 
     /// The number types that a tensor is stored in, in words.
@@ -250,6 +274,13 @@ impl Checkpoint {
         }
     }
 
+    /// The names in the file of the parts of one of upstream's tensors.
+    #[cfg(test)]
+    pub(super) fn stored_names(&self, name: &str) -> Vec<String> {
+        let assembly = self.assembly(name);
+        assembly.parts().into_iter().map(str::to_owned).collect()
+    }
+
     fn assembly(&self, name: &str) -> Assembly {
         (self.layout.assembly)(&self.file, name)
     }
@@ -297,24 +328,26 @@ impl Checkpoint {
     }
 }
 
-/// The layout, the sizes and the recipe of a file that holds a whole CLIP.
+/// The layout, the towers, the sizes and the recipe of a file that holds a CLIP, or the needed part of one.
 fn recognised(
     file: &TensorFile,
     folder: Option<&Path>,
+    needed: &[Tower],
     options: &LoadOptions,
-) -> Result<(&'static Layout, Sizes, Found)> {
+) -> Result<(&'static Layout, Vec<Tower>, Sizes, Found)> {
     let layout =
         layouts::recognise(file.tensors.keys().map(String::as_str)).ok_or_else(|| problems::not_a_clip(file))?;
     let shapes = Shapes { file, layout };
-    let mut sizes = problems::sizes(&shapes, options)?;
+    let towers = problems::towers(&shapes, needed)?;
+    let mut sizes = shapes.sizes(options.stretching);
     let (mut found, config) = config::find(file, layout, folder, &mut sizes)?;
-    problems::check(&shapes, &sizes, options)?;
+    problems::check(&shapes, &sizes, &towers, options)?;
     if let Some(mut config) = config {
         config.compare(&sizes)?;
         found.notices.append(&mut config.notices);
     }
     check_vocabulary(file, &sizes)?;
-    Ok((layout, sizes, found))
+    Ok((layout, towers, sizes, found))
 }
 
 /// Refuses a vocabulary with more ids than CLIP's tokenizer has, which would give such a model ids of other words. A smaller

@@ -7,10 +7,10 @@
 use std::path::Path;
 
 use super::stored::TensorFile;
-use crate::error::{Control, Error, Hint, hint};
+use crate::error::{Control, Error, hint};
 
 /// Another model.
-pub(super) struct Family {
+struct Family {
     /// With its article.
     name: &'static str,
     /// What it has that a CLIP doesn't: what would have to be computed.
@@ -175,25 +175,26 @@ impl Encoding {
 
 impl Family {
     /// The family that transformers' config names.
-    pub(super) fn by_model_type(model_type: &str) -> Option<&'static Family> {
+    fn by_model_type(model_type: &str) -> Option<&'static Family> {
         FAMILIES.iter().find(|family| family.model_types.contains(&model_type))
     }
 
-    /// What is said of a file: that it holds this model; `sign` is where that is seen.
-    pub(super) fn problem(&self, sign: &str) -> String {
-        format!(
+    /// An error that says that a file holds this model; `sign` is where that is seen.
+    fn refusal(&self, path: &Path, sign: &str) -> Error {
+        let problem = format!(
             "holds {} ({sign}), which can't be computed here: {}",
             self.name, self.differs
-        )
-    }
-
-    /// What to use instead.
-    pub(super) fn hint() -> Hint {
-        hint!(
+        );
+        let hint = hint!(
             "use a CLIP with a plain ViT and CLIP's own text tower, such as OpenAI's, Long-CLIP and most of open_clip's: {} shows \
              those that have names",
             Control::ListModels
-        )
+        );
+        Error::Unsupported {
+            path: path.to_owned(),
+            problem,
+            hint,
+        }
     }
 }
 
@@ -213,16 +214,16 @@ pub(super) fn refusal(file: &TensorFile, model_type: Option<&str>) -> Option<Err
         let sign = first(family.signs).filter(|_| first(family.lacks).is_none())?;
         Some((family, format!("`{sign}`")))
     });
-    let by_config = || {
-        let model_type = model_type?;
-        Family::by_model_type(model_type).map(|family| (family, format!("its config says `{model_type}`")))
-    };
-    let (family, seen) = by_names.or_else(by_config)?;
-    Some(Error::Unsupported {
-        path: file.path.clone(),
-        problem: family.problem(&seen),
-        hint: Family::hint(),
-    })
+    match by_names {
+        Some((family, sign)) => Some(family.refusal(&file.path, &sign)),
+        None => of_config(&file.path, model_type?),
+    }
+}
+
+/// An error for weights whose config names another model.
+pub(super) fn of_config(path: &Path, model_type: &str) -> Option<Error> {
+    let family = Family::by_model_type(model_type)?;
+    Some(family.refusal(path, &format!("its config says `{model_type}`")))
 }
 
 /// Whether a name has the pieces of a pattern between its `*`, in this order. A pattern that begins with `^` must match
@@ -408,15 +409,11 @@ mod tests {
 
     #[test]
     fn a_family_is_known_by_the_type_of_its_config() {
-        let of_type = |model_type| {
-            Family::by_model_type(model_type)
-                .unwrap()
-                .problem(&format!("`{model_type}`"))
-        };
+        let of_type = |model_type| of_config(Path::new("x"), model_type).unwrap().to_string();
         assert_snapshot!(["siglip2", "metaclip_2", "chinese_clip"].map(of_type).join("\n"), @r"
-        holds a SigLIP, SigLIP 2 or a model made from them (`siglip2`), which can't be computed here: it pools by attention and has another tokenizer
-        holds a MetaCLIP 2 (worldwide) (`metaclip_2`), which can't be computed here: its tokenizer is XLM-V's, with 901,629 entries
-        holds a Chinese-CLIP (`chinese_clip`), which can't be computed here: its text tower is a Chinese BERT, with another tokenizer
+        `x` holds a SigLIP, SigLIP 2 or a model made from them (its config says `siglip2`), which can't be computed here: it pools by attention and has another tokenizer
+        `x` holds a MetaCLIP 2 (worldwide) (its config says `metaclip_2`), which can't be computed here: its tokenizer is XLM-V's, with 901,629 entries
+        `x` holds a Chinese-CLIP (its config says `chinese_clip`), which can't be computed here: its text tower is a Chinese BERT, with another tokenizer
         ");
         assert!(Family::by_model_type("clip").is_none());
     }

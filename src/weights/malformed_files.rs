@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::layouts::{self, Assembly, Layout};
+use super::names::ModelSource;
 use super::sizes::Sizes;
 use super::stored::{FileFormat, TensorFile};
-use super::{Checkpoint, LoadOptions, Surplus};
+use super::{Checkpoint, LoadOptions, Surplus, Tower};
 use crate::Result;
 
 const SIZES: Sizes = Sizes {
@@ -286,6 +287,70 @@ fn a_table_of_text_positions_that_is_missing_may_be_a_tulip() {
         file.retain(|name, _| name.contains("vis") || !name.contains("position"));
         let hint = read(bytes(&file)).err().unwrap().hint().unwrap().to_string();
         assert!(hint.contains("TULIP"), "{}: {hint}", layout.name);
+    }
+}
+
+/// Names that SmartCLIP and FG-CLIP v1 write besides what is used of them.
+#[test]
+fn tensors_that_only_a_training_or_a_short_text_uses_are_no_surplus() {
+    let add = |file: &mut File, name: &str| drop(file.insert(name.into(), (vec![2], vec![0.5; 2])));
+    let of = |name: &str| {
+        layouts::all()
+            .iter()
+            .find(|layout| layout.name.starts_with(name))
+            .unwrap()
+    };
+    let mut smart = written(of("OpenAI"));
+    add(&mut smart, "mask_net.resblocks.0.ln_1.weight");
+    add(&mut smart, "mask_net.attn_pool.attention.bias");
+    assert_eq!(read(bytes(&smart)).unwrap().sizes(), &SIZES);
+    let mut fg = written(of("FG-CLIP"));
+    let table = fg["text_model.embeddings.position_embedding_ori.weight"].clone();
+    fg.insert("text_model.embeddings.position_embedding_res.weight".into(), table);
+    for name in [
+        "text_model.embeddings.position_embedding.weight",
+        "text_projection.weight",
+        "logit_scale_finegraind",
+        "logit_scale_hardneg",
+    ] {
+        add(&mut fg, name);
+    }
+    let long = read(bytes(&fg)).unwrap();
+    assert_eq!(long.sizes(), &SIZES);
+    assert!(long.has_residual_positions());
+}
+
+#[test]
+fn one_tower_is_read_if_no_other_is_needed() {
+    for layout in layouts::all() {
+        for tower in Tower::BOTH {
+            let names = SIZES.tensors().into_iter().map(|(name, _)| name);
+            let others: Vec<String> = names.filter(|name| Tower::of(name) != Some(tower)).collect();
+            let whole = written(layout);
+            let mut file = whole.clone();
+            let none = Checkpoint::from_bytes("tiny", bytes(&whole), &LoadOptions::default()).unwrap();
+            for part in others.iter().flat_map(|name| none.stored_names(name)) {
+                file.remove(&part);
+            }
+            let message = read(bytes(&file)).err().unwrap().to_string();
+            assert!(
+                message.contains("a CLIP has both a text and an image tower"),
+                "{message}"
+            );
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("half.safetensors");
+            std::fs::write(&path, bytes(&file)).unwrap();
+            let half =
+                Checkpoint::open_source_for(&[tower], &ModelSource::Path(path), &LoadOptions::default()).unwrap();
+            assert_eq!(half.towers(), [tower]);
+            for (name, shape) in half.tensors() {
+                assert_eq!(
+                    half.values(&name).unwrap().len(),
+                    shape.iter().product::<usize>(),
+                    "{name}"
+                );
+            }
+        }
     }
 }
 

@@ -28,6 +28,7 @@ mod shard_index;
 mod sizes;
 mod stored;
 mod torch;
+mod towers;
 mod wrappers;
 
 #[cfg(test)]
@@ -51,4 +52,5 @@ pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 pub use self::sizes::Sizes;
 pub use self::stored::FileFormat;
 pub(crate) use self::torch::numpy::{self, Pickled};
+pub use self::towers::Tower;
 pub use crate::recipe::Activation;

@@ -35,9 +35,9 @@ pub struct KnownModel {
     pub size_mb: u32,
 }
 
-/// Upstream's releases. The first two are from the README of <https://github.com/beichenzbc/Long-CLIP>, B/32 is from its
+/// Upstream's releases, and a later model with the same towers. The first two are from the README of <https://github.com/beichenzbc/Long-CLIP>, B/32 is from its
 /// issue 23, 336 px from its issue 73. The file names of the last two are from users of these repositories.
-pub const KNOWN: [KnownModel; 4] = [
+pub const KNOWN: [KnownModel; 5] = [
     KnownModel {
         name: DEFAULT,
         repo: "BeichenZhang/LongCLIP-B",
@@ -69,6 +69,14 @@ pub const KNOWN: [KnownModel; 4] = [
         about: "Long-CLIP ViT-L/14, 336 px, 248 tokens",
         announced: "Long-CLIP's issue 73",
         size_mb: 1713,
+    },
+    KnownModel {
+        name: "himo-clip-l",
+        repo: "5RJ/HiMo-CLIP",
+        file: "himo-clip_L.pt",
+        about: "HiMo-CLIP ViT-L/14, 224 px, 248 tokens",
+        announced: "HiMo-CLIP's README",
+        size_mb: 1712,
     },
 ];
 

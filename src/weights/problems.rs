@@ -7,6 +7,7 @@ use super::layouts::{Assembly, is_bookkeeping};
 use super::options::{LoadOptions, Surplus};
 use super::sizes::{HEAD_WIDTH, Shapes, Sizes};
 use super::stored::{StoredType, TensorFile};
+use super::towers::Tower;
 use crate::error::{Control, Error, Hint, Result, hint};
 
 /// Problems of one kind that are named; the others are counted.
@@ -29,18 +30,24 @@ pub(super) fn not_a_clip(file: &TensorFile) -> Error {
     }
 }
 
-/// Sizes by shapes. A file with only one tower is refused here: a list of missing tensors would be less clear.
-pub(super) fn sizes(shapes: &Shapes<'_>, options: &LoadOptions) -> Result<Sizes> {
-    if let Some(tower) = shapes.missing_tower() {
-        let problem = format!("no {tower}: a CLIP has both a text and an image tower");
-        let hint = "this is a part of a CLIP, for programs that need one tower; use a file with both";
-        return Err(bad(shapes, vec![problem], Some(hint.into())));
+/// The towers of a file. One without a tower that is needed is refused here: a list of missing tensors would be less clear.
+pub(super) fn towers(shapes: &Shapes<'_>, needed: &[Tower]) -> Result<Vec<Tower>> {
+    let (found, absent): (Vec<Tower>, Vec<Tower>) = Tower::BOTH.into_iter().partition(|tower| shapes.has(*tower));
+    match (found.as_slice(), absent.iter().find(|tower| needed.contains(tower))) {
+        ([_], Some(absent)) => Err(without(shapes, *absent)),
+        ([], _) => Err(bad(shapes, vec!["no image tower and no text tower".into()], None)),
+        _ => Ok(found),
     }
-    Ok(shapes.sizes(options.stretching))
 }
 
-/// Compares all tensors with those that a CLIP of these sizes has.
-pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -> Result<()> {
+/// An error for a file without a tower that is needed.
+pub(super) fn without(shapes: &Shapes<'_>, tower: Tower) -> Error {
+    let problem = format!("no {}: a CLIP has both a text and an image tower", tower.name());
+    bad(shapes, vec![problem], Some(tower.advice().into()))
+}
+
+/// Upstream's names and shapes of all tensors that these towers have.
+pub(super) fn expected(shapes: &Shapes<'_>, sizes: &Sizes, towers: &[Tower]) -> Vec<(String, Vec<usize>)> {
     let mut expected = sizes.tensors();
     if shapes.has_residual_positions() {
         expected.push((
@@ -48,6 +55,17 @@ pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -
             vec![sizes.stored_context_length, sizes.text_width],
         ));
     }
+    // Without both towers nothing is scored, and many files have no temperature.
+    expected.retain(|(name, _)| match Tower::of(name) {
+        Some(tower) => towers.contains(&tower),
+        None => towers == Tower::BOTH || shapes.of(name).is_some(),
+    });
+    expected
+}
+
+/// Compares all tensors with those that a CLIP of these sizes has.
+pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, towers: &[Tower], options: &LoadOptions) -> Result<()> {
+    let expected = expected(shapes, sizes, towers);
     let mut findings = Findings::default();
     findings.misshapen.extend(disagreement(shapes));
     let mut used = BTreeSet::new();
@@ -57,7 +75,9 @@ pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -
         findings.compare(&assembly, shape, shapes);
     }
     let names = shapes.file.tensors.keys();
-    let unknown = names.filter(|name| !used.contains(*name) && !is_bookkeeping(name));
+    let unknown = names.filter(|name| {
+        !used.contains(*name) && !is_bookkeeping(name) && !shapes.layout.unused.contains(&name.as_str())
+    });
     let (of_towers, others): (Vec<&String>, Vec<&String>) = unknown.partition(|name| may_change_numbers(name));
     findings.changes_numbers = !of_towers.is_empty();
     let refused = match options.surplus {
@@ -65,10 +85,13 @@ pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, options: &LoadOptions) -
         Surplus::Ignore => of_towers,
     };
     findings.surplus = refused.iter().map(|name| format!("`{name}`")).collect();
-    let hint = findings.advice();
+    let hint = match towers {
+        [only] if findings.misses_projection() => Some(without_projection(*only)),
+        _ => findings.advice(),
+    };
     let problems = match findings.listed() {
         // Only if there is no other problem: a missing tensor also leaves a size of 0.
-        none if none.is_empty() => odd_sizes(sizes),
+        none if none.is_empty() => odd_sizes(sizes, towers),
         some => some,
     };
     match problems.is_empty() {
@@ -141,8 +164,17 @@ impl Findings {
         .collect()
     }
 
+    /// Whether only the projection is missing.
+    fn misses_projection(&self) -> bool {
+        matches!(self.missing.as_slice(), [only] if only.contains("proj") && !only.contains("resblocks") && !only.contains("layers"))
+    }
+
     fn advice(&self) -> Option<Hint> {
-        const NO_POSITIONS: [&str; 2] = ["positional_embedding`", "position_embedding.weight`"];
+        const NO_POSITIONS: [&str; 3] = [
+            "positional_embedding`",
+            "position_embedding.weight`",
+            "position_embedding_ori.weight`",
+        ];
         let is_text_positions = |missing: &String| {
             let name = missing.split(',').next().unwrap_or_default();
             NO_POSITIONS.iter().any(|end| name.ends_with(end)) && !name.contains("vis")
@@ -202,32 +234,51 @@ impl fmt::Display for Shape<'_> {
     }
 }
 
+/// Advice for a tower as image generators and language models use it.
+fn without_projection(tower: Tower) -> Hint {
+    let text = format!(
+        "this {} of a CLIP is made for reading its hidden states, as image generators and language models do: use a file with \
+         the projection",
+        tower.name()
+    );
+    text.into()
+}
+
 /// Sizes that no CLIP has.
-fn odd_sizes(sizes: &Sizes) -> Vec<String> {
+fn odd_sizes(sizes: &Sizes, towers: &[Tower]) -> Vec<String> {
     let mut problems = Vec::new();
+    let has = |of: &Tower| towers.contains(of);
     for (tower, width, heads) in [
-        ("image", sizes.vision_width, sizes.vision_heads),
-        ("text", sizes.text_width, sizes.text_heads),
-    ] {
+        (Tower::Image, sizes.vision_width, sizes.vision_heads),
+        (Tower::Text, sizes.text_width, sizes.text_heads),
+    ]
+    .into_iter()
+    .filter(|(tower, ..)| has(tower))
+    {
+        let tower = tower.name();
         if heads == 0 || !width.is_multiple_of(heads) {
             problems.push(format!(
-                "the {tower} tower is {width} wide, not a multiple of {HEAD_WIDTH}, and there is no config.json with its heads next to it"
+                "the {tower} is {width} wide, not a multiple of {HEAD_WIDTH}, and there is no config.json with its heads next to it"
             ));
         }
     }
     let zeros = [
-        ("image side", sizes.image_resolution_px),
-        ("patch side", sizes.patch_px),
-        ("image block", sizes.vision_layers),
-        ("text block", sizes.text_layers),
-        ("hidden number of the image MLPs", sizes.vision_mlp_dim),
-        ("hidden number of the text MLPs", sizes.text_mlp_dim),
-        ("embedding dimension", sizes.embed_dim),
-        ("token id", sizes.vocab_size),
-        ("text position", sizes.context_length),
+        (&Tower::BOTH[..1], "image side", sizes.image_resolution_px),
+        (&Tower::BOTH[..1], "patch side", sizes.patch_px),
+        (&Tower::BOTH[..1], "image block", sizes.vision_layers),
+        (&Tower::BOTH[1..], "text block", sizes.text_layers),
+        (
+            &Tower::BOTH[..1],
+            "hidden number of the image MLPs",
+            sizes.vision_mlp_dim,
+        ),
+        (&Tower::BOTH[1..], "hidden number of the text MLPs", sizes.text_mlp_dim),
+        (&Tower::BOTH, "embedding dimension", sizes.embed_dim),
+        (&Tower::BOTH[1..], "token id", sizes.vocab_size),
+        (&Tower::BOTH[1..], "text position", sizes.context_length),
     ];
-    let zeros = zeros.iter().filter(|(_, n)| *n == 0);
-    problems.extend(zeros.map(|(what, _)| format!("no {what}, by the shapes of its tensors")));
+    let zeros = zeros.iter().filter(|(of, _, n)| *n == 0 && of.iter().any(has));
+    problems.extend(zeros.map(|(_, what, _)| format!("no {what}, by the shapes of its tensors")));
     problems
 }
 

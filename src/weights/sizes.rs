@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::layouts::Layout;
 use super::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 use super::stored::TensorFile;
+use super::towers::Tower;
 
 /// Widths, depths and lengths of both towers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,18 +135,13 @@ impl Shapes<'_> {
         self.has_any_part("positional_embedding_res")
     }
 
-    /// The tower of which nothing exists, if there is one.
-    pub(super) fn missing_tower(&self) -> Option<&'static str> {
-        let absent = |tower: &str, embedding: &str| self.layers(tower) == 0 && !self.has_any_part(embedding);
-        match (
-            absent("visual.", "visual.conv1.weight"),
-            absent("", "token_embedding.weight"),
-        ) {
-            (true, false) => Some("image tower"),
-            (false, true) => Some("text tower"),
-            (true, true) => Some("image tower and no text tower"),
-            (false, false) => None,
-        }
+    /// Whether anything of a tower exists.
+    pub(super) fn has(&self, tower: Tower) -> bool {
+        let (prefix, embedding) = match tower {
+            Tower::Image => ("visual.", "visual.conv1.weight"),
+            Tower::Text => ("", "token_embedding.weight"),
+        };
+        self.layers(prefix) > 0 || self.has_any_part(embedding)
     }
 
     /// Sizes by shapes; 0 if no tensor has this size.

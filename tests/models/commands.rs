@@ -110,6 +110,7 @@ fn list_shows_every_model_and_where_it_is() {
             ("longclip-l", "cache"),
             ("longclip-b-32", "not here"),
             ("longclip-l-336", "not here"),
+            ("himo-clip-l", "not here"),
             ("mine", "checkpoints"),
         ]
     );

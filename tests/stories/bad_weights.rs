@@ -197,7 +197,7 @@ fn every_bad_file_of_the_reference_is_refused_with_a_reason() {
     hint: save only the tensors: `torch.save(model.state_dict(), "weights.pt")`, or as safetensors
 
     error: `text-tower-only.safetensors` does not hold a whole CLIP (Hugging Face layout): no image tower: a CLIP has both a text and an image tower
-    hint: this is a part of a CLIP, for programs that need one tower; use a file with both
+    hint: only texts can be embedded with this half of a CLIP; for all else use a file with both towers
 
     error: `truncated.pt` is not a PyTorch weights file (a state dict saved by `torch.save`, or TorchScript): found 1895495 bytes of a zip archive without its end: cut short
     hint: fetch or save the file again, or name another: `longclip model list` shows the models that have names

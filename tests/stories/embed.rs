@@ -31,6 +31,54 @@ fn writes_one_record_per_text_and_image() {
     assert!(records.iter().all(|record| numbers(record).len() == 64));
 }
 
+/// Writes the tensors of `small.safetensors` that belong to a tower, by their names.
+fn write_half(desk: &Desk, name: &str, belongs: fn(&str) -> bool) {
+    let bytes = std::fs::read(desk.path("small.safetensors")).unwrap();
+    let header_end = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Map<String, Value> = serde_json::from_slice(&bytes[8..header_end]).unwrap();
+    let (mut kept, mut data) = (serde_json::Map::new(), Vec::new());
+    for (tensor, mut entry) in header {
+        if belongs(&tensor) && tensor != "logit_scale" {
+            let at = |i: usize| header_end + entry["data_offsets"][i].as_u64().unwrap() as usize;
+            let start = data.len();
+            data.extend_from_slice(&bytes[at(0)..at(1)]);
+            entry["data_offsets"] = serde_json::json!([start, data.len()]);
+            kept.insert(tensor, entry);
+        }
+    }
+    let header = serde_json::to_vec(&kept).unwrap();
+    let file = [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat();
+    std::fs::write(desk.path(name), file).unwrap();
+}
+
+#[test]
+fn half_a_clip_embeds_what_it_reads() {
+    let desk = Desk::with_pictures().and_small_model();
+    write_half(&desk, "images.safetensors", |name| name.starts_with("visual."));
+    write_half(&desk, "texts.safetensors", |name| !name.starts_with("visual."));
+    for (what, half) in [
+        (&["cat.jpg"][..], "images.safetensors"),
+        (&["--text", "a cat"], "texts.safetensors"),
+    ] {
+        let whole = desk.records(&[&["embed"], what, &SMALL[..]].concat());
+        assert_eq!(desk.records(&[&["embed"], what, &["--model", half]].concat()), whole);
+    }
+    assert_snapshot!(desk.run(&["embed", "cat.jpg", "--model", "texts.safetensors"]), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `texts.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): no image tower: a CLIP has both a text and an image tower
+    hint: only texts can be embedded with this half of a CLIP; for all else use a file with both towers
+    ");
+    assert_snapshot!(desk.run(&["classify", "cat.jpg", "--label", "a cat", "--model", "images.safetensors"]), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: `images.safetensors` does not hold a whole CLIP (OpenAI / Long-CLIP layout): no text tower: a CLIP has both a text and an image tower
+    hint: only images can be embedded with this half of a CLIP; for all else use a file with both towers
+    ");
+}
+
 #[test]
 fn embeddings_have_unit_length_only_with_normalize() {
     let desk = Desk::with_pictures().and_small_model();

@@ -8,6 +8,7 @@ pub(super) const LAYOUT: Layout = Layout {
     name: "Long-CLIP with a factorised token table",
     owns,
     assembly,
+    unused: &[],
 };
 
 const SCALE: &str = "token_embedding.scale";

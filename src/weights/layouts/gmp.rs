@@ -8,6 +8,7 @@ pub(super) const LAYOUT: Layout = Layout {
     name: "GmP (geometric parametrization)",
     owns,
     assembly,
+    unused: &[],
 };
 
 fn owns(name: &str) -> bool {

@@ -9,12 +9,14 @@ pub(in crate::weights) const LAYOUT: Layout = Layout {
     name: "Hugging Face",
     owns: |name| name.starts_with("text_model.") || name.starts_with("vision_model."),
     assembly: |file, name| assembly(file, name, "text_model", "vision_model"),
+    unused: &[],
 };
 
 pub(super) const NESTED: Layout = Layout {
     name: "Hugging Face, nested",
     owns: |name| name.starts_with("text_model.text_model.") || name.starts_with("vision_model.vision_model."),
     assembly: |file, name| assembly(file, name, "text_model.text_model", "vision_model.vision_model"),
+    unused: &[],
 };
 
 fn assembly(file: &TensorFile, name: &str, text: &str, vision: &str) -> Assembly {

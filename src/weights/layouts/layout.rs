@@ -117,6 +117,8 @@ pub(in crate::weights) struct Layout {
     pub(in crate::weights) name: &'static str,
     /// Whether a file with a tensor of this name has this layout.
     pub(in crate::weights) owns: fn(&str) -> bool,
+    /// Tensors of the file that aren't used: of another way to use the model, or of its training.
+    pub(in crate::weights) unused: &'static [&'static str],
     /// How upstream's tensor of this name is assembled.
     pub(in crate::weights) assembly: fn(&TensorFile, &str) -> Assembly,
 }

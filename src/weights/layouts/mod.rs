@@ -4,6 +4,7 @@
 //! assembled from the file's. A new layout is one such file and one line in [`LAYOUTS`].
 
 mod factorised;
+mod fgclip;
 mod gmp;
 mod huggingface;
 mod layout;
@@ -15,9 +16,10 @@ pub(super) use self::layout::{Assembly, Layout};
 pub(super) use self::openai::LAYOUT as OPENAI;
 
 /// All layouts, the most specific first.
-static LAYOUTS: [Layout; 6] = [
+static LAYOUTS: [Layout; 7] = [
     factorised::LAYOUT,
     gmp::LAYOUT,
+    fgclip::LAYOUT,
     huggingface::NESTED,
     huggingface::LAYOUT,
     openclip::CUSTOM_TEXT,
@@ -26,7 +28,7 @@ static LAYOUTS: [Layout; 6] = [
 
 /// Whether the tensors have the names of transformers.
 pub(super) fn is_transformers(layout: &Layout) -> bool {
-    [huggingface::LAYOUT.name, huggingface::NESTED.name].contains(&layout.name)
+    [huggingface::LAYOUT.name, huggingface::NESTED.name, fgclip::LAYOUT.name].contains(&layout.name)
 }
 
 /// Whether tensors are stored as factors, which only models made from OpenAI's are.
@@ -45,7 +47,8 @@ pub(super) fn recognise<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Opt
     LAYOUTS.iter().find(|layout| names.clone().any(layout.owns))
 }
 
-/// Whether an entry is not a weight: counters, masks and sizes, which some files store as tensors.
+/// Whether an entry is no weight of a CLIP: counters, masks and sizes, which some files store as tensors, and the network of
+/// SmartCLIP that its training uses alone.
 pub(super) fn is_bookkeeping(name: &str) -> bool {
     const LAST_PARTS: [&str; 6] = [
         "position_ids",
@@ -56,5 +59,5 @@ pub(super) fn is_bookkeeping(name: &str) -> bool {
         "n_averaged", // of torch's AveragedModel
     ];
     let last = name.rsplit('.').next().unwrap_or(name);
-    LAST_PARTS.contains(&last)
+    LAST_PARTS.contains(&last) || name.starts_with("mask_net.")
 }

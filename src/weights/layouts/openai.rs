@@ -7,6 +7,7 @@ pub(in crate::weights) const LAYOUT: Layout = Layout {
     name: "OpenAI / Long-CLIP",
     owns,
     assembly,
+    unused: &[],
 };
 
 fn owns(name: &str) -> bool {

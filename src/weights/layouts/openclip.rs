@@ -7,6 +7,7 @@ pub(super) const CUSTOM_TEXT: Layout = Layout {
     name: "open_clip",
     owns,
     assembly,
+    unused: &[],
 };
 
 fn owns(name: &str) -> bool {
