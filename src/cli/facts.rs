@@ -60,9 +60,10 @@ mod tests {
     use super::*;
 
     /// Flags that are not facts, as each says next to its `#[serde(skip)]`.
-    const NOT_FACTS: [&str; 17] = [
+    const NOT_FACTS: [&str; 18] = [
         "shard",
         "url_timeout",
+        "no_url",
         "format_in",
         "format",
         "output",

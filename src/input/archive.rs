@@ -16,7 +16,7 @@ use super::folder::is_named_like_a_picture;
 use super::limit::{Unread, admit, read_sized};
 use super::list::name_of;
 use super::tar::{Archive, Kind, Member};
-use super::{Content, Deferred, InputOptions, Item, Items, Shard, Skipped, Unit, tar};
+use super::{Content, Deferred, Held, InputOptions, Item, Items, Shard, Skipped, Unit, tar};
 use crate::error::{Error, caught, in_words};
 use crate::memory::holding;
 use crate::preprocess;
@@ -217,7 +217,7 @@ impl Unpacking {
             ));
         }
         earlier.note_bytes(&member.name, &bytes);
-        Ok(self.send(item_of(name, &inner, Content::held(bytes, holds)), &inner))
+        Ok(self.send(item_of(name, &inner, Content::Held(Held { bytes, holds })), &inner))
     }
 
     /// A link has the content of the file that it names.
@@ -259,7 +259,10 @@ impl Unpacking {
             links::Found::Bytes(bytes) => {
                 let (admitted, holds) = holding(|| admit(bytes.len() as u64));
                 match admitted {
-                    Ok(()) => Content::held(bytes.to_vec(), holds),
+                    Ok(()) => Content::Held(Held {
+                        bytes: bytes.to_vec(),
+                        holds,
+                    }),
                     Err(unread) => return Ok(self.send(Item::unusable(&*name, refused(&name, unread)?), &inner)),
                 }
             }

@@ -20,8 +20,10 @@ pub enum Content {
     File(PathBuf),
     /// At a URL.
     Url(Address),
-    /// In memory: from stdin or an archive.
+    /// In memory.
     Bytes(Vec<u8>),
+    /// In memory, from stdin or an archive, counted in the memory of the run.
+    Held(Held),
     /// In memory as base64 in the standard alphabet, or as a `data:` URL.
     Base64(String),
     /// An image that is decoded already; it has no bytes.
@@ -48,13 +50,25 @@ impl std::fmt::Debug for Deferred {
     }
 }
 
+/// Bytes with the memory that was taken for them.
+#[derive(Debug)]
+pub struct Held {
+    pub(super) bytes: Vec<u8>,
+    pub(super) holds: Holds,
+}
+
 impl Content {
-    /// Bytes in memory, with the memory that was taken for them.
-    pub(super) fn held(bytes: Vec<u8>, holds: Holds) -> Self {
-        Content::Deferred(Deferred::new(move || {
-            holds.pass_on();
-            Ok(bytes)
-        }))
+    /// The bytes, if they are in memory as they are.
+    pub fn in_memory(&self) -> Option<&[u8]> {
+        match self {
+            Content::Bytes(bytes) | Content::Held(Held { bytes, .. }) => Some(bytes),
+            Content::File(_)
+            | Content::Url(_)
+            | Content::Base64(_)
+            | Content::Decoded(_)
+            | Content::Deferred(_)
+            | Content::Nothing(_) => None,
+        }
     }
 
     /// The bytes. Call this once: bytes in memory are moved out.
@@ -66,6 +80,10 @@ impl Content {
             Content::File(path) => read_file(path),
             Content::Url(address) => address.fetch(),
             Content::Bytes(bytes) => Ok(std::mem::take(bytes)),
+            Content::Held(held) => {
+                std::mem::take(&mut held.holds).pass_on();
+                Ok(std::mem::take(&mut held.bytes))
+            }
             Content::Decoded(_) => Ok(Vec::new()),
             Content::Base64(text) => base64::decoded(&std::mem::take(text)).map_err(|problem| Error::Picture {
                 name: name.to_owned(),

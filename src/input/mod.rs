@@ -30,7 +30,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 pub use self::archive::is_named_like_one as is_named_like_an_archive;
-pub use self::content::{Content, Deferred};
+pub use self::content::{Content, Deferred, Held};
 pub(crate) use self::folder::is_image_ending;
 pub use self::folder::is_named_like_a_picture;
 pub use self::item::{Item, Items, Name};

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read, stdin};
 
 use super::limit::{Unread, read_at_most};
-use super::{Content, InputOptions, Item, Items, archive, item, split};
+use super::{Content, Held, InputOptions, Item, Items, archive, item, split};
 use crate::error::Error;
 use crate::memory::holding;
 
@@ -27,7 +27,7 @@ fn begun(options: &InputOptions) -> Items {
         return archive::items(NAME.into(), Box::new(whole), options);
     }
     one(match holding(|| read_at_most(whole)) {
-        (Ok(bytes), holds) => Item::new(NAME, Content::held(bytes, holds)),
+        (Ok(bytes), holds) => Item::new(NAME, Content::Held(Held { bytes, holds })),
         (Err(Unread::TooMany), _) => {
             Item::unusable(NAME, Error::read("stdin")(std::io::Error::other("more than 1 GiB")))
         }

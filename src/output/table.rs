@@ -177,7 +177,7 @@ mod tests {
         }
         assert_eq!(
             written(&mut Table::new(Bars::None), &[record, failed]),
-            "\\x1b]0;x\\x07a\\nb.jpg\n   0.2500  a \\x1b[2Jcat\n           none of these\n  by group\n   75.0%  =a, b\n\n\
+            "\\x1b]0;x\\x07a\\nb.jpg\n   0.2500  a \\x1b[2Jcat\n           none of these\n  by group\n    75.0%  =a, b\n\n\
              b.jpg\n  failed: cannot read `\\u{202e}gpj`\n"
         );
     }

@@ -169,11 +169,13 @@ fn picture_of(item: &Item) -> Picture {
                 ..unknown
             }
         }
-        Content::Bytes(bytes) => Picture {
-            size: Some(bytes.len() as u64),
-            sha256: Some(hex(&Sha256::digest(bytes))),
-            ..unknown
+        content => match content.in_memory() {
+            Some(bytes) => Picture {
+                size: Some(bytes.len() as u64),
+                sha256: Some(hex(&Sha256::digest(bytes))),
+                ..unknown
+            },
+            None => unknown,
         },
-        _ => unknown,
     }
 }

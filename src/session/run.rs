@@ -282,6 +282,7 @@ pub fn decoded(preprocess: &Preprocess, item: &Item, bytes: &[u8]) -> Result<Arc
         Content::File(_)
         | Content::Url(_)
         | Content::Bytes(_)
+        | Content::Held(_)
         | Content::Base64(_)
         | Content::Deferred(_)
         | Content::Nothing(_) => preprocess.decode(&item.name.to_string(), bytes).map(Arc::new),

@@ -135,7 +135,7 @@ fn writes_a_model_curves_and_one_line_per_step() {
     let said = train(&desk, "run", &more);
     for part in [
         "6 steps of 4",
-        "validated step 3 on 8 pictures",
+        "validated step 3 on 8 images",
         "zero-shot top-1",
         "waiting for data",
         "best.safetensors",
