@@ -198,6 +198,19 @@ fn a_misshapen_tensor_is_named_whichever_it_is() {
 }
 
 #[test]
+fn an_empty_tensor_is_refused_though_it_agrees_with_the_others() {
+    let layout = layouts::all()
+        .iter()
+        .find(|layout| layout.name.contains("factorised"))
+        .unwrap();
+    let mut file = written(layout);
+    let [vocab_size, width] = [SIZES.vocab_size, SIZES.text_width];
+    file.insert("token_embedding.A".into(), (vec![vocab_size, 0], Vec::new()));
+    file.insert("token_embedding.B".into(), (vec![0, width], Vec::new()));
+    check_names(&file, "token_embedding.A", "of rank 0");
+}
+
+#[test]
 fn a_number_that_is_not_finite_is_refused_wherever_it_is() {
     for layout in layouts::all() {
         let whole = written(layout);

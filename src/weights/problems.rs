@@ -138,7 +138,9 @@ impl Findings {
             };
             let (found, stored_type) = (tensor.shape(), tensor.stored_type());
             let fits_rows = assembly.is_per_row(part) && tensor.n_elements() == expected[0];
-            if !fits(found, &expected) && !fits_rows {
+            if tensor.n_elements() == 0 {
+                self.misshapen.push(format!("`{part}`, which is empty: {found:?}"));
+            } else if !fits(found, &expected) && !fits_rows {
                 let expected = Shape(&expected);
                 self.misshapen
                     .push(format!("`{part}`, expected {expected}, found {found:?}"));
