@@ -175,8 +175,12 @@ impl Described {
             self.recipe = own.recipe.clone();
             return Ok(());
         }
-        if sizes.vision_width > 0 && sizes.text_width > 0 {
-            [sizes.vision_heads, sizes.text_heads] = self.heads([sizes.vision_width, sizes.text_width])?;
+        // A tower that the file doesn't hold has no width.
+        if sizes.vision_width > 0 {
+            sizes.vision_heads = self.vision_heads.of(sizes.vision_width, &self.file)?;
+        }
+        if sizes.text_width > 0 {
+            sizes.text_heads = self.text_heads.of(sizes.text_width, &self.file)?;
         }
         let side = self.stated(What::Image).unwrap_or(IMAGE_SIZE);
         if side.checked_div(sizes.patch_px) == Some(sizes.grid()) {
