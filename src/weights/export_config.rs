@@ -116,7 +116,7 @@ pub(super) fn openclip(sizes: &Sizes, recipe: &Recipe) -> Result<Vec<ConfigFile>
 /// The `config.json` of a training's folder, in transformers' words, and in our own if transformers has none.
 pub fn config_of(sizes: &Sizes, recipe: &Recipe) -> Value {
     let mut config = towers_of_transformers(sizes, recipe);
-    if !matches!(config::read_back(&config, None, sizes), Ok(Some((same, read))) if same == *sizes && read == *recipe) {
+    if !is_complete(&config, None, sizes, recipe).unwrap_or(false) {
         config[OWN_KEY] = Written::new(sizes, recipe).json();
     }
     config
@@ -133,11 +133,16 @@ pub(super) fn of_bare_file(sizes: &Sizes, recipe: &Recipe) -> Option<Written> {
 
 /// Adds our own words to a config that this program would read otherwise.
 fn completed(mut config: Value, images: Option<&Value>, sizes: &Sizes, recipe: &Recipe) -> Result<Value> {
-    match config::read_back(&config, images, sizes)? {
-        Some((same, read)) if same == *sizes && read == *recipe => {}
-        Some(_) | None => config[OWN_KEY] = Written::new(sizes, recipe).json(),
+    if !is_complete(&config, images, sizes, recipe)? {
+        config[OWN_KEY] = Written::new(sizes, recipe).json();
     }
     Ok(config)
+}
+
+/// Whether this program would read these sizes and this recipe from a config.
+fn is_complete(config: &Value, images: Option<&Value>, sizes: &Sizes, recipe: &Recipe) -> Result<bool> {
+    let read = config::read_back(config, images, sizes)?;
+    Ok(read.is_some_and(|(same, read)| same == *sizes && read == *recipe))
 }
 
 fn towers_of_transformers(sizes: &Sizes, recipe: &Recipe) -> Value {

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::embedded::Written;
+use super::object::Object;
 use crate::error::{Error, Result};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, TextRecipe};
 use crate::weights::notice::Notice;
 use crate::weights::sizes::Sizes;
 
 /// The side of images of both libraries if a config states none.
-const IMAGE_SIZE: usize = 224;
+pub(super) const IMAGE_SIZE: usize = 224;
 
 /// What a config says.
 #[derive(Debug)]
@@ -48,6 +49,21 @@ pub(super) struct Stated {
     pub(super) what: What,
     pub(super) key: String,
     pub(super) value: usize,
+}
+
+/// The sizes that a config states.
+#[derive(Default)]
+pub(super) struct StatedSizes(pub(super) Vec<Stated>);
+
+impl StatedSizes {
+    /// Adds a size, if the object states it by this key.
+    pub(super) fn add(&mut self, what: What, object: &Object<'_>, key: &str, value: Option<usize>) {
+        self.0.extend(value.map(|value| Stated {
+            what,
+            key: object.dotted(key),
+            value,
+        }));
+    }
 }
 
 /// Which size.
@@ -118,18 +134,10 @@ impl Heads {
             false => Err(Error::UnsupportedModel {
                 path: file.to_owned(),
                 problem: match self.number {
-                    HeadNumber::Heads(heads) => {
-                        format!(
-                            "`{}` is {heads}, but the tower is {width} wide, which is no multiple of it",
-                            self.key
-                        )
-                    }
-                    HeadNumber::Width(one) => {
-                        format!(
-                            "`{}` is {one}, but the tower is {width} wide, which is no multiple of it",
-                            self.key
-                        )
-                    }
+                    HeadNumber::Heads(stated) | HeadNumber::Width(stated) => format!(
+                        "`{}` is {stated}, but the tower is {width} wide, which is no multiple of it",
+                        self.key
+                    ),
                 },
                 hint: None,
             }),
@@ -183,13 +191,7 @@ impl Described {
             sizes.text_heads = self.text_heads.of(sizes.text_width, &self.file)?;
         }
         let side = self.stated(What::Image).unwrap_or(IMAGE_SIZE);
-        if side.checked_div(sizes.patch_px) == Some(sizes.grid()) {
-            sizes.image_resolution_px = side;
-        }
-        if !self.recipe.text.ignores_padding() {
-            // Stretched positions would also move the padding, which these models read.
-            sizes.context_length = sizes.stored_context_length;
-        }
+        complete_lengths(sizes, side, &self.recipe.text);
         Ok(())
     }
 
@@ -224,6 +226,28 @@ impl Described {
             });
         }
         Ok(())
+    }
+}
+
+/// Takes the side of images that shapes don't show, if its patches are those of the tensors, and leaves text positions as
+/// they are stored for models that read the padding, which stretching would move.
+pub(super) fn complete_lengths(sizes: &mut Sizes, side: usize, text: &TextRecipe) {
+    if side.checked_div(sizes.patch_px) == Some(sizes.grid()) {
+        sizes.image_resolution_px = side;
+    }
+    if !text.ignores_padding() {
+        sizes.context_length = sizes.stored_context_length;
+    }
+}
+
+/// A notice about keys that nothing is known about.
+pub(super) fn unknown_keys(file: &Path, keys: Vec<String>) -> Vec<Notice> {
+    match keys.is_empty() {
+        true => Vec::new(),
+        false => vec![Notice::UnknownKeys {
+            file: name_of(file),
+            keys,
+        }],
     }
 }
 

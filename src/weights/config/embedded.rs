@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::described::complete_lengths;
 use super::object::Object;
 use super::{Found, RecipeSource};
 use crate::error::{Error, Result};
@@ -57,14 +58,9 @@ impl Written {
 
     /// Completes the sizes.
     pub(super) fn complete(&self, sizes: &mut Sizes) {
-        if self.image_resolution_px.checked_div(sizes.patch_px) == Some(sizes.grid()) {
-            sizes.image_resolution_px = self.image_resolution_px;
-        }
+        complete_lengths(sizes, self.image_resolution_px, &self.recipe.text);
         sizes.vision_heads = self.vision_heads;
         sizes.text_heads = self.text_heads;
-        if !self.recipe.text.ignores_padding() {
-            sizes.context_length = sizes.stored_context_length;
-        }
     }
 
     /// The recipe, found in the weights file.
@@ -93,7 +89,7 @@ pub(super) fn read(file: &TensorFile) -> Result<Option<Written>> {
         })
 }
 
-/// The text of the entry. The begin of the header, where metadata is, is searched first: reading it all again takes a
+/// The text of the entry. The beginning of the header, where metadata is, is searched first: reading it all again takes a
 /// while, and few files have it.
 fn entry(file: &TensorFile) -> Option<String> {
     if file.format != FileFormat::Safetensors {

@@ -47,7 +47,10 @@ const QK_NORM: Treatment = Fixed(OFF, "a layer norm of queries and keys");
 const SCALED_ATTENTION: Treatment = Fixed(OFF, "scaled attention");
 const SCALED_MLP: Treatment = Fixed(OFF, "a layer norm in the MLPs");
 const BLOCK_TYPE: Treatment = Fixed(&["\"default\"", "\"custom\""], "another kind of block");
-const ROTARY: Treatment = Fixed(OFF, "rotary positions (RoPE)");
+const ROTARY: Treatment = Fixed(OFF, ROTARY_POSITIONS);
+/// Settings of rotary positions, of any value.
+const ROTARY_SETTING: Treatment = Fixed(NEVER, ROTARY_POSITIONS);
+const ROTARY_POSITIONS: &str = "rotary positions (RoPE)";
 const TIMM: Treatment = Fixed(&["\"\""], "an image tower of timm");
 const TOKENIZER: Treatment = Fixed(&["\"\""], "a tokenizer other than CLIP's");
 
@@ -311,9 +314,9 @@ pub(super) const TRANSFORMERS_VISION: Section = Section {
         ("num_channels", Fixed(&["3"], "images that are not RGB")),
         ("qk_norm", QK_NORM),
         ("quantization_config", QUANTISED),
-        ("rope_parameters", Fixed(NEVER, "rotary positions (RoPE)")),
-        ("rope_scaling", Fixed(NEVER, "rotary positions (RoPE)")),
-        ("rope_theta", Fixed(NEVER, "rotary positions (RoPE)")),
+        ("rope_parameters", ROTARY_SETTING),
+        ("rope_scaling", ROTARY_SETTING),
+        ("rope_theta", ROTARY_SETTING),
         ("use_rope", ROTARY),
     ],
     without_effect: OF_ANY_CONFIG,
@@ -339,9 +342,9 @@ pub(super) const TRANSFORMERS_TEXT: Section = Section {
         ),
         ("qk_norm", QK_NORM),
         ("quantization_config", QUANTISED),
-        ("rope_parameters", Fixed(NEVER, "rotary positions (RoPE)")),
-        ("rope_scaling", Fixed(NEVER, "rotary positions (RoPE)")),
-        ("rope_theta", Fixed(NEVER, "rotary positions (RoPE)")),
+        ("rope_parameters", ROTARY_SETTING),
+        ("rope_scaling", ROTARY_SETTING),
+        ("rope_theta", ROTARY_SETTING),
         ("use_rope", ROTARY),
     ],
     without_effect: OF_ANY_CONFIG,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::described::{Described, HeadNumber, Heads, Stated, What, name_of};
+use super::described::{Described, HeadNumber, Heads, Stated, StatedSizes, What, unknown_keys};
 use super::embedded::Written;
 use super::keys;
 use super::object::Object;
@@ -13,7 +13,6 @@ use crate::recipe::{
     Activation, EPSILON, Filter, PixelRecipe, Recipe, Resize, TextAttention, TextPooling, TextRecipe, VisionPooling,
     VisionRecipe,
 };
-use crate::weights::notice::Notice;
 use crate::weights::sizes::HEAD_WIDTH;
 
 /// open_clip's defaults (`CLIPVisionCfg`, `CLIPTextCfg`).
@@ -82,17 +81,6 @@ pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
     Ok(described)
 }
 
-/// A notice about keys that nothing is known about.
-pub(super) fn unknown_keys(file: &Path, keys: Vec<String>) -> Vec<Notice> {
-    match keys.is_empty() {
-        true => Vec::new(),
-        false => vec![Notice::UnknownKeys {
-            file: name_of(file),
-            keys,
-        }],
-    }
-}
-
 fn sizes(model: &Object<'_>, vision: &Object<'_>, text: &Object<'_>) -> Result<Vec<Stated>> {
     if vision.get("layers").is_some_and(Value::is_array) {
         return Err(vision.refused(
@@ -100,39 +88,32 @@ fn sizes(model: &Object<'_>, vision: &Object<'_>, text: &Object<'_>) -> Result<V
             "a convolutional image tower (ResNet), which longclip does not compute",
         ));
     }
-    let mut sizes = Vec::new();
-    let mut push = |what, object: &Object<'_>, key, value: Option<usize>| {
-        sizes.extend(value.map(|value| Stated {
-            what,
-            key: object.dotted(key),
-            value,
-        }));
-    };
-    push(What::Image, vision, "image_size", vision.square("image_size")?);
-    push(What::Patch, vision, "patch_size", vision.square("patch_size")?);
-    push(What::Embedding, model, "embed_dim", model.size("embed_dim")?);
-    push(What::Vocabulary, text, "vocab_size", text.size("vocab_size")?);
-    push(What::Context, text, "context_length", text.size("context_length")?);
+    let mut sizes = StatedSizes::default();
+    sizes.add(What::Image, vision, "image_size", vision.square("image_size")?);
+    sizes.add(What::Patch, vision, "patch_size", vision.square("patch_size")?);
+    sizes.add(What::Embedding, model, "embed_dim", model.size("embed_dim")?);
+    sizes.add(What::Vocabulary, text, "vocab_size", text.size("vocab_size")?);
+    sizes.add(What::Context, text, "context_length", text.size("context_length")?);
     for (tower, width, layers, mlp) in [
         (vision, What::VisionWidth, What::VisionLayers, What::VisionMlp),
         (text, What::TextWidth, What::TextLayers, What::TextMlp),
     ] {
         let tower_width = tower.size("width")?;
-        push(width, tower, "width", tower_width);
-        push(layers, tower, "layers", tower.size("layers")?);
+        sizes.add(width, tower, "width", tower_width);
+        sizes.add(layers, tower, "layers", tower.size("layers")?);
         let ratio = tower.float("mlp_ratio")?.unwrap_or(MLP_RATIO);
         if !(0.01..=100.0).contains(&ratio) {
             return Err(tower.refused("mlp_ratio", "a number from 0.01 to 100 is expected"));
         }
         // As open_clip: `int(d_model * mlp_ratio)`.
-        push(
+        sizes.add(
             mlp,
             tower,
             "mlp_ratio",
             tower_width.map(|width| (width as f64 * ratio) as usize),
         );
     }
-    Ok(sizes)
+    Ok(sizes.0)
 }
 
 /// `quick_gelu` says the activation of both towers; `act_kwargs` are arguments of `torch.nn.GELU`.

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::described::{Described, HeadNumber, Heads, Stated, What};
+use super::described::{Described, HeadNumber, Heads, IMAGE_SIZE, Stated, StatedSizes, What, unknown_keys};
 use super::embedded::Written;
 use super::keys;
 use super::object::{Object, as_size};
-use super::openclip::unknown_keys;
 use crate::error::Result;
 use crate::recipe::{
     Activation, Centre, Colours, EPSILON, Filter, PixelRecipe, Recipe, Rescale, Resize, TextPooling, TextRecipe,
@@ -22,7 +21,6 @@ const VISION_HEADS: usize = 12;
 /// Of the image and the text tower.
 const MLP_DIMS: [usize; 2] = [3072, 2048];
 const EOS_TOKEN_ID: u64 = 49407;
-const IMAGE_SIZE: usize = 224;
 /// transformers' defaults (`CLIPImageProcessor`).
 const RESCALE_FACTOR: f64 = 1.0 / 255.0;
 
@@ -89,19 +87,12 @@ pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
 }
 
 fn sizes(root: &Object<'_>, vision: &Object<'_>, text: &Object<'_>) -> Result<Vec<Stated>> {
-    let mut sizes = Vec::new();
-    let mut push = |what, object: &Object<'_>, key, value: Option<usize>| {
-        sizes.extend(value.map(|value| Stated {
-            what,
-            key: object.dotted(key),
-            value,
-        }));
-    };
-    push(What::Image, vision, "image_size", vision.square("image_size")?);
-    push(What::Patch, vision, "patch_size", vision.square("patch_size")?);
-    push(What::Embedding, root, "projection_dim", root.size("projection_dim")?);
-    push(What::Vocabulary, text, "vocab_size", text.size("vocab_size")?);
-    push(
+    let mut sizes = StatedSizes::default();
+    sizes.add(What::Image, vision, "image_size", vision.square("image_size")?);
+    sizes.add(What::Patch, vision, "patch_size", vision.square("patch_size")?);
+    sizes.add(What::Embedding, root, "projection_dim", root.size("projection_dim")?);
+    sizes.add(What::Vocabulary, text, "vocab_size", text.size("vocab_size")?);
+    sizes.add(
         What::Context,
         text,
         "max_position_embeddings",
@@ -111,11 +102,11 @@ fn sizes(root: &Object<'_>, vision: &Object<'_>, text: &Object<'_>) -> Result<Ve
         (vision, What::VisionWidth, What::VisionLayers, What::VisionMlp),
         (text, What::TextWidth, What::TextLayers, What::TextMlp),
     ] {
-        push(width, tower, "hidden_size", tower.size("hidden_size")?);
-        push(layers, tower, "num_hidden_layers", tower.size("num_hidden_layers")?);
-        push(mlp, tower, "intermediate_size", tower.size("intermediate_size")?);
+        sizes.add(width, tower, "hidden_size", tower.size("hidden_size")?);
+        sizes.add(layers, tower, "num_hidden_layers", tower.size("num_hidden_layers")?);
+        sizes.add(mlp, tower, "intermediate_size", tower.size("intermediate_size")?);
     }
-    Ok(sizes)
+    Ok(sizes.0)
 }
 
 /// Names of activations in transformers (`activations.py`, `ACT2FN`); the first of each is the one that we write.
