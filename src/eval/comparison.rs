@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::bootstrap::{Bootstrap, Difference};
+use super::bootstrap::{Bootstrap, Difference, Ratio};
+use super::interval::percent;
 use crate::output::report::{Column, ReportPage};
 
 /// What an evaluation says about a model.
@@ -66,6 +67,19 @@ pub struct Metric {
     pub value: ValueOfDraw,
 }
 
+impl Metric {
+    /// A metric that is the ratio of two sums of `parts`, one per image.
+    pub fn of_ratio(key: &str, name: &str, scale: Scale, parts: Vec<(f64, f64)>) -> Self {
+        let ratio = Ratio { parts };
+        Metric {
+            key: key.to_owned(),
+            name: name.to_owned(),
+            scale,
+            value: Box::new(move |times| ratio.value(times)),
+        }
+    }
+}
+
 /// How a metric is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scale {
@@ -78,7 +92,7 @@ pub enum Scale {
 impl Scale {
     fn value(self, value: f64) -> String {
         match self {
-            Scale::Share => format!("{:.1}%", 100.0 * value),
+            Scale::Share => percent(value),
             Scale::Number => format!("{value:.3}"),
         }
     }

@@ -4,7 +4,6 @@
 use super::measured::Measured;
 use super::monotone::Growing;
 use super::recall::{Hits, Recall};
-use crate::eval::bootstrap::Ratio;
 use crate::eval::comparison::{Metric, Scale};
 
 /// All that was measured of a model.
@@ -31,7 +30,7 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
                 parts[growing.picture_idx].0 += above;
                 parts[growing.picture_idx].1 += below;
             }
-            metrics.push(metric_of(key.to_owned(), name.to_owned(), scale, parts));
+            metrics.push(Metric::of_ratio(key, name, scale, parts));
         };
         let is_rising = |growing: &Growing| (f64::from(u8::from(growing.n_rises == growing.n_added)), 1.0);
         let raising = |growing: &Growing| (growing.n_rises as f64, growing.n_added as f64);
@@ -52,16 +51,5 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
 fn share(recall: &Recall, key: String, suffix: String) -> Metric {
     let part = |hits: &Hits| (f64::from(hits.n_found), f64::from(hits.n_asked));
     let name = format!("{} R@{}{suffix}", recall.direction.name(), recall.k);
-    metric_of(key, name, Scale::Share, recall.hits.iter().map(part).collect())
-}
-
-/// The metric that is the ratio of two sums of `parts`, one per image.
-fn metric_of(key: String, name: String, scale: Scale, parts: Vec<(f64, f64)>) -> Metric {
-    let ratio = Ratio { parts };
-    Metric {
-        key,
-        name,
-        scale,
-        value: Box::new(move |times| ratio.value(times)),
-    }
+    Metric::of_ratio(&key, &name, Scale::Share, recall.hits.iter().map(part).collect())
 }

@@ -2,35 +2,26 @@
 
 use super::Answer;
 use super::measures::{ClassRecall, TOP_5_MIN_CLASSES, mean_over_classes};
-use crate::eval::bootstrap::Ratio;
-use crate::eval::comparison::{Metric, Scale, ValueOfDraw};
+use crate::eval::comparison::{Metric, Scale};
 
 /// Accuracies and mean recall of a model that gave these answers, for images of `n_classes` classes.
 pub fn metrics(answers: &[Answer], n_classes: usize) -> Vec<Metric> {
-    let metric = |key: &str, name: &str, value| Metric {
-        key: key.to_owned(),
-        name: name.to_owned(),
-        scale: Scale::Share,
-        value,
-    };
-    let within = |k: usize| -> ValueOfDraw {
+    let within = |k: usize, key, name| {
         let part = |answer: &Answer| (f64::from(u8::from(answer.is_within(k))), 1.0);
-        let ratio = Ratio {
-            parts: answers.iter().map(part).collect(),
-        };
-        Box::new(move |times| ratio.value(times))
+        Metric::of_ratio(key, name, Scale::Share, answers.iter().map(part).collect())
     };
-    let mut metrics = vec![metric("acc1", "top-1", within(1))];
+    let mut metrics = vec![within(1, "acc1", "top-1")];
     if n_classes >= TOP_5_MIN_CLASSES {
-        metrics.push(metric("acc5", "top-5", within(5)));
+        metrics.push(within(5, "acc5", "top-5"));
     }
     let answers = answers.iter().map(|answer| (answer.truth, answer.is_within(1)));
     let answers: Vec<(usize, bool)> = answers.collect();
-    metrics.push(metric(
-        "mean_per_class_recall",
-        "mean per-class recall",
-        Box::new(move |times| mean_recall(&answers, times, n_classes)),
-    ));
+    metrics.push(Metric {
+        key: "mean_per_class_recall".to_owned(),
+        name: "mean per-class recall".to_owned(),
+        scale: Scale::Share,
+        value: Box::new(move |times| mean_recall(&answers, times, n_classes)),
+    });
     metrics
 }
 
