@@ -3,6 +3,7 @@
 //! EXIF counts first, then XMP (`Image.getexif`). Both can be in many places: segments of a JPEG, chunks of a PNG before
 //! or after the pixels, text chunks as ImageMagick writes them, chunks of a WebP, tags of a TIFF.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use image::ImageFormat;
@@ -14,18 +15,18 @@ const ORIENTATION: u16 = 274;
 const XMP: u16 = 700;
 /// What Pillow unpacks of a compressed text (`PngImagePlugin.MAX_TEXT_CHUNK`).
 const LARGEST_TEXT_BYTES: u64 = 1 << 20;
-const EXIF_PREFIX: &[u8] = b"Exif\0\0";
+pub(super) const EXIF_PREFIX: &[u8] = b"Exif\0\0";
 
 /// Where an orientation may be.
 #[derive(Default)]
-pub(super) struct Metadata {
+pub(super) struct Metadata<'a> {
     /// A block of EXIF, with or without its prefix.
-    pub(super) exif: Option<Vec<u8>>,
+    pub(super) exif: Option<Cow<'a, [u8]>>,
     /// XMP, a text of XML.
-    pub(super) xmp: Option<Vec<u8>>,
+    pub(super) xmp: Option<Cow<'a, [u8]>>,
 }
 
-impl Metadata {
+impl<'a> Metadata<'a> {
     /// The orientation, 1 to 8; 1 if there is none.
     pub(super) fn orientation(&self) -> u8 {
         let exif = self.exif.as_deref().and_then(of_exif);
@@ -34,15 +35,15 @@ impl Metadata {
     }
 
     /// Reads the chunks or tags of a file that isn't a JPEG.
-    pub(super) fn of(format: ImageFormat, bytes: &[u8]) -> Self {
+    pub(super) fn of(format: ImageFormat, bytes: &'a [u8]) -> Self {
         match format {
             ImageFormat::Png => of_png(bytes),
             ImageFormat::WebP => of_webp(bytes),
             ImageFormat::Tiff => Metadata {
-                exif: Some(bytes.to_vec()),
+                exif: Some(Cow::Borrowed(bytes)),
                 xmp: Tagged::new(bytes)
                     .and_then(Tagged::first)
-                    .and_then(|first| first.bytes(XMP).map(<[u8]>::to_vec)),
+                    .and_then(|first| first.bytes(XMP).map(Cow::Borrowed)),
             },
             _ => Metadata::default(),
         }
@@ -78,15 +79,15 @@ fn of_xmp(xmp: &[u8]) -> Option<u64> {
     None
 }
 
-fn of_png(bytes: &[u8]) -> Metadata {
+fn of_png(bytes: &[u8]) -> Metadata<'_> {
     let (mut exif, mut profile, mut xmp) = (None, None, None);
     for chunk in png::chunks(bytes) {
         if &chunk.kind == b"eXIf" {
-            exif = Some(chunk.content.to_vec());
+            exif = Some(Cow::Borrowed(chunk.content));
         }
         let Some((key, text)) = png_text(chunk) else { continue };
         match key {
-            b"Raw profile type exif" => profile = raw_profile(&text),
+            b"Raw profile type exif" => profile = raw_profile(&text).map(Cow::Owned),
             b"XML:com.adobe.xmp" => xmp = Some(text),
             _ => {}
         }
@@ -98,7 +99,7 @@ fn of_png(bytes: &[u8]) -> Metadata {
 }
 
 /// The key and the text of a text chunk of any kind, if its key is of interest.
-fn png_text(chunk: png::Chunk<'_>) -> Option<(&[u8], Vec<u8>)> {
+fn png_text(chunk: png::Chunk<'_>) -> Option<(&[u8], Cow<'_, [u8]>)> {
     let zero = |bytes: &[u8]| bytes.iter().position(|&byte| byte == 0);
     let key_end = zero(chunk.content)?;
     let (key, rest) = (&chunk.content[..key_end], &chunk.content[key_end + 1..]);
@@ -106,8 +107,8 @@ fn png_text(chunk: png::Chunk<'_>) -> Option<(&[u8], Vec<u8>)> {
         return None;
     }
     match (&chunk.kind, rest) {
-        (b"tEXt", text) => Some((key, text.to_vec())),
-        (b"zTXt", [0, packed @ ..]) => Some((key, inflated(packed)?)),
+        (b"tEXt", text) => Some((key, text.into())),
+        (b"zTXt", [0, packed @ ..]) => Some((key, inflated(packed)?.into())),
         (b"iTXt", [is_packed, 0, rest @ ..]) => {
             // The language, then the key in that language.
             let rest = &rest[zero(rest)? + 1..];
@@ -115,9 +116,9 @@ fn png_text(chunk: png::Chunk<'_>) -> Option<(&[u8], Vec<u8>)> {
             Some((
                 key,
                 if *is_packed == 0 {
-                    text.to_vec()
+                    text.into()
                 } else {
-                    inflated(text)?
+                    inflated(text)?.into()
                 },
             ))
         }
@@ -143,7 +144,7 @@ fn raw_profile(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The chunks of a WebP in the extended form that its header announces.
-fn of_webp(bytes: &[u8]) -> Metadata {
+fn of_webp(bytes: &[u8]) -> Metadata<'_> {
     const HAS_EXIF: u8 = 0x08;
     const HAS_XMP: u8 = 0x04;
     let mut metadata = Metadata::default();
@@ -155,8 +156,8 @@ fn of_webp(bytes: &[u8]) -> Metadata {
         let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
         let Some(content) = rest[8..].get(..length) else { break };
         match &[a, b, c, d] {
-            b"EXIF" if flags & HAS_EXIF != 0 && metadata.exif.is_none() => metadata.exif = Some(content.to_vec()),
-            b"XMP " if flags & HAS_XMP != 0 && metadata.xmp.is_none() => metadata.xmp = Some(content.to_vec()),
+            b"EXIF" if flags & HAS_EXIF != 0 && metadata.exif.is_none() => metadata.exif = Some(content.into()),
+            b"XMP " if flags & HAS_XMP != 0 && metadata.xmp.is_none() => metadata.xmp = Some(content.into()),
             _ => {}
         }
         // Chunks are padded to an even length.
@@ -180,7 +181,7 @@ mod tests {
 
     #[track_caller]
     fn check(exif: Option<Vec<u8>>, xmp: Option<&str>, expected: u8) {
-        let xmp = xmp.map(|text| text.as_bytes().to_vec());
+        let (exif, xmp) = (exif.map(Cow::Owned), xmp.map(|text| text.as_bytes().into()));
         assert_eq!(Metadata { exif, xmp }.orientation(), expected);
     }
 

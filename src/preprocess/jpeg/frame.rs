@@ -1,6 +1,6 @@
 //! The segments of a JPEG file: sizes, components, tables, and the colour space (ITU T.81, annex B).
 
-use super::super::orientation::Metadata;
+use super::super::orientation::{EXIF_PREFIX, Metadata};
 use super::super::problem::{Problem, cut_short, damaged};
 use super::ColourSpace;
 use super::huffman::HuffmanTable;
@@ -70,23 +70,22 @@ pub(super) struct AppSegments {
     /// The colour transform of Adobe's segment.
     adobe: Option<u8>,
     /// EXIF and XMP, in which the orientation is.
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Metadata<'static>,
 }
 
 impl AppSegments {
     /// Reads the payload of an APPn segment.
     pub(super) fn read(&mut self, marker: u8, payload: &[u8]) {
-        const EXIF: &[u8] = b"Exif\0\0";
         const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
         match (marker, payload) {
             (0xe0, [b'J', b'F', b'I', b'F', 0, ..]) => self.is_jfif = true,
             (0xee, [b'A', b'd', b'o', b'b', b'e', _, _, _, _, _, _, transform, ..]) => self.adobe = Some(*transform),
             // A long block continues in the next segment.
-            (0xe1, _) if payload.starts_with(EXIF) => {
+            (0xe1, _) if payload.starts_with(EXIF_PREFIX) => {
                 let exif = self.metadata.exif.get_or_insert_default();
-                exif.extend_from_slice(&payload[EXIF.len()..]);
+                exif.to_mut().extend_from_slice(&payload[EXIF_PREFIX.len()..]);
             }
-            (0xe1, _) if payload.starts_with(XMP) => self.metadata.xmp = Some(payload[XMP.len()..].to_vec()),
+            (0xe1, _) if payload.starts_with(XMP) => self.metadata.xmp = Some(payload[XMP.len()..].to_vec().into()),
             _ => {}
         }
     }
