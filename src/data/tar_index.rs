@@ -148,7 +148,7 @@ impl TarIndex {
                     if members.last().is_some_and(is_whole) {
                         close(&key, &mut members);
                     }
-                    return Err(archive::damage(error));
+                    return Err(in_plain_words(error));
                 }
             };
             if !member.header().entry_type().is_file() {
@@ -265,6 +265,24 @@ fn key_and_ending(path: &str) -> Option<(&str, &str)> {
     let name_at = path.rfind('/').map_or(0, |slash| slash + 1);
     let dot = name_at + path[name_at..].find('.')?;
     (dot > name_at).then(|| (&path[..dot], &path[dot + 1..]))
+}
+
+/// An error of the tar crate in plain words; for a damaged header, it quotes the header's bytes.
+fn in_plain_words(error: io::Error) -> io::Error {
+    let said = error.to_string();
+    let quotes_bytes = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    let problem = match said.as_str() {
+        "unexpected EOF during skip" => "it is cut in the middle of a member",
+        "failed to read entire block" => "it is cut in the middle of a member's header",
+        "archive header checksum mismatch" => {
+            "it is not a tar archive, or is damaged: a member's header has another checksum"
+        }
+        other if other.contains(quotes_bytes) => {
+            "it is not a tar archive, or is damaged: a header has no numbers in their places"
+        }
+        _ => return error,
+    };
+    io::Error::new(error.kind(), problem)
 }
 
 #[cfg(test)]

@@ -228,8 +228,8 @@ impl Unpacking {
             _ => member.target.clone(),
         };
         let found = earlier.find(&target);
-        if found.is_some() {
-            earlier.note_link(&member.name, &target);
+        if let Some(found) = &found {
+            earlier.note_link(&member.name, found);
         }
         if is_hidden(&inner) {
             return Ok(Sent::Yes);
@@ -309,24 +309,6 @@ fn is_hidden(inner: &Path) -> bool {
         let part = part.as_os_str().as_encoded_bytes();
         part.starts_with(b".") && part != b"." && part != b".."
     })
-}
-
-/// An error of the tar reader in plain words; for a damaged header, the reader quotes its bytes.
-pub(crate) fn damage(error: io::Error) -> io::Error {
-    let said = error.to_string();
-    let quotes_bytes = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
-    let problem = match said.as_str() {
-        "unexpected EOF during skip" => "it is cut in the middle of a member",
-        "failed to read entire block" => "it is cut in the middle of a member's header",
-        "archive header checksum mismatch" => {
-            "it is not a tar archive, or is damaged: a member's header has another checksum"
-        }
-        other if other.contains(quotes_bytes) => {
-            "it is not a tar archive, or is damaged: a header has no numbers in their places"
-        }
-        _ => return error,
-    };
-    io::Error::new(error.kind(), problem)
 }
 
 /// The reader, decompressed if it holds gzip or zstd.

@@ -56,7 +56,7 @@ mod with_network {
     use std::thread;
     use std::time::Duration;
 
-    use ureq::http::{Response, StatusCode, Uri};
+    use ureq::http::{Response, StatusCode};
     use ureq::{Agent, Body, Proxy};
 
     use super::super::limit::{Unread, read_at_most, read_sized};
@@ -161,8 +161,8 @@ mod with_network {
         fn ask(&self) -> Result<Response<Body>> {
             let mut request = self.web.agent()?.get(&self.url);
             if let Some(address) = self.proxy() {
-                let proxy = Proxy::new(&address).map_err(|error| {
-                    let address = without_password(&address);
+                let proxy = Proxy::new(address).map_err(|error| {
+                    let address = without_password(address);
                     let problem = format!("the proxy `{address}` is not a proxy's address: {error}");
                     self.failed(&problem, Some("check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY".into()))
                 })?;
@@ -178,10 +178,8 @@ mod with_network {
             }
         }
 
-        fn proxy(&self) -> Option<String> {
-            let uri: Uri = self.url.parse().ok()?;
-            let proxies = &self.web.0.settings.proxies;
-            Some(proxies.for_host(uri.scheme_str()?, uri.host()?)?.to_owned())
+        fn proxy(&self) -> Option<&str> {
+            self.web.0.settings.proxies.for_url(&self.url)
         }
 
         fn too_large(&self) -> Error {
@@ -202,7 +200,7 @@ mod with_network {
                 ),
                 other => {
                     let through = self.proxy().map_or_else(String::new, |address| {
-                        format!(" (through the proxy `{}`)", without_password(&address))
+                        format!(" (through the proxy `{}`)", without_password(address))
                     });
                     self.failed(&format!("{other}{through}"), None)
                 }

@@ -62,16 +62,14 @@ impl Earlier {
         }
     }
 
-    /// Remembers that `name` has the content of `target`.
-    pub(super) fn note_link(&mut self, name: &[u8], target: &[u8]) {
-        match self.find(target) {
-            Some(Found::InFile(_, place)) => {
-                if let Earlier::InFile(_, hash, places) = self {
-                    places.insert(hash.hash_one(normal(name)), place);
-                }
+    /// Remembers that `name` has the content that was found.
+    pub(super) fn note_link(&mut self, name: &[u8], found: &Found) {
+        match (self, found) {
+            (Earlier::InFile(_, hash, places), Found::InFile(_, place)) => {
+                places.insert(hash.hash_one(normal(name)), place.clone());
             }
-            Some(Found::Bytes(bytes)) => self.keep(normal(name), bytes),
-            None => {}
+            (kept, Found::Bytes(bytes)) => kept.keep(normal(name), Arc::clone(bytes)),
+            (Earlier::Kept { .. }, Found::InFile(..)) => {}
         }
     }
 

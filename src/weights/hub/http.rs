@@ -143,7 +143,7 @@ impl<'a> HubClient<'a> {
         {
             hop = hop.header("Authorization", token.authorization());
         }
-        let proxy = scheme_and_host(url).and_then(|(scheme, host)| self.settings.proxies.for_host(&scheme, &host));
+        let proxy = self.settings.proxies.for_url(url);
         if let Some(address) = proxy {
             let wrong = format!("the proxy `{}` is not a proxy's address", without_password(address));
             let proxy = ureq::Proxy::new(address).map_err(|_| permanent(network(url, &wrong)))?;
@@ -294,7 +294,7 @@ pub(super) fn permanent(error: Error) -> Failure {
 }
 
 fn connection_failure(url: &str, proxy: Option<&str>, source: &ureq::Error) -> Failure {
-    let mut host = scheme_and_host(url).map_or_else(|| format!("`{url}`"), |(_, host)| format!("`{host}`"));
+    let mut host = format!("`{}`", host_of(url).unwrap_or_else(|| url.to_owned()));
     if let Some(proxy) = proxy {
         host += &format!(" through the proxy `{}`", without_password(proxy));
     }
@@ -327,9 +327,9 @@ pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-fn scheme_and_host(url: &str) -> Option<(String, String)> {
+fn host_of(url: &str) -> Option<String> {
     let uri: Uri = url.parse().ok()?;
-    Some((uri.scheme_str()?.to_owned(), uri.host()?.to_owned()))
+    uri.host().map(str::to_owned)
 }
 
 /// Whether scheme, host and port are the same: the token goes nowhere else.

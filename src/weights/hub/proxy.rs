@@ -1,5 +1,8 @@
 //! The proxy for a host, by the environment variables that curl reads.
 
+#[cfg(feature = "hub")]
+use ureq::http::Uri;
+
 /// One proxy per scheme, and the hosts that are reached directly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
@@ -41,6 +44,15 @@ impl Proxies {
             "https" => self.https.as_deref(),
             _ => self.http.as_deref(),
         }
+    }
+}
+
+#[cfg(feature = "hub")]
+impl Proxies {
+    /// As [`Proxies::for_host`], for a whole URL.
+    pub(crate) fn for_url(&self, url: &str) -> Option<&str> {
+        let uri: Uri = url.parse().ok()?;
+        self.for_host(uri.scheme_str()?, uri.host()?)
     }
 }
 
