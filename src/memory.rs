@@ -1,7 +1,7 @@
 //! The memory that a run may take: free memory, and two budgets that are shared by all threads.
 //!
-//! Images come from anywhere, and a few bytes can stand for a gigabyte. So whoever reads or decodes an image takes its
-//! bytes from a [`Pool`] first, and waits if others hold them. Bytes are held until the end of the work that an outer
+//! Images come from anywhere, and a few bytes can stand for a gigabyte. So code that reads or decodes an image takes its
+//! bytes from a [`Pool`] first, and waits if other threads hold them. Bytes are held until the end of the work that an outer
 //! caller wraps in [`holding`], since an image outlives the function that decoded it.
 //!
 //! Free memory is known on Linux only: `MemAvailable` of `/proc/meminfo`, the limits of control groups (both versions),
@@ -123,10 +123,11 @@ impl Pool {
         Ok(())
     }
 
-    /// Whether a single holder may take as many bytes, while there is no other.
+    /// Whether a single holder may take this many bytes.
     ///
     /// # Errors
     /// If not.
+    #[cfg(feature = "arrow")]
     pub(crate) fn fits(&self, bytes: u64) -> Result<(), TooLarge> {
         self.fits_in(self.free(), bytes)
     }

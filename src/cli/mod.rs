@@ -106,7 +106,7 @@ fn with_examples_first(command: clap::Command) -> clap::Command {
 
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
-    // A panic is reported as an error, by whoever catches it: at the latest, here.
+    // A panic becomes an error and is reported, at the latest here.
     std::panic::set_hook(Box::new(note_panic));
     let parsed = Cli::from_arg_matches(&command().get_matches());
     let cli = parsed.unwrap_or_else(|error| error.exit());

@@ -81,7 +81,7 @@ impl Report {
         }
     }
 
-    /// Something that failed although the run ended well.
+    /// Something that failed, although the run reached its end.
     pub(super) fn error(&self, text: impl std::fmt::Display) {
         say(format_args!("error: {text}"));
     }

@@ -70,7 +70,7 @@ impl Recipe<'_> {
     }
 }
 
-/// The texts, each where it is first.
+/// The texts without repetitions, in their order.
 fn without_repeats(texts: Vec<String>) -> Vec<String> {
     let mut known: HashSet<&str> = HashSet::with_capacity(texts.len());
     let is_first: Vec<bool> = texts.iter().map(|text| known.insert(text)).collect();

@@ -42,6 +42,7 @@ pub use self::config::RecipeSource;
 pub use self::export::{ExportLayout, export};
 pub use self::export_config::config_of;
 pub use self::files::weights_files;
+#[cfg(feature = "parquet")]
 pub(crate) use self::fingerprint::hex;
 pub use self::fingerprint::identity;
 #[cfg(feature = "parquet")]
