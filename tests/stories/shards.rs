@@ -450,6 +450,10 @@ fn a_shard_without_images_is_a_file_without_rows() {
 #[test]
 fn the_schedulers_variables_in_the_documents_give_a_shard() {
     let page = fs::read_to_string(repository().join("docs/scale.md")).unwrap();
+    // A list of arguments, in which Kubernetes replaces `$(NAME)`.
+    let page = page
+        .replace("--shard, ", "--shard ")
+        .replace("$(JOB_COMPLETION_INDEX)", "$JOB_COMPLETION_INDEX");
     let shown: BTreeSet<&str> = page
         .split("--shard \"")
         .skip(1)
