@@ -16,6 +16,7 @@ mod image_run;
 mod input_flags;
 mod interrupt;
 mod label_flags;
+mod licenses;
 mod man;
 mod model;
 mod model_flags;
@@ -62,6 +63,9 @@ struct Cli {
     command: Command,
     #[command(flatten)]
     verbosity: VerbosityFlags,
+    /// Print the notices of the data and the crates in this program
+    #[arg(long = "licenses")]
+    _licenses: bool,
 }
 
 /// How much is said on stderr.
@@ -108,6 +112,9 @@ fn with_examples_first(command: clap::Command) -> clap::Command {
 pub(crate) fn main() -> ExitCode {
     // A panic becomes an error and is reported, at the latest here.
     std::panic::set_hook(Box::new(note_panic));
+    if licenses::are_asked_for() {
+        return licenses::print();
+    }
     let parsed = Cli::from_arg_matches(&command().get_matches());
     let cli = parsed.unwrap_or_else(|error| error.exit());
     let report = Report::new(match cli.verbosity {

@@ -22,6 +22,7 @@ mod explain;
 mod fixture;
 mod goldens;
 mod labels;
+mod licenses;
 mod many;
 mod messages;
 mod model_names;
