@@ -127,6 +127,24 @@ fn commands_print_what_the_documents_show() {
 }
 
 #[test]
+fn the_picture_in_the_readme_shows_what_is_printed() {
+    let picture = std::fs::read_to_string(repository().join("docs/pictures/table.svg")).unwrap();
+    let texts = picture
+        .lines()
+        .filter_map(|line| line.strip_prefix("<text ")?.strip_suffix("</text>"));
+    let lines: Vec<String> = texts
+        .map(|text| text.split_once('>').unwrap().1.replace("&quot;", "\""))
+        .collect();
+    let [first, second, shown @ ..] = &lines[..] else {
+        panic!("a command on two lines and its output: {lines:?}");
+    };
+    let command = format!("{}\n{second} -q", first.strip_prefix("$ ").unwrap());
+    let found = shell(&desk(), &command);
+    let found: Vec<&str> = found.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(shown, found, "docs/scripts/pictures.py makes it again");
+}
+
+#[test]
 fn every_command_in_the_documents_exists() {
     let mut n_commands = 0;
     for document in documents() {
