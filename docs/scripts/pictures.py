@@ -62,7 +62,7 @@ def gallery(binary, picture):
         run(binary, [*COMMAND, "--output", str(page)])
         subprocess.run(
             ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}/profile",
-             "--window-size=1100,700", f"--screenshot={picture}", f"file://{page}"],
+             "--window-size=1100,520", f"--screenshot={picture}", f"file://{page}"],
             check=True, capture_output=True, timeout=120,
         )
 
