@@ -15,6 +15,7 @@ class ModelRequest(TypedDict):
     stretch: bool
     upstream_rounding: bool
     ignore_surplus: bool
+    positions: str | None
 
 
 class LabelsRequest(TypedDict):

@@ -30,6 +30,7 @@ def load(
     stretch: bool = True,
     upstream_rounding: bool = False,
     ignore_surplus: bool = False,
+    positions: str | None = None,
 ) -> tuple[Model, Preprocess]:
     """Loads a model and its preprocessing.
 
@@ -48,6 +49,7 @@ def load(
             "stretch": stretch,
             "upstream_rounding": upstream_rounding,
             "ignore_surplus": ignore_surplus,
+            "positions": positions,
         }
     )
     if model.native.notice:

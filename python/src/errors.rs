@@ -118,6 +118,7 @@ fn argument(control: &Control) -> Option<String> {
         Control::PullModel(name) => format!("`longclip model pull {name}`"),
         Control::IgnoreSurplus => "`ignore_surplus=True`".into(),
         Control::Activation => "`activation=\"gelu\"`".into(),
+        Control::TextPositions(name) => format!("`positions=\"{name}\"`"),
         Control::TruncateLongText => "`long_text=\"truncate\"`".into(),
         Control::ChunkLongText => "`long_text=\"chunk\"`".into(),
         Control::Labels => "`labels=[\"a cat\", \"a dog\"]`, or the path of a file of labels".into(),

@@ -8,7 +8,7 @@ use longclip::named::Named;
 use longclip::session::ModelPlan;
 use longclip::weights::hub::Progress;
 use longclip::weights::names::{self, ModelSource, Resolved};
-use longclip::weights::{Activation, LoadOptions, Notice, Rounding, Stretching, Surplus};
+use longclip::weights::{Activation, LoadOptions, Notice, Rounding, Stretching, Surplus, TextPositions};
 use longclip::{Error, Result};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -28,6 +28,7 @@ pub(crate) struct Request {
     stretch: bool,
     upstream_rounding: bool,
     ignore_surplus: bool,
+    positions: Option<String>,
 }
 
 /// The model in one process. Its threads are not in a process that was forked from this one.
@@ -71,6 +72,7 @@ impl Request {
                 } else {
                     Surplus::Refuse
                 },
+                positions: self.positions.as_deref().map(TextPositions::from_name).transpose()?,
             },
             compute: LongClipOptions {
                 device: DeviceChoice::from_name(&self.device)?,

@@ -22,6 +22,7 @@ fn flag(control: &Control) -> String {
         Control::PullModel(name) => format!("`longclip model pull {name}`"),
         Control::IgnoreSurplus => "`--ignore-surplus`".into(),
         Control::Activation => "`--activation`".into(),
+        Control::TextPositions(name) => format!("`--positions {name}`"),
         Control::TruncateLongText => "`--long-text truncate`".into(),
         Control::ChunkLongText => "`--long-text chunk`".into(),
         Control::Labels => "`--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`".into(),

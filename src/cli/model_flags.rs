@@ -7,7 +7,9 @@ use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::named::Named;
 use longclip::session::ModelPlan;
 use longclip::text::start_of;
-use longclip::weights::{Activation, Checkpoint, LoadOptions, Notice, Rounding, Stretching, Surplus, Tower};
+use longclip::weights::{
+    Activation, Checkpoint, LoadOptions, Notice, Rounding, Stretching, Surplus, TextPositions, Tower,
+};
 use serde::Serialize;
 
 use super::find_model::find_model;
@@ -44,6 +46,12 @@ pub(super) struct ModelFlags {
     /// Use a 77-row position table as it is: 77 tokens, no stretching to 248
     #[arg(long, hide_short_help = true)]
     no_stretch: bool,
+    /// Which text positions to use of a file with several tables: two joined as Long-CLIP's, the first alone, or FG-CLIP's
+    /// for short texts [default: as the model's own code]
+    // The weights are compared.
+    #[serde(skip)]
+    #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = named::<TextPositions>())]
+    positions: Option<TextPositions>,
     /// Ignore tensors that a CLIP doesn't have, instead of refusing the file
     // The weights are compared.
     #[serde(skip)]
@@ -138,6 +146,7 @@ impl ModelFlags {
                 } else {
                     Rounding::None
                 },
+                positions: self.positions,
             },
             compute: LongClipOptions {
                 device: self.device,
@@ -157,6 +166,7 @@ impl ModelFlags {
                 .map_or_else(|| self.model.clone(), |name| Some(name.to_owned())),
             dtype: other.dtype.or(self.dtype),
             no_stretch: other.no_stretch || (other.name.is_none() && self.no_stretch),
+            positions: self.positions.filter(|_| other.name.is_none()),
             ..self.clone()
         }
     }

@@ -26,6 +26,8 @@ pub enum Control {
     IgnoreSurplus,
     /// The activation of the MLPs.
     Activation,
+    /// The choice of this name among a file's tables of text positions.
+    TextPositions(&'static str),
     /// Cutting texts that are too long.
     TruncateLongText,
     /// Reading texts that are too long in parts.

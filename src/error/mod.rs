@@ -111,15 +111,15 @@ pub enum Error {
         /// What it looks like.
         found: String,
     },
-    /// A model or a file of another kind, known by name, which this crate does not compute or read.
-    #[error("`{}` {problem}", path.display())]
+    /// A model that this crate does not compute, or a file that it does not read, and what it is.
+    #[error("cannot use `{}`: {problem}", path.display())]
     Unsupported {
-        /// The file.
+        /// The weights, or the config that says how they are computed.
         path: PathBuf,
-        /// What it is and how that was seen, as the rest of a sentence that begins with the file.
+        /// What it is and how that was seen, or a key of the config, its value and what it means.
         problem: String,
-        /// What to use instead.
-        hint: Hint,
+        /// What to do about it.
+        hint: Option<Hint>,
     },
     /// A pickle names a function or class that a state dict does not need. Nothing of it was run.
     #[error("`{}` holds a Python object that is not weights, `{global}`; nothing of it was run", path.display())]
@@ -148,16 +148,6 @@ pub enum Error {
         layout: String,
         /// One line per kind of problem, with the tensors, what was expected and what was found.
         problems: Vec<String>,
-        /// What to do about it.
-        hint: Option<Hint>,
-    },
-    /// A config describes a model that can't be computed here, or not the weights next to it.
-    #[error("cannot compute the model of `{}`: {problem}", path.display())]
-    UnsupportedModel {
-        /// The config, or the weights.
-        path: PathBuf,
-        /// The key and its value, and what it means.
-        problem: String,
         /// What to do about it.
         hint: Option<Hint>,
     },
@@ -202,7 +192,6 @@ impl Error {
             | Error::ForeignPickle { .. }
             | Error::UnreadableTensor { .. }
             | Error::BadTensors { .. }
-            | Error::UnsupportedModel { .. }
             | Error::UnknownModel { .. } => ErrorKind::Model,
             Error::Network { .. } => ErrorKind::Network,
             Error::Read { .. } | Error::Write { .. } | Error::System { .. } | Error::Compute { .. } => {
@@ -217,10 +206,9 @@ impl Error {
             Error::Usage { hint, .. }
             | Error::Picture { hint, .. }
             | Error::BadTensors { hint, .. }
-            | Error::UnsupportedModel { hint, .. }
+            | Error::Unsupported { hint, .. }
             | Error::UnknownModel { hint, .. }
             | Error::Network { hint, .. } => hint.clone(),
-            Error::Unsupported { hint, .. } => Some(hint.clone()),
             Error::ForeignPickle { .. } => Some(
                 "save only the tensors: `torch.save(model.state_dict(), \"weights.pt\")`, or as safetensors".into(),
             ),

@@ -52,7 +52,11 @@ impl<E: Engine> TextTower<E> {
                 .collect::<Result<_>>()?,
             last_block: LastBlock::load(engine, source, &prefix(last), shape)?,
             ln_final: engine.norm(source, "ln_final", recipe.epsilon)?,
-            projection: engine.projection(source, "text_projection")?,
+            projection: engine.projection(
+                source,
+                "text_projection",
+                recipe.biased_projection.then_some("text_projection_bias"),
+            )?,
         })
     }
 

@@ -20,7 +20,7 @@ pub struct VisionTower<E: Engine> {
     patch_embedding: E::Linear,
     class_embedding: E::Table,
     positional_embedding: E::Table,
-    ln_pre: E::Norm,
+    ln_pre: Option<E::Norm>,
     blocks: Vec<Block<E>>,
     last_block: LastBlock<E>,
     ln_post: E::Norm,
@@ -54,13 +54,20 @@ impl<E: Engine> VisionTower<E> {
             patch_embedding: engine.linear(source, &patch_embedding)?,
             class_embedding: engine.table(source, "visual.class_embedding")?,
             positional_embedding: engine.table(source, "visual.positional_embedding")?,
-            ln_pre: engine.norm(source, "visual.ln_pre", recipe.epsilon)?,
+            ln_pre: match recipe.without_first_norm {
+                true => None,
+                false => Some(engine.norm(source, "visual.ln_pre", recipe.epsilon)?),
+            },
             blocks: (0..last)
                 .map(|layer| Block::load(engine, source, &prefix(layer), shape))
                 .collect::<Result<_>>()?,
             last_block: LastBlock::load(engine, source, &prefix(last), shape)?,
             ln_post: engine.norm(source, "visual.ln_post", recipe.epsilon)?,
-            projection: engine.projection(source, "visual.proj")?,
+            projection: engine.projection(
+                source,
+                "visual.proj",
+                recipe.biased_projection.then_some("visual.proj_bias"),
+            )?,
         })
     }
 
@@ -115,7 +122,10 @@ impl<E: Engine> Pass<E> for VisionPass<'_, E> {
         let patches = engine.rows(patches, 3 * tower.patch_px * tower.patch_px)?; // (n * grid², 3 * patch²)
         let x = engine.apply(&patches, &tower.patch_embedding)?; // (n * grid², hidden_dim)
         let x = engine.embed_patches(x, &tower.class_embedding, &tower.positional_embedding)?; // (n * (grid² + 1), ..)
-        engine.normalise(x, &tower.ln_pre)
+        match &tower.ln_pre {
+            Some(norm) => engine.normalise(x, norm),
+            None => Ok(x),
+        }
     }
 
     fn n_stages(&self) -> usize {

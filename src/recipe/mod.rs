@@ -36,6 +36,17 @@ pub struct VisionRecipe {
     pub epsilon: f32,
     /// Which rows the embedding is computed from.
     pub pooling: VisionPooling,
+    /// Whether the layer norm before the first block is left out.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub without_first_norm: bool,
+    /// Whether the projection adds a bias.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub biased_projection: bool,
+}
+
+/// Whether a setting that few models have is off, so that it isn't written.
+fn is_off(setting: &bool) -> bool {
+    !setting
 }
 
 /// Which rows of the last block the embedding of an image is computed from.
@@ -63,6 +74,9 @@ pub struct TextRecipe {
     pub attention: TextAttention,
     /// Which token the embedding is read at.
     pub pooling: TextPooling,
+    /// Whether the projection adds a bias.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub biased_projection: bool,
 }
 
 impl TextRecipe {
@@ -104,6 +118,8 @@ impl Default for VisionRecipe {
             activation: Activation::default(),
             epsilon: EPSILON,
             pooling: VisionPooling::default(),
+            without_first_norm: false,
+            biased_projection: false,
         }
     }
 }
@@ -115,6 +131,7 @@ impl Default for TextRecipe {
             epsilon: EPSILON,
             attention: TextAttention::default(),
             pooling: TextPooling::default(),
+            biased_projection: false,
         }
     }
 }
@@ -123,6 +140,11 @@ impl Recipe {
     /// CLIP's own recipe, with this activation in both towers.
     pub fn clip(activation: Activation) -> Self {
         Recipe::default().with_activation(activation)
+    }
+
+    /// Whether a model of this recipe has one of upstream's tensors.
+    pub fn has(&self, tensor: &str) -> bool {
+        !(self.vision.without_first_norm && tensor.starts_with("visual.ln_pre."))
     }
 
     /// The same with this activation in both towers.

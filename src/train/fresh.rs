@@ -24,7 +24,8 @@ const FIRST_STREAM: u64 = 1 << 62;
 pub fn fresh(architecture: &Architecture, seed: u64, freeze: &[String], device: &Device) -> Result<Parameters> {
     let sizes = &architecture.sizes;
     let mut tensors = Vec::new();
-    for (stream, (name, shape)) in (FIRST_STREAM..).zip(sizes.tensors()) {
+    let all = sizes.tensors().into_iter();
+    for (stream, (name, shape)) in (FIRST_STREAM..).zip(all.filter(|(name, _)| architecture.recipe.has(name))) {
         let n: usize = shape.iter().product();
         let values: Vec<f32> = match initial_values(&name, sizes) {
             InitialValues::All(value) => vec![value as f32; n],

@@ -12,7 +12,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use crate::error::{Error, Result};
 use crate::model::engine::{Table, TensorSource};
 use crate::recipe::Recipe;
-use crate::weights::{Checkpoint, FIXED_ROWS, Sizes};
+use crate::weights::{Checkpoint, FIXED_ROWS, Sizes, TextPositions};
 
 const POSITIONS: &str = "positional_embedding";
 /// The second, trained table.
@@ -37,14 +37,16 @@ impl Parameters {
     /// left to train; [`Error::Compute`] if the device fails.
     pub fn from_checkpoint(checkpoint: &Checkpoint, freeze: &[String], device: &Device) -> Result<Self> {
         let mut sizes = checkpoint.sizes().clone();
-        let is_stretched = sizes.context_length != sizes.stored_context_length;
+        // Two tables that are not joined as Long-CLIP's are trained from the positions that are used.
+        let is_remade = sizes.context_length != sizes.stored_context_length
+            || (checkpoint.has_residual_positions() && checkpoint.positions() != TextPositions::Joined);
         let mut tensors = Vec::new();
         for (name, _) in checkpoint.tensors() {
-            if !(is_stretched && name == POSITIONS) {
+            if !(is_remade && [POSITIONS, RESIDUAL_POSITIONS].contains(&name.as_str())) {
                 tensors.push((name.clone(), checkpoint.tensor(&name, DType::F32, device)?));
             }
         }
-        if is_stretched {
+        if is_remade {
             let shape = (sizes.context_length, sizes.text_width);
             let table = || Tensor::from_vec(checkpoint.text_positions()?, shape, device).map_err(moving(POSITIONS));
             tensors.push((POSITIONS.into(), table()?));

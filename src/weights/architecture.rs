@@ -35,7 +35,7 @@ impl Architecture {
     /// Reads a config: open_clip's `model_configs/*.json` or `open_clip_config.json`, or transformers' `config.json`.
     ///
     /// # Errors
-    /// [`Error::Read`]; [`Error::UnsupportedModel`] if longclip does not compute such a model; [`Error::Usage`] if it isn't
+    /// [`Error::Read`]; [`Error::Unsupported`] if longclip does not compute such a model; [`Error::Usage`] if it isn't
     /// such a config, or no model can have its sizes.
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();

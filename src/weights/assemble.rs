@@ -12,7 +12,7 @@ use crate::error::Result;
 pub(super) fn values<'a>(file: &'a TensorFile, assembly: &Assembly) -> Result<Cow<'a, [f32]>> {
     let read = |name: &str| file.read(name, part(file, name));
     match assembly {
-        Assembly::AsStored(name) => read(name),
+        Assembly::AsStored(name) | Assembly::Framed { name, .. } => read(name),
         Assembly::Transposed(name) => {
             let shape = part(file, name).shape();
             Ok(transposed(&read(name)?, shape[0], shape[1]).into())
@@ -57,7 +57,7 @@ pub(super) fn rows(file: &TensorFile, assembly: &Assembly, wanted: &[u32]) -> Re
             rows.for_each(|((out, a_row), scale)| row_times_matrix(a_row, *scale, &b, out));
             Ok(product)
         }
-        Assembly::Transposed(_) | Assembly::Joined(_) | Assembly::Polar { .. } => {
+        Assembly::Transposed(_) | Assembly::Framed { .. } | Assembly::Joined(_) | Assembly::Polar { .. } => {
             let all = values(file, assembly)?;
             let width = assembly
                 .shape(file)

@@ -13,11 +13,11 @@ use super::config::{Found, RecipeSource};
 use super::layouts::{self, Assembly, Layout};
 use super::names::ModelSource;
 use super::notice::Notice;
-use super::options::{LoadOptions, Rounding};
+use super::options::{LoadOptions, Rounding, TextPositions};
 use super::sizes::{Shapes, Sizes, TOKENIZER_IDS};
 use super::stored::{FileFormat, TensorFile};
 use super::towers::Tower;
-use super::{assemble, config, families, open, problems, safetensors, wrappers};
+use super::{assemble, config, families, open, problems, safetensors, tables, wrappers};
 use crate::error::{Error, Result};
 use crate::kernels::all_finite;
 use crate::nano;
@@ -30,6 +30,7 @@ pub struct Checkpoint {
     towers: Vec<Tower>,
     sizes: Sizes,
     found: Found,
+    positions: TextPositions,
     options: LoadOptions,
 }
 
@@ -84,16 +85,17 @@ impl Checkpoint {
 
     fn check(file: TensorFile, folder: Option<&Path>, needed: &[Tower], options: &LoadOptions) -> Result<Self> {
         let file = wrappers::look_through(file);
-        let (layout, towers, sizes, found) = recognised(&file, folder, needed, options).map_err(|error| {
+        let recognised = recognised(&file, folder, needed, options).map_err(|error| {
             let model_type = folder.and_then(config::model_type);
             families::refusal(&file, model_type.as_deref()).unwrap_or(error)
         })?;
         let checkpoint = Checkpoint {
-            found,
+            layout: recognised.layout,
+            towers: recognised.towers,
+            sizes: recognised.sizes,
+            found: recognised.found,
+            positions: recognised.positions,
             file,
-            layout,
-            towers,
-            sizes,
             options: *options,
         };
         checkpoint.check_vectors()?;
@@ -163,9 +165,14 @@ impl Checkpoint {
         self.shapes().has_residual_positions()
     }
 
+    /// Which text positions are used, if there are several tables.
+    pub fn positions(&self) -> TextPositions {
+        self.positions
+    }
+
     /// Upstream's names of all tensors, with their shapes.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
-        problems::expected(&self.shapes(), &self.sizes, &self.towers)
+        problems::expected(&self.shapes(), &self.sizes, self.recipe(), &self.towers)
     }
 
     /// The number types that a tensor is stored in, in words.
@@ -238,13 +245,16 @@ impl Checkpoint {
     }
 
     /// The text tower's positions `(context_length, text_width)`: the first rows from the fixed table and the others from
-    /// the trained one; or the only table, stretched if it is CLIP's.
+    /// the trained one; the first table alone; or the only table, stretched if it is CLIP's.
     ///
     /// # Errors
     /// As [`Checkpoint::values`].
     pub fn text_positions(&self) -> Result<Vec<f32>> {
         let width = self.sizes.text_width;
         let table = self.values("positional_embedding")?;
+        if self.has_residual_positions() && self.positions == TextPositions::First {
+            return Ok(table.into_owned());
+        }
         if self.has_residual_positions() {
             let fixed = FIXED_ROWS.min(self.sizes.stored_context_length) * width;
             let trained = self.values("positional_embedding_res")?;
@@ -328,33 +338,51 @@ impl Checkpoint {
     }
 }
 
-/// The layout, the towers, the sizes and the recipe of a file that holds a CLIP, or the needed part of one.
-fn recognised(
-    file: &TensorFile,
-    folder: Option<&Path>,
-    needed: &[Tower],
-    options: &LoadOptions,
-) -> Result<(&'static Layout, Vec<Tower>, Sizes, Found)> {
+/// What a file holds: a CLIP, or the needed part of one.
+struct Recognised {
+    layout: &'static Layout,
+    towers: Vec<Tower>,
+    sizes: Sizes,
+    found: Found,
+    positions: TextPositions,
+}
+
+fn recognised(file: &TensorFile, folder: Option<&Path>, needed: &[Tower], options: &LoadOptions) -> Result<Recognised> {
     let layout =
         layouts::recognise(file.tensors.keys().map(String::as_str)).ok_or_else(|| problems::not_a_clip(file))?;
+    let tables = tables::choose(file, layout, options.positions)?;
+    let layout = tables.layout;
     let shapes = Shapes { file, layout };
     let towers = problems::towers(&shapes, needed)?;
-    let mut sizes = shapes.sizes(options.stretching);
+    let mut sizes = shapes.sizes(options.stretching.filter(|_| !layouts::is_for_short_texts(layout)));
     let (mut found, config) = config::find(file, layout, folder, &mut sizes)?;
-    problems::check(&shapes, &sizes, &towers, options)?;
+    let has = |bias| shapes.of(bias).is_some();
+    found.recipe.vision.biased_projection = has(problems::PROJECTION_BIASES[0]);
+    found.recipe.text.biased_projection = has(problems::PROJECTION_BIASES[1]);
+    problems::check(&shapes, &sizes, &found.recipe, &towers, options)?;
     if let Some(mut config) = config {
         config.compare(&sizes)?;
         found.notices.append(&mut config.notices);
     }
+    if layouts::is_fgclip(layout) {
+        tables::complete_fgclip(&mut found);
+    }
+    found.notices.extend(tables.notice);
     check_vocabulary(file, &sizes)?;
-    Ok((layout, towers, sizes, found))
+    Ok(Recognised {
+        layout,
+        towers,
+        sizes,
+        found,
+        positions: tables.positions,
+    })
 }
 
 /// Refuses a vocabulary with more ids than CLIP's tokenizer has, which would give such a model ids of other words. A smaller
 /// one is for tests with ids of their own: the first text's end token is refused.
 fn check_vocabulary(file: &TensorFile, sizes: &Sizes) -> Result<()> {
     match sizes.vocab_size > TOKENIZER_IDS {
-        true => Err(Error::UnsupportedModel {
+        true => Err(Error::Unsupported {
             path: file.path.clone(),
             problem: format!(
                 "its vocabulary has {} ids: a tokenizer other than CLIP's, which has {TOKENIZER_IDS}",

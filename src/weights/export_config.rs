@@ -35,6 +35,10 @@ pub(super) fn transformers(sizes: &Sizes, recipe: &Recipe) -> Result<Vec<ConfigF
         TextPooling::LargestId | TextPooling::Id(_) => {}
         TextPooling::First | TextPooling::Last => return Err(lacks("reading a text at its first or last position")),
     }
+    if recipe.vision.without_first_norm {
+        return Err(lacks("an image tower without its first norm"));
+    }
+    check_projections("transformers", recipe)?;
     let config = towers_of_transformers(sizes, recipe);
     if recipe.pixels == PixelRecipe::default() {
         return Ok(vec![(TRANSFORMERS_CONFIG, config)]);
@@ -54,6 +58,7 @@ pub(super) fn openclip(sizes: &Sizes, recipe: &Recipe) -> Result<Vec<ConfigFile>
     if quick_gelu != is_quick(recipe.text.activation) {
         return Err(no_word("open_clip", "QuickGELU in only one tower"));
     }
+    check_projections("open_clip", recipe)?;
     let pool_type = match recipe.text.pooling {
         TextPooling::LargestId => "argmax",
         TextPooling::Id(_) => "eos",
@@ -90,6 +95,9 @@ pub(super) fn openclip(sizes: &Sizes, recipe: &Recipe) -> Result<Vec<ConfigFile>
     if recipe.vision.pooling != VisionPooling::ClassToken {
         vision["pool_type"] = "avg".into();
         vision["final_ln_after_pool"] = (recipe.vision.pooling == VisionPooling::NormalisedMean).into();
+    }
+    if recipe.vision.without_first_norm {
+        vision["no_ln_pre"] = true.into();
     }
     if recipe.text.pooling != TextPooling::LargestId {
         text["pool_type"] = pool_type.into();
@@ -285,6 +293,14 @@ fn ratio(mlp_dim: usize, width: usize) -> f64 {
 /// A number with as few digits as distinguish it from other f32.
 fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| f64::from(value))
+}
+
+/// Refuses a projection with a bias, for which the names that are written have no tensor.
+fn check_projections(library: &str, recipe: &Recipe) -> Result<()> {
+    match recipe.vision.biased_projection || recipe.text.biased_projection {
+        true => Err(no_word(library, "a projection with a bias")),
+        false => Ok(()),
+    }
 }
 
 fn no_word(library: &str, what: &str) -> Error {

@@ -10,7 +10,8 @@ use std::time::UNIX_EPOCH;
 
 use sha2::{Digest, Sha256};
 
-use super::Checkpoint;
+use super::{Checkpoint, TextPositions};
+use crate::named::Named;
 use crate::recipe::Recipe;
 
 /// The number of samples from each tensor.
@@ -35,8 +36,12 @@ impl Checkpoint {
         let (file, options) = (self.file(), self.options());
         // CLIP's own recipe is named by its activation only, as it was before models could have another one.
         let (recipe, activation) = (self.recipe(), self.recipe().text.activation);
-        let read_as = format!("{:?} {activation:?} {options:?}", self.sizes());
+        let read_as = format!("{:?} {activation:?} {}", self.sizes(), options.description());
         add(&mut hash, read_as.as_bytes());
+        match self.positions() {
+            TextPositions::Joined => {}
+            other @ (TextPositions::First | TextPositions::Short) => add(&mut hash, other.name().as_bytes()),
+        }
         if *recipe != Recipe::clip(activation) {
             add(&mut hash, format!("{recipe:?}").as_bytes());
         }

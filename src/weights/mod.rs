@@ -27,6 +27,7 @@ mod safetensors;
 mod shard_index;
 mod sizes;
 mod stored;
+mod tables;
 mod torch;
 mod towers;
 mod wrappers;
@@ -48,7 +49,7 @@ pub use self::fingerprint::identity;
 #[cfg(feature = "parquet")]
 pub(crate) use self::map::map;
 pub use self::notice::Notice;
-pub use self::options::{LoadOptions, Rounding, Surplus};
+pub use self::options::{LoadOptions, Rounding, Surplus, TextPositions};
 pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 pub use self::sizes::Sizes;
 pub use self::stored::FileFormat;

@@ -25,7 +25,8 @@ pub struct KnownModel {
     pub name: &'static str,
     /// Its repository on the hub, `owner/name`.
     pub repo: &'static str,
-    /// Its file there, which upstream's instructions put into `checkpoints/` under the same name.
+    /// Its file there. If no other model has such a name, it is also looked for in `checkpoints/`, where upstream's
+    /// instructions put it.
     pub file: &'static str,
     /// What it is.
     pub about: &'static str,
@@ -35,9 +36,13 @@ pub struct KnownModel {
     pub size_mb: u32,
 }
 
-/// Upstream's releases, and a later model with the same towers. The first two are from the README of <https://github.com/beichenzbc/Long-CLIP>, B/32 is from its
-/// issue 23, 336 px from its issue 73. The file names of the last two are from users of these repositories.
-pub const KNOWN: [KnownModel; 5] = [
+/// The file of a model that transformers wrote. It is no name of one model.
+const HUGGING_FACE_FILE: &str = "model.safetensors";
+
+/// Upstream's releases, and later models with the same towers. The first two are from the README of
+/// <https://github.com/beichenzbc/Long-CLIP>, B/32 is from its issue 23, 336 px from its issue 73. The file names of B/32,
+/// 336 px and HiMo-CLIP are from users of these repositories; the others have their libraries' usual names.
+pub const KNOWN: [KnownModel; 10] = [
     KnownModel {
         name: DEFAULT,
         repo: "BeichenZhang/LongCLIP-B",
@@ -78,6 +83,46 @@ pub const KNOWN: [KnownModel; 5] = [
         announced: "HiMo-CLIP's README",
         size_mb: 1712,
     },
+    KnownModel {
+        name: "fg-clip-base",
+        repo: "qihoo360/fg-clip-base",
+        file: HUGGING_FACE_FILE,
+        about: "FG-CLIP ViT-B/16, 224 px, 248 tokens",
+        announced: "FG-CLIP's README",
+        size_mb: 601,
+    },
+    KnownModel {
+        name: "fg-clip-large",
+        repo: "qihoo360/fg-clip-large",
+        file: HUGGING_FACE_FILE,
+        about: "FG-CLIP ViT-L/14, 336 px, 248 tokens",
+        announced: "FG-CLIP's README",
+        size_mb: 1716,
+    },
+    KnownModel {
+        name: "longclip-gmp-l",
+        repo: "zer0int/LongCLIP-GmP-ViT-L-14",
+        file: HUGGING_FACE_FILE,
+        about: "Long-CLIP ViT-L/14 fine-tuned with GmP, 224 px, 248 tokens",
+        announced: "its README",
+        size_mb: 1711,
+    },
+    KnownModel {
+        name: "longclip-sae-l",
+        repo: "zer0int/LongCLIP-SAE-ViT-L-14",
+        file: HUGGING_FACE_FILE,
+        about: "Long-CLIP ViT-L/14 fine-tuned on adversarial images, 224 px, 248 tokens",
+        announced: "its README",
+        size_mb: 1711,
+    },
+    KnownModel {
+        name: "mobileclip2-l",
+        repo: "timm/MobileCLIP2-L-14-OpenCLIP",
+        file: "open_clip_model.safetensors",
+        about: "MobileCLIP2-L/14, 224 px, 77 tokens",
+        announced: "open_clip's pretrained.py",
+        size_mb: 1711,
+    },
 ];
 
 impl KnownModel {
@@ -88,7 +133,12 @@ impl KnownModel {
 
     /// The known model with this file name.
     pub fn by_file(file: &str) -> Option<Self> {
-        KNOWN.into_iter().find(|known| known.file == file)
+        KNOWN.into_iter().find(|known| known.own_file() == Some(file))
+    }
+
+    /// Its file's name, unless other models' files are called so too.
+    fn own_file(&self) -> Option<&'static str> {
+        (!files::USUAL_NAMES.contains(&self.file)).then_some(self.file)
     }
 
     /// Its address on the hub.
@@ -298,7 +348,7 @@ fn in_checkpoints(name: &str, places: &Places) -> Option<Resolved> {
     let known = KnownModel::by_name(name);
     let mut candidates = vec![name.to_owned()];
     candidates.extend(CHECKPOINT_ENDINGS.map(|ending| format!("{name}.{ending}")));
-    candidates.extend(known.map(|known| known.file.to_owned()));
+    candidates.extend(known.and_then(|known| known.own_file()).map(str::to_owned));
     let paths = places
         .checkpoints
         .iter()
@@ -424,6 +474,13 @@ mod tests {
         check_checkpoint("longclip-l-336", "longclip-L@336px.pt");
         check_checkpoint("longclip-b", "longclip-b/model.safetensors");
         check_checkpoint("mine", "mine.safetensors");
+    }
+
+    #[test]
+    fn a_usual_file_name_is_of_no_known_model() {
+        let (_dir, places) = places(&["model.safetensors"]);
+        assert!(find(Some("fg-clip-base"), &places).is_err());
+        assert_eq!(KnownModel::by_file("model.safetensors"), None);
     }
 
     #[test]

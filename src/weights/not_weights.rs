@@ -90,8 +90,8 @@ pub(super) fn of_format(path: &Path, bytes: &[u8]) -> Option<Error> {
     };
     Some(Error::Unsupported {
         path: path.to_owned(),
-        problem: format!("is {name}, which can't be read"),
-        hint: "use the safetensors or PyTorch file that it was made from".into(),
+        problem: format!("it is {name}, which can't be read"),
+        hint: Some("use the safetensors or PyTorch file that it was made from".into()),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::options::TextPositions;
 use crate::error::{Control, Hint, counted};
 use crate::named::Named;
 use crate::recipe::Activation;
@@ -32,6 +33,18 @@ pub enum Notice {
         /// What the tensors have.
         found: usize,
     },
+    /// A file has several tables of text positions, and its model's own code doesn't join them as Long-CLIP does.
+    SeveralTables {
+        /// The name of the weights file.
+        file: String,
+        /// Those that are used.
+        used: TextPositions,
+    },
+    /// A config says nothing of the preparation of images, although models with such an image tower differ in it.
+    AssumedImages {
+        /// The config's name.
+        file: String,
+    },
     /// Nothing says how the model is computed.
     Assumed {
         /// The name of the weights file.
@@ -50,7 +63,7 @@ impl Notice {
     pub fn is_warning(&self) -> bool {
         match self {
             Notice::UnknownKeys { .. } | Notice::NotAConfig { .. } | Notice::OtherContextLength { .. } => true,
-            Notice::Assumed { .. } => false,
+            Notice::Assumed { .. } | Notice::SeveralTables { .. } | Notice::AssumedImages { .. } => false,
         }
     }
 
@@ -80,6 +93,29 @@ impl Notice {
             } => {
                 format!("`{file}` says `{key}`: {stated}, but the weights have {found} text positions, which are used")
                     .into()
+            }
+            Notice::SeveralTables {
+                file,
+                used: TextPositions::First,
+            } => Hint::naming(
+                format!(
+                    "`{file}` has two tables of text positions, of which the first is used, as the code of DeBias-CLIP does; \
+                     {{}} joins them as Long-CLIP's"
+                ),
+                vec![Control::TextPositions("joined")],
+            ),
+            Notice::SeveralTables {
+                file,
+                used: TextPositions::Joined | TextPositions::Short,
+            } => Hint::naming(
+                format!(
+                    "`{file}` is an FG-CLIP: images are squashed and texts are read as long ones, as its code does; {{}} reads \
+                     short texts of up to 77 tokens"
+                ),
+                vec![Control::TextPositions("short")],
+            ),
+            Notice::AssumedImages { file } => {
+                format!("`{file}` has no `preprocess_cfg`, so images are prepared as CLIP's").into()
             }
             Notice::Assumed {
                 file,

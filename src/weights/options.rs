@@ -1,6 +1,7 @@
-//! How a checkpoint is read: surplus tensors, the stretching of CLIP's position table, rounding as upstream's loader does.
+//! How a checkpoint is read: surplus tensors, tables of text positions, rounding as upstream's loader does.
 
 use super::positions::Stretching;
+use crate::named::named;
 
 /// What to do with tensors that a CLIP doesn't have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +23,19 @@ pub enum Rounding {
     Upstream,
 }
 
+/// Which text positions to use of a file with several tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextPositions {
+    /// Two tables joined as Long-CLIP's: the first 20 rows of one, the others of the second.
+    Joined,
+    /// The first table alone.
+    First,
+    /// FG-CLIP's table of 77 rows, with the projection of short texts.
+    Short,
+}
+
+named!(TextPositions, "choice of text positions": Joined = "joined", First = "first", Short = "short");
+
 /// How to read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadOptions {
@@ -31,6 +45,22 @@ pub struct LoadOptions {
     pub stretching: Option<Stretching>,
     /// Whether weights are used as stored.
     pub rounding: Rounding,
+    /// Which text positions to use; `None` for those that the model's own code uses.
+    pub positions: Option<TextPositions>,
+}
+
+impl LoadOptions {
+    /// What identities of models on disk were made from before there was a choice of text positions, which is added by
+    /// [`Checkpoint::content_digest`](super::Checkpoint::content_digest).
+    pub(super) fn description(&self) -> String {
+        let LoadOptions {
+            surplus,
+            stretching,
+            rounding,
+            positions: _,
+        } = self;
+        format!("LoadOptions {{ surplus: {surplus:?}, stretching: {stretching:?}, rounding: {rounding:?} }}")
+    }
 }
 
 impl Default for LoadOptions {
@@ -39,6 +69,21 @@ impl Default for LoadOptions {
             surplus: Surplus::Refuse,
             stretching: Some(Stretching::default()),
             rounding: Rounding::None,
+            positions: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Identities of models that are on disk depend on it.
+    #[test]
+    fn the_description_of_older_options_stays() {
+        assert_eq!(
+            LoadOptions::default().description(),
+            "LoadOptions { surplus: Refuse, stretching: Some(Stretching { keep: 20, ratio: 4 }), rounding: None }"
+        );
     }
 }

@@ -9,6 +9,7 @@ use super::sizes::{HEAD_WIDTH, Shapes, Sizes};
 use super::stored::{StoredType, TensorFile};
 use super::towers::Tower;
 use crate::error::{Control, Error, Hint, Result, hint};
+use crate::recipe::Recipe;
 
 /// Problems of one kind that are named; the others are counted.
 const NAMED_MAX: usize = 5;
@@ -46,9 +47,20 @@ pub(super) fn without(shapes: &Shapes<'_>, tower: Tower) -> Error {
     bad(shapes, vec![problem], Some(tower.advice().into()))
 }
 
+/// The biases of both projections, which few models have.
+pub(super) const PROJECTION_BIASES: [&str; 2] = ["visual.proj_bias", "text_projection_bias"];
+
 /// Upstream's names and shapes of all tensors that these towers have.
-pub(super) fn expected(shapes: &Shapes<'_>, sizes: &Sizes, towers: &[Tower]) -> Vec<(String, Vec<usize>)> {
+pub(super) fn expected(
+    shapes: &Shapes<'_>,
+    sizes: &Sizes,
+    recipe: &Recipe,
+    towers: &[Tower],
+) -> Vec<(String, Vec<usize>)> {
     let mut expected = sizes.tensors();
+    expected.retain(|(name, _)| recipe.has(name));
+    let biases = PROJECTION_BIASES.iter().filter(|bias| shapes.of(bias).is_some());
+    expected.extend(biases.map(|bias| ((*bias).to_owned(), vec![sizes.embed_dim])));
     if shapes.has_residual_positions() {
         expected.push((
             "positional_embedding_res".into(),
@@ -64,8 +76,14 @@ pub(super) fn expected(shapes: &Shapes<'_>, sizes: &Sizes, towers: &[Tower]) -> 
 }
 
 /// Compares all tensors with those that a CLIP of these sizes has.
-pub(super) fn check(shapes: &Shapes<'_>, sizes: &Sizes, towers: &[Tower], options: &LoadOptions) -> Result<()> {
-    let expected = expected(shapes, sizes, towers);
+pub(super) fn check(
+    shapes: &Shapes<'_>,
+    sizes: &Sizes,
+    recipe: &Recipe,
+    towers: &[Tower],
+    options: &LoadOptions,
+) -> Result<()> {
+    let expected = expected(shapes, sizes, recipe, towers);
     let mut findings = Findings::default();
     findings.misshapen.extend(disagreement(shapes));
     let mut used = BTreeSet::new();

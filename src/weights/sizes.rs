@@ -53,7 +53,7 @@ pub(super) const HEAD_WIDTH: usize = 64;
 pub(super) const FAMILIES_OF_16_HEADS: [usize; 4] = [1280, 1408, 1664, 1792];
 
 /// Heads of an image tower by its width alone; 0 if the width gives none, and a config is needed.
-fn vision_heads_by_width(width: usize) -> usize {
+pub(super) fn vision_heads_by_width(width: usize) -> usize {
     match FAMILIES_OF_16_HEADS.contains(&width) {
         true => 16,
         false => heads_by_width(width),

@@ -111,6 +111,11 @@ fn list_shows_every_model_and_where_it_is() {
             ("longclip-b-32", "not here"),
             ("longclip-l-336", "not here"),
             ("himo-clip-l", "not here"),
+            ("fg-clip-base", "not here"),
+            ("fg-clip-large", "not here"),
+            ("longclip-gmp-l", "not here"),
+            ("longclip-sae-l", "not here"),
+            ("mobileclip2-l", "not here"),
             ("mine", "checkpoints"),
         ]
     );

@@ -285,16 +285,16 @@ fn errors_name_the_format_of_a_model_that_is_not_read() {
     let hint = "hint: use the safetensors or PyTorch file that it was made from\n";
     assert_eq!(said.matches(hint).count(), names.len(), "{said}");
     assert_snapshot!(said.replace(hint, ""), @r"
-    error: `a.onnx` is an ONNX model, which can't be read
-    error: `b.tflite` is a TensorFlow Lite model, which can't be read
-    error: `c.h5` is an HDF5 file, as Keras and TensorFlow write, which can't be read
-    error: `d.npz` is a NumPy file, which can't be read
-    error: `e.msgpack` is a msgpack file, as Flax writes, which can't be read
-    error: `f.gguf` is a GGUF model, as llama.cpp reads, which can't be read
-    error: `g.xml` is an OpenVINO model, which can't be read
-    error: `g.bin` is the second file of an OpenVINO model, which can't be read
-    error: `h.pt2` is a program of torch.export, which can't be read
-    error: `exported/model.onnx` is an ONNX model, which can't be read
+    error: cannot use `a.onnx`: it is an ONNX model, which can't be read
+    error: cannot use `b.tflite`: it is a TensorFlow Lite model, which can't be read
+    error: cannot use `c.h5`: it is an HDF5 file, as Keras and TensorFlow write, which can't be read
+    error: cannot use `d.npz`: it is a NumPy file, which can't be read
+    error: cannot use `e.msgpack`: it is a msgpack file, as Flax writes, which can't be read
+    error: cannot use `f.gguf`: it is a GGUF model, as llama.cpp reads, which can't be read
+    error: cannot use `g.xml`: it is an OpenVINO model, which can't be read
+    error: cannot use `g.bin`: it is the second file of an OpenVINO model, which can't be read
+    error: cannot use `h.pt2`: it is a program of torch.export, which can't be read
+    error: cannot use `exported/model.onnx`: it is an ONNX model, which can't be read
     ");
 }
 

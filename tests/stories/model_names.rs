@@ -17,7 +17,7 @@ fn an_unknown_name_is_an_error_that_lists_known_names() {
     exit code 2
     --- stdout
     --- stderr
-    error: no model `longclip-x`: it is not a path, not in `checkpoints` or `[PROGRAM]/checkpoints`, and not one of nano, longclip-b, longclip-l, longclip-b-32, longclip-l-336, himo-clip-l
+    error: no model `longclip-x`: it is not a path, not in `checkpoints` or `[PROGRAM]/checkpoints`, and not one of nano, longclip-b, longclip-l, longclip-b-32, longclip-l-336, himo-clip-l, fg-clip-base, fg-clip-large, longclip-gmp-l, longclip-sae-l, mobileclip2-l
     hint: other models are addressed as `owner/repo[@revision][:file]` on the Hugging Face hub
     ");
 }

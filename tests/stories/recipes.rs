@@ -11,6 +11,7 @@ use longclip::{Error, LongClip};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::fixture::Desk;
 use crate::recipe;
 
 #[derive(Deserialize)]
@@ -142,7 +143,12 @@ fn values(name: &str, shape: &[usize]) -> Vec<f32> {
 }
 
 fn write_weights(path: &Path, tensors: &[(String, Vec<usize>)]) {
+    write_weights_with(path, tensors, &json!({}));
+}
+
+fn write_weights_with(path: &Path, tensors: &[(String, Vec<usize>)], metadata: &Value) {
     let mut header = serde_json::Map::new();
+    header.insert("__metadata__".into(), metadata.clone());
     let (mut bytes, mut end) = (Vec::new(), 0);
     for (name, shape) in tensors {
         let values = values(name, shape);
@@ -218,6 +224,40 @@ fn a_converted_model_keeps_its_recipe_in_every_layout_that_can_say_it() {
     assert!(n_written.iter().all(|n| *n > 5), "{n_written:?}");
 }
 
+/// A weights file without a config, but with what `model info` says in its metadata, gives the same numbers; so `info` says all
+/// that is computed.
+#[test]
+fn info_and_verify_agree_with_what_is_computed() {
+    let recorded = Recorded::read();
+    for case in recorded.cases.iter().step_by(7) {
+        let desk = Desk::new();
+        let folder = desk.path("model");
+        fs::create_dir(&folder).unwrap();
+        case.write(&folder);
+        let shown = desk.output(&["model", "info", "model", "--format", "json"]);
+        let info: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        let told = json!({
+            "image_resolution_px": info["image_resolution_px"],
+            "vision_heads": info["vision_heads"],
+            "text_heads": info["text_heads"],
+            "recipe": info["recipe"],
+        });
+        let bare = desk.path("bare.safetensors");
+        write_weights_with(
+            &bare,
+            &tensors(&case.sizes),
+            &json!({ "longclip.recipe": told.to_string() }),
+        );
+        let worst = recorded.worst(case, &load(&bare).unwrap());
+        assert!(worst <= BOUND, "{}: {worst} off, with {told}", case.name);
+        assert!(
+            desk.output(&["model", "verify", "model"]).status.success(),
+            "{}",
+            case.name
+        );
+    }
+}
+
 /// A model of open_clip with one change in its config.
 fn refused(pointer: &str, value: Value) -> String {
     let recorded = Recorded::read();
@@ -262,25 +302,25 @@ fn what_is_not_computed_is_refused_by_name() {
     ];
     let said: Vec<String> = cases.map(|(pointer, value)| refused(pointer, value)).into();
     insta::assert_snapshot!(said.join("\n"), @r#"
-    cannot compute the model of `DIR/open_clip_config.json`: `vision_cfg.ls_init_value` is 0.0001: layer scale, which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `vision_cfg.qk_norm` is true: a layer norm of queries and keys, which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `text_cfg.scaled_cosine_attn` is true: scaled attention, which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `vision_cfg.attentional_pool` is true: attention pooling, which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `text_cfg.embed_cls` is true: a class embedding in the text tower, which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `multimodal_cfg` is {}: CoCa, which also writes captions, which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `vision_cfg.timm_model_name` is "convnext_base": an image tower of timm, which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `vision_cfg.layers` is [3,4,6,3]: a convolutional image tower (ResNet), which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `text_cfg.hf_model_name` is "roberta-base": a text tower of transformers, which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `text_cfg.hf_tokenizer_name` is "bert-base-uncased": a tokenizer other than CLIP's, which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `init_logit_bias` is -10: a bias of the logits (SigLIP), which longclip does not compute
-    cannot compute the model of `DIR/open_clip_config.json`: `vision_cfg.act_kwargs` is {"approximate":"tanh"}: only `{"approximate": "tanh"}` or `"none"` is carried out, and not with `quick_gelu`
-    cannot compute the model of `DIR/open_clip_config.json`: `vision_cfg.width` is 128, but the weights next to it have 64
-    cannot compute the model of `DIR/open_clip_config.json`: `vision_cfg.image_size` is [32,64]: one size for both sides is expected
-    cannot compute the model of `DIR/open_clip_config.json`: `vision_cfg.image_size` is 64, but the weights next to it have 32
-    cannot compute the model of `DIR/open_clip_config.json`: `text_cfg.heads` is 5, but the tower is 48 wide, which is no multiple of it
+    cannot use `DIR/open_clip_config.json`: `vision_cfg.ls_init_value` is 0.0001: layer scale, which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `vision_cfg.qk_norm` is true: a layer norm of queries and keys, which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `text_cfg.scaled_cosine_attn` is true: scaled attention, which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `vision_cfg.attentional_pool` is true: attention pooling, which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `text_cfg.embed_cls` is true: a class embedding in the text tower, which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `multimodal_cfg` is {}: CoCa, which also writes captions, which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `vision_cfg.timm_model_name` is "convnext_base": an image tower of timm that is not a plain ViT (`vit_*_clip_*`), which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `vision_cfg.layers` is [3,4,6,3]: a convolutional image tower (ResNet), which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `text_cfg.hf_model_name` is "roberta-base": a text tower of transformers, which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `text_cfg.hf_tokenizer_name` is "bert-base-uncased": a tokenizer other than CLIP's, which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `init_logit_bias` is -10: a bias of the logits (SigLIP), which longclip does not compute
+    cannot use `DIR/open_clip_config.json`: `vision_cfg.act_kwargs` is {"approximate":"tanh"}: only `{"approximate": "tanh"}` or `"none"` is carried out, and not with `quick_gelu`
+    cannot use `DIR/open_clip_config.json`: `vision_cfg.width` is 128, but the weights next to it have 64
+    cannot use `DIR/open_clip_config.json`: `vision_cfg.image_size` is [32,64]: one size for both sides is expected
+    cannot use `DIR/open_clip_config.json`: `vision_cfg.image_size` is 64, but the weights next to it have 32
+    cannot use `DIR/open_clip_config.json`: `text_cfg.heads` is 5, but the tower is 48 wide, which is no multiple of it
     notices: ["`open_clip_config.json` says `text_cfg.context_length`: 77, but the weights have 12 text positions, which are used"]
     notices: ["`open_clip_config.json` has a key that is not known, so it is not carried out: `text_cfg.something_new`"]
-    cannot compute the model of `DIR/open_clip_config.json`: `preprocess_cfg.interpolation` is "lanczos": `bicubic` and `bilinear` are carried out
+    cannot use `DIR/open_clip_config.json`: `preprocess_cfg.interpolation` is "lanczos": `bicubic` and `bilinear` are carried out
     "#);
 }
 

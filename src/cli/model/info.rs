@@ -6,7 +6,7 @@ use longclip::recipe::{
     Centre, Colours, Filter, PixelRecipe, Recipe, Rescale, Resize, TextAttention, TextPooling, VisionPooling,
 };
 use longclip::weights::names::{ModelSource, Resolved};
-use longclip::weights::{Checkpoint, RecipeSource, weights_files};
+use longclip::weights::{Checkpoint, RecipeSource, TextPositions, weights_files};
 use serde::Serialize;
 
 use super::{HashedFile, columns, open};
@@ -70,6 +70,9 @@ struct Positions {
     /// Whether rows from 20 on are in a second table, as in Long-CLIP's releases.
     residual_table: bool,
     stretched: bool,
+    /// Which of two tables are used, if not both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<TextPositions>,
 }
 
 #[derive(Serialize)]
@@ -127,6 +130,7 @@ fn info(found: &Resolved, checkpoint: &Checkpoint, args: &Args) -> longclip::Res
             stored_rows: sizes.stored_context_length,
             residual_table: checkpoint.has_residual_positions(),
             stretched: sizes.context_length != sizes.stored_context_length,
+            used: Some(checkpoint.positions()).filter(|used| *used != TextPositions::Joined),
         },
         activation: activations(checkpoint.recipe()),
         recipe: checkpoint.recipe().clone(),
@@ -198,7 +202,7 @@ fn table(info: &Info) -> String {
             ),
         ),
         row("positions", positions(&info.positions, info.context_length)),
-        row("embedding", info.embed_dim.to_string()),
+        row("embedding", embedding(info)),
         row("activation", format!("{}, {}", info.activation, info.towers_from)),
         row("layer norms", epsilons(&info.recipe)),
         row("read at", read_at(&info.recipe)),
@@ -232,6 +236,9 @@ fn table(info: &Info) -> String {
 
 fn positions(positions: &Positions, context_length: usize) -> String {
     let rows = positions.stored_rows;
+    if positions.used.is_some() {
+        return format!("{rows}, the first of several tables");
+    }
     match (positions.stretched, positions.residual_table) {
         (true, _) => format!("{rows} as stored, stretched to {context_length} when loaded"),
         (false, true) => format!("{rows}, the first 20 fixed, the others from a table of their own"),
@@ -260,9 +267,23 @@ fn activations(recipe: &Recipe) -> String {
     of_both(recipe.vision.activation.to_string(), recipe.text.activation.to_string())
 }
 
+fn embedding(info: &Info) -> String {
+    let biased = match (info.recipe.vision.biased_projection, info.recipe.text.biased_projection) {
+        (false, false) => "",
+        (true, false) => ", images with a bias",
+        (false, true) => ", texts with a bias",
+        (true, true) => ", with a bias",
+    };
+    format!("{}{biased}", info.embed_dim)
+}
+
 fn epsilons(recipe: &Recipe) -> String {
     let epsilons = of_both(recipe.vision.epsilon.to_string(), recipe.text.epsilon.to_string());
-    format!("{epsilons} is added to a variance")
+    let first = match recipe.vision.without_first_norm {
+        true => ", none before the first block of images",
+        false => "",
+    };
+    format!("{epsilons} is added to a variance{first}")
 }
 
 fn read_at(recipe: &Recipe) -> String {

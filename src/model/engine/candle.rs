@@ -345,11 +345,11 @@ impl Engine for CandleEngine {
         made().map_err(Error::compute(format!("preparing `{}`", names.weight)))
     }
 
-    fn projection(&self, source: &Self::Source, name: &str) -> Result<Linear> {
-        let weight = source.tensor(name, self.dtype, &self.device)?;
+    fn projection(&self, source: &Self::Source, name: &str, bias: Option<&str>) -> Result<Linear> {
+        let read = |name| source.tensor(name, self.dtype, &self.device);
         Ok(Linear {
-            weight,
-            bias: None,
+            weight: read(name)?,
+            bias: bias.map(read).transpose()?,
             order: WeightOrder::InOut,
         })
     }

@@ -183,8 +183,8 @@ impl Engine for CpuEngine {
         Ok(CpuLinear::new(source, names, self.precision_of(names.weight)))
     }
 
-    fn projection(&self, source: &Checkpoint, name: &str) -> Result<CpuLinear> {
-        Ok(CpuLinear::projection(source, name, self.precision_of(name)))
+    fn projection(&self, source: &Checkpoint, name: &str, bias: Option<&str>) -> Result<CpuLinear> {
+        Ok(CpuLinear::projection(source, name, bias, self.precision_of(name)))
     }
 
     fn norm(&self, source: &Checkpoint, prefix: &str, epsilon: f32) -> Result<LayerNorm> {

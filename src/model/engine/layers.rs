@@ -60,10 +60,13 @@ impl CpuLinear {
         }
     }
 
-    /// A layer without bias, stored as `(n_in, n_out)`.
-    pub(super) fn projection(checkpoint: &Checkpoint, name: &str, precision: Precision) -> Self {
+    /// A layer stored as `(n_in, n_out)`.
+    pub(super) fn projection(checkpoint: &Checkpoint, name: &str, bias: Option<&str>, precision: Precision) -> Self {
         let shape = checkpoint.shape(name);
-        CpuLinear::without_bias(name, (0..shape[1], shape[0]), precision, WeightOrder::InOut)
+        CpuLinear {
+            bias: bias.map(str::to_owned),
+            ..CpuLinear::without_bias(name, (0..shape[1], shape[0]), precision, WeightOrder::InOut)
+        }
     }
 
     fn without_bias(

@@ -126,8 +126,8 @@ pub trait Engine: Sized {
 
     /// Loads a linear layer.
     fn linear(&self, source: &Self::Source, names: &LinearNames<'_>) -> Result<Self::Linear>;
-    /// Loads a projection, which is stored `(n_in, n_out)` and applied as `x @ projection`.
-    fn projection(&self, source: &Self::Source, name: &str) -> Result<Self::Linear>;
+    /// Loads a projection, which is stored `(n_in, n_out)` and applied as `x @ projection`, and its bias if it has one.
+    fn projection(&self, source: &Self::Source, name: &str, bias: Option<&str>) -> Result<Self::Linear>;
     /// Loads the gain and bias of a layer norm, `{prefix}.weight` and `{prefix}.bias`; `epsilon` is added to a variance.
     fn norm(&self, source: &Self::Source, prefix: &str, epsilon: f32) -> Result<Self::Norm>;
     /// Loads a table. A tensor with one axis becomes one row.

@@ -44,9 +44,12 @@ pub(in crate::weights) fn is_assumed_otherwise(sizes: &Sizes) -> bool {
     activation(sizes) != Activation::default()
 }
 
-/// Whether only OpenAI's CLIP and what was made from it has such tensors: Long-CLIP's second table, GmP's factors, nano's
-/// factors, or the sizes in OpenAI's archives.
+/// Whether only OpenAI's CLIP and what was made from it has such tensors: Long-CLIP's second table, FG-CLIP's tables, GmP's
+/// factors, nano's factors, or the sizes in OpenAI's archives.
 fn is_of_openai(file: &TensorFile, layout: &'static Layout) -> bool {
     let shapes = Shapes { file, layout };
-    shapes.has_residual_positions() || layouts::is_factored(layout) || file.tensors.contains_key("input_resolution")
+    shapes.has_residual_positions()
+        || layouts::is_factored(layout)
+        || layouts::is_fgclip(layout)
+        || file.tensors.contains_key("input_resolution")
 }

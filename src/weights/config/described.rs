@@ -7,7 +7,7 @@ use super::object::Object;
 use crate::error::{Error, Result};
 use crate::recipe::{Recipe, TextRecipe};
 use crate::weights::notice::Notice;
-use crate::weights::sizes::Sizes;
+use crate::weights::sizes::{Sizes, vision_heads_by_width};
 
 /// The side of images of both libraries if a config states none.
 pub(super) const IMAGE_SIZE: usize = 224;
@@ -41,6 +41,8 @@ pub(super) enum HeadNumber {
     Heads(usize),
     /// The width of one; what remains of the tower's width is not an error in open_clip's code, but in torch's.
     Width(usize),
+    /// Those of CLIP's family of this width.
+    OfFamily,
 }
 
 /// A size that a config states.
@@ -128,16 +130,20 @@ impl Heads {
         let heads = match self.number {
             HeadNumber::Heads(heads) => heads,
             HeadNumber::Width(head_width) => width / head_width,
+            HeadNumber::OfFamily => vision_heads_by_width(width),
         };
         match heads > 0 && width.is_multiple_of(heads) {
             true => Ok(heads),
-            false => Err(Error::UnsupportedModel {
+            false => Err(Error::Unsupported {
                 path: file.to_owned(),
                 problem: match self.number {
                     HeadNumber::Heads(stated) | HeadNumber::Width(stated) => format!(
                         "`{}` is {stated}, but the tower is {width} wide, which is no multiple of it",
                         self.key
                     ),
+                    HeadNumber::OfFamily => {
+                        format!("no model of `{}` has a tower that is {width} wide", self.key)
+                    }
                 },
                 hint: None,
             }),
@@ -198,7 +204,7 @@ impl Described {
     /// Compares the stated sizes with those of the tensors.
     ///
     /// # Errors
-    /// [`Error::UnsupportedModel`] if a tower has another size. Another number of text positions is only a notice: there
+    /// [`Error::Unsupported`] if a tower has another size. Another number of text positions is only a notice: there
     /// are files with 77 rows whose config says 248, and the reverse.
     pub(in crate::weights) fn compare(&mut self, sizes: &Sizes) -> Result<()> {
         for Stated { what, key, value } in &self.sizes {
@@ -216,7 +222,7 @@ impl Described {
                 });
                 continue;
             }
-            return Err(Error::UnsupportedModel {
+            return Err(Error::Unsupported {
                 path: self.file.clone(),
                 problem: format!("`{key}` is {value}, but the weights next to it have {found}"),
                 hint: Some(
@@ -252,7 +258,7 @@ pub(super) fn unknown_keys(file: &Path, keys: Vec<String>) -> Vec<Notice> {
 }
 
 /// A file's name without its folder.
-pub(super) fn name_of(path: &Path) -> String {
+pub(in crate::weights) fn name_of(path: &Path) -> String {
     path.file_name().map_or_else(
         || path.display().to_string(),
         |name| name.to_string_lossy().into_owned(),

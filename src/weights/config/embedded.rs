@@ -77,12 +77,12 @@ impl Written {
 /// The recipe in a file's metadata, if it has one.
 ///
 /// # Errors
-/// [`Error::UnsupportedModel`] if another version has written it.
+/// [`Error::Unsupported`] if another version has written it.
 pub(super) fn read(file: &TensorFile) -> Result<Option<Written>> {
     let Some(entry) = entry(file) else { return Ok(None) };
     serde_json::from_str(&entry)
         .map(Some)
-        .map_err(|error| Error::UnsupportedModel {
+        .map_err(|error| Error::Unsupported {
             path: file.path.clone(),
             problem: format!("its recipe is not from this version of longclip ({error})"),
             hint: Some("convert the weights again with this version".into()),

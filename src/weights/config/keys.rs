@@ -51,7 +51,6 @@ const ROTARY: Treatment = Fixed(OFF, ROTARY_POSITIONS);
 /// Settings of rotary positions, of any value.
 const ROTARY_SETTING: Treatment = Fixed(NEVER, ROTARY_POSITIONS);
 const ROTARY_POSITIONS: &str = "rotary positions (RoPE)";
-const TIMM: Treatment = Fixed(&["\"\""], "an image tower of timm");
 const TOKENIZER: Treatment = Fixed(&["\"\""], "a tokenizer other than CLIP's");
 
 /// `open_clip_config.json`.
@@ -94,8 +93,12 @@ pub(super) const OPENCLIP_VISION: Section = Section {
         ("final_ln_after_pool", CarriedOut),
         ("head_width", CarriedOut),
         ("image_size", CarriedOut),
+        ("no_ln_pre", CarriedOut),
         ("norm_kwargs", CarriedOut),
         ("pool_type", CarriedOut),
+        ("timm_model_name", CarriedOut),
+        ("timm_pool", CarriedOut),
+        ("timm_proj", CarriedOut),
         ("layers", Compared),
         ("mlp_ratio", Compared),
         ("patch_size", Compared),
@@ -109,7 +112,6 @@ pub(super) const OPENCLIP_VISION: Section = Section {
         ),
         ("input_patchnorm", Fixed(OFF, "a layer norm of the patches' pixels")),
         ("ls_init_value", LAYER_SCALE),
-        ("no_ln_pre", Fixed(OFF, "an image tower without its first layer norm")),
         ("qk_norm", QK_NORM),
         ("rope", ROTARY),
         ("scale_attn", SCALED_ATTENTION),
@@ -117,7 +119,6 @@ pub(super) const OPENCLIP_VISION: Section = Section {
         ("scale_fc", SCALED_MLP),
         ("scale_heads", SCALED_ATTENTION),
         ("scaled_cosine_attn", SCALED_ATTENTION),
-        ("timm_model_name", TIMM),
     ],
     without_effect: &[
         "attn_pooler_heads",
@@ -129,8 +130,7 @@ pub(super) const OPENCLIP_VISION: Section = Section {
         "timm_drop",
         "timm_drop_path",
         "timm_model_pretrained",
-        "timm_pool",
-        "timm_proj",
+        // A bias is one of the tensors.
         "timm_proj_bias",
     ],
 };
@@ -156,7 +156,6 @@ pub(super) const OPENCLIP_TEXT: Section = Section {
         ("hf_model_name", Fixed(&["\"\""], "a text tower of transformers")),
         ("hf_tokenizer_name", TOKENIZER),
         ("ls_init_value", LAYER_SCALE),
-        ("proj_bias", Fixed(OFF, "a text projection with a bias")),
         ("proj_type", Fixed(&["\"linear\""], "another text projection")),
         ("qk_norm", QK_NORM),
         ("scale_attn", SCALED_ATTENTION),
@@ -178,6 +177,8 @@ pub(super) const OPENCLIP_TEXT: Section = Section {
         "hf_proj_type",
         "output_tokens",
         "pad_id",
+        // A bias is one of the tensors.
+        "proj_bias",
     ],
 };
 
@@ -203,6 +204,7 @@ const OF_ANY_CONFIG: &[&str] = &[
     "add_cross_attention",
     "architectures",
     "attention_dropout",
+    "auto_map",
     "bad_words_ids",
     "begin_suppress_tokens",
     "bos_token_id",

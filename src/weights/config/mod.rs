@@ -12,6 +12,7 @@ mod object;
 mod openclip;
 #[cfg(test)]
 mod tests;
+mod timm;
 mod transformers;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 pub(super) use self::assumed::is_assumed_otherwise;
-pub(super) use self::described::{Described, What};
+pub(super) use self::described::{Described, What, name_of};
 pub(super) use self::embedded::{METADATA_KEY, OWN_KEY, Written};
 pub(super) use self::transformers::activation_name;
 
@@ -60,7 +61,7 @@ pub(super) struct Found {
 /// to be compared with the sizes once they are known to be those of a whole model.
 ///
 /// # Errors
-/// [`Error::UnsupportedModel`] for what is not carried out.
+/// [`Error::Unsupported`] for what is not carried out.
 pub(super) fn find(
     file: &TensorFile,
     layout: &'static Layout,
@@ -76,6 +77,9 @@ pub(super) fn find(
         None => (None, "", Vec::new()),
     };
     let Some(mut described) = described else {
+        if layouts::is_timm(layout) {
+            return Err(timm::without_config(&file.path));
+        }
         let mut found = assumed::recipe(file, layout, sizes);
         if let Some((pixels, from, more)) = folder.map(|folder| images(folder, sizes)).transpose()?.flatten() {
             (found.recipe.pixels, found.pixels_from) = (pixels, RecipeSource::Config(from));
@@ -107,7 +111,7 @@ pub(super) fn find(
 /// Reads a config that belongs to no weights: open_clip's or transformers'.
 ///
 /// # Errors
-/// [`Error::UnsupportedModel`] for what is not carried out. `None` if it is neither.
+/// [`Error::Unsupported`] for what is not carried out. `None` if it is neither.
 pub(super) fn of_new_model(file: &Path, json: &Value) -> Result<Option<Described>> {
     if openclip::is_one(json) {
         return openclip::read(file, json).map(Some);
@@ -192,7 +196,7 @@ fn check_tokenizer(folder: &Path) -> Result<()> {
         return Ok(());
     };
     match json.get("tokenizer_class").and_then(Value::as_str) {
-        Some(class) if !keys::CLIP_TOKENIZERS.contains(&class) => Err(Error::UnsupportedModel {
+        Some(class) if !keys::CLIP_TOKENIZERS.contains(&class) => Err(Error::Unsupported {
             path,
             problem: format!("`tokenizer_class` is \"{class}\": a tokenizer other than CLIP's"),
             hint: None,
@@ -211,7 +215,7 @@ fn read_json(folder: &Path, name: &str) -> Result<Option<(PathBuf, Value)>> {
     };
     match serde_json::from_slice(without_mark(&text)) {
         Ok(json) => Ok(Some((path, json))),
-        Err(error) => Err(Error::UnsupportedModel {
+        Err(error) => Err(Error::Unsupported {
             path,
             problem: format!("it is not JSON: {error}"),
             hint: None,

@@ -63,7 +63,7 @@ impl<'a> Object<'a> {
             Some(value) => format!("is {value}"),
             None => "is missing".into(),
         };
-        Error::UnsupportedModel {
+        Error::Unsupported {
             path: self.file.to_owned(),
             problem: format!("`{}` {value}: {problem}", self.dotted(key)),
             hint: None,
@@ -82,6 +82,11 @@ impl<'a> Object<'a> {
             self.section.title
         );
         self.json.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Whether the file has this key with the value null, which some libraries read as another value than their default.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        self.json.get(key).is_some_and(Value::is_null)
     }
 
     /// A value that is an object.

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::described::{Described, HeadNumber, Heads, Stated, StatedSizes, What, unknown_keys};
+use super::described::{Described, HeadNumber, Heads, Stated, StatedSizes, What, name_of, unknown_keys};
 use super::embedded::Written;
 use super::keys;
 use super::object::Object;
+use super::timm;
 use crate::error::Result;
 use crate::recipe::{
     Activation, EPSILON, Filter, PixelRecipe, Recipe, Resize, TextAttention, TextPooling, TextRecipe, VisionPooling,
     VisionRecipe,
 };
+use crate::weights::notice::Notice;
 use crate::weights::sizes::HEAD_WIDTH;
 
 /// open_clip's defaults (`CLIPVisionCfg`, `CLIPTextCfg`).
@@ -29,7 +31,7 @@ pub(super) fn is_one(json: &Value) -> bool {
 /// Reads a config.
 ///
 /// # Errors
-/// [`Error::UnsupportedModel`](crate::Error::UnsupportedModel) for what is not carried out.
+/// [`Error::Unsupported`](crate::Error::Unsupported) for what is not carried out.
 pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
     let mut unknown = Vec::new();
     let empty = serde_json::Map::new();
@@ -47,6 +49,7 @@ pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
     let (vision, text) = (section("vision_cfg")?, section("text_cfg")?);
     let vision = Object::new(file, "vision_cfg", vision, &keys::OPENCLIP_VISION, &mut unknown)?;
     let text = Object::new(file, "text_cfg", text, &keys::OPENCLIP_TEXT, &mut unknown)?;
+    let has_images = pixels.is_some();
     let pixels = Object::new(
         file,
         "preprocess_cfg",
@@ -58,17 +61,32 @@ pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
         true => Activation::QuickGelu,
         false => Activation::Gelu,
     };
-    let described = Described {
-        file: file.to_owned(),
-        recipe: Recipe {
-            vision: vision_recipe(&vision, of_both)?,
-            text: text_recipe(&text, of_both)?,
-            pixels: pixel_recipe(&pixels)?,
+    let of_timm = timm::recipe(&vision)?;
+    let vision_heads = match of_timm {
+        Some(_) => Heads {
+            key: vision.dotted("timm_model_name"),
+            number: HeadNumber::OfFamily,
         },
-        vision_heads: Heads {
+        None => Heads {
             key: vision.dotted("head_width"),
             number: HeadNumber::Width(vision.size("head_width")?.unwrap_or(HEAD_WIDTH)),
         },
+    };
+    let mut notices = unknown_keys(file, unknown);
+    if of_timm.is_some() && !has_images {
+        notices.push(Notice::AssumedImages { file: name_of(file) });
+    }
+    let described = Described {
+        file: file.to_owned(),
+        recipe: Recipe {
+            vision: match of_timm {
+                Some(recipe) => recipe,
+                None => vision_recipe(&vision, of_both)?,
+            },
+            text: text_recipe(&text, of_both)?,
+            pixels: pixel_recipe(&pixels)?,
+        },
+        vision_heads,
         text_heads: Heads {
             key: text.dotted("heads"),
             number: HeadNumber::Heads(text.size("heads")?.unwrap_or(TEXT_HEADS)),
@@ -76,7 +94,7 @@ pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
         sizes: sizes(&model, &vision, &text)?,
         default_mlp_dims: None,
         own,
-        notices: unknown_keys(file, unknown),
+        notices,
     };
     Ok(described)
 }
@@ -157,6 +175,8 @@ fn vision_recipe(vision: &Object<'_>, of_both: Activation) -> Result<VisionRecip
             "avg" => VisionPooling::MeanOfNormalised,
             _ => return Err(vision.refused("pool_type", "`tok` and `avg` are carried out")),
         },
+        without_first_norm: vision.flag("no_ln_pre")?.unwrap_or(false),
+        ..VisionRecipe::default()
     })
 }
 
@@ -182,6 +202,7 @@ fn text_recipe(text: &Object<'_>, of_both: Activation) -> Result<TextRecipe> {
             "eos" => u32::try_from(eos_id).map_or(TextPooling::First, TextPooling::Id),
             _ => return Err(text.refused("pool_type", "`argmax`, `first`, `last` and `eos` are carried out")),
         },
+        ..TextRecipe::default()
     })
 }
 

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
 
 use super::keys::{SECTIONS, Section, Treatment};
 use crate::recipe::{Activation, Resize, TextPooling};
-use crate::weights::{Checkpoint, LoadOptions, Notice};
+use crate::weights::names::ModelSource;
+use crate::weights::{Checkpoint, LoadOptions, Notice, Tower};
 
 /// A section as `docs/models.md` has it.
 fn documented(section: &Section) -> String {
@@ -122,6 +124,43 @@ fn unknown_keys_and_foreign_configs_are_notices() {
     );
     let foreign = nano_with(&[("config.json", json!({ "num_classes": 10 }))]).unwrap();
     assert_eq!(foreign.notices(), [Notice::NotAConfig { file }]);
+}
+
+/// The heads of a text tower alone were its width's, whatever its config says.
+#[test]
+fn a_tower_alone_has_the_heads_of_its_config() {
+    let nano = nano_with(&[("config.json", transformers())]).unwrap();
+    let half = |tower: Tower| {
+        let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = nano
+            .tensors()
+            .into_iter()
+            .filter(|(name, _)| Tower::of(name) == Some(tower))
+            .map(|(name, shape)| {
+                let values = nano.values(&name).unwrap();
+                (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            })
+            .collect();
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap();
+            (name.as_str(), view)
+        });
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(
+            dir.path().join("half.safetensors"),
+            safetensors::serialize(views, None).unwrap(),
+        )
+        .unwrap();
+        let mut config = transformers();
+        for section in ["text_config", "vision_config"] {
+            config[section]["num_attention_heads"] = 6.into();
+        }
+        fs::write(dir.path().join("config.json"), config.to_string()).unwrap();
+        let source = ModelSource::Path(dir.path().to_owned());
+        let half = Checkpoint::open_source_for(&[tower], &source, &LoadOptions::default()).unwrap();
+        [half.sizes().vision_heads, half.sizes().text_heads]
+    };
+    assert_eq!(half(Tower::Image)[0], 6);
+    assert_eq!(half(Tower::Text)[1], 6);
 }
 
 #[test]

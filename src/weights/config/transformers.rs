@@ -32,7 +32,7 @@ pub(super) fn is_one(json: &Value) -> bool {
 /// Reads a config.
 ///
 /// # Errors
-/// [`Error::UnsupportedModel`](crate::Error::UnsupportedModel) for what is not carried out.
+/// [`Error::Unsupported`](crate::Error::Unsupported) for what is not carried out.
 pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
     let model_type = json.get("model_type").and_then(Value::as_str);
     let whole = match model_type {
@@ -177,7 +177,7 @@ pub(super) fn image_processor<'a>(file: &Path, json: &'a Value) -> Result<Option
 /// Reads the config of an image processor; `resolution_px` is what the image tower reads.
 ///
 /// # Errors
-/// [`Error::UnsupportedModel`](crate::Error::UnsupportedModel) for what is not carried out, or if images would not have the tower's size.
+/// [`Error::Unsupported`](crate::Error::Unsupported) for what is not carried out, or if images would not have the tower's size.
 pub(super) fn pixels(
     file: &Path,
     path: &str,

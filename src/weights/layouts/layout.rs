@@ -9,6 +9,13 @@ pub(in crate::weights) enum Assembly {
     AsStored(String),
     /// Stored with its two axes exchanged.
     Transposed(String),
+    /// Stored with axes of length 1 before its own.
+    Framed {
+        /// The stored tensor.
+        name: String,
+        /// How many of these axes it has.
+        n_axes: usize,
+    },
     /// The rows of three tensors: q, k and v.
     Joined([String; 3]),
     /// Length and direction of each output row: `r * theta / |theta|`.
@@ -33,7 +40,7 @@ impl Assembly {
     /// The names of the stored tensors.
     pub(in crate::weights) fn parts(&self) -> Vec<&str> {
         match self {
-            Assembly::AsStored(name) | Assembly::Transposed(name) => vec![name],
+            Assembly::AsStored(name) | Assembly::Transposed(name) | Assembly::Framed { name, .. } => vec![name],
             Assembly::Joined(names) => names.iter().map(String::as_str).collect(),
             Assembly::Polar { r, theta } => vec![r, theta],
             Assembly::LowRank { a, scale, b } => [Some(a), scale.as_ref(), Some(b)]
@@ -53,6 +60,11 @@ impl Assembly {
                 shape.reverse();
                 shape
             }),
+            Assembly::Framed { name, n_axes } => {
+                let shape = shape(name)?;
+                let (frame, own) = shape.split_at_checked(*n_axes)?;
+                frame.iter().all(|n| *n == 1).then(|| own.to_vec())
+            }
             Assembly::Joined(names) => {
                 let shapes: Vec<Vec<usize>> = names.iter().map(|name| shape(name)).collect::<Option<_>>()?;
                 let (_, inner) = shapes[0].split_first()?;
@@ -76,7 +88,7 @@ impl Assembly {
         match self {
             Assembly::Polar { r, .. } => r == part,
             Assembly::LowRank { scale, .. } => scale.as_deref() == Some(part),
-            Assembly::AsStored(_) | Assembly::Transposed(_) | Assembly::Joined(_) => false,
+            Assembly::AsStored(_) | Assembly::Transposed(_) | Assembly::Framed { .. } | Assembly::Joined(_) => false,
         }
     }
 
@@ -91,6 +103,7 @@ impl Assembly {
         match self {
             Assembly::AsStored(name) => vec![(name, shape.to_vec())],
             Assembly::Transposed(name) => vec![(name, shape.iter().rev().copied().collect())],
+            Assembly::Framed { name, n_axes } => vec![(name, [&vec![1; *n_axes], shape].concat())],
             Assembly::Joined(names) => {
                 let mut part = shape.to_vec();
                 part.iter_mut().take(1).for_each(|n_rows| *n_rows /= names.len());

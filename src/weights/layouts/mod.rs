@@ -10,16 +10,18 @@ mod huggingface;
 mod layout;
 mod openai;
 mod openclip;
+mod timm;
 
 pub(super) use self::huggingface::LAYOUT as HUGGING_FACE;
 pub(super) use self::layout::{Assembly, Layout};
 pub(super) use self::openai::LAYOUT as OPENAI;
 
 /// All layouts, the most specific first.
-static LAYOUTS: [Layout; 7] = [
+static LAYOUTS: [Layout; 8] = [
+    timm::LAYOUT,
     factorised::LAYOUT,
     gmp::LAYOUT,
-    fgclip::LAYOUT,
+    fgclip::LONG,
     huggingface::NESTED,
     huggingface::LAYOUT,
     openclip::CUSTOM_TEXT,
@@ -28,7 +30,32 @@ static LAYOUTS: [Layout; 7] = [
 
 /// Whether the tensors have the names of transformers.
 pub(super) fn is_transformers(layout: &Layout) -> bool {
-    [huggingface::LAYOUT.name, huggingface::NESTED.name, fgclip::LAYOUT.name].contains(&layout.name)
+    [huggingface::LAYOUT.name, huggingface::NESTED.name].contains(&layout.name) || is_fgclip(layout)
+}
+
+/// Whether the tensors are an FG-CLIP's.
+pub(super) fn is_fgclip(layout: &Layout) -> bool {
+    [fgclip::LONG.name, fgclip::SHORT.name].contains(&layout.name)
+}
+
+/// The layout in which the same file is read for short texts, if it has one.
+pub(super) fn for_short_texts(layout: &Layout) -> Option<&'static Layout> {
+    is_fgclip(layout).then_some(&fgclip::SHORT)
+}
+
+/// Whether the layout reads short texts, whose table of positions is complete.
+pub(super) fn is_for_short_texts(layout: &Layout) -> bool {
+    layout.name == fgclip::SHORT.name
+}
+
+/// Whether the tensors are open_clip's with a custom text tower.
+pub(super) fn is_custom_text(layout: &Layout) -> bool {
+    layout.name == openclip::CUSTOM_TEXT.name
+}
+
+/// Whether the image tower is one of timm.
+pub(super) fn is_timm(layout: &Layout) -> bool {
+    layout.name == timm::LAYOUT.name
 }
 
 /// Whether tensors are stored as factors, which only models made from OpenAI's are.
@@ -36,10 +63,19 @@ pub(super) fn is_factored(layout: &Layout) -> bool {
     [factorised::LAYOUT.name, gmp::LAYOUT.name].contains(&layout.name)
 }
 
-/// All layouts, for tests.
+/// All layouts of files that can be read without a config, for tests.
 #[cfg(test)]
-pub(super) fn all() -> &'static [Layout] {
-    &LAYOUTS
+pub(super) fn all() -> Vec<&'static Layout> {
+    LAYOUTS.iter().filter(|layout| !is_timm(layout)).collect()
+}
+
+/// The layout of models with an image tower of timm, for tests.
+#[cfg(test)]
+pub(super) fn of_timm() -> &'static Layout {
+    LAYOUTS
+        .iter()
+        .find(|layout| is_timm(layout))
+        .expect("it is one of them")
 }
 
 /// The layout of a file with tensors of these names, if it is known.

@@ -14,6 +14,19 @@ fn owns(name: &str) -> bool {
     name.starts_with("visual.") || name.starts_with("transformer.resblocks.") || name == "token_embedding.weight"
 }
 
-fn assembly(_: &TensorFile, name: &str) -> Assembly {
-    Assembly::AsStored(name.to_owned())
+fn assembly(file: &TensorFile, name: &str) -> Assembly {
+    text_projection(file, name, "").unwrap_or_else(|| Assembly::AsStored(name.to_owned()))
+}
+
+/// The text projection that open_clip stores as a layer with a bias (`proj_bias` in its config), under a prefix.
+pub(super) fn text_projection(file: &TensorFile, name: &str, prefix: &str) -> Option<Assembly> {
+    let weight = format!("{prefix}text_projection.weight");
+    if !file.tensors.contains_key(&weight) {
+        return None;
+    }
+    match name {
+        "text_projection" => Some(Assembly::Transposed(weight)),
+        "text_projection_bias" => Some(Assembly::AsStored(format!("{prefix}text_projection.bias"))),
+        _ => None,
+    }
 }
