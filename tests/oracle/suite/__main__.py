@@ -19,8 +19,11 @@ from PIL import Image
 
 import transformers
 
-from . import families, files, from_open_clip, from_transformers
+from . import converted, families, files, from_open_clip, from_transformers
 from .case import judge
+
+
+PARTS = (from_transformers, from_open_clip, converted, files, families)
 
 
 def draw_images(folder):
@@ -45,7 +48,7 @@ def main():
     transformers.utils.logging.disable_progress_bar()
     work = Path(tempfile.mkdtemp(prefix="longclip-oracle-"))
     images = draw_images(work)
-    cases = [case for part in (from_transformers, from_open_clip, files, families) for case in part.cases(images)]
+    cases = [case for part in PARTS for case in part.cases(images)]
     names = [case.name for case in cases]
     assert len(set(names)) == len(names), "two cases have the same name"
     chosen = [case for case in cases if arguments.only in case.name]

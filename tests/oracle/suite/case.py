@@ -41,6 +41,8 @@ class Case:
     expect: str = "equal"
     says: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    # Called with the program, the model and the images; returns an Oracle, or the exit code and stderr of a refusal.
+    then: Callable | None = None
     texts: tuple[str, ...] = field(default_factory=lambda: (*TEXTS, LONG_TEXT))
 
 
@@ -128,6 +130,10 @@ def compare_probabilities(binary, case, model, oracle, images):
 def judge(binary, case, folder, images):
     """The verdict, one of "equal", "refused", "WRONG", and why."""
     model, oracle = case.make(folder)
+    if case.then:
+        oracle = case.then(binary, model, images)
+        if isinstance(oracle, tuple):
+            return judge_refusal(case, *oracle)
     if oracle is None:
         code, out, err = run(binary, ["embed", *images, "--text", "a cat", "--model", model, *case.flags])
         problems, refusal = ["accepted"], None if code == 0 else (code, err)

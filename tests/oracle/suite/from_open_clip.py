@@ -1,19 +1,22 @@
 """CLIPs as open_clip writes and computes them: `open_clip_config.json` with `model_cfg` and `preprocess_cfg`.
 
 Each case changes one thing of a tiny CLIP, writes the folder, reads it back with open_clip's factory, and takes the
-numbers of `encode_image` and `encode_text`. Towers of timm have at least 22 million parameters, so there are few of
-them.
+numbers of `encode_image` and `encode_text`.
 """
 
 import copy
 import functools
 import json
+import re
 
 import open_clip
 import torch
 from open_clip.model import CLIP, CustomTextCLIP
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from timm.layers import LayerNorm
+from timm.models import register_model
+from timm.models.vision_transformer import VisionTransformer
 
 from .case import LONG_TEXT, TEXTS, Case, Oracle
 from .random_weights import fill
@@ -31,8 +34,10 @@ PREPROCESS = {
 }
 
 
-def merged(vision, text, top):
+def merged(vision, text, top, replaced_vision):
     config = copy.deepcopy(MODEL)
+    if replaced_vision:
+        config["vision_cfg"] = dict(replaced_vision)
     config["vision_cfg"].update(vision or {})
     config["text_cfg"].update(text or {})
     config.update(top or {})
@@ -46,9 +51,9 @@ def build(config):
     return fill(model)
 
 
-def write(folder, vision=None, text=None, preprocess=None, top=None):
+def write(folder, vision=None, text=None, preprocess=None, top=None, replaced_vision=None):
     folder.mkdir(parents=True)
-    config = merged(vision, text, top)
+    config = merged(vision, text, top, replaced_vision)
     save_file(build(config).state_dict(), folder / "open_clip_model.safetensors")
     whole = {"model_cfg": config, "preprocess_cfg": {**PREPROCESS, **(preprocess or {})}}
     (folder / "open_clip_config.json").write_text(json.dumps(whole, indent=2))
@@ -64,9 +69,11 @@ def compute(folder, images, texts=(*TEXTS, LONG_TEXT)):
     return Oracle(model.encode_image(pixels).numpy(), model.encode_text(tokens).numpy(), float(model.logit_scale.exp()))
 
 
-def oc(images, name, expect="equal", says=(), flags=("--no-stretch",), **changes):
+def oc(images, name, expect="equal", says=(), flags=("--no-stretch",), change=None, **changes):
     def make(folder):
         write(folder, **changes)
+        if change:
+            change(folder)
         return folder, None if expect == "refused" else compute(folder, images)
 
     return Case(f"open_clip: {name}", make, expect, says, flags)
@@ -82,6 +89,7 @@ def cases(images):
         *pooling(case),
         *preprocessing(case),
         *files(images),
+        *two_tables(images),
         *timm(case),
     ]
 
@@ -120,7 +128,9 @@ def blocks(case):
             "scale_fc": True,
         }.items():
             says = (key, "layer scale", "ls_1", "attn.ln_", "attn.logit_scale", "attn.head_scale", "ln_attn", "mlp.ln")
-            yield case(f"{key} in the {other} tower", "either", says, **{cfg: {key: value}})
+            # open_clip 3.3 can't compute this one itself.
+            expect = "refused" if key == "scaled_cosine_attn" else "either"
+            yield case(f"{key} in the {other} tower", expect, says, **{cfg: {key: value}})
         yield case(f"custom blocks in the {other} tower", **{cfg: {"block_type": "custom"}})
 
 
@@ -129,7 +139,12 @@ def pooling(case):
     yield case("norm after the average", vision={"pool_type": "avg", "final_ln_after_pool": True})
     yield case("norm after the class token", vision={"final_ln_after_pool": True})
     yield case("no pooling", "refused", ("pool",), vision={"pool_type": "none"})
-    yield case("no first norm", "either", ("no_ln_pre", "ln_pre", "CLIPA"), vision={"no_ln_pre": True})
+    yield case("no first norm", vision={"no_ln_pre": True})
+    yield case(
+        "no first norm, averaged afterwards",
+        vision={"no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True},
+        text={"no_causal_mask": True, "pool_type": "last", "act_kwargs": {"approximate": "tanh"}},
+    )
     yield case("sine positions", "either", ("pos_embed_type", "sin_cos"), vision={"pos_embed_type": "sin_cos_2d"})
     yield case(
         "pooling by attention",
@@ -150,13 +165,8 @@ def pooling(case):
         text={"embed_cls": True},
         top={"custom_text": True},
     )
-    yield case(
-        "a bias of the text projection",
-        "either",
-        ("proj_bias", "text_projection.bias", "SigLIP"),
-        text={"proj_bias": True},
-        top={"custom_text": True},
-    )
+    yield case("a bias of the text projection", text={"proj_bias": True})
+    yield case("a bias of the text projection, custom text", text={"proj_bias": True}, top={"custom_text": True})
     yield case(
         "no text projection",
         "either",
@@ -193,8 +203,6 @@ def files(images):
 
     def torch_file(hold, name):
         def change(folder):
-            from safetensors.torch import load_file
-
             torch.save(hold(load_file(folder / "open_clip_model.safetensors")), folder / name)
             (folder / "open_clip_model.safetensors").unlink()
             return folder / name
@@ -214,19 +222,134 @@ def files(images):
     )
     for prefix in ("clip.", "net.", "model.", "student.", "base_model.model."):
         yield whole(f"with the prefix {prefix}", torch_file(named(prefix), "model.pt"))
+    yield whole("bare, as OpenAI's", bare, **OPENAI)
+    yield whole("GmP", gmp, **OPENAI)
+    yield whole("SmartCLIP", smart_clip, **OPENAI)
 
-    def bare(folder):
-        (folder / "open_clip_config.json").unlink()
 
-    yield whole(
-        "bare, as OpenAI's",
-        bare,
-        top={"quick_gelu": True},
-        vision={"width": 128, "head_width": 64},
-        text={"width": 128, "heads": 2},
+# A model that is read rightly without its config.
+OPENAI = dict(
+    top={"quick_gelu": True},
+    vision={"width": 128, "head_width": 64},
+    text={"width": 128, "heads": 2},
+)
+
+
+def bare(folder):
+    (folder / "open_clip_config.json").unlink()
+
+
+def change_weights(folder, change):
+    path = folder / "open_clip_model.safetensors"
+    tensors = load_file(path)
+    save_file({name: tensor.contiguous() for name, tensor in change(tensors).items()}, path)
+
+
+def gmp(folder):
+    """Linear layers of the MLPs as length and direction of each row, as zer0int's fine-tunes store them."""
+
+    def change(tensors):
+        changed = {}
+        for name, tensor in tensors.items():
+            if re.search(r"mlp\.c_(fc|proj)\.weight$", name):
+                layer = name.removesuffix(".weight")
+                changed[f"{layer}.r"] = tensor.norm(dim=1, keepdim=True)
+                changed[f"{layer}.theta"] = tensor * 3.0
+            else:
+                changed[name] = tensor
+        return changed
+
+    bare(folder)
+    change_weights(folder, change)
+
+
+def smart_clip(folder):
+    bare(folder)
+    mask = {
+        "mask_net.resblocks.0.ln_1.weight": torch.ones(4),
+        "mask_net.attn_pool.attention.weight": torch.ones(4, 4),
+        "mask_net.attn_pool.attention.bias": torch.ones(4),
+    }
+    change_weights(folder, lambda tensors: {**tensors, **mask})
+
+
+def two_tables(images):
+    """Files with two tables of text positions: Long-CLIP's are joined after 20 rows, DeBias-CLIP uses the first."""
+
+    def case(name, joined, custom_text, config, flags):
+        def make(folder):
+            text = {"context_length": 248, **OPENAI["text"]}
+            top = {"quick_gelu": True, "custom_text": custom_text}
+            write(folder, text=text, vision=OPENAI["vision"], top=top)
+            key = "text.positional_embedding" if custom_text else "positional_embedding"
+            first = load_file(folder / "open_clip_model.safetensors")[key]
+            second = torch.randn(first.shape, generator=torch.Generator().manual_seed(3)) * 0.7
+            if joined:
+                change_weights(folder, lambda tensors: {**tensors, key: torch.cat([first[:20], second[20:]])})
+            oracle = compute(folder, images)
+            change_weights(folder, lambda tensors: {**tensors, key: first, key + "_res": second})
+            if not config:
+                bare(folder)
+            return folder, oracle
+
+        return Case(f"open_clip: {name}", make, flags=flags)
+
+    yield case("Long-CLIP's two tables", True, False, False, ())
+    yield case("Long-CLIP's two tables with a config", True, False, True, ())
+    yield case("Long-CLIP's first table", False, False, False, ("--positions", "first"))
+    yield case("DeBias-CLIP", False, True, True, ())
+    yield case("DeBias-CLIP without a config", False, True, False, ())
+    yield case("DeBias-CLIP, joined", True, True, True, ("--positions", "joined"))
+
+
+def small_vit(pretrained=False, pretrained_cfg=None, pretrained_cfg_overlay=None, cache_dir=None, **options):
+    """As timm's `vit_base_patch16_clip_224`, with fewer and narrower layers."""
+    model = VisionTransformer(
+        img_size=32,
+        patch_size=8,
+        embed_dim=128,
+        depth=2,
+        num_heads=2,
+        pre_norm=True,
+        norm_layer=functools.partial(LayerNorm, eps=1e-5),
+        **options,
     )
+    model.default_cfg = {}
+    return model
+
+
+SMALL_VIT = {"timm_model_name": "vit_small_patch8_clip_32", "image_size": 32}
+
+
+@register_model
+def vit_small_patch8_clip_32(**options):
+    return small_vit(**options)
+
+
+@register_model
+def vit_small_patch8_clip_quickgelu_32(**options):
+    return small_vit(act_layer="quick_gelu", **options)
 
 
 def timm(case):
-    tower = {"timm_model_name": "vit_xsmall_patch16_clip_224", "timm_pool": "", "timm_proj": None, "image_size": 224}
-    yield case("a plain ViT of timm", "either", ("timm", "trunk"), vision=tower, top={"embed_dim": 384})
+    def vit(name, expect="equal", says=(), custom=True, text=None, preprocess=None, change=None, **keys):
+        vision = {**SMALL_VIT, "timm_proj": None, "timm_pool": "token", **keys}
+        changes = dict(text=text, preprocess=preprocess, replaced_vision=vision, top={"custom_text": custom})
+        return case(f"timm: {name}", expect, says, change=change, **changes)
+
+    yield vit("a plain ViT")
+    yield vit("a plain ViT without a custom text tower", custom=False)
+    yield vit("QuickGELU in the image tower", timm_model_name="vit_small_patch8_clip_quickgelu_32")
+    yield vit("averaged by timm", timm_pool="avg")
+    yield vit("a linear projection", timm_proj="linear")
+    yield vit("a linear projection with a bias", timm_proj="linear", timm_proj_bias=True)
+    yield vit("a linear projection after an average", timm_proj="linear", timm_pool="avg")
+    yield vit("a linear projection and timm's own pooling", timm_proj="linear", timm_pool="")
+    yield vit("dropped paths", timm_drop_path=0.1, timm_drop=0.0)
+    mobile = {"mean": [0.0, 0.0, 0.0], "std": [1.0, 1.0, 1.0], "interpolation": "bicubic"}
+    yield vit("as MobileCLIP2-L/14", text={"no_causal_mask": True}, preprocess=mobile)
+    yield vit("an MLP as projection", "refused", ("timm_proj",), timm_proj="mlp")
+    yield vit("the largest of all patches", "refused", ("timm_pool",), timm_pool="max")
+    yield vit("without its config", "refused", ("timm",), change=bare)
+    other = dict(timm_model_name="vit_tiny_patch16_224", timm_proj="linear", image_size=224)
+    yield vit("a ViT that is not CLIP's", "refused", ("timm",), **other)

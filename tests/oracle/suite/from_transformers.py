@@ -154,6 +154,7 @@ def cases(images):
         *configs(case),
         *preprocessing(case),
         *layouts(images),
+        *fg_clip(images),
         *one_tower(images),
     ]
 
@@ -373,6 +374,43 @@ def shards(ending, folder):
         weight_map |= {name: file for name in part}
     index = {"metadata": {"total_size": 0}, "weight_map": weight_map}
     (folder / f"{stem}.{ending}.index.json").write_text(json.dumps(index))
+
+
+def fg_clip(images):
+    """FG-CLIP v1: a CLIP for short texts, with tables and a projection for long ones; its images are squashed first."""
+
+    def squashed(folder):
+        processor = CLIPImageProcessorPil.from_pretrained(folder)
+        return lambda image, **options: processor(image.convert("RGB").resize((32, 32)), **options)
+
+    def case(name, is_long, flags):
+        def make(folder):
+            write(folder)
+            short, tensors = compute(folder, images, processor=squashed(folder)), load(folder)
+            draw = lambda *shape: torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape))) * 0.5
+            first, second, projection = draw(248, 64), draw(248, 65)[:, 1:].contiguous(), draw(32, 64)
+            name_of = "text_model.embeddings.position_embedding{}.weight".format
+            model = CLIPModel(config(text={"max_position_embeddings": 248}))
+            joined = torch.cat([first[:20], second[20:]])
+            model.load_state_dict(
+                {**tensors, name_of(""): joined, "text_projection.weight": projection}, strict=False
+            )
+            with torch.no_grad():
+                rows = text_features(model.eval().get_text_features, 248, (*TEXTS, LONG_TEXT))
+            own = {
+                name_of("_ori"): first,
+                name_of("_res"): second,
+                "text_filip_projection.weight": projection,
+                "logit_scale_finegraind": torch.tensor(4.6),
+                "logit_scale_hardneg": torch.tensor(4.6),
+            }
+            rewrite(folder, lambda tensors: {**tensors, **own})
+            return folder, Oracle(short.images, rows, short.logit_scale) if is_long else short
+
+        return Case(f"transformers: {name}", make, flags=flags)
+
+    yield case("FG-CLIP", True, ())
+    yield case("FG-CLIP, short texts", False, ("--positions", "short"))
 
 
 def one_tower(images):
