@@ -73,6 +73,7 @@ impl Model {
             bars: Bars::None,
             model: self.name.clone(),
             dtype: self.dtype().to_owned(),
+            links_from: String::new(),
         }
     }
 }

@@ -126,6 +126,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         layout: output.layout,
         fields: input.fields,
         bars: output.bars(),
+        links_from: output.links_from(),
         ..args.settings(&scorer, &loaded)
     };
     let mut run = ImageRun {
@@ -230,6 +231,7 @@ impl Args {
             bars: Bars::None,
             model: loaded.name.clone(),
             dtype: loaded.dtype().to_owned(),
+            links_from: String::new(),
         }
     }
 

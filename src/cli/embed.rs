@@ -195,6 +195,7 @@ fn settings(loaded: &Loaded, fields: Fields, bars: Bars) -> Settings {
         layout: Layout::Long,
         fields,
         bars,
+        links_from: String::new(),
         model: loaded.name.clone(),
         dtype: loaded.dtype().to_owned(),
     }
@@ -236,6 +237,7 @@ impl Writer {
                     fields: JsonFields::default(),
                     outcome: self.vector(row.to_vec()),
                     thumbnail: None,
+                    file: None,
                 })?;
             }
             self.results.flush()?;

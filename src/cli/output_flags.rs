@@ -54,6 +54,8 @@ pub(super) struct OutputPlan {
     pub(super) layout: Layout,
     /// The file; `None` for stdout, and for a shard.
     target: Option<Target>,
+    /// What a page puts before relative paths to link to files.
+    links_from: String,
     resume: bool,
     shard: Option<ShardFile>,
     /// What of the input was skipped, which a shard may not be silent about.
@@ -76,6 +78,7 @@ impl OutputFlags {
             shard: self.shard(inputs, &format)?,
             target: self.target(&format, writing)?,
             format,
+            links_from: self.links_from(),
             layout: self.layout(),
             resume: self.resume,
             skipped: inputs.options.skipped.clone(),
@@ -180,6 +183,12 @@ impl OutputFlags {
         if self.wide { Layout::Wide } else { Layout::Long }
     }
 
+    fn links_from(&self) -> String {
+        // The name of a shard's file doesn't matter.
+        let page = self.folder().map(|folder| folder.join("shard"));
+        targets::links_from(page.as_deref().or(self.file()))
+    }
+
     /// Whether results go where progress would be drawn.
     fn is_on_terminal(&self) -> bool {
         self.file().is_none() && io::stdout().is_terminal()
@@ -257,6 +266,10 @@ impl OutputFlags {
 }
 
 impl OutputPlan {
+    pub(super) fn links_from(&self) -> String {
+        self.links_from.clone()
+    }
+
     pub(super) fn holds(&self, what: Holds) -> bool {
         self.format.holds(what)
     }

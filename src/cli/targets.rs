@@ -7,11 +7,27 @@ use std::path::{Path, PathBuf};
 
 use longclip::files::{Destination, Excerpt, Existing, Looking, Refusal, Target};
 use longclip::input::Inputs;
+use longclip::output;
 use longclip::weights::names::ModelSource;
 use longclip::{Error, Result};
 
 use super::find_model::located;
 use super::model_flags::ModelFlags;
+
+/// What a page that is written to `page` puts before the relative path of a file to link to it. Links of a page that is in the
+/// folder of the run, above it or below it stay right when all are moved together.
+pub(super) fn links_from(page: Option<&Path>) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let Some(folder) = page.map(|page| here.join(page.parent().unwrap_or(Path::new("")))) else {
+        return output::folder_url(&here);
+    };
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    match (folder.strip_prefix(&here), here.strip_prefix(&folder)) {
+        (Ok(below), _) => "../".repeat(below.components().count()),
+        (_, Ok(above)) => output::relative_url(above),
+        _ => output::folder_url(&here),
+    }
+}
 
 /// Whether files that exist may be replaced.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]

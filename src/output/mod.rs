@@ -31,7 +31,7 @@ use std::io::{self, BufRead, Write};
 
 pub use folder_names::folder_names;
 pub use heat_map::{HeatMap, png};
-pub use html::{Html, THUMBNAIL_PX, report, thumbnail, thumbnail_jpeg};
+pub use html::{Html, THUMBNAIL_PX, folder_url, relative_url, report, thumbnail, thumbnail_jpeg};
 pub use json::{Json, Ndjson};
 pub use record::{Found, Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};
@@ -96,6 +96,8 @@ pub struct Settings {
     pub model: String,
     /// The model's number type, for formats that store it.
     pub dtype: String,
+    /// What a page puts before a relative path to link to the file: the address of a folder, ending in `/`, or nothing.
+    pub links_from: String,
 }
 
 impl Settings {

@@ -88,6 +88,7 @@ mod tests {
             fields: JsonFields::default(),
             outcome,
             thumbnail: None,
+            file: None,
         };
         let records = [
             record(Outcome::Embedding(vec![1.0, -2.0])),

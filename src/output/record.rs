@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -22,6 +23,8 @@ pub struct Record {
     pub outcome: Outcome,
     /// The image as a thumbnail, for formats that show it.
     pub thumbnail: Option<Thumbnail>,
+    /// The file of the image, if it is one, for formats that link to it.
+    pub file: Option<PathBuf>,
 }
 
 /// A small copy of an image.
@@ -168,6 +171,8 @@ impl Found {
                 embedding: None,
             },
             thumbnail: self.thumbnail.clone(),
+            // What has no thumbnail is not a file, or can't be read any more.
+            file: self.thumbnail.is_some().then(|| PathBuf::from(&self.path)),
         }
     }
 }

@@ -15,6 +15,7 @@ pub(super) fn settings() -> Settings {
         bars: Bars::None,
         model: "nano".into(),
         dtype: "f32".into(),
+        links_from: String::new(),
     }
 }
 
@@ -35,6 +36,7 @@ pub(super) fn records() -> [Record; 2] {
         fields: JsonFields::default(),
         outcome,
         thumbnail: None,
+        file: None,
     };
     let outcome = Outcome::Labels {
         labels,

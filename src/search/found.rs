@@ -11,7 +11,7 @@ use crate::output::{self, Bars, Fields, Found, Layout, Outcome, Record, Settings
 use crate::preprocess::Preprocess;
 
 /// What the formats of results write about a search of an index.
-pub fn settings(index: &Index, searches: Vec<String>) -> Settings {
+pub fn settings(index: &Index, searches: Vec<String>, links_from: String) -> Settings {
     Settings {
         task: Task::Searches,
         labels: searches,
@@ -21,6 +21,7 @@ pub fn settings(index: &Index, searches: Vec<String>) -> Settings {
         bars: Bars::None,
         model: index.origin().model.clone(),
         dtype: index.origin().dtype.clone(),
+        links_from,
     }
 }
 
@@ -61,6 +62,7 @@ pub fn record(query: &str, found: Vec<Found>) -> Record {
         fields: JsonFields::default(),
         outcome: Outcome::Found(found),
         thumbnail: None,
+        file: None,
     }
 }
 

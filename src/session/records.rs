@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use super::Answer;
-use crate::input::{Item, Name};
+use crate::input::{Content, Item, Name};
 use crate::output::{Outcome, Record, Subject, Thumbnail};
 
 /// What a record of labels has.
@@ -30,6 +30,10 @@ impl RecordOptions {
 /// The record of an item.
 pub fn record(item: Item, outcome: Outcome, thumbnail: Option<Thumbnail>) -> Record {
     Record {
+        file: match item.content {
+            Content::File(path) => Some(path),
+            _ => None,
+        },
         subject: match item.name {
             Name::Path(path) => Subject::Path(path),
             Name::Raw(path) => Subject::Raw(path),

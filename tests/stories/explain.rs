@@ -122,6 +122,6 @@ fn the_html_page_shows_a_heat_map_over_each_photo() {
         desk.output(&[&run, more, &RUN].concat());
         std::fs::read_to_string(desk.path("page.html")).unwrap()
     };
-    assert_eq!(page(&[]).matches("class=\"heat\"").count(), 0);
-    assert_eq!(page(&["--explain", "seen"]).matches("class=\"heat\"").count(), 2);
+    assert_eq!(page(&[]).matches("\"heat\":\"").count(), 0);
+    assert_eq!(page(&["--explain", "seen"]).matches("\"heat\":\"").count(), 2);
 }

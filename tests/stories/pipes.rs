@@ -420,8 +420,8 @@ fn the_format_follows_from_the_file_extension() {
         assert!(!desk.path(&format!("{name}.partial")).exists());
     }
     assert_eq!(text(&desk, "a.ndjson"), text(&desk, "a.jsonl"));
-    assert_eq!(text(&desk, "a.html").matches("<figure").count(), 5);
-    assert_eq!(text(&desk, "a.html").matches("data:image/jpeg;base64,").count(), 4);
+    assert_eq!(text(&desk, "a.html").matches("class=\"image\">").count(), 5);
+    assert_eq!(text(&desk, "a.html").matches("\"photo\":\"").count(), 4);
 }
 
 #[test]

@@ -324,9 +324,11 @@ fn the_html_page_shows_the_results() {
     fs::remove_file(desk.path("coffee.jpg")).unwrap();
     desk.output(&["search", "query", "i.parquet", "a <b>cat", "-o", "found.html"]);
     let page = fs::read_to_string(desk.path("found.html")).unwrap();
-    assert_eq!(page.matches("<figure").count(), 2);
-    assert_eq!(page.matches("data:image/jpeg").count(), 1, "the one that still exists");
-    assert!(page.contains("a &lt;b&gt;cat") && !page.contains("<b>cat"));
+    assert_eq!(page.matches("class=\"image\">").count(), 2);
+    assert_eq!(page.matches("\"photo\":\"").count(), 1, "the one that still exists");
+    assert_eq!(page.matches("\"link\":\"cat.jpg\"").count(), 1);
+    assert_eq!(page.matches("\"state\":\"gone\"").count(), 1);
+    assert!(page.contains("a \\u003cb>cat") && !page.contains("<b>cat"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use longclip::files::Target;
 use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::labels::files::read_texts;
 use longclip::model::LongClip;
@@ -19,7 +20,7 @@ use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::{ModelFlags, warn_of_cut_texts};
 use crate::cli::report::{Exit, Report};
 use crate::cli::results::Results;
-use crate::cli::targets::Writing;
+use crate::cli::targets::{Writing, links_from};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,7 +128,11 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         found.iter_mut().for_each(|found| add_thumbnails(found, &preprocess));
     }
     let names: Vec<String> = asked.iter().map(|asked| asked.name.clone()).collect();
-    let mut results = Results::open(&format, &settings(&index, names), target.as_ref())?;
+    let mut results = Results::open(
+        &format,
+        &settings(&index, names, links_from(target.as_ref().map(Target::path))),
+        target.as_ref(),
+    )?;
     results.begin()?;
     for (asked, found) in asked.iter().zip(found) {
         results.write(&record(&asked.name, found))?;

@@ -6,7 +6,7 @@
 mod chart;
 mod matrix;
 
-use super::{Scripts, escaped, image, top};
+use super::{Policy, base64, escaped, top};
 
 pub use self::chart::{Chart, Curve, Stroke};
 pub use self::matrix::Matrix;
@@ -97,7 +97,11 @@ impl ReportPage {
         self.body += "<div class=\"images\">\n";
         for captioned in images {
             let thumbnail = match &captioned.jpeg {
-                Some(jpeg) => image("photo", jpeg),
+                Some(jpeg) => format!(
+                    "<img alt=\"{}\" loading=\"lazy\" src=\"data:image/jpeg;base64,{}\">",
+                    escaped(&captioned.name),
+                    base64(jpeg)
+                ),
                 None => "<div class=\"none\">no image</div>".to_owned(),
             };
             let name = escaped(&captioned.name);
@@ -114,7 +118,7 @@ impl ReportPage {
     pub fn finish(self) -> String {
         format!(
             include_str!("page.html"),
-            top = top(&self.title, include_str!("page.css"), Scripts::None),
+            top = top(&self.title, include_str!("report.css"), Policy::Still),
             body = self.body,
         )
     }
