@@ -114,13 +114,23 @@ impl Results {
 
 /// The command that continues this one.
 fn resuming(arguments: impl Iterator<Item = OsString>) -> String {
-    let mut words: Vec<String> = arguments.map(|argument| quoted(&argument.to_string_lossy())).collect();
+    let mut words = words(arguments);
     words.retain(|word| word != "--force" && word != "--resume");
     words.push("--resume".into());
+    words.join(" ")
+}
+
+/// The command of this process, as a shell reads it.
+pub(super) fn this_command() -> String {
+    words(env::args_os()).join(" ")
+}
+
+fn words(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
+    let mut words: Vec<String> = arguments.map(|argument| quoted(&argument.to_string_lossy())).collect();
     if let Some(program) = words.first_mut().filter(|program| program.ends_with("longclip")) {
         *program = "longclip".into();
     }
-    words.join(" ")
+    words
 }
 
 /// A word as a shell reads it.

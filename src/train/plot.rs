@@ -1,12 +1,14 @@
-//! `loss.html`: the curves of a training as one page, drawn again whenever a state is saved.
+//! `loss.html`: the curves of a training as one page. During the run it is drawn again every few seconds, and an open page
+//! loads itself again.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::{file, metrics};
 use crate::error::Result;
-use crate::output::report::{Chart, Curve, ReportPage, Stroke};
+use crate::output::report::{Chart, Curve, Reloading, ReportPage, Stroke};
 
 /// The page's file in the run folder.
 pub(super) const PLOT: &str = "loss.html";
@@ -14,49 +16,106 @@ pub(super) const PLOT: &str = "loss.html";
 /// Points that can be distinguished on a screen. The steps of a longer training are joined into means.
 const POINTS_MAX: usize = 800;
 
-/// The charts: each with its title, and the fields of `metrics.ndjson` with their names in the legend.
-const CHARTS: [(&str, &[(&str, &str)]); 2] = [
-    (
-        "Loss",
-        &[("loss_long", "long captions"), ("loss_short", "short captions")],
-    ),
-    (
-        "Validation",
-        &[
+/// The time between two drawings, as long as the page waits before it loads itself again.
+const BETWEEN: Duration = Duration::from_secs(10);
+/// A drawing takes longer the longer the training is. At most this part of the time is spent on drawing.
+const SHARE: u32 = 50;
+
+/// A chart.
+struct Plotted {
+    title: &'static str,
+    /// The name of the vertical axis.
+    up: &'static str,
+    /// The fields of `metrics.ndjson` with their names in the legend.
+    fields: &'static [(&'static str, &'static str)],
+}
+
+const CHARTS: [Plotted; 2] = [
+    Plotted {
+        title: "Loss",
+        up: "loss",
+        fields: &[("loss_long", "long captions"), ("loss_short", "short captions")],
+    },
+    Plotted {
+        title: "Validation",
+        up: "R@1 and top-1 (share)",
+        fields: &[
             ("val_long_i2t_r1", "long, image to text"),
             ("val_long_t2i_r1", "long, text to image"),
             ("val_short_i2t_r1", "short, image to text"),
             ("val_short_t2i_r1", "short, text to image"),
             ("val_top1", "zero-shot top-1"),
         ],
-    ),
+    },
 ];
 
-/// Draws the metrics in the folder.
-pub(super) fn write(folder: &Path) -> Result<()> {
-    let lines = metrics::read(folder)?;
-    let mut page = ReportPage::new("longclip train", &[]);
-    for (title, fields) in CHARTS {
-        let curves: Vec<Curve> = fields
-            .iter()
-            .filter_map(|(field, name)| curve(&lines, field, name))
-            .collect();
-        if !curves.is_empty() {
-            page.heading(title);
-            page.chart(&chart(title, curves));
-        }
-    }
-    file::write_whole(&folder.join(PLOT), page.finish().as_bytes())
+/// Draws the page of a run folder.
+pub(super) struct Plot<'a> {
+    folder: &'a Path,
+    /// What is trained on what, for the beginning of the page.
+    facts: &'a [(&'static str, String)],
+    last: Option<Drawing>,
 }
 
-fn chart(title: &str, curves: Vec<Curve>) -> Chart {
+/// When the page was drawn, and how long that took.
+struct Drawing {
+    began: Instant,
+    took: Duration,
+}
+
+impl<'a> Plot<'a> {
+    pub(super) fn new(folder: &'a Path, facts: &'a [(&'static str, String)]) -> Self {
+        Plot {
+            folder,
+            facts,
+            last: None,
+        }
+    }
+
+    /// Draws the metrics so far, unless that was done a moment ago.
+    pub(super) fn draw_if_due(&mut self) -> Result<()> {
+        let is_due = self.last.as_ref().is_none_or(|last| {
+            let passed = last.began.elapsed();
+            passed >= BETWEEN && passed >= last.took * SHARE
+        });
+        if !is_due {
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.draw(Reloading::During)?;
+        self.last = Some(Drawing {
+            began,
+            took: began.elapsed(),
+        });
+        Ok(())
+    }
+
+    /// Draws the metrics in the folder.
+    pub(super) fn draw(&self, reloading: Reloading) -> Result<()> {
+        let lines = metrics::read(self.folder)?;
+        let name = self.folder.file_name().unwrap_or(self.folder.as_os_str());
+        let mut page = ReportPage::new(&format!("Training: {}", name.to_string_lossy()), self.facts);
+        page.reload(reloading);
+        for plotted in CHARTS {
+            let fields = plotted.fields.iter();
+            let curves: Vec<Curve> = fields.filter_map(|(field, name)| curve(&lines, field, name)).collect();
+            if !curves.is_empty() {
+                page.heading(plotted.title);
+                page.chart(&chart(&plotted, curves));
+            }
+        }
+        file::write_whole(&self.folder.join(PLOT), page.finish().as_bytes())
+    }
+}
+
+fn chart(plotted: &Plotted, curves: Vec<Curve>) -> Chart {
     let points = || curves.iter().flat_map(|curve| &curve.points);
     let last_step = points().fold(1.0, |last: f64, (step, _)| last.max(*step));
     let highest = points().fold(0.0, |highest: f64, (_, value)| highest.max(*value));
     Chart {
-        title: format!("{title} by step"),
+        title: format!("{} by step", plotted.title),
         across: "step".into(),
-        up: String::new(),
+        up: plotted.up.into(),
         x: (0.0, last_step),
         y: Chart::axis_from_zero(highest),
         curves,
@@ -71,6 +130,7 @@ fn curve(lines: &[Value], field: &str, name: &str) -> Option<Curve> {
     Some(Curve {
         name: format!("{name} {last:.4}"),
         points: thinned(&points),
+        notes: Vec::new(),
         stroke: Stroke::Thin,
     })
 }
@@ -103,10 +163,30 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lines = "{\"step\":0,\"val_top1\":0.5}\n{\"step\":1,\"loss_long\":4.0,\"loss_short\":3.0}\n{\"step\":2,\"loss_long\":2.0}\n";
         std::fs::write(dir.path().join(metrics::METRICS), lines).unwrap();
-        write(dir.path()).unwrap();
-        let page = std::fs::read_to_string(dir.path().join(PLOT)).unwrap();
-        assert_eq!(page.matches("<polyline").count(), 3);
-        assert!(page.contains("long captions 2.0000") && page.contains("zero-shot top-1 0.5000"));
-        assert!(page.contains("points=\"450.0,12.0 840.0,151.0\""), "{page}");
+        let facts = [("data", "a <b>.ndjson".to_owned())];
+        let plot = Plot::new(dir.path(), &facts);
+        let page = |reloading| {
+            plot.draw(reloading).unwrap();
+            std::fs::read_to_string(dir.path().join(PLOT)).unwrap()
+        };
+        let during = page(Reloading::During);
+        // Each curve has a line in its chart and one in the legend.
+        assert_eq!(during.matches("<polyline").count(), 6);
+        assert!(during.contains("long captions 2.0000") && during.contains("zero-shot top-1 0.5000"));
+        assert!(during.contains("points=\"466.0,16.0 836.0,159.0\""), "{during}");
+        assert!(during.contains("<dd>a &lt;b&gt;.ndjson</dd>"));
+        assert!(during.contains("location.reload()") && !page(Reloading::Never).contains("<script"));
+    }
+
+    #[test]
+    fn the_page_is_drawn_at_once_and_then_not_at_every_step() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(metrics::METRICS), "{\"step\":1,\"loss_long\":4.0}\n").unwrap();
+        let mut plot = Plot::new(dir.path(), &[]);
+        plot.draw_if_due().unwrap();
+        let page = dir.path().join(PLOT);
+        std::fs::remove_file(&page).unwrap();
+        plot.draw_if_due().unwrap();
+        assert!(!page.exists());
     }
 }

@@ -17,7 +17,7 @@ use super::metrics::{Metrics, StepMetrics, TrainingMetrics};
 use super::optimizer::AdamW;
 use super::order::Order;
 use super::parameters::Parameters;
-use super::plot;
+use super::plot::Plot;
 use super::saved::{self, BEST, Best, SavedState, TrainingProgress, TrainingState};
 use super::settings::Settings;
 use super::skipped::{Begin, SkippedSamples};
@@ -25,6 +25,7 @@ use super::towers::{Computing, Towers};
 use super::validate::{Validation, Validator};
 use crate::error::{Control, Error, Result, hint};
 use crate::labels::Template;
+use crate::output::report::Reloading;
 use crate::preprocess::Preprocess;
 use crate::text::ContextLength;
 
@@ -46,6 +47,8 @@ pub struct Training<'a> {
     pub folder: &'a Path,
     /// Whether to resume from a state in the folder.
     pub start: Start,
+    /// What is trained on what, by name, for the page with the curves.
+    pub facts: Vec<(&'static str, String)>,
 }
 
 /// What to do if the run folder has a saved state.
@@ -102,6 +105,8 @@ impl Training<'_> {
             let validation = Some(run.validate(observer)?);
             run.write(observer, None, validation)?;
         }
+        let mut plot = Plot::new(self.folder, &self.facts);
+        plot.draw_if_due()?;
         let mut batches = run.batches()?;
         let mut is_stopped = observer.is_stopped();
         while run.progress.step < self.settings.steps && !is_stopped {
@@ -111,12 +116,13 @@ impl Training<'_> {
             if is_stopped || at == self.settings.steps || at.is_multiple_of(self.settings.save_every) {
                 run.save()?;
             }
+            plot.draw_if_due()?;
         }
         drop(batches);
         if self.settings.steps == 0 {
             run.save()?;
         }
-        plot::write(self.folder)?;
+        plot.draw(Reloading::Never)?;
         Ok(Outcome {
             step: run.progress.step,
             best: run.progress.best,
@@ -361,8 +367,7 @@ impl<'a> ActiveRun<'a> {
 
     fn save(&self) -> Result<()> {
         self.metrics.sync()?;
-        self.state.save(self.training.folder, &self.progress)?;
-        plot::write(self.training.folder)
+        self.state.save(self.training.folder, &self.progress)
     }
 }
 

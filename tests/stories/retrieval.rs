@@ -317,6 +317,7 @@ fn the_report_shows_the_curve_the_comparison_and_the_worst_images() {
     let page = fs::read_to_string(desk.path("page.html")).unwrap();
     for part in [
         "<h1>Retrieval: ",
+        "<dt>command</dt><dd>longclip eval retrieval",
         "text to image",
         "Which differences are real",
         "R@1 by the number of tokens kept",

@@ -162,6 +162,7 @@ fn writes_a_model_curves_and_one_line_per_step() {
     assert_eq!(validated, [0, 3, 6]);
     let page = fs::read_to_string(desk.path("run/loss.html")).unwrap();
     assert!(page.contains("<polyline") && !page.contains("http:") && !page.contains("https:"));
+    assert!(page.contains("<dt>command</dt><dd>longclip train"), "{page}");
 
     for model in ["run/last.safetensors", "run/best.safetensors"] {
         let labels = ["--labels", "A red square.", "A blue square."];

@@ -250,6 +250,174 @@ fn equal_scores_count_for_the_earlier_class_and_few_classes_have_no_top_5() {
 }
 
 #[test]
+fn json_has_recalls_bins_and_all_confusions() {
+    let found = measured(&desk(), &[]);
+    let sum = |list: &Value, key: &str| {
+        let numbers = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| entry[key].as_u64().unwrap());
+        numbers.sum::<u64>()
+    };
+    let n = found["n_pictures"].as_u64().unwrap();
+    assert_eq!(sum(&found["recalls"], "n"), n);
+    assert_eq!(sum(&found["calibration_bins"], "n"), n);
+    assert_eq!(found["calibration_bins"].as_array().unwrap().len(), 15);
+    let n_right = sum(&found["recalls"], "n_right");
+    assert_eq!(sum(&found["confusions"], "n"), n - n_right);
+    check(&found, "acc1", n_right as f64 / n as f64);
+    let recalls = found["recalls"].as_array().unwrap().iter();
+    let recalls: Vec<f64> = recalls.map(|recall| recall["recall"].as_f64().unwrap()).collect();
+    check(
+        &found,
+        "mean_per_class_recall",
+        recalls.iter().sum::<f64>() / recalls.len() as f64,
+    );
+    // Fewer than 50 images: all of them, the least fitting first.
+    let least = found["least_fitting"].as_array().unwrap();
+    assert_eq!(least.len() as u64, n);
+    let probabilities = least.iter().map(|image| image["probability"].as_f64().unwrap());
+    assert!(probabilities.is_sorted());
+}
+
+#[test]
+fn predictions_have_a_row_per_image_in_every_format() {
+    let desk = desk();
+    let found = measured(&desk, &["--predictions", "p.ndjson"]);
+    measured(&desk, &["--predictions", "p.csv"]);
+    let text = std::fs::read_to_string(desk.path("p.ndjson")).unwrap();
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(found["n_pictures"], records.len());
+    let n_right = records.iter().filter(|record| record["is_right"] == true).count();
+    check(&found, "acc1", n_right as f64 / records.len() as f64);
+    let columns = "path,truth,truth_probability,is_right,predicted_1,probability_1,predicted_2,probability_2,predicted_3,\
+                   probability_3,predicted_4,probability_4,predicted_5,probability_5";
+    let csv = std::fs::read_to_string(desk.path("p.csv")).unwrap();
+    assert_eq!(csv.lines().next(), Some(columns));
+    for (record, row) in records.iter().zip(csv.lines().skip(1)) {
+        let path = record["path"].as_str().unwrap();
+        assert_eq!(record["truth"], path.split('/').nth(1).unwrap());
+        assert_eq!(record["is_right"] == true, record["predicted_1"] == record["truth"]);
+        for (column, value) in columns.split(',').zip(row.split(',')) {
+            match &record[column] {
+                Value::Number(number) => assert_eq!(number.as_f64(), value.parse::<f64>().ok(), "{column}"),
+                other => assert_eq!(other.to_string().trim_matches('"'), value, "{column}"),
+            }
+        }
+    }
+    for (file, said) in [
+        ("p.txt", "`p.txt` has no ending that predictions can be written as"),
+        ("p.csv", "`p.csv` holds results already"),
+        ("-", "has no ending"),
+    ] {
+        let told = desk.run(&[&EVAL[..], &["--predictions", file]].concat());
+        assert!(told.contains("exit code 2") && told.contains(said), "{told}");
+    }
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn predictions_in_parquet_have_typed_columns() {
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    let desk = desk();
+    let found = measured(&desk, &["--predictions", "p.parquet"]);
+    let file = std::fs::File::open(desk.path("p.parquet")).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let types = reader.schema().fields().iter().take(6);
+    let types: Vec<String> = types
+        .map(|field| format!("{} {}", field.name(), field.data_type()))
+        .collect();
+    assert_eq!(
+        types,
+        [
+            "path Utf8",
+            "truth Utf8",
+            "truth_probability Float32",
+            "is_right Boolean",
+            "predicted_1 Utf8",
+            "probability_1 Float32"
+        ]
+    );
+    let n_rows: usize = reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum();
+    assert_eq!(found["n_pictures"], n_rows);
+}
+
+/// The mean of `-ln p` of each photo's class in records of `classify`.
+fn log_loss(desk: &Desk, temperature: &str) -> f64 {
+    let labels = ["--labels", "cat", "coffee", "astronaut", "mug"];
+    let run = [
+        "classify",
+        "photos",
+        "--model",
+        "nano",
+        "--format",
+        "ndjson",
+        "--temperature",
+        temperature,
+    ];
+    let records = desk.records(&[&run[..], &labels].concat());
+    let losses = records.iter().map(|record| {
+        let class = record["path"].as_str().unwrap().split('/').nth(1).unwrap();
+        let labels = record["labels"].as_array().unwrap();
+        let own = labels.iter().find(|label| label["label"] == class).unwrap();
+        -own["probability"].as_f64().unwrap().ln()
+    });
+    losses.sum::<f64>() / records.len() as f64
+}
+
+#[test]
+fn the_fitted_temperature_has_the_lowest_log_loss_in_classify() {
+    let mut desk = Desk::new().folder("photos");
+    for (class, photo) in [
+        ("cat", "cat"),
+        ("coffee", "coffee"),
+        ("astronaut", "astronaut"),
+        ("mug", "cat"),
+    ] {
+        let bytes = std::fs::read(repository().join(format!("img/{photo}.jpg"))).unwrap();
+        desk = desk
+            .folder(&format!("photos/{class}"))
+            .file(&format!("photos/{class}/1.jpg"), bytes);
+    }
+    let eval = [
+        "eval",
+        "zeroshot",
+        "--model",
+        "nano",
+        "--data",
+        "photos",
+        "--format",
+        "json",
+        "--fit-temperature",
+    ];
+    let output = desk.output(&eval);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let fitted = &found["fitted_temperature"];
+    let temperature = fitted["temperature"].as_f64().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains(&format!("`longclip classify --temperature {temperature:.3}`")),
+        "{said}"
+    );
+    let loss = |temperature: f64| log_loss(&desk, &temperature.to_string());
+    let close = |key: &str, loss: f64| {
+        assert!(
+            (fitted[key].as_f64().unwrap() - loss).abs() < 1e-4,
+            "{key} {loss} {fitted}"
+        )
+    };
+    close("log_loss_at_1", loss(1.0));
+    let best = loss(temperature);
+    close("log_loss", best);
+    assert!(
+        loss(0.9 * temperature) > best && loss(1.1 * temperature) > best,
+        "{fitted}"
+    );
+}
+
+#[test]
 fn the_report_is_one_page_with_images() {
     let desk = desk();
     measured(&desk, &["--report", "page.html"]);
@@ -258,9 +426,11 @@ fn the_report_is_one_page_with_images() {
         "mean per-class recall",
         "<svg",
         "class=\"matrix\"",
-        "Most confident wrong answers",
+        "whose label fits least",
         "data:image/jpeg;base64,",
         "Recall by class",
+        "<dt>model</dt><dd>small.safetensors in f32</dd>",
+        "<dt>command</dt><dd>longclip eval zeroshot",
     ] {
         assert!(page.contains(part), "{part}");
     }

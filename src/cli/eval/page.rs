@@ -1,9 +1,10 @@
-//! `--report`: where an evaluation writes its page.
+//! `--report` and `--predictions`: where an evaluation writes its page, and a row per image.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use longclip::files::Destination;
+use longclip::eval::zeroshot::{PredictionFormat, wrote_predictions};
+use longclip::files::{Destination, Excerpt};
 use longclip::input::{InputOptions, Inputs, Source};
 use longclip::output;
 use longclip::{Error, Result};
@@ -32,12 +33,26 @@ pub(super) struct Reads<'a> {
     pub(super) compared: Option<&'a str>,
     /// The file of embeddings, which grows.
     pub(super) kept: Option<&'a Path>,
+    /// The file of predictions, which is written.
+    pub(super) predictions: Option<&'a Path>,
+}
+
+/// The files that are written when everything is measured.
+pub(super) struct Written {
+    pub(super) page: Option<Destination>,
+    pub(super) predictions: Option<(PredictionFormat, Destination)>,
 }
 
 impl ReportFlags {
-    /// Opens the page before hours of work and not after them.
-    pub(super) fn open(&self, reads: &Reads<'_>) -> Result<Option<Destination>> {
-        let Reads { data, files, kept, .. } = reads;
+    /// Opens the files before hours of work and not after them.
+    pub(super) fn open(&self, reads: &Reads<'_>) -> Result<Written> {
+        let Reads {
+            data,
+            files,
+            kept,
+            predictions,
+            ..
+        } = reads;
         let inputs = Inputs {
             sources: data.iter().map(|path| Source::Named(path.to_path_buf())).collect(),
             options: InputOptions::default(),
@@ -50,18 +65,25 @@ impl ReportFlags {
             writing = writing.reads(what, [file]);
         }
         kept.map_or(Ok(()), |kept| writing.refuse_input("--embeddings", kept))?;
-        let Some(path) = &self.report else {
-            return Ok(None);
-        };
-        if file_named(Some(path)).is_none() {
-            return Err(Error::usage(
-                "the page of `--report` can't go to stdout, where the results go",
-                "name a file: `--report page.html`",
-            ));
-        }
         writing = writing.reads("the file of embeddings", *kept);
-        let target = writing.target("--report", path, Resuming::Never, output::is_results)?;
-        Destination::whole(&target).map(Some)
+        let format = predictions.map(PredictionFormat::of_ending).transpose()?;
+        let mut open = |flag, file: Option<&Path>, is_ours: fn(&Excerpt) -> bool| {
+            let Some(path) = file else { return Ok(None) };
+            if file_named(Some(path)).is_none() {
+                return Err(Error::usage(
+                    format!("the file of `{flag}` can't go to stdout, where the results go"),
+                    "name a file",
+                ));
+            }
+            let target = writing.target(flag, path, Resuming::Never, is_ours)?;
+            Destination::whole(&target).map(Some)
+        };
+        let page = open("--report", self.report.as_deref(), output::is_results)?;
+        let predictions = open("--predictions", *predictions, wrote_predictions)?;
+        Ok(Written {
+            page,
+            predictions: format.zip(predictions),
+        })
     }
 }
 

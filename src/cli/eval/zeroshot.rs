@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use longclip::data::{Image, Split};
 use longclip::eval::comparison::Comparison;
-use longclip::eval::zeroshot::{Answer, ClassifiedImages, Measures, Resolved, Results, judge, metrics};
+use longclip::eval::zeroshot::{
+    Answer, ClassifiedImages, FittedTemperature, Measures, Predictions, Resolved, Results, judge, metrics,
+};
 use longclip::labels::{LabelSet, SameTokens};
 use longclip::score::Scoring;
 use longclip::session::{Ended, Labelling};
@@ -12,13 +14,14 @@ use longclip::{Error, Grouping, Result};
 
 use super::compare::{CompareFlags, Contender};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
-use super::page::{self, Reads, ReportFlags};
+use super::page::{self, Reads, ReportFlags, Written};
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::named::named;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
+use crate::cli::results::this_command;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -55,6 +58,12 @@ pub(in crate::cli) struct Args {
     format: PrintFormat,
     #[command(flatten)]
     report: ReportFlags,
+    /// Write a row per image: its class and the most probable ones; the ending says how: .ndjson, .csv or .parquet
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    predictions: Option<PathBuf>,
+    /// Find the `--temperature` for `classify` whose probabilities fit these images best
+    #[arg(long, help_heading = "Output")]
+    fit_temperature: bool,
     #[command(flatten)]
     compare: CompareFlags,
     #[command(flatten)]
@@ -64,12 +73,13 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let mut page = args.report.open(&Reads {
+    let mut written = args.report.open(&Reads {
         data: vec![&args.data],
         files: args.labels.files().collect(),
         model: &args.model,
         compared: args.compare.model(),
         kept: args.encode.embeddings.as_deref(),
+        predictions: args.predictions.as_deref(),
     })?;
     let labelling = args.labelling()?;
     let data = ClassifiedImages::open(&args.data, args.split, std::env::temp_dir())?;
@@ -107,6 +117,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let judged = judged(&resolved, &seen)?;
     let answers: Vec<Vec<Answer>> = (0..seen.len()).map(|i| answers(&judged, &seen[i], i)).collect();
     let SeenBy { labels, encoded, .. } = &seen[0];
+    let images: Vec<&Image> = judged.iter().map(|judged| judged.picture).collect();
     let results = Results {
         model: &contenders[0].facts(),
         data: &data_name,
@@ -118,12 +129,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         images_per_s: encoded.images_per_s,
         seed: args.compare.seed,
         comparison: args.comparison(&contenders, &answers, labels.labels().len()),
+        fitted: args.fit_temperature.then(|| fitted(&judged, &seen[0], &answers[0])),
+        images: &images,
+        answers: &answers[0],
+        command: &this_command(),
     };
-    let images: Vec<&Image> = judged.iter().map(|judged| judged.picture).collect();
-    let write_page = |file| page::write(file, &results.page(&images, &answers[0]));
-    let page = page.as_mut().map_or(Ok(()), write_page);
-    args.format.print(|| results.table(), || results.to_json())?;
-    page?;
+    args.print(&results, &mut written, report)?;
     Ok(match encoded.exit {
         Exit::Done if !resolved.unusable.is_empty() => Exit::SomeFailed,
         exit => exit,
@@ -141,6 +152,20 @@ impl Args {
         let kept = contender.kept(self.encode.embeddings.as_deref(), None);
         self.encode
             .encode(&contender.loaded, &pictures, kept.as_deref(), report)
+    }
+
+    /// Prints the results, and writes the files that were asked for.
+    fn print(&self, results: &Results<'_>, written: &mut Written, report: Report) -> anyhow::Result<()> {
+        let files = write_files(written, results);
+        self.format.print(|| results.table(), || results.to_json())?;
+        files?;
+        if let Some(fitted) = &results.fitted {
+            report.note(format!(
+                "`longclip classify --temperature {}` with these labels and this model gives the fitted probabilities",
+                fitted.shown()
+            ));
+        }
+        Ok(())
     }
 
     /// Both models' accuracies, if there are two.
@@ -219,15 +244,40 @@ fn judged<'a>(resolved: &'a Resolved, seen: &'a [SeenBy<'_>]) -> Result<Vec<Judg
     }
 }
 
+/// Writes the page and the predictions, as far as they were asked for.
+fn write_files(written: &mut Written, results: &Results<'_>) -> Result<()> {
+    if let Some(file) = &mut written.page {
+        page::write(file, &results.page())?;
+    }
+    let Some((format, file)) = &mut written.predictions else {
+        return Ok(());
+    };
+    let predictions = Predictions {
+        images: results.images,
+        answers: results.answers,
+        labels: results.labels,
+        model: &results.model.name,
+    };
+    predictions.write(*format, file).map_err(|source| file.error(source))?;
+    file.finish()
+}
+
+/// True classes and model `i`'s embeddings.
+fn rows<'a>(judged: &[Judged<'a>], i: usize) -> Vec<(usize, &'a [f32])> {
+    let row = |judged: &Judged<'a>| (judged.truth, judged.embeddings[i]);
+    judged.iter().map(row).collect()
+}
+
+fn scoring(seen: &SeenBy<'_>) -> Scoring {
+    Scoring::softmax(seen.contender.loaded.model.logit_scale())
+}
+
 /// Model `i`'s answers for the images.
 fn answers(judged: &[Judged<'_>], seen: &SeenBy<'_>, i: usize) -> Vec<Answer> {
-    let rows: Vec<(usize, &[f32])> = judged
-        .iter()
-        .map(|judged| (judged.truth, judged.embeddings[i]))
-        .collect();
-    judge(
-        &rows,
-        &seen.labels,
-        &Scoring::softmax(seen.contender.loaded.model.logit_scale()),
-    )
+    judge(&rows(judged, i), &seen.labels, &scoring(seen))
+}
+
+/// The first model's best temperature.
+fn fitted(judged: &[Judged<'_>], seen: &SeenBy<'_>, answers: &[Answer]) -> FittedTemperature {
+    FittedTemperature::of(&rows(judged, 0), answers, &seen.labels, &scoring(seen))
 }

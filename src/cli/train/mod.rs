@@ -3,6 +3,7 @@
 mod flags;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use candle_core::Device;
@@ -26,6 +27,7 @@ use self::watch::Watch;
 use super::Outcome;
 use super::find_model::find_model;
 use super::report::{Exit, Report};
+use super::results::this_command;
 use super::targets::Writing;
 
 const EXAMPLES: &str = "\
@@ -84,6 +86,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         dtype: dtype.as_str().to_owned(),
     };
     let settings = settings(args, &parameters, base.name, materials, data.len(), report)?;
+    let facts = args.facts(&settings, &data.about());
     say_what_is_trained(&parameters, &settings, &data.about(), report);
     let training = Training {
         settings: &settings,
@@ -94,6 +97,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         templates: &templates,
         folder,
         start: args.run.start(),
+        facts,
     };
     let mut watch = Watch::new(report, &training);
     let outcome = training.run(parameters, &mut watch);
@@ -108,6 +112,24 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 impl Args {
+    /// What the page with the curves says about the training.
+    fn facts(&self, settings: &Settings, about: &str) -> Vec<(&'static str, String)> {
+        let names = |paths: &[PathBuf]| {
+            let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            names.join(", ")
+        };
+        vec![
+            ("data", format!("{} ({about})", names(&self.data.data))),
+            ("validation data", names(&self.data.val_data)),
+            ("base model", settings.base.clone()),
+            (
+                "steps",
+                format!("{}, each of {}", settings.steps, counted(settings.batch, "sample")),
+            ),
+            ("command", this_command()),
+        ]
+    }
+
     /// Refuses to overwrite what is read: data, a base or a config in the run folder with a name that a training writes.
     fn refuse_inputs(&self) -> Result<()> {
         let folder = &self.run.out;

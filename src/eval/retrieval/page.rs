@@ -26,8 +26,16 @@ impl Results<'_> {
                 measured.protocol.line()
             )
         };
-        let about: Vec<String> = self.measured.iter().zip(&names).map(about).collect();
-        let mut page = ReportPage::new(&format!("Retrieval: {}", self.data), &about);
+        let mut facts = vec![("data", self.data.clone())];
+        facts.extend(
+            self.measured
+                .iter()
+                .zip(&names)
+                .map(about)
+                .map(|about| ("model", about)),
+        );
+        facts.push(("command", self.command.to_owned()));
+        let mut page = ReportPage::new(&format!("Retrieval: {}", self.data), &facts);
         recalls(&mut page, self, &names);
         if let Some(comparison) = &self.comparison {
             comparison.add_to(&mut page);
@@ -78,6 +86,7 @@ fn lengths(page: &mut ReportPage, results: &Results<'_>, names: &[String]) {
         Curve {
             name: format!("{name}, {}", direction.name()),
             points: measured.lengths.iter().map(point).collect(),
+            notes: Vec::new(),
             stroke: Stroke::Line,
         }
     };

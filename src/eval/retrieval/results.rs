@@ -26,6 +26,8 @@ pub struct Results<'a> {
     pub comparison: Option<Comparison>,
     /// The images with their captions.
     pub pairs: &'a Pairs,
+    /// The command that was run, as typed.
+    pub command: &'a str,
 }
 
 impl Results<'_> {

@@ -140,7 +140,7 @@ pub(super) fn mean_over_classes(recalls: &[ClassRecall]) -> f64 {
 }
 
 /// `ECE = Σ_b n_b/n |accuracy_b - confidence_b|`; bin b has the confidences in `(b/15, (b+1)/15]`.
-fn calibration(answers: &[Answer]) -> (Vec<Bin>, f64) {
+pub(super) fn calibration(answers: &[Answer]) -> (Vec<Bin>, f64) {
     let mut bins = vec![Bin::default(); N_BINS];
     for answer in answers {
         let bin = (answer.confidence() * N_BINS as f64).ceil() as usize;
@@ -179,6 +179,7 @@ mod tests {
         let share = |i: usize| if i == 0 { confidence } else { rest };
         Answer {
             truth,
+            truth_probability: 0.0,
             likeliest: likeliest
                 .iter()
                 .enumerate()

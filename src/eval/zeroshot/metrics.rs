@@ -52,6 +52,7 @@ mod tests {
             };
             Answer {
                 truth,
+                truth_probability: 0.2,
                 likeliest: (0..5).map(|rank| ((first + rank) % 6, 0.2)).collect(),
             }
         };

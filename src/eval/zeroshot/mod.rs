@@ -10,14 +10,18 @@ mod data;
 mod measures;
 mod metrics;
 mod page;
+mod predictions;
 mod results;
+mod temperature;
 
 use rayon::prelude::*;
 
 pub use self::data::{ClassifiedImages, Resolved};
 pub use self::measures::{Bin, ClassRecall, Confusion, Measures, N_BINS, N_RESAMPLES};
 pub use self::metrics::metrics;
+pub use self::predictions::{PredictionFormat, Predictions, wrote_predictions};
 pub use self::results::Results;
+pub use self::temperature::FittedTemperature;
 use crate::labels::LabelSet;
 use crate::score::Scoring;
 
@@ -29,6 +33,8 @@ pub const KEPT: usize = 5;
 pub struct Answer {
     /// The true class.
     pub truth: usize,
+    /// The probability of the true class.
+    pub truth_probability: f64,
     /// The most probable classes with their probabilities, best first; 1 to [`KEPT`].
     pub likeliest: Vec<(usize, f64)>,
 }
@@ -55,14 +61,25 @@ pub fn judge(pictures: &[(usize, &[f32])], labels: &LabelSet, scoring: &Scoring)
     let one = |(truth, embedding): &(usize, &[f32])| {
         let scores = scoring.scores(embedding, labels.texts(), labels.rows());
         let likeliest = scores.labels.iter().take(KEPT);
+        let own = scores.labels.iter().find(|score| score.label_idx == *truth);
         Answer {
             truth: *truth,
+            truth_probability: own.and_then(|score| score.probability).unwrap_or(0.0),
             likeliest: likeliest
                 .map(|score| (score.label_idx, score.probability.unwrap_or(0.0)))
                 .collect(),
         }
     };
     pictures.par_iter().map(one).collect()
+}
+
+/// The images whose labels fit least, by the probability of their true class, the lowest first: in data that was labelled by
+/// hand or by a search, many of them have a wrong label.
+pub fn least_fitting(answers: &[Answer], n: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..answers.len()).collect();
+    order.sort_by(|a, b| answers[*a].truth_probability.total_cmp(&answers[*b].truth_probability));
+    order.truncate(n);
+    order
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! The page of `eval zeroshot --report`: the table's numbers, recall by class, confusions, calibration, and the images with
-//! the most confident wrong answers.
+//! The page of `eval zeroshot --report`: the table's numbers, calibration, confusions, the images whose labels fit least, and
+//! recall by class.
 
-use super::results::Results;
-use super::{Answer, Measures, N_BINS, N_RESAMPLES};
-use crate::data::Image;
+use super::results::{LEAST_FITTING, Results};
+use super::{Answer, Bin, Measures, N_BINS, N_RESAMPLES, least_fitting};
+use crate::error::counted;
+use crate::eval::comparison::ModelFacts;
 use crate::eval::interval::{Estimate, percent, wilson};
 use crate::eval::page::thumbnail;
 use crate::output::report::{CaptionedImage, Chart, Column, Curve, Matrix, ReportPage, Stroke};
@@ -12,21 +13,28 @@ use crate::output::report::{CaptionedImage, Chart, Column, Curve, Matrix, Report
 const CLASSES_OF_MATRIX: usize = 24;
 /// Pairs of the table.
 const PAIRS: usize = 15;
-/// Images that are shown.
-const WORST: usize = 24;
 
 impl Results<'_> {
-    /// As a page of HTML, given the first model's answers and their images, in the same order.
-    pub fn page(&self, images: &[&Image], answers: &[Answer]) -> String {
-        let mut page = ReportPage::new(&format!("Zero-shot classification: {}", self.data), &self.about());
+    /// As a page of HTML.
+    pub fn page(&self) -> String {
+        let ModelFacts { name, dtype, .. } = self.model;
+        let facts = [
+            ("data", format!("{} ({})", self.data, self.about)),
+            ("model", format!("{name} in {dtype}")),
+            ("images", self.n_images()),
+            ("classes", self.measures.n_classes.to_string()),
+            ("prompts", self.prompts.to_owned()),
+            ("command", self.command.to_owned()),
+        ];
+        let mut page = ReportPage::new(&format!("Zero-shot classification: {}", self.data), &facts);
         summary(&mut page, self);
         if let Some(comparison) = &self.comparison {
             comparison.add_to(&mut page);
         }
         calibration(&mut page, self.measures);
-        matrix(&mut page, self, answers);
+        matrix(&mut page, self, self.answers);
         confusions(&mut page, self);
-        worst(&mut page, self, images, answers);
+        least_fitting_images(&mut page, self);
         by_class(&mut page, self);
         page.finish()
     }
@@ -57,6 +65,14 @@ fn summary(page: &mut ReportPage, results: &Results<'_>) {
         String::new(),
         format!("{N_BINS} bins"),
     ]);
+    if let Some(fitted) = &results.fitted {
+        rows.push(vec![
+            "fitted temperature".into(),
+            fitted.shown(),
+            String::new(),
+            fitted.effect(),
+        ]);
+    }
     let columns = [
         ("", Column::Words),
         ("value", Column::Numbers),
@@ -68,26 +84,45 @@ fn summary(page: &mut ReportPage, results: &Results<'_>) {
 
 fn calibration(page: &mut ReportPage, measures: &Measures) {
     page.heading("Calibration");
-    let filled = measures.bins.iter().filter(|bin| bin.n > 0);
+    page.text("Each mark is a bin, with its number of images. Above the dashed line the model is too cautious, below it too confident.");
+    let filled: Vec<(usize, &Bin)> = measures.bins.iter().enumerate().filter(|(_, bin)| bin.n > 0).collect();
     page.chart(&Chart {
         title: "Accuracy by the probability of the most likely class".into(),
         across: "probability of the most likely class".into(),
-        up: "accuracy".into(),
+        up: "share of right answers".into(),
         x: (0.0, 1.0),
         y: (0.0, 1.0),
         curves: vec![
             Curve {
                 name: format!("the model, error {:.4}", measures.calibration_error),
-                points: filled.map(|bin| (bin.confidence, bin.accuracy)).collect(),
+                points: filled.iter().map(|(_, bin)| (bin.confidence, bin.accuracy)).collect(),
+                notes: filled.iter().map(|(_, bin)| bin.n.to_string()).collect(),
                 stroke: Stroke::Line,
             },
             Curve {
                 name: "perfect calibration".into(),
                 points: vec![(0.0, 0.0), (1.0, 1.0)],
+                notes: Vec::new(),
                 stroke: Stroke::Dashes,
             },
         ],
     });
+    let share = |i: usize| percent(i as f64 / N_BINS as f64);
+    let row = |(i, bin): (usize, &Bin)| {
+        vec![
+            format!("{} to {}", share(i), share(i + 1)),
+            bin.n.to_string(),
+            percent(bin.confidence),
+            percent(bin.accuracy),
+        ]
+    };
+    let columns = [
+        ("probability", Column::Words),
+        ("images", Column::Numbers),
+        ("mean probability", Column::Numbers),
+        ("right", Column::Numbers),
+    ];
+    page.table(&columns, &filled.into_iter().map(row).collect::<Vec<_>>());
 }
 
 fn matrix(page: &mut ReportPage, results: &Results<'_>, answers: &[Answer]) {
@@ -153,30 +188,29 @@ fn confusions(page: &mut ReportPage, results: &Results<'_>) {
     }
 }
 
-/// The images with the most confident wrong answers.
-fn worst(page: &mut ReportPage, results: &Results<'_>, images: &[&Image], answers: &[Answer]) {
-    let mut wrong: Vec<(&Image, &Answer)> = images
-        .iter()
-        .copied()
-        .zip(answers)
-        .filter(|(_, answer)| !answer.is_within(1))
-        .collect();
-    wrong.sort_by(|(_, a), (_, b)| b.confidence().total_cmp(&a.confidence()));
-    if wrong.is_empty() {
-        return;
-    }
-    page.heading("Most confident wrong answers");
-    let shown = wrong.iter().take(WORST).map(|(image, answer)| CaptionedImage {
-        jpeg: thumbnail(image),
-        name: image.name().to_owned(),
-        lines: vec![
-            format!("true class: {}", results.labels[answer.truth]),
-            format!(
-                "predicted: {}, {}",
-                results.labels[answer.predicted()],
-                percent(answer.confidence())
-            ),
-        ],
+/// Of data that was labelled by hand or by a search, these are the images to look at first.
+fn least_fitting_images(page: &mut ReportPage, results: &Results<'_>) {
+    let order = least_fitting(results.answers, LEAST_FITTING);
+    page.heading(&format!("The {} whose label fits least", counted(order.len(), "image")));
+    page.text("By the probability of the true class, the lowest first. If the data was not checked by hand, some of these labels may be wrong.");
+    let shown = order.into_iter().map(|i| {
+        let (image, answer) = (results.images[i], &results.answers[i]);
+        CaptionedImage {
+            jpeg: thumbnail(image),
+            name: image.name().to_owned(),
+            lines: vec![
+                format!(
+                    "label: {}, {}",
+                    results.labels[answer.truth],
+                    percent(answer.truth_probability)
+                ),
+                format!(
+                    "predicted: {}, {}",
+                    results.labels[answer.predicted()],
+                    percent(answer.confidence())
+                ),
+            ],
+        }
     });
     page.images(&shown.collect::<Vec<_>>());
 }

@@ -2,14 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{Confusion, Measures, N_BINS, N_RESAMPLES};
+use super::measures::{Bin, ClassRecall};
+use super::{Answer, Confusion, FittedTemperature, Measures, N_BINS, N_RESAMPLES, least_fitting};
+use crate::data::Image;
 use crate::error::counted;
 use crate::eval::comparison::{Comparison, ModelFacts};
-use crate::eval::interval::Estimate;
+use crate::eval::interval::{Estimate, wilson};
 use crate::output::one_line;
 
-/// Pairs of confused classes that are shown.
+/// Pairs of confused classes that are shown in the table.
 const PAIRS: usize = 10;
+/// Images that are listed because their labels fit least: as many as a person looks through at once.
+pub(super) const LEAST_FITTING: usize = 50;
 
 /// The results of one model, or of two.
 pub struct Results<'a> {
@@ -33,21 +37,34 @@ pub struct Results<'a> {
     pub seed: u64,
     /// The comparison with the second model.
     pub comparison: Option<Comparison>,
+    /// The temperature that fits best, if it was asked for.
+    pub fitted: Option<FittedTemperature>,
+    /// The images.
+    pub images: &'a [&'a Image],
+    /// The first model's answers, in the order of the images.
+    pub answers: &'a [Answer],
+    /// The command that was run, as typed.
+    pub command: &'a str,
 }
 
 impl Results<'_> {
-    /// The model and the data.
-    pub(super) fn about(&self) -> [String; 2] {
+    /// The number of images, and of those that could not be used.
+    pub(super) fn n_images(&self) -> String {
         let failed = match self.n_failed {
             0 => String::new(),
             n => format!(" ({n} more could not be used)"),
         };
+        counted(self.measures.n_pictures, "image") + &failed
+    }
+
+    /// The model and the data.
+    fn about(&self) -> [String; 2] {
         let ModelFacts { name, dtype, .. } = self.model;
         [
             format!("{name} in {dtype}, on {} ({})", self.data, self.about),
             format!(
-                "{}{failed}, {} classes; prompts: {}",
-                counted(self.measures.n_pictures, "image"),
+                "{}, {} classes; prompts: {}",
+                self.n_images(),
                 self.measures.n_classes,
                 self.prompts
             ),
@@ -69,6 +86,14 @@ impl Results<'_> {
             "{:<24}{:>7.4}  {N_BINS} bins\n",
             "calibration error", self.measures.calibration_error
         );
+        if let Some(fitted) = &self.fitted {
+            text += &format!(
+                "{:<24}{:>7}  {}\n",
+                "fitted temperature",
+                fitted.shown(),
+                fitted.effect()
+            );
+        }
         if let Some(rate) = self.images_per_s {
             text += &format!("{:<24}{rate:>7.1}  images/s\n", "speed");
         }
@@ -119,13 +144,66 @@ impl Results<'_> {
             "prompts": self.prompts,
             "seed": self.seed,
             "images_per_s": self.images_per_s,
-            "confusions": measures.confusions.iter().take(PAIRS).map(pair).collect::<Vec<_>>(),
+            "confusions": measures.confusions.iter().map(pair).collect::<Vec<_>>(),
+            "recalls": self.recalls_json(),
+            "calibration_bins": bins_json(&measures.bins),
+            "least_fitting": self.least_fitting_json(),
         });
+        if let Some(fitted) = self.fitted {
+            json["fitted_temperature"] = fitted.to_json();
+        }
         if let Some(comparison) = &self.comparison {
             json["compare"] = comparison.to_json();
         }
         json
     }
+
+    fn recalls_json(&self) -> Value {
+        let recall = |(label, recall): (&String, &ClassRecall)| {
+            let share = wilson(recall.n_right, recall.n);
+            // A class without images has no recall.
+            let has_images = recall.n > 0;
+            json!({
+                "class": label,
+                "n": recall.n,
+                "n_right": recall.n_right,
+                "recall": has_images.then_some(share.value),
+                "interval_95": has_images.then(|| share.interval_json()),
+            })
+        };
+        self.labels.iter().zip(&self.measures.recalls).map(recall).collect()
+    }
+
+    fn least_fitting_json(&self) -> Value {
+        let image = |i: usize| {
+            let answer = &self.answers[i];
+            json!({
+                "path": self.images[i].name(),
+                "class": self.labels[answer.truth],
+                "probability": answer.truth_probability,
+                "predicted": self.labels[answer.predicted()],
+                "predicted_probability": answer.confidence(),
+            })
+        };
+        least_fitting(self.answers, LEAST_FITTING)
+            .into_iter()
+            .map(image)
+            .collect()
+    }
+}
+
+fn bins_json(bins: &[Bin]) -> Value {
+    let bin = |(i, bin): (usize, &Bin)| {
+        let has_images = bin.n > 0;
+        json!({
+            "from": i as f64 / N_BINS as f64,
+            "to": (i + 1) as f64 / N_BINS as f64,
+            "n": bin.n,
+            "confidence": has_images.then_some(bin.confidence),
+            "accuracy": has_images.then_some(bin.accuracy),
+        })
+    };
+    bins.iter().enumerate().map(bin).collect()
 }
 
 fn row(name: &str, estimate: Option<&Estimate>, how: &str) -> String {

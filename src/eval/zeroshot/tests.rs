@@ -1,7 +1,7 @@
 //! Compares intervals with the limit of the bootstrap for infinitely many resamples, computed without drawing: for a few
 //! images from all possible draws with their probabilities, for many images from the variance of a mean over classes.
 
-use super::{Answer, Measures, N_RESAMPLES, metrics};
+use super::{Answer, Measures, N_RESAMPLES, least_fitting, metrics};
 use crate::eval::bootstrap::Bootstrap;
 use crate::eval::comparison::{Compared, Comparison, ModelFacts};
 use crate::eval::interval::Estimate;
@@ -31,8 +31,11 @@ pub(super) fn differences(
 
 /// An answer whose probabilities don't matter.
 fn answer(truth: usize, likeliest: &[usize]) -> Answer {
-    let likeliest = likeliest.iter().map(|class| (*class, 0.2)).collect();
-    Answer { truth, likeliest }
+    Answer {
+        truth,
+        truth_probability: 0.2,
+        likeliest: likeliest.iter().map(|class| (*class, 0.2)).collect(),
+    }
 }
 
 /// All ways to draw `n` times from `n` images: how often each is drawn, and the probability `n! / (Π kᵢ! nⁿ)`.
@@ -184,6 +187,17 @@ fn intervals_of_few_images_equal_those_of_all_possible_draws() {
     ];
     check_few(&first, &second, 6);
     check_few(&second, &first, 9);
+}
+
+#[test]
+fn labels_that_fit_least_come_first() {
+    let fitting = |truth_probability| Answer {
+        truth_probability,
+        ..answer(0, &[0])
+    };
+    let answers = [0.5, 0.1, 0.9, 0.1].map(fitting);
+    assert_eq!(least_fitting(&answers, 3), [1, 3, 0]);
+    assert_eq!(least_fitting(&answers, 9), [1, 3, 0, 2]);
 }
 
 #[test]

@@ -21,6 +21,7 @@ use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, LISTED_MAX, Report};
+use crate::cli::results::this_command;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +59,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let mut page = args.report.open(&Reads {
+    let mut written = args.report.open(&Reads {
         data: std::iter::once(&*args.data.data)
             .chain(args.data.images.as_deref())
             .collect(),
@@ -66,6 +67,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         model: &args.model,
         compared: args.compare.model(),
         kept: args.encode.embeddings.as_deref(),
+        predictions: None,
     })?;
     let options = args.data.options();
     let mut lengths = args.measure.sweep_length.clone();
@@ -114,8 +116,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         comparison: args.comparison(&measured, pairs.images.len()),
         measured: &measured,
         pairs: &pairs,
+        command: &this_command(),
     };
-    let page = page.as_mut().map_or(Ok(()), |file| page::write(file, &results.page()));
+    let page = written
+        .page
+        .as_mut()
+        .map_or(Ok(()), |file| page::write(file, &results.page()));
     args.format.print(|| results.table(), || results.to_json())?;
     page?;
     Ok(match pairs.unusable.is_empty() {

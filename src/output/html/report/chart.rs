@@ -1,19 +1,26 @@
 //! Curves in one frame, as SVG, with round numbers on the axes and a legend.
+//!
+//! Curves differ in colour, and in their marks or dashes too, so that a reader who sees no colours can tell them apart. The
+//! colours are those of the theme (`style.css`), six that colour-blind readers can distinguish, as in Okabe and Ito's palette.
 
 use std::fmt::Write;
 
 use super::super::escaped;
 
-/// Colours that colour-blind readers can distinguish (Okabe and Ito's palette).
-const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+/// The number of colours, `--c0` to `--c5` in the style.
+const N_COLOURS: usize = 6;
+/// Dashes of curves without marks, by the place of the curve; the first is solid.
+const DASHES: [&str; N_COLOURS] = ["", "9 4", "2 3", "12 4 2 4", "6 3", "2 6"];
+/// Dashes of ideals, which no other curve has.
+const IDEAL_DASHES: &str = "4 8";
 
 const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 340.0;
-/// Margins, with room for the numbers and names of the axes.
-const LEFT: f64 = 60.0;
-const BELOW: f64 = 50.0;
-const ABOVE: f64 = 12.0;
-const RIGHT: f64 = 20.0;
+const HEIGHT: f64 = 380.0;
+/// Margins, with room for the numbers and names of the axes, also in the large letters of a narrow page.
+const LEFT: f64 = 96.0;
+const BELOW: f64 = 78.0;
+const ABOVE: f64 = 16.0;
+const RIGHT: f64 = 24.0;
 
 /// A frame with curves.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +46,8 @@ pub struct Curve {
     pub name: String,
     /// Points `(x, y)` from left to right.
     pub points: Vec<(f64, f64)>,
+    /// What is written above each point, or nothing.
+    pub notes: Vec<String>,
     /// How it is drawn.
     pub stroke: Stroke,
 }
@@ -46,9 +55,9 @@ pub struct Curve {
 /// How a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stroke {
-    /// A line with a dot at each point, for few points.
+    /// A line with a mark at each point, for few points.
     Line,
-    /// A line without dots, for many points.
+    /// A line without marks, for many points.
     Thin,
     /// A dashed line, for ideals and the ends of intervals.
     Dashes,
@@ -72,7 +81,7 @@ impl Chart {
                  <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 WIDTH - RIGHT,
                 LEFT - 8.0,
-                at + 4.0,
+                at + 5.0,
                 shown(level)
             );
         }
@@ -81,27 +90,27 @@ impl Chart {
             let _ = writeln!(
                 svg,
                 "<text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-                HEIGHT - BELOW + 18.0,
+                HEIGHT - BELOW + 26.0,
                 shown(level)
             );
         }
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
-             <text x=\"14\" y=\"{:.1}\" text-anchor=\"middle\" transform=\"rotate(-90 14 {:.1})\">{}</text>",
+             <text x=\"24\" y=\"{:.1}\" text-anchor=\"middle\" transform=\"rotate(-90 24 {:.1})\">{}</text>",
             f64::midpoint(LEFT, WIDTH - RIGHT),
-            HEIGHT - 10.0,
+            HEIGHT - 12.0,
             escaped(&self.across),
             (HEIGHT - BELOW) / 2.0,
             (HEIGHT - BELOW) / 2.0,
             escaped(&self.up)
         );
-        for (curve, colour) in self.curves.iter().zip(COLOURS.into_iter().cycle()) {
-            svg += &self.drawn(curve, colour);
+        for (i, curve) in self.curves.iter().enumerate() {
+            svg += &self.drawn(curve, i % N_COLOURS);
         }
         let title = escaped(&self.title);
         format!(
-            "{}<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">\n{svg}</svg>\n",
+            "{}<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">\n{svg}</svg>\n",
             self.legend()
         )
     }
@@ -114,44 +123,67 @@ impl Chart {
         ABOVE + (HEIGHT - BELOW - ABOVE) * (1.0 - (y - self.y.0) / (self.y.1 - self.y.0))
     }
 
-    fn drawn(&self, curve: &Curve, colour: &str) -> String {
+    fn drawn(&self, curve: &Curve, i: usize) -> String {
         let at: Vec<(f64, f64)> = curve
             .points
             .iter()
             .map(|(x, y)| (self.across_at(*x), self.up_at(*y)))
             .collect();
-        let points: Vec<String> = at.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-        let dashes = match curve.stroke {
-            Stroke::Line | Stroke::Thin => "",
-            Stroke::Dashes => " stroke-dasharray=\"5 4\"",
-        };
-        let mut svg = format!(
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"{dashes} points=\"{}\"/>\n",
-            points.join(" ")
-        );
+        let mut svg = line(&at, curve.stroke, i);
         if curve.stroke == Stroke::Line {
-            for (x, y) in at {
-                let _ = writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.5\" fill=\"{colour}\"/>");
-            }
+            svg.extend(at.iter().map(|at| mark(*at, i)));
+        }
+        for ((x, y), note) in at.iter().zip(&curve.notes) {
+            // Below the point if there is no room above it.
+            let y = if *y < ABOVE + 24.0 { y + 22.0 } else { y - 9.0 };
+            let note = escaped(note);
+            let _ = writeln!(
+                svg,
+                "<text class=\"note\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{note}</text>"
+            );
         }
         svg
     }
 
     fn legend(&self) -> String {
-        let entries = self
-            .curves
-            .iter()
-            .zip(COLOURS.into_iter().cycle())
-            .map(|(curve, colour)| {
-                let style = match curve.stroke {
-                    Stroke::Line | Stroke::Thin => "solid",
-                    Stroke::Dashes => "dashed",
-                };
-                let name = escaped(&curve.name);
-                format!("<li><span style=\"border-color:{colour};border-top-style:{style}\"></span>{name}</li>\n")
-            });
+        let entries = self.curves.iter().enumerate().map(|(i, curve)| {
+            let i = i % N_COLOURS;
+            let mut sample = line(&[(0.0, 8.0), (48.0, 8.0)], curve.stroke, i);
+            if curve.stroke == Stroke::Line {
+                sample += &mark((24.0, 8.0), i);
+            }
+            let name = escaped(&curve.name);
+            format!("<li><svg viewBox=\"0 0 48 16\" aria-hidden=\"true\">{sample}</svg>{name}</li>\n")
+        });
         format!("<ul class=\"legend\">\n{}</ul>\n", entries.collect::<String>())
     }
+}
+
+/// The line of the curve in place `i`.
+fn line(at: &[(f64, f64)], stroke: Stroke, i: usize) -> String {
+    let points: Vec<String> = at.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let dashes = match stroke {
+        Stroke::Line => "",
+        Stroke::Thin => DASHES[i],
+        Stroke::Dashes => IDEAL_DASHES,
+    };
+    format!(
+        "<polyline class=\"curve c{i}\" stroke-dasharray=\"{dashes}\" points=\"{}\"/>\n",
+        points.join(" ")
+    )
+}
+
+/// The mark of the curve in place `i`: a circle, a square, triangles, a diamond or a cross.
+fn mark((x, y): (f64, f64), i: usize) -> String {
+    let shape = match i {
+        0 => "m-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0z",
+        1 => "m-4.5 -4.5h9v9h-9z",
+        2 => "m0 -6l6 10h-12z",
+        3 => "m0 -6.5l6.5 6.5l-6.5 6.5l-6.5 -6.5z",
+        4 => "m0 6l6 -10h-12z",
+        _ => "m-2 -6h4v4h4v4h-4v4h-4v-4h-4v-4h4z",
+    };
+    format!("<path class=\"mark c{i}\" d=\"M{x:.1} {y:.1}{shape}\"/>\n")
 }
 
 /// The numbers on an axis.
@@ -179,7 +211,26 @@ fn shown(level: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+
+    fn chart(stroke: Stroke, n_curves: usize) -> Chart {
+        let curve = |i: usize| Curve {
+            name: format!("curve {i}"),
+            points: vec![(5.0, 0.0), (248.0, 1.0)],
+            notes: vec!["7".into(), "8".into()],
+            stroke,
+        };
+        Chart {
+            title: "t".into(),
+            across: "x".into(),
+            up: "y".into(),
+            x: (5.0, 248.0),
+            y: (0.0, 1.0),
+            curves: (0..n_curves).map(curve).collect(),
+        }
+    }
 
     #[test]
     fn axes_have_round_numbers() {
@@ -194,20 +245,35 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_axes_are_the_corners_of_the_frame() {
-        let chart = Chart {
-            title: "t".into(),
-            across: "x".into(),
-            up: "y".into(),
-            x: (5.0, 248.0),
-            y: (0.0, 1.0),
-            curves: vec![Curve {
-                name: "c".into(),
-                points: vec![(5.0, 0.0), (248.0, 1.0)],
-                stroke: Stroke::Dashes,
-            }],
+        let svg = chart(Stroke::Dashes, 1).svg();
+        assert!(svg.contains("points=\"96.0,302.0 836.0,16.0\""), "{svg}");
+        assert!(svg.contains("stroke-dasharray=\"4 8\"") && !svg.contains("class=\"mark"));
+    }
+
+    #[test]
+    fn curves_differ_without_colours() {
+        let without_colours = |stroke: Stroke| {
+            let svg = chart(stroke, N_COLOURS).svg();
+            let (legend, _) = svg.split_once("<svg class=\"chart\"").unwrap();
+            let samples = legend.split("<li>").skip(1).map(|sample| {
+                let (sample, _) = sample.split_once("</svg>").unwrap();
+                (0..N_COLOURS).fold(sample.to_owned(), |sample, i| sample.replace(&format!("c{i}"), ""))
+            });
+            samples.collect::<HashSet<String>>().len()
         };
-        let svg = chart.svg();
-        assert!(svg.contains("points=\"60.0,290.0 840.0,12.0\""), "{svg}");
-        assert!(svg.contains("stroke-dasharray") && !svg.contains("<circle"));
+        assert_eq!([Stroke::Line, Stroke::Thin].map(without_colours), [N_COLOURS; 2]);
+    }
+
+    #[test]
+    fn a_note_is_above_its_point_or_below_it_at_the_upper_edge() {
+        let svg = chart(Stroke::Line, 1).svg();
+        assert!(
+            svg.contains("x=\"96.0\" y=\"293.0\" text-anchor=\"middle\">7</text>"),
+            "{svg}"
+        );
+        assert!(
+            svg.contains("x=\"836.0\" y=\"38.0\" text-anchor=\"middle\">8</text>"),
+            "{svg}"
+        );
     }
 }

@@ -14,9 +14,14 @@ pub struct Matrix {
 impl Matrix {
     pub(super) fn html(&self) -> String {
         let names: Vec<String> = self.names.iter().map(|name| escaped(name)).collect();
-        let head: String = names.iter().map(|name| format!("<th>{name}</th>")).collect();
-        let mut html =
-            format!("<div class=\"wide\"><table class=\"matrix\">\n<thead><tr><th></th>{head}</tr></thead>\n<tbody>\n");
+        let head: String = names
+            .iter()
+            .map(|name| format!("<th scope=\"col\" title=\"{name}\">{name}</th>"))
+            .collect();
+        let mut html = format!(
+            "{}<table class=\"matrix\">\n<thead><tr><td class=\"corner\"></td>{head}</tr></thead>\n<tbody>\n",
+            super::wide("True and predicted classes")
+        );
         for (name, counts) in names.iter().zip(&self.counts) {
             let all: u64 = counts.iter().sum();
             let cells: String = counts
@@ -24,7 +29,7 @@ impl Matrix {
                 .zip(&names)
                 .map(|(n, other)| cell(*n, all, name, other))
                 .collect();
-            html += &format!("<tr><th>{name}</th>{cells}</tr>\n");
+            html += &format!("<tr><th scope=\"row\" title=\"{name}\">{name}</th>{cells}</tr>\n");
         }
         html + "</tbody>\n</table></div>\n"
     }

@@ -1,4 +1,5 @@
-//! A report: one page with tables, curves, a confusion matrix and thumbnails. It has no script and loads nothing.
+//! A report: one page with facts, tables, curves, a confusion matrix and thumbnails. It loads nothing, and has no script
+//! unless it is drawn again during a run.
 //!
 //! Sections are added from top to bottom, and [`ReportPage::finish`] returns the page. All text is escaped. Evaluations
 //! and trainings write such pages.
@@ -15,6 +16,27 @@ pub use self::matrix::Matrix;
 pub struct ReportPage {
     title: String,
     body: String,
+    /// What the next table or matrix is about, for screen readers.
+    section: String,
+    reloading: Reloading,
+}
+
+/// Whether a page that is open loads itself again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reloading {
+    /// No: it is complete.
+    #[default]
+    Never,
+    /// Every few seconds, unless the reader unticks a box: a run draws it again.
+    During,
+}
+
+/// The beginning of an element that scrolls sideways on a narrow screen, also by keyboard.
+fn wide(about: &str) -> String {
+    format!(
+        "<div class=\"wide\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">",
+        escaped(about)
+    )
 }
 
 /// The alignment of a column of a table.
@@ -38,19 +60,31 @@ pub struct CaptionedImage {
 }
 
 impl ReportPage {
-    /// A page with a title and paragraphs below it.
-    pub fn new(title: &str, about: &[String]) -> Self {
+    /// A page with a title, and the facts of the run below it: names such as `data` and `model` with their values.
+    pub fn new(title: &str, facts: &[(&str, String)]) -> Self {
         let mut page = ReportPage {
             title: title.to_owned(),
             body: String::new(),
+            section: title.to_owned(),
+            reloading: Reloading::Never,
         };
-        page.body += &format!("<h1>{}</h1>\n", escaped(title));
-        about.iter().for_each(|line| page.text(line));
+        page.body += &format!("<h1>{}</h1>\n<dl class=\"facts\">\n", escaped(title));
+        let version = ("version", format!("longclip {}", env!("CARGO_PKG_VERSION")));
+        for (name, value) in facts.iter().chain([&version]).filter(|(_, value)| !value.is_empty()) {
+            page.body += &format!("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(value));
+        }
+        page.body += "</dl>\n";
         page
+    }
+
+    /// Sets whether the page loads itself again.
+    pub fn reload(&mut self, reloading: Reloading) {
+        self.reloading = reloading;
     }
 
     /// Adds a heading.
     pub fn heading(&mut self, text: &str) {
+        text.clone_into(&mut self.section);
         self.body += &format!("<h2>{}</h2>\n", escaped(text));
     }
 
@@ -69,8 +103,16 @@ impl ReportPage {
             };
             format!("<{tag}{class}>{}</{tag}>", escaped(text))
         };
-        let head: String = columns.iter().map(|(name, column)| cell("th", name, *column)).collect();
-        self.body += &format!("<div class=\"wide\"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n");
+        let header = |(name, column): &(&str, Column)| {
+            // A header without a name would be an empty one to a screen reader.
+            let tag = if name.is_empty() { "td" } else { "th" };
+            cell(tag, name, *column)
+        };
+        let head: String = columns.iter().map(header).collect();
+        self.body += &format!(
+            "{}<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n",
+            wide(&self.section)
+        );
         for row in rows {
             let cells: String = row
                 .iter()
@@ -104,8 +146,15 @@ impl ReportPage {
                 ),
                 None => "<div class=\"none\">no image</div>".to_owned(),
             };
-            let name = escaped(&captioned.name);
-            self.body += &format!("<figure>\n{thumbnail}\n<figcaption title=\"{name}\">{name}</figcaption>\n");
+            let (folder, name) = captioned.name.rsplit_once('/').unwrap_or(("", &captioned.name));
+            let folder = match folder {
+                "" => String::new(),
+                folder => format!(" <small>{}/</small>", escaped(folder)),
+            };
+            self.body += &format!(
+                "<figure>\n{thumbnail}\n<figcaption>{}{folder}</figcaption>\n",
+                escaped(name)
+            );
             for line in &captioned.lines {
                 self.body += &format!("<p>{}</p>\n", escaped(line));
             }
@@ -116,10 +165,15 @@ impl ReportPage {
 
     /// The complete page.
     pub fn finish(self) -> String {
+        let (policy, script) = match self.reloading {
+            Reloading::Never => (Policy::Still, ""),
+            Reloading::During => (Policy::Script, include_str!("reload.html")),
+        };
         format!(
             include_str!("page.html"),
-            top = top(&self.title, include_str!("report.css"), Policy::Still),
+            top = top(&self.title, include_str!("report.css"), policy),
             body = self.body,
+            script = script,
         )
     }
 }
@@ -129,7 +183,7 @@ mod tests {
     use super::*;
 
     fn page() -> String {
-        let mut page = ReportPage::new("<b>&", &["on <i>photos</i>".into()]);
+        let mut page = ReportPage::new("<b>&", &[("data", "<i>photos</i>".into())]);
         page.heading("<h>");
         page.table(
             &[("name", Column::Words), ("n", Column::Numbers)],
@@ -144,6 +198,7 @@ mod tests {
             curves: vec![Curve {
                 name: "<c>".into(),
                 points: vec![(0.0, 0.5), (10.0, 1.0)],
+                notes: vec!["<n>".into()],
                 stroke: Stroke::Line,
             }],
         });
@@ -163,7 +218,7 @@ mod tests {
     fn user_text_never_becomes_markup() {
         let page = page();
         for markup in [
-            "<b>", "<i>", "<h>", "<td><td>", "<c>", "<m>", "<script", "<p><p>", "\"<svg>",
+            "<b>", "<i>", "<h>", "<td><td>", "<c>", "<m>", "<n>", "<script", "<p><p>", "\"<svg>",
         ] {
             assert!(!page.contains(markup), "{markup}");
         }
