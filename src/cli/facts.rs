@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     /// Flags that are not facts, as each says next to its `#[serde(skip)]`.
-    const NOT_FACTS: [&str; 18] = [
+    const NOT_FACTS: [&str; 19] = [
         "shard",
         "url_timeout",
         "no_url",
@@ -76,6 +76,7 @@ mod tests {
         "device",
         "threads",
         "ignore_surplus",
+        "positions",
         // What embed and classify have alone.
         "text",
         "texts_file",
