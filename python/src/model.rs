@@ -7,7 +7,7 @@ use longclip::input::Item;
 use longclip::model::{self, Embeddings, LongClip};
 use longclip::named::Named;
 use longclip::output::arrow::Row;
-use longclip::output::{Bars, Fields, Layout, Settings, Task};
+use longclip::output::{Fields, Layout, Settings, Task};
 use longclip::preprocess::Pixels;
 use longclip::session::{ModelPlan, Seen, Sink, Verdict};
 use longclip::weights::names::ModelSource;
@@ -70,7 +70,7 @@ impl Model {
             groups: Vec::new(),
             layout: Layout::Long,
             fields: Fields::Carried,
-            bars: Bars::None,
+            terminal: None,
             model: self.name.clone(),
             dtype: self.dtype().to_owned(),
             links_from: String::new(),

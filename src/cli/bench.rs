@@ -22,29 +22,40 @@ const EXAMPLES: &str = "\
 Examples:
   longclip bench
   longclip bench --model longclip-b --dtype bf16 --batch 1,8 --rounds 9
-  longclip bench --tower text --batch 80 --tokens 9 --format json
-  longclip bench --texts-file labels.txt";
+  longclip bench --texts-file labels.txt --format json";
 
 /// Measure how fast this machine encodes images and texts
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Which encoder
+    /// image, text or both
+    ///
+    /// Which encoder is measured. Example: `--tower image`
     #[arg(long, value_name = "TOWER", default_value = "both")]
     tower: Tower,
-    /// Images or texts at once
+    /// Images or texts at once; several are measured in turn
+    ///
+    /// Example: `--batch 1,8,64`
     #[arg(short, long, value_name = "N", default_value = "1,8", value_delimiter = ',', value_parser = at_least_one::<usize>)]
     batch: Vec<usize>,
-    /// Tokens of each text, start and end token among them
+    /// Tokens of each text, with start and end token
+    ///
+    /// Example: `--tokens 9,77,248`
     #[arg(short, long, value_name = "N", default_value = "9", value_delimiter = ',', value_parser = at_least_one::<usize>)]
     tokens: Vec<usize>,
-    /// Time these texts, one a line, instead of generated ones and of images
+    /// Time these texts, one per line, and no images
+    ///
+    /// Example: `--texts-file labels.txt`
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tower", "batch", "tokens"])]
     texts_file: Option<PathBuf>,
-    /// Timed rounds, after one that is not
+    /// Timed rounds, after one that is not timed
+    ///
+    /// Example: `--rounds 15`
     #[arg(short, long, value_name = "N", default_value = "7", value_parser = at_least_one::<usize>)]
     rounds: usize,
-    /// How to print
+    /// table or json
+    ///
+    /// Example: `--format json`
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     format: PrintFormat,
     #[command(flatten)]

@@ -2,15 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Instant;
 
 #[cfg(feature = "arrow")]
 use longclip::input::arrow::LabelColumn;
 use longclip::input::{Item, Name};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{
-    Bars, Fields, Holds, Layout, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail, Vectors,
-};
+use longclip::output::{Fields, Holds, Layout, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail, Vectors};
 use longclip::session::shards::Facts;
 use longclip::session::{
     Answer, Classifier, Kept, Labelling, RecordOptions, ScorePlan, Scorer, Seen, Sink, Verdict, record,
@@ -40,19 +39,24 @@ use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
-  longclip classify img/cat.jpg --labels \"A cat jumping.\" \"A cat sleeping.\"
-  longclip classify photos/ --labels-file labels.txt --output results.ndjson
-  longclip classify photos/ --labels-file animals.csv --templates imagenet7 --group-by --reject
-  longclip classify photos/ --labels-file labels.txt --shard 0/8 --output results/
-  longclip classify --in arrow --out arrow --labels-file labels.txt < in.arrows > out.arrows
-  find . -name '*.jpg' -print0 | longclip classify --files-from - -0 --label \"a cat\" --label \"a dog\" --format ndjson
+  longclip classify photo.jpg --labels \"a cat\" \"a dog\" \"a landscape\"
+  longclip classify photos/ --labels-file labels.txt -o results.csv
+  longclip classify photos/ --labels-file labels.txt -o page.html";
 
-Put images before `--labels`: it takes everything after it.
-Exit codes: 0 all images done, 1 some failed, 2 nothing could be done or all failed, 130 interrupted.";
+const NOTES: &str = "\
+More examples:
+  longclip classify photos/ --labels-file animals.csv --group-by --reject
+  longclip classify photos/ --labels-file l.txt --shard 0/8 -o results/
+  longclip classify --in arrow --out arrow --labels-file l.txt < in > out
+  find . -name '*.jpg' -print0 | longclip classify --files-from - -0 -l cat
+
+Put images before `--labels`: it takes everything up to the next flag.
+Exit codes: 0 all images done, 1 some failed, 2 nothing could be done or all
+failed, 130 interrupted.";
 
 /// Say which of the labels fits each image
 #[derive(Debug, clap::Args, Serialize)]
-#[command(after_help = EXAMPLES)]
+#[command(override_usage = "longclip classify [OPTIONS] INPUT... --labels LABEL...", after_help = EXAMPLES, after_long_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -68,14 +72,20 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     scores: ScoreFlags,
-    /// Print only the K likeliest labels of each image; probabilities stay those among all
+    /// Print only the K likeliest labels of each image
+    ///
+    /// Probabilities are still those among all labels [default: all]. Example: `-k 3`
     #[arg(short = 'k', long, value_name = "K", help_heading = "Scores")]
     top_k: Option<NonZeroUsize>,
     /// Print each image's embedding too
-    #[arg(long, help_heading = "Output")]
+    ///
+    /// For json, ndjson, parquet and arrow.
+    #[arg(hide_short_help = true, long, help_heading = "Output")]
     embeddings: bool,
-    /// Paint over the photo where its likeliest label was seen: into a file that ends in `.png`, or, for several
-    /// images, into a folder; the html page shows it too
+    /// Paint where the likeliest label was seen
+    ///
+    /// Into a file that ends in `.png`, or for several images into a folder. The html page shows it too. Example:
+    /// `--explain seen.png`, or `--explain seen/`
     // Records are the same.
     #[serde(skip)]
     #[arg(long, value_name = "PATH", help_heading = "Output")]
@@ -120,17 +130,20 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if output.is_done(|| args.facts(&labelling, &scores, &loaded), report)? {
         return Ok(Exit::Done);
     }
+    let began = Instant::now();
     let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
+    report.detail(format!("labels encoded in {:.2} s", began.elapsed().as_secs_f64()));
     report.notices(scorer.notices());
     let settings = Settings {
         layout: output.layout,
         fields: input.fields,
-        bars: output.bars(),
+        terminal: output.terminal(&input.inputs),
         links_from: output.links_from(),
         ..args.settings(&scorer, &loaded)
     };
     let mut run = ImageRun {
         results: output.results(),
+        continued_by: output.continued_by(),
         ..args.run.plan(&loaded, &args.pictures, report)
     };
     run.run.kept = Kept {
@@ -169,7 +182,7 @@ impl Args {
         let output = self.output.plan("table", self.task(0), &input.inputs, &mut writing)?;
         if output.layout == Layout::Wide && (self.top_k.is_some() || labelling.list.is_empty()) {
             return Err(Error::usage(
-                "`--wide` has a column for each of the run's labels; `--top-k`, or no labels for all, leave none for it",
+                "`--wide` has a column for each label, so all images need the same labels, without `--top-k`",
                 "leave out `--wide`",
             ));
         }
@@ -228,7 +241,7 @@ impl Args {
             groups: scorer.groups(),
             layout: Layout::Long,
             fields: Fields::None,
-            bars: Bars::None,
+            terminal: None,
             model: loaded.name.clone(),
             dtype: loaded.dtype().to_owned(),
             links_from: String::new(),

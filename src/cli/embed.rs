@@ -10,7 +10,7 @@ use longclip::labels::files::read_text_lines;
 use longclip::model::{self, LongClip};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{Bars, Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
+use longclip::output::{Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
 use longclip::session::{Seen, Sink, Verdict, record};
 use longclip::weights::Tower;
 use longclip::{Error, Result};
@@ -35,14 +35,21 @@ use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
-  longclip embed img/cat.jpg
-  longclip embed --text \"a cat\" --text \"a dog\" --normalize
-  longclip embed photos/ --normalize --output photos.npy
-  longclip embed --in arrow --out arrow --normalize < in.arrows > out.arrows";
+  longclip embed photo.jpg
+  longclip embed photos/ --normalize -o photos.npy
+  longclip embed --text \"a cat\" --text \"a dog\" --normalize";
+
+const NOTES: &str = "\
+More examples:
+  longclip embed photos/ --texts-file captions.txt -o vectors.ndjson
+  longclip embed --in arrow --out arrow --normalize < in > out
+
+Exit codes: 0 all images done, 1 some failed, 2 nothing could be done or all
+failed, 130 interrupted.";
 
 /// Print the embeddings of images or texts
 #[derive(Debug, clap::Args, Serialize)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -74,17 +81,23 @@ pub(super) struct Args {
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Vectors")]
 struct TextFlags {
-    /// A text; may be repeated
+    /// A text to embed; may be repeated
+    ///
+    /// Up to 248 tokens. Example: `--text "a cat" --text "a dog"`
     // Texts have no shards.
     #[serde(skip)]
     #[arg(short, long, value_name = "TEXT")]
     text: Vec<String>,
-    /// A file of texts, one a line; `-` reads stdin
+    /// Read texts from a file, one per line; `-` is stdin
+    ///
+    /// Example: `--texts-file captions.txt`
     // Texts have no shards.
     #[serde(skip)]
     #[arg(long, value_name = "FILE")]
     texts_file: Option<PathBuf>,
-    /// Make embeddings unit length
+    /// Scale embeddings to unit length
+    ///
+    /// The dot product of two of them is then their cosine.
     #[arg(long)]
     normalize: bool,
 }
@@ -111,9 +124,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Ok(Exit::Done);
     }
     warn_of_cut_texts(&loaded.model, texts.iter().map(String::as_str), "text", report);
-    let settings = settings(&loaded, input.fields, output.bars());
+    let settings = settings(&loaded, input.fields);
     let run = ImageRun {
         results: output.results(),
+        continued_by: output.continued_by(),
         ..args.run.plan(&loaded, &args.pictures, report)
     };
     let mut items = input.inputs.items();
@@ -153,7 +167,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
     let target = args.output.stream_target(source.target_rules(args.writing()))?;
     let incoming = source.open(LabelColumn::Carried)?;
     let loaded = args.model.load_for(&[Tower::Image], report)?;
-    let settings = settings(&loaded, Fields::None, Bars::None);
+    let settings = settings(&loaded, Fields::None);
     let run = args.run.plan(&loaded, &args.pictures, report);
     run_over_batches(
         incoming,
@@ -187,15 +201,15 @@ impl Args {
     }
 }
 
-fn settings(loaded: &Loaded, fields: Fields, bars: Bars) -> Settings {
+fn settings(loaded: &Loaded, fields: Fields) -> Settings {
     Settings {
         task: Task::Embeddings(loaded.model.sizes().embed_dim),
         labels: Vec::new(),
         groups: Vec::new(),
         layout: Layout::Long,
         fields,
-        bars,
         links_from: String::new(),
+        terminal: None,
         model: loaded.name.clone(),
         dtype: loaded.dtype().to_owned(),
     }

@@ -31,13 +31,13 @@ impl Place {
         if !is_png || path.is_dir() {
             if path.is_file() {
                 return Err(Error::usage(
-                    format!("`--explain {}` is a file, and no png", path.display()),
+                    format!("`--explain {}` is a file, but not a png", path.display()),
                     "name a file that ends in `.png`, or a folder",
                 ));
             }
             if is_named_like_a_picture(path) && !path.is_dir() {
                 return Err(Error::usage(
-                    format!("`--explain {}` names an image that is no png", path.display()),
+                    format!("`--explain {}` names an image that is not a png", path.display()),
                     "name a file that ends in `.png`, or a folder",
                 ));
             }

@@ -56,7 +56,8 @@ pub(super) fn of_labels(labelling: &Labelling, scores: &ScorePlan) -> Facts {
 mod tests {
     use clap::Parser;
 
-    use super::super::{Cli, Command, command};
+    use super::super::help::{Length, command};
+    use super::super::{Cli, Command};
     use super::*;
 
     /// Flags that are not facts, as each says next to its `#[serde(skip)]`.
@@ -97,7 +98,7 @@ mod tests {
     #[track_caller]
     fn check(name: &str) {
         let facts = facts_of(name);
-        let command = command();
+        let command = command(Length::Long);
         let flags = command.find_subcommand(name).unwrap().get_arguments();
         for flag in flags.map(|flag| flag.get_id().as_str()) {
             let is_listed = NOT_FACTS.contains(&flag) || READ.contains(&flag);

@@ -1,9 +1,11 @@
 //! From `--model` to a model on this machine: reads the environment, draws the download, says what was chosen.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{self, IsTerminal};
+
 use longclip::weights::hub::{HubSettings, Progress};
 use longclip::weights::names::{self, ModelSource, Places, Resolved};
 
+use super::bar::Bar;
 use super::hint::in_flags;
 use super::report::{Report, Verbosity};
 
@@ -30,7 +32,13 @@ pub(super) fn find_model(requested: Option<&str>, report: Report) -> longclip::R
     let found = names::resolve(requested, &machine.places, &machine.hub, &mut |progress| {
         bar.show(progress)
     })?;
-    if let Some(notice) = found.notice.as_ref().and_then(in_flags) {
+    // A person may not know that there is a better model; who wrote a script chose this one.
+    if let Some(notice) = found
+        .notice
+        .as_ref()
+        .and_then(in_flags)
+        .filter(|_| io::stderr().is_terminal())
+    {
         report.note(notice);
     }
     Ok(found)
@@ -48,7 +56,7 @@ pub(super) fn located(requested: Option<&str>) -> Option<ModelSource> {
 /// Draws a download on a terminal; where stderr is none, says once what is being fetched.
 pub(super) struct DownloadBar {
     report: Report,
-    drawn: Option<ProgressBar>,
+    drawn: Option<Drawn>,
 }
 
 impl DownloadBar {
@@ -69,35 +77,41 @@ impl DownloadBar {
                 file,
                 bytes_done,
                 bytes_total,
-            } => self.bar(file, bytes_done, bytes_total).set_position(bytes_done),
+            } => self.download(file, bytes_done, bytes_total),
             Progress::Finished { .. } => {
-                if let Some(bar) = self.drawn.take() {
-                    bar.finish_and_clear();
+                if let Some(Drawn::Bar(bar)) = self.drawn.take() {
+                    bar.end();
                 }
             }
         }
     }
 
-    /// The bar of the file that is arriving.
-    fn bar(&mut self, file: &str, bytes_done: u64, bytes_total: u64) -> &ProgressBar {
+    fn download(&mut self, file: &str, bytes_done: u64, bytes_total: u64) {
         let report = self.report;
-        self.drawn.get_or_insert_with(|| {
-            let had = if bytes_done > 0 {
-                format!(", {} of it are here", size(bytes_done))
-            } else {
-                String::new()
+        let drawn = self.drawn.get_or_insert_with(|| {
+            let had = match bytes_done {
+                0 => String::new(),
+                _ => format!(", {} of it are here", size(bytes_done)),
             };
             report.note(format!("downloading `{file}` ({}{had})", size(bytes_total)));
-            let bar = match report.verbosity() {
-                Verbosity::Quiet => ProgressBar::hidden(),
-                Verbosity::Normal | Verbosity::Verbose => ProgressBar::new(bytes_total),
-            };
-            let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            // What an earlier run left doesn't count as speed.
-            bar.with_position(bytes_done)
-        })
+            match report.verbosity() {
+                Verbosity::Quiet => Drawn::Nothing,
+                Verbosity::Normal | Verbosity::Verbose => Drawn::Bar(Bar::begin(bytes_done)),
+            }
+        });
+        if let Drawn::Bar(bar) = drawn {
+            bar.show(bytes_done, Some(bytes_total), |pace| {
+                let done = format!("{} of {}", size(bytes_done), size(bytes_total));
+                vec![done, pace.left, format!("{}/s", size(pace.per_s as u64))]
+            });
+        }
     }
+}
+
+/// What a download shows.
+enum Drawn {
+    Bar(Bar),
+    Nothing,
 }
 
 /// Bytes for a person, in powers of ten as disks and download pages count them.

@@ -8,7 +8,9 @@ use longclip::output::{self, FORMATS, Format, FormatInfo, Holds, Settings, Templ
 use longclip::{Error, Result};
 
 use super::hint::reason;
+use super::named::Offering;
 use super::progress::Failures;
+use super::typed::closest;
 
 /// A format, as chosen.
 #[derive(Clone)]
@@ -30,11 +32,12 @@ impl FormatChoice {
             let template = Template::parse(text).map_err(|error| reason(&error))?;
             return Ok(FormatChoice::Template(template));
         }
-        let known = || FORMATS.iter().map(|format| format.name).collect::<Vec<_>>().join(", ");
+        let known = || FORMATS.iter().map(|format| format.name);
         output::by_name(text).map(FormatChoice::Named).ok_or_else(|| {
+            let meant = closest(text, known()).map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+            let names = known().collect::<Vec<_>>().join(", ");
             format!(
-                "expected one of {}, or a template as '{{path}} {{label}}'; a file is named by `--output`",
-                known()
+                "{meant}expected one of {names}, or a template as '{{path}} {{label}}'; a file is named by `--output`"
             )
         })
     }
@@ -95,13 +98,12 @@ impl FormatChoice {
     }
 }
 
-/// The names alone.
-pub(super) fn short_help() -> String {
-    let names: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-    format!(
-        "{}, or a template as '{{path}} {{label}}' [default: table]",
-        names.join(", ")
-    )
+/// A flag's value; completions offer the names.
+pub(super) fn parser() -> Offering<FormatChoice> {
+    Offering {
+        names: || FORMATS.iter().map(|format| format.name).collect(),
+        parse: FormatChoice::parse,
+    }
 }
 
 /// Each format, and what it is for.
@@ -110,9 +112,10 @@ pub(super) fn long_help() -> String {
         .iter()
         .map(|format| format!("\n  {}: {}", format.name, format.about));
     format!(
-        "How to print [default: by the ending of --output, else table; ndjson for vectors]:{}\n  \
+        "How to print [default: by the ending of --output, else table; ndjson for embeddings]:{}\n  \
          TEMPLATE: one line per image, as '{{path}}\\t{{label}}\\t{{score:.3}}'; also {{logit}}, {{cosine}}, {{group}}, {{error}}, \
-         {{labels}} (all of them), {{label.2}} (the second), {{field.NAME}}; `\\0` at the end instead of a line break, for `xargs -0`",
+         {{labels}} (all of them), {{label.2}} (the second), {{field.NAME}}; `\\0` at the end instead of a line break, for `xargs -0`\n\
+         Example: `--format ndjson`, or `--format '{{path}} {{label}}'`; `--out` is another name of this flag",
         lines.collect::<String>()
     )
 }

@@ -14,6 +14,8 @@ pub(super) struct ImageRun<'a> {
     pub(super) run: Run<'a>,
     pub(super) results: Results,
     pub(super) report: Report,
+    /// The command that continues this one if it is interrupted, if one can.
+    pub(super) continued_by: Option<String>,
 }
 
 impl ImageRun<'_> {
@@ -30,7 +32,7 @@ impl ImageRun<'_> {
             Expected::Exactly(_) => InputOptions::default(),
         };
         let (ended, watch) = self.through(expected, items, held, sink)?;
-        let exit = watch.sum_up(ended, &options);
+        let exit = watch.sum_up(ended, &options, self.continued_by.as_deref());
         Ok((ended, exit))
     }
 

@@ -23,35 +23,53 @@ const TOTAL_PER_SILENCE: u64 = 10;
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Input")]
 pub(super) struct InputFlags {
-    /// Images, folders, patterns, tar archives (also .gz and .zst) or URLs; `-` is an image or an archive on stdin
+    /// Images, folders, archives, patterns or URLs; `-` is stdin
+    ///
+    /// Folders are searched with all folders in them. Archives are tar files, also compressed as .gz or .zst. Example:
+    /// `cat.jpg photos/ 'scans/*.tif' more.tar.gz https://example.org/dog.png`
     #[serde(serialize_with = "shown")]
-    #[arg(value_name = "INPUT")]
+    #[arg(value_name = "INPUT", display_order = 0)]
     inputs: Vec<PathBuf>,
-    /// Read names of images from a file, one per line; `-` is stdin
+    /// Read names of images from a file, one per line
+    ///
+    /// `-` reads them from stdin; may be repeated. Example: `--files-from names.txt`
     #[serde(serialize_with = "shown")]
     #[arg(long, value_name = "FILE")]
     files_from: Vec<PathBuf>,
-    /// The names of `--files-from` end with a zero byte, as `find -print0` prints them
-    #[arg(short = '0', long, requires = "files_from")]
+    /// Names of `--files-from` end with a zero byte
+    ///
+    /// As `find -print0` prints them, for names that contain line breaks. Example: `find . -name '*.jpg' -print0 |
+    /// longclip classify --files-from - -0 --label cat --label dog`
+    #[arg(hide_short_help = true, short = '0', long, requires = "files_from")]
     null: bool,
-    /// Read records, one per line: {"path": ...} or {"id": ..., "image_b64": ...}; `labels` in a line are that image's,
-    /// other fields are carried to the output; `-` is stdin
+    /// Read records, one JSON object per line; `-` is stdin
+    ///
+    /// A record is {"path": "a.jpg"} or {"id": 7, "image_b64": "..."}. `labels` in a record are the labels of that
+    /// image alone; other fields are copied to the output. May be repeated. Example: `--ndjson-from images.ndjson`
     #[serde(serialize_with = "shown")]
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     ndjson_from: Vec<PathBuf>,
     /// Follow links to folders
+    ///
+    /// Without it, links to folders are skipped and counted. A folder that is reached twice is read once.
     #[arg(long, hide_short_help = true)]
     follow: bool,
-    /// How many folders deep to look; 1 is a folder's own files
+    /// How many folders deep to look
+    ///
+    /// 1 is a folder's own files, 2 also those of the folders in it [default: no limit]. Example: `--max-depth 1`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     max_depth: Option<u32>,
-    /// Only the images of shard I of N, from 0 to N-1, chosen by a hash of their names: together the shards of N processes
-    /// are all images, each once
+    /// Read only part I of N of the images, from 0 to N-1
+    ///
+    /// For N processes on one or more machines, each with its own I: together they read all images, each once. A hash
+    /// of an image's name decides where it belongs. Example: `--shard 0/8 --output results/`
     // Each process has its own; that N is the same is checked with the folder.
     #[serde(skip)]
     #[arg(long, value_name = "I/N", value_parser = parse_shard, hide_short_help = true)]
     shard: Option<Shard>,
-    /// What a shard is made of: single images, or whole archives, so that each is read by one process only
+    /// What a shard is made of: images, or whole archives
+    ///
+    /// With archives, each archive is read by one process only. Example: `--shard-by archive`
     #[arg(
         long,
         value_name = "UNIT",
@@ -61,12 +79,16 @@ pub(super) struct InputFlags {
         hide_short_help = true
     )]
     shard_by: Unit,
-    /// Abandon a URL after this many seconds without a byte, or after ten times as long in all
+    /// Abandon a URL after this many seconds without a byte
+    ///
+    /// The whole image may take ten times as long. At least 1. Example: `--url-timeout 10`
     // What answers later is a failure, and failures may pass.
     #[serde(skip)]
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(hide_short_help = true, long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     url_timeout: u64,
-    /// Fetch no URLs: each is an error of its image
+    /// Fetch no URLs
+    ///
+    /// Each URL is an error of its image: for lists that other people wrote.
     // What is refused is a failure, and a later run may fetch it.
     #[serde(skip)]
     #[arg(long, hide_short_help = true)]
@@ -182,7 +204,7 @@ impl InputFlags {
         if n_readers > 1 {
             let with = stdin_is_taken.map_or_else(String::new, |flag| format!(", `{flag}` among them"));
             return Err(Error::usage(
-                format!("{n_readers} inputs want stdin{with}, and it can be read once"),
+                format!("{n_readers} inputs read stdin{with}, which can be read only once"),
                 "give all but one of them a file",
             ));
         }
@@ -217,10 +239,15 @@ fn shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> std::result::Result
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Images")]
 pub(super) struct PictureFlags {
-    /// Take pixels as they are stored, instead of turning the image as its EXIF says
+    /// Do not turn images as their EXIF data says
+    ///
+    /// Cameras store photos as the sensor saw them, with a note which side is up. Without this flag, images are turned
+    /// upright.
     #[arg(long, hide_short_help = true)]
     no_exif: bool,
     /// The most pixels that an image may have
+    ///
+    /// Larger images are errors, so that one file can't use up the memory. Example: `--max-pixels 1000000000`
     #[arg(long, value_name = "N", default_value_t = Limits::default().max_pixels, hide_short_help = true)]
     max_pixels: u64,
 }

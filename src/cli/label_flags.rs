@@ -4,56 +4,88 @@ use std::path::{Path, PathBuf};
 
 use longclip::input::is_named_like_a_picture;
 use longclip::labels::{
-    Combine, Label, LabelList, LabelSet, LongText, SameTokens, Template, cache_folder, files, named_templates,
+    Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, SameTokens, Template, cache_folder, files,
+    named_templates,
 };
+use longclip::named::Named;
 use longclip::session::Labelling;
 use longclip::{Error, Grouping, Result};
 use serde::Serialize;
 
 use super::input_flags::{InputFlags, InputPlan};
-use super::named::named;
+use super::named::{named, text_or};
 use super::report::Report;
 
 /// What images may show.
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Labels")]
 pub(super) struct LabelFlags {
-    /// Labels, up to 248 tokens each; takes all arguments up to the next flag
-    #[arg(short, long, value_name = "LABEL", num_args = 1..)]
+    /// Labels, up to the next flag: put images before it
+    ///
+    /// Each is a word, a sentence or a paragraph of up to 248 tokens. The likeliest one is the answer. Example:
+    /// `--labels "a cat" "a dog" "a landscape without animals"`
+    #[arg(long, value_name = "LABEL", num_args = 1..)]
     labels: Vec<String>,
     /// One label; may be repeated
+    ///
+    /// As `--labels`, but takes one label only, so that images may follow. Example: `-l "a cat" -l "a dog" photos/`
     // Among `labels`, as read.
     #[serde(skip)]
-    #[arg(long = "label", value_name = "LABEL")]
+    #[arg(short, long = "label", value_name = "LABEL")]
     label: Vec<String>,
-    /// A file of labels: one per line, or `.json`, `.csv`, `.tsv` with prompts and groups; may be repeated; `-` reads stdin
+    /// Read labels from a file; `-` is stdin
+    ///
+    /// A text file has one label per line. `.json`, `.csv` and `.tsv` may also have prompts, which are read in place of
+    /// the label's name, and groups. May be repeated. Example: `--labels-file labels.txt`
     // Among `labels`, as read.
     #[serde(skip)]
     #[arg(long, value_name = "FILE")]
     labels_file: Vec<PathBuf>,
-    /// The text that is read for a label without prompts of its own, as "a photo of a {}."; if repeated, they are averaged
+    /// The text around a label: "a photo of a {}."
+    ///
+    /// `{}` stands for the label. If repeated, the texts of a label are averaged. Labels with prompts of their own
+    /// don't use it. Example: `--template "a photo of a {}." --template "a drawing of a {}."`
     // Among `templates`, as read.
     #[serde(skip)]
     #[arg(long, value_name = "TEXT")]
     template: Vec<String>,
-    /// A set of templates: `imagenet80`, `imagenet7`, `none`, or a file with one per line [default: none]
-    #[arg(long, value_name = "SET")]
+    /// A set of templates: imagenet7, imagenet80 or a file
+    ///
+    /// The sets of OpenAI's CLIP for ImageNet, or a file with one template per line [default: none]. Example:
+    /// `--templates imagenet7`
+    #[arg(long, value_name = "SET", value_parser = text_or(template_sets), hide_possible_values = true, hide_short_help = true)]
     templates: Option<String>,
-    /// How several prompts of a label count: `mean`, their average, or `max`, the nearest one
+    /// How several texts of a label count
+    ///
+    /// `mean` averages their embeddings, `max` takes the nearest text. Example: `--combine max`
     #[arg(long, value_name = "HOW", default_value_t, value_parser = named::<Combine>(), hide_short_help = true)]
     combine: Combine,
-    /// What happens to a text of more than 248 tokens: `truncate` cuts it, `chunk` reads it in parts and averages their
-    /// embeddings, `error` refuses it
+    /// What to do with texts that are too long
+    ///
+    /// Of a text with more than 248 tokens, `truncate` reads the first 248 and warns, `chunk` reads all in parts and
+    /// averages their embeddings, `error` refuses it. Example: `--long-text chunk`
     #[arg(long, value_name = "HOW", default_value_t, value_parser = named::<LongText>(), hide_short_help = true)]
     long_text: LongText,
-    /// Sum up probabilities by the groups of the label files; COLUMN is the table's column that names them [default: group]
-    #[arg(long, value_name = "COLUMN", num_args = 0..=1, default_missing_value = files::GROUP, hide_short_help = true)]
+    /// Sum up probabilities by the groups of labels
+    ///
+    /// Groups are in the label file: in a column of csv or tsv, or as `group` in json. COLUMN names another column than
+    /// `group`. Put images before it. Example: `--labels-file animals.csv --group-by family`
+    #[arg(long, value_name = "COLUMN", num_args = 0..=1, default_missing_value = files::GROUP)]
     group_by: Option<String>,
-    /// Neither use nor keep the label embeddings of earlier runs ($XDG_CACHE_HOME/longclip, else ~/.cache/longclip)
+    /// Do not keep label embeddings for later runs
+    ///
+    /// They are in $XDG_CACHE_HOME/longclip, else in ~/.cache/longclip, so that a second run with the same labels
+    /// starts sooner. With this flag they are neither read nor written.
     // Embeddings are the same.
     #[serde(skip)]
     #[arg(long, hide_short_help = true)]
     no_cache: bool,
+}
+
+/// Names of sets of templates.
+pub(super) fn template_sets() -> Vec<&'static str> {
+    let published = PublishedTemplates::ALL.iter().map(|set| set.name());
+    published.chain(["none"]).collect()
 }
 
 impl LabelFlags {

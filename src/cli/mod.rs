@@ -2,6 +2,7 @@
 //!
 //! Only here are terminals, flags, the environment and exit codes. Results go to stdout, everything else to stderr.
 
+mod bar;
 mod bench;
 mod classify;
 mod completions;
@@ -11,6 +12,7 @@ mod explain;
 mod facts;
 mod find_model;
 mod format_choice;
+mod help;
 mod hint;
 mod image_run;
 mod input_flags;
@@ -36,47 +38,86 @@ mod sort;
 #[cfg(feature = "arrow")]
 mod stream;
 mod targets;
+mod terminal;
 mod tokens;
 #[cfg(feature = "train")]
 mod train;
+mod typed;
+mod version;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, FromArgMatches, Parser, Subcommand};
 use longclip::error::{caught, note_panic};
 
+use self::help::{Length, command};
 use self::report::{Exit, Report, Verbosity};
+use self::terminal::ColorWhen;
 
-/// What scripts can rely on, in `--help` and in the manual page.
+const EXAMPLES: &str = "\
+Examples:
+  longclip classify photo.jpg --labels \"a cat\" \"a dog\" \"a landscape\"
+  longclip sort photos/ --into sorted --copy --labels \"a cat\" \"a dog\"
+  longclip search build photos/ -o photos.parquet";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    all done
   1    some inputs failed, the others are done
-  2    nothing could be done: a flag is wrong, a folder or list is missing, or every input failed
+  2    nothing could be done: a flag is wrong, a folder or list is missing, or
+       every input failed
   130  interrupted; a note says how to continue";
 
-/// Says which of the labels you give fits a photo. A label can be a whole paragraph.
+/// Finds which of your labels fits a photo; a label can be a whole paragraph
 #[derive(Debug, Parser)]
-#[command(name = "longclip", version, propagate_version = true, max_term_width = 100, after_long_help = EXIT_CODES)]
+#[command(
+    name = "longclip",
+    version,
+    propagate_version = true,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_help = EXAMPLES,
+    after_long_help = EXIT_CODES
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    verbosity: VerbosityFlags,
-    /// Print the notices of the data and the crates in this program
-    #[arg(long = "licenses")]
+    general: GeneralFlags,
+    /// Print the notices of the data and the crates in it
+    #[arg(long = "licenses", help_heading = "General", display_order = 905)]
     _licenses: bool,
 }
 
-/// How much is said on stderr.
+/// The flags of all commands.
 #[derive(Debug, clap::Args)]
-struct VerbosityFlags {
-    /// Say nothing on stderr but errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+#[command(next_help_heading = "General")]
+struct GeneralFlags {
+    /// Print nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 900)]
     quiet: bool,
-    /// Say more on stderr: model, device, times
-    #[arg(short, long, global = true)]
+    /// Print more on stderr: model, device, times
+    #[arg(short, long, global = true, display_order = 901)]
     verbose: bool,
+    /// Colour the output: auto, always or never
+    ///
+    /// `auto` colours on a terminal, unless $NO_COLOR is set. Example: `--color always | less -R`
+    // Read by `ColorWhen::apply`, before there are flags.
+    #[arg(
+        long = "color",
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        display_order = 902
+    )]
+    _color: ColorWhen,
+    /// Print help; `--help` prints more
+    #[arg(short = 'h', long = "help", global = true, action = ArgAction::Help, display_order = 903)]
+    _help: Option<bool>,
+    /// Print the version; `--version` prints more
+    #[arg(short = 'V', long = "version", global = true, action = ArgAction::Version, display_order = 904)]
+    _version: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -96,18 +137,6 @@ enum Command {
     Man(man::Args),
 }
 
-/// What a command does, then examples, then its flags: most people look for a line to copy.
-const HELP: &str = "{about}{after-help}\n\n{usage-heading} {usage}\n\n{all-args}";
-
-/// The command line with all its commands, as parsed and as documented.
-fn command() -> clap::Command {
-    with_examples_first(Cli::command())
-}
-
-fn with_examples_first(command: clap::Command) -> clap::Command {
-    command.help_template(HELP).mut_subcommands(with_examples_first)
-}
-
 /// Runs the command line of this process.
 pub(crate) fn main() -> ExitCode {
     // A panic becomes an error and is reported, at the latest here.
@@ -115,13 +144,21 @@ pub(crate) fn main() -> ExitCode {
     if licenses::are_asked_for() {
         return licenses::print();
     }
-    let parsed = Cli::from_arg_matches(&command().get_matches());
+    let typed: Vec<OsString> = std::env::args_os().collect();
+    let words: Vec<String> = typed.iter().map(|word| word.to_string_lossy().into()).collect();
+    ColorWhen::apply(&words);
+    let command = command(Length::asked(&words));
+    let understood = typed::understood(typed, &command);
+    let parsed = Cli::from_arg_matches(&command.get_matches_from(understood));
     let cli = parsed.unwrap_or_else(|error| error.exit());
-    let report = Report::new(match cli.verbosity {
-        VerbosityFlags { quiet: true, .. } => Verbosity::Quiet,
-        VerbosityFlags { verbose: true, .. } => Verbosity::Verbose,
-        VerbosityFlags { .. } => Verbosity::Normal,
+    let report = Report::new(match cli.general {
+        GeneralFlags { quiet: true, .. } => Verbosity::Quiet,
+        GeneralFlags { verbose: true, .. } => Verbosity::Verbose,
+        GeneralFlags { .. } => Verbosity::Normal,
     });
+    if let Some(waiting) = terminal::waiting_for_stdin(&words) {
+        report.note(waiting);
+    }
     let outcome = caught(|| match cli.command {
         Command::Classify(args) => classify::run(&args, report),
         Command::Embed(args) => embed::run(&args, report),

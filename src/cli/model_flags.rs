@@ -1,5 +1,7 @@
 //! The flags that every command with a model has, and the model that they come to.
 
+use std::time::Instant;
+
 #[cfg(feature = "parquet")]
 use longclip::kernels::Threads;
 use longclip::kernels::cpu::Level;
@@ -7,6 +9,7 @@ use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::named::Named;
 use longclip::session::ModelPlan;
 use longclip::text::start_of;
+use longclip::weights::names::{KNOWN, NANO};
 use longclip::weights::{
     Activation, Checkpoint, LoadOptions, Notice, Rounding, Stretching, Surplus, TextPositions, Tower,
 };
@@ -14,52 +17,79 @@ use serde::Serialize;
 
 use super::find_model::find_model;
 use super::hint::reason;
-use super::named::named;
+use super::named::{named, text_or};
 use super::report::Report;
+use super::version::instruction_set;
 
 /// Which model, and what it is computed on.
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Model")]
 pub(super) struct ModelFlags {
-    /// A known name (`longclip model list`), a file, a folder, or OWNER/REPO[@REV][:FILE] of the hub
-    /// [default: $LONGCLIP_MODEL, else longclip-b if it is here, else nano]
+    /// nano, longclip-b, a file, a folder, or OWNER/REPO
+    ///
+    /// A name of `longclip model list`, a weights file, a folder with weights and config, or
+    /// OWNER/REPO[@REVISION][:FILE] of the Hugging Face hub, which is downloaded once [default: $LONGCLIP_MODEL, else
+    /// longclip-b if it is here, else nano]. Example: `--model longclip-b`
     // The name that was found and its weights are compared.
     #[serde(skip)]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = text_or(model_names), hide_possible_values = true)]
     model: Option<String>,
     /// Where to compute: cpu, cuda[:N] or metal[:N]
+    ///
+    /// GPUs need a build with `--features cuda` or `metal`. Example: `--device cuda:1`
     // Machines differ, and records only in their last digits.
     #[serde(skip)]
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
     device: DeviceChoice,
-    /// The numbers to compute with; f32, the default, gives the reference's digits
-    #[arg(long, value_name = "TYPE", value_parser = named::<NumberType>())]
+    /// Numbers to compute with: f32, bf16, f16 or int8
+    ///
+    /// f32 gives the reference's digits; bf16 and int8 are faster where the CPU has instructions for them [default:
+    /// f32]. Example: `--dtype bf16`
+    #[arg(hide_short_help = true, long, value_name = "TYPE", value_parser = named::<NumberType>())]
     dtype: Option<NumberType>,
-    /// Threads of the CPU [default: physical cores]
+    /// Threads of the CPU
+    ///
+    /// From 1 to 1024; results don't depend on it [default: physical cores]. Example: `--threads 4`
     // Records don't depend on it.
     #[serde(skip)]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(hide_short_help = true, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// The activation of the MLPs of both towers, if no config says it and it is another than quick-gelu
+    /// The activation of the MLPs of both towers
+    ///
+    /// For weights without a config whose activation is not quick-gelu. Example: `--activation gelu`
     #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = named::<Activation>())]
     activation: Option<Activation>,
-    /// Use a 77-row position table as it is: 77 tokens, no stretching to 248
+    /// Read 77 tokens with a 77-token model
+    ///
+    /// Instead of stretching its table of positions to 248.
     #[arg(long, hide_short_help = true)]
     no_stretch: bool,
-    /// Which text positions to use of a file with several tables: two joined as Long-CLIP's, the first alone, or FG-CLIP's
-    /// for short texts [default: as the model's own code]
+    /// Which text positions of a file to use, if it has several tables
+    ///
+    /// Two joined as Long-CLIP's, the first alone, or FG-CLIP's for short texts [default: as the model's own code].
+    /// Example: `--positions first`
     // The weights are compared.
     #[serde(skip)]
     #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = named::<TextPositions>())]
     positions: Option<TextPositions>,
-    /// Ignore tensors that a CLIP doesn't have, instead of refusing the file
+    /// Ignore tensors that a CLIP doesn't have
+    ///
+    /// Instead of refusing the file.
     // The weights are compared.
     #[serde(skip)]
     #[arg(long, hide_short_help = true)]
     ignore_surplus: bool,
-    /// Pass linear, convolution and projection weights through f16, as upstream's loader does
+    /// Round weights to f16 as upstream's loader does
+    ///
+    /// Linear, convolution and projection weights, for comparing digits with it.
     #[arg(long, hide_short_help = true)]
     upstream_rounding: bool,
+}
+
+/// Models that have names.
+pub(super) fn model_names() -> Vec<&'static str> {
+    let known = KNOWN.iter().map(|known| known.name);
+    std::iter::once(NANO).chain(known).collect()
 }
 
 /// A model that is loaded, and how it was asked for.
@@ -119,8 +149,18 @@ impl ModelFlags {
             checkpoint.sizes().context_length,
             checkpoint.recipe().text.activation,
         ));
+        let began = Instant::now();
+        let model = LongClip::from_checkpoint(checkpoint, &plan.compute)?;
+        report.detail(format!(
+            "computing on {} in {}, {}, {} threads; loaded in {:.2} s",
+            plan.compute.device,
+            plan.compute.number_type,
+            instruction_set(),
+            plan.n_threads(),
+            began.elapsed().as_secs_f64()
+        ));
         Ok(Loaded {
-            model: LongClip::from_checkpoint(checkpoint, &plan.compute)?,
+            model,
             name: found.name,
             plan,
         })
@@ -193,7 +233,7 @@ impl ModelFlags {
 }
 
 /// `$LONGCLIP_CPU` limits the instruction set: for comparing, and for reports of errors.
-fn cpu_level() -> longclip::Result<Option<Level>> {
+pub(super) fn cpu_level() -> longclip::Result<Option<Level>> {
     let value = std::env::var("LONGCLIP_CPU").ok();
     value.as_deref().map(Level::from_variable).transpose()
 }

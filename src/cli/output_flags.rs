@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use longclip::files::{Destination, Excerpt, Target};
 use longclip::input::{Inputs, Items, Skipped};
-use longclip::output::{self, Bars, FORMATS, Holds, Layout, Settings, Task, Vectors};
+use longclip::output::{self, FORMATS, Holds, IN_FULL_MAX, Layout, Settings, Task, Terminal, Vectors};
 use longclip::session::resume::HeldRun;
 use longclip::session::shards::{Facts, ShardFile};
 use longclip::{Error, Result};
@@ -14,8 +14,9 @@ use serde::Serialize;
 use super::format_choice::{self, FormatChoice};
 use super::progress;
 use super::report::Report;
-use super::results::{Results, mark_if_last};
+use super::results::{Results, continuing, mark_if_last};
 use super::targets::{self, ForceFlag, Resuming, Writing, file_named};
+use super::terminal::stdout_terminal;
 
 /// How results are printed, and where.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -23,15 +24,20 @@ use super::targets::{self, ForceFlag, Resuming, Writing, file_named};
 pub(super) struct OutputFlags {
     // The format that it comes to is compared.
     #[serde(skip)]
-    #[arg(short, long, visible_alias = "out", value_name = "FORMAT", value_parser = FormatChoice::parse, help = format_choice::short_help(), long_help = format_choice::long_help())]
+    #[arg(short, long, alias = "out", value_name = "FORMAT", value_parser = format_choice::parser(), hide_possible_values = true, help = "ndjson, csv, html, parquet, ... or '{path} {label}'", long_help = format_choice::long_help())]
     format: Option<FormatChoice>,
-    /// Write to a file, `-` is stdout; formats that can be continued grow there, others get the name when they are whole. With
-    /// `--shard` a folder, in which each shard has its file
+    /// Write to a file; its ending names the format
+    ///
+    /// ndjson, csv and tsv grow while the run goes on and can be resumed; other files get their name when they are
+    /// complete. `-` is stdout. With `--shard` it is a folder, in which each shard has its file. Example: `--output
+    /// results.ndjson`
     // Where records go changes none.
     #[serde(skip)]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Continue the `--output` of an interrupted run
+    ///
+    /// Images that the file has already are not computed again. Example: `--output results.ndjson --resume`
     // It is refused with shards.
     #[serde(skip)]
     #[arg(long, requires = "output", conflicts_with = "force")]
@@ -40,7 +46,10 @@ pub(super) struct OutputFlags {
     #[command(flatten)]
     #[serde(skip)]
     pub(super) force: ForceFlag,
-    /// A column for each label, in their order, instead of a row or a list element
+    /// One row per image, with a column for each label
+    ///
+    /// For csv, tsv and parquet, instead of a row or a list element per label. Example: `--wide --output
+    /// results.csv`
     #[arg(long, hide_short_help = true)]
     wide: bool,
 }
@@ -99,7 +108,7 @@ impl OutputFlags {
         let Some(file) = file else {
             return match resuming == Resuming::Asked {
                 true => Err(Error::usage(
-                    "`--resume` continues a file, and the output is none",
+                    "`--resume` continues a file, but none is named",
                     "name one by `--output`",
                 )),
                 false => Ok(None),
@@ -216,7 +225,7 @@ impl OutputFlags {
         let refused = |problem: String, hint: String| Err(Error::usage(problem, hint));
         if !format.holds(needs) {
             return refused(
-                format!("the format {} has no place for {what}", format.name()),
+                format!("the format {} can't hold {what}", format.name()),
                 format!("these have: {}", that_hold(needs)),
             );
         }
@@ -245,10 +254,7 @@ impl OutputFlags {
         let format = self.format("arrow")?;
         if !format.holds(Holds::Batches) {
             return Err(Error::usage(
-                format!(
-                    "`--in arrow` gives its batches back, and {} has no place for them",
-                    format.name()
-                ),
+                format!("`--in arrow` writes Arrow batches, which {} can't hold", format.name()),
                 "use `--out arrow`",
             ));
         }
@@ -283,16 +289,11 @@ impl OutputPlan {
         }
     }
 
-    /// Bars if a person looks at a terminal that may show them.
-    pub(super) fn bars(&self) -> Bars {
-        if !self.is_on_terminal || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
-            return Bars::None;
-        }
-        let width_columns = std::env::var("COLUMNS")
-            .ok()
-            .and_then(|columns| columns.parse().ok())
-            .unwrap_or(100);
-        Bars::Drawn { width_columns }
+    /// The terminal that the results go to.
+    pub(super) fn terminal(&self, inputs: &Inputs) -> Option<Terminal> {
+        let is_stdout = self.target.is_none() && self.shard.is_none();
+        let n_images = || inputs.count_up_to(IN_FULL_MAX as usize + 1);
+        (is_stdout && self.format.name() == "table").then(|| stdout_terminal(n_images))?
     }
 
     /// Refuses texts, if a shard is written or a run is resumed: they are not part of the input.
@@ -317,6 +318,12 @@ impl OutputPlan {
         report.note(format!("shard {} is done already: `{}`", shard.shard(), path.display()));
         mark_if_last(shard, report)?;
         Ok(true)
+    }
+
+    /// The command that continues this one if it is interrupted, if one can.
+    pub(super) fn continued_by(&self) -> Option<String> {
+        let is_file = self.target.as_ref().is_some_and(Target::is_file);
+        (is_file && self.format.can_continue()).then(continuing)
     }
 
     /// Whether results that exist may be continued.
@@ -344,7 +351,6 @@ impl OutputPlan {
             destination,
             held: held.progress,
             shard: self.shard.map(|shard| (shard, self.skipped)),
-            can_continue: self.target.is_some_and(|target| target.is_file()) && self.format.can_continue(),
         };
         Ok((results, held))
     }

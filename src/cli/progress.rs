@@ -1,23 +1,23 @@
 //! How far a run is: a bar with rate and time left on a terminal, a line every half minute elsewhere.
 
-use std::fmt;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::HumanDuration;
 use longclip::input::Inputs;
 use longclip::session::Counts;
 
+use super::bar::Bar;
 use super::report::{Report, Verbosity};
 
 const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
 pub(super) struct ProgressLine {
     report: Report,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     last_line: Instant,
     /// How many images there are, once they are counted, if they can be.
     total: Arc<OnceLock<u64>>,
@@ -42,7 +42,7 @@ impl ProgressLine {
             report.verbosity() > Verbosity::Quiet && io::stderr().is_terminal() && results == Results::Elsewhere;
         ProgressLine {
             report,
-            bar: is_drawn.then(|| ProgressBar::no_length().with_style(style("{pos} done  {rate}"))),
+            bar: is_drawn.then(|| Bar::begin(0)),
             last_line: Instant::now(),
             total,
             n_held,
@@ -51,36 +51,47 @@ impl ProgressLine {
 
     /// A batch is done.
     pub(super) fn show(&mut self, counts: Counts, images_per_s: f64) {
-        let nothing_to_do = self.n_held + counts.n_known;
-        let total = self.total.get().map(|total| total.saturating_sub(nothing_to_do));
+        let total = self.total(counts);
         if let Some(bar) = &self.bar {
-            if let Some(total) = total.filter(|total| bar.length() != Some(*total)) {
-                bar.set_length(total);
-                bar.set_style(style("{bar:30} {pos}/{len}  {rate}  {eta} left{msg}"));
-            }
-            bar.set_position(counts.n_taken());
-            if counts.n_failed > 0 {
-                bar.set_message(format!("  {} failed", counts.n_failed));
-            }
+            let done = counts.n_taken();
+            bar.show(done, total, |pace| {
+                let failed = (counts.n_failed > 0).then(|| format!("{} failed", counts.n_failed));
+                let n_decimals = usize::from(pace.per_s < 10.0);
+                let rate = format!("{:.n_decimals$} images/s", pace.per_s);
+                match total {
+                    Some(total) => [Some(format!("{done}/{total}")), failed, Some(pace.left), Some(rate)],
+                    None => [Some(format!("{done} done")), failed, Some(rate), None],
+                }
+                .into_iter()
+                .flatten()
+                .collect()
+            });
             return;
         }
-        if self.last_line.elapsed() >= BETWEEN_LINES {
+        let is_at_the_end = total == Some(counts.n_taken());
+        if self.last_line.elapsed() >= BETWEEN_LINES && !is_at_the_end {
             self.last_line = Instant::now();
             self.report.note(line(counts, images_per_s, total));
         }
     }
 
+    /// How many images this run has, once they are counted.
+    pub(super) fn total(&self, counts: Counts) -> Option<u64> {
+        let nothing_to_do = self.n_held + counts.n_known;
+        self.total.get().map(|total| total.saturating_sub(nothing_to_do))
+    }
+
     /// Does something that writes to stderr without the bar in its way.
     pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
-            Some(bar) => bar.suspend(write),
+            Some(bar) => bar.aside(write),
             None => write(),
         }
     }
 
     pub(super) fn end(&self) {
         if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+            bar.end();
         }
     }
 }
@@ -117,17 +128,9 @@ fn line(counts: Counts, images_per_s: f64, total: Option<u64>) -> String {
     match total {
         Some(total) => {
             let left_s = total.saturating_sub(n_taken) as f64 / images_per_s;
-            let left = indicatif::HumanDuration(Duration::from_secs(left_s as u64));
+            let left = HumanDuration(Duration::from_secs(left_s as u64));
             format!("{n_taken} of {total} done{failed}, {images_per_s:.1} images/s, {left} left")
         }
         None => format!("{n_taken} done{failed}, {images_per_s:.1} images/s"),
     }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
-        // What can't be written to a line on a terminal is not worth more than that line.
-        let _ = write!(text, "{:.0} images/s", state.per_sec());
-    })
 }

@@ -8,12 +8,15 @@ use std::io::{self, Write};
 use std::mem::{Discriminant, discriminant};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use longclip::Error;
 use longclip::error::{masked, without_number};
 use longclip::labels::{Notice, NoticeKind};
 use longclip::text::printable;
 
 use super::hint::in_flags;
+use super::model_flags::model_names;
+use super::typed::closest;
 
 /// What the process says when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +62,41 @@ pub(super) struct Report {
     verbosity: Verbosity,
 }
 
+/// What a line is, as its first word says.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Error,
+    Warning,
+    Hint,
+    Note,
+    Detail,
+}
+
+impl Kind {
+    /// The first word, and its colour: bold red, yellow or cyan.
+    fn word(self) -> (&'static str, &'static str) {
+        match self {
+            Kind::Error => ("error: ", "1;31"),
+            Kind::Warning => ("warning: ", "1;33"),
+            Kind::Hint => ("hint: ", "1;36"),
+            Kind::Note => ("note: ", "1"),
+            Kind::Detail => ("", ""),
+        }
+    }
+}
+
 /// Writes a line to stderr, in one piece, as a terminal can show it.
-fn say(line: impl std::fmt::Display) {
-    let line = without_number(&line.to_string());
-    let _ = io::stderr().write_all(format!("{}\n", printable(&masked(&line))).as_bytes());
+fn say(kind: Kind, text: impl std::fmt::Display) {
+    let text = without_number(&text.to_string());
+    let text = masked(&text);
+    let text = printable(&text);
+    let (word, colour) = kind.word();
+    let is_coloured = !word.is_empty() && AutoStream::choice(&io::stderr()) != ColorChoice::Never;
+    let line = match is_coloured {
+        true => format!("\x1b[{colour}m{}\x1b[0m {text}\n", word.trim_end()),
+        false => format!("{word}{text}\n"),
+    };
+    let _ = io::stderr().write_all(line.as_bytes());
 }
 
 impl Report {
@@ -77,13 +111,13 @@ impl Report {
     /// A detail: a device, a size, a time.
     pub(super) fn detail(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Verbose {
-            say(text);
+            say(Kind::Detail, text);
         }
     }
 
     /// Something that failed, although the run reached its end.
     pub(super) fn error(&self, text: impl std::fmt::Display) {
-        say(format_args!("error: {text}"));
+        say(Kind::Error, text);
     }
 
     /// How many failed, which is said at any verbosity.
@@ -97,21 +131,21 @@ impl Report {
     /// Something that was decided for the person.
     pub(super) fn note(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
-            say(format_args!("note: {text}"));
+            say(Kind::Note, text);
         }
     }
 
     /// Something that is probably not what the person wants.
     pub(super) fn warning(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
-            say(format_args!("warning: {text}"));
+            say(Kind::Warning, text);
         }
     }
 
     /// What would probably serve the person better.
     pub(super) fn hint(&self, text: impl std::fmt::Display) {
         if self.verbosity >= Verbosity::Normal {
-            say(format_args!("hint: {text}"));
+            say(Kind::Hint, text);
         }
     }
 
@@ -151,8 +185,8 @@ impl Report {
     pub(super) fn failed_input(&self, name: &str, error: &Error) {
         let text = error.to_string();
         match text.contains(name) {
-            true => say(format_args!("error: {text}")),
-            false => say(format_args!("error: `{name}`: {text}")),
+            true => say(Kind::Error, text),
+            false => say(Kind::Error, format_args!("`{name}`: {text}")),
         }
         print_hint(error);
     }
@@ -162,7 +196,12 @@ impl Report {
         if is_closed_pipe(error) {
             return Exit::Done;
         }
-        say(format_args!("error: {}", one_line(error)));
+        say(Kind::Error, one_line(error));
+        if let Some(Error::UnknownModel { name, .. }) = error.downcast_ref::<Error>()
+            && let Some(meant) = closest(name, model_names()).filter(|meant| meant != name)
+        {
+            say(Kind::Hint, format_args!("did you mean `{meant}`?"));
+        }
         if let Some(error) = error.downcast_ref::<Error>() {
             print_hint(error);
         }
@@ -172,7 +211,7 @@ impl Report {
 
 fn print_hint(error: &Error) {
     if let Some(hint) = error.hint().and_then(|hint| in_flags(&hint)) {
-        say(format_args!("hint: {hint}"));
+        say(Kind::Hint, hint);
     }
 }
 

@@ -23,8 +23,6 @@ pub(super) struct Results {
     pub(super) held: Progress,
     /// The shard whose file this is, if any, and what of its input was skipped.
     pub(super) shard: Option<(ShardFile, Skipped)>,
-    /// Whether an interrupted run can be continued.
-    pub(super) can_continue: bool,
 }
 
 impl Results {
@@ -35,7 +33,6 @@ impl Results {
             destination: targets::whole(target)?,
             held: Progress::default(),
             shard: None,
-            can_continue: false,
         })
     }
 
@@ -93,15 +90,12 @@ impl Results {
         let partial = self.destination.leave()?;
         if let Some((shard, _)) = &self.shard {
             report.note(format!(
-                "shard {} is not whole, and not kept; run the same command again",
+                "shard {} is incomplete, and was not kept; run the same command again",
                 shard.shard()
             ));
         }
         if let Some(partial) = partial {
             report.note(format!("what was done until now is in `{}`", partial.display()));
-        }
-        if self.can_continue {
-            report.note(format!("continue with `{}`", resuming(env::args_os())));
         }
         Ok(())
     }
@@ -112,7 +106,11 @@ impl Results {
     }
 }
 
-/// The command that continues this one.
+/// The command that continues this process's.
+pub(super) fn continuing() -> String {
+    resuming(env::args_os())
+}
+
 fn resuming(arguments: impl Iterator<Item = OsString>) -> String {
     let mut words = words(arguments);
     words.retain(|word| word != "--force" && word != "--resume");

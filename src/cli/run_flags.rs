@@ -18,14 +18,20 @@ use super::report::Report;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Run")]
 pub(super) struct RunFlags {
-    /// Images computed at once; results don't depend on it [default: 4 per thread, at least 16; 64 on a GPU; fewer if memory is
-    /// short]
+    /// Images computed at once
+    ///
+    /// Results don't depend on it [default: 4 per thread, at least 16; 64 on a GPU; fewer if memory is short]. Example:
+    /// `--batch 32`
     #[arg(long, value_name = "N", hide_short_help = true)]
     batch: Option<NonZeroUsize>,
-    /// What an image that can't be used means: `skip` continues and exits with 1 in the end, `fail` stops there
+    /// Whether an image that can't be used ends the run
+    ///
+    /// `skip` reports it, continues and exits with 1 in the end; `fail` stops there. Example: `--on-error fail`
     #[arg(long, value_name = "WHAT", default_value_t, value_parser = named::<OnError>(), hide_short_help = true)]
     on_error: OnError,
-    /// Skip images that can't be used until more than N failed, then stop, whatever `--on-error` says
+    /// Stop after more than N images that can't be used
+    ///
+    /// It takes precedence over `--on-error` [default: no limit]. Example: `--max-errors 100`
     #[arg(long, value_name = "N", hide_short_help = true)]
     max_errors: Option<u64>,
 }
@@ -57,6 +63,7 @@ impl RunFlags {
             },
             results: Results::Elsewhere,
             report,
+            continued_by: None,
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Reports a run over images: how far it is, each failure, and in the end a summary and the exit code.
 
 use std::io::{self, IsTerminal};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use longclip::Error;
 use longclip::input::{InputOptions, Passed, SkippedCounts};
 use longclip::output::Progress;
-use longclip::session::{Counts, Ended, Watch};
+use longclip::session::{Counts, Ended, Times, Watch};
 
 use super::progress::{Expected, Failures, ProgressLine, Results};
 use super::report::{Exit, LISTED_MAX, Report, Verbosity};
@@ -57,7 +57,7 @@ impl RunReport {
     }
 
     /// Reports the results of a run of many images, and what they mean for the exit code.
-    pub(super) fn sum_up(&self, ended: Ended, options: &InputOptions) -> Exit {
+    pub(super) fn sum_up(&self, ended: Ended, options: &InputOptions, continued_by: Option<&str>) -> Exit {
         let n_all = self.counts.n_taken() + self.held.n_records;
         if n_all == 0 && ended == Ended::AtTheEnd {
             match options.shard {
@@ -70,8 +70,24 @@ impl RunReport {
         if self.counts.n_taken() >= MANY || self.held.n_records > 0 || ended != Ended::AtTheEnd {
             self.report.note(self.summary());
         }
+        self.report_cut(ended, continued_by);
         self.report_skipped(&options.skipped.counts());
         self.exit(ended)
+    }
+
+    /// Reports where a run was cut short, and the command that continues it.
+    pub(super) fn report_cut(&self, ended: Ended, continued_by: Option<&str>) {
+        let what = match ended {
+            Ended::AtTheEnd => return,
+            Ended::Interrupted => "interrupted",
+            Ended::TooManyFailed => "stopped, because too many failed (`--on-error`, `--max-errors`),",
+        };
+        let n_before = self.held.n_records + self.counts.n_known;
+        let n_done = self.counts.n_taken() + n_before;
+        let total = self.progress.total(self.counts).map(|total| total + n_before);
+        let of_all = total.map_or_else(String::new, |total| format!(" of {total}"));
+        let advice = continued_by.map_or_else(String::new, |command| format!("; continue with `{command}`"));
+        self.report.note(format!("{what} after {n_done}{of_all}{advice}"));
     }
 
     /// Reports what was skipped because it is not an image.
@@ -85,10 +101,6 @@ impl RunReport {
     pub(super) fn exit(&self, ended: Ended) -> Exit {
         let n_failed = self.counts.n_failed + self.held.n_failed;
         let n_good = self.counts.n_done + self.counts.n_known + self.held.n_records - self.held.n_failed;
-        if ended == Ended::TooManyFailed {
-            self.report
-                .note("stopped: too many failed (`--on-error`, `--max-errors`)");
-        }
         if self.report.verbosity() == Verbosity::Quiet && (n_failed > REPORTED_MAX || ended == Ended::TooManyFailed) {
             let stopped = if ended == Ended::TooManyFailed {
                 ", so the run stopped"
@@ -144,6 +156,18 @@ impl Watch for RunReport {
                 report.note("further failures are counted; `-v` reports them all");
             }
         });
+    }
+
+    fn timed(&mut self, times: Times) {
+        self.progress.end();
+        let n = self.counts.n_taken().max(1) as f64;
+        let words = |time: Duration| {
+            let s = time.as_secs_f64();
+            format!("{s:.2} s, {:.1} ms per image", 1e3 * s / n)
+        };
+        self.report
+            .detail(format!("decoded in {} (sum of all threads)", words(times.decode)));
+        self.report.detail(format!("encoded in {}", words(times.encode)));
     }
 
     fn batch_done(&mut self, counts: Counts) {

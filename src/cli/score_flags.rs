@@ -15,22 +15,35 @@ use super::named::named;
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Scores")]
 pub(super) struct ScoreFlags {
-    /// `softmax`: one of the labels is right; `independent`: each alone, held against neutral prompts; `cosine`: no
-    /// probabilities; `raw-dot`: upstream's demo
+    /// softmax, independent, cosine or raw-dot
+    ///
+    /// `softmax`: one of the labels is right, and probabilities add up to 100%. `independent`: each label is right or
+    /// wrong by itself, compared with neutral prompts. `cosine`: the plain similarity, no probabilities. `raw-dot`: as
+    /// upstream's demo. Example: `--score independent`
     #[arg(long, value_name = "SCORE", default_value_t, value_parser = named::<Score>())]
     score: Score,
     /// The same as `--score raw-dot`
+    ///
+    /// As upstream's demo computes it.
     // It is in `score`.
     #[serde(skip)]
     #[arg(long, conflicts_with = "score", hide_short_help = true)]
     raw_dot: bool,
-    /// Divide logits by X: above 1 probabilities are flatter, below 1 sharper [default: 1, the model's own]
+    /// Make probabilities flatter (above 1) or sharper
+    ///
+    /// Logits are divided by X, which is above 0; the order of labels stays [default: 1]. Example: `--temperature 2`
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_temperature, hide_short_help = true)]
     temperature: Option<Temperature>,
-    /// Only labels and groups with a probability of at least X; with `--score cosine` a cosine
-    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_number, hide_short_help = true)]
+    /// Only labels with a probability of at least X
+    ///
+    /// X is from 0 to 1. It applies to groups too, and with `--score cosine` to the cosine. An image may then have no
+    /// label. Example: `--threshold 0.5`
+    #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = parse_number)]
     threshold: Option<f64>,
-    /// Let "none of these" be an answer, from MARGIN logits above the neutral prompts on; more refuses more
+    /// Let "none of these" be an answer
+    ///
+    /// It wins where no label is better than neutral prompts by MARGIN logits. A higher margin refuses more images;
+    /// without a number it is the margin that was measured for this. Write it after `=`. Example: `--reject=2.5`
     #[arg(
         long,
         value_name = "MARGIN",
@@ -41,7 +54,9 @@ pub(super) struct ScoreFlags {
         value_parser = parse_number
     )]
     reject: Option<f64>,
-    /// Neutral prompts, one a line, in place of the built-in ones
+    /// Neutral prompts for `--reject` and `independent`
+    ///
+    /// A file with one per line, in place of the built-in ones. Example: `--neutral neutral.txt`
     // What the file says is compared.
     #[serde(skip)]
     #[arg(long, value_name = "FILE", hide_short_help = true)]

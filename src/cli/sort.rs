@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use longclip::input::{Content, Item, Name};
 use longclip::labels::Notice;
 use longclip::output::transfer::{Manner, Placed, Rehearsal, place};
-use longclip::output::{Progress, folder_names};
+use longclip::output::{Best, Progress, Tally, Terminal, folder_names};
 use longclip::session::{Classifier, ScorePlan, Scorer, Seen, Sink, Verdict};
 use longclip::text::{printable, start_of};
 use longclip::{Error, Grouping, Result};
@@ -21,20 +21,26 @@ use super::progress::{self, Expected, Failures};
 use super::report::Report;
 use super::run_flags::RunFlags;
 use super::score_flags::ScoreFlags;
+use super::terminal::stdout_terminal;
 
 const EXAMPLES: &str = "\
 Examples:
-  longclip sort photos/ --into sorted --copy --labels \"a cat\" \"a dog\" \"a landscape\"
-  longclip sort photos/ --into sorted --move --labels-file labels.txt --dry-run
+  longclip sort photos/ --into sorted --copy --labels \"a cat\" \"a dog\"
+  longclip sort photos/ --into sorted --move --labels-file l.txt --dry-run
+  longclip sort photos/ --into sorted --link --labels-file l.txt --reject";
 
-Nothing is ever overwritten: a photo whose name is taken gets a number behind it, and one that is there already stays.
-With `--threshold`, a photo that no label fits so well is left where it is; with `--reject` it goes to a folder of its own;
-with `--group-by` there is a folder for each group.
-Each line of the output says what went where.";
+const NOTES: &str = "\
+Nothing is ever overwritten: a photo whose name is taken gets a number after its
+name, and one that is there already stays.
+With `--threshold`, a photo that no label fits well enough stays where it is;
+with `--reject` it goes to a folder of its own; with `--group-by` there is a
+folder for each group. In a pipe each line says what went where.
+Exit codes: 0 all images done, 1 some failed, 2 nothing could be done or all
+failed, 130 interrupted.";
 
 /// Copy, move or link photos into a folder for each label
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(override_usage = "longclip sort [OPTIONS] INPUT... --into DIR --copy --labels LABEL...", after_help = EXAMPLES, after_long_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     input: InputFlags,
@@ -43,12 +49,16 @@ pub(super) struct Args {
     #[command(flatten)]
     scores: ScoreFlags,
     /// The folder in which the labels' folders are made
+    ///
+    /// It is made if it does not exist, and can't be in a folder that is sorted. Example: `--into sorted`
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
     #[command(flatten)]
     manner: MannerFlags,
-    /// Sort by one label alone, although every photo goes into its folder
-    #[arg(long)]
+    /// Sort by one label alone
+    ///
+    /// Every photo then goes into its folder.
+    #[arg(hide_short_help = true, long)]
     force: bool,
     /// Only say what would go where
     #[arg(long)]
@@ -124,9 +134,14 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             Action::Place(args.manner.manner())
         },
         out: io::stdout(),
+        terminal: stdout_terminal(|| None),
+        tally: Tally::of(&shelves),
     };
     let run = ImageRun {
-        results: progress::Results::OnTerminal(Failures::NotShown),
+        results: match sorter.terminal {
+            Some(_) => progress::Results::OnTerminal(Failures::NotShown),
+            None => progress::Results::Elsewhere,
+        },
         ..args.run.plan(&loaded, &args.pictures, report)
     };
     let (_, exit) = run.over(
@@ -135,6 +150,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         Progress::default(),
         &mut sorter,
     )?;
+    for line in sorter
+        .terminal
+        .map_or_else(Vec::new, |terminal| sorter.tally.lines(terminal))
+    {
+        writeln!(sorter.out, "{line}").map_err(Error::write("stdout"))?;
+    }
     Ok(exit)
 }
 
@@ -176,6 +197,8 @@ struct Sorter<'a> {
     into: PathBuf,
     action: Action,
     out: io::Stdout,
+    terminal: Option<Terminal>,
+    tally: Tally,
 }
 
 /// How photos are handled.
@@ -189,6 +212,7 @@ enum Action {
 struct Way {
     from: PathBuf,
     to: Option<(PathBuf, Placed)>,
+    best: Option<Best>,
 }
 
 impl Sorter<'_> {
@@ -207,17 +231,18 @@ impl Sorter<'_> {
         let answer = self.classifier.answer(item, &seen.embedding);
         self.report.notices(&self.classifier.take_notices());
         let answer = answer?;
-        let shelf = match self.grouping {
-            Grouping::None => answer.labels.into_iter().next().map(|label| label.label),
-            Grouping::ByGroup => answer.groups.into_iter().next().map(|group| group.group),
+        let best = match self.grouping {
+            Grouping::None => Best::of(&answer.labels, &[]),
+            Grouping::ByGroup => Best::of(&[], &answer.groups),
         };
-        let Some(shelf) = shelf else {
+        let Some(best) = best else {
             return Ok(Way {
                 from: from.clone(),
                 to: None,
+                best: None,
             });
         };
-        let folder = self.into.join(self.folder(shelf));
+        let folder = self.into.join(self.folder(&best.answer));
         let name = from.file_name().unwrap_or(from.as_os_str());
         let to = match &mut self.action {
             Action::Place(manner) => place(from, &folder, Path::new(name), *manner)?,
@@ -226,14 +251,38 @@ impl Sorter<'_> {
         Ok(Way {
             from: from.clone(),
             to: Some(to),
+            best: Some(best),
         })
     }
 
     /// The folder of a label or a group, which may be from a record's own labels.
-    fn folder(&self, shelf: String) -> String {
-        match self.folders.get(&shelf) {
+    fn folder(&self, shelf: &str) -> String {
+        match self.folders.get(shelf) {
             Some(folder) => folder.clone(),
-            None => folder_names(&[shelf]).swap_remove(0),
+            None => folder_names(&[shelf.to_owned()]).swap_remove(0),
+        }
+    }
+
+    /// What is printed about a photo: for a program where it was and where it is, for a person also why.
+    fn line(&self, way: &Way) -> String {
+        const STAYS: &str = "stays: no label reaches the threshold";
+        let from = shown(&way.from);
+        let (to, note) = match &way.to {
+            Some((to, Placed::New)) => (Some(to), ""),
+            Some((to, Placed::WasThere)) => (Some(to), " (was there)"),
+            None => (None, ""),
+        };
+        match (self.terminal, to) {
+            (None, Some(to)) => format!("{from} -> {}{note}", shown(to)),
+            (None, None) => format!("{from} {STAYS}"),
+            (Some(terminal), Some(to)) => {
+                let below = to.strip_prefix(&self.into).unwrap_or(to);
+                let is_renamed = below.file_name() != way.from.file_name();
+                let folder = below.parent().filter(|_| !is_renamed);
+                let to = folder.map_or_else(|| shown(below), |folder| shown(folder) + "/");
+                Best::moved(way.best.as_ref(), terminal, &from, &(to + note))
+            }
+            (Some(terminal), None) => Best::moved(None, terminal, &from, STAYS),
         }
     }
 }
@@ -241,21 +290,13 @@ impl Sorter<'_> {
 impl Sink for Sorter<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         match self.sort(&item, seen) {
-            Ok(Way { from, to: None }) => {
-                let line = writeln!(self.out, "{} stays: no label reaches the threshold", shown(&from));
-                line.map_err(Error::write("stdout"))?;
-                Ok(Verdict::Done)
-            }
-            Ok(Way {
-                from,
-                to: Some((to, placed)),
-            }) => {
-                let note = match placed {
-                    Placed::New => "",
-                    Placed::WasThere => " (was there)",
-                };
-                let line = writeln!(self.out, "{} -> {}{note}", shown(&from), shown(&to));
-                line.map_err(Error::write("stdout"))?;
+            Ok(way) => {
+                writeln!(self.out, "{}", self.line(&way)).map_err(Error::write("stdout"))?;
+                self.tally.add(
+                    way.best
+                        .as_ref()
+                        .map_or("stay: no label reaches the threshold", |best| &best.answer),
+                );
                 Ok(Verdict::Done)
             }
             Err(error) => Ok(Verdict::Failed(error)),

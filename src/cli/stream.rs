@@ -25,9 +25,11 @@ use super::targets::Writing;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Input")]
 pub(super) struct StreamFlags {
-    /// `arrow`: images are the rows of an Arrow IPC stream on stdin, or of the one file that is named, with a column `path`
-    /// or `image` (encoded bytes), perhaps `id`, and `labels`, each row's own. Its batches come back on stdout
-    /// in their order, each with columns of results
+    /// `arrow`: the rows of an Arrow stream are the images
+    ///
+    /// The stream comes from stdin, or from the one file that is named. It has a column `path` or `image` (encoded
+    /// bytes), perhaps `id`, and perhaps `labels`, each row's own. Its batches come back on stdout in their order, with
+    /// columns of results. Example: `--in arrow --out arrow`
     #[arg(long = "in", value_name = "FORMAT", hide_short_help = true)]
     format_in: Option<InputFormat>,
 }
@@ -47,7 +49,7 @@ impl StreamFlags {
         let file = input.stream()?.map(Path::to_owned);
         if let (None, Some(flag)) = (&file, stdin_is_taken) {
             return Err(Error::usage(
-                format!("`--in arrow` and `{flag}` both want stdin, and it can be read once"),
+                format!("`--in arrow` and `{flag}` both read stdin, which can be read only once"),
                 "give one of them a file",
             ));
         }
@@ -108,9 +110,9 @@ pub(super) fn run_over_batches(
     let outcome = incoming.run(&run.run, settings, destination, &mut watch, judge);
     watch.end();
     let (ended, partial) = outcome?;
-    let exit = watch.sum_up(ended, &inputs.options);
+    let exit = watch.sum_up(ended, &inputs.options, None);
     if ended != Ended::AtTheEnd {
-        run.report.note("batches that were not done as a whole are left out");
+        run.report.note("batches that were not complete are not in the output");
     }
     if let Some(partial) = partial {
         run.report

@@ -32,7 +32,9 @@ pub(super) fn links_from(page: Option<&Path>) -> String {
 /// Whether files that exist may be replaced.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(super) struct ForceFlag {
-    /// Replace what exists already, also a file that longclip did not write; never one that this run reads
+    /// Replace files that exist
+    ///
+    /// Also files that longclip did not write; never a file that this run reads.
     #[arg(long, help_heading = "Output")]
     pub(super) force: bool,
 }

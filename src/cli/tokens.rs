@@ -12,20 +12,26 @@ use super::report::{Exit, Report};
 const EXAMPLES: &str = "\
 Examples:
   longclip tokens \"a photo of a cat\"
-  longclip tokens --format json \"it's\" \"über\"
+  longclip tokens --format json \"it's\" \"a cat\"
   longclip tokens \"$(cat caption.txt)\"";
 
 /// Print the token ids of texts, and how many there are
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A text
+    /// Texts to show as the model reads them
+    ///
+    /// Example: `longclip tokens "a photo of a cat"`
     #[arg(value_name = "TEXT", required = true)]
     texts: Vec<String>,
-    /// How to print: a line per token for reading, or one array of records
+    /// table or json
+    ///
+    /// A line per token for reading, or one array of records. Example: `--format json`
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     format: PrintFormat,
-    /// Tokens that the model reads, the start and the end token among them
+    /// How many tokens the model reads
+    ///
+    /// The start and the end token are two of them. Example: `--context 77`
     #[arg(long, value_name = "N", default_value_t = ContextLength::LONG.get())]
     context: usize,
 }

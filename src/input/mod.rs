@@ -76,12 +76,17 @@ impl Inputs {
 
     /// The number of images, unless counting them would read something that can be read only once, or an archive.
     pub fn count(&self) -> Option<u64> {
+        self.count_up_to(usize::MAX)
+    }
+
+    /// As [`Inputs::count`], without looking for more than `most` of them.
+    pub fn count_up_to(&self, most: usize) -> Option<u64> {
         let countable = |source: &Source| match source {
             Source::Named(path) => path != Path::new("-") && (path.is_dir() || !archive::is_named_like_one(path)),
             Source::List(path, _) | Source::Ndjson(path) => path != Path::new("-") && path.is_file(),
         };
         let all = self.sources.iter().all(countable);
-        all.then(|| self.apart(self.sources.clone()).items().count() as u64)
+        all.then(|| self.apart(self.sources.clone()).items().take(most).count() as u64)
     }
 
     /// Whether a file is one of those that are read: named itself, or one that a folder, a pattern, a list or a record

@@ -33,6 +33,17 @@ pub enum NumberType {
     Int8,
 }
 
+/// As it is typed.
+impl std::fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DeviceChoice::Cpu => f.write_str("cpu"),
+            DeviceChoice::Cuda(index) => write!(f, "cuda:{index}"),
+            DeviceChoice::Metal(index) => write!(f, "metal:{index}"),
+        }
+    }
+}
+
 impl DeviceChoice {
     /// Parses `cpu`, `cuda`, `cuda:1`, `metal` and so on.
     ///

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "arrow")]
 pub mod arrow;
+mod best;
+pub mod cells;
 #[cfg(any(feature = "arrow", feature = "parquet"))]
 mod columns;
 mod csv;
@@ -20,7 +22,9 @@ mod parquet;
 mod record;
 mod resume;
 mod table;
+mod tally;
 mod template;
+mod terminal;
 pub mod transfer;
 
 #[cfg(test)]
@@ -29,14 +33,18 @@ mod specimen;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufRead, Write};
 
+pub use best::Best;
+pub use cells::one_line;
 pub use folder_names::folder_names;
 pub use heat_map::{HeatMap, png};
 pub use html::{Html, THUMBNAIL_PX, folder_url, relative_url, report, thumbnail, thumbnail_jpeg};
 pub use json::{Json, Ndjson};
 pub use record::{Found, Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};
-pub use table::{Bars, Table, one_line};
+pub use table::Table;
+pub use tally::Tally;
 pub use template::Template;
+pub use terminal::{Colour, IN_FULL_MAX, Terminal};
 
 use crate::error::{Error, Result};
 use crate::files::Excerpt;
@@ -90,8 +98,8 @@ pub struct Settings {
     pub layout: Layout,
     /// Whether records carry fields of their input.
     pub fields: Fields,
-    /// Whether the table draws bars.
-    pub bars: Bars,
+    /// The terminal that the table is printed on; `None` for a pipe or a file.
+    pub terminal: Option<Terminal>,
     /// The model's name and origin, for formats that store it.
     pub model: String,
     /// The model's number type, for formats that store it.

@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use super::{Bars, Fields, Format, Grouped, Held, Labelled, Layout, Outcome, Record, Settings, Subject, Task, Vectors};
+use super::{Fields, Format, Grouped, Held, Labelled, Layout, Outcome, Record, Settings, Subject, Task, Vectors};
 use crate::json_fields::JsonFields;
 
 pub(super) fn settings() -> Settings {
@@ -12,7 +12,7 @@ pub(super) fn settings() -> Settings {
         groups: Vec::new(),
         layout: Layout::Long,
         fields: Fields::Carried,
-        bars: Bars::None,
+        terminal: None,
         model: "nano".into(),
         dtype: "f32".into(),
         links_from: String::new(),

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{FileState, Index, Picture};
 use crate::input::Content;
 use crate::json_fields::JsonFields;
-use crate::output::{self, Bars, Fields, Found, Layout, Outcome, Record, Settings, Subject, Task, Thumbnail};
+use crate::output::{self, Fields, Found, Layout, Outcome, Record, Settings, Subject, Task, Thumbnail};
 use crate::preprocess::Preprocess;
 
 /// What the formats of results write about a search of an index.
@@ -18,7 +18,7 @@ pub fn settings(index: &Index, searches: Vec<String>, links_from: String) -> Set
         groups: Vec::new(),
         layout: Layout::Long,
         fields: Fields::None,
-        bars: Bars::None,
+        terminal: None,
         model: index.origin().model.clone(),
         dtype: index.origin().dtype.clone(),
         links_from,

@@ -21,6 +21,6 @@ pub use self::answers::{Grouping, NONE_OF_THESE, classify, grouped, in_order, la
 pub use self::labelling::Labelling;
 pub use self::model_plan::ModelPlan;
 pub use self::records::{RecordOptions, record};
-pub use self::run::{Counts, Encoder, Ended, Kept, OnError, Run, Seen, Sink, Source, Verdict, Watch, decoded};
+pub use self::run::{Counts, Encoder, Ended, Kept, OnError, Run, Seen, Sink, Source, Times, Verdict, Watch, decoded};
 pub use self::score_plan::ScorePlan;
 pub use self::scorer::{Answer, Classifier, Columns, Scorer};

@@ -1,6 +1,8 @@
 //! Runs items through the pipeline and the model, and gives each with its embedding to a [`Sink`], in the input's order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::input::{Content, Item, Items};
@@ -130,6 +132,15 @@ impl Counts {
     }
 }
 
+/// What a run took time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// Decoding and resizing images, the sum over all threads.
+    pub decode: Duration,
+    /// The model.
+    pub encode: Duration,
+}
+
 /// Hears how a run goes.
 pub trait Watch {
     /// An image can't be used.
@@ -137,6 +148,9 @@ pub trait Watch {
 
     /// A batch is done, or as much of it as is taken before too many failed.
     fn batch_done(&mut self, _counts: Counts) {}
+
+    /// The run has ended; it took this long.
+    fn timed(&mut self, _times: Times) {}
 }
 
 /// Hears nothing.
@@ -184,8 +198,12 @@ impl Run<'_> {
     /// Those of the sink, of the encoder and of [`pipeline::run`].
     pub fn over(&self, items: Items, watch: &mut dyn Watch, sink: &mut dyn Sink) -> Result<Ended> {
         let mut counts = Counts::default();
+        let mut encode = Duration::ZERO;
+        let decode_ns = Arc::new(AtomicU64::new(0));
         let (preprocess, kept) = (self.preprocess.clone(), self.kept);
+        let decoding = Arc::clone(&decode_ns);
         let prepare = move |item: &Item, bytes: &[u8]| {
+            let _timed = Stopwatch::start(&decoding);
             let image = decoded(&preprocess, item, bytes)?;
             let thumbnail = kept.thumbnails.then(|| output::thumbnail(&image)).flatten();
             let (pixels, image) = match kept.images {
@@ -198,7 +216,11 @@ impl Run<'_> {
             })
         };
         let halted = pipeline::run(items, self.pipeline, &self.stop, prepare, |batch| {
-            self.process(batch, &mut counts, watch, sink)
+            self.process(batch, (&mut counts, &mut encode), watch, sink)
+        });
+        watch.timed(Times {
+            decode: Duration::from_nanos(decode_ns.load(Ordering::Relaxed)),
+            encode,
         });
         match halted {
             Ok(()) if self.stop.is_requested() => Ok(Ended::Interrupted),
@@ -226,7 +248,7 @@ impl Run<'_> {
     fn process(
         &self,
         batch: Vec<Prepared<Ready>>,
-        counts: &mut Counts,
+        (counts, encode): (&mut Counts, &mut Duration),
         watch: &mut dyn Watch,
         sink: &mut dyn Sink,
     ) -> Result<(), Halt> {
@@ -239,7 +261,9 @@ impl Run<'_> {
             });
             rest.push((item, outcome));
         }
+        let began = Instant::now();
         let embeddings = self.encoder.encode_images(&pixels)?.0;
+        *encode += began.elapsed();
         let mut rows = embeddings.rows().zip(pixels);
         for (item, outcome) in rest {
             let name = item.name.to_string();
@@ -269,6 +293,28 @@ impl Run<'_> {
             return Err(Halt::TooManyFailed);
         }
         Ok(())
+    }
+}
+
+/// Adds the time until it is dropped.
+struct Stopwatch<'a> {
+    began: Instant,
+    sum_ns: &'a AtomicU64,
+}
+
+impl<'a> Stopwatch<'a> {
+    fn start(sum_ns: &'a AtomicU64) -> Self {
+        Stopwatch {
+            began: Instant::now(),
+            sum_ns,
+        }
+    }
+}
+
+impl Drop for Stopwatch<'_> {
+    fn drop(&mut self) {
+        let ns = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.sum_ns.fetch_add(ns, Ordering::Relaxed);
     }
 }
 

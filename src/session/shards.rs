@@ -111,7 +111,7 @@ impl ShardFile {
         };
         Err(Error::usage(
             format!(
-                "`{first}` could not be read, so shard {} is not whole, and not kept",
+                "`{first}` could not be read, so shard {} is incomplete, and was not kept",
                 self.shard
             ),
             "make it readable, and run the shard again",

@@ -286,7 +286,7 @@ fn impossible_requests_are_refused_before_any_work() {
     hint: say what the images may show: `--labels "a cat" "a dog"`, or `--labels-file FILE`
     "#);
     assert_snapshot!(refused(b"", &["--labels-file", "-"]), @r#"
-    error: `--in arrow` and `--labels-file -` both want stdin, and it can be read once
+    error: `--in arrow` and `--labels-file -` both read stdin, which can be read only once
     hint: give one of them a file
     "#);
     assert_snapshot!(refused(b"", &["--label", "a cat", "--shard", "0/2"]), @r#"
@@ -302,7 +302,7 @@ fn impossible_requests_are_refused_before_any_work() {
     exit code 2
     --- stdout
     --- stderr
-    error: `--in arrow` gives its batches back, and csv has no place for them
+    error: `--in arrow` writes Arrow batches, which csv can't hold
     hint: use `--out arrow`
     "#);
     let no_batches = arguments(&[&["classify", "cat.jpg", "--out", "arrow"], &LABELS]);

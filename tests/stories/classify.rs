@@ -296,7 +296,7 @@ fn a_closed_pipe_ends_quietly() {
 
 #[test]
 fn a_pipe_gets_no_bars_and_no_colours() {
-    for (name, value) in [("NO_COLOR", "1"), ("TERM", "xterm-256color"), ("CLICOLOR_FORCE", "1")] {
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "xterm-256color")] {
         let desk = Desk::with_pictures().and_small_model().variable(name, value);
         let shown = classify(&desk, &["cat.jpg", "missing.jpg", "--labels", "a cat", "a dog"]);
         assert!(!shown.contains(['\u{1b}', '█', '▏']), "{shown}");
@@ -331,7 +331,7 @@ fn an_image_above_the_pixel_limit_is_refused_with_both_numbers() {
 }
 
 #[test]
-fn uses_the_built_in_model_by_default_with_a_note() {
+fn uses_the_built_in_model_by_default_without_a_note_in_a_pipe() {
     let desk = Desk::with_pictures();
     let shown = desk.run(&["classify", "cat.jpg", "--labels", "a cat"]);
     assert_snapshot!(shown, @r"
@@ -340,7 +340,6 @@ fn uses_the_built_in_model_by_default_with_a_note() {
     cat.jpg
        100.0%  a cat
     --- stderr
-    note: using `nano`, the small built-in model; `longclip model pull longclip-b` gets the real one (599 MB)
     warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
     ");
 }

@@ -105,7 +105,7 @@ fn refuses_unsuitable_output_files_before_doing_anything() {
     exit code 2
     --- stdout
     --- stderr
-    error: `--explain cat.jpg` is a file, and no png
+    error: `--explain cat.jpg` is a file, but not a png
     hint: name a file that ends in `.png`, or a folder
     ");
     assert_eq!(

@@ -41,6 +41,7 @@ mod search;
 mod search_updates;
 mod shards;
 mod sort;
+mod terminal;
 mod tokens;
 mod train;
 mod train_data;

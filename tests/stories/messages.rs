@@ -160,7 +160,7 @@ fn explain_and_reject_with_the_wrong_value_are_refused_with_a_hint() {
         );
     }
     insta::assert_snapshot!(refused(&["cat.jpg", "--explain", "x.jpg"]), @r"
-    error: `--explain x.jpg` names an image that is no png
+    error: `--explain x.jpg` names an image that is not a png
     hint: name a file that ends in `.png`, or a folder
     ");
     insta::assert_snapshot!(refused(&["cat.jpg", "--reject", "2"]), @r"

@@ -369,8 +369,12 @@ fn an_interrupt_completes_records_and_exits_with_130() {
             );
         } else {
             assert!(kept.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
-            let continued = "note: continue with `longclip classify many --batch 2 --output out.ndjson --label 'a cat' --label 'a dog, \
+            let continued = "; continue with `longclip classify many --batch 2 --output out.ndjson --label 'a cat' --label 'a dog, \
                              asleep' --model small.safetensors --resume`";
+            assert!(
+                said.contains("note: interrupted after ") && said.contains(" of 3000"),
+                "{said}"
+            );
             assert!(said.contains(continued), "{said}");
         }
     }
@@ -494,16 +498,16 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
     error: the following required arguments were not provided:
       --output <FILE>
 
-    error: the format npy has no place for labels
+    error: the format npy can't hold labels
     hint: these have: table, json, ndjson, csv, tsv, parquet, html
 
-    error: the format csv has no place for vectors in addition to labels
+    error: the format csv can't hold vectors in addition to labels
     hint: these have: json, ndjson, parquet
 
     error: `--wide` changes nothing in the format json
     hint: it is for csv, tsv, parquet
 
-    error: `--wide` has a column for each of the run's labels; `--top-k`, or no labels for all, leave none for it
+    error: `--wide` has a column for each label, so all images need the same labels, without `--top-k`
     hint: leave out `--wide`
 
     error: the ending of `--output` is not that of a format
@@ -511,7 +515,7 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
 
     error: invalid value '{nonsense}' for '--format <FORMAT>': the template `{nonsense}` can't be used: `nonsense` is not a value; values are {path}, {label}, {labels}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals
 
-    error: 2 inputs want stdin, and it can be read once
+    error: 2 inputs read stdin, which can be read only once
     hint: give all but one of them a file
 
     error: the following required arguments were not provided:

@@ -228,7 +228,7 @@ fn a_build_that_stopped_at_a_failure_resumes_even_if_a_folder_is_missing() {
     error: cannot use the image `zz.ppm`: it is text, not an image that can be decoded
     hint: give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
     note: encoded: 7 done, 1 failed, [RATE] images/s
-    note: stopped: too many failed (`--on-error`, `--max-errors`)
+    note: stopped, because too many failed (`--on-error`, `--max-errors`), after 8 of 8
     note: `i.parquet.journal` holds what was encoded; the next build continues from it
     ");
     // Without any readable input, the encoded images are kept for another time.

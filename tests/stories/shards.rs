@@ -402,7 +402,10 @@ fn a_killed_or_interrupted_shard_leaves_no_file_under_its_name() {
     let output = interrupted.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("note: shard 0/1 is not whole, and not kept"), "{said}");
+    assert!(
+        said.contains("note: shard 0/1 is incomplete, and was not kept"),
+        "{said}"
+    );
     let left = names_in(&desk.path("out"));
     assert_eq!(left.len(), 2, "a killed process cannot clean up: {left:?}");
 
@@ -537,7 +540,7 @@ fn a_disk_that_is_not_mounted_is_not_an_empty_shard() {
     let told = desk.run(&arguments(&[&["classify"], &run, &LABELS, &SMALL]));
     assert!(told.starts_with("exit code 2"), "{told}");
     assert!(
-        told.contains("`gone.tar` could not be read, so shard 0/1 is not whole, and not kept"),
+        told.contains("`gone.tar` could not be read, so shard 0/1 is incomplete, and was not kept"),
         "{told}"
     );
     assert_eq!(names_in(&desk.path("out")), ["_longclip.json"]);

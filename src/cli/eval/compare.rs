@@ -16,19 +16,29 @@ use crate::cli::report::Report;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Comparison")]
 pub(super) struct CompareFlags {
-    /// Also measure this model on the same data, and say which differences are real (paired bootstrap)
+    /// Also measure this model, and compare both
+    ///
+    /// On the same data; says which differences are real (paired bootstrap). Example: `--compare longclip-l`
     #[arg(long, value_name = "MODEL")]
     compare: Option<String>,
-    /// The numbers that the other model computes with [default: as `--dtype`]
+    /// Numbers that the other model computes with
+    ///
+    /// [default: as `--dtype`] Example: `--compare-dtype int8`
     #[arg(long, value_name = "TYPE", hide_short_help = true, value_parser = named::<NumberType>())]
     compare_dtype: Option<NumberType>,
-    /// Don't stretch the other model's 77-row position table
+    /// Read 77 tokens with the other model
+    ///
+    /// Instead of stretching its 77-row position table.
     #[arg(long, hide_short_help = true, requires = "compare")]
     compare_no_stretch: bool,
-    /// Number of resamples
+    /// Resamples of the bootstrap
+    ///
+    /// From 100 to 1,000,000. Example: `--resamples 1000`
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = resamples, hide_short_help = true)]
     resamples: usize,
-    /// Seed of the resampling; the same seed gives the same intervals
+    /// Seed of the resampling
+    ///
+    /// The same seed gives the same intervals. Example: `--seed 1`
     #[arg(long, value_name = "N", default_value_t = 0, hide_short_help = true)]
     pub(super) seed: u64,
 }

@@ -20,7 +20,9 @@ use crate::cli::run_flags::RunFlags;
 /// How images are encoded, and where their embeddings are kept.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct EncodeFlags {
-    /// Keep the images' embeddings in a file, which a run with the same model and data continues
+    /// Keep the images' embeddings in a file
+    ///
+    /// A run with the same model and data continues from it, or reads all from it. Example: `--embeddings kept`
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub(super) embeddings: Option<PathBuf>,
     #[command(flatten)]
@@ -96,7 +98,7 @@ impl EncodeFlags {
             report.note(watch.summary());
             return Err(unmeasured(n_failed + data.n_unusable).into());
         }
-        let exit = watch.sum_up(ended, &InputOptions::default());
+        let exit = watch.sum_up(ended, &InputOptions::default(), None);
         if let (Ended::Interrupted, Some(kept)) = (ended, kept) {
             report.note(format!(
                 "`{}` keeps what was encoded; run the same command again to continue",

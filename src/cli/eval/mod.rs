@@ -12,11 +12,17 @@ use clap::Subcommand;
 use super::Outcome;
 use super::report::Report;
 
+const EXAMPLES: &str = "\
+Examples:
+  longclip eval zeroshot --data photos/
+  longclip eval zeroshot --data photos/ --report page.html
+  longclip eval retrieval --data pairs.ndjson";
+
 /// Measure how well a model does on your data
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,
-    after_help = "Examples:\n  longclip eval zeroshot --data photos/\n  longclip eval zeroshot --data photos/ --template \"a photo of a {}.\" --format json\n  longclip eval retrieval --data pairs.ndjson"
+    after_help = EXAMPLES
 )]
 pub(super) struct Args {
     #[command(subcommand)]

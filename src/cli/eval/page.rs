@@ -16,7 +16,9 @@ use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct ReportFlags {
-    /// Write a page too: tables, curves and the images that were hardest
+    /// Write a page too: tables, curves, hardest images
+    ///
+    /// One html file. Example: `--report page.html`
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     #[command(flatten)]

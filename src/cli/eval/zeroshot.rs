@@ -26,22 +26,29 @@ use crate::cli::results::this_command;
 const EXAMPLES: &str = "\
 Examples:
   longclip eval zeroshot --data photos/
-  longclip eval zeroshot --data photos/ --template \"a photo of a {}.\" --model longclip-b
-  longclip eval zeroshot --data photos/ --labels-file classes.json --embeddings kept --format json
+  longclip eval zeroshot --data photos/ --template \"a photo of a {}.\"
+  longclip eval zeroshot --data photos/ --report page.html";
 
-Data is a folder with one folder of images per class (ImageNet's synsets are known by their names); ndjson, json,
-csv or tsv of `path` and `label`; WebDataset tars of `jpg` and `cls`, or a folder of them; CIFAR-10 or CIFAR-100 in
-the binary or the Python form.
-Exit codes: 0 all pictures judged, 1 measured without what can't be used, 2 nothing was measured, 130 interrupted.";
+const NOTES: &str = "\
+Data is a folder with one folder of images per class (ImageNet's synsets are
+known by their names); ndjson, json, csv or tsv of `path` and `label`; WebDataset
+tars of `jpg` and `cls`, or a folder of them; CIFAR-10 or CIFAR-100 in the binary
+or the Python form.
+Exit codes: 0 all images judged, 1 measured without what can't be used,
+2 nothing was measured, 130 interrupted.";
 
-/// Measure zero-shot classification: top-1, top-5, recall by class, calibration
+/// Measure zero-shot classification: top-1, top-5, calibration
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES)]
 pub(in crate::cli) struct Args {
     /// Images and their classes
+    ///
+    /// See below for the kinds of data. Example: `--data photos/`
     #[arg(long, value_name = "DATA", help_heading = "Data")]
     data: PathBuf,
-    /// Which images, if the data keeps them apart, as CIFAR does
+    /// Which part of the data, if it has parts
+    ///
+    /// CIFAR has a part for training and one for testing. Example: `--split train`
     #[arg(
         long,
         value_name = "NAME",
@@ -53,15 +60,21 @@ pub(in crate::cli) struct Args {
     split: Split,
     #[command(flatten)]
     labels: LabelFlags,
-    /// How results are printed; json has the keys of CLIP_benchmark
+    /// table or json
+    ///
+    /// The json has the keys of CLIP_benchmark. Example: `--format json`
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
     format: PrintFormat,
     #[command(flatten)]
     report: ReportFlags,
-    /// Write a row per image: its class and the most probable ones; the ending says how: .ndjson, .csv or .parquet
+    /// Write a row per image: its class, the likeliest ones
+    ///
+    /// The ending says how: .ndjson, .csv or .parquet. Example: `--predictions predictions.csv`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     predictions: Option<PathBuf>,
-    /// Find the `--temperature` for `classify` whose probabilities fit these images best
+    /// Find the `--temperature` that fits these images
+    ///
+    /// With it, `classify` gives probabilities that are right as often as they say, for images like these.
     #[arg(long, help_heading = "Output")]
     fit_temperature: bool,
     #[command(flatten)]

@@ -11,21 +11,41 @@ use longclip::{Error, Result};
 use super::{open, print};
 use crate::cli::Outcome;
 use crate::cli::find_model::find_model;
+use crate::cli::model_flags::model_names;
+use crate::cli::named::text_or;
 use crate::cli::report::{Exit, Report};
 use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
 
-/// Write a model as safetensors under upstream's, Hugging Face's or open_clip's names
+const EXAMPLES: &str = "\
+Examples:
+  longclip model convert longclip-b --to hf -o longclip-b-hf
+  longclip model convert longclip-b --to openclip -o longclip-b-openclip
+  longclip model convert model.pt --to safetensors -o model.safetensors";
+
+const NOTES: &str = "\
+A 77-row position table is written as it is used, stretched to 248. Nothing that
+exists is replaced without `--force`.";
+
+/// Write a model for other programs, as safetensors
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A 77-row position table is written as it is used, stretched to 248. Nothing that exists is replaced without `--force`.\n\nExamples:\n  longclip model convert longclip-b --to hf -o longclip-b-hf\n  longclip model convert ./checkpoints/longclip-B.pt --to safetensors -o checkpoints/longclip-b.safetensors"
+    after_help = EXAMPLES, after_long_help = NOTES
 )]
 pub(super) struct Args {
-    /// A name of `longclip model list`, a path, or owner/repo[@revision][:file]
+    /// A name, a file, a folder, or OWNER/REPO
+    ///
+    /// As `--model` of other commands takes it. Example: `longclip model convert longclip-b --to hf -o longclip-b-hf`
+    #[arg(value_parser = text_or(model_names), hide_possible_values = true)]
     model: String,
-    /// Whose names the tensors get
+    /// safetensors, hf or openclip
+    ///
+    /// Whose names the tensors get. Example: `--to hf`
     #[arg(long, value_enum)]
     to: Target,
-    /// The file (`--to safetensors`; `-` is stdout) or folder (`hf`, `openclip`) to write
+    /// The file or folder to write
+    ///
+    /// A file for `--to safetensors`, where `-` is stdout; a folder for `hf` and `openclip`. Example: `-o
+    /// longclip-b-hf`
     #[arg(short, long, value_name = "PATH")]
     output: PathBuf,
     #[command(flatten)]
@@ -73,7 +93,7 @@ impl Args {
         }
         let refused = |problem: &str| Err(Error::usage(problem, "name a file or a folder"));
         match self.to {
-            Target::Safetensors if io::stdout().is_terminal() => refused("weights are nothing for a terminal"),
+            Target::Safetensors if io::stdout().is_terminal() => refused("weights can't be printed on a terminal"),
             Target::Safetensors => Ok(true),
             Target::Hf | Target::Openclip => refused("a folder can't be written to stdout"),
         }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use longclip::output::cells::columns;
 use longclip::recipe::{
     Centre, Colours, Filter, PixelRecipe, Recipe, Rescale, Resize, TextAttention, TextPooling, VisionPooling,
 };
@@ -9,24 +10,39 @@ use longclip::weights::names::{ModelSource, Resolved};
 use longclip::weights::{Checkpoint, RecipeSource, TextPositions, weights_files};
 use serde::Serialize;
 
-use super::{HashedFile, columns, open};
+use super::{HashedFile, open};
 use crate::cli::Outcome;
 use crate::cli::find_model::{find_model, size};
+use crate::cli::model_flags::model_names;
+use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
+use crate::cli::version::instruction_set;
 
-/// Show what a model is made of: sizes, layout, number types, recipe, parameters, hashes
+const EXAMPLES: &str = "\
+Examples:
+  longclip model info
+  longclip model info longclip-b --tensors
+  longclip model info checkpoints/longclip-B.pt --format json";
+
+/// Show a model's sizes, layout, recipe, parameters and hashes
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  longclip model info nano\n  longclip model info ./checkpoints/longclip-B.pt --format json"
+    after_help = EXAMPLES
 )]
 pub(super) struct Args {
-    /// A name of `longclip model list`, a path, or owner/repo[@revision][:file]
+    /// A name, a file, a folder, or OWNER/REPO
+    ///
+    /// As `--model` of other commands takes it [default: the model that they use]. Example: `longclip model info
+    /// longclip-b`
+    #[arg(value_parser = text_or(model_names), hide_possible_values = true)]
     model: Option<String>,
-    /// Also list every tensor with its shape and number type
+    /// Also list each tensor with its shape and type
     #[arg(long)]
     tensors: bool,
-    /// How to write the result
+    /// table or json
+    ///
+    /// Example: `--format json`
     #[arg(short, long, default_value = "table")]
     format: PrintFormat,
 }
@@ -207,6 +223,7 @@ fn table(info: &Info) -> String {
         row("layer norms", epsilons(&info.recipe)),
         row("read at", read_at(&info.recipe)),
         row("pixels", pixels(info)),
+        row("computed with", instruction_set()),
         row(
             "parameters",
             format!(

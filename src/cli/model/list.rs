@@ -3,23 +3,36 @@
 use std::fs;
 use std::path::Path;
 
+use longclip::output::cells::columns;
 use longclip::weights::hub::HubSettings;
 use longclip::weights::names::{self, DEFAULT, Found, KNOWN, KnownModel, ModelSource, NANO, Places};
 use serde::Serialize;
 
-use super::columns;
 use crate::cli::Outcome;
 use crate::cli::find_model::{Machine, size};
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::Exit;
 
+const EXAMPLES: &str = "\
+Examples:
+  longclip model list
+  longclip model list --format json
+  longclip model list | grep cache";
+
+const NOTES: &str = "\
+A model can also be named by its path, or by its address on the Hugging Face hub:
+OWNER/REPO[@REVISION][:FILE]. Files in ./checkpoints go by their name without
+ending.";
+
 /// Show the models that have names, and where they are
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A model can also be named by its path, or by its address on the Hugging Face hub:\nowner/repo[@revision][:file]. Files in ./checkpoints go by their name without ending.\n\nExample:\n  longclip model list --format json"
+    after_help = EXAMPLES, after_long_help = NOTES
 )]
 pub(super) struct Args {
-    /// How to write the list
+    /// table or json
+    ///
+    /// Example: `--format json`
     #[arg(short, long, default_value = "table")]
     format: PrintFormat,
 }

@@ -19,11 +19,17 @@ use serde::Serialize;
 use super::Outcome;
 use super::report::{Exit, Report};
 
+const EXAMPLES: &str = "\
+Examples:
+  longclip model list
+  longclip model pull longclip-b
+  longclip model info longclip-b";
+
 /// List, download, look into and check models
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,
-    after_help = "Examples:\n  longclip model list\n  longclip model pull longclip-b\n  longclip model info ./checkpoints/longclip-B.pt"
+    after_help = EXAMPLES
 )]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -83,38 +89,4 @@ impl HashedFile {
 fn print(text: &str) -> Outcome {
     io::stdout().lock().write_all(text.as_bytes())?;
     Ok(Exit::Done)
-}
-
-/// Columns of text, each as wide as its widest cell; the last one is not padded.
-fn columns(rows: &[Vec<String>]) -> String {
-    let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-    };
-    let widths: Vec<usize> = (0..n_columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let line: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        text.push_str(line.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn columns_line_up_and_end_without_spaces() {
-        let rows = [["a", "bb", "c"], ["aaa", "b", ""]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(columns(&rows), "a    bb  c\naaa  b\n");
-    }
 }

@@ -1,25 +1,44 @@
 //! `longclip model pull`: downloads a model into the Hugging Face cache, or updates it there.
 
+use longclip::output::cells::columns;
 use longclip::weights::hub::{self, HubModel, Origin};
 use longclip::weights::names::{self, Found, NANO};
 use longclip::{Error, ErrorKind};
 use serde::Serialize;
 
-use super::{HashedFile, columns};
+use super::HashedFile;
 use crate::cli::Outcome;
 use crate::cli::find_model::{DownloadBar, Machine};
+use crate::cli::model_flags::model_names;
+use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
 
-/// Download a model; what is here already is not fetched again
+const EXAMPLES: &str = "\
+Examples:
+  longclip model pull longclip-b
+  longclip model pull openai/clip-vit-base-patch16
+  longclip model pull openai/clip-vit-base-patch16:model.safetensors";
+
+const NOTES: &str = "\
+The model goes into the Hugging Face cache ($HF_HOME, $HF_HUB_CACHE). A download
+that broke is continued.";
+
+/// Download a model, unless it is here already
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The model goes into the Hugging Face cache (HF_HOME, HF_HUB_CACHE). A download that broke is continued.\n\nExamples:\n  longclip model pull longclip-b\n  longclip model pull openai/clip-vit-base-patch16:model.safetensors"
+    after_help = EXAMPLES, after_long_help = NOTES
 )]
 pub(super) struct Args {
-    /// A name of `longclip model list`, or owner/repo[@revision][:file]
+    /// A name of `longclip model list`, or OWNER/REPO
+    ///
+    /// Of a repository on the Hugging Face hub, also with a revision and a file: OWNER/REPO@REVISION:FILE. Example:
+    /// `longclip model pull longclip-b`
+    #[arg(value_parser = text_or(model_names), hide_possible_values = true)]
     name: String,
-    /// How to write the result
+    /// table or json
+    ///
+    /// Example: `--format json`
     #[arg(short, long, default_value = "table")]
     format: PrintFormat,
 }

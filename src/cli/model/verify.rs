@@ -4,26 +4,45 @@ use std::path::Path;
 
 use longclip::model::recorded::{LEAST_COSINE, Recorded, cosine};
 use longclip::model::{LongClip, LongClipOptions};
+use longclip::output::cells::columns;
 use longclip::weights::hub::{self, Checksum, HubSettings};
 use longclip::weights::names::{KnownModel, ModelSource, Resolved};
 use longclip::weights::{Checkpoint, weights_files};
 use serde::Serialize;
 
-use super::{columns, open};
+use super::open;
 use crate::cli::Outcome;
 use crate::cli::find_model::{Machine, find_model};
+use crate::cli::model_flags::model_names;
+use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
 
-/// Check a model: every number finite, the file as the hub has it, the outputs as recorded
+const EXAMPLES: &str = "\
+Examples:
+  longclip model verify
+  longclip model verify longclip-b
+  longclip model verify longclip-b --format json";
+
+const NOTES: &str = "\
+A check that can't be made here (no network, no recordings of this model) is
+reported as such and does not count as a failure. Exit code 2 if a check fails.";
+
+/// Check a model's numbers, its file's hash and its outputs
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A check that can't be made here (no network, no recordings of this model) is reported as such and does not count as a failure.\nExit code 2 if a check fails.\n\nExample:\n  longclip model verify longclip-b"
+    after_help = EXAMPLES, after_long_help = NOTES
 )]
 pub(super) struct Args {
-    /// A name of `longclip model list`, a path, or owner/repo[@revision][:file]
+    /// A name, a file, a folder, or OWNER/REPO
+    ///
+    /// As `--model` of other commands takes it [default: the model that they use]. Example: `longclip model verify
+    /// longclip-b`
+    #[arg(value_parser = text_or(model_names), hide_possible_values = true)]
     model: Option<String>,
-    /// How to write the result
+    /// table or json
+    ///
+    /// Example: `--format json`
     #[arg(short, long, default_value = "table")]
     format: PrintFormat,
 }

@@ -22,20 +22,25 @@ use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
 const EXAMPLES: &str = "\
 Examples:
   longclip search build photos/ -o photos.parquet
-  longclip search build photos/ scans/ --model longclip-b --dtype int8 -o all.parquet
+  longclip search build photos/ scans/ --model longclip-b -o all.parquet
+  longclip search build --files-from names.txt -o photos.parquet";
 
-Run again, it encodes what is new or changed, and drops what is gone or no longer named.
-The index stays whole until the new one is; whatever ends a build, the next one goes on there.
-Exit codes: 0 all pictures are in, 1 some failed and are tried again next time,
+const NOTES: &str = "\
+Run again, it encodes what is new or changed, and drops what is gone or no longer
+named. The index stays complete until the new one is; after an interruption, the
+next build continues from what was encoded.
+Exit codes: 0 all images are in, 1 some failed and are tried again next time,
 2 nothing could be done, 130 interrupted.";
 
 /// Make an index of images, or bring it up to date
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     input: InputFlags,
-    /// The index: a Parquet file of paths and embeddings
+    /// The index to make or to update
+    ///
+    /// A Parquet file of paths and embeddings. Example: `-o photos.parquet`
     #[arg(short, long, value_name = "INDEX")]
     output: PathBuf,
     #[command(flatten)]
@@ -75,6 +80,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if watch.counts().n_taken() > 0 {
         report.note(format!("encoded: {}", watch.summary()));
     }
+    watch.report_cut(ended, None);
     watch.report_skipped(&inputs.options.skipped.counts());
     let exit = watch.exit(ended);
     if ended == Ended::AtTheEnd {

@@ -11,8 +11,8 @@ use super::report::Report;
 const EXAMPLES: &str = "\
 Examples:
   longclip search build photos/ -o photos.parquet
-  longclip search query photos.parquet \"a cat asleep on a sofa, in the evening light\"
-  longclip search query photos.parquet --image like-this.jpg --top-k 20 --format html --output found.html";
+  longclip search query photos.parquet \"a cat asleep on a sofa\"
+  longclip search query photos.parquet --image photo.jpg -o found.html";
 
 /// Find images by a text or by an image
 #[derive(Debug, clap::Args)]

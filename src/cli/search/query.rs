@@ -24,20 +24,25 @@ use crate::cli::targets::{Writing, links_from};
 
 const EXAMPLES: &str = "\
 Examples:
-  longclip search query photos.parquet \"a cat asleep on a sofa, in the evening light\"
-  longclip search query photos.parquet \"a cat\" --exclude \"a cat on grass\" --top-k 20
-  longclip search query photos.parquet --image like-this.jpg --format html --output found.html
-  longclip search query photos.parquet \"a receipt\" --format '{path}' | xargs -d '\\n' cp -t receipts/
+  longclip search query photos.parquet \"a cat asleep on a sofa\"
+  longclip search query photos.parquet \"a cat\" -x \"a cat on grass\" -k 20
+  longclip search query photos.parquet --image photo.jpg -o found.html";
 
-`--exclude` drops pictures that are nearer to its text than to the text that is searched for;
-where a picture is searched for, those that are nearer to its text than that picture is.
-Model and number type are the index's, if none are named.";
+const NOTES: &str = "\
+More examples:
+  longclip search query photos.parquet \"a receipt\" --format '{path}'
+
+`--exclude` drops images that are nearer to its text than to the text that is
+searched for; if an image is searched for, those that are nearer to its text than
+that image is. Model and number type are those of the index, if none are named.";
 
 /// Print the images of an index that are nearest to a text or an image
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES)]
 pub(super) struct Args {
     /// An index that `longclip search build` made
+    ///
+    /// Example: `longclip search query photos.parquet "a cat"`
     #[arg(value_name = "INDEX")]
     index: PathBuf,
     #[command(flatten)]
@@ -54,22 +59,36 @@ pub(super) struct Args {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Search")]
 struct QuestionFlags {
-    /// Texts, each searched for by itself; up to 248 tokens each
+    /// Texts, each searched for by itself
+    ///
+    /// Up to 248 tokens each. Example: `"a cat asleep on a sofa" "a dog"`
     #[arg(value_name = "TEXT")]
     texts: Vec<String>,
-    /// Search for images like this one: a file, a URL, or `-` for stdin; may be repeated
+    /// Search for images like this one; may be repeated
+    ///
+    /// A file, a URL, or `-` for stdin. Example: `--image like-this.jpg`
     #[arg(short, long, value_name = "FILE")]
     image: Vec<PathBuf>,
-    /// Read texts from a file, one a line; `-` is stdin
+    /// Read texts from a file, one per line
+    ///
+    /// `-` is stdin. Example: `--queries-from queries.txt`
     #[arg(long, value_name = "FILE")]
     queries_from: Option<PathBuf>,
-    /// Drop images that are nearer to this text than to what is searched for; may be repeated
+    /// Drop images that are nearer to this text
+    ///
+    /// Nearer than to what is searched for; if that is an image, nearer than that image is. May be repeated. Example:
+    /// `--exclude "a cat on grass"`
     #[arg(short = 'x', long, value_name = "TEXT")]
     exclude: Vec<String>,
-    /// Print at most K images for each text or image
+    /// Print at most K images for each search
+    ///
+    /// Example: `-k 20`
     #[arg(short = 'k', long, value_name = "K", default_value = "10")]
     top_k: NonZeroUsize,
-    /// Print only images whose cosine is at least X; a fitting text reaches about 0.25, a similar image about 0.8
+    /// Print only images whose cosine is at least X
+    ///
+    /// X is from -1 to 1. A fitting text reaches about 0.25, a similar image about 0.8 [default: none]. Example:
+    /// `--threshold 0.2`
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = cosine)]
     threshold: Option<f32>,
 }
@@ -154,7 +173,7 @@ impl QuestionFlags {
             + usize::from(self.queries_from.as_deref() == Some(stdin));
         if n_from_stdin > 1 {
             return Err(Error::usage(
-                format!("{n_from_stdin} inputs want stdin, and it can be read once"),
+                format!("{n_from_stdin} inputs read stdin, which can be read only once"),
                 "give all but one of them a file",
             ));
         }

@@ -7,16 +7,22 @@ use longclip::output::{self, FORMATS, Holds};
 use longclip::{Error, Result};
 
 use crate::cli::format_choice::FormatChoice;
+use crate::cli::named::Offering;
 use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
 
 /// How and where results are printed.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct ResultFlags {
-    /// table, json, ndjson, html, or a template as '{path}' [default: by the ending of --output, else table]
-    #[arg(short, long, value_name = "FORMAT", value_parser = parse)]
+    /// table, json, ndjson, html, or '{path} {cosine}'
+    ///
+    /// The last is a template: one line per image [default: by the ending of --output, else table]. Example: `--format
+    /// '{path}'`
+    #[arg(short, long, value_name = "FORMAT", value_parser = Offering { names, parse }, hide_possible_values = true)]
     format: Option<FormatChoice>,
-    /// Write to a file, which gets its name when it is whole; `-` is stdout
+    /// Write to a file; its ending names the format
+    ///
+    /// It gets its name when it is complete; `-` is stdout. Example: `--output found.html`
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -28,12 +34,15 @@ fn parse(text: &str) -> std::result::Result<FormatChoice, String> {
     if choice.holds(Holds::Searches) {
         return Ok(choice);
     }
-    let names = FORMATS.iter().filter(|format| format.holds(Holds::Searches));
-    let names: Vec<&str> = names.map(|format| format.name).collect();
     Err(format!(
         "expected one of {}, or a template as '{{path}}'",
-        names.join(", ")
+        names().join(", ")
     ))
+}
+
+fn names() -> Vec<&'static str> {
+    let of_searches = FORMATS.iter().filter(|format| format.holds(Holds::Searches));
+    of_searches.map(|format| format.name).collect()
 }
 
 impl ResultFlags {

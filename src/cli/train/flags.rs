@@ -20,19 +20,28 @@ use crate::cli::targets::ForceFlag;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Model")]
 pub(super) struct StartFlags {
-    /// The model to start from: a known name, a file, a folder, or OWNER/REPO of the hub; a 77-token CLIP is stretched to 248
+    /// The model to start from
+    ///
+    /// A known name, a file, a folder, or OWNER/REPO of the hub; a 77-token CLIP is stretched to 248. Example: `--base
+    /// longclip-b`
     #[arg(long, value_name = "MODEL", required_unless_present = "init")]
     pub(super) base: Option<String>,
-    /// Start from random weights, with the sizes of a config of open_clip or transformers
+    /// Start from random weights with these sizes
+    ///
+    /// Those in a config of open_clip or transformers. Example: `--init config.json`
     #[arg(long, value_name = "CONFIG.json", conflicts_with = "base")]
     pub(super) init: Option<PathBuf>,
     /// Don't stretch a 77-token base
     #[arg(long, conflicts_with = "init", hide_short_help = true)]
     pub(super) no_stretch: bool,
     /// Where to compute: cpu, cuda[:N] or metal[:N]
+    ///
+    /// GPUs need a build with `--features cuda` or `metal`. Example: `--device cuda`
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = parse_device)]
     pub(super) device: DeviceChoice,
-    /// The numbers that the towers compute with; weights, losses and the optimizer stay in f32
+    /// Numbers that the towers compute with
+    ///
+    /// bf16 on a GPU only; weights, losses and the optimizer stay in f32. Example: `--dtype bf16`
     #[arg(long, value_name = "TYPE", default_value = "f32", hide_short_help = true)]
     pub(super) dtype: Dtype,
 }
@@ -61,17 +70,25 @@ impl Dtype {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataFlags {
-    /// Images with captions, see below; several are combined
+    /// Images with captions; several are combined
+    ///
+    /// See below for the kinds of data. Example: `--data captions.ndjson shards/`
     #[arg(long, value_name = "DATA", required = true, num_args = 1..)]
     pub(super) data: Vec<PathBuf>,
-    /// Validate on these: R@1 with long and short captions, and zero-shot top-1 if there are classes
+    /// Validate on these images
+    ///
+    /// R@1 with long and short captions, and zero-shot top-1 if there are classes. Example: `--val-data val.ndjson`
     #[arg(long, value_name = "DATA", num_args = 1..)]
     pub(super) val_data: Vec<PathBuf>,
-    /// The folder that records' paths start from [default: that of the record file]
+    /// The folder that records' paths start from
+    ///
+    /// [default: that of the record file] Example: `--images photos/`
     #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub(super) images: Option<PathBuf>,
-    /// Turn names of classes into captions with a template with `{}`, a file of templates, imagenet7 or imagenet80
-    /// [default: `a photo of a {}.`]
+    /// How names of classes become captions
+    ///
+    /// A template with `{}`, a file of templates, imagenet7 or imagenet80 [default: `a photo of a {}.`]. Example:
+    /// `--templates imagenet7`
     #[arg(long, value_name = "TEMPLATES", hide_short_help = true)]
     pub(super) templates: Option<String>,
 }
@@ -80,58 +97,91 @@ pub(super) struct DataFlags {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Method")]
 pub(super) struct MethodFlags {
-    /// Total number of steps [default: one epoch]
+    /// Total number of steps
+    ///
+    /// [default: one epoch] Example: `--steps 1000`
     #[arg(long, value_name = "N", conflicts_with = "epochs")]
     pub(super) steps: Option<u64>,
     /// Passes over the data
+    ///
+    /// Example: `--epochs 6`
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub(super) epochs: Option<u64>,
-    /// Samples that are compared with each other in a step; more are better (the paper has 2048)
+    /// Samples that a step compares with each other
+    ///
+    /// More are better; the paper has 2048. Example: `--batch 256`
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one::<usize>)]
     pub(super) batch: usize,
-    /// Samples that are computed at once; fewer take less memory and one more pass forward, with the same result
-    /// [default: as many as fit into a quarter of the free memory]
+    /// Samples that are computed at once
+    ///
+    /// Fewer take less memory and one more pass forward, with the same result [default: as many as fit into a quarter
+    /// of the free memory]. Example: `--micro-batch 16`
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     pub(super) micro_batch: Option<usize>,
-    /// Keep only what goes into each block, and compute the rest again on the way back: less memory, one more pass forward, the
-    /// same result
-    #[arg(long)]
+    /// Less memory, for one more pass forward
+    ///
+    /// Keeps only what goes into each block, and computes the rest again on the way back. The result is the same.
+    #[arg(hide_short_help = true, long)]
     grad_checkpointing: bool,
     /// The highest learning rate
+    ///
+    /// Above 0. Example: `--lr 5e-6`
     #[arg(long, value_name = "X", default_value = "1e-6", value_parser = positive)]
     pub(super) lr: f64,
-    /// Steps in which the rate rises; it falls as a cosine after that
-    #[arg(long, value_name = "N", default_value_t = 200)]
+    /// Steps in which the rate rises
+    ///
+    /// It falls as a cosine after that. Example: `--warmup 50`
+    #[arg(hide_short_help = true, long, value_name = "N", default_value_t = 200)]
     pub(super) warmup: u64,
-    /// The share of each weight to subtract per step, times the rate
+    /// The share of each weight to subtract per step
+    ///
+    /// Times the rate. At least 0. Example: `--weight-decay 0.1`
     #[arg(long, value_name = "X", default_value = "0.01", value_parser = not_negative, hide_short_help = true)]
     pub(super) weight_decay: f64,
     /// AdamW's two betas
+    ///
+    /// Each from 0 to below 1. Example: `--betas 0.9,0.98`
     #[arg(long, value_name = "A,B", default_value = "0.9,0.999", value_parser = betas, hide_short_help = true)]
     betas: Betas,
     /// AdamW's epsilon
+    ///
+    /// Above 0. Example: `--epsilon 1e-6`
     #[arg(long, value_name = "X", default_value = "1e-8", value_parser = positive, hide_short_help = true)]
     epsilon: f64,
-    /// The share of each target that is spread over the batch
+    /// The share of each target spread over the batch
+    ///
+    /// From 0 to below 1. Example: `--label-smoothing 0`
     #[arg(long, value_name = "X", default_value = "0.1", value_parser = below_one, hide_short_help = true)]
     label_smoothing: f64,
-    /// Principal components that short captions are matched with
+    /// Principal components for short captions
+    ///
+    /// Short captions are matched with this many components of their image. Example: `--components 16`
     #[arg(long, value_name = "N", default_value = "32", value_parser = at_least_one::<usize>, conflicts_with = "no_pcm", hide_short_help = true)]
     components: usize,
-    /// Train on long captions alone, without primary component matching
+    /// Train on long captions alone
+    ///
+    /// Without primary component matching.
     #[arg(long, hide_short_help = true)]
     no_pcm: bool,
-    /// The logarithm of the initial inverse temperature [default: 4.6052; 2.6593 with `--init`]
+    /// The logarithm of the initial inverse temperature
+    ///
+    /// [default: 4.6052; 2.6593 with `--init`] Example: `--logit-scale 4.0`
     #[arg(long, value_name = "X", value_parser = finite, allow_negative_numbers = true, hide_short_help = true)]
     pub(super) logit_scale: Option<f64>,
-    /// Don't train tensors with these prefixes of upstream's names: `visual.,logit_scale`
+    /// Don't train tensors with these prefixes
+    ///
+    /// Of upstream's names. Example: `--freeze visual.,logit_scale`
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = trimmed, hide_short_help = true)]
     pub(super) freeze: Vec<String>,
-    /// Validate and save a running mean of the weights, of which each step keeps this share
-    #[arg(long, value_name = "DECAY", value_parser = below_one)]
+    /// Validate and save a running mean of the weights
+    ///
+    /// Each step keeps this share of it; from 0 to below 1. Example: `--ema 0.999`
+    #[arg(hide_short_help = true, long, value_name = "DECAY", value_parser = below_one)]
     pub(super) ema: Option<f64>,
-    /// Decides the order of samples and fresh weights; the same seed gives the same training
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// Order of samples, and fresh weights
+    ///
+    /// The same seed gives the same training. Example: `--seed 1`
+    #[arg(hide_short_help = true, long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u64,
 }
 
@@ -170,20 +220,30 @@ struct Betas(f64, f64);
 #[command(next_help_heading = "Run")]
 pub(super) struct RunFlags {
     /// The run folder
+    ///
+    /// Example: `--out run`
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
-    /// Resume the training in the run folder, or start it if there is none
+    /// Resume the training in the run folder
+    ///
+    /// Starts it if there is none. Give the same flags as before. Example: `--out run --resume`
     #[arg(long, conflicts_with = "force")]
     resume: bool,
     #[command(flatten)]
     pub(super) force: ForceFlag,
-    /// Validate every N steps, and always before the first step and after the last one
+    /// Validate every N steps
+    ///
+    /// And always before the first step and after the last one. Example: `--validate-every 500`
     #[arg(long, value_name = "N", value_parser = at_least_one::<u64>)]
     pub(super) validate_every: Option<u64>,
-    /// Save the state every N steps, which is the most that a killed training loses
+    /// Save the state every N steps
+    ///
+    /// This is the most that a killed training loses. Example: `--save-every 20`
     #[arg(long, value_name = "N", default_value = "100", value_parser = at_least_one::<u64>)]
     pub(super) save_every: u64,
-    /// Threads that read and decode images ahead [default: physical cores]
+    /// Threads that read and decode images ahead
+    ///
+    /// From 1 to 1024 [default: physical cores]. Example: `--threads 8`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), hide_short_help = true)]
     pub(super) threads: Option<u16>,
 }

@@ -32,22 +32,28 @@ use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
-  longclip train --base nano --data captions.ndjson --out run
-  longclip train --base longclip-b --data sharegpt4v.json --images photos/ --micro-batch 32 --out run
-  longclip train --base clip.safetensors --data shards/ --val-data val.ndjson --out run
-  longclip train --init config.json --data classes/ --lr 5e-4 --epochs 30 --out run
-  longclip train --base nano --data captions.ndjson --out run --resume
+  longclip train --base longclip-b --data captions.ndjson --out run
+  longclip train --base nano --data photos/ --epochs 6 --out run
+  longclip train --base nano --data captions.ndjson --out run --resume";
 
-Data, each of one kind: records, one per line, {\"path\": \"a.jpg\", \"long\": \"...\"}, `text` or `caption` for `long`, perhaps `short` (else the first \
-sentence of `long`) and `class`; ShareGPT4V json; WebDataset tars (jpg and txt), packed or not, or a folder of them; a folder \
-with one folder of images per class; and others, see docs/data.md.
+const NOTES: &str = "\
+More examples:
+  longclip train --base clip.safetensors --data shards/ --out run
+  longclip train --init config.json --data classes/ --lr 5e-4 --out run
 
-The run folder gets last.safetensors and, with --val-data, best.safetensors (models for `--model`), state.safetensors (for \
-`--resume`), metrics.ndjson, loss.html and skipped.ndjson. Ctrl-C saves after the step and ends with exit code 130.";
+Data, each of one kind: records, one per line, {\"path\": \"a.jpg\", \"long\": \"...\"},
+with `text` or `caption` for `long`, perhaps `short` (else the first sentence of
+`long`) and `class`; ShareGPT4V json; WebDataset tars (jpg and txt), packed or
+not, or a folder of them; a folder with one folder of images per class; and
+others, see docs/data.md.
 
-/// Train: make a Long-CLIP of any CLIP, or a new model from nothing
+The run folder gets last.safetensors and, with --val-data, best.safetensors
+(models for `--model`), state.safetensors (for `--resume`), metrics.ndjson,
+loss.html and skipped.ndjson. Ctrl-C saves after the step and exits with 130.";
+
+/// Train a Long-CLIP from any CLIP, or a new model from nothing
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES)]
 pub(super) struct Args {
     #[command(flatten)]
     start: StartFlags,

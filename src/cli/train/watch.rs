@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::HumanDuration;
 use longclip::Error;
 use longclip::error::counted;
 use longclip::pipeline::Stop;
@@ -14,6 +14,7 @@ use longclip::train::run::{Observer, Outcome, Start, Training};
 use longclip::train::saved::{BEST, LAST};
 use longclip::train::validate::Validation;
 
+use crate::cli::bar::Bar;
 use crate::cli::interrupt::stop_on_interrupt_saying;
 use crate::cli::report::{LISTED_MAX, Report, Verbosity};
 
@@ -27,7 +28,7 @@ pub(super) struct Watch {
     start: Start,
     /// The run folder.
     folder: PathBuf,
-    bar: Option<ProgressBar>,
+    bar: Option<Bar>,
     began: Instant,
     last_line: Instant,
     /// Steps that were done before this run.
@@ -48,9 +49,7 @@ impl Watch {
     pub(super) fn new(report: Report, training: &Training<'_>) -> Self {
         let (n_steps, batch) = (training.settings.steps, training.settings.batch);
         let is_drawn = report.verbosity() > Verbosity::Quiet && io::stderr().is_terminal();
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {eta} left  {wide_msg}");
-        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = is_drawn.then(|| ProgressBar::new(n_steps).with_style(style));
+        let bar = is_drawn.then(|| Bar::begin(0));
         let heard = bar.clone();
         let stop = stop_on_interrupt_saying(move || {
             aside(heard.as_ref(), || {
@@ -75,7 +74,7 @@ impl Watch {
 
     pub(super) fn end(&self) {
         if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+            bar.end();
         }
     }
 
@@ -136,8 +135,15 @@ impl Watch {
     fn show(&mut self, step: u64, training: &TrainingMetrics) {
         let losses = losses(training);
         if let Some(bar) = &self.bar {
-            bar.set_position(step);
-            bar.set_message(format!("{losses}, {:.1} images/s", training.images_per_s));
+            bar.show(step, Some(self.n_steps), |pace| {
+                let rate = format!("{:.1} images/s", training.images_per_s);
+                vec![
+                    format!("{step}/{} steps", self.n_steps),
+                    pace.left,
+                    losses.clone(),
+                    rate,
+                ]
+            });
         }
         self.aside(|report| report.detail(format!("step {step}: {losses}, {:.0} ms", training.step_ms)));
         if self.bar.is_none() && self.last_line.elapsed() >= BETWEEN_LINES {
@@ -155,9 +161,9 @@ impl Watch {
 }
 
 /// Prints a line without disturbing the bar.
-fn aside(bar: Option<&ProgressBar>, say: impl FnOnce()) {
+fn aside(bar: Option<&Bar>, say: impl FnOnce()) {
     match bar {
-        Some(bar) => bar.suspend(say),
+        Some(bar) => bar.aside(say),
         None => say(),
     }
 }
@@ -193,8 +199,7 @@ impl Observer for Watch {
         self.n_before = done_steps;
         self.began = Instant::now();
         if let Some(bar) = &self.bar {
-            bar.set_position(done_steps);
-            bar.reset_eta();
+            bar.restart(done_steps);
         }
         let (n_steps, folder) = (self.n_steps, self.folder.display());
         let note = match self.start {

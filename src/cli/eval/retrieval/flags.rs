@@ -13,26 +13,40 @@ use crate::cli::numbers::at_least_one;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Data")]
 pub(super) struct DataFlags {
-    /// Images with their captions: records, COCO's captions json, Karpathy's json, ShareGPT4V json, Flickr30k's token file or
-    /// results.csv, or a folder with `image` and `caption` in it
+    /// Images with their captions
+    ///
+    /// Records, COCO's captions json, Karpathy's json, ShareGPT4V json, Flickr30k's token file or results.csv, or a
+    /// folder with `image` and `caption` in it. Example: `--data pairs.ndjson`
     #[arg(long, value_name = "DATA")]
     pub(super) data: PathBuf,
-    /// The folder that images' paths start from [default: the data's own, or the usual one of this kind of data]
+    /// The folder that images' paths start from
+    ///
+    /// [default: the data's own, or the usual one of this kind of data] Example: `--images val2017/`
     #[arg(long, value_name = "DIR")]
     pub(super) images: Option<PathBuf>,
-    /// Only images of this split, if the data has splits
+    /// Only images of this split, if the data has any
+    ///
+    /// Example: `--split test`
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
     /// Only the first N images
+    ///
+    /// Example: `--first 1000`
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     first: Option<usize>,
-    /// The part of each caption to use [default: as upstream: the first line of Urban1k's files, else everything]
-    #[arg(long, value_name = "PART", value_parser = named::<CaptionPart>())]
+    /// The part of each caption to use
+    ///
+    /// [default: as upstream: the first line of Urban1k's files, else everything] Example: `--captions first-sentence`
+    #[arg(hide_short_help = true, long, value_name = "PART", value_parser = named::<CaptionPart>())]
     captions: Option<CaptionPart>,
-    /// The most captions per image, a number or `all` [default: as upstream: 5 for COCO, else all]
+    /// The most captions per image
+    ///
+    /// A number or `all` [default: as upstream: 5 for COCO, else all]. Example: `--captions-per-picture 1`
     #[arg(long, value_name = "N", value_parser = per_picture, hide_short_help = true)]
     captions_per_picture: Option<PerImage>,
-    /// The field of records that holds captions [default: long, text, caption, captions or description]
+    /// The field of records that holds captions
+    ///
+    /// [default: long, text, caption, captions or description] Example: `--text-field summary`
     #[arg(long, value_name = "FIELD", hide_short_help = true)]
     text_field: Option<String>,
 }
@@ -56,10 +70,12 @@ impl DataFlags {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Measures")]
 pub(super) struct MeasureFlags {
-    /// Measure R@1 with each caption cut to N tokens, including start and end: `5,10,20,40,80,160,248`
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', value_parser = tokens)]
+    /// R@1 with captions cut to N tokens
+    ///
+    /// Start and end token are two of them. Example: `--sweep-length 5,10,20,40,80,160,248`
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = tokens)]
     pub(super) sweep_length: Vec<ContextLength>,
-    /// Measure whether more true sentences score higher
+    /// Whether more true sentences score higher
     #[arg(long)]
     pub(super) monotone: bool,
 }

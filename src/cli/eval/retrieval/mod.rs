@@ -26,20 +26,22 @@ use crate::cli::results::this_command;
 const EXAMPLES: &str = "\
 Examples:
   longclip eval retrieval --data pairs.ndjson
-  longclip eval retrieval --data Urban1k/ --model longclip-b --sweep-length 5,10,20,40,80,160,248
-  longclip eval retrieval --data annotations/captions_val2017.json --images val2017/ --format json
-  longclip eval retrieval --data pairs.ndjson --monotone --compare longclip-b --embeddings kept --report page.html
+  longclip eval retrieval --data Urban1k/ --sweep-length 20,77,248
+  longclip eval retrieval --data pairs.ndjson --compare longclip-l";
 
-Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a list, and `image`, `long` and `caption` are names for the same.
-Exit codes: 0 all measured, 1 measured without what can't be used, 2 nothing was measured, 130 interrupted.";
+const NOTES: &str = "\
+Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a list, and
+`image`, `long` and `caption` are names for the same.
+Exit codes: 0 all measured, 1 measured without what can't be used, 2 nothing was
+measured, 130 interrupted.";
 
 /// A benchmark without its difficult images is another benchmark, so the default here is strict.
-const ON_ERROR: &str = "What a line, a caption or an image that can't be used means: `fail` measures nothing, `skip` goes on without it, counts it \
-                        in the protocol and exits with 1 in the end";
+const ON_ERROR: &str = "Whether a line, a caption or an image that can't be used ends the run\n\n`fail` measures nothing; `skip` continues \
+                        without it, counts it in the protocol and exits with 1 in the end. Example: `--on-error skip`";
 
-/// Measure retrieval: R@1, R@5 and R@10 from texts to images and back, by length, against another model
+/// Measure retrieval: R@1, R@5 and R@10 of texts and of images
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, mut_arg("on_error", |flag| flag.default_value("fail").hide_short_help(false).help(ON_ERROR)))]
+#[command(after_help = EXAMPLES, after_long_help = NOTES, mut_arg("on_error", |flag| flag.default_value("fail").long_help(ON_ERROR)))]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     data: DataFlags,
@@ -47,7 +49,9 @@ pub(in crate::cli) struct Args {
     measure: MeasureFlags,
     #[command(flatten)]
     compare: CompareFlags,
-    /// How results are printed; json has the keys of CLIP_benchmark
+    /// table or json
+    ///
+    /// The json has the keys of CLIP_benchmark. Example: `--format json`
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
     format: PrintFormat,
     #[command(flatten)]

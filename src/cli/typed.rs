@@ -1,0 +1,134 @@
+//! What people type out of habit, in the words of this program: `longclip photo.jpg --labels ...`, `--json`.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::Command;
+use longclip::input::is_named_like_a_picture;
+use longclip::output;
+use strsim::jaro_winkler;
+
+/// The command of a line that names none and begins with an image.
+const USUAL_COMMAND: &str = "classify";
+
+/// The words of a command line as they are meant: with the command that was left out, and with `--format json` for
+/// `--json`.
+pub(super) fn understood(mut words: Vec<OsString>, command: &Command) -> Vec<OsString> {
+    if names_no_command(&words, command) {
+        words.insert(1, USUAL_COMMAND.into());
+    }
+    let Some(called) = called(&words, command) else {
+        return words;
+    };
+    let longs: Vec<&str> = called.get_arguments().filter_map(clap::Arg::get_long).collect();
+    if longs.contains(&"format") {
+        let n_words = words.iter().position(|word| word == "--").unwrap_or(words.len());
+        for word in &mut words[..n_words] {
+            let name = word.to_str().and_then(|word| word.strip_prefix("--"));
+            let format = name.filter(|name| !longs.contains(name) && output::by_name(name).is_some());
+            if let Some(format) = format {
+                *word = format!("--format={format}").into();
+            }
+        }
+    }
+    words
+}
+
+/// Words that are not flags, with their places; the value of `--color` is not one.
+fn plain(words: &[OsString]) -> impl Iterator<Item = &str> {
+    let pairs = words.iter().zip(words.iter().skip(1));
+    pairs.filter_map(|(before, word)| {
+        let word = word.to_str()?;
+        (before != "--color" && (!word.starts_with('-') || word == "-")).then_some(word)
+    })
+}
+
+/// Whether the first word that could be a command is an image, a folder or a URL, or the first flag is one of labels.
+fn names_no_command(words: &[OsString], command: &Command) -> bool {
+    let begins_with_labels = words.get(1).is_some_and(|word| {
+        ["-l", "--label", "--labels", "--labels-file"]
+            .iter()
+            .any(|flag| word == flag)
+    });
+    let Some(first) = plain(words).next() else { return false };
+    if command.find_subcommand(first).is_some() {
+        return false;
+    }
+    let path = Path::new(first);
+    begins_with_labels || path.exists() || is_named_like_a_picture(path) || first.contains("://")
+}
+
+/// The command that is called.
+fn called<'a>(words: &[OsString], command: &'a Command) -> Option<&'a Command> {
+    let mut words = plain(words);
+    let mut called = command.find_subcommand(words.next()?)?;
+    while called.has_subcommands() {
+        called = called.find_subcommand(words.next()?)?;
+    }
+    Some(called)
+}
+
+/// The known name that a misspelt one probably means.
+pub(super) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const ALIKE: f64 = 0.8;
+    let name = name.to_lowercase();
+    let rated = known.into_iter().map(|known| (jaro_winkler(&name, known), known));
+    let best = rated.max_by(|(a, _), (b, _)| a.total_cmp(b));
+    best.filter(|(alike, _)| *alike >= ALIKE).map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::help::{Length, command};
+    use super::*;
+
+    #[track_caller]
+    fn check(typed: &str, meant: &str) {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(understood(words(typed), &command(Length::Long)), words(meant));
+    }
+
+    #[test]
+    fn a_line_that_begins_with_an_image_is_classify() {
+        check(
+            "longclip photo.jpg --labels a b",
+            "longclip classify photo.jpg --labels a b",
+        );
+        check(
+            "longclip -v https://host/a -l a",
+            "longclip classify -v https://host/a -l a",
+        );
+        check(
+            "longclip --color never src --labels a",
+            "longclip classify --color never src --labels a",
+        );
+        check("longclip --label a photos", "longclip classify --label a photos");
+        check("longclip sort photo.jpg", "longclip sort photo.jpg");
+        check("longclip clasify photo.jpg", "longclip clasify photo.jpg");
+        check("longclip", "longclip");
+    }
+
+    #[test]
+    fn the_name_of_a_format_is_a_flag_too() {
+        check(
+            "longclip classify a.jpg --json",
+            "longclip classify a.jpg --format=json",
+        );
+        check(
+            "longclip a.jpg --jsonl -l a",
+            "longclip classify a.jpg --format=jsonl -l a",
+        );
+        check("longclip model list --json", "longclip model list --format=json");
+        check("longclip man --json", "longclip man --json");
+        check("longclip classify -- --json", "longclip classify -- --json");
+    }
+
+    #[test]
+    fn a_misspelt_name_is_understood() {
+        let models = ["nano", "longclip-b", "longclip-l", "longclip-b-32"];
+        assert_eq!(closest("longclip_b", models), Some("longclip-b"));
+        assert_eq!(closest("LongCLIP-B32", models), Some("longclip-b-32"));
+        assert_eq!(closest("nanno", models), Some("nano"));
+        assert_eq!(closest("resnet", models), None);
+    }
+}

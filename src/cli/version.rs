@@ -1,0 +1,56 @@
+//! `--version`: which build this is, and what it computes with on this machine.
+
+use longclip::kernels::cpu::Level;
+
+use super::model_flags::cpu_level;
+
+/// The version and the commit, in one line: `-V`.
+pub(super) fn version() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match env!("LONGCLIP_COMMIT") {
+        "" => version.to_owned(),
+        commit => format!("{version} ({commit})"),
+    }
+}
+
+/// What a report of an error should say: `--version`.
+pub(super) fn long_version() -> String {
+    let features = FEATURES.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name);
+    format!(
+        "{}\ntarget: {}\nfeatures: {}\ncpu: {}",
+        version(),
+        env!("LONGCLIP_TARGET"),
+        features.collect::<Vec<_>>().join(", "),
+        instruction_set()
+    )
+}
+
+const FEATURES: [(&str, bool); 10] = [
+    ("accelerate", cfg!(feature = "accelerate")),
+    ("arrow", cfg!(feature = "arrow")),
+    ("cli", cfg!(feature = "cli")),
+    ("cuda", cfg!(feature = "cuda")),
+    ("cudnn", cfg!(feature = "cudnn")),
+    ("hub", cfg!(feature = "hub")),
+    ("metal", cfg!(feature = "metal")),
+    ("mkl", cfg!(feature = "mkl")),
+    ("parquet", cfg!(feature = "parquet")),
+    ("train", cfg!(feature = "train")),
+];
+
+fn is_below(level: Level, other: Level) -> bool {
+    let rank = |level| Level::ALL.iter().position(|known| *known == level);
+    rank(level) < rank(other)
+}
+
+/// The instruction set in use, and why it is not the best one if it isn't.
+pub(super) fn instruction_set() -> String {
+    let best = Level::best();
+    match cpu_level() {
+        Ok(Some(level)) if is_below(level, best) => {
+            format!("{}, by LONGCLIP_CPU; the CPU has {}", level.name(), best.name())
+        }
+        Ok(_) => best.name().to_owned(),
+        Err(error) => error.to_string(),
+    }
+}

@@ -1,0 +1,206 @@
+//! Text in the cells of a terminal: how wide it is, wrapped, shortened, in columns.
+//!
+//! Most characters take one cell, those of Chinese, Japanese and Korean and most emoji two, and accents that combine
+//! with a letter none. Counting characters would give lines that are too long for the terminal, which breaks them.
+
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+use crate::text::printable;
+
+/// The number of cells that a text takes in one line.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text on one line, as a terminal can show it: each run of whitespace, including line breaks, becomes one space.
+pub fn one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    printable(&line).into_owned()
+}
+
+/// The text with spaces after it, to fill `columns` cells.
+pub fn padded(text: &str, columns: usize) -> String {
+    text.to_owned() + &" ".repeat(columns.saturating_sub(width(text)))
+}
+
+/// Lines of at most `columns` cells, broken between words. A word that is longer than a line is broken anywhere, as all
+/// text in languages without spaces is.
+pub fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    // Two cells hold any character, so that each line takes at least one.
+    let columns = columns.max(2);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let is_first = line.is_empty();
+        let with_word = width(&line) + usize::from(!is_first) + width(word);
+        if with_word > columns && width(word) <= columns && !is_first {
+            lines.push(std::mem::take(&mut line));
+        } else if !is_first {
+            line.push(' ');
+        }
+        for grapheme in word.graphemes(true) {
+            if width(&line) + width(grapheme) > columns {
+                lines.push(std::mem::take(&mut line).trim_end().to_owned());
+            }
+            line.push_str(grapheme);
+        }
+    }
+    if !line.is_empty() || lines.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+/// The beginning of a text that is longer than `columns` cells, with an ellipsis.
+pub fn start(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    first_cells(text.graphemes(true), columns.saturating_sub(1)) + "…"
+}
+
+/// The end of a text that is longer than `columns` cells, with an ellipsis: of a path, the file's name.
+pub fn end(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let backwards = first_cells(text.graphemes(true).rev(), columns.saturating_sub(1));
+    "…".to_owned() + &backwards.graphemes(true).rev().collect::<String>()
+}
+
+fn first_cells<'a>(graphemes: impl Iterator<Item = &'a str>, columns: usize) -> String {
+    let mut n_cells = 0;
+    let fits = |grapheme: &&str| {
+        n_cells += width(grapheme);
+        n_cells <= columns
+    };
+    graphemes.take_while(fits).collect()
+}
+
+/// Texts shortened to `columns` cells, so that they still look different: of two that begin with the same words, the
+/// words by which they differ are kept.
+pub fn told_apart(texts: &[String], columns: usize) -> Vec<String> {
+    let mut sorted: Vec<&str> = texts.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let shortened = |text: &String| {
+        let at = sorted.partition_point(|other| *other < text.as_str());
+        let neighbours = [at.checked_sub(1), Some(at + 1)].into_iter().flatten();
+        let shared = neighbours.filter_map(|i| Some(n_shared_bytes(text, sorted.get(i)?)));
+        with_difference(text, shared.max().unwrap_or(0), columns)
+    };
+    texts.iter().map(shortened).collect()
+}
+
+fn n_shared_bytes(a: &str, b: &str) -> usize {
+    let mut pairs = a.char_indices().zip(b.chars());
+    let first_other = pairs.find(|((_, a), b)| a != b).map(|((at, _), _)| at);
+    first_other.unwrap_or_else(|| a.len().min(b.len()))
+}
+
+/// The text in `columns` cells, with a part of what follows its first `n_shared` bytes.
+fn with_difference(text: &str, n_shared: usize, columns: usize) -> String {
+    let is_visible = |n_bytes: usize| width(&text[..n_bytes]) + columns / 4 < columns;
+    if width(text) <= columns || is_visible(n_shared) {
+        return start(text, columns);
+    }
+    let word = text[..n_shared].rfind(' ').map_or(n_shared, |space| space + 1);
+    // A short beginning shows what kind of label it is.
+    let begin = first_cells(text.graphemes(true), columns / 3);
+    let room = columns - width(&begin) - 1;
+    let rest = match width(&text[word..]) <= room {
+        true => end(text, room + 1).trim_start_matches('…').to_owned(),
+        false => start(&text[word..], room),
+    };
+    format!("{begin}…{rest}")
+}
+
+/// Columns of text, each as wide as its widest cell; the last one is not padded.
+pub fn columns(rows: &[Vec<String>]) -> String {
+    let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widest = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| width(cell)).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..n_columns).map(widest).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths);
+        let line: Vec<String> = cells.map(|(cell, width)| padded(cell, *width)).collect();
+        text.push_str(line.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_never_wider_than_the_terminal() {
+        let texts = [
+            "a cat asleep on a sofa",
+            "internationalization of it",
+            "一只猫在沙发上睡觉",
+            "👩‍👩‍👧 a family 🐈‍⬛",
+            "",
+        ];
+        for (text, columns) in texts
+            .iter()
+            .flat_map(|text| (2..30).map(move |columns| (text, columns)))
+        {
+            let lines = wrapped(text, columns);
+            assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {lines:?}");
+            let bare = |text: &str| text.replace(' ', "");
+            assert_eq!(bare(&lines.concat()), bare(text));
+            for cut in [start(text, columns), end(text, columns)] {
+                assert!(width(&cut) <= columns, "{columns}: {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_broken_between_words_and_long_words_anywhere() {
+        assert_eq!(wrapped("a cat asleep on a sofa", 10), ["a cat", "asleep on", "a sofa"]);
+        assert_eq!(wrapped("一只猫在沙发上", 6), ["一只猫", "在沙发", "上"]);
+        assert_eq!(wrapped("a 一只猫在", 6), ["a 一只", "猫在"]);
+    }
+
+    #[test]
+    fn a_path_keeps_its_end_and_a_label_its_beginning() {
+        assert_eq!(end("photos/holiday/cat.jpg", 10), "…y/cat.jpg");
+        assert_eq!(start("a cat asleep on a sofa", 10), "a cat asl…");
+        assert_eq!(start("猫猫猫猫猫猫", 6), "猫猫…");
+    }
+
+    #[test]
+    fn texts_with_the_same_beginning_look_different_however_short_they_are() {
+        let begin = "The photo shows a cat that lies on a wide windowsill in the afternoon sun, and ";
+        let texts =
+            ["behind it a dog sleeps.", "behind it a dog barks.", "nothing else."].map(|end| begin.to_owned() + end);
+        assert_eq!(
+            told_apart(&texts, 30),
+            [
+                "The photo …nd it a dog sleeps.",
+                "The photo …ind it a dog barks.",
+                "The photo …, and nothing else."
+            ]
+        );
+        for columns in 8..60 {
+            let short = told_apart(&texts, columns);
+            assert!(short.iter().all(|text| width(text) <= columns), "{columns}: {short:?}");
+            assert!(
+                columns < 20 || (short[0] != short[1] && short[1] != short[2]),
+                "{columns}: {short:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn columns_line_up_and_end_without_spaces() {
+        let rows = [["a", "bb", "c"], ["猫猫", "b", ""]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(columns(&rows), "a     bb  c\n猫猫  b\n");
+    }
+}
