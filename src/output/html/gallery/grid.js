@@ -1,6 +1,9 @@
 // Draws the images on the screen, and a few rows above and below. Cards have one size, so a row's place is a product.
 
 const SPARE_ROWS = 2;
+// After a click the rows on the screen come first, and the spare ones a moment later.
+const SPARE_ROWS_AFTER_MS = 50;
+let spareTimer;
 const list = part("images");
 // Elements by the place of their image among those shown.
 let cards = new Map();
@@ -86,12 +89,12 @@ function place(element, at) {
 }
 
 // Draws the cards that are missing and removes those that are far away. The card with the focus stays.
-function draw() {
+function draw(spareRows = SPARE_ROWS) {
   const { columns, height, gap } = layout;
   const row = height + gap;
   const from = -list.getBoundingClientRect().top;
-  const first = Math.max(0, (Math.floor(from / row) - SPARE_ROWS) * columns);
-  const last = Math.min(shown.length, (Math.ceil((from + innerHeight) / row) + SPARE_ROWS) * columns);
+  const first = Math.max(0, (Math.floor(from / row) - spareRows) * columns);
+  const last = Math.min(shown.length, (Math.ceil((from + innerHeight) / row) + spareRows) * columns);
   for (const [at, element] of cards) {
     if ((at < first || at >= last) && !element.contains(document.activeElement)) {
       element.remove();
@@ -115,7 +118,9 @@ function redraw() {
   list.replaceChildren();
   const rows = Math.ceil(shown.length / layout.columns);
   list.style.height = `${Math.max(0, rows * (layout.height + layout.gap) - layout.gap)}px`;
-  draw();
+  draw(0);
+  clearTimeout(spareTimer);
+  spareTimer = setTimeout(draw, SPARE_ROWS_AFTER_MS);
   if (focused !== undefined) focusCard(Math.min(focused, shown.length - 1));
 }
 
