@@ -8,7 +8,7 @@ use super::simd::Neon;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::simd::Simd;
 #[cfg(target_arch = "x86_64")]
-use super::simd::{Avx2, Avx512};
+use super::simd::{Avx2, Avx512, AvxVnni};
 use crate::error::{Error, Result};
 
 /// A family of kernels, from the one that runs on every CPU to the one that requires most.
@@ -20,25 +20,28 @@ pub enum Level {
     Neon,
     /// AVX2 with FMA and F16C.
     Avx2,
+    /// AVX2 with AVX-VNNI.
+    AvxVnni,
     /// AVX-512 with VNNI and BF16.
     Avx512,
 }
 
 impl Level {
     /// All levels, lowest first.
-    pub const ALL: [Level; 4] = [Level::Portable, Level::Neon, Level::Avx2, Level::Avx512];
+    pub const ALL: [Level; 5] = [Level::Portable, Level::Neon, Level::Avx2, Level::AvxVnni, Level::Avx512];
 
     /// The highest level that this CPU can run.
     pub fn best() -> Level {
         Isa::detect(Level::Avx512).level()
     }
 
-    /// The name: `portable`, `neon`, `avx2` or `avx512`.
+    /// The name: `portable`, `neon`, `avx2`, `avxvnni` or `avx512`.
     pub fn name(self) -> &'static str {
         match self {
             Level::Portable => "portable",
             Level::Neon => "neon",
             Level::Avx2 => "avx2",
+            Level::AvxVnni => "avxvnni",
             Level::Avx512 => "avx512",
         }
     }
@@ -70,7 +73,9 @@ pub(crate) enum Isa {
     #[cfg(target_arch = "aarch64")]
     Neon(Neon),
     #[cfg(target_arch = "x86_64")]
-    Avx2(Avx2),
+    Avx2(Avx2<false>),
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni(AvxVnni),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
 }
@@ -84,6 +89,11 @@ impl Isa {
                 && let Some(proof) = Avx512::detect()
             {
                 return Isa::Avx512(proof);
+            }
+            if limit >= Level::AvxVnni
+                && let Some(proof) = AvxVnni::detect()
+            {
+                return Isa::AvxVnni(proof);
             }
             if limit >= Level::Avx2
                 && let Some(proof) = Avx2::detect()
@@ -109,6 +119,8 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => Level::Avx2,
             #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(_) => Level::AvxVnni,
+            #[cfg(target_arch = "x86_64")]
             Isa::Avx512(_) => Level::Avx512,
         }
     }
@@ -121,7 +133,9 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(_) => Neon::TILE_ROWS,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => Avx2::TILE_ROWS,
+            Isa::Avx2(_) => Avx2::<false>::TILE_ROWS,
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(_) => AvxVnni::TILE_ROWS,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(_) => Avx512::TILE_ROWS,
         }
@@ -134,6 +148,8 @@ impl Isa {
             Isa::Neon(simd) => simd.call(kernel),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(simd) => simd.call(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(simd) => simd.call(kernel),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(simd) => simd.call(kernel),
         }

@@ -45,7 +45,8 @@ pub struct Linear {
     bias: Vec<f32>,
     /// `largest |w| / 127` for signed bytes, otherwise 1.
     scales: Vec<f32>,
-    /// −128 · Σ w for signed bytes: compensates for the 128 that is added to the bytes of activations.
+    /// −128 · Σ w for signed bytes: compensates for the 128 that is added to the bytes of activations. 0 if products subtract
+    /// it themselves.
     offsets: Vec<i32>,
 }
 

@@ -100,9 +100,10 @@ struct Pack<'a> {
 }
 
 impl Pack<'_> {
-    /// Rounds the rows of panel `p` with `round(row, destination) -> scale`, and stores scales and offsets.
+    /// Rounds the rows of panel `p` with `round(row, destination) -> scale`, and stores scales and offsets. `added` is what
+    /// products see too much in each byte of activations.
     #[inline(always)]
-    fn round_rows(&mut self, p: usize, round: impl Fn(&[f32], &mut [u8]) -> f32) {
+    fn round_rows(&mut self, p: usize, added: i32, round: impl Fn(&[f32], &mut [u8]) -> f32) {
         let (n_out, n_in) = self.shape;
         let mut room = vec![0.0; n_in];
         self.rows.fill(0);
@@ -122,7 +123,7 @@ impl Pack<'_> {
                 // SAFETY: `output` is less than `n_out`, and panel `p` belongs to this worker alone.
                 unsafe {
                     self.scales.get().add(output).write(scale);
-                    self.offsets.get().add(output).write(-128 * sum);
+                    self.offsets.get().add(output).write(-added * sum);
                 }
             }
         }
@@ -140,7 +141,9 @@ impl Vector for Pack<'_> {
         for p in self.part.clone() {
             let precision = self.precision;
             // SAFETY: `to` has room for all lines of a row.
-            self.round_rows(p, |row, to| unsafe { encode(s, precision, row, to.as_mut_ptr(), LINE) });
+            self.round_rows(p, 128 - S::SUBTRACTED, |row, to| unsafe {
+                encode(s, precision, row, to.as_mut_ptr(), LINE)
+            });
             let row_bytes = self.lines * LINE;
             for step in (0..self.lines * LINE_STEPS).step_by(S::LANES) {
                 for output in (0..PANEL).step_by(S::LANES) {
@@ -160,7 +163,7 @@ impl Kernel for Pack<'_> {
     fn plain(mut self) {
         for p in self.part.clone() {
             let precision = self.precision;
-            self.round_rows(p, |row, to| {
+            self.round_rows(p, 128, |row, to| {
                 let scale = scale_plain(precision, row);
                 let (lines, _) = to.as_chunks_mut::<LINE>();
                 for (values, line) in row.chunks(precision.line_values()).zip(lines) {

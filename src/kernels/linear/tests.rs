@@ -308,6 +308,23 @@ fn a_value_that_is_not_finite_affects_only_its_row() {
 }
 
 #[test]
+fn sums_of_the_largest_bytes_are_exact() {
+    for sign in [1.0, -1.0] {
+        each_level(|threads| {
+            let weights = [sign; 32 * 64];
+            let linear = Linear::pack(Weights::F32(&weights), None, (32, 64), Precision::Int8, threads);
+            let mut x = Activations::new(Precision::Int8);
+            x.fill(&[[1.0; 64], [-1.0; 64]].concat(), 64, threads);
+            let mut out = [0.0; 64];
+            linear.run(&x, Activation::Identity, &mut out, threads);
+            let expected = [[64.0 * sign; 32], [-64.0 * sign; 32]].concat();
+            let is_close = |(found, expected): (&f32, &f32)| (found - expected).abs() < 1e-4;
+            assert!(out.iter().zip(&expected).all(is_close), "{out:?} {:?}", threads.level());
+        });
+    }
+}
+
+#[test]
 fn a_layer_without_bias_and_a_row_of_zeroes_give_zeroes() {
     for precision in PRECISIONS {
         each_level(|threads| {

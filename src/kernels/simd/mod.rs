@@ -20,6 +20,10 @@ pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {avx2::Avx2, avx512::Avx512};
 
+/// AVX2 with AVX-VNNI.
+#[cfg(target_arch = "x86_64")]
+pub(crate) type AvxVnni = Avx2<true>;
+
 use super::resize::axis::{Axis, PixelRows};
 use super::resize::portable;
 
@@ -42,6 +46,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// The height of a register tile, which is two registers wide. Its sums, two registers of weights and one of
     /// activations fill the registers.
     const TILE_ROWS: usize;
+    /// What [`Simd::dot_u8i8`] subtracts from each unsigned byte: 0, or 128 if the instruction set has no product of
+    /// unsigned and signed bytes.
+    const SUBTRACTED: i32 = 0;
     /// `LANES` f32.
     type F: Copy;
     /// `LANES` words.
@@ -103,7 +110,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     }
     /// `acc + a1 * b1 + a0 * b0` for pairs of bf16, in f32.
     fn dot_bf16(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F;
-    /// `acc + a0 * b0 + … + a3 * b3` for unsigned bytes `a` and signed bytes `b`, exact in i32.
+    /// `acc + (a0 - s) * b0 + … + (a3 - s) * b3` for unsigned bytes `a`, signed bytes `b` and `s =` [`Simd::SUBTRACTED`],
+    /// exact in i32. `a` is in 1..=255 and `b` in -127..=127.
     fn dot_u8i8(self, acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
 
     /// # Safety
