@@ -67,7 +67,7 @@ pub(in crate::cli) struct Args {
     format: PrintFormat,
     #[command(flatten)]
     report: ReportFlags,
-    /// Write a row per image: its class, the likeliest ones
+    /// Write a row per image with its likeliest classes
     ///
     /// The ending says how: .ndjson, .csv or .parquet. Example: `--predictions predictions.csv`
     #[arg(long, value_name = "FILE", help_heading = "Output")]
