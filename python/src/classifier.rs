@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use longclip::input::Item;
-use longclip::labels::LabelSet;
+use longclip::labels::{LabelSet, Notice};
 use longclip::named::Named;
 use longclip::output::arrow::Row;
 use longclip::output::{self, Format, Outcome, Task, Vectors};
@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
-use crate::errors::{Halt, reason, unlocked};
+use crate::errors::{Halt, in_python, reason, unlocked};
 use crate::labelling::{Request, unknown};
 use crate::model::Model;
 use crate::picture::Picture;
@@ -68,7 +68,11 @@ impl Classifier {
     /// What the user should know of their labels.
     #[getter]
     fn notices(&self) -> Vec<String> {
-        self.scorer.notices().iter().map(ToString::to_string).collect()
+        let line = |notice: &Notice| match notice.advice().as_ref().and_then(in_python) {
+            Some(advice) => format!("{notice}; {advice}"),
+            None => notice.to_string(),
+        };
+        self.scorer.notices().iter().map(line).collect()
     }
 
     /// Records of images, in order, in one of the command line's formats.

@@ -122,6 +122,8 @@ fn argument(control: &Control) -> Option<String> {
         Control::TruncateLongText => "`long_text=\"truncate\"`".into(),
         Control::ChunkLongText => "`long_text=\"chunk\"`".into(),
         Control::Labels => "`labels=[\"a cat\", \"a dog\"]`, or the path of a file of labels".into(),
+        Control::Reject => "`reject`".into(),
+        Control::IndependentScore => "`score=\"independent\"`".into(),
         Control::MaxPixels
         | Control::UrlTimeout
         | Control::ArrowInput

@@ -19,6 +19,8 @@ mod tokens;
 /// The compiled part of `longclip`.
 #[pyo3::pymodule]
 mod _native {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::classifier::Classifier;
     #[pymodule_export]
@@ -31,4 +33,12 @@ mod _native {
     #[pymodule_export]
     #[allow(non_upper_case_globals, reason = "Python's name for it")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// A decoder that panics on an image must not print: the image's error says what happened. The hook is that of this
+    /// library alone.
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        std::panic::set_hook(Box::new(longclip::error::note_panic));
+        Ok(())
+    }
 }

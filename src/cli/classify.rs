@@ -177,7 +177,7 @@ impl Args {
         self.scores.refuse_detached_margin(&self.input)?;
         let (input, labelling) = self.labels.plan(&self.input, report)?;
         let scores = self.scores.plan(labelling.grouping)?;
-        input.inputs.refuse_missing()?;
+        input.inputs.refuse_unreadable()?;
         let mut writing = self.writing().inputs(&input.inputs);
         let output = self.output.plan("table", self.task(0), &input.inputs, &mut writing)?;
         if output.layout == Layout::Wide && (self.top_k.is_some() || labelling.list.is_empty()) {
@@ -370,6 +370,7 @@ impl Sink for Writer<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         let (record, verdict) = self.record(item, seen)?;
         self.results.write(&record)?;
+        self.results.note(&verdict);
         Ok(verdict)
     }
 

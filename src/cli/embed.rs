@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let texts_on_stdin = args.texts.texts_file.as_deref() == Some(Path::new("-"));
     let input = args.input.plan(texts_on_stdin.then_some("--texts-file -"))?;
     let texts = texts(args)?;
-    input.inputs.refuse_missing()?;
+    input.inputs.refuse_unreadable()?;
     let mut writing = args.writing().inputs(&input.inputs);
     let output = args
         .output
@@ -276,6 +276,7 @@ impl Sink for Writer {
             Err(error) => (RecordOutcome::Failed(reason(&error)), Verdict::Failed(error)),
         };
         self.results.write(&record(item, outcome, None))?;
+        self.results.note(&verdict);
         Ok(verdict)
     }
 

@@ -26,6 +26,8 @@ fn flag(control: &Control) -> String {
         Control::TruncateLongText => "`--long-text truncate`".into(),
         Control::ChunkLongText => "`--long-text chunk`".into(),
         Control::Labels => "`--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`".into(),
+        Control::Reject => "`--reject`".into(),
+        Control::IndependentScore => "`--score independent`".into(),
         Control::MaxPixels => "`--max-pixels`".into(),
         Control::UrlTimeout => "`--url-timeout`".into(),
         Control::ArrowInput => "`--in arrow`".into(),

@@ -337,7 +337,7 @@ impl OutputPlan {
         let mut held = HeldRun::default();
         let destination = match (&self.target, &self.shard) {
             (_, Some(shard)) => shard.create()?,
-            (None, None) => targets::stdout(),
+            (None, None) => targets::stdout_for(&self.format),
             (Some(target), None) if !self.format.can_continue() => Destination::whole(target)?,
             (Some(target), None) => {
                 if self.resume {

@@ -158,10 +158,12 @@ impl Report {
             if *n > LISTED_MAX {
                 continue;
             }
+            let advice = notice.advice().and_then(|advice| in_flags(&advice));
+            let line = advice.map_or(notice.to_string(), |advice| format!("{notice}; {advice}"));
             match notice.kind() {
-                NoticeKind::Warning => self.warning(notice),
-                NoticeKind::Note => self.note(notice),
-                NoticeKind::Hint => self.hint(notice),
+                NoticeKind::Warning => self.warning(line),
+                NoticeKind::Note => self.note(line),
+                NoticeKind::Hint => self.hint(line),
             }
         }
         let n_more: usize = n_of_kind.values().map(|n| n.saturating_sub(LISTED_MAX)).sum();

@@ -8,8 +8,8 @@ use longclip::Result;
 use longclip::files::{Destination, Target};
 use longclip::input::Skipped;
 use longclip::output::{Format, Progress, Record, Settings};
-use longclip::session::Ended;
 use longclip::session::shards::ShardFile;
+use longclip::session::{Ended, Verdict};
 
 use super::format_choice::FormatChoice;
 use super::report::Report;
@@ -30,7 +30,10 @@ impl Results {
     pub(super) fn open(format: &FormatChoice, settings: &Settings, target: Option<&Target>) -> Result<Self> {
         Ok(Results {
             format: format.make(settings)?,
-            destination: targets::whole(target)?,
+            destination: match target {
+                Some(target) => Destination::whole(target)?,
+                None => targets::stdout_for(format),
+            },
             held: Progress::default(),
             shard: None,
         })
@@ -57,6 +60,13 @@ impl Results {
     pub(super) fn write(&mut self, record: &Record) -> Result<()> {
         let written = self.format.record(record, &mut self.destination);
         written.map_err(|source| self.destination.error(source))
+    }
+
+    /// Notes what a record was about, for a shard.
+    pub(super) fn note(&mut self, verdict: &Verdict) {
+        if let Some((shard, _)) = &mut self.shard {
+            shard.note(verdict);
+        }
     }
 
     pub(super) fn flush(&mut self) -> Result<()> {

@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     args.scores.refuse_detached_margin(&args.input)?;
     let (input, labelling) = args.labels.plan(&args.input, report)?;
     let scores = args.scores.plan(labelling.grouping)?;
-    input.inputs.refuse_missing()?;
+    input.inputs.refuse_unreadable()?;
     if labelling.list.is_empty() {
         return Err(longclip::labels::LabelSet::none_given().into());
     }

@@ -2,16 +2,18 @@
 //!
 //! Every flag that names a file to write goes through [`Writing::target`] before anything is opened.
 
-use std::io;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use longclip::files::{Destination, Excerpt, Existing, Looking, Refusal, Target};
 use longclip::input::Inputs;
 use longclip::output;
+use longclip::text::printable_results;
 use longclip::weights::names::ModelSource;
 use longclip::{Error, Result};
 
 use super::find_model::located;
+use super::format_choice::FormatChoice;
 use super::model_flags::ModelFlags;
 
 /// What a page that is written to `page` puts before the relative path of a file to link to it. Links of a page that is in the
@@ -65,6 +67,8 @@ pub(super) struct Writing<'a> {
     /// Files that the run reads, each with what it is.
     reads: Vec<(String, PathBuf)>,
     inputs: Option<&'a Inputs>,
+    /// Whether a file is one that the inputs lead to, if they are a data set.
+    found: Option<&'a dyn Fn(&Target) -> bool>,
     pub(super) force: ForceFlag,
     /// Files that other flags write.
     taken: Vec<(&'static str, PathBuf)>,
@@ -75,6 +79,7 @@ impl<'a> Writing<'a> {
         Writing {
             reads: Vec::new(),
             inputs: None,
+            found: None,
             force,
             taken: Vec::new(),
         }
@@ -83,6 +88,12 @@ impl<'a> Writing<'a> {
     /// The images that are read.
     pub(super) fn inputs(mut self, inputs: &'a Inputs) -> Self {
         self.inputs = Some(inputs);
+        self
+    }
+
+    /// Whether a file is one that a data set leads to. It is asked only about a file that is to be replaced.
+    pub(super) fn found(mut self, is_found: &'a dyn Fn(&Target) -> bool) -> Self {
+        self.found = Some(is_found);
         self
     }
 
@@ -133,7 +144,12 @@ impl<'a> Writing<'a> {
             ));
         }
         let what = self.what_is(&target);
-        let is_read = |looking| what.is_some() || self.inputs.is_some_and(|inputs| inputs.have(&target, looking));
+        let is_found = || self.found.is_some_and(|is_found| is_found(&target));
+        let is_read = |looking| {
+            what.is_some()
+                || self.inputs.is_some_and(|inputs| inputs.have(&target, looking))
+                || (looking == Looking::Everywhere && is_found())
+        };
         if let Some(refusal) = target.refusal(existing, is_read, is_ours)? {
             let what = what.unwrap_or("one of the inputs");
             return Err(in_words(refusal, flag, name, resuming, what));
@@ -202,4 +218,62 @@ pub(super) fn whole(target: Option<&Target>) -> Result<Destination> {
 
 pub(super) fn stdout() -> Destination {
     Destination::stream(Box::new(io::stdout()), "stdout")
+}
+
+/// Stdout for results in a format. On a terminal, control characters in names and labels are escaped in all formats; files
+/// and pipes get values as they are.
+pub(super) fn stdout_for(format: &FormatChoice) -> Destination {
+    // A table is escaped already, and may have colours.
+    match io::stdout().is_terminal() && format.name() != "table" {
+        true => Destination::stream(Box::new(Escaping::new(io::stdout())), "stdout"),
+        false => stdout(),
+    }
+}
+
+/// Writes text for a terminal.
+struct Escaping<W> {
+    out: W,
+    /// The beginning of a character whose other bytes are to come.
+    begun: Vec<u8>,
+}
+
+impl<W: Write> Escaping<W> {
+    fn new(out: W) -> Self {
+        let begun = Vec::new();
+        Escaping { out, begun }
+    }
+}
+
+impl<W: Write> Write for Escaping<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.begun.extend_from_slice(bytes);
+        let n_whole = match std::str::from_utf8(&self.begun) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Ok(_) | Err(_) => self.begun.len(),
+        };
+        let text = String::from_utf8_lossy(&self.begun[..n_whole]);
+        self.out.write_all(printable_results(&text).as_bytes())?;
+        drop(text);
+        self.begun.drain(..n_whole);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_gets_escapes_however_text_is_cut() {
+        let text = "größer\t\u{1b}[31m\u{202e}猫\n";
+        let mut out = Escaping::new(Vec::new());
+        for byte in text.bytes() {
+            out.write_all(&[byte]).unwrap();
+        }
+        assert_eq!(String::from_utf8(out.out).unwrap(), "größer\t\\u001b[31m\\u202e猫\n");
+    }
 }

@@ -9,7 +9,7 @@ use super::sample::{Listed, Sample};
 use super::unusable::Unusable;
 use crate::error::Result;
 use crate::input::is_named_like_a_picture;
-use crate::plain_text::without_mark;
+use crate::plain_text::utf8;
 
 pub(super) const KIND: Kind = Kind {
     name: "folders of images and captions",
@@ -84,7 +84,7 @@ fn by_stem(
 /// A caption's text, or why it can't be used.
 fn read_caption(path: &Path) -> std::result::Result<String, String> {
     let bytes = std::fs::read(path).map_err(|error| format!("it can't be read: {error}"))?;
-    match std::str::from_utf8(without_mark(&bytes)) {
+    match std::str::from_utf8(&utf8(&bytes)) {
         Ok(text) => Ok(text.trim_start_matches(['\r', '\n']).to_owned()),
         Err(_) => Err("it is not UTF-8".to_owned()),
     }

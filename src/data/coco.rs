@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -18,7 +18,7 @@ use super::kind::{Candidate, CaptionPart, CaptionProtocol, DataOptions, Kind, Op
 use super::sample::{Listed, Sample};
 use super::unusable::Unusable;
 use crate::error::{Error, Result};
-use crate::plain_text::without_mark;
+use crate::plain_text::Utf8Reader;
 
 pub(super) const COCO: Kind = Kind {
     name: "COCO captions",
@@ -223,13 +223,8 @@ pub(super) fn usual_folders(file: &Path) -> Vec<PathBuf> {
     names.iter().map(|name| folder.join(name)).collect()
 }
 
-/// A file's text, without its byte order mark.
-fn text_of(path: &Path) -> std::io::Result<BufReader<File>> {
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path)?);
-    let start = reader.fill_buf()?;
-    let n_mark = start.len() - without_mark(start).len();
-    reader.consume(n_mark);
-    Ok(reader)
+fn text_of(path: &Path) -> std::io::Result<Utf8Reader<BufReader<File>>> {
+    Utf8Reader::new(BufReader::with_capacity(1 << 20, File::open(path)?))
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T> {

@@ -9,7 +9,7 @@ use super::kind::{Candidate, CaptionProtocol, DataOptions, Kind, Opened, file_na
 use super::sample::{Listed, Sample, merged};
 use super::unusable::Unusable;
 use crate::error::{Error, Result};
-use crate::plain_text::without_mark;
+use crate::plain_text::utf8;
 
 pub(super) const TOKENS: Kind = Kind {
     name: "Flickr30k's token file",
@@ -44,7 +44,7 @@ fn first_line(candidate: &Candidate<'_>) -> String {
 
 fn open(kind: &'static Kind, path: &Path, options: &DataOptions) -> Result<Opened> {
     let bytes = std::fs::read(path).map_err(Error::read(path))?;
-    let bytes = without_mark(&bytes);
+    let bytes = utf8(&bytes);
     let is_table = kind.name == TABLE.name;
     let (mut samples, mut unusable) = (Vec::new(), Vec::new());
     let mut is_last_read = false;

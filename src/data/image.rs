@@ -66,6 +66,14 @@ impl Image {
         &self.name
     }
 
+    /// Its file, if it has one of its own.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.origin {
+            ImageOrigin::File(path) => Some(path),
+            ImageOrigin::OnShelf(..) => None,
+        }
+    }
+
     /// Whether there is a file; images on a shelf always are there.
     pub(crate) fn is_there(&self) -> bool {
         match &self.origin {

@@ -9,7 +9,7 @@ use super::unusable::Unusable;
 use crate::error::{Error, Result};
 use crate::labels::Template;
 use crate::named::named;
-use crate::plain_text::without_mark;
+use crate::plain_text::utf8_start;
 use crate::text::first_sentence;
 
 /// First bytes of a file by which its kind is recognised: some records.
@@ -149,6 +149,8 @@ pub(super) struct Candidate<'a> {
     pub(super) is_folder: bool,
     /// First bytes of a file.
     pub(super) head: Vec<u8>,
+    /// The same as UTF-8, without a byte order mark, if they are text.
+    text: Vec<u8>,
 }
 
 impl<'a> Candidate<'a> {
@@ -165,13 +167,14 @@ impl<'a> Candidate<'a> {
             path,
             options,
             is_folder,
+            text: utf8_start(&head).into_owned(),
             head,
         })
     }
 
-    /// The first bytes without a byte order mark and blanks.
+    /// The first bytes without blanks.
     pub(super) fn text(&self) -> &[u8] {
-        without_mark(&self.head).trim_ascii_start()
+        self.text.trim_ascii_start()
     }
 
     /// Whether a file says nothing.
@@ -182,7 +185,7 @@ impl<'a> Candidate<'a> {
     /// Whether the first bytes have this key of JSON.
     pub(super) fn has_key(&self, key: &str) -> bool {
         let key = format!("\"{key}\"");
-        self.head.windows(key.len()).any(|window| window == key.as_bytes())
+        self.text.windows(key.len()).any(|window| window == key.as_bytes())
     }
 
     /// Whether a file's name has one of these endings, in small or capital letters.
@@ -203,6 +206,8 @@ pub(crate) struct Opened {
     pub(crate) templates: Vec<Template>,
     /// What was found unusable so far.
     pub(crate) unusable: Vec<Unusable>,
+    /// Files next to the data that were read too, such as a list of its classes.
+    pub(crate) lists: Vec<PathBuf>,
 }
 
 impl Opened {
@@ -214,6 +219,7 @@ impl Opened {
             classes: Vec::new(),
             templates: Vec::new(),
             unusable,
+            lists: Vec::new(),
         }
     }
 }

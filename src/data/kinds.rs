@@ -175,6 +175,36 @@ mod tests {
     }
 
     #[test]
+    fn files_of_text_may_be_utf16() {
+        for (name, text) in [
+            ("a.csv", "path,label\na.jpg,cat\n"),
+            ("a.ndjson", "{\"path\":\"a.jpg\",\"label\":\"cat\"}\n"),
+            ("a.json", "[{\"path\":\"a.jpg\",\"label\":\"cat\"}]"),
+        ] {
+            for mark in ["", "\u{feff}"] {
+                let text = format!("{mark}{text}");
+                let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+                let (_dir, path) = file(name, bytes);
+                let opened = open(&path, &options(Purpose::ZeroShot)).unwrap();
+                let class = opened.source.read(0).unwrap().class;
+                assert_eq!(class, Some(crate::data::ClassOf::Name("cat".into())), "{name}");
+            }
+        }
+        for name in [
+            "coco/annotations/captions_val2017.json",
+            "flickr30k/results_20130124.token",
+        ] {
+            let text = fs::read_to_string(fixture("pairs").join(name)).unwrap();
+            let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            let (_dir, path) = file(Path::new(name).file_name().unwrap().to_str().unwrap(), bytes);
+            assert!(
+                open(&path, &options(Purpose::Retrieval)).unwrap().source.len() > 1,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_not_a_data_set_is_refused_with_what_would_be() {
         let (_dir, root) = folder(&["words.txt", "notes/a.txt"]);
         fs::write(root.join("blank.ndjson"), "\u{feff}\n\n").unwrap();

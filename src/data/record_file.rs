@@ -4,7 +4,7 @@
 //! some megabytes.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::unusable::unusable;
 use crate::error::{Error, Result};
+use crate::plain_text::{is_utf16, utf8};
 
 /// The most bytes of a record. A caption has some thousands.
 const LONGEST_BYTES: u64 = 16 << 20;
@@ -22,6 +23,8 @@ pub(super) type Record = Map<String, Value>;
 /// A file of records, and where each is in it.
 pub(super) struct RecordFile {
     path: PathBuf,
+    /// The whole file as UTF-8, if it is UTF-16.
+    recoded: Option<Vec<u8>>,
     layout: RecordLayout,
     spans: Vec<RecordSpan>,
 }
@@ -54,22 +57,36 @@ impl RecordFile {
     pub(super) fn open(path: &Path) -> Result<(Self, Option<Error>)> {
         let mut records = RecordFile {
             path: path.to_owned(),
+            recoded: recoded(path).map_err(Error::read(path))?,
             layout: RecordLayout::Lines,
             spans: Vec::new(),
         };
-        let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(Error::read(path))?);
-        let problem = match first_byte(&mut reader).map_err(Error::read(path))? {
-            (offset, Some(b'[')) => {
-                records.layout = RecordLayout::Array;
-                records.find_elements(&mut reader, offset)
+        let problem = match records.recoded.take() {
+            Some(text) => {
+                let problem = records.look_through(&mut Cursor::new(&text));
+                records.recoded = Some(text);
+                problem
             }
-            (offset, _) => records.find_lines(&mut reader, offset),
+            None => {
+                let file = File::open(path).map_err(Error::read(path))?;
+                records.look_through(&mut BufReader::with_capacity(1 << 20, file))
+            }
         };
         let damage = problem.map_err(Error::read(path))?.map(|problem| {
             let number = records.spans.last().map_or(1, |last| last.number + 1);
             unusable(records.name_of(number), problem)
         });
         Ok((records, damage))
+    }
+
+    fn look_through(&mut self, reader: &mut impl BufRead) -> std::io::Result<Option<&'static str>> {
+        match first_byte(reader)? {
+            (offset, Some(b'[')) => {
+                self.layout = RecordLayout::Array;
+                self.find_elements(reader, offset)
+            }
+            (offset, _) => self.find_lines(reader, offset),
+        }
     }
 
     /// How many records there are.
@@ -100,7 +117,10 @@ impl RecordFile {
         if length > LONGEST_BYTES {
             return Err(unusable(name, "it has more than 16 MiB"));
         }
-        let bytes = read_range(&self.path, offset, length)?;
+        let bytes = match &self.recoded {
+            Some(text) => text[offset as usize..(offset + length) as usize].to_vec(),
+            None => read_range(&self.path, offset, length)?,
+        };
         serde_json::from_slice(bytes.trim_ascii())
             .map_err(|error| unusable(name, format!("it is not a JSON object: {}", self.in_words(&error))))
     }
@@ -168,6 +188,17 @@ impl RecordFile {
     }
 }
 
+/// A file as UTF-8, if it is UTF-16.
+fn recoded(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    const TELLING_BYTES: u64 = 4096;
+    let mut head = Vec::new();
+    File::open(path)?.take(TELLING_BYTES).read_to_end(&mut head)?;
+    match is_utf16(&head) {
+        true => Ok(Some(utf8(&std::fs::read(path)?).into_owned())),
+        false => Ok(None),
+    }
+}
+
 /// Whether a line begins an object and doesn't end it.
 fn is_left_open(line: &[u8]) -> bool {
     let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(line);
@@ -175,26 +206,21 @@ fn is_left_open(line: &[u8]) -> bool {
 }
 
 /// Some bytes of a file. It is opened each time: a data set may be more files than a process may keep open.
-pub(super) fn read_range(path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
+fn read_range(path: &Path, offset: u64, length: u64) -> Result<Vec<u8>> {
     let read = || {
         let mut file = File::open(path)?;
-        read_range_of(&mut file, offset, length)
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(length).read_to_end(&mut bytes)?;
+        match bytes.len() as u64 == length {
+            true => Ok(bytes),
+            false => Err(std::io::Error::new(
+                std::io::ErrorKind::UnexpectedEof,
+                "it has become shorter since it was looked through",
+            )),
+        }
     };
     read().map_err(Error::read(path))
-}
-
-/// Some bytes of an open file.
-pub(super) fn read_range_of(file: &mut File, offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.take(length).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 == length {
-        true => Ok(bytes),
-        false => Err(std::io::Error::new(
-            std::io::ErrorKind::UnexpectedEof,
-            "it has become shorter since it was looked through",
-        )),
-    }
 }
 
 /// Skips blanks and a byte order mark; gives the offset of the first other byte, and the byte, which is not taken.

@@ -12,7 +12,7 @@ use super::kind::{CaptionProtocol, DataOptions, Kind, Opened, file_name, has_end
 use super::sample::{ClassOf, Listed, Sample};
 use super::unusable::Unusable;
 use crate::error::{Error, Result};
-use crate::plain_text::{LineCount, without_mark};
+use crate::plain_text::{LineCount, utf8};
 
 pub(super) const KIND: Kind = Kind {
     name: "a table of paths and labels",
@@ -38,7 +38,7 @@ fn open(path: &Path, options: &DataOptions) -> Result<Opened> {
         )
     };
     let bytes = std::fs::read(path).map_err(Error::read(path))?;
-    let text = without_mark(&bytes);
+    let text = &*utf8(&bytes);
     let mut reader = ReaderBuilder::new()
         .delimiter(if has_ending(path, &["tsv"]) { b'\t' } else { b',' })
         .has_headers(false)
@@ -164,7 +164,7 @@ mod tests {
             &read(&path, Purpose::ZeroShot).1,
             &["mixed.csv line 4`: it is not UTF-8"],
         );
-        let (_dir, path) = file("wide.csv", b"\xff\xfep\0a\0t\0h\0,\0l\0\n\0");
+        let (_dir, path) = file("latin.csv", b"path,\xe9,label\na.jpg,1,cat\n");
         let (problem, _) = refused(&path, Purpose::ZeroShot);
         assert!(
             problem.contains("not a table of text: line 1 is not UTF-8"),

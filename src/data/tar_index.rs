@@ -4,20 +4,19 @@
 //! that is packed with gzip or zstd can only be read from front to back, so it is unpacked into a nameless file of the scratch folder,
 //! which disappears with the process.
 
-use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::record_file::{read_range, read_range_of};
 use super::unusable::unusable;
-use crate::error::{Error, Result};
-use crate::input::archive;
+use crate::error::{Error, Result, in_words};
+use crate::input::archive::{self, Earlier};
 use crate::input::is_image_ending;
-use crate::input::limit::LARGEST_BYTES;
+use crate::input::limit::{Unread, read_sized};
+use crate::input::tar::{self, Member, Place};
 
 /// Archives whose members can be read in any order.
 pub(super) struct TarIndex {
@@ -32,22 +31,21 @@ struct Archive {
 }
 
 /// Where a member is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct MemberSpan {
     archive: usize,
-    offset: u64,
-    length: u64,
+    place: Place,
 }
 
 impl MemberSpan {
     /// Adds where it begins in its archive, and how long it is.
     pub(super) fn outline(&self, hash: &mut Sha256) {
-        hash.update(self.offset.to_le_bytes());
-        hash.update(self.length.to_le_bytes());
+        hash.update(self.place.offset.to_le_bytes());
+        hash.update(self.place.size.to_le_bytes());
     }
 
     fn end(&self) -> u64 {
-        self.offset.saturating_add(self.length)
+        self.place.offset.saturating_add(self.place.stored_bytes())
     }
 }
 
@@ -72,7 +70,7 @@ impl Group<'_> {
     /// The last member with this ending.
     pub(super) fn member(&self, ending: &str) -> Option<MemberSpan> {
         let mut found = self.members.iter().rev();
-        found.find(|(other, _)| other == ending).map(|(_, range)| *range)
+        found.find(|(other, _)| other == ending).map(|(_, span)| span.clone())
     }
 
     /// The last member that is an image.
@@ -80,7 +78,7 @@ impl Group<'_> {
         let mut found = self.members.iter().rev();
         found
             .find(|(ending, _)| is_image_ending(ending))
-            .map(|(_, range)| *range)
+            .map(|(_, span)| span.clone())
     }
 
     /// What messages call the sample.
@@ -127,11 +125,8 @@ impl TarIndex {
     /// Finds the members of the last archive; `begin` is where its first byte will be read again.
     fn look_through(&self, reader: impl Read, begin: u64, see: &mut impl FnMut(Found<'_>)) -> io::Result<()> {
         let path = &self.archives[self.archives.len() - 1].path;
-        let progress = Cell::new(ReadSoFar::default());
-        let mut tar = tar::Archive::new(Watched {
-            inner: reader,
-            progress: &progress,
-        });
+        let mut tar = tar::Archive::new(reader);
+        let mut earlier = Earlier::of(Some(path.clone()));
         let (mut key, mut members) = (String::new(), Vec::<(String, MemberSpan)>::new());
         let mut close = |key: &str, members: &mut Vec<(String, MemberSpan)>| {
             if !members.is_empty() {
@@ -139,22 +134,23 @@ impl TarIndex {
                 members.clear();
             }
         };
-        for member in tar.entries()? {
-            let member = match member {
-                Ok(member) => member,
+        loop {
+            let member = match tar.next() {
+                Ok(Some(member)) => member,
+                Ok(None) => break,
                 Err(error) => {
-                    let is_whole = |(_, range): &(_, MemberSpan)| range.end() <= begin + progress.get().n_bytes;
+                    let is_whole = |(_, span): &(_, MemberSpan)| span.end() <= begin + tar.position();
                     // If the damage is in a member, its sample is damaged too.
                     if members.last().is_some_and(is_whole) {
                         close(&key, &mut members);
                     }
-                    return Err(in_plain_words(error));
+                    return Err(error);
                 }
             };
-            if !member.header().entry_type().is_file() {
+            let Some(place) = content_of(&member, &mut earlier) else {
                 continue;
-            }
-            let name = member.path()?.to_string_lossy().into_owned();
+            };
+            let name = in_words(archive::name_of(&member));
             let Some((its_key, ending)) = key_and_ending(&name) else {
                 continue;
             };
@@ -164,21 +160,19 @@ impl TarIndex {
                 close(&key, &mut members);
                 its_key.clone_into(&mut key);
             }
-            let range = MemberSpan {
+            let span = MemberSpan {
                 archive: self.archives.len() - 1,
-                offset: begin + member.raw_file_position(),
-                length: member.size(),
+                place: place.moved(begin),
             };
-            members.push((ending, range));
+            members.push((ending, span));
         }
         close(&key, &mut members);
-        let ReadSoFar { n_bytes, is_at_end } = progress.get();
-        let problem = if n_bytes == 0 {
+        let problem = if tar.position() == 0 {
             "it is empty"
-        } else if is_at_end {
+        } else if !tar.has_end_marker() {
             "it ends without the end-of-archive marker: it was cut short or never finished"
-        } else if holds_more(tar.into_inner()) {
-            "it continues after its end, as if several archives were joined; only the first is read"
+        } else if tar.has_trailing_data() {
+            "it continues after its end with what is not an archive"
         } else {
             return Ok(());
         };
@@ -189,56 +183,47 @@ impl TarIndex {
     ///
     /// # Errors
     /// [`Error::Read`]; [`Error::Sample`] if there are too many.
-    pub(super) fn bytes(&self, range: MemberSpan) -> Result<Vec<u8>> {
-        let Archive { path, is_packed } = &self.archives[range.archive];
-        if range.length > LARGEST_BYTES {
-            return Err(unusable(path.display().to_string(), "a member of more than 1 GiB"));
-        }
-        if !is_packed {
-            return read_range(path, range.offset, range.length);
-        }
-        let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = unpacked.as_mut().expect("a packed archive was unpacked");
-        read_range_of(file, range.offset, range.length).map_err(Error::read(path))
+    pub(super) fn bytes(&self, span: &MemberSpan) -> Result<Vec<u8>> {
+        let Archive { path, is_packed } = &self.archives[span.archive];
+        let read = || -> Result<Vec<u8>, Unread> {
+            if !is_packed {
+                return read_at(File::open(path)?, &span.place);
+            }
+            let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
+            let file = unpacked.as_mut().expect("a packed archive was unpacked");
+            read_at(file, &span.place)
+        };
+        read().map_err(|unread| match unread {
+            Unread::TooMany => unusable(path.display().to_string(), "a member of more than 1 GiB"),
+            Unread::Failed(source) => Error::read(path)(source),
+        })
     }
 }
 
-/// How far an archive was read.
-#[derive(Clone, Copy, Default)]
-struct ReadSoFar {
-    n_bytes: u64,
-    /// Whether more was asked for than there is. A whole archive ends with blocks of zeros, so this does not happen.
-    is_at_end: bool,
-}
-
-/// A reader that counts.
-struct Watched<'a, R> {
-    inner: R,
-    progress: &'a Cell<ReadSoFar>,
-}
-
-impl<R: Read> Read for Watched<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        let ReadSoFar { n_bytes, is_at_end } = self.progress.get();
-        self.progress.set(ReadSoFar {
-            n_bytes: n_bytes + n as u64,
-            is_at_end: is_at_end || (n == 0 && !buffer.is_empty()),
-        });
-        Ok(n)
+fn read_at(file: impl Read + Seek, place: &Place) -> Result<Vec<u8>, Unread> {
+    let bytes = read_sized(place.read_from(file)?, place.size)?;
+    match bytes.len() as u64 == place.size {
+        true => Ok(bytes),
+        false => Err(Unread::Failed(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it has become shorter since it was looked through",
+        ))),
     }
 }
 
-/// Whether anything but the zeros of the last block follows an archive's end.
-fn holds_more(mut reader: impl Read) -> bool {
-    let mut buffer = [0; 1 << 13];
-    loop {
-        match reader.read(&mut buffer) {
-            // What follows a packed archive may not be part of it.
-            Ok(0) | Err(_) => return false,
-            Ok(n) if buffer[..n].iter().any(|byte| *byte != 0) => return true,
-            Ok(_) => {}
+/// Where a member's content is: its own, or that of the earlier file which it is another name of.
+fn content_of(member: &Member, earlier: &mut Earlier) -> Option<Place> {
+    match member.kind {
+        tar::Kind::File => {
+            earlier.note_place(member);
+            Some(member.place.clone())
         }
+        tar::Kind::HardLink => {
+            let found = earlier.find(&member.target)?;
+            earlier.note_link(&member.name, &found);
+            found.into_place()
+        }
+        tar::Kind::SymbolicLink | tar::Kind::Nothing | tar::Kind::Other => None,
     }
 }
 
@@ -265,24 +250,6 @@ fn key_and_ending(path: &str) -> Option<(&str, &str)> {
     let name_at = path.rfind('/').map_or(0, |slash| slash + 1);
     let dot = name_at + path[name_at..].find('.')?;
     (dot > name_at).then(|| (&path[..dot], &path[dot + 1..]))
-}
-
-/// An error of the tar crate in plain words; for a damaged header, it quotes the header's bytes.
-fn in_plain_words(error: io::Error) -> io::Error {
-    let said = error.to_string();
-    let quotes_bytes = |c: char| c.is_control() || c == char::REPLACEMENT_CHARACTER;
-    let problem = match said.as_str() {
-        "unexpected EOF during skip" => "it is cut in the middle of a member",
-        "failed to read entire block" => "it is cut in the middle of a member's header",
-        "archive header checksum mismatch" => {
-            "it is not a tar archive, or is damaged: a member's header has another checksum"
-        }
-        other if other.contains(quotes_bytes) => {
-            "it is not a tar archive, or is damaged: a header has no numbers in their places"
-        }
-        _ => return error,
-    };
-    io::Error::new(error.kind(), problem)
 }
 
 #[cfg(test)]
@@ -341,12 +308,41 @@ mod tests {
             2,
             &["without the end-of-archive marker: it was cut short or never finished; the 2 samples"],
         );
-        check_tar(&[whole.as_slice(), &whole].concat(), 2, &["it continues after its end"]);
+        check_tar(
+            &[whole.as_slice(), &[b'x'; 600]].concat(),
+            2,
+            &["it continues after its end"],
+        );
+        // Joined archives are read one after another, as GNU tar does with `--ignore-zeros`.
+        check_tar(&[whole.as_slice(), &whole].concat(), 4, &[]);
         // The zeros that fill the last block do no harm, and one zero block is an end.
         check_tar(&[whole.as_slice(), &[0; 9000]].concat(), 2, &[]);
         check_tar(&whole[..9 * 512], 2, &[]);
         let packed = |bytes: &[u8]| zstd::encode_all(bytes, 1).unwrap();
         check_tar(&packed(&whole[..8 * 512]), 2, &["without the end-of-archive marker"]);
         check_tar(&packed(&whole[..7 * 512]), 1, &["it is cut"]);
+    }
+
+    #[test]
+    fn hard_links_have_the_content_of_their_files() {
+        let mut builder = ::tar::Builder::new(Vec::new());
+        let mut header = ::tar::Header::new_gnu();
+        header.set_size(3);
+        builder.append_data(&mut header, "a/1.jpg", &b"one"[..]).unwrap();
+        header.set_size(6);
+        builder.append_data(&mut header, "a/1.txt", &b"A cat."[..]).unwrap();
+        for (name, target) in [
+            ("b/2.jpg", "a/1.jpg"),
+            ("b/2.txt", "./a/1.txt"),
+            ("b/3.jpg", "gone.jpg"),
+        ] {
+            let mut link = ::tar::Header::new_gnu();
+            link.set_entry_type(::tar::EntryType::Link);
+            link.set_size(0);
+            builder.append_link(&mut link, name, target).unwrap();
+        }
+        let whole = builder.into_inner().unwrap();
+        check_tar(&whole, 2, &[]);
+        check_tar(&zstd::encode_all(whole.as_slice(), 1).unwrap(), 2, &[]);
     }
 }

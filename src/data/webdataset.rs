@@ -21,7 +21,7 @@ use super::unusable::{Unusable, unusable};
 use crate::error::{Error, Result, counted};
 use crate::input::{archive, is_named_like_a_picture};
 use crate::labels::{Template, files};
-use crate::plain_text::without_mark;
+use crate::plain_text::utf8;
 
 pub(super) const KIND: Kind = Kind {
     name: "WebDataset tars",
@@ -97,9 +97,9 @@ enum Description {
 }
 
 impl Description {
-    fn span(&self) -> MemberSpan {
+    fn span(&self) -> &MemberSpan {
         match self {
-            Description::Caption(span) | Description::Class(span) | Description::Record(span) => *span,
+            Description::Caption(span) | Description::Class(span) | Description::Record(span) => span,
         }
     }
 
@@ -122,7 +122,7 @@ struct Tars {
 
 impl Shelf for Tars {
     fn read(&self, i: usize) -> Result<Vec<u8>> {
-        self.index.bytes(self.members[i].image)
+        self.index.bytes(&self.members[i].image)
     }
 
     fn stamp(&self) -> String {
@@ -181,6 +181,8 @@ fn open(paths: &[PathBuf], options: &DataOptions) -> Result<Opened> {
     if let (Purpose::ZeroShot, Some(first)) = (options.purpose, archives.first()) {
         opened.classes = classes(first)?;
         opened.templates = templates(first)?;
+        let lists = [beside(first, &CLASS_NAMES), beside(first, &[TEMPLATES])];
+        opened.lists = lists.into_iter().flatten().collect();
     }
     Ok(opened)
 }
@@ -277,7 +279,7 @@ impl Source for WebDataset {
             Description::Caption(_) => sample.captions = vec![caption(bytes, &place)?],
             Description::Class(_) => sample.class = Some(ClassOf::Name(class(bytes, &place)?)),
             Description::Record(_) => {
-                let record: Record = serde_json::from_slice(without_mark(&bytes))
+                let record: Record = serde_json::from_slice(&utf8(&bytes))
                     .map_err(|error| unusable(&place, format!("its `.json` is not a JSON object: {error}")))?;
                 describe(&mut sample, &record, &self.options)?;
             }
@@ -299,7 +301,8 @@ impl Source for WebDataset {
 }
 
 fn caption(bytes: Vec<u8>, place: &str) -> Result<String> {
-    let text = std::str::from_utf8(without_mark(&bytes)).map_err(|_| unusable(place, "its caption is not UTF-8"))?;
+    let bytes = utf8(&bytes);
+    let text = std::str::from_utf8(&bytes).map_err(|_| unusable(place, "its caption is not UTF-8"))?;
     match text.trim() {
         "" => Err(unusable(place, "its caption is empty")),
         caption => Ok(caption.to_owned()),
@@ -310,7 +313,8 @@ fn caption(bytes: Vec<u8>, place: &str) -> Result<String> {
 const CLASS_BYTES_MAX: usize = 4096;
 
 fn class(bytes: Vec<u8>, place: &str) -> Result<String> {
-    let text = std::str::from_utf8(without_mark(&bytes)).ok();
+    let bytes = utf8(&bytes);
+    let text = std::str::from_utf8(&bytes).ok();
     let text = text.filter(|text| text.len() <= CLASS_BYTES_MAX);
     match text.map(str::trim) {
         Some("") => Err(unusable(place, "its `.cls` is empty")),

@@ -34,6 +34,10 @@ pub enum Control {
     ChunkLongText,
     /// Giving labels, directly or in a file.
     Labels,
+    /// An answer "none of these" besides the labels.
+    Reject,
+    /// The score that judges each label alone.
+    IndependentScore,
     /// The number of pixels up to which images are decoded.
     MaxPixels,
     /// The time that a URL has to answer.

@@ -14,13 +14,13 @@ use std::thread;
 
 use super::folder::is_named_like_a_picture;
 use super::limit::{Unread, admit, read_sized};
-use super::list::name_of;
+use super::list;
 use super::tar::{Archive, Kind, Member};
-use super::{Content, Deferred, Held, InputOptions, Item, Items, Shard, Skipped, Unit, tar};
+use super::{Content, Deferred, Held, InputOptions, Item, Items, Name, Shard, Skipped, Unit, base64, tar};
 use crate::error::{Error, caught, in_words};
 use crate::memory::holding;
 use crate::preprocess;
-use links::Earlier;
+pub(crate) use links::Earlier;
 
 /// The number of first bytes that show whether a file is an archive: a member's header.
 pub(crate) const TELLING_BYTES: u64 = 512;
@@ -48,26 +48,25 @@ pub(crate) fn is_packed(start: &[u8]) -> bool {
 }
 
 pub(super) fn file_items(path: PathBuf, options: &InputOptions) -> Items {
-    let name = path.display().to_string();
-    let share = Share::of(&name, options);
+    let share = Share::of(&path, options);
     if share.is_elsewhere() {
         return Box::new(std::iter::empty());
     }
     match File::open(&path) {
-        Ok(file) => named_items(name, Some(path), Box::new(file), options),
+        Ok(file) => named_items(path.clone(), Some(path), Box::new(file), options),
         Err(source) => {
             options.skipped.unreadable(&path);
-            share.of_failure(Item::unusable(name, Error::read(&path)(source)))
+            share.of_failure(Item::unusable(&path, Error::read(&path)(source)))
         }
     }
 }
 
 /// The images of an archive on stdin.
-pub(super) fn items(name: String, reader: Box<dyn Read + Send>, options: &InputOptions) -> Items {
+pub(super) fn items(name: PathBuf, reader: Box<dyn Read + Send>, options: &InputOptions) -> Items {
     named_items(name, None, reader, options)
 }
 
-fn named_items(name: String, file: Option<PathBuf>, reader: Box<dyn Read + Send>, options: &InputOptions) -> Items {
+fn named_items(name: PathBuf, file: Option<PathBuf>, reader: Box<dyn Read + Send>, options: &InputOptions) -> Items {
     let (sender, receiver) = sync_channel(MEMBERS_AHEAD);
     let share = Share::of(&name, options);
     let unpacking = Unpacking {
@@ -82,7 +81,7 @@ fn named_items(name: String, file: Option<PathBuf>, reader: Box<dyn Read + Send>
         let outcome =
             caught(|| unpacking.send_all(reader)).unwrap_or_else(|bug| Err(io::Error::other(bug.to_string())));
         if let Err(source) = outcome {
-            let item = Item::unusable(unpacking.name.clone(), Error::read(&unpacking.name)(source));
+            let item = Item::unusable(&unpacking.name, Error::read(&unpacking.name)(source));
             for item in unpacking.share.of_failure(item) {
                 // Without a receiver nobody needs the error.
                 let _ = unpacking.sender.send(item);
@@ -91,7 +90,7 @@ fn named_items(name: String, file: Option<PathBuf>, reader: Box<dyn Read + Send>
     });
     match spawned {
         Ok(_) => Box::new(receiver.into_iter()),
-        Err(source) => share.of_failure(Item::unusable(name.clone(), Error::read(&name)(source))),
+        Err(source) => share.of_failure(Item::unusable(&name, Error::read(&name)(source))),
     }
 }
 
@@ -104,11 +103,10 @@ struct Share {
 }
 
 impl Share {
-    fn of(name: &str, options: &InputOptions) -> Self {
-        let file_name = name.rsplit(std::path::is_separator).next().unwrap_or(name);
+    fn of(name: &Path, options: &InputOptions) -> Self {
         Share {
             shard: options.shard,
-            file_name: file_name.to_owned(),
+            file_name: in_words(name.file_name().unwrap_or(name.as_os_str())),
         }
     }
 
@@ -137,7 +135,7 @@ impl Share {
 }
 
 struct Unpacking {
-    name: String,
+    name: PathBuf,
     /// The archive's file, if its members can be read in any order.
     file: Option<PathBuf>,
     skipped: Skipped,
@@ -163,7 +161,7 @@ impl Unpacking {
                 Kind::HardLink | Kind::SymbolicLink => self.send_link(&member, &mut earlier)?,
                 Kind::Nothing => Sent::Yes,
                 Kind::Other => {
-                    self.skipped.member(&self.member_name(&name_of(member.name.clone())));
+                    self.skipped.member(&self.member_name(&name_of(&member)).to_string());
                     Sent::Yes
                 }
             };
@@ -172,13 +170,14 @@ impl Unpacking {
             }
         }
         if archive.has_trailing_data() {
-            self.skipped.member(&format!("{} (data after its end)", self.name));
+            self.skipped
+                .member(&format!("{} (data after its end)", in_words(&self.name)));
         }
         Ok(())
     }
 
     fn send(&self, item: Item, inner: &Path) -> Sent {
-        if self.share.holds_member(&key(inner)) && self.sender.send(item).is_err() {
+        if self.share.holds_member(&in_words(key(inner))) && self.sender.send(item).is_err() {
             return Sent::NobodyReads;
         }
         Sent::Yes
@@ -190,7 +189,7 @@ impl Unpacking {
         archive: &mut Archive<Box<dyn Read>>,
         earlier: &mut Earlier,
     ) -> io::Result<Sent> {
-        let inner = name_of(member.name.clone());
+        let inner = name_of(member);
         earlier.note_place(member);
         if is_hidden(&inner) {
             return Ok(Sent::Yes);
@@ -201,13 +200,16 @@ impl Unpacking {
         let mut start = Vec::new();
         content.by_ref().take(START_BYTES).read_to_end(&mut start)?;
         if !is_named_like_a_picture(&inner) && !preprocess::begins_like_a_picture(&start) {
-            self.skipped.not_picture(Path::new(&name));
+            self.skipped.not_picture(Path::new(&name.to_string()));
             return Ok(Sent::Yes);
         }
         let (read, holds) = holding(|| read_sized(io::Cursor::new(start).chain(content), size));
         let bytes = match read {
             Ok(bytes) => bytes,
-            Err(unread) => return Ok(self.send(Item::unusable(&*name, refused(&name, unread)?), &inner)),
+            Err(unread) => {
+                let error = refused(&name.to_string(), unread)?;
+                return Ok(self.send(Item::unusable(name, error), &inner));
+            }
         };
         // A member that the end of the archive cuts short must not count as complete.
         if bytes.len() as u64 != size {
@@ -222,7 +224,7 @@ impl Unpacking {
 
     /// A link has the content of the file that it names.
     fn send_link(&self, member: &Member, earlier: &mut Earlier) -> io::Result<Sent> {
-        let inner = name_of(member.name.clone());
+        let inner = name_of(member);
         let target = match member.kind {
             Kind::SymbolicLink => links::beside(&member.name, &member.target),
             _ => member.target.clone(),
@@ -239,20 +241,20 @@ impl Unpacking {
             if member.kind == Kind::HardLink && is_named_like_a_picture(&inner) {
                 let problem = format!(
                     "it is a hard link to `{}`, whose content is gone",
-                    name_of(target.clone()).display()
+                    in_words(list::name_of(target.clone()))
                 );
                 let error = Error::Picture {
-                    name: name.clone(),
+                    name: name.to_string(),
                     problem,
                     hint: Some("unpack the archive, and name the folder".into()),
                 };
                 return Ok(self.send(Item::unusable(name, error), &inner));
             }
-            self.skipped.member(&name);
+            self.skipped.member(&name.to_string());
             return Ok(Sent::Yes);
         };
         if !is_named_like_a_picture(&inner) && !preprocess::begins_like_a_picture(&content.start()?) {
-            self.skipped.not_picture(Path::new(&name));
+            self.skipped.not_picture(Path::new(&name.to_string()));
             return Ok(Sent::Yes);
         }
         let content = match content {
@@ -263,11 +265,14 @@ impl Unpacking {
                         bytes: bytes.to_vec(),
                         holds,
                     }),
-                    Err(unread) => return Ok(self.send(Item::unusable(&*name, refused(&name, unread)?), &inner)),
+                    Err(unread) => {
+                        let error = refused(&name.to_string(), unread)?;
+                        return Ok(self.send(Item::unusable(name, error), &inner));
+                    }
                 }
             }
             links::Found::InFile(file, place) => {
-                let name = name.clone();
+                let name = name.to_string();
                 Content::Deferred(Deferred::new(move || {
                     let bytes = links::read(&file, &place);
                     bytes.map_err(|unread| refused(&name, unread).unwrap_or_else(Error::read(&name)))
@@ -277,18 +282,29 @@ impl Unpacking {
         Ok(self.send(item_of(name, &inner, content), &inner))
     }
 
-    fn member_name(&self, inner: &Path) -> String {
-        if self.name == "-" {
-            return in_words(inner);
+    fn member_name(&self, inner: &Path) -> Name {
+        if self.name == Path::new("-") {
+            return Name::from(inner);
         }
-        format!("{}/{}", self.name, in_words(inner))
+        let mut name = self.name.clone().into_os_string();
+        name.push("/");
+        name.push(inner);
+        Name::from(Path::new(&name))
     }
 }
 
-fn item_of(name: String, inner: &Path, content: Content) -> Item {
+fn item_of(name: Name, inner: &Path, content: Content) -> Item {
     let mut item = Item::new(name, content);
-    item.fields.insert("__key__", key(inner));
+    item.fields.insert("__key__", json_of(key(inner)));
     item
+}
+
+/// A name as records have it: `{"bytes": BASE64}` if it is not UTF-8.
+fn json_of(name: PathBuf) -> serde_json::Value {
+    match name.to_str() {
+        Some(text) => text.into(),
+        None => serde_json::json!({"bytes": base64::encoded(name.as_os_str().as_encoded_bytes())}),
+    }
 }
 
 /// Why one member can't be used, though the archive can be read on.
@@ -301,6 +317,11 @@ fn refused(name: &str, unread: Unread) -> io::Result<Error> {
         Unread::Failed(source) if source.kind() == io::ErrorKind::OutOfMemory => Ok(Error::read(name)(source)),
         Unread::Failed(source) => Err(source),
     }
+}
+
+/// A member's name.
+pub(crate) fn name_of(member: &Member) -> PathBuf {
+    list::name_of(member.name.clone())
 }
 
 /// Whether a part of the name begins with a dot.
@@ -324,11 +345,9 @@ pub(crate) fn unpacked<R: Read + Send + 'static>(mut reader: BufReader<R>) -> io
 }
 
 /// WebDataset's key of a member: `a/b` for `a/b.c.jpg`.
-fn key(inner: &Path) -> String {
-    let name = inner.to_string_lossy();
-    let after_slash = name.rfind('/').map_or(0, |slash| slash + 1);
-    match name[after_slash..].find('.') {
-        Some(dot) => name[..after_slash + dot].to_owned(),
-        None => name.into_owned(),
-    }
+fn key(inner: &Path) -> PathBuf {
+    let name = inner.as_os_str().as_encoded_bytes();
+    let after_slash = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+    let dot = name[after_slash..].iter().position(|&byte| byte == b'.');
+    list::name_of(name[..dot.map_or(name.len(), |dot| after_slash + dot)].to_vec())
 }

@@ -8,7 +8,7 @@ use super::base64;
 use super::limit::{Unread, read_at_most, read_sized};
 use super::options::InputOptions;
 use super::url::{Address, is_url};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, in_words};
 use crate::memory::Holds;
 use crate::preprocess::Picture;
 
@@ -85,11 +85,7 @@ impl Content {
                 Ok(std::mem::take(&mut held.bytes))
             }
             Content::Decoded(_) => Ok(Vec::new()),
-            Content::Base64(text) => base64::decoded(&std::mem::take(text)).map_err(|problem| Error::Picture {
-                name: name.to_owned(),
-                problem: format!("`image_b64` is not base64: {problem}"),
-                hint: Some("encode the bytes of the image's file, with the standard alphabet".into()),
-            }),
+            Content::Base64(text) => of_base64(&std::mem::take(text), name),
             Content::Deferred(deferred) => deferred
                 .0
                 .take()
@@ -97,6 +93,15 @@ impl Content {
             Content::Nothing(error) => Err(error.take().unwrap_or_else(|| taken_already(name))),
         }
     }
+}
+
+/// The bytes that a text stands for.
+pub(super) fn of_base64(text: &str, name: &str) -> Result<Vec<u8>> {
+    base64::decoded(text).map_err(|problem| Error::Picture {
+        name: name.to_owned(),
+        problem: format!("`image_b64` is not base64: {problem}"),
+        hint: Some("encode the bytes of the image's file, with the standard alphabet".into()),
+    })
 }
 
 fn taken_already(name: &str) -> Error {
@@ -137,7 +142,7 @@ pub(super) fn refuse_special(path: &Path) -> Result<u64> {
 
 fn problem(path: &Path, problem: &str, hint: String) -> Error {
     Error::Picture {
-        name: path.display().to_string(),
+        name: in_words(path),
         problem: problem.to_owned(),
         hint: Some(hint.into()),
     }

@@ -1,8 +1,8 @@
 //! Limits on the size of one encoded image, and on the memory for all of them.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 
-use crate::memory::READING;
+use crate::memory::{READING, TooLarge};
 
 /// The most bytes of one encoded image. A photo of 200 megapixels takes about 100 MB; more is a mistake or an attack.
 pub(crate) const LARGEST_BYTES: u64 = 1 << 30;
@@ -46,7 +46,7 @@ fn out_of_memory(why: &impl std::fmt::Display) -> Unread {
 ///
 /// # Errors
 /// As [`admit`], and those of the reader.
-pub(super) fn read_sized(reader: impl Read, size: u64) -> Result<Vec<u8>, Unread> {
+pub(crate) fn read_sized(reader: impl Read, size: u64) -> Result<Vec<u8>, Unread> {
     admit(size)?;
     let mut bytes = Vec::new();
     // The size may be wrong. Memory is taken as the bytes arrive, or at once if the image is small.
@@ -65,24 +65,84 @@ pub(super) fn read_at_most(mut reader: impl Read) -> Result<Vec<u8>, Unread> {
     if bytes.len() as u64 <= SMALL_BYTES {
         return Ok(bytes);
     }
-    // It could be as large as any, so memory for that is held until the length is known.
-    let largest = READING.take(LARGEST_BYTES);
-    let most = match largest {
-        Ok(()) => LARGEST_BYTES,
-        Err(lack) => lack.available,
-    };
-    if largest.is_err() {
-        READING.take(most).map_err(|lack| out_of_memory(&lack))?;
+    let room = Room::take(LARGEST_BYTES)?;
+    let more = (room.bytes + 1).saturating_sub(SMALL_BYTES + 1);
+    read_into(&mut bytes, (&mut reader).take(more), 0)?;
+    match bytes.len() as u64 <= room.bytes {
+        true => Ok(bytes),
+        false => Err(room.exceeded()),
     }
-    read_into(
-        &mut bytes,
-        (&mut reader).take((most + 1).saturating_sub(SMALL_BYTES + 1)),
-        0,
-    )?;
-    match (bytes.len() as u64 <= most, largest) {
-        (true, _) => Ok(bytes),
-        (false, Ok(())) => Err(Unread::TooMany),
-        (false, Err(lack)) => Err(out_of_memory(&lack)),
+}
+
+/// A line of a list, with the byte that ends it, if one does. Of a line that is too large for memory, the rest is skipped.
+///
+/// # Errors
+/// As [`admit`], and those of the reader.
+pub(super) fn read_line(reader: &mut (impl BufRead + ?Sized), end: u8) -> Result<Vec<u8>, Unread> {
+    /// The line, its parsed values, and the image in it, or its text.
+    const COPIES: u64 = 3;
+    let mut line = Vec::new();
+    let n = reader.take(SMALL_BYTES).read_until(end, &mut line)? as u64;
+    if n < SMALL_BYTES || line.last() == Some(&end) {
+        return Ok(line);
+    }
+    let room = Room::take(COPIES * LARGEST_BYTES)?;
+    let most = room.bytes / COPIES;
+    while (line.len() as u64) < most {
+        let more = (line.len() as u64 / 4).min(most - line.len() as u64);
+        reserve(&mut line, usize::try_from(more).unwrap_or(usize::MAX))?;
+        let n = reader.take(more).read_until(end, &mut line)? as u64;
+        if n < more || line.last() == Some(&end) {
+            return Ok(line);
+        }
+    }
+    if room.lack.is_some() {
+        drop(line);
+        skip_line(reader.take(LARGEST_BYTES), end)?;
+    }
+    Err(room.exceeded())
+}
+
+fn skip_line(mut reader: impl BufRead, end: u8) -> io::Result<()> {
+    loop {
+        let buffer = reader.fill_buf()?;
+        let found = buffer.iter().position(|byte| *byte == end);
+        let (n, is_done) = (
+            found.map_or(buffer.len(), |at| at + 1),
+            found.is_some() || buffer.is_empty(),
+        );
+        reader.consume(n);
+        if is_done {
+            return Ok(());
+        }
+    }
+}
+
+/// Memory for bytes of which nobody knows yet how many there are.
+struct Room {
+    bytes: u64,
+    /// Why it isn't as much as there could be bytes.
+    lack: Option<TooLarge>,
+}
+
+impl Room {
+    /// Takes memory for the most bytes that there could be, or else all that there is.
+    fn take(largest: u64) -> Result<Self, Unread> {
+        let Err(lack) = READING.take(largest) else {
+            return Ok(Room {
+                bytes: largest,
+                lack: None,
+            });
+        };
+        READING.take(lack.available).map_err(|lack| out_of_memory(&lack))?;
+        Ok(Room {
+            bytes: lack.available,
+            lack: Some(lack),
+        })
+    }
+
+    fn exceeded(&self) -> Unread {
+        self.lack.map_or(Unread::TooMany, |lack| out_of_memory(&lack))
     }
 }
 
@@ -110,6 +170,22 @@ fn reserve(bytes: &mut Vec<u8>, more: usize) -> Result<(), Unread> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_lines_of_any_length() {
+        for n in [0, 1, (16 << 20) - 2, (16 << 20) - 1, 16 << 20, 60 << 20] {
+            let mut text = [vec![b'a'; n], b"\nb".to_vec()].concat();
+            let mut reader = text.as_slice();
+            assert_eq!(read_line(&mut reader, b'\n').unwrap().len(), n + 1);
+            assert_eq!(read_line(&mut reader, b'\n').unwrap(), b"b");
+            assert_eq!(read_line(&mut reader, b'\n').unwrap(), b"");
+            text.truncate(n);
+            assert_eq!(read_line(&mut text.as_slice(), b'\n').unwrap().len(), n);
+        }
+        let mut reader = &b"long\nnext"[..];
+        skip_line(&mut reader, b'\n').unwrap();
+        assert_eq!(reader, b"next");
+    }
 
     #[test]
     fn reads_all_of_a_reader_and_no_more_than_its_size() {

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::folder::is_named_like_a_picture;
 use super::item::one;
+use super::limit::{Unread, read_line};
 use super::{InputOptions, Item, Items, named, split};
 use crate::error::{Error, in_words};
-use crate::plain_text::without_mark;
+use crate::memory::{Holds, holding};
+use crate::plain_text::Utf8Reader;
 
 /// What separates the names of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,9 +19,6 @@ pub enum Separator {
     /// A zero byte, as from `find -print0`.
     Nul,
 }
-
-/// The longest line that is read: a record with a large image in base64.
-const LONGEST_ENTRY_BYTES: u64 = 1 << 30;
 
 pub(super) fn items(list: &Path, separator: Separator, options: &InputOptions) -> Items {
     let options = options.clone();
@@ -32,7 +31,7 @@ pub(super) fn items(list: &Path, separator: Separator, options: &InputOptions) -
         ),
         Err(error) => {
             options.skipped.unreadable(list);
-            refused(list.display().to_string(), error, &options)
+            refused(in_words(list), error, &options)
         }
     }
 }
@@ -59,7 +58,7 @@ fn entry_items(path: PathBuf, options: &InputOptions) -> Items {
 }
 
 /// Opens a list; `-` is stdin.
-pub(super) fn open(list: &Path) -> Result<Box<dyn std::io::BufRead + Send>, Error> {
+pub(super) fn open(list: &Path) -> Result<Reader, Error> {
     if list == Path::new("-") {
         return Ok(Box::new(std::io::BufReader::new(std::io::stdin())));
     }
@@ -71,23 +70,34 @@ pub(super) fn open(list: &Path) -> Result<Box<dyn std::io::BufRead + Send>, Erro
 pub(super) struct Entry {
     pub(super) bytes: Vec<u8>,
     pub(super) line: u64,
+    /// The memory that was taken for a long line.
+    pub(super) holds: Holds,
 }
 
-/// Where a list can't be read any further, and why.
+/// The line of an entry that can't be read, and why.
 pub(super) struct Broken(pub(super) String, pub(super) Error);
 
-/// The entries of a list that are not empty, up to the first that can't be read.
+/// The entries of a list that are not empty, up to where it can't be read any further.
 pub(super) struct Entries {
-    reader: Option<Box<dyn std::io::BufRead + Send>>,
+    reader: Reading,
     separator: u8,
     list: PathBuf,
     line: u64,
 }
 
+type Reader = Box<dyn std::io::BufRead + Send>;
+
+enum Reading {
+    /// The encoding is not known yet: to look at it would wait for the first line.
+    NotBegun(Reader, Separator),
+    Begun(Reader),
+    Ended,
+}
+
 impl Entries {
-    pub(super) fn new(reader: Box<dyn std::io::BufRead + Send>, separator: Separator, list: &Path) -> Self {
+    pub(super) fn new(reader: Reader, separator: Separator, list: &Path) -> Self {
         Entries {
-            reader: Some(reader),
+            reader: Reading::NotBegun(reader, separator),
             separator: match separator {
                 Separator::Line => b'\n',
                 Separator::Nul => 0,
@@ -102,8 +112,26 @@ impl Entries {
         format!("{}:{line}", list.display())
     }
 
-    fn broken(&mut self, source: std::io::Error) -> Broken {
-        self.reader = None;
+    fn begin(&mut self) -> std::io::Result<()> {
+        self.reader = match std::mem::replace(&mut self.reader, Reading::Ended) {
+            Reading::NotBegun(reader, Separator::Line) => Reading::Begun(Box::new(Utf8Reader::new(reader)?)),
+            Reading::NotBegun(reader, Separator::Nul) => Reading::Begun(Box::new(Utf8Reader::of_entries(reader)?)),
+            other => other,
+        };
+        Ok(())
+    }
+
+    fn broken(&mut self, unread: Unread) -> Broken {
+        let source = match unread {
+            Unread::Failed(source) if source.kind() == std::io::ErrorKind::OutOfMemory => source,
+            unread => {
+                self.reader = Reading::Ended;
+                match unread {
+                    Unread::TooMany => std::io::Error::other("a line of more than 1 GiB"),
+                    Unread::Failed(source) => source,
+                }
+            }
+        };
         Broken(Entries::place(&self.list, self.line), Error::read(&self.list)(source))
     }
 }
@@ -112,23 +140,19 @@ impl Iterator for Entries {
     type Item = Result<Entry, Broken>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        use std::io::{BufRead, Read};
         loop {
-            let reader = self.reader.as_mut()?;
             self.line += 1;
-            let mut bytes = Vec::new();
-            match reader.take(LONGEST_ENTRY_BYTES).read_until(self.separator, &mut bytes) {
-                Ok(0) => return None,
-                Ok(n) if n as u64 == LONGEST_ENTRY_BYTES => {
-                    return Some(Err(self.broken(std::io::Error::other("a line of more than 1 GiB"))));
-                }
-                Ok(_) => {}
-                Err(source) => return Some(Err(self.broken(source))),
+            if let Err(source) = self.begin() {
+                return Some(Err(self.broken(source.into())));
             }
-            if self.line == 1 {
-                let n_mark = bytes.len() - without_mark(&bytes).len();
-                bytes.drain(..n_mark);
-            }
+            let Reading::Begun(reader) = &mut self.reader else {
+                return None;
+            };
+            let (mut bytes, holds) = match holding(|| read_line(reader, self.separator)) {
+                (Ok(bytes), _) if bytes.is_empty() => return None,
+                (Ok(bytes), holds) => (bytes, holds),
+                (Err(unread), _) => return Some(Err(self.broken(unread))),
+            };
             if bytes.last() == Some(&self.separator) {
                 bytes.pop();
             }
@@ -137,7 +161,7 @@ impl Iterator for Entries {
             }
             if !bytes.is_empty() {
                 let line = self.line;
-                return Some(Ok(Entry { bytes, line }));
+                return Some(Ok(Entry { bytes, line, holds }));
             }
         }
     }

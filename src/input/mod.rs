@@ -21,7 +21,7 @@ mod pattern;
 mod skipped;
 mod split;
 mod standard_input;
-mod tar;
+pub(crate) mod tar;
 #[cfg(test)]
 pub(crate) mod testing;
 mod url;
@@ -113,19 +113,6 @@ impl Inputs {
     /// # Errors
     /// [`Error::Read`]; [`Error::Picture`] for a pattern that no file matches.
     pub fn refuse_unreadable(&self) -> Result<()> {
-        self.refuse(|_| false)
-    }
-
-    /// As [`Inputs::refuse_unreadable`], but an archive that can't be read is a failed item.
-    ///
-    /// # Errors
-    /// As [`Inputs::refuse_unreadable`].
-    pub fn refuse_missing(&self) -> Result<()> {
-        self.refuse(archive::is_named_like_one)
-    }
-
-    /// Refuses what can't be read, unless it `may_fail`.
-    fn refuse(&self, may_fail: impl Fn(&Path) -> bool) -> Result<()> {
         let opened = |path: &Path| match path == Path::new("-") {
             true => Ok(()),
             // A pipe can be opened once.
@@ -141,7 +128,7 @@ impl Inputs {
                     pattern::refuse_empty(path)?;
                     continue;
                 }
-                Source::Named(path) if is_named_like_a_picture(path) || may_fail(path) => continue,
+                Source::Named(path) if is_named_like_a_picture(path) => continue,
                 Source::Named(path) => (path, opened(path)),
             };
             opened.map_err(Error::read(path))?;

@@ -9,7 +9,7 @@ use glob::GlobError;
 use super::item::{Item, Items, one};
 use super::options::InputOptions;
 use super::url::is_url;
-use super::{Content, Deferred, archive, content, folder, pattern, split, standard_input};
+use super::{Content, Deferred, Name, archive, content, folder, pattern, split, standard_input};
 use crate::error::{Error, in_words};
 
 /// The images of a name as typed: it may be a pattern, and `-` is stdin.
@@ -49,7 +49,7 @@ fn special(path: PathBuf, options: &InputOptions) -> Items {
     if archive::is_named_like_one(&path) {
         return archive::file_items(path, options);
     }
-    let name = path.display().to_string();
+    let name = Name::from(&path);
     let content = Content::Deferred(Deferred::new(move || content::read_special(&path)));
     split::kept(one(Item::new(name, content)), options.shard, split::as_named)
 }
@@ -68,7 +68,7 @@ pub(super) fn literal(path: PathBuf, options: &InputOptions) -> Items {
     if archive::is_named_like_one(&path) {
         return match content::refuse_special(&path) {
             Err(error) if is_special(&path) => {
-                let item = Item::unusable(path.display().to_string(), error);
+                let item = Item::unusable(&path, error);
                 split::kept(one(item), options.shard, split::as_named)
             }
             _ => archive::file_items(path, options),

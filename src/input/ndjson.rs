@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::item::one;
-use super::list::{Entries, Separator, name_of, open};
-use super::{Content, InputOptions, Item, Items, Name, base64, content, split};
+use super::list::{Entries, Entry, Separator, name_of, open};
+use super::{Content, Deferred, InputOptions, Item, Items, Name, base64, content, split};
 use crate::error::Error;
 use crate::json_fields::{Json, JsonFields};
 
@@ -31,18 +31,28 @@ fn all_items(file: &Path, options: &InputOptions) -> Items {
     Box::new(
         Entries::new(reader, Separator::Line, file).filter_map(move |entry| match entry {
             Ok(entry) if entry.bytes.trim_ascii().is_empty() => None,
-            Ok(entry) => Some(item(&entry.bytes, &Entries::place(&list, entry.line), &options)),
+            Ok(entry) => Some(item(entry, &list, &options)),
             Err(broken) => Some(Item::unusable(broken.0, broken.1)),
         }),
     )
 }
 
-fn item(line: &[u8], place: &str, options: &InputOptions) -> Item {
-    let record = match JsonFields::parse(line) {
+fn item(entry: Entry, list: &Path, options: &InputOptions) -> Item {
+    let place = &*Entries::place(list, entry.line);
+    let record = match JsonFields::parse(&entry.bytes) {
         Ok(record) => record,
         Err(error) => return Item::unusable(place, refused(place, &format!("it is not a JSON object: {error}"))),
     };
-    item_of_record(record, place, options)
+    drop(entry.bytes);
+    let mut item = item_of_record(record, place, options);
+    if let Content::Base64(text) = &mut item.content {
+        let (name, text, holds) = (item.name.to_string(), std::mem::take(text), entry.holds);
+        item.content = Content::Deferred(Deferred::new(move || {
+            holds.pass_on();
+            content::of_base64(&text, &name)
+        }));
+    }
+    item
 }
 
 fn item_of_record(mut record: JsonFields, place: &str, options: &InputOptions) -> Item {

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::error::in_words;
+
 /// Counts what folders and archives hold besides images. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub struct Skipped(Arc<Mutex<SkippedCounts>>);
@@ -49,11 +51,11 @@ impl Skipped {
     }
 
     pub(super) fn not_picture(&self, path: &Path) {
-        self.locked().not_pictures.add(|| path.display().to_string());
+        self.locked().not_pictures.add(|| in_words(path));
     }
 
     pub(super) fn link(&self, path: &Path) {
-        self.locked().links.add(|| path.display().to_string());
+        self.locked().links.add(|| in_words(path));
     }
 
     pub(super) fn member(&self, name: &str) {
@@ -61,10 +63,10 @@ impl Skipped {
     }
 
     pub(super) fn unreadable(&self, path: &Path) {
-        self.locked().unreadable.add(|| path.display().to_string());
+        self.locked().unreadable.add(|| in_words(path));
     }
 
     pub(super) fn circle(&self, path: &Path) {
-        self.locked().loops.add(|| path.display().to_string());
+        self.locked().loops.add(|| in_words(path));
     }
 }

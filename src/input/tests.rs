@@ -327,6 +327,37 @@ fn a_byte_order_mark_belongs_to_no_name() {
     }
 }
 
+#[test]
+fn lists_and_records_may_be_utf16() {
+    let dir = tempfile::tempdir().unwrap();
+    let names_in = ["ä 1.jpg", "猫.jpg"];
+    touch(dir.path(), &names_in);
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let list: String = names_in.iter().map(|name| format!("{}\r\n", at(name))).collect();
+    let records: String = names_in
+        .iter()
+        .map(|name| format!("{{\"path\":\"{}\"}}\r\n", at(name)))
+        .collect();
+    let path = dir.path().join("list");
+    let check = |text: &str, source: Source| {
+        for mark in ["", "\u{feff}"] {
+            for order in [u16::to_le_bytes, u16::to_be_bytes] {
+                let bytes: Vec<u8> = format!("{mark}{text}").encode_utf16().flat_map(order).collect();
+                fs::write(&path, bytes).unwrap();
+                let inputs = inputs(vec![source.clone()]);
+                assert_eq!(names(&inputs, dir.path()), names_in);
+                assert_eq!(inputs.count(), Some(2));
+            }
+        }
+    };
+    check(&list, Source::List(path.clone(), Separator::Line));
+    check(&records, Source::Ndjson(path.clone()));
+    // In a list that zero bytes separate, they don't mean UTF-16.
+    fs::write(&path, "a\0b\0").unwrap();
+    let inputs = inputs(vec![Source::List(path, Separator::Nul)]);
+    assert_eq!(names(&inputs, dir.path()), ["a", "b"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn names_that_are_not_utf_8_stay_distinguishable() {
@@ -336,6 +367,25 @@ fn names_that_are_not_utf_8_stay_distinguishable() {
         fs::write(dir.path().join(std::ffi::OsStr::from_bytes(name)), b"x").unwrap();
     }
     assert_eq!(names(&folder(dir.path()), dir.path()), ["\\xfe.jpg", "\\xff.jpg"]);
+    // In an archive too, whose members may be keys of samples.
+    let mut builder = ::tar::Builder::new(Vec::new());
+    for name in [&b"\xfe.jpg"[..], b"\xff.jpg"] {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_size(1);
+        let name = std::ffi::OsStr::from_bytes(name);
+        builder.append_data(&mut header, name, &b"x"[..]).unwrap();
+    }
+    let tar = dir.path().join("a.tar");
+    fs::write(&tar, builder.into_inner().unwrap()).unwrap();
+    let items: Vec<Item> = inputs(vec![Source::Named(tar)]).items().collect();
+    for (item, (name, key)) in items.iter().zip([("\\xfe.jpg", "/g=="), ("\\xff.jpg", "/w==")]) {
+        assert!(matches!(&item.name, Name::Raw(_)) && item.name.to_string().ends_with(name));
+        assert_eq!(
+            item.fields.get("__key__").unwrap().as_str(),
+            format!("{{\"bytes\":\"{key}\"}}")
+        );
+    }
+    assert_eq!(items.len(), 2);
     // As records name them, so that a run's output can be another's input.
     let records = dir.path().join("records");
     fs::write(&records, r#"{"path":{"bytes":"/i5qcGc="}}"#).unwrap();

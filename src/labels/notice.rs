@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::{Control, Hint, hint};
 use crate::text::start_of;
 
 /// A warning about labels.
@@ -88,6 +89,12 @@ impl Notice {
             Notice::Negation { .. } => NoticeKind::Hint,
         }
     }
+
+    /// What to do about it, in addition to what it says.
+    pub fn advice(&self) -> Option<Hint> {
+        let is_only = matches!(self, Notice::OnlyLabel { .. });
+        is_only.then(|| Hint::from("give others").or(hint!("use {} or {}", Control::Reject, Control::IndependentScore)))
+    }
 }
 
 impl fmt::Display for Notice {
@@ -104,8 +111,7 @@ impl fmt::Display for Notice {
             ),
             Notice::OnlyLabel { label } => write!(
                 f,
-                "label `{}` is the only one, so its probability is always 100%; give others, or use `reject` or the score \
-                 `independent`",
+                "label `{}` is the only one, so its probability is always 100%",
                 start_of(label)
             ),
             Notice::Negation { text, word } => write!(

@@ -19,7 +19,7 @@ use super::limits::{Limits, admit, check_size};
 use super::orientation::Metadata;
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
-use super::recognise::{Content, DEVELOP, recognise};
+use super::recognise::{CONVERT, Content, DEVELOP, recognise};
 use super::{ico, jpeg, png, tiff};
 use crate::error::{Error, Result, caught};
 use crate::kernels::zeroes;
@@ -80,6 +80,12 @@ fn decode_as(format: ImageFormat, bytes: &[u8], orientation: Orientation, limits
         ImageFormat::Tiff => {
             if let Some(what) = tiff::raw_photo(bytes) {
                 return Err(foreign(what, DEVELOP));
+            }
+            if tiff::has_planar_tiles(bytes) {
+                return Err(foreign(
+                    "a TIFF image with tiles of one colour each (planar configuration)",
+                    CONVERT,
+                ));
             }
         }
         _ => {}

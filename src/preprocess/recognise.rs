@@ -18,7 +18,7 @@ pub(super) enum Content {
     },
 }
 
-const CONVERT: &str = "convert it to jpeg or png first";
+pub(super) const CONVERT: &str = "convert it to jpeg or png first";
 const SAVE_PHOTO: &str =
     "convert it to jpeg or png first, for example with `heif-convert` or `magick`; phones can be set to save jpeg";
 pub(super) const DEVELOP: &str = "develop it to jpeg or tiff first";

@@ -64,6 +64,16 @@ pub(super) fn raw_photo(bytes: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// Whether tiles hold one colour each. The decoder panics on them.
+pub(super) fn has_planar_tiles(bytes: &[u8]) -> bool {
+    const APART: u64 = 2;
+    let first = Tagged::new(bytes).and_then(Tagged::first);
+    first.is_some_and(|first| {
+        let has_several = first.number(SAMPLES).is_some_and(|samples| samples > 1);
+        has_several && first.number(PLANAR) == Some(APART) && first.has(TILE_WIDTH)
+    })
+}
+
 /// Whether colours are multiplied by alpha already.
 pub(super) fn has_associated_alpha(bytes: &[u8]) -> bool {
     const ASSOCIATED: u64 = 1;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::rows::{Picture, size_and_mtime};
+use crate::error::in_words;
 use crate::input::{Content, Item};
 use crate::store;
 use crate::weights::hex;
@@ -140,14 +141,11 @@ fn is_unchanged(known: &Picture, picture: &Picture) -> bool {
     is_identified && facts(known) == facts(picture)
 }
 
-/// An absolute path without `.`, the same for all spellings and working directories.
+/// An absolute path without `.`, the same for all spellings and working directories; escaped as in the index if it is not
+/// UTF-8.
 fn key(folder: &Path, path: &Path) -> String {
     let absolute: PathBuf = folder.join(path).components().collect();
-    match absolute.to_str() {
-        Some(text) => text.to_owned(),
-        // Paths that are not UTF-8 must stay distinct. The index can't recognise them later.
-        None => format!("{absolute:?}"),
-    }
+    in_words(absolute)
 }
 
 /// What is known of an image before it is decoded.
@@ -163,7 +161,7 @@ fn picture_of(item: &Item) -> Picture {
             let facts = size_and_mtime(path);
             Picture {
                 // Not the id of a record, but what can be opened again.
-                path: path.display().to_string(),
+                path: in_words(path),
                 size: facts.map(|(size, _)| size),
                 mtime_us: facts.map(|(_, mtime_us)| mtime_us),
                 ..unknown

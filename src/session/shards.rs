@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::Verdict;
 use crate::error::{Error, Result};
 use crate::files::{Destination, name_new, remove_leftovers};
 use crate::input::{Shard, Skipped};
@@ -29,6 +30,15 @@ pub struct ShardFile {
     shard: Shard,
     /// The ending of its files.
     ending: String,
+    read: ReadSoFar,
+}
+
+/// What could be read of a shard's images.
+#[derive(Default)]
+struct ReadSoFar {
+    has_image: bool,
+    /// Why the first one that could not be read could not.
+    first_unread: Option<String>,
 }
 
 impl ShardFile {
@@ -38,6 +48,7 @@ impl ShardFile {
             folder: folder.to_owned(),
             shard,
             ending: format.to_owned(),
+            read: ReadSoFar::default(),
         }
     }
 
@@ -100,11 +111,31 @@ impl ShardFile {
         Destination::attempt(&self.path())
     }
 
+    /// Notes the result for an image.
+    pub fn note(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Failed(error) if is_of_missing_disk(error) => {
+                self.read.first_unread.get_or_insert_with(|| error.to_string());
+            }
+            Verdict::Failed(_) | Verdict::Done => self.read.has_image = true,
+        }
+    }
+
     /// Refuses to finish a shard if a folder, a list or an archive could not be read: images would be missing silently.
+    /// The same if its images are all on a disk that is not mounted.
     ///
     /// # Errors
     /// [`Error::Usage`].
     pub fn refuse_unread(&self, skipped: &Skipped) -> Result<()> {
+        if let (false, Some(first)) = (self.read.has_image, &self.read.first_unread) {
+            return Err(Error::usage(
+                format!(
+                    "none of its images could be read, so shard {} is not kept; the first: {first}",
+                    self.shard
+                ),
+                "make them readable, and run the shard again",
+            ));
+        }
         let unreadable = skipped.counts().unreadable;
         let Some(first) = unreadable.first else {
             return Ok(());
@@ -156,6 +187,25 @@ impl ShardFile {
 
     fn path(&self) -> PathBuf {
         self.folder.join(self.file_name())
+    }
+}
+
+/// Whether a file could not be read because its disk is missing or fails. A file that is missing alone, in a folder with
+/// others, is an image that failed.
+fn is_of_missing_disk(error: &Error) -> bool {
+    let Error::Read { path, source } = error else {
+        return false;
+    };
+    match source.kind() {
+        io::ErrorKind::NotFound => {
+            let folder = path.parent().unwrap_or(path).join(".");
+            fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+        }
+        io::ErrorKind::OutOfMemory
+        | io::ErrorKind::InvalidData
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::Other => false,
+        _ => true,
     }
 }
 

@@ -14,7 +14,7 @@ use arrow_array::RecordBatch;
 use super::{Ended, Run, Seen, Sink, Verdict, Watch};
 use crate::error::{Error, Result};
 use crate::files::Destination;
-use crate::input::arrow::{Columns, LabelColumn, Stream};
+use crate::input::arrow::{Columns, LabelColumn, Stream, refused_items};
 use crate::input::{InputOptions, Item, Items};
 use crate::output::Settings;
 use crate::output::arrow::{Row, ScoresOf, Widener};
@@ -171,9 +171,13 @@ impl Rows {
             return Ok(false);
         };
         let Incoming { columns, options, .. } = &self.incoming;
-        self.current = columns.items(&batch, self.n_rows, options);
-        self.n_rows += batch.num_rows() as u64;
-        locked(&self.exchange).bring(batch)?;
+        let n_rows = batch.columns.num_rows();
+        self.current = match batch.refused {
+            None => columns.items(&batch.columns, self.n_rows, options),
+            Some(problem) => refused_items(n_rows, self.n_rows, problem),
+        };
+        self.n_rows += n_rows as u64;
+        locked(&self.exchange).bring(batch.columns)?;
         Ok(true)
     }
 }

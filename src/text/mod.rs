@@ -21,7 +21,7 @@ mod words;
 
 pub use clean::clean;
 pub use context::ContextLength;
-pub use printable::{printable, printable_lines};
+pub use printable::{printable, printable_lines, printable_results};
 pub use sentences::{first_sentence, sentences};
 pub use start::start_of;
 pub use tokens::{Tokenizer, Tokens};

@@ -12,6 +12,20 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c != '\n' && is_control(c))
 }
 
+/// As [`printable`], for results in a format of their own, which has lines and tabs: escapes are those of JSON, `\u001b` and
+/// `\u202e`.
+pub fn printable_results(text: &str) -> Cow<'_, str> {
+    let is_escaped = |c: char| !matches!(c, '\n' | '\t') && is_control(c);
+    if !text.contains(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().map(|c| match is_escaped(c) {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    });
+    Cow::Owned(escaped.collect())
+}
+
 /// Characters that a terminal obeys instead of showing: C0 and C1 controls, ends of lines, and those of Unicode's
 /// bidirectional algorithm (UAX 9, section 2).
 fn is_control(c: char) -> bool {
@@ -52,5 +66,6 @@ mod tests {
             assert_eq!(printable(text), expected);
         }
         assert_eq!(printable_lines("a\nb\u{1b}\n"), "a\nb\\x1b\n");
+        assert_eq!(printable_results("a\tb\u{1b}\u{202e}\n"), "a\tb\\u001b\\u202e\n");
     }
 }

@@ -11,7 +11,7 @@ use super::config::{self, Described, What};
 use super::notice::Notice;
 use super::sizes::{Sizes, TOKENIZER_IDS};
 use crate::error::{Error, Result};
-use crate::plain_text::without_mark;
+use crate::plain_text::utf8;
 use crate::recipe::Recipe;
 
 /// Limits above the sizes of any CLIP.
@@ -40,7 +40,7 @@ impl Architecture {
     pub fn read(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let text = std::fs::read(path).map_err(Error::read(path))?;
-        let config = serde_json::from_slice(without_mark(&text))
+        let config = serde_json::from_slice(&utf8(&text))
             .map_err(|error| Error::usage(format!("`{name}` is not JSON: {error}"), EXPECTED))?;
         Architecture::from_json(&config, &name)
     }

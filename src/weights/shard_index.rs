@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::plain_text::without_mark;
+use crate::plain_text::utf8;
 
 /// An index whose shards are in its own folder or below it.
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ impl ShardIndex {
     pub(super) fn read(path: &Path) -> Result<Self> {
         let text = fs::read(path).map_err(Error::read(path))?;
         let index: ShardIndex =
-            serde_json::from_slice(without_mark(&text)).map_err(|error| malformed(path, error.to_string()))?;
+            serde_json::from_slice(&utf8(&text)).map_err(|error| malformed(path, error.to_string()))?;
         let is_inside = |name: &str| {
             let mut parts = Path::new(name).components();
             parts.all(|part| matches!(part, Component::Normal(_)))

@@ -159,7 +159,7 @@ fn unreadable_images_have_a_reason_and_the_others_are_done() {
     cat.jpg
        100.0%  a cat
     --- stderr
-    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `--reject` or `--score independent`
     error: cannot use the image `truncated.jpg`: the file is cut short: its end is missing
     hint: copy or fetch it again
     error: cannot use the image `text.jpg`: it is text, not an image that can be decoded
@@ -324,7 +324,7 @@ fn an_image_above_the_pixel_limit_is_refused_with_both_numbers() {
     cat.jpg
       failed: cannot use the image `cat.jpg`: it has 451x300 = 135300 pixels; at most 1000 are decoded; scale it down first, or raise the limit with `--max-pixels`
     --- stderr
-    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `--reject` or `--score independent`
     error: cannot use the image `cat.jpg`: it has 451x300 = 135300 pixels; at most 1000 are decoded
     hint: scale it down first, or raise the limit with `--max-pixels`
     ");
@@ -340,7 +340,7 @@ fn uses_the_built_in_model_by_default_without_a_note_in_a_pipe() {
     cat.jpg
        100.0%  a cat
     --- stderr
-    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `--reject` or `--score independent`
     ");
 }
 

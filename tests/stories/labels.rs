@@ -452,7 +452,7 @@ fn a_cache_that_cannot_be_written_is_only_a_note() {
        100.0%  a cat
     --- stderr
     note: the embeddings of the labels could not be cached for the next run: cannot write `[DESK]/cache/longclip/labels`: Not a directory
-    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `--reject` or `--score independent`
     ");
 }
 
@@ -483,11 +483,11 @@ fn one_label_alone_is_warned_of_and_refused_by_sort() {
         sort(&["--label", "a cat", "--force"]),
     ];
     assert_snapshot!(all.join(""), @r#"
-    0 warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    0 warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `--reject` or `--score independent`
     0 warning: label `A cat` has the same tokens as `a cat`; it counts once
-    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `--reject` or `--score independent`
     0 0 0 hint: `a cat, a dog` is one label; several are written as `--labels "a cat" "a dog"`, or one per line of a file
-    warning: label `a cat, a dog` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    warning: label `a cat, a dog` is the only one, so its probability is always 100%; give others, or use `--reject` or `--score independent`
     2 warning: label `A CAT` has the same tokens as `a cat`; it counts once
     error: every photo would go to `a cat`, the only label or group
     hint: give others; or `--reject`, or `--score independent --threshold 0.5`, by which photos that it does not fit are left out; `--force` sorts all of them

@@ -144,6 +144,50 @@ fn a_terminal_obeys_no_name_and_no_label() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn results_are_escaped_on_a_terminal_and_nowhere_else() {
+    let desk = Desk::with_pictures().and_small_model();
+    if !desk.shell("script -qec true /dev/null").status.success() {
+        println!("skipped: there is no `script` to make a terminal");
+        return;
+    }
+    let evil = "a \u{1b}[31m\u{202e}cat";
+    let desk = desk.file("labels.txt", format!("{evil}\na dog\n"));
+    for format in ["csv", "tsv", "ndjson", "json", "{label} {label.2}"] {
+        let command = format!(
+            "longclip classify cat.jpg --labels-file labels.txt --model small.safetensors -q --format '{format}'"
+        );
+        let seen = desk.shell(&format!("script -qec \"{command}\" /dev/null"));
+        let seen = String::from_utf8(seen.stdout).unwrap();
+        assert!(!seen.contains(['\u{1b}', '\u{202e}']), "{format}: {seen:?}");
+        assert!(seen.contains("a \\u001b[31m\\u202ecat"), "{format}: {seen:?}");
+        // JSON has no control characters, but for those of text direction.
+        let piped = String::from_utf8(desk.shell(&command).stdout).unwrap();
+        assert!(piped.contains('\u{202e}'), "{format}: {piped:?}");
+    }
+}
+
+/// 34 bytes of WebP that stand for 16383 × 16383 pixels.
+#[cfg(target_os = "linux")]
+const BOMB: &[u8] = b"RIFF\x1a\0\0\0WEBPVP8L\x0e\0\0\0/\xfe\xbf\xff\x1f(r\x15\xeaQ\xc0\x02\0\0";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn images_that_take_too_much_memory_are_rows_and_the_run_ends() {
+    let desk = Desk::with_pictures().and_small_model();
+    let names = (0..6).map(|i| format!("bomb-{i}.webp"));
+    let desk = names.fold(desk, |desk, name| desk.file(&name, BOMB));
+    let output = desk.shell(
+        "ulimit -v 1572864; longclip classify bomb-*.webp cat.jpg --label 'a cat' --label 'a dog' \
+         --model small.safetensors --format ndjson -q",
+    );
+    let rows = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{rows}");
+    assert_eq!(rows.matches("of memory; ").count(), 6, "{rows}");
+    assert!(rows.contains("{\"path\":\"cat.jpg\",\"labels\""), "{rows}");
+}
+
 #[test]
 fn explain_and_reject_with_the_wrong_value_are_refused_with_a_hint() {
     let desk = Desk::with_pictures().and_small_model().folder("photos");

@@ -62,7 +62,7 @@ fn the_environment_can_name_the_model() {
     cat.jpg
        100.0%  a cat
     --- stderr
-    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `reject` or the score `independent`
+    warning: label `a cat` is the only one, so its probability is always 100%; give others, or use `--reject` or `--score independent`
     ");
     let desk = desk.variable("LONGCLIP_MODEL", "");
     assert!(desk.run(&[&RUN[..], &["-v"]].concat()).contains("model nano: "));

@@ -285,6 +285,72 @@ fn a_report_does_not_overwrite_the_data_it_measures() {
 }
 
 #[test]
+fn a_report_with_force_does_not_overwrite_what_the_data_leads_to() {
+    let desk = Desk::with_pictures()
+        .and_small_model()
+        .folder("photos")
+        .folder("photos/cat")
+        .file("data.ndjson", "{\"path\":\"cat.jpg\",\"label\":\"cat\"}\n");
+    fs::copy(desk.path("cat.jpg"), desk.path("photos/cat/1.jpg")).unwrap();
+    let eval = |more: &[&'static str]| arguments(&[&["eval", "zeroshot"], more, &SMALL]);
+    let forced = |data: &'static str, page: &'static str| eval(&["--data", data, "--report", page, "--force"]);
+    fs::write(desk.path("photos/notes.txt"), "which cat is which").unwrap();
+    fs::create_dir(desk.path("pairs")).unwrap();
+    for folder in ["pairs/image", "pairs/caption"] {
+        fs::create_dir(desk.path(folder)).unwrap();
+    }
+    fs::copy(desk.path("cat.jpg"), desk.path("pairs/image/1.jpg")).unwrap();
+    fs::write(desk.path("pairs/caption/1.txt"), "A cat.").unwrap();
+    let of_caption = arguments(&[
+        &[
+            "eval",
+            "retrieval",
+            "--data",
+            "pairs",
+            "--report",
+            "pairs/caption/1.txt",
+            "--force",
+        ],
+        &SMALL,
+    ]);
+    let of_image = arguments(&[
+        &[
+            "eval",
+            "retrieval",
+            "--data",
+            "captions.ndjson",
+            "--report",
+            "cat.jpg",
+            "--force",
+        ],
+        &SMALL,
+    ]);
+    fs::write(
+        desk.path("captions.ndjson"),
+        "{\"path\":\"cat.jpg\",\"text\":\"A cat.\"}\n",
+    )
+    .unwrap();
+    fs::write(desk.path("table.csv"), "path,label\ncat.jpg,cat\n").unwrap();
+    check_untouched(
+        &desk,
+        &[
+            ("cat.jpg", forced("data.ndjson", "cat.jpg")),
+            ("cat.jpg", forced("table.csv", "cat.jpg")),
+            ("photos/cat/1.jpg", forced("photos", "photos/cat/1.jpg")),
+            ("photos/notes.txt", forced("photos", "photos/notes.txt")),
+            ("pairs/caption/1.txt", of_caption),
+            ("cat.jpg", of_image),
+        ]
+        .each_ref()
+        .map(|(file, run)| Case {
+            file,
+            run,
+            said: "would overwrite one of the inputs",
+        }),
+    );
+}
+
+#[test]
 fn a_heat_map_does_not_overwrite_another_file() {
     let desk = Desk::with_pictures().and_small_model().file("art.png", "a painting");
     let of = |place: &'static str| classify(&["cat.jpg", "-f", "ndjson", "--explain", place]);

@@ -45,7 +45,7 @@ fn desk() -> Desk {
         })
     };
     let cut = archive_of(members(20));
-    desk.file("list.txt", list + "many/inner\ngone.ppm\n")
+    desk.file("list.txt", list + "many/inner\ngone.ppm\ngone.tar\n")
         .file("records.ndjson", records + "no record\n")
         .file("one.tar", archive_of(members(0)))
         .file("cut.tar", &cut[..cut.len() / 2])
@@ -55,7 +55,7 @@ const INPUTS: [&[&str]; 5] = [
     &["many"],
     &["--files-from", "list.txt"],
     &["--ndjson-from", "records.ndjson"],
-    &["one.tar", "cut.tar", "gone.tar"],
+    &["one.tar", "cut.tar"],
     &["many/00001.ppm", "many/inner", "cut.tar", "--files-from", "list.txt"],
 ];
 
@@ -544,6 +544,32 @@ fn a_disk_that_is_not_mounted_is_not_an_empty_shard() {
         "{told}"
     );
     assert_eq!(names_in(&desk.path("out")), ["_longclip.json"]);
+    // Images that a list names on a disk that is not mounted: its folder is empty, or not there.
+    let desk = desk
+        .file("disk.txt", "photos/1.jpg\nphotos/2.jpg\n")
+        .file("nowhere.txt", "disk/photos/1.jpg\ndisk/photos/2.jpg\n");
+    for (command, labels) in [("classify", &LABELS[..]), ("embed", &[])] {
+        for list in ["disk.txt", "nowhere.txt"] {
+            let run = [
+                command,
+                "--files-from",
+                list,
+                "--shard",
+                "0/1",
+                "--output",
+                "out3/",
+                "--format",
+                "ndjson",
+            ];
+            let told = desk.run(&arguments(&[&run, labels, &SMALL]));
+            assert!(
+                told.starts_with("exit code 2") && told.contains("so shard 0/1 is not kept"),
+                "{told}"
+            );
+            assert_eq!(names_in(&desk.path("out3")), ["_longclip.json"]);
+            fs::remove_dir_all(desk.path("out3")).unwrap();
+        }
+    }
     // A missing image is a row with an error, and the shard is complete.
     let run = [
         "many/00000.ppm",

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use longclip::eval::zeroshot::{PredictionFormat, wrote_predictions};
-use longclip::files::{Destination, Excerpt};
+use longclip::files::{Destination, Excerpt, Target};
 use longclip::input::{InputOptions, Inputs, Source};
 use longclip::output;
 use longclip::{Error, Result};
@@ -37,6 +37,8 @@ pub(super) struct Reads<'a> {
     pub(super) kept: Option<&'a Path>,
     /// The file of predictions, which is written.
     pub(super) predictions: Option<&'a Path>,
+    /// Whether the data leads to a file. It is asked only about a file that exists and is to be replaced.
+    pub(super) leads_to: &'a dyn Fn(&Target) -> bool,
 }
 
 /// The files that are written when everything is measured.
@@ -59,7 +61,11 @@ impl ReportFlags {
             sources: data.iter().map(|path| Source::Named(path.to_path_buf())).collect(),
             options: InputOptions::default(),
         };
-        let mut writing = Writing::new(self.force).model(reads.model).inputs(&inputs);
+        let is_found = |target: &Target| data.iter().any(|data| holds(data, target)) || (reads.leads_to)(target);
+        let mut writing = Writing::new(self.force)
+            .model(reads.model)
+            .inputs(&inputs)
+            .found(&is_found);
         if let Some(other) = reads.compared {
             writing = writing.model_named(Some(other));
         }
@@ -87,6 +93,12 @@ impl ReportFlags {
             predictions: format.zip(predictions),
         })
     }
+}
+
+/// Whether a file is in the folder of a data set, whose files are read by rules of their own.
+fn holds(data: &Path, file: &Target) -> bool {
+    let is_inside = |folder: PathBuf| file.path().canonicalize().is_ok_and(|file| file.starts_with(folder));
+    data.is_dir() && data.canonicalize().is_ok_and(is_inside)
 }
 
 /// Writes a page, which appears only when it is complete.

@@ -93,9 +93,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         compared: args.compare.model(),
         kept: args.encode.embeddings.as_deref(),
         predictions: args.predictions.as_deref(),
+        leads_to: &|page| args.data().is_ok_and(|data| data.files().any(|file| page.is(file))),
     })?;
     let labelling = args.labelling()?;
-    let data = ClassifiedImages::open(&args.data, args.split, std::env::temp_dir())?;
+    let data = args.data()?;
     let about = data.about.clone();
     let (labelling, prompts) = args.prompts(labelling, &data);
     let resolved = data.resolve(labelling.list.clone(), &labelling.templates)?;
@@ -155,6 +156,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 impl Args {
+    fn data(&self) -> Result<ClassifiedImages> {
+        ClassifiedImages::open(&self.data, self.split, std::env::temp_dir())
+    }
+
     /// A model's embeddings of all images.
     fn encoded(&self, contender: &Contender, resolved: &Resolved, report: Report) -> anyhow::Result<Encoded> {
         let pictures = Data {

@@ -59,6 +59,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Err(Error::usage("no images given", hint).into());
     }
     let inputs = args.input.plan(None)?.inputs;
+    inputs.refuse_unreadable()?;
     let target = args.target(&inputs)?;
     let before = match args.force.force {
         true => None,

@@ -132,7 +132,7 @@ fn open(path: &Path, options: &DataOptions) -> Result<Opened> {
             Err(problem) => unusable.push(Unusable::new(name, problem)),
         }
     }
-    let names = class_names(&batches, &mut unusable);
+    let (list, names) = class_names(&batches, &mut unusable);
     let form = match batches.form {
         Binary => "binary",
         Python => "Python's",
@@ -140,6 +140,7 @@ fn open(path: &Path, options: &DataOptions) -> Result<Opened> {
     Ok(Opened {
         title: format!("CIFAR-{}, {form}", batches.set.n_classes()),
         classes: names.into_iter().map(Class::new).collect(),
+        lists: vec![list],
         ..Opened::new(&KIND, Listed(samples), unusable)
     })
 }
@@ -172,15 +173,15 @@ fn add_batch(
     unusable.extend(content.damage.map(|damage| Unusable::new(name.to_string(), damage)));
 }
 
-/// The names in the data's own list, or the published ones if it is missing or damaged.
-fn class_names(batches: &Batches, unusable: &mut Vec<Unusable>) -> Vec<String> {
+/// The data's own list, and the names in it, or the published ones if it is missing or damaged.
+fn class_names(batches: &Batches, unusable: &mut Vec<Unusable>) -> (PathBuf, Vec<String>) {
     let set = batches.set;
     let (path, read) = match batches.form {
         Binary => binary::names(set, &batches.folder),
         Python => python::names(set, &batches.folder),
     };
     let problem = match read {
-        Ok(Some(names)) if names.len() == set.n_classes() => return names,
+        Ok(Some(names)) if names.len() == set.n_classes() => return (path, names),
         Ok(Some(names)) => Some(format!(
             "it names {} classes; there are {}, and their published names are used",
             names.len(),
@@ -190,7 +191,7 @@ fn class_names(batches: &Batches, unusable: &mut Vec<Unusable>) -> Vec<String> {
         Err(problem) => Some(problem),
     };
     unusable.extend(problem.map(|problem| Unusable::new(path.display().to_string(), problem)));
-    set.names().map(str::to_owned).collect()
+    (path, set.names().map(str::to_owned).collect())
 }
 
 #[cfg(test)]

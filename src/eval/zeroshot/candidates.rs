@@ -2,7 +2,7 @@
 //!
 //! Names are compared as written and, failing that, with spaces for underscores. A number that is not a name is an index of the data's
 //! list of classes or, if it has none, of the labels as given: of the lines of a label file, also those that repeat a label, are blank
-//! or are comments.
+//! or are comments. In a table, a further prompt of a label is not a label.
 
 use std::collections::HashMap;
 
@@ -64,8 +64,7 @@ impl<'a> Candidates<'a> {
             return match self.numbered.get(i) {
                 Some(Some(label)) => Ok(*label),
                 Some(None) => Err(format!(
-                    "its class is number {i}; line {} of the labels is blank or a comment",
-                    i + 1
+                    "its class is number {i}, counted from 0; that line of the labels is blank or a comment"
                 )),
                 None => Err(format!(
                     "its class is number {i}; there are {} labels, counted from 0",

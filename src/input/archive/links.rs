@@ -18,7 +18,7 @@ use super::START_BYTES;
 const KEPT_BYTES: usize = 64 << 20;
 
 /// What came earlier in an archive, by name.
-pub(super) enum Earlier {
+pub(crate) enum Earlier {
     /// Where each file is in the archive's file. A hash of the name takes less memory than the name.
     InFile(PathBuf, RandomState, HashMap<u64, Place>),
     /// The files that were read last.
@@ -29,14 +29,14 @@ pub(super) enum Earlier {
 }
 
 /// The content that a link leads to.
-pub(super) enum Found {
+pub(crate) enum Found {
     InFile(PathBuf, Place),
     Bytes(Arc<[u8]>),
 }
 
 impl Earlier {
     /// `file` is the archive, if it can be read in any order.
-    pub(super) fn of(file: Option<PathBuf>) -> Self {
+    pub(crate) fn of(file: Option<PathBuf>) -> Self {
         match file {
             Some(file) => Earlier::InFile(file, RandomState::new(), HashMap::new()),
             None => Earlier::Kept {
@@ -47,7 +47,7 @@ impl Earlier {
     }
 
     /// Remembers where a file is.
-    pub(super) fn note_place(&mut self, member: &Member) {
+    pub(crate) fn note_place(&mut self, member: &Member) {
         if let Earlier::InFile(_, hash, places) = self {
             places.insert(hash.hash_one(normal(&member.name)), member.place.clone());
         }
@@ -63,7 +63,7 @@ impl Earlier {
     }
 
     /// Remembers that `name` has the content that was found.
-    pub(super) fn note_link(&mut self, name: &[u8], found: &Found) {
+    pub(crate) fn note_link(&mut self, name: &[u8], found: &Found) {
         match (self, found) {
             (Earlier::InFile(_, hash, places), Found::InFile(_, place)) => {
                 places.insert(hash.hash_one(normal(name)), place.clone());
@@ -84,7 +84,7 @@ impl Earlier {
     }
 
     /// The content of the last file of this name.
-    pub(super) fn find(&self, name: &[u8]) -> Option<Found> {
+    pub(crate) fn find(&self, name: &[u8]) -> Option<Found> {
         let name = normal(name);
         match self {
             Earlier::InFile(file, hash, places) => {
@@ -101,6 +101,14 @@ impl Earlier {
 }
 
 impl Found {
+    /// Where it is, if it is in the archive's file.
+    pub(crate) fn into_place(self) -> Option<Place> {
+        match self {
+            Found::InFile(_, place) => Some(place),
+            Found::Bytes(_) => None,
+        }
+    }
+
     /// The first bytes, which show whether it is an image.
     pub(super) fn start(&self) -> std::io::Result<Vec<u8>> {
         let mut start = Vec::new();

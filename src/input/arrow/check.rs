@@ -3,36 +3,54 @@
 use arrow_ipc::{CompressionType, RecordBatch};
 
 use super::frames::LARGEST_BODY_BYTES;
-use crate::memory::READING;
+use crate::memory::{READING, TooLarge};
 
 /// A compressed buffer begins with its uncompressed length, or with -1 if it isn't compressed.
 const PREFIX_BYTES: usize = 8;
 const NOT_PACKED: i64 = -1;
 
+/// Why a batch is not decoded.
+pub(super) enum Refused {
+    /// It is not a valid batch.
+    Malformed(String),
+    /// It would take more memory than there is for it.
+    TooLarge(String),
+}
+
+impl Refused {
+    pub(super) fn problem(self) -> String {
+        match self {
+            Refused::Malformed(problem) | Refused::TooLarge(problem) => problem,
+        }
+    }
+}
+
+impl From<String> for Refused {
+    fn from(problem: String) -> Self {
+        Refused::Malformed(problem)
+    }
+}
+
 /// Checks that lengths are valid, and that buffers are within the body and the limits.
-pub(super) fn batch(batch: &RecordBatch<'_>, body: &[u8]) -> Result<(), String> {
+pub(super) fn batch(batch: &RecordBatch<'_>, body: &[u8]) -> Result<(), Refused> {
     if u32::try_from(batch.length()).is_err() {
-        return Err(format!("a batch of {} rows", batch.length()));
+        return Err(format!("a batch of {} rows", batch.length()).into());
     }
     for node in batch.nodes().iter().flatten() {
         if node.length() < 0 || !(0..=node.length()).contains(&node.null_count()) {
-            return Err(format!(
-                "a column of {} rows with {} nulls",
-                node.length(),
-                node.null_count()
-            ));
+            return Err(format!("a column of {} rows with {} nulls", node.length(), node.null_count()).into());
         }
     }
     let n_buffers = batch.buffers().map_or(0, |buffers| buffers.len());
     for count in batch.variadicBufferCounts().iter().flatten() {
         if !usize::try_from(count).is_ok_and(|count| count <= n_buffers) {
-            return Err(format!("a column of {count} buffers, and there are {n_buffers}"));
+            return Err(format!("a column of {count} buffers, and there are {n_buffers}").into());
         }
     }
     let is_packed = match batch.compression().map(|compression| compression.codec()) {
         None => false,
         Some(CompressionType::LZ4_FRAME | CompressionType::ZSTD) => true,
-        Some(other) => return Err(format!("buffers compressed by an unknown codec, {}", other.0)),
+        Some(other) => return Err(format!("buffers compressed by an unknown codec, {}", other.0).into()),
     };
     let mut unpacked_bytes = 0;
     for buffer in batch.buffers().iter().flatten() {
@@ -47,13 +65,17 @@ pub(super) fn batch(batch: &RecordBatch<'_>, body: &[u8]) -> Result<(), String> 
             unpacked_bytes += unpacked(bytes)?;
         }
         if unpacked_bytes > LARGEST_BODY_BYTES {
-            return Err(format!(
-                "buffers of more than {LARGEST_BODY_BYTES} bytes uncompressed: write smaller batches"
-            ));
+            return Err(Refused::TooLarge(format!(
+                "its batch has more than {LARGEST_BODY_BYTES} bytes uncompressed: write smaller batches"
+            )));
         }
     }
-    let lack = READING.fits(unpacked_bytes).err();
-    lack.map_or(Ok(()), |lack| Err(format!("{lack}: write smaller batches")))
+    READING.fits(unpacked_bytes).map_err(too_large)
+}
+
+/// The refusal of a batch for which there is not enough memory.
+pub(super) fn too_large(lack: TooLarge) -> Refused {
+    Refused::TooLarge(format!("its batch is too large: {lack}; write smaller batches"))
 }
 
 fn slice(body: &[u8], offset: i64, length: i64) -> Option<&[u8]> {

@@ -115,6 +115,15 @@ impl Columns {
     }
 }
 
+/// The rows of a batch that was refused, each with the reason.
+pub(crate) fn refused_items(n_rows: usize, n_before: u64, problem: String) -> Items {
+    Box::new((0..n_rows as u64).map(move |row| {
+        let name = format!("row {}", n_before + row + 1);
+        let content = refused(&name, &problem);
+        Item::new(name, content)
+    }))
+}
+
 /// A row's bytes, copied when they are read, within the limits of files.
 fn copied(name: String, values: ArrayRef, place: usize) -> Content {
     Content::Deferred(Deferred::new(move || {

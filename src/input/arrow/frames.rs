@@ -9,6 +9,8 @@ use arrow_buffer::Buffer;
 use arrow_ipc::Message;
 use arrow_ipc::convert::MessageBuffer;
 
+use crate::memory::READING;
+
 /// Enough for a schema or a batch with some hundred thousand columns.
 const LARGEST_HEAD_BYTES: u32 = 64 << 20;
 /// For a batch's columns, compressed and uncompressed. Columns with 32-bit offsets hold at most half of this.
@@ -24,7 +26,8 @@ const PARQUET_START: &[u8] = b"PAR1";
 /// A message: its header and its body.
 pub(super) struct Frame {
     head: MessageBuffer,
-    pub(super) body: Buffer,
+    /// The body, or why it was skipped.
+    pub(super) body: Result<Buffer, String>,
 }
 
 impl Frame {
@@ -85,13 +88,32 @@ impl Frames {
         let head = MessageBuffer::try_new(Buffer::from_vec(head)).map_err(|error| error.to_string())?;
         let body_bytes = u64::try_from(head.as_ref().bodyLength())
             .map_err(|_| format!("a body of {} bytes", head.as_ref().bodyLength()))?;
-        if body_bytes > LARGEST_BODY_BYTES {
-            return Err(format!(
-                "a body of {body_bytes} bytes; at most {LARGEST_BODY_BYTES} are read at once: write smaller batches"
-            ));
-        }
-        let body = Buffer::from_vec(self.exactly(body_bytes, "body")?);
+        let too_large = if body_bytes > LARGEST_BODY_BYTES {
+            Some(format!(
+                "its batch has {body_bytes} bytes; at most {LARGEST_BODY_BYTES} are read at once: write smaller batches"
+            ))
+        } else {
+            let lack = READING.fits(body_bytes).err();
+            lack.map(|lack| format!("its batch is too large: {lack}; write smaller batches"))
+        };
+        let body = match too_large {
+            None => Ok(Buffer::from_vec(self.exactly(body_bytes, "body")?)),
+            Some(problem) => self.skip(body_bytes).map(|()| Err(problem))?,
+        };
         Ok(Some(Frame { head, body }))
+    }
+
+    /// Reads a body that is not kept.
+    fn skip(&mut self, wanted: u64) -> Result<(), String> {
+        let n_begun = self.take(wanted.min(self.unread as u64))?.len() as u64;
+        let rest = (&mut self.reader).take(wanted - n_begun);
+        let n = n_begun + std::io::copy(&mut { rest }, &mut std::io::sink()).map_err(|error| error.to_string())?;
+        match n == wanted {
+            true => Ok(()),
+            false => Err(format!(
+                "it is cut short: {n} of the {wanted} bytes of a message's body arrived"
+            )),
+        }
     }
 
     /// The length of the next header; none at the end of the stream, with or without its marker.

@@ -17,15 +17,25 @@ use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_ipc::convert::fb_to_schema;
 use arrow_ipc::reader::{read_dictionary, read_record_batch};
 use arrow_ipc::{Message, MessageHeader};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, DataType, SchemaRef};
 
+use self::check::Refused;
+pub(crate) use self::columns::refused_items;
 pub use self::columns::{Columns, LabelColumn};
 use self::frames::{Frame, Frames};
 use crate::error::{Error, Result, caught};
+
+/// A batch of a stream.
+pub struct Batch {
+    /// Its columns. If it was refused, all values are null.
+    pub columns: RecordBatch,
+    /// Why it was not decoded: it would take more memory than there is for it.
+    pub refused: Option<String>,
+}
 
 /// A stream of record batches.
 pub struct Stream {
@@ -64,12 +74,13 @@ impl Stream {
         &self.schema
     }
 
-    /// Waits for the next batch; none at the end of the stream.
+    /// Waits for the next batch; none at the end of the stream. One that is too large is refused, and the stream can be
+    /// read on, if null can stand for all of its values.
     ///
     /// # Errors
     /// [`Error::Stream`] if it ends in the middle of a message, or a message is not a batch of this schema. Nothing can be
     /// read after that.
-    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+    pub fn next_batch(&mut self) -> Result<Option<Batch>> {
         loop {
             let place = self.n_batches + 1;
             let failed = |problem| broken(&self.name, format!("batch {place}: {problem}"));
@@ -111,22 +122,73 @@ fn decoded(
     frame: &Frame,
     schema: &SchemaRef,
     dictionaries: &mut HashMap<i64, ArrayRef>,
-) -> Result<Option<RecordBatch>, String> {
-    let (message, body) = (frame.message(), &frame.body);
+) -> Result<Option<Batch>, String> {
+    let message = frame.message();
     let version = message.version();
     if let Some(batch) = message.header_as_record_batch() {
-        check::batch(&batch, body)?;
-        return guarded(|| read_record_batch(body, batch, Arc::clone(schema), dictionaries, None, &version)).map(Some);
+        let checked = frame
+            .body
+            .as_ref()
+            .map_err(|problem| Refused::TooLarge(problem.clone()));
+        let checked = checked.and_then(|body| check::batch(&batch, body).map(|()| body));
+        return match checked {
+            Ok(body) => guarded(|| read_record_batch(body, batch, Arc::clone(schema), dictionaries, None, &version))
+                .map(|columns| Some(Batch { columns, refused: None })),
+            Err(Refused::TooLarge(problem)) => nulls(schema, batch.length(), problem).map(Some),
+            Err(Refused::Malformed(problem)) => Err(problem),
+        };
     }
+    let body = frame.body.as_ref().map_err(String::clone)?;
     if let Some(dictionary) = message.header_as_dictionary_batch() {
         let values = dictionary.data().ok_or("a dictionary without values")?;
-        check::batch(&values, body)?;
+        check::batch(&values, body).map_err(Refused::problem)?;
         guarded(|| read_dictionary(body, dictionary, schema, dictionaries, &version))?;
         return Ok(None);
     }
     match message.header_type() {
         MessageHeader::NONE => Ok(None),
         _ => Err(format!("expected a record batch, found {}", kind(&message))),
+    }
+}
+
+/// A batch of rows without values, in place of one that is too large.
+///
+/// # Errors
+/// The problem, if the rows can't be so many, or if a column must have values.
+fn nulls(schema: &SchemaRef, n_rows: i64, problem: String) -> Result<Batch, String> {
+    /// More than programs write in a batch.
+    const ROWS_MAX: usize = 1 << 17;
+    const BYTES_MAX: u64 = 64 << 20;
+    let n_rows = usize::try_from(n_rows).ok().filter(|n| *n <= ROWS_MAX);
+    let fields = schema.fields().iter();
+    let row_bytes = fields
+        .clone()
+        .fold(0, |sum: u64, field| sum.saturating_add(null_bytes(field.data_type())));
+    let can_be_null = fields.clone().all(|field| field.is_nullable());
+    let Some(n_rows) = n_rows.filter(|n| can_be_null && row_bytes.saturating_mul(*n as u64) <= BYTES_MAX) else {
+        return Err(problem);
+    };
+    let columns = guarded(|| {
+        let columns = fields.map(|field| new_null_array(field.data_type(), n_rows)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(n_rows));
+        RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
+    })?;
+    Ok(Batch {
+        columns,
+        refused: Some(problem),
+    })
+}
+
+/// About how much memory a null takes.
+fn null_bytes(data_type: &DataType) -> u64 {
+    let size = |n: &i32| u64::try_from(*n).unwrap_or(0);
+    match data_type {
+        DataType::FixedSizeBinary(n) => size(n),
+        DataType::FixedSizeList(item, n) => size(n).saturating_mul(null_bytes(item.data_type())),
+        DataType::Struct(fields) => fields
+            .iter()
+            .fold(0, |sum: u64, field| sum.saturating_add(null_bytes(field.data_type()))),
+        _ => 16,
     }
 }
 

@@ -57,7 +57,14 @@ fn read(bytes: Vec<u8>) -> Result<Vec<RecordBatch>> {
     let mut stream = opened(bytes)?;
     let columns = Columns::of(stream.schema(), LabelColumn::Read)?;
     let mut batches = Vec::new();
-    while let Some(batch) = stream.next_batch()? {
+    while let Some(Batch {
+        columns: batch,
+        refused,
+    }) = stream.next_batch()?
+    {
+        if let Some(problem) = refused {
+            return Err(broken("stdin", problem));
+        }
         for mut item in columns.items(&batch, 0, &InputOptions::default()) {
             if let super::super::Content::Deferred(_) = item.content {
                 item.content.take("x")?;
@@ -257,6 +264,31 @@ fn a_length_that_no_machine_has_room_for_takes_no_room() {
         bytes[prefix..prefix + 8].copy_from_slice(&(i64::MAX - 4096).to_le_bytes());
         assert!(read(bytes).unwrap_err().to_string().contains("bytes uncompressed"));
     }
+}
+
+#[test]
+fn a_batch_that_is_too_large_costs_its_rows_and_not_the_stream() {
+    let image: ArrayRef = Arc::new(BinaryArray::from_opt_vec(vec![Some(&[0; 4096]), None]));
+    let id: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None]));
+    let zeros = RecordBatch::try_from_iter_with_nullable([("image", image, true), ("id", id, true)]).unwrap();
+    let packed = Some(CompressionType::ZSTD);
+    let mut bytes = written(&[zeros.clone(), zeros.clone()], packed);
+    let n_first = written(std::slice::from_ref(&zeros), packed).len() - 8;
+    let prefix = bytes[..n_first]
+        .windows(8)
+        .rposition(|bytes| bytes == 4096_i64.to_le_bytes());
+    let prefix = prefix.expect("compressed bytes begin with their uncompressed length");
+    bytes[prefix..prefix + 8].copy_from_slice(&(1_i64 << 60).to_le_bytes());
+    let mut stream = opened(bytes).unwrap();
+    let Batch { columns, refused } = stream.next_batch().unwrap().unwrap();
+    assert_eq!((columns.num_rows(), columns.column(1).null_count()), (2, 2));
+    let mut items = refused_items(2, 0, refused.unwrap());
+    let mut item = items.next().unwrap();
+    let problem = item.content.take("row 1").unwrap_err().to_string();
+    assert!(problem.contains("its batch has more than"), "{problem}");
+    let Batch { columns, refused } = stream.next_batch().unwrap().unwrap();
+    assert_eq!((columns, refused), (zeros, None));
+    assert!(stream.next_batch().unwrap().is_none());
 }
 
 /// Any bytes make an error or a batch: no panic, no hang, no memory that isn't there.

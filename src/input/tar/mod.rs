@@ -1,9 +1,9 @@
 //! The members of a tar archive, one after another, as GNU tar and Python's `tarfile` read them.
 //!
-//! `archive.rs` makes images of them. All kinds of headers are read: v7, ustar, GNU and PAX (POSIX.1-2001), with long names,
+//! `archive.rs` makes images of them, and `data/tar_index.rs` finds samples by them. All kinds of headers are read: v7, ustar, GNU and PAX (POSIX.1-2001), with long names,
 //! global PAX headers and sparse files (`sparse.rs`). Joined archives are read one after another, as with GNU tar's
 //! `--ignore-zeros`: what is never read would be lost without a word. The `tar` crate knows neither PAX's sparse files nor
-//! what follows an archive's end.
+//! what follows an archive's end, and writes the tests' archives only.
 
 mod header;
 mod pax;
@@ -13,7 +13,7 @@ use std::io::{self, Read};
 
 use self::header::{BLOCK, Block, Header};
 use self::pax::Pax;
-pub(super) use self::sparse::Segments;
+pub(crate) use self::sparse::Segments;
 
 /// The most bytes of a long name or of a PAX header; a map of a sparse file with many holes can be large.
 const LARGEST_NOTE_BYTES: u64 = 16 << 20;
@@ -22,7 +22,7 @@ const ZEROS_MAX: u64 = 64 << 20;
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A file with a content, sparse or not.
     File,
     /// Another name of an earlier file.
@@ -37,29 +37,29 @@ pub(super) enum Kind {
 
 /// A member, whose content can be read until the next one is asked for.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// Its name, in any encoding.
-    pub(super) name: Vec<u8>,
-    pub(super) kind: Kind,
+    pub(crate) name: Vec<u8>,
+    pub(crate) kind: Kind,
     /// What a link leads to.
-    pub(super) target: Vec<u8>,
+    pub(crate) target: Vec<u8>,
     /// Where its content is.
-    pub(super) place: Place,
+    pub(crate) place: Place,
 }
 
 /// Where a file's content is in its archive.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The first stored byte.
-    pub(super) offset: u64,
+    pub(crate) offset: u64,
     /// The content's length.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// What is stored of it, if it has holes.
-    pub(super) segments: Option<Box<Segments>>,
+    pub(crate) segments: Option<Box<Segments>>,
 }
 
 /// An archive that is read from front to back.
-pub(super) struct Archive<R> {
+pub(crate) struct Archive<R> {
     reader: R,
     /// The number of bytes read.
     position: u64,
@@ -88,13 +88,13 @@ impl Announced {
 }
 
 /// Whether a file's first 512 bytes are a member's header.
-pub(super) fn begins_like_an_archive(start: &[u8]) -> bool {
+pub(crate) fn begins_like_an_archive(start: &[u8]) -> bool {
     let block = start.first_chunk::<BLOCK>();
     block.is_some_and(|block| Header(block).has_valid_checksum())
 }
 
 impl<R: Read> Archive<R> {
-    pub(super) fn new(reader: R) -> Self {
+    pub(crate) fn new(reader: R) -> Self {
         Archive {
             reader,
             position: 0,
@@ -105,13 +105,23 @@ impl<R: Read> Archive<R> {
         }
     }
 
+    /// The number of bytes read.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether an archive that was read to its end has an end marker.
+    pub(crate) fn has_end_marker(&self) -> bool {
+        self.is_after_end
+    }
+
     /// Whether bytes after the archive's end are not another archive. GNU tar ignores them.
-    pub(super) fn has_trailing_data(&self) -> bool {
+    pub(crate) fn has_trailing_data(&self) -> bool {
         self.has_trailing_data
     }
 
     /// The next member; none at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Member>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Member>> {
         let mut announced = Announced::default();
         loop {
             self.skip_to(self.next)?;
@@ -261,7 +271,7 @@ impl<R: Read> Archive<R> {
     }
 
     /// The content of the member that was returned last.
-    pub(super) fn content<'a>(&'a mut self, place: &'a Place) -> Box<dyn Read + 'a> {
+    pub(crate) fn content<'a>(&'a mut self, place: &'a Place) -> Box<dyn Read + 'a> {
         match &place.segments {
             None => Box::new((&mut *self).take(place.size)),
             Some(segments) => Box::new(segments.filled(&mut *self)),
@@ -279,8 +289,23 @@ impl<R: Read> Read for Archive<R> {
 }
 
 impl Place {
+    /// The same content in a file in which the archive begins at `begin`.
+    pub(crate) fn moved(self, begin: u64) -> Self {
+        Place {
+            offset: begin.saturating_add(self.offset),
+            ..self
+        }
+    }
+
+    /// How many bytes the archive stores of it.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.segments
+            .as_ref()
+            .map_or(self.size, |segments| segments.stored_bytes())
+    }
+
     /// The content, from a reader of the archive's file.
-    pub(super) fn read_from<'a>(&'a self, mut file: impl Read + io::Seek + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    pub(crate) fn read_from<'a>(&'a self, mut file: impl Read + io::Seek + 'a) -> io::Result<Box<dyn Read + 'a>> {
         file.seek(io::SeekFrom::Start(self.offset))?;
         Ok(match &self.segments {
             None => Box::new(file.take(self.size)),

@@ -16,7 +16,7 @@ const HAS_MORE_AT_IN_BLOCK: usize = 504;
 
 /// The stored parts of a file, in order.
 #[derive(Debug, Clone)]
-pub(in super::super) struct Segments {
+pub(crate) struct Segments {
     /// Offset and length in the content.
     parts: Vec<(u64, u64)>,
     size: u64,
@@ -44,6 +44,11 @@ impl Segments {
 
     pub(super) fn size(&self) -> u64 {
         self.size
+    }
+
+    /// How many bytes are stored.
+    pub(super) fn stored_bytes(&self) -> u64 {
+        self.parts.iter().map(|(_, length)| length).sum()
     }
 
     /// The whole content: `stored` parts, and zeros between them.

@@ -20,23 +20,27 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Vec<Label>> {
     Ok(labels)
 }
 
-/// Labels as JSON on each line.
-pub(super) fn parse_lines(name: &str, text: &str) -> Result<Vec<Label>> {
+/// Labels as JSON on each line; `None` for a blank line.
+pub(super) fn parse_lines(name: &str, text: &str) -> Result<Vec<Option<Label>>> {
     let mut labels = Vec::new();
-    for (number, line) in json_lines(text) {
+    for (number, line) in (1..).zip(plain_text::lines(text)) {
+        if line.trim().is_empty() {
+            labels.push(None);
+            continue;
+        }
         let wrong = |error: serde_json::Error| not_labels_at(name, number, &error);
         match serde_json::from_str(line).map_err(wrong)? {
             Value::String(_) => {
                 let NonBlank(label) = serde_json::from_str(line).map_err(wrong)?;
-                labels.push(Label::plain(label));
+                labels.push(Some(Label::plain(label)));
             }
             Value::Object(row) if row.contains_key("label") => {
                 let row: LabelRow = serde_json::from_str(line).map_err(wrong)?;
-                labels.push(row.into());
+                labels.push(Some(row.into()));
             }
             _ => {
                 let Labels(more) = serde_json::from_str(line).map_err(wrong)?;
-                labels.extend(more);
+                labels.extend(more.into_iter().map(Some));
             }
         }
     }

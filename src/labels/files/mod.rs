@@ -43,8 +43,8 @@ pub fn read_label_lines(path: &Path, group_column: &str) -> Result<Vec<Option<La
     let all = |labels: Vec<Label>| labels.into_iter().map(Some).collect();
     let labels: Vec<Option<Label>> = match FileKind::of(path, &text) {
         FileKind::Json => all(json::parse(&name, &text)?),
-        FileKind::JsonLines => all(json::parse_lines(&name, &text)?),
-        FileKind::Table(delimiter) => all(table::parse(&name, &text, delimiter, group_column)?),
+        FileKind::JsonLines => json::parse_lines(&name, &text)?,
+        FileKind::Table(delimiter) => table::parse(&name, &text, delimiter, group_column)?,
         FileKind::Lines => lines::parse(&text).map(|line| line.label()).collect(),
     };
     if labels.iter().all(Option::is_none) {

@@ -28,7 +28,8 @@ enum Column {
 
 const HINT: &str = "the first row names the columns: `label,prompt,group`; `label` is required";
 
-pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter, group_column: &str) -> Result<Vec<Label>> {
+/// The labels in the order of their first rows; `None` for a blank row.
+pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter, group_column: &str) -> Result<Vec<Option<Label>>> {
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(if delimiter == Delimiter::Tab { b'\t' } else { b',' })
         .has_headers(false)
@@ -48,8 +49,13 @@ pub(super) fn parse(name: &str, text: &str, delimiter: Delimiter, group_column: 
         check_quotes(name, line, &text[start..reader.position().byte() as usize], &record)?;
         match &columns {
             None => columns = Some(header(name, line, &record, group_column)?),
-            Some(_) if record.iter().all(str::is_empty) => {}
-            Some(columns) => merged.add(row(name, line, columns, &record)?),
+            Some(columns) => {
+                merged.add_blank(lines.n_blank_before_row());
+                match record.iter().all(str::is_empty) {
+                    true => merged.add_blank(1),
+                    false => merged.add(row(name, line, columns, &record)?),
+                }
+            }
         }
     }
     Ok(merged.labels)
@@ -152,18 +158,23 @@ fn row(name: &str, line: usize, columns: &[Column], record: &csv::StringRecord) 
 /// Labels whose rows have been merged.
 #[derive(Default)]
 struct MergedRows {
-    labels: Vec<Label>,
+    labels: Vec<Option<Label>>,
     indices: HashMap<String, usize>,
     /// The prompts of each label that has several rows, by its index.
     prompts: HashMap<usize, HashSet<String>>,
 }
 
 impl MergedRows {
+    fn add_blank(&mut self, n_rows: usize) {
+        self.labels.extend(std::iter::repeat_n(None, n_rows));
+    }
+
     /// Adds a row. A new prompt of a known label is added to that label. A row without anything new is kept as a
     /// duplicate label, so that the list can report it.
     fn add(&mut self, row: Label) {
-        if let Some(&position) = self.indices.get(&row.name) {
-            let known = &mut self.labels[position];
+        if let Some(&position) = self.indices.get(&row.name)
+            && let Some(known) = &mut self.labels[position]
+        {
             let prompts = self.prompts.entry(position);
             let prompts = prompts.or_insert_with(|| known.prompts.iter().cloned().collect());
             let same_group = row.group.is_none() || row.group == known.group;
@@ -177,6 +188,6 @@ impl MergedRows {
         } else {
             self.indices.insert(row.name.clone(), self.labels.len());
         }
-        self.labels.push(row);
+        self.labels.push(Some(row));
     }
 }

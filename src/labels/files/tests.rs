@@ -159,7 +159,6 @@ fn rejects_text_that_is_not_utf8_with_its_position() {
         error_of("l.txt", b"cat\na caf\xe9\n"),
         "l.txt' line 2, column 6: byte 0xe9 is not UTF-8"
     );
-    assert_eq!(error_of("l.txt", b"\xff\xfec\0"), "l.txt' is UTF-16; UTF-8 is expected");
 }
 
 #[test]
@@ -223,10 +222,29 @@ fn files_that_hold_no_text_are_refused_by_their_names() {
         error_of("l.txt", b"a cat\0a dog\0"),
         "l.txt' line 1, column 6: byte 0x00 is not text"
     );
+}
+
+#[test]
+fn files_may_be_utf16() {
+    let encoded = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (name, text) in [
+        ("l.txt", "\u{feff}a cat\r\nein Käfer\r\n"),
+        ("l", "[\"a cat\",\"ein Käfer\"]"),
+        ("l.csv", "\u{feff}label\r\na cat\r\nein Käfer\r\n"),
+        ("l.tsv", "label\tprompt\na cat\t\nein Käfer\t\n"),
+        ("l.jsonl", "\"a cat\"\n\"ein Käfer\"\n"),
+    ] {
+        assert_eq!(names(&read(name, &encoded(text)).unwrap()), ["a cat", "ein Käfer"]);
+    }
     assert_eq!(
-        error_of("l.txt", b"a\0 \0c\0a\0t\0"),
-        "l.txt' is UTF-16; UTF-8 is expected"
+        error_of("l.txt", b"\xff\xfec\0\n\0\0\xd8a\0"),
+        "l.txt' line 2, column 1: the file is UTF-16, and is damaged here"
     );
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("templates");
+    fs::write(&path, encoded("a photo of a {}.\na drawing of a {}.\n")).unwrap();
+    assert_eq!(crate::labels::read_templates(&path).unwrap().len(), 2);
+    assert_eq!(read_text_lines(&path).unwrap()[1], "a drawing of a {}.");
 }
 
 #[test]
@@ -253,6 +271,27 @@ fn templates_and_texts_are_recognised_too() {
             .to_string()
             .ends_with("expected a text")
     );
+}
+
+#[test]
+fn lines_without_a_label_are_counted_in_every_format() {
+    #[track_caller]
+    fn check(name: &str, text: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        let mut list = crate::labels::LabelList::default();
+        list.extend_lines(read_label_lines(&path, GROUP).unwrap()).unwrap();
+        assert_eq!(list.numbered(), [Some(0), None, Some(1), Some(0), Some(2)], "{name}");
+    }
+    check("l.txt", "cat\n\ndog\ncat\nox\n");
+    check("l.csv", "label\ncat\n\ndog\ncat\nox\n");
+    check("l.csv", "label,prompt\r\ncat,\r\n,\r\ndog,\r\ncat,\r\nox,\r\n");
+    check(
+        "l.tsv",
+        "label\tprompt\ncat\ta cat\n\ndog\ta dog\ndog\tdogs\ncat\ta cat\nox\t\n",
+    );
+    check("l.jsonl", "\"cat\"\n\n\"dog\"\n\"cat\"\n\"ox\"\n");
 }
 
 #[test]

@@ -30,7 +30,7 @@ use super::notice::Notice;
 use super::sizes::Sizes;
 use super::stored::TensorFile;
 use crate::error::{Error, Result};
-use crate::plain_text::without_mark;
+use crate::plain_text::utf8;
 use crate::recipe::{PixelRecipe, Recipe};
 
 /// Where a part of a recipe comes from.
@@ -213,7 +213,7 @@ fn read_json(folder: &Path, name: &str) -> Result<Option<(PathBuf, Value)>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::read(&path)(error)),
     };
-    match serde_json::from_slice(without_mark(&text)) {
+    match serde_json::from_slice(&utf8(&text)) {
         Ok(json) => Ok(Some((path, json))),
         Err(error) => Err(Error::Unsupported {
             path,

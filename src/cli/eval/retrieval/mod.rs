@@ -15,7 +15,7 @@ use longclip::{Error, Result};
 use self::flags::{DataFlags, MeasureFlags};
 use super::compare::{CompareFlags, Contender};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable};
-use super::page::{self, Reads, ReportFlags};
+use super::page::{self, Reads, ReportFlags, Written};
 use super::texts::{Halt, Texts};
 use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
@@ -63,17 +63,8 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let mut written = args.report.open(&Reads {
-        data: std::iter::once(&*args.data.data)
-            .chain(args.data.images.as_deref())
-            .collect(),
-        files: Vec::new(),
-        model: &args.model,
-        compared: args.compare.model(),
-        kept: args.encode.embeddings.as_deref(),
-        predictions: None,
-    })?;
     let options = args.data.options();
+    let mut written = args.open_report()?;
     let mut lengths = args.measure.sweep_length.clone();
     lengths.sort_unstable();
     lengths.dedup();
@@ -199,6 +190,26 @@ fn image_embeddings(pairs: &Pairs, encoded: &Encoded) -> ImageEmbeddings {
 }
 
 impl Args {
+    /// Opens the page of `--report`, which must not be one of the files that the data leads to.
+    fn open_report(&self) -> Result<Written> {
+        let options = self.data.options();
+        self.report.open(&Reads {
+            data: std::iter::once(&*self.data.data)
+                .chain(self.data.images.as_deref())
+                .collect(),
+            files: Vec::new(),
+            model: &self.model,
+            compared: self.compare.model(),
+            kept: self.encode.embeddings.as_deref(),
+            predictions: None,
+            leads_to: &|page| {
+                let images = Pairs::open(&self.data.data, &options).map(|pairs| pairs.images);
+                let mut images = images.unwrap_or_default().into_iter();
+                images.any(|captioned| captioned.image.path().is_some_and(|file| page.is(file)))
+            },
+        })
+    }
+
     /// Both models, if there are two.
     fn comparison(&self, measured: &[Measured], n_images: usize) -> Option<Comparison> {
         let [first, second] = measured else { return None };

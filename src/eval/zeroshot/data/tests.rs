@@ -168,7 +168,7 @@ fn numbers_count_the_lines_of_a_label_file_whatever_is_in_them() {
     check_said(
         &said(&data.unusable),
         &[
-            "line 6`: its class is number 2; line 3 of the labels is blank or a comment",
+            "line 6`: its class is number 2, counted from 0; that line of the labels is blank or a comment",
             "line 7`: its class is number 7; there are 7 labels, counted from 0",
         ],
     );
