@@ -394,12 +394,15 @@ fn a_killed_or_interrupted_shard_leaves_no_file_under_its_name() {
     let is_hidden = |name: &String| name.starts_with(['.', '_']);
     assert!(names_in(&desk.path("out")).iter().all(is_hidden));
 
-    let interrupted = begun(&desk, 2);
+    let mut interrupted = begun(&desk, 2);
+    // If stdin ended now, the run could be complete before it notices the interrupt.
+    let stdin = interrupted.stdin.take();
     Command::new("kill")
         .args(["-INT", &interrupted.id().to_string()])
         .status()
         .unwrap();
     let output = interrupted.wait_with_output().unwrap();
+    drop(stdin);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(
