@@ -88,7 +88,9 @@ fn only_a_terminal_is_told_that_nano_is_used_and_that_stdin_is_read() {
         return;
     };
     assert!(plain(&text).contains("note: using `nano`"), "{text}");
-    let text = seen(&desk, 80, "longclip classify --files-from - --labels cat dog").unwrap();
+    // `script` passes the end of its own input on, but may do so before the program reads.
+    let run = "timeout --foreground -s INT 10 longclip classify --files-from - --labels cat dog";
+    let text = seen(&desk, 80, run).unwrap();
     assert!(
         plain(&text).contains("note: reading from the terminal; end with Ctrl-D"),
         "{text}"
