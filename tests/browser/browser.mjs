@@ -18,7 +18,7 @@ export function checkEqual(what, found, expected) {
   check(`${what}: found ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`, JSON.stringify(found) === JSON.stringify(expected));
 }
 
-export async function launch() {
+async function launch() {
   const path = execFileSync("sh", ["-c", "command -v chromium"], { encoding: "utf8" }).trim();
   const args = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-extensions", "--host-resolver-rules=MAP * ~NOTFOUND"];
@@ -75,4 +75,17 @@ export async function checkRequestsAreSeen(browser, file) {
   const page = await open(browser, file);
   check("a request is recorded", page.asked.some((url) => url.startsWith("http://asks.example/")));
   await page.close();
+}
+
+// Runs tests one after the other in one browser.
+export async function runTests(tests) {
+  const browser = await launch();
+  try {
+    for (const test of tests) {
+      await test(browser);
+      console.log(`${test.name}: ok`);
+    }
+  } finally {
+    await browser.close();
+  }
 }

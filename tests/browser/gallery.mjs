@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { SIZES, THEMES, check, checkAccessible, checkEqual, checkFits, checkRequestsAreSeen, close, launch, open, until } from "./browser.mjs";
+import { SIZES, THEMES, check, checkAccessible, checkEqual, checkFits, checkRequestsAreSeen, close, open, runTests, until } from "./browser.mjs";
 
 const [folder, screenshots] = process.argv.slice(2);
 // An interaction is finished before a person notices a delay (RAIL's 100 ms). Compared is the time that the page's thread
@@ -329,14 +329,6 @@ async function testMany(browser) {
   checkEqual(`interactions that take ${INTERACTION_MS} ms or more`, slow, []);
 }
 
-const browser = await launch();
-try {
-  await checkRequestsAreSeen(browser, join(folder, "asks.html"));
-  const tests = [testControls, testState, testKeyboard, testCopying, testHeatMaps, testSearches, testLongLabels, testSizesAndThemes, testMany];
-  for (const test of tests) {
-    await test(browser);
-    console.log(`${test.name}: ok`);
-  }
-} finally {
-  await browser.close();
-}
+const testRequests = (browser) => checkRequestsAreSeen(browser, join(folder, "asks.html"));
+await runTests([testRequests, testControls, testState, testKeyboard, testCopying, testHeatMaps, testSearches, testLongLabels,
+  testSizesAndThemes, testMany]);

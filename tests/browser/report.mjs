@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { SIZES, THEMES, check, checkAccessible, checkEqual, checkFits, close, launch, open, until } from "./browser.mjs";
+import { SIZES, THEMES, check, checkAccessible, checkEqual, checkFits, close, open, runTests, until } from "./browser.mjs";
 
 const [folder, screenshots] = process.argv.slice(2);
 if (screenshots !== undefined) mkdirSync(screenshots, { recursive: true });
@@ -91,12 +91,4 @@ async function testReloading(browser) {
   await close(done);
 }
 
-const browser = await launch();
-try {
-  for (const test of [testZeroshot, testSizesAndThemes, testReloading]) {
-    await test(browser);
-    console.log(`${test.name}: ok`);
-  }
-} finally {
-  await browser.close();
-}
+await runTests([testZeroshot, testSizesAndThemes, testReloading]);

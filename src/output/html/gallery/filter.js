@@ -11,6 +11,7 @@ const nFailed = images.filter((image) => image.error !== undefined).length;
 const nWithout = images.filter((image) => image.error === undefined && !isLabelled(image)).length;
 // With one label per image, each is the top label.
 const canRank = images.some((image) => image.labels.length > 1);
+const haveHeat = images.some((image) => image.heat !== undefined);
 const isName = (image) => image.searched.includes(state.name.toLowerCase());
 const chosenLabel = () => (typeof state.label === "number" ? state.label : -1);
 

@@ -11,8 +11,9 @@ let layout = { columns: 1, width: 0, height: 1, gap: 0 };
 
 // Long labels get fewer rows of more lines, so that two paragraphs can be told apart.
 const areLong = briefs.some((text, place) => text.length > 24 || text !== labels[place]);
-const SHOWN_LABELS = Math.min(areLong ? 3 : 5, Math.max(0, ...images.map((image) => image.labels.length)));
-const SHOWN_GROUPS = Math.min(areLong ? 3 : 5, Math.max(0, ...images.map((image) => image.groups.length)));
+const shownAtMost = (kind) => images.reduce((most, image) => Math.max(most, Math.min(image[kind].length, areLong ? 3 : 5)), 0);
+const SHOWN_LABELS = shownAtMost("labels");
+const SHOWN_GROUPS = shownAtMost("groups");
 list.style.setProperty("--rows", Math.max(SHOWN_LABELS, nFailed > 0 ? 2 : 1));
 list.style.setProperty("--group-rows", SHOWN_GROUPS);
 list.classList.toggle("long", areLong);

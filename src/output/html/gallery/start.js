@@ -1,6 +1,6 @@
 // Connects the controls, and shows what the address says.
 
-part("heat").hidden = !images.some((image) => image.heat !== undefined);
+part("heat").hidden = !haveHeat;
 part("top-row").hidden = !canRank;
 part("find-row").hidden = labels.length <= 20;
 
@@ -14,9 +14,10 @@ part("choices").addEventListener("input", (event) => {
 part("find").addEventListener("input", () => { listChoices(); showCounts(); });
 part("reset").addEventListener("click", () => {
   part("find").value = "";
-  change({ ...unfiltered, heat: state.heat });
+  state = { ...unfiltered, heat: state.heat };
   listChoices();
-  showCounts();
+  update();
+  remember();
 });
 part("heat").addEventListener("click", toggleHeat);
 part("sidebar").addEventListener("submit", (event) => event.preventDefault());
@@ -34,7 +35,7 @@ part("copy").addEventListener("click", async () => {
   } catch {
     isCopied = copyFromField(paths);
   }
-  part("count").textContent = isCopied ? `${shown.length.toLocaleString("en")} paths copied` : "the browser refused to copy";
+  part("count").textContent = isCopied ? `${inWords(shown.length)} paths copied` : "the browser refused to copy";
   setTimeout(() => { part("count").textContent = countText(); }, 2500);
 });
 

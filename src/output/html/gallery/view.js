@@ -71,7 +71,7 @@ view.addEventListener("keydown", (event) => {
 });
 
 function toggleHeat() {
-  if (!images.some((image) => image.heat !== undefined)) return;
+  if (!haveHeat) return;
   state = { ...state, heat: !state.heat };
   if (view.open) showPhoto(images[shown[viewed]]);
   showControls();

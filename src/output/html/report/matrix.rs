@@ -12,7 +12,7 @@ pub struct Matrix {
 }
 
 impl Matrix {
-    pub(super) fn html(&self) -> String {
+    pub(super) fn html(&self, section: &str) -> String {
         let names: Vec<String> = self.names.iter().map(|name| escaped(name)).collect();
         let head: String = names
             .iter()
@@ -20,7 +20,7 @@ impl Matrix {
             .collect();
         let mut html = format!(
             "{}<table class=\"matrix\">\n<thead><tr><td class=\"corner\"></td>{head}</tr></thead>\n<tbody>\n",
-            super::wide("True and predicted classes")
+            super::wide(section)
         );
         for (name, counts) in names.iter().zip(&self.counts) {
             let all: u64 = counts.iter().sum();
@@ -57,7 +57,7 @@ mod tests {
             names: vec!["cat".into(), "dog".into()],
             counts: vec![vec![3, 1], vec![0, 0]],
         };
-        let html = matrix.html();
+        let html = matrix.html("");
         assert!(
             html.contains("rgba(var(--shade),0.620)\" title=\"3 of 4: cat as cat\">3</td>"),
             "{html}"

@@ -131,7 +131,7 @@ impl ReportPage {
 
     /// Adds a confusion matrix.
     pub fn matrix(&mut self, matrix: &Matrix) {
-        self.body += &matrix.html();
+        self.body += &matrix.html(&self.section);
     }
 
     /// Adds thumbnails in a grid.
