@@ -5,7 +5,7 @@
 //! cache lines: `[tile][line][row of the tile][64 bytes]`. A tile is one ascending stream of memory, which suits the
 //! hardware prefetcher. In row-major order, rows whose distance is a power of two would compete for the same cache
 //! sets. A cache line is 16 words; a word is one f32, two bf16 or four bytes. Bytes are `round(127 x / largest |x| of
-//! the row) + 128`, with the scale stored separately.
+//! the row)`, plus 128 if the instruction set multiplies unsigned bytes, with the scale stored separately.
 
 use super::buffer::{Buffer, LINE, Shared};
 use super::cpu::Isa;
@@ -168,7 +168,8 @@ impl Activations {
 
     /// The rows after rounding, row-major.
     #[cfg(test)]
-    pub(crate) fn decode(&self) -> Vec<f32> {
+    pub(crate) fn decode(&self, threads: &Threads) -> Vec<f32> {
+        let added = threads.isa().added();
         let values = self.precision.line_values();
         let decode = |i: usize| {
             let (row, column) = (i / self.shape.width, i % self.shape.width);
@@ -177,7 +178,7 @@ impl Activations {
             match self.precision {
                 Precision::F32 => f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
                 Precision::Bf16 => half::bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
-                Precision::Int8 => (f32::from(bytes[0]) - 128.0) * self.scales[row],
+                Precision::Int8 => f32::from(bytes[0].wrapping_sub(added).cast_signed()) * self.scales[row],
             }
         };
         (0..self.shape.rows * self.shape.width).map(decode).collect()
@@ -223,7 +224,9 @@ impl Writer {
         unsafe {
             let scale = encode(s, self.precision, x, self.base.get().add(start), stride);
             if self.precision == Precision::Int8 {
-                offset(s, self.base.get().add(start), stride, self.shape.lines);
+                if S::ADDED != 0 {
+                    offset(s, self.base.get().add(start), stride, self.shape.lines);
+                }
                 self.scales.get().add(row).write(scale);
             }
         }
@@ -467,7 +470,7 @@ mod tests {
                 let mut packed = Activations::new(precision);
                 packed.fill(&x, width, threads);
                 assert_eq!((packed.rows(), packed.width()), (rows, width));
-                for (found, x) in packed.decode().iter().zip(&x) {
+                for (found, x) in packed.decode(threads).iter().zip(&x) {
                     assert!(
                         (found - x).abs() <= bound,
                         "{found} for {x}: {rows} rows of {width} {precision:?}"
@@ -496,7 +499,12 @@ mod tests {
             each_level(|threads| {
                 let mut found = Activations::new(precision);
                 found.fill(&x, 77, threads);
-                assert_eq!(found.decode(), expected.decode(), "{precision:?} {:?}", threads.level());
+                assert_eq!(
+                    found.decode(threads),
+                    expected.decode(&plain),
+                    "{precision:?} {:?}",
+                    threads.level()
+                );
             });
         }
     }
@@ -522,7 +530,7 @@ mod tests {
         each_level(|threads| {
             let mut packed = Activations::new(Precision::Int8);
             packed.fill(&[-2.0, 2.0, 0.0, 1.0], 4, threads);
-            let found = packed.decode();
+            let found = packed.decode(threads);
             assert_eq!(found[..3], [-2.0, 2.0, 0.0]);
             assert!((found[3] - 1.0).abs() <= 1.0 / 127.0);
         });

@@ -141,6 +141,22 @@ impl Isa {
         }
     }
 
+    /// What is added to the signed bytes of activations at this level.
+    #[cfg(test)]
+    pub(crate) fn added(self) -> u8 {
+        match self {
+            Isa::Portable => 128,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => Neon::ADDED,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => Avx2::<false>::ADDED,
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(_) => AvxVnni::ADDED,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => Avx512::ADDED,
+        }
+    }
+
     pub(crate) fn run<K: Kernel>(self, kernel: K) {
         match self {
             Isa::Portable => kernel.plain(),

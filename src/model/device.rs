@@ -73,12 +73,13 @@ impl DeviceChoice {
     /// # Errors
     /// [`Error::Usage`] if the device is missing or this build does not support it.
     pub fn open(self) -> Result<Device> {
-        let (name, opened) = match self {
+        let opened = match self {
             DeviceChoice::Cpu => return Ok(Device::Cpu),
-            DeviceChoice::Cuda(ordinal) => (format!("cuda:{ordinal}"), Device::new_cuda(ordinal)),
-            DeviceChoice::Metal(ordinal) => (format!("metal:{ordinal}"), Device::new_metal(ordinal)),
+            DeviceChoice::Cuda(ordinal) => Device::new_cuda(ordinal),
+            DeviceChoice::Metal(ordinal) => Device::new_metal(ordinal),
         };
         opened.map_err(|source| {
+            let name = self.to_string();
             let feature = name.split(':').next().unwrap_or_default();
             Error::usage(
                 format!("device `{name}` can't be used: {source}"),

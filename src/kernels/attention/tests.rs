@@ -10,7 +10,7 @@ fn expected(qkv: Projected<'_>, sequences: &[Sequence], heads: Heads, mask: Mask
     let plain = Threads::with_level(1, crate::kernels::cpu::Level::Portable);
     let mut out = Activations::new(Precision::F32);
     attention(qkv, sequences, heads, mask, &mut out, &plain);
-    out.decode()
+    out.decode(&plain)
 }
 
 /// The maximum error. In f32, errors of scores (at most `dim · ε · |q| |k|`) are amplified by e^x; sums over keys add
@@ -31,7 +31,7 @@ fn check(qkv: Projected<'_>, sequences: &[Sequence], heads: Heads, mask: Mask) {
         each_level(|threads| {
             let mut out = Activations::new(precision);
             attention(qkv, sequences, heads, mask, &mut out, threads);
-            let found = out.decode();
+            let found = out.decode(threads);
             assert_eq!(found.len(), expected.len());
             for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 let off = (found - expected).abs();
@@ -102,7 +102,7 @@ fn large_scores_neither_overflow_nor_lose_the_largest() {
     each_level(|threads| {
         let mut out = Activations::new(Precision::F32);
         attention(qkv_ref, &[Sequence::whole(0..33)], HEADS, Mask::None, &mut out, threads);
-        for (found, expected) in out.decode().iter().zip(&expected) {
+        for (found, expected) in out.decode(threads).iter().zip(&expected) {
             // Scores are up to 64 · 900 / 8, and their error of dim · ε is amplified by e^x.
             assert!((found - expected).abs() <= 0.05 * 30.0, "{found} for {expected}");
         }
@@ -113,7 +113,7 @@ fn large_scores_neither_overflow_nor_lose_the_largest() {
 fn bits(qkv: Projected<'_>, sequences: &[Sequence], mask: Mask, precision: Precision, threads: &Threads) -> Vec<u32> {
     let mut out = Activations::new(precision);
     attention(qkv, sequences, HEADS, mask, &mut out, threads);
-    out.decode().iter().map(|x| x.to_bits()).collect()
+    out.decode(threads).iter().map(|x| x.to_bits()).collect()
 }
 
 #[test]

@@ -45,8 +45,7 @@ pub struct Linear {
     bias: Vec<f32>,
     /// `largest |w| / 127` for signed bytes, otherwise 1.
     scales: Vec<f32>,
-    /// −128 · Σ w for signed bytes: compensates for the 128 that is added to the bytes of activations. 0 if products subtract
-    /// it themselves.
+    /// −128 · Σ w for signed bytes, if 128 is added to the bytes of activations: compensates for it.
     offsets: Vec<i32>,
 }
 

@@ -100,10 +100,10 @@ struct Pack<'a> {
 }
 
 impl Pack<'_> {
-    /// Rounds the rows of panel `p` with `round(row, destination) -> scale`, and stores scales and offsets. `added` is what
-    /// products see too much in each byte of activations.
+    /// Rounds the rows of panel `p` with `round(row, destination) -> scale`, and stores scales and offsets. `added` is
+    /// [`Simd::ADDED`].
     #[inline(always)]
-    fn round_rows(&mut self, p: usize, added: i32, round: impl Fn(&[f32], &mut [u8]) -> f32) {
+    fn round_rows(&mut self, p: usize, added: u8, round: impl Fn(&[f32], &mut [u8]) -> f32) {
         let (n_out, n_in) = self.shape;
         let mut room = vec![0.0; n_in];
         self.rows.fill(0);
@@ -123,7 +123,7 @@ impl Pack<'_> {
                 // SAFETY: `output` is less than `n_out`, and panel `p` belongs to this worker alone.
                 unsafe {
                     self.scales.get().add(output).write(scale);
-                    self.offsets.get().add(output).write(-added * sum);
+                    self.offsets.get().add(output).write(-i32::from(added) * sum);
                 }
             }
         }
@@ -141,7 +141,7 @@ impl Vector for Pack<'_> {
         for p in self.part.clone() {
             let precision = self.precision;
             // SAFETY: `to` has room for all lines of a row.
-            self.round_rows(p, 128 - S::SUBTRACTED, |row, to| unsafe {
+            self.round_rows(p, S::ADDED, |row, to| unsafe {
                 encode(s, precision, row, to.as_mut_ptr(), LINE)
             });
             let row_bytes = self.lines * LINE;

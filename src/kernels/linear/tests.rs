@@ -188,7 +188,7 @@ fn run_into_packs_the_same_values_as_fill() {
                 linear.run_into(&x, Activation::QuickGelu, &mut packed, threads);
                 let mut filled = Activations::new(precision);
                 filled.fill(&case.run(precision, Activation::QuickGelu, threads), n_out, threads);
-                assert_eq!(packed.decode(), filled.decode(), "{precision:?} {n_out}");
+                assert_eq!(packed.decode(threads), filled.decode(threads), "{precision:?} {n_out}");
             });
         }
     }

@@ -35,7 +35,7 @@ pub(crate) struct DotF32;
 /// Pairs of bf16, summed in f32.
 #[derive(Clone, Copy)]
 pub(crate) struct DotBf16;
-/// Four unsigned bytes of activations times four signed bytes of weights, summed in i32.
+/// Four bytes of activations times four signed bytes of weights, summed in i32.
 #[derive(Clone, Copy)]
 pub(crate) struct DotInt8;
 
@@ -82,7 +82,7 @@ impl Dot for DotInt8 {
     }
     #[inline(always)]
     fn step<S: Simd>(s: S, sum: S::I, a: S::I, b: S::I) -> S::I {
-        s.dot_u8i8(sum, a, b)
+        s.dot_bytes(sum, a, b)
     }
     #[inline(always)]
     fn words<S: Simd>(_: S, sum: S::I) -> S::I {

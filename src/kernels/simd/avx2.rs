@@ -1,5 +1,5 @@
 //! AVX2 with FMA and F16C, which x86-64 CPUs of the last ten years have, alone and with AVX-VNNI (Intel since Alder Lake,
-//! AMD since Zen 5), whose one instruction multiplies bytes. Eight lanes, 16 registers; bf16 is computed with shifts.
+//! AMD since Zen 5), which multiplies bytes in one instruction. Eight lanes, 16 registers; bf16 is computed with shifts.
 
 use super::super::resize::avx2 as resize;
 use super::super::resize::axis::{Axis, PixelRows};
@@ -57,7 +57,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     const LANES: usize = 8;
     // 6 × 2 sums, 2 registers of weights and 1 of activations: 15 of 16 registers.
     const TILE_ROWS: usize = 6;
-    const SUBTRACTED: i32 = if VNNI { 0 } else { 128 };
+    const ADDED: u8 = if VNNI { 128 } else { 0 };
     type F = __m256;
     type I = __m256i;
 
@@ -187,14 +187,13 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         })
     }
     #[inline(always)]
-    fn dot_u8i8(self, acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
+    fn dot_bytes(self, acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
         if VNNI {
             return registers!(_mm256_dpbusd_avx_epi32(acc, a, b));
         }
         // `maddubs` adds two products in 16 bits. With |a| of at most 127 and the sign of a moved to b, which has at most
         // 127 too, the sum is at most 2 · 127² = 32258 and never saturates.
         registers!({
-            let a = _mm256_xor_si256(a, _mm256_set1_epi8(-128));
             let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));
             _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         })

@@ -156,7 +156,7 @@ impl Simd for Avx512 {
         })
     }
     #[inline(always)]
-    fn dot_u8i8(self, acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
+    fn dot_bytes(self, acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
         registers!(_mm512_dpbusd_epi32(acc, a, b))
     }
     #[inline(always)]

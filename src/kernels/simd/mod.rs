@@ -46,9 +46,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// The height of a register tile, which is two registers wide. Its sums, two registers of weights and one of
     /// activations fill the registers.
     const TILE_ROWS: usize;
-    /// What [`Simd::dot_u8i8`] subtracts from each unsigned byte: 0, or 128 if the instruction set has no product of
-    /// unsigned and signed bytes.
-    const SUBTRACTED: i32 = 0;
+    /// What is added to the signed bytes of activations: 128 if products take unsigned ones, otherwise 0.
+    const ADDED: u8 = 128;
     /// `LANES` f32.
     type F: Copy;
     /// `LANES` words.
@@ -110,9 +109,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     }
     /// `acc + a1 * b1 + a0 * b0` for pairs of bf16, in f32.
     fn dot_bf16(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F;
-    /// `acc + (a0 - s) * b0 + … + (a3 - s) * b3` for unsigned bytes `a`, signed bytes `b` and `s =` [`Simd::SUBTRACTED`],
-    /// exact in i32. `a` is in 1..=255 and `b` in -127..=127.
-    fn dot_u8i8(self, acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
+    /// `acc + a0 * b0 + … + a3 * b3` for bytes of activations `a`, which have [`Simd::ADDED`], and signed bytes `b`, exact in
+    /// i32. Without it, `a` is in -127..=127, as `b` is.
+    fn dot_bytes(self, acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
 
     /// # Safety
     /// `LANES` f32 are readable at `from`, at any alignment.

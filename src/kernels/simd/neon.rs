@@ -48,7 +48,7 @@ impl Simd for Neon {
     const LANES: usize = 4;
     // 12 × 2 sums, 2 registers of weights and 1 of activations. The others are needed to widen bf16 and bytes.
     const TILE_ROWS: usize = 12;
-    const SUBTRACTED: i32 = 128;
+    const ADDED: u8 = 0;
     type F = float32x4_t;
     type I = uint32x4_t;
 
@@ -152,11 +152,10 @@ impl Simd for Neon {
         })
     }
     #[inline(always)]
-    fn dot_u8i8(self, acc: uint32x4_t, a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
+    fn dot_bytes(self, acc: uint32x4_t, a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
         // Signed products of at most 127² fit 16 bits, and so do sums of two. Sums of four, a word's, are added to `acc`.
         registers!({
-            let a = vreinterpretq_s8_u32(veorq_u32(a, vdupq_n_u32(0x8080_8080)));
-            let b = vreinterpretq_s8_u32(b);
+            let (a, b) = (vreinterpretq_s8_u32(a), vreinterpretq_s8_u32(b));
             let low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
             let pairs = vpaddq_s16(low, vmull_high_s8(a, b));
             vreinterpretq_u32_s32(vpadalq_s16(vreinterpretq_s32_u32(acc), pairs))

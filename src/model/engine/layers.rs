@@ -54,30 +54,25 @@ impl CpuLinear {
         let shape = checkpoint.shape(names.weight);
         let outputs = names.outputs.clone().unwrap_or(0..shape[0]);
         let n_in = shape[1..].iter().product();
-        CpuLinear {
-            bias: names.bias.map(str::to_owned),
-            ..CpuLinear::without_bias(names.weight, (outputs, n_in), precision, WeightOrder::OutIn)
-        }
+        CpuLinear::of(names.weight, names.bias, (outputs, n_in), precision, WeightOrder::OutIn)
     }
 
     /// A layer stored as `(n_in, n_out)`.
     pub(super) fn projection(checkpoint: &Checkpoint, name: &str, bias: Option<&str>, precision: Precision) -> Self {
         let shape = checkpoint.shape(name);
-        CpuLinear {
-            bias: bias.map(str::to_owned),
-            ..CpuLinear::without_bias(name, (0..shape[1], shape[0]), precision, WeightOrder::InOut)
-        }
+        CpuLinear::of(name, bias, (0..shape[1], shape[0]), precision, WeightOrder::InOut)
     }
 
-    fn without_bias(
+    fn of(
         weight: &str,
+        bias: Option<&str>,
         (outputs, n_in): (Range<usize>, usize),
         precision: Precision,
         order: WeightOrder,
     ) -> Self {
         CpuLinear {
             weight: weight.to_owned(),
-            bias: None,
+            bias: bias.map(str::to_owned),
             outputs,
             n_in,
             precision,
