@@ -3,10 +3,24 @@
 //! A parsed number would be rounded to 64 bits, and `1.10` would become `1.1`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+
+/// The key of a name that is not UTF-8.
+pub(crate) const BYTES: &str = "bytes";
+
+/// A name in JSON: `{"bytes": BASE64}` if it is not UTF-8, as ripgrep writes it.
+pub(crate) fn of_name(name: &OsStr) -> Value {
+    match name.to_str() {
+        Some(text) => text.into(),
+        None => serde_json::json!({ BYTES: BASE64_STANDARD.encode(name.as_encoded_bytes()) }),
+    }
+}
 
 /// A JSON value, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]

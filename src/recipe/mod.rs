@@ -144,7 +144,11 @@ impl Recipe {
 
     /// Whether a model of this recipe has one of upstream's tensors.
     pub fn has(&self, tensor: &str) -> bool {
-        !(self.vision.without_first_norm && tensor.starts_with("visual.ln_pre."))
+        match tensor {
+            "visual.proj_bias" => self.vision.biased_projection,
+            "text_projection_bias" => self.text.biased_projection,
+            _ => !(self.vision.without_first_norm && tensor.starts_with("visual.ln_pre.")),
+        }
     }
 
     /// The same with this activation in both towers.

@@ -4,26 +4,19 @@ use std::borrow::Cow;
 
 /// The text with control characters and bidirectional controls as escapes, such as `\x1b` and `\u{202e}`, on one line.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    escaped(text, is_control)
+    escaped(text, is_control, short_escape)
 }
 
 /// As [`printable`], for a table of several lines.
 pub fn printable_lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |c| c != '\n' && is_control(c))
+    escaped(text, |c| c != '\n' && is_control(c), short_escape)
 }
 
 /// As [`printable`], for results in a format of their own, which has lines and tabs: escapes are those of JSON, `\u001b` and
 /// `\u202e`.
 pub fn printable_results(text: &str) -> Cow<'_, str> {
     let is_escaped = |c: char| !matches!(c, '\n' | '\t') && is_control(c);
-    if !text.contains(is_escaped) {
-        return Cow::Borrowed(text);
-    }
-    let escaped = text.chars().map(|c| match is_escaped(c) {
-        true => format!("\\u{:04x}", u32::from(c)),
-        false => c.to_string(),
-    });
-    Cow::Owned(escaped.collect())
+    escaped(text, is_escaped, |c| format!("\\u{:04x}", u32::from(c)))
 }
 
 /// Characters that a terminal obeys instead of showing: C0 and C1 controls, ends of lines, and those of Unicode's
@@ -33,22 +26,28 @@ fn is_control(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool, escape: impl Fn(char) -> String) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        match c {
-            _ if !is_escaped(c) => escaped.push(c),
-            '\n' => escaped += "\\n",
-            '\r' => escaped += "\\r",
-            '\t' => escaped += "\\t",
-            '\0'..='\u{ff}' => escaped += &format!("\\x{:02x}", u32::from(c)),
-            _ => escaped += &format!("\\u{{{:x}}}", u32::from(c)),
+        match is_escaped(c) {
+            true => escaped += &escape(c),
+            false => escaped.push(c),
         }
     }
     Cow::Owned(escaped)
+}
+
+fn short_escape(c: char) -> String {
+    match c {
+        '\n' => "\\n".into(),
+        '\r' => "\\r".into(),
+        '\t' => "\\t".into(),
+        '\0'..='\u{ff}' => format!("\\x{:02x}", u32::from(c)),
+        _ => format!("\\u{{{:x}}}", u32::from(c)),
+    }
 }
 
 #[cfg(test)]

@@ -252,10 +252,7 @@ impl Checkpoint {
     pub fn text_positions(&self) -> Result<Vec<f32>> {
         let width = self.sizes.text_width;
         let table = self.values("positional_embedding")?;
-        if self.has_residual_positions() && self.positions == TextPositions::First {
-            return Ok(table.into_owned());
-        }
-        if self.has_residual_positions() {
+        if self.positions != TextPositions::First && self.has_residual_positions() {
             let fixed = FIXED_ROWS.min(self.sizes.stored_context_length) * width;
             let trained = self.values("positional_embedding_res")?;
             return Ok([&table[..fixed], &trained[fixed..]].concat());
@@ -354,7 +351,9 @@ fn recognised(file: &TensorFile, folder: Option<&Path>, needed: &[Tower], option
     let layout = tables.layout;
     let shapes = Shapes { file, layout };
     let towers = problems::towers(&shapes, needed)?;
-    let mut sizes = shapes.sizes(options.stretching.filter(|_| !layouts::is_for_short_texts(layout)));
+    // A table of short texts is complete.
+    let is_complete = tables.positions == TextPositions::Short;
+    let mut sizes = shapes.sizes(options.stretching.filter(|_| !is_complete));
     let (mut found, config) = config::find(file, layout, folder, &mut sizes)?;
     let has = |bias| shapes.of(bias).is_some();
     found.recipe.vision.biased_projection = has(problems::PROJECTION_BIASES[0]);

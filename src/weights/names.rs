@@ -36,7 +36,7 @@ pub struct KnownModel {
     pub size_mb: u32,
 }
 
-/// The file of a model that transformers wrote. It is no name of one model.
+/// The file of a model that transformers wrote. Many models have a file of this name.
 const HUGGING_FACE_FILE: &str = "model.safetensors";
 
 /// Upstream's releases, and later models with the same towers. The first two are from the README of
@@ -408,21 +408,25 @@ fn no_such_file(name: &str) -> Error {
     }
 }
 
+/// The names of the models that have one.
+pub fn known_names() -> Vec<&'static str> {
+    std::iter::once(NANO)
+        .chain(KNOWN.iter().map(|known| known.name))
+        .collect()
+}
+
 fn no_such_name(name: &str, places: &Places) -> Error {
     let folders: Vec<String> = places
         .checkpoints
         .iter()
         .map(|dir| format!("`{}`", dir.display()))
         .collect();
-    let names: Vec<&str> = std::iter::once(NANO)
-        .chain(KNOWN.iter().map(|known| known.name))
-        .collect();
     Error::UnknownModel {
         name: name.to_owned(),
         problem: format!(
             "it is not a path, not in {}, and not one of {}",
             folders.join(" or "),
-            names.join(", ")
+            known_names().join(", ")
         ),
         hint: Some("other models are addressed as `owner/repo[@revision][:file]` on the Hugging Face hub".into()),
     }

@@ -58,9 +58,8 @@ pub(super) fn expected(
     towers: &[Tower],
 ) -> Vec<(String, Vec<usize>)> {
     let mut expected = sizes.tensors();
+    expected.extend(PROJECTION_BIASES.map(|bias| (bias.to_owned(), vec![sizes.embed_dim])));
     expected.retain(|(name, _)| recipe.has(name));
-    let biases = PROJECTION_BIASES.iter().filter(|bias| shapes.of(bias).is_some());
-    expected.extend(biases.map(|bias| ((*bias).to_owned(), vec![sizes.embed_dim])));
     if shapes.has_residual_positions() {
         expected.push((
             "positional_embedding_res".into(),

@@ -43,11 +43,6 @@ pub(super) fn for_short_texts(layout: &Layout) -> Option<&'static Layout> {
     is_fgclip(layout).then_some(&fgclip::SHORT)
 }
 
-/// Whether the layout reads short texts, whose table of positions is complete.
-pub(super) fn is_for_short_texts(layout: &Layout) -> bool {
-    layout.name == fgclip::SHORT.name
-}
-
 /// Whether the tensors are open_clip's with a custom text tower.
 pub(super) fn is_custom_text(layout: &Layout) -> bool {
     layout.name == openclip::CUSTOM_TEXT.name

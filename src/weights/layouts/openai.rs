@@ -20,13 +20,11 @@ fn assembly(file: &TensorFile, name: &str) -> Assembly {
 
 /// The text projection that open_clip stores as a layer with a bias (`proj_bias` in its config), under a prefix.
 pub(super) fn text_projection(file: &TensorFile, name: &str, prefix: &str) -> Option<Assembly> {
-    let weight = format!("{prefix}text_projection.weight");
-    if !file.tensors.contains_key(&weight) {
-        return None;
-    }
-    match name {
-        "text_projection" => Some(Assembly::Transposed(weight)),
-        "text_projection_bias" => Some(Assembly::AsStored(format!("{prefix}text_projection.bias"))),
-        _ => None,
-    }
+    let stored = |part: &str| format!("{prefix}text_projection.{part}");
+    let layer = match name {
+        "text_projection" => Assembly::Transposed(stored("weight")),
+        "text_projection_bias" => Assembly::AsStored(stored("bias")),
+        _ => return None,
+    };
+    file.tensors.contains_key(&stored("weight")).then_some(layer)
 }

@@ -28,12 +28,12 @@ fn assembly(file: &TensorFile, name: &str) -> Assembly {
         name: format!("visual.trunk.{rest}"),
         n_axes,
     };
-    let head = match file.tensors.contains_key("visual.head.proj.weight") {
+    let head = || match file.tensors.contains_key("visual.head.proj.weight") {
         true => "visual.head.proj",
         false => "visual.trunk.head",
     };
     // timm calls the norm after an average another name than the one before it.
-    let last_norm = match file.tensors.contains_key("visual.trunk.fc_norm.weight") {
+    let last_norm = || match file.tensors.contains_key("visual.trunk.fc_norm.weight") {
         true => "fc_norm",
         false => "norm",
     };
@@ -43,10 +43,10 @@ fn assembly(file: &TensorFile, name: &str) -> Assembly {
         "conv1.weight" => stored("patch_embed.proj.weight"),
         "ln_pre.weight" => stored("norm_pre.weight"),
         "ln_pre.bias" => stored("norm_pre.bias"),
-        "ln_post.weight" => stored(&format!("{last_norm}.weight")),
-        "ln_post.bias" => stored(&format!("{last_norm}.bias")),
-        "proj" => Assembly::Transposed(format!("{head}.weight")),
-        "proj_bias" => Assembly::AsStored(format!("{head}.bias")),
+        "ln_post.weight" => stored(&format!("{}.weight", last_norm())),
+        "ln_post.bias" => stored(&format!("{}.bias", last_norm())),
+        "proj" => Assembly::Transposed(format!("{}.weight", head())),
+        "proj_bias" => Assembly::AsStored(format!("{}.bias", head())),
         _ => match inside.strip_prefix("transformer.resblocks.") {
             Some(block) => stored(&format!("blocks.{}", of_block(block))),
             None => Assembly::AsStored(name.to_owned()),
