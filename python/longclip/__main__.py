@@ -13,10 +13,9 @@ from pathlib import Path
 def program() -> str | None:
     """The path of the command line: the one of this installation, or else the one on PATH."""
     name = "longclip" + (sysconfig.get_config_var("EXE") or "")
-    schemes = ["", f"{os.name}_user"]
-    folders = [Path(sysconfig.get_path("scripts", scheme) if scheme else sysconfig.get_path("scripts")) for scheme in schemes]
+    scripts = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", f"{os.name}_user")]
     # `pip install --target FOLDER` puts it next to the package.
-    folders.append(Path(__file__).resolve().parents[1] / "bin")
+    folders = [*map(Path, scripts), Path(__file__).resolve().parents[1] / "bin"]
     found = [folder / name for folder in folders if (folder / name).is_file()]
     return str(found[0]) if found else shutil.which("longclip")
 

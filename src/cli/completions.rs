@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use clap_complete::Shell;
+use longclip::weights::names::known_names;
 
 use super::Outcome;
 use super::help::{Length, command};
 use super::label_flags::template_sets;
-use super::model_flags::model_names;
 use super::report::Exit;
 
 const EXAMPLES: &str = "\
@@ -41,7 +41,7 @@ fn script(shell: Shell) -> String {
     clap_complete::generate(shell, &mut command(Length::Long), "longclip", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     // A model and a set of templates may be files too, which scripts don't offer next to names.
-    [model_names(), template_sets()]
+    [known_names(), template_sets()]
         .iter()
         .fold(script, |script, names| match shell {
             Shell::Zsh => {

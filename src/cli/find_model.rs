@@ -56,7 +56,7 @@ pub(super) fn located(requested: Option<&str>) -> Option<ModelSource> {
 /// Draws a download on a terminal; where stderr is none, says once what is being fetched.
 pub(super) struct DownloadBar {
     report: Report,
-    drawn: Option<Drawn>,
+    drawn: Option<Bar>,
 }
 
 impl DownloadBar {
@@ -79,7 +79,7 @@ impl DownloadBar {
                 bytes_total,
             } => self.download(file, bytes_done, bytes_total),
             Progress::Finished { .. } => {
-                if let Some(Drawn::Bar(bar)) = self.drawn.take() {
+                if let Some(bar) = self.drawn.take() {
                     bar.end();
                 }
             }
@@ -88,30 +88,22 @@ impl DownloadBar {
 
     fn download(&mut self, file: &str, bytes_done: u64, bytes_total: u64) {
         let report = self.report;
-        let drawn = self.drawn.get_or_insert_with(|| {
+        if report.verbosity() == Verbosity::Quiet {
+            return;
+        }
+        let bar = self.drawn.get_or_insert_with(|| {
             let had = match bytes_done {
                 0 => String::new(),
                 _ => format!(", {} of it are here", size(bytes_done)),
             };
             report.note(format!("downloading `{file}` ({}{had})", size(bytes_total)));
-            match report.verbosity() {
-                Verbosity::Quiet => Drawn::Nothing,
-                Verbosity::Normal | Verbosity::Verbose => Drawn::Bar(Bar::begin(bytes_done)),
-            }
+            Bar::begin(bytes_done)
         });
-        if let Drawn::Bar(bar) = drawn {
-            bar.show(bytes_done, Some(bytes_total), |pace| {
-                let done = format!("{} of {}", size(bytes_done), size(bytes_total));
-                vec![done, pace.left, format!("{}/s", size(pace.per_s as u64))]
-            });
-        }
+        bar.show(bytes_done, Some(bytes_total), |pace| {
+            let done = format!("{} of {}", size(bytes_done), size(bytes_total));
+            vec![done, pace.left, format!("{}/s", size(pace.per_s as u64))]
+        });
     }
-}
-
-/// What a download shows.
-enum Drawn {
-    Bar(Bar),
-    Nothing,
 }
 
 /// Bytes for a person, in powers of ten as disks and download pages count them.

@@ -32,10 +32,9 @@ impl FormatChoice {
             let template = Template::parse(text).map_err(|error| reason(&error))?;
             return Ok(FormatChoice::Template(template));
         }
-        let known = || FORMATS.iter().map(|format| format.name);
         output::by_name(text).map(FormatChoice::Named).ok_or_else(|| {
-            let meant = closest(text, known()).map_or_else(String::new, |name| format!("did you mean `{name}`? "));
-            let names = known().collect::<Vec<_>>().join(", ");
+            let meant = closest(text, names()).map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+            let names = names().join(", ");
             format!(
                 "{meant}expected one of {names}, or a template as '{{path}} {{label}}'; a file is named by `--output`"
             )
@@ -98,10 +97,14 @@ impl FormatChoice {
     }
 }
 
+fn names() -> Vec<&'static str> {
+    FORMATS.iter().map(|format| format.name).collect()
+}
+
 /// A flag's value; completions offer the names.
 pub(super) fn parser() -> Offering<FormatChoice> {
     Offering {
-        names: || FORMATS.iter().map(|format| format.name).collect(),
+        names,
         parse: FormatChoice::parse,
     }
 }

@@ -108,7 +108,8 @@ fn pages(folder: &Path) -> anyhow::Result<Vec<(PathBuf, Vec<u8>)>> {
     commands.iter().map(page).collect()
 }
 
-fn all_commands(command: &Command) -> Vec<&Command> {
+/// A command and all below it.
+pub(super) fn all_commands(command: &Command) -> Vec<&Command> {
     let below = command.get_subcommands().filter(|below| below.get_name() != "help");
     std::iter::once(command).chain(below.flat_map(all_commands)).collect()
 }

@@ -9,7 +9,7 @@ use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::named::Named;
 use longclip::session::ModelPlan;
 use longclip::text::start_of;
-use longclip::weights::names::{KNOWN, NANO};
+use longclip::weights::names::known_names;
 use longclip::weights::{
     Activation, Checkpoint, LoadOptions, Notice, Rounding, Stretching, Surplus, TextPositions, Tower,
 };
@@ -32,7 +32,7 @@ pub(super) struct ModelFlags {
     /// longclip-b if it is here, else nano]. Example: `--model longclip-b`
     // The name that was found and its weights are compared.
     #[serde(skip)]
-    #[arg(short, long, value_name = "NAME", value_parser = text_or(model_names), hide_possible_values = true)]
+    #[arg(short, long, value_name = "NAME", value_parser = text_or(known_names), hide_possible_values = true)]
     model: Option<String>,
     /// Where to compute: cpu, cuda[:N] or metal[:N]
     ///
@@ -84,12 +84,6 @@ pub(super) struct ModelFlags {
     /// Linear, convolution and projection weights, for comparing digits with it.
     #[arg(long, hide_short_help = true)]
     upstream_rounding: bool,
-}
-
-/// Models that have names.
-pub(super) fn model_names() -> Vec<&'static str> {
-    let known = KNOWN.iter().map(|known| known.name);
-    std::iter::once(NANO).chain(known).collect()
 }
 
 /// A model that is loaded, and how it was asked for.

@@ -13,9 +13,9 @@ use longclip::Error;
 use longclip::error::{masked, without_number};
 use longclip::labels::{Notice, NoticeKind};
 use longclip::text::printable;
+use longclip::weights::names::known_names;
 
 use super::hint::in_flags;
-use super::model_flags::model_names;
 use super::typed::closest;
 
 /// What the process says when it ends.
@@ -200,7 +200,7 @@ impl Report {
         }
         say(Kind::Error, one_line(error));
         if let Some(Error::UnknownModel { name, .. }) = error.downcast_ref::<Error>()
-            && let Some(meant) = closest(name, model_names()).filter(|meant| meant != name)
+            && let Some(meant) = closest(name, known_names()).filter(|meant| meant != name)
         {
             say(Kind::Hint, format_args!("did you mean `{meant}`?"));
         }

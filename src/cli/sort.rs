@@ -208,11 +208,10 @@ enum Action {
     Rehearse(Rehearsal),
 }
 
-/// Where a photo is and where it goes; nowhere if no label fits well enough.
+/// Where a photo is, and where it goes and why; nowhere if no label fits well enough.
 struct Way {
     from: PathBuf,
-    to: Option<(PathBuf, Placed)>,
-    best: Option<Best>,
+    to: Option<(PathBuf, Placed, Best)>,
 }
 
 impl Sorter<'_> {
@@ -239,19 +238,17 @@ impl Sorter<'_> {
             return Ok(Way {
                 from: from.clone(),
                 to: None,
-                best: None,
             });
         };
         let folder = self.into.join(self.folder(&best.answer));
         let name = from.file_name().unwrap_or(from.as_os_str());
-        let to = match &mut self.action {
+        let (to, placed) = match &mut self.action {
             Action::Place(manner) => place(from, &folder, Path::new(name), *manner)?,
             Action::Rehearse(rehearsal) => rehearsal.place(from, &folder, Path::new(name))?,
         };
         Ok(Way {
             from: from.clone(),
-            to: Some(to),
-            best: Some(best),
+            to: Some((to, placed, best)),
         })
     }
 
@@ -267,23 +264,24 @@ impl Sorter<'_> {
     fn line(&self, way: &Way) -> String {
         const STAYS: &str = "stays: no label reaches the threshold";
         let from = shown(&way.from);
-        let (to, note) = match &way.to {
-            Some((to, Placed::New)) => (Some(to), ""),
-            Some((to, Placed::WasThere)) => (Some(to), " (was there)"),
-            None => (None, ""),
+        let Some((to, placed, best)) = &way.to else {
+            return match self.terminal {
+                Some(terminal) => Best::moved(None, terminal, &from, STAYS),
+                None => format!("{from} {STAYS}"),
+            };
         };
-        match (self.terminal, to) {
-            (None, Some(to)) => format!("{from} -> {}{note}", shown(to)),
-            (None, None) => format!("{from} {STAYS}"),
-            (Some(terminal), Some(to)) => {
-                let below = to.strip_prefix(&self.into).unwrap_or(to);
-                let is_renamed = below.file_name() != way.from.file_name();
-                let folder = below.parent().filter(|_| !is_renamed);
-                let to = folder.map_or_else(|| shown(below), |folder| shown(folder) + "/");
-                Best::moved(way.best.as_ref(), terminal, &from, &(to + note))
-            }
-            (Some(terminal), None) => Best::moved(None, terminal, &from, STAYS),
-        }
+        let note = match placed {
+            Placed::New => "",
+            Placed::WasThere => " (was there)",
+        };
+        let Some(terminal) = self.terminal else {
+            return format!("{from} -> {}{note}", shown(to));
+        };
+        let below = to.strip_prefix(&self.into).unwrap_or(to);
+        let is_renamed = below.file_name() != way.from.file_name();
+        let folder = below.parent().filter(|_| !is_renamed);
+        let to = folder.map_or_else(|| shown(below), |folder| shown(folder) + "/");
+        Best::moved(Some(best), terminal, &from, &(to + note))
     }
 }
 
@@ -292,11 +290,8 @@ impl Sink for Sorter<'_> {
         match self.sort(&item, seen) {
             Ok(way) => {
                 writeln!(self.out, "{}", self.line(&way)).map_err(Error::write("stdout"))?;
-                self.tally.add(
-                    way.best
-                        .as_ref()
-                        .map_or("stay: no label reaches the threshold", |best| &best.answer),
-                );
+                let best = way.to.as_ref().map(|(_, _, best)| best.answer.as_str());
+                self.tally.add(best.unwrap_or("stay: no label reaches the threshold"));
                 Ok(Verdict::Done)
             }
             Err(error) => Ok(Verdict::Failed(error)),

@@ -38,16 +38,11 @@ const FEATURES: [(&str, bool); 10] = [
     ("train", cfg!(feature = "train")),
 ];
 
-fn is_below(level: Level, other: Level) -> bool {
-    let rank = |level| Level::ALL.iter().position(|known| *known == level);
-    rank(level) < rank(other)
-}
-
 /// The instruction set in use, and why it is not the best one if it isn't.
 pub(super) fn instruction_set() -> String {
     let best = Level::best();
     match cpu_level() {
-        Ok(Some(level)) if is_below(level, best) => {
+        Ok(Some(level)) if level < best => {
             format!("{}, by LONGCLIP_CPU; the CPU has {}", level.name(), best.name())
         }
         Ok(_) => best.name().to_owned(),

@@ -3,8 +3,9 @@
 //! The file is looked through once for where records begin and end, and each is parsed when it is asked for, so a million captions take
 //! some megabytes.
 
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -55,24 +56,25 @@ impl RecordFile {
     /// Looks a file through. If the file is damaged as a whole, gives the records before the damage, and an [`Error::Sample`] that
     /// says where it begins.
     pub(super) fn open(path: &Path) -> Result<(Self, Option<Error>)> {
+        let failed = Error::read(path);
         let mut records = RecordFile {
             path: path.to_owned(),
-            recoded: recoded(path).map_err(Error::read(path))?,
+            recoded: None,
             layout: RecordLayout::Lines,
             spans: Vec::new(),
         };
-        let problem = match records.recoded.take() {
-            Some(text) => {
-                let problem = records.look_through(&mut Cursor::new(&text));
-                records.recoded = Some(text);
-                problem
-            }
-            None => {
-                let file = File::open(path).map_err(Error::read(path))?;
-                records.look_through(&mut BufReader::with_capacity(1 << 20, file))
-            }
+        let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(&failed)?);
+        let problem = if is_utf16(reader.fill_buf().map_err(&failed)?) {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).map_err(&failed)?;
+            let text = utf8(&bytes).into_owned();
+            let problem = records.look_through(&mut text.as_slice());
+            records.recoded = Some(text);
+            problem
+        } else {
+            records.look_through(&mut reader)
         };
-        let damage = problem.map_err(Error::read(path))?.map(|problem| {
+        let damage = problem.map_err(&failed)?.map(|problem| {
             let number = records.spans.last().map_or(1, |last| last.number + 1);
             unusable(records.name_of(number), problem)
         });
@@ -118,8 +120,8 @@ impl RecordFile {
             return Err(unusable(name, "it has more than 16 MiB"));
         }
         let bytes = match &self.recoded {
-            Some(text) => text[offset as usize..(offset + length) as usize].to_vec(),
-            None => read_range(&self.path, offset, length)?,
+            Some(text) => Cow::Borrowed(&text[offset as usize..(offset + length) as usize]),
+            None => Cow::Owned(read_range(&self.path, offset, length)?),
         };
         serde_json::from_slice(bytes.trim_ascii())
             .map_err(|error| unusable(name, format!("it is not a JSON object: {}", self.in_words(&error))))
@@ -185,17 +187,6 @@ impl RecordFile {
             reader.consume(length);
             offset += length as u64;
         }
-    }
-}
-
-/// A file as UTF-8, if it is UTF-16.
-fn recoded(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
-    const TELLING_BYTES: u64 = 4096;
-    let mut head = Vec::new();
-    File::open(path)?.take(TELLING_BYTES).read_to_end(&mut head)?;
-    match is_utf16(&head) {
-        true => Ok(Some(utf8(&std::fs::read(path)?).into_owned())),
-        false => Ok(None),
     }
 }
 

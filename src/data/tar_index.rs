@@ -5,7 +5,7 @@
 //! which disappears with the process.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +15,7 @@ use super::unusable::unusable;
 use crate::error::{Error, Result, in_words};
 use crate::input::archive::{self, Earlier};
 use crate::input::is_image_ending;
-use crate::input::limit::{Unread, read_sized};
+use crate::input::limit::Unread;
 use crate::input::tar::{self, Member, Place};
 
 /// Archives whose members can be read in any order.
@@ -187,27 +187,16 @@ impl TarIndex {
         let Archive { path, is_packed } = &self.archives[span.archive];
         let read = || -> Result<Vec<u8>, Unread> {
             if !is_packed {
-                return read_at(File::open(path)?, &span.place);
+                return archive::read_at(File::open(path)?, &span.place);
             }
             let mut unpacked = self.unpacked.lock().unwrap_or_else(PoisonError::into_inner);
             let file = unpacked.as_mut().expect("a packed archive was unpacked");
-            read_at(file, &span.place)
+            archive::read_at(file, &span.place)
         };
         read().map_err(|unread| match unread {
             Unread::TooMany => unusable(path.display().to_string(), "a member of more than 1 GiB"),
             Unread::Failed(source) => Error::read(path)(source),
         })
-    }
-}
-
-fn read_at(file: impl Read + Seek, place: &Place) -> Result<Vec<u8>, Unread> {
-    let bytes = read_sized(place.read_from(file)?, place.size)?;
-    match bytes.len() as u64 == place.size {
-        true => Ok(bytes),
-        false => Err(Unread::Failed(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "it has become shorter since it was looked through",
-        ))),
     }
 }
 

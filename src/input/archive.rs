@@ -16,11 +16,12 @@ use super::folder::is_named_like_a_picture;
 use super::limit::{Unread, admit, read_sized};
 use super::list;
 use super::tar::{Archive, Kind, Member};
-use super::{Content, Deferred, Held, InputOptions, Item, Items, Name, Shard, Skipped, Unit, base64, tar};
+use super::{Content, Deferred, Held, InputOptions, Item, Items, Name, Shard, Skipped, Unit, tar};
 use crate::error::{Error, caught, in_words};
+use crate::json_fields::of_name;
 use crate::memory::holding;
 use crate::preprocess;
-pub(crate) use links::Earlier;
+pub(crate) use links::{Earlier, read_at};
 
 /// The number of first bytes that show whether a file is an archive: a member's header.
 pub(crate) const TELLING_BYTES: u64 = 512;
@@ -274,7 +275,9 @@ impl Unpacking {
             links::Found::InFile(file, place) => {
                 let name = name.to_string();
                 Content::Deferred(Deferred::new(move || {
-                    let bytes = links::read(&file, &place);
+                    let bytes = File::open(&file)
+                        .map_err(Unread::from)
+                        .and_then(|file| read_at(file, &place));
                     bytes.map_err(|unread| refused(&name, unread).unwrap_or_else(Error::read(&name)))
                 }))
             }
@@ -295,16 +298,8 @@ impl Unpacking {
 
 fn item_of(name: Name, inner: &Path, content: Content) -> Item {
     let mut item = Item::new(name, content);
-    item.fields.insert("__key__", json_of(key(inner)));
+    item.fields.insert("__key__", of_name(key(inner).as_os_str()));
     item
-}
-
-/// A name as records have it: `{"bytes": BASE64}` if it is not UTF-8.
-fn json_of(name: PathBuf) -> serde_json::Value {
-    match name.to_str() {
-        Some(text) => text.into(),
-        None => serde_json::json!({"bytes": base64::encoded(name.as_os_str().as_encoded_bytes())}),
-    }
 }
 
 /// Why one member can't be used, though the archive can be read on.

@@ -24,11 +24,6 @@ pub(super) fn decoded(text: &str) -> Result<Vec<u8>, ::base64::DecodeError> {
     LENIENT.decode(body)
 }
 
-/// The text of bytes, in the standard alphabet.
-pub(super) fn encoded(bytes: &[u8]) -> String {
-    LENIENT.encode(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::decoded;

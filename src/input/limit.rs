@@ -98,24 +98,9 @@ pub(super) fn read_line(reader: &mut (impl BufRead + ?Sized), end: u8) -> Result
     }
     if room.lack.is_some() {
         drop(line);
-        skip_line(reader.take(LARGEST_BYTES), end)?;
+        reader.take(LARGEST_BYTES).skip_until(end)?;
     }
     Err(room.exceeded())
-}
-
-fn skip_line(mut reader: impl BufRead, end: u8) -> io::Result<()> {
-    loop {
-        let buffer = reader.fill_buf()?;
-        let found = buffer.iter().position(|byte| *byte == end);
-        let (n, is_done) = (
-            found.map_or(buffer.len(), |at| at + 1),
-            found.is_some() || buffer.is_empty(),
-        );
-        reader.consume(n);
-        if is_done {
-            return Ok(());
-        }
-    }
 }
 
 /// Memory for bytes of which nobody knows yet how many there are.
@@ -183,7 +168,7 @@ mod tests {
             assert_eq!(read_line(&mut text.as_slice(), b'\n').unwrap().len(), n);
         }
         let mut reader = &b"long\nnext"[..];
-        skip_line(&mut reader, b'\n').unwrap();
+        reader.skip_until(b'\n').unwrap();
         assert_eq!(reader, b"next");
     }
 

@@ -123,15 +123,13 @@ impl Entries {
 
     fn broken(&mut self, unread: Unread) -> Broken {
         let source = match unread {
-            Unread::Failed(source) if source.kind() == std::io::ErrorKind::OutOfMemory => source,
-            unread => {
-                self.reader = Reading::Ended;
-                match unread {
-                    Unread::TooMany => std::io::Error::other("a line of more than 1 GiB"),
-                    Unread::Failed(source) => source,
-                }
-            }
+            Unread::TooMany => std::io::Error::other("a line of more than 1 GiB"),
+            Unread::Failed(source) => source,
         };
+        // A line that is too large for memory was skipped.
+        if source.kind() != std::io::ErrorKind::OutOfMemory {
+            self.reader = Reading::Ended;
+        }
         Broken(Entries::place(&self.list, self.line), Error::read(&self.list)(source))
     }
 }

@@ -12,7 +12,7 @@ use super::item::one;
 use super::list::{Entries, Entry, Separator, name_of, open};
 use super::{Content, Deferred, InputOptions, Item, Items, Name, base64, content, split};
 use crate::error::Error;
-use crate::json_fields::{Json, JsonFields};
+use crate::json_fields::{BYTES, Json, JsonFields};
 
 pub(super) fn items(file: &Path, options: &InputOptions) -> Items {
     split::kept(all_items(file, options), options.shard, split::as_named)
@@ -97,7 +97,7 @@ fn item_of_record(mut record: JsonFields, place: &str, options: &InputOptions) -
 
 /// A path that is not UTF-8.
 fn raw_path(path: &serde_json::Map<String, Value>) -> Option<PathBuf> {
-    let bytes = base64::decoded(path.get("bytes")?.as_str()?).ok()?;
+    let bytes = base64::decoded(path.get(BYTES)?.as_str()?).ok()?;
     Some(name_of(bytes))
 }
 

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::error::in_words;
-use crate::json_fields::{Json, JsonFields, push_member};
+use crate::json_fields::{BYTES, Json, JsonFields, of_name, push_member};
 
 /// The result of one input.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +63,7 @@ impl Subject {
     fn json(&self) -> String {
         match self {
             Subject::Path(text) | Subject::Text(text) => Value::from(text.as_str()).to_string(),
-            Subject::Raw(path) => json!({BYTES: BASE64_STANDARD.encode(path.as_encoded_bytes())}).to_string(),
+            Subject::Raw(path) => of_name(path).to_string(),
             Subject::Id(id) => id.as_str().to_owned(),
         }
     }
@@ -76,9 +76,6 @@ impl Subject {
         }
     }
 }
-
-/// The key of a path that is not UTF-8.
-const BYTES: &str = "bytes";
 
 /// The name of the subject of a JSON record, as [`Subject`] prints it.
 pub(super) fn name_in_json(record: &JsonFields) -> Option<String> {

@@ -12,8 +12,8 @@ const LISTED_MAX: usize = 20;
 /// Counts answers.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// All answers that there may be: where they are shortened, they stay different from each other.
-    possible: Vec<String>,
+    /// All answers that there may be. Shortened, they stay different from each other.
+    pub(super) possible: Vec<String>,
     n_of: HashMap<String, u64>,
     n_images: u64,
 }

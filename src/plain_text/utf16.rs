@@ -72,7 +72,7 @@ struct Counts {
     n_high_controls: usize,
 }
 
-/// Private use, and what is no character: text has neither.
+/// Private use, and code points that are not characters: text has neither.
 fn is_private(c: char) -> bool {
     matches!(u32::from(c), 0xe000..=0xf8ff | 0xfdd0..=0xfdef | 0xf0000..) || u32::from(c) & 0xfffe == 0xfffe
 }

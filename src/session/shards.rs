@@ -114,7 +114,8 @@ impl ShardFile {
     /// Notes the result for an image.
     pub fn note(&mut self, verdict: &Verdict) {
         match verdict {
-            Verdict::Failed(error) if is_of_missing_disk(error) => {
+            // Disks don't matter once an image could be read.
+            Verdict::Failed(error) if !self.read.has_image && is_of_missing_disk(error) => {
                 self.read.first_unread.get_or_insert_with(|| error.to_string());
             }
             Verdict::Failed(_) | Verdict::Done => self.read.has_image = true,

@@ -110,6 +110,17 @@ impl Desk {
         command.output().unwrap()
     }
 
+    /// What a terminal shows of a shell command; `None` if the machine has no `script` to make one.
+    pub(crate) fn on_terminal(&self, command: &str) -> Option<String> {
+        if !self.shell("script -qec true /dev/null").status.success() {
+            println!("skipped: there is no `script` to make a terminal");
+            return None;
+        }
+        let command = command.replace('\'', "'\\''");
+        let output = self.shell(&format!("script -qec '{command}' /dev/null"));
+        Some(String::from_utf8(output.stdout).unwrap())
+    }
+
     /// What a user sees: exit code, stdout and stderr.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);

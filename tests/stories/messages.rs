@@ -85,18 +85,13 @@ fn quiet_runs_say_how_many_failed() {
 #[test]
 fn on_a_terminal_a_failure_is_printed_once() {
     let desk = Desk::with_pictures().and_small_model();
-    if !desk.shell("script -qec true /dev/null").status.success() {
-        println!("skipped: there is no `script` to make a terminal");
-        return;
-    }
     let seen = |command: &str| {
         let labels = "--label 'a cat' --label 'a dog' --model small.safetensors";
-        let output = desk.shell(&format!("script -qec \"longclip {command} {labels}\" /dev/null"));
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        (text.matches("gone.jpg`").count(), text)
+        let text = desk.on_terminal(&format!("longclip {command} {labels}"))?;
+        Some((text.matches("gone.jpg`").count(), text))
     };
     for command in ["classify cat.jpg gone.jpg", "classify cat.jpg gone.jpg --format ndjson"] {
-        let (n, text) = seen(command);
+        let Some((n, text)) = seen(command) else { return };
         assert_eq!(n, 1, "{text}");
     }
     // Results that don't say it, or go elsewhere.
@@ -105,7 +100,7 @@ fn on_a_terminal_a_failure_is_printed_once() {
         "classify cat.jpg gone.jpg -o out.csv",
         "sort cat.jpg gone.jpg --into out --copy --dry-run",
     ] {
-        let (n, text) = seen(command);
+        let Some((n, text)) = seen(command) else { return };
         assert_eq!(n, 1, "{text}");
     }
 }
@@ -148,18 +143,13 @@ fn a_terminal_obeys_no_name_and_no_label() {
 #[test]
 fn results_are_escaped_on_a_terminal_and_nowhere_else() {
     let desk = Desk::with_pictures().and_small_model();
-    if !desk.shell("script -qec true /dev/null").status.success() {
-        println!("skipped: there is no `script` to make a terminal");
-        return;
-    }
     let evil = "a \u{1b}[31m\u{202e}cat";
     let desk = desk.file("labels.txt", format!("{evil}\na dog\n"));
     for format in ["csv", "tsv", "ndjson", "json", "{label} {label.2}"] {
         let command = format!(
             "longclip classify cat.jpg --labels-file labels.txt --model small.safetensors -q --format '{format}'"
         );
-        let seen = desk.shell(&format!("script -qec \"{command}\" /dev/null"));
-        let seen = String::from_utf8(seen.stdout).unwrap();
+        let Some(seen) = desk.on_terminal(&command) else { return };
         assert!(!seen.contains(['\u{1b}', '\u{202e}']), "{format}: {seen:?}");
         assert!(seen.contains("a \\u001b[31m\\u202ecat"), "{format}: {seen:?}");
         // JSON has no control characters, but for those of text direction.

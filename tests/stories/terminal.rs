@@ -8,14 +8,8 @@ const LABELS: &str = "--labels 'A grey cat lies on a wide windowsill, and in the
 
 /// What a terminal of this width shows; `None` if the machine has no `script` to make one.
 fn seen(desk: &Desk, n_columns: usize, command: &str) -> Option<String> {
-    if !desk.shell("script -qec true /dev/null").status.success() {
-        println!("skipped: there is no `script` to make a terminal");
-        return None;
-    }
-    let command = command.replace('\'', "'\\''");
-    let inside = format!("stty cols {n_columns} rows 40; export TERM=xterm; {command}");
-    let output = desk.shell(&format!("script -qec '{inside}' /dev/null"));
-    Some(String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n"))
+    let shown = desk.on_terminal(&format!("stty cols {n_columns} rows 40; export TERM=xterm; {command}"))?;
+    Some(shown.replace("\r\n", "\n"))
 }
 
 /// The text without colours.

@@ -5,13 +5,13 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use longclip::weights::names::known_names;
 use longclip::weights::{ExportLayout, export};
 use longclip::{Error, Result};
 
 use super::{open, print};
 use crate::cli::Outcome;
 use crate::cli::find_model::find_model;
-use crate::cli::model_flags::model_names;
 use crate::cli::named::text_or;
 use crate::cli::report::{Exit, Report};
 use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// A name, a file, a folder, or OWNER/REPO
     ///
     /// As `--model` of other commands takes it. Example: `longclip model convert longclip-b --to hf -o longclip-b-hf`
-    #[arg(value_parser = text_or(model_names), hide_possible_values = true)]
+    #[arg(value_parser = text_or(known_names), hide_possible_values = true)]
     model: String,
     /// safetensors, hf or openclip
     ///

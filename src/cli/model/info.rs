@@ -6,14 +6,13 @@ use longclip::output::cells::columns;
 use longclip::recipe::{
     Centre, Colours, Filter, PixelRecipe, Recipe, Rescale, Resize, TextAttention, TextPooling, VisionPooling,
 };
-use longclip::weights::names::{ModelSource, Resolved};
+use longclip::weights::names::{ModelSource, Resolved, known_names};
 use longclip::weights::{Checkpoint, RecipeSource, TextPositions, weights_files};
 use serde::Serialize;
 
 use super::{HashedFile, open};
 use crate::cli::Outcome;
 use crate::cli::find_model::{find_model, size};
-use crate::cli::model_flags::model_names;
 use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
@@ -35,7 +34,7 @@ pub(super) struct Args {
     ///
     /// As `--model` of other commands takes it [default: the model that they use]. Example: `longclip model info
     /// longclip-b`
-    #[arg(value_parser = text_or(model_names), hide_possible_values = true)]
+    #[arg(value_parser = text_or(known_names), hide_possible_values = true)]
     model: Option<String>,
     /// Also list each tensor with its shape and type
     #[arg(long)]

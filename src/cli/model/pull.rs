@@ -2,14 +2,13 @@
 
 use longclip::output::cells::columns;
 use longclip::weights::hub::{self, HubModel, Origin};
-use longclip::weights::names::{self, Found, NANO};
+use longclip::weights::names::{self, Found, NANO, known_names};
 use longclip::{Error, ErrorKind};
 use serde::Serialize;
 
 use super::HashedFile;
 use crate::cli::Outcome;
 use crate::cli::find_model::{DownloadBar, Machine};
-use crate::cli::model_flags::model_names;
 use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
@@ -34,7 +33,7 @@ pub(super) struct Args {
     ///
     /// Of a repository on the Hugging Face hub, also with a revision and a file: OWNER/REPO@REVISION:FILE. Example:
     /// `longclip model pull longclip-b`
-    #[arg(value_parser = text_or(model_names), hide_possible_values = true)]
+    #[arg(value_parser = text_or(known_names), hide_possible_values = true)]
     name: String,
     /// table or json
     ///

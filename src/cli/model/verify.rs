@@ -6,14 +6,13 @@ use longclip::model::recorded::{LEAST_COSINE, Recorded, cosine};
 use longclip::model::{LongClip, LongClipOptions};
 use longclip::output::cells::columns;
 use longclip::weights::hub::{self, Checksum, HubSettings};
-use longclip::weights::names::{KnownModel, ModelSource, Resolved};
+use longclip::weights::names::{KnownModel, ModelSource, Resolved, known_names};
 use longclip::weights::{Checkpoint, weights_files};
 use serde::Serialize;
 
 use super::open;
 use crate::cli::Outcome;
 use crate::cli::find_model::{Machine, find_model};
-use crate::cli::model_flags::model_names;
 use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
@@ -38,7 +37,7 @@ pub(super) struct Args {
     ///
     /// As `--model` of other commands takes it [default: the model that they use]. Example: `longclip model verify
     /// longclip-b`
-    #[arg(value_parser = text_or(model_names), hide_possible_values = true)]
+    #[arg(value_parser = text_or(known_names), hide_possible_values = true)]
     model: Option<String>,
     /// table or json
     ///

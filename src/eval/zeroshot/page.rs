@@ -2,7 +2,7 @@
 //! recall by class.
 
 use super::results::{LEAST_FITTING, Results};
-use super::{Answer, Bin, Measures, N_BINS, N_RESAMPLES, least_fitting};
+use super::{Bin, Measures, N_BINS, N_RESAMPLES, least_fitting};
 use crate::error::counted;
 use crate::eval::comparison::ModelFacts;
 use crate::eval::interval::{Estimate, percent, wilson};
@@ -32,7 +32,7 @@ impl Results<'_> {
             comparison.add_to(&mut page);
         }
         calibration(&mut page, self.measures);
-        matrix(&mut page, self, self.answers);
+        matrix(&mut page, self);
         confusions(&mut page, self);
         least_fitting_images(&mut page, self);
         by_class(&mut page, self);
@@ -125,7 +125,7 @@ fn calibration(page: &mut ReportPage, measures: &Measures) {
     page.table(&columns, &filled.into_iter().map(row).collect::<Vec<_>>());
 }
 
-fn matrix(page: &mut ReportPage, results: &Results<'_>, answers: &[Answer]) {
+fn matrix(page: &mut ReportPage, results: &Results<'_>) {
     page.heading("True and predicted classes");
     let shown = classes_of_matrix(results.measures);
     if shown.len() < results.labels.len() {
@@ -138,7 +138,7 @@ fn matrix(page: &mut ReportPage, results: &Results<'_>, answers: &[Answer]) {
     page.text("Rows: the true class. Columns: the predicted class.");
     let mut counts = vec![vec![0; shown.len()]; shown.len()];
     let place = |class: usize| shown.iter().position(|other| *other == class);
-    for answer in answers {
+    for answer in results.answers {
         if let (Some(row), Some(column)) = (place(answer.truth), place(answer.predicted())) {
             counts[row][column] += 1;
         }

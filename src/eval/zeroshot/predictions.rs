@@ -72,7 +72,8 @@ pub struct Predictions<'a> {
 /// A value of a row.
 enum Cell<'a> {
     Text(&'a str),
-    Number(f64),
+    /// The model computes in f32, so more digits would be noise.
+    Number(f32),
     Flag(bool),
 }
 
@@ -107,11 +108,11 @@ impl Predictions<'_> {
             let mut row = vec![
                 Cell::Text(image.name()),
                 label(answer.truth),
-                Cell::Number(answer.truth_probability),
+                Cell::Number(answer.truth_probability as f32),
                 Cell::Flag(answer.is_within(1)),
             ];
             for (class, probability) in answer.likeliest.iter().take(self.n_predicted()) {
-                row.extend([label(*class), Cell::Number(*probability)]);
+                row.extend([label(*class), Cell::Number(*probability as f32)]);
             }
             row
         })
@@ -124,8 +125,7 @@ impl Predictions<'_> {
             for (name, cell) in columns.iter().zip(row) {
                 let value = match cell {
                     Cell::Text(text) => serde_json::to_string(text)?,
-                    // The model computes in f32, so more digits would be noise.
-                    Cell::Number(number) => serde_json::to_string(&(number as f32))?,
+                    Cell::Number(number) => serde_json::to_string(&number)?,
                     Cell::Flag(flag) => flag.to_string(),
                 };
                 push_member(&mut object, name, &value);
@@ -141,7 +141,7 @@ impl Predictions<'_> {
         for row in self.rows() {
             writer.write_record(row.iter().map(|cell| match cell {
                 Cell::Text(text) => (*text).to_owned(),
-                Cell::Number(number) => (*number as f32).to_string(),
+                Cell::Number(number) => number.to_string(),
                 Cell::Flag(flag) => flag.to_string(),
             }))?;
         }
@@ -184,7 +184,7 @@ mod parquet_file {
         let cells = || rows.iter().map(|row| &row[i]);
         match rows.first().map(|row| &row[i]) {
             Some(Cell::Number(_)) => Arc::new(Float32Array::from_iter(cells().map(|cell| match cell {
-                Cell::Number(number) => Some(*number as f32),
+                Cell::Number(number) => Some(*number),
                 Cell::Text(_) | Cell::Flag(_) => None,
             }))),
             Some(Cell::Flag(_)) => Arc::new(BooleanArray::from_iter(cells().map(|cell| match cell {

@@ -52,7 +52,7 @@ impl FittedTemperature {
         let scaled = judge(images, labels, &scoring.clone().temperature(at));
         FittedTemperature {
             temperature,
-            log_loss: (log_loss(&fitted, 1.0), log_loss(&fitted, 1.0 / temperature)),
+            log_loss: (log_loss(&fitted, 1.0)[0], log_loss(&fitted, 1.0 / temperature)[0]),
             calibration_error: (calibration(answers).1, calibration(&scaled).1),
             n_fitted: fitted.len(),
         }
@@ -129,37 +129,31 @@ impl Logits {
     }
 }
 
-fn log_loss(images: &[Logits], beta: f64) -> f64 {
-    let sum: f64 = images
-        .iter()
-        .map(|image| image.moments(beta).0 - beta * image.truth)
-        .sum();
-    sum / images.len() as f64
-}
-
-/// The derivative of the log loss and its own derivative.
-fn slopes(images: &[Logits], beta: f64) -> (f64, f64) {
+/// The log loss, and its first and second derivative.
+fn log_loss(images: &[Logits], beta: f64) -> [f64; 3] {
     let each = images.par_iter().map(|image| {
-        let (_, mean, variance) = image.moments(beta);
-        (mean - image.truth, variance)
+        let (log_sum, mean, variance) = image.moments(beta);
+        [log_sum - beta * image.truth, mean - image.truth, variance]
     });
     // Sums of one order, so that the result doesn't depend on the number of threads.
-    let each: Vec<(f64, f64)> = each.collect();
-    let (first, second) = each.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    (first / images.len() as f64, second / images.len() as f64)
+    let each: Vec<[f64; 3]> = each.collect();
+    let sums = each
+        .iter()
+        .fold([0.0; 3], |sum, one| std::array::from_fn(|i| sum[i] + one[i]));
+    sums.map(|sum| sum / images.len() as f64)
 }
 
 fn best_temperature(images: &[Logits]) -> f64 {
     let (mut low, mut high) = (1.0 / RANGE.1, 1.0 / RANGE.0);
-    if slopes(images, low).0 >= 0.0 {
+    if log_loss(images, low)[1] >= 0.0 {
         return RANGE.1;
     }
-    if slopes(images, high).0 <= 0.0 {
+    if log_loss(images, high)[1] <= 0.0 {
         return RANGE.0;
     }
     let mut beta = 1.0;
     for _ in 0..STEPS_MAX {
-        let (slope, curvature) = slopes(images, beta);
+        let [_, slope, curvature] = log_loss(images, beta);
         if slope > 0.0 {
             high = beta;
         } else {
@@ -225,9 +219,9 @@ mod tests {
     #[test]
     fn no_other_temperature_has_a_lower_log_loss() {
         let images = drawn(1.7);
-        let best = log_loss(&images, 1.0 / best_temperature(&images));
+        let best = log_loss(&images, 1.0 / best_temperature(&images))[0];
         for i in 1..200 {
-            assert!(log_loss(&images, f64::from(i) * 0.02) >= best - 1e-12, "{i}");
+            assert!(log_loss(&images, f64::from(i) * 0.02)[0] >= best - 1e-12, "{i}");
         }
     }
 

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Seek};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::limit::{Unread, read_sized};
@@ -110,7 +110,7 @@ impl Found {
     }
 
     /// The first bytes, which show whether it is an image.
-    pub(super) fn start(&self) -> std::io::Result<Vec<u8>> {
+    pub(super) fn start(&self) -> io::Result<Vec<u8>> {
         let mut start = Vec::new();
         match self {
             Found::Bytes(bytes) => (&**bytes).take(START_BYTES).read_to_end(&mut start)?,
@@ -123,13 +123,15 @@ impl Found {
     }
 }
 
-/// The content at a place in an archive's file.
-pub(super) fn read(archive: &Path, place: &Place) -> Result<Vec<u8>, Unread> {
-    let file = File::open(archive)?;
+/// The content at a place, from a reader of the archive's file.
+pub(crate) fn read_at(file: impl Read + Seek, place: &Place) -> Result<Vec<u8>, Unread> {
     let bytes = read_sized(place.read_from(file)?, place.size)?;
     match bytes.len() as u64 == place.size {
         true => Ok(bytes),
-        false => Err(Unread::Failed(std::io::ErrorKind::UnexpectedEof.into())),
+        false => Err(Unread::Failed(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it has become shorter since it was looked through",
+        ))),
     }
 }
 

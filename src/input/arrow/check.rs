@@ -2,8 +2,8 @@
 
 use arrow_ipc::{CompressionType, RecordBatch};
 
-use super::frames::LARGEST_BODY_BYTES;
-use crate::memory::{READING, TooLarge};
+use super::frames::{LARGEST_BODY_BYTES, too_large};
+use crate::memory::READING;
 
 /// A compressed buffer begins with its uncompressed length, or with -1 if it isn't compressed.
 const PREFIX_BYTES: usize = 8;
@@ -70,12 +70,9 @@ pub(super) fn batch(batch: &RecordBatch<'_>, body: &[u8]) -> Result<(), Refused>
             )));
         }
     }
-    READING.fits(unpacked_bytes).map_err(too_large)
-}
-
-/// The refusal of a batch for which there is not enough memory.
-pub(super) fn too_large(lack: TooLarge) -> Refused {
-    Refused::TooLarge(format!("its batch is too large: {lack}; write smaller batches"))
+    READING
+        .fits(unpacked_bytes)
+        .map_err(|lack| Refused::TooLarge(too_large(lack)))
 }
 
 fn slice(body: &[u8], offset: i64, length: i64) -> Option<&[u8]> {

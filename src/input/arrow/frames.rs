@@ -9,7 +9,7 @@ use arrow_buffer::Buffer;
 use arrow_ipc::Message;
 use arrow_ipc::convert::MessageBuffer;
 
-use crate::memory::READING;
+use crate::memory::{READING, TooLarge};
 
 /// Enough for a schema or a batch with some hundred thousand columns.
 const LARGEST_HEAD_BYTES: u32 = 64 << 20;
@@ -88,17 +88,15 @@ impl Frames {
         let head = MessageBuffer::try_new(Buffer::from_vec(head)).map_err(|error| error.to_string())?;
         let body_bytes = u64::try_from(head.as_ref().bodyLength())
             .map_err(|_| format!("a body of {} bytes", head.as_ref().bodyLength()))?;
-        let too_large = if body_bytes > LARGEST_BODY_BYTES {
-            Some(format!(
+        let fits = match body_bytes > LARGEST_BODY_BYTES {
+            true => Err(format!(
                 "its batch has {body_bytes} bytes; at most {LARGEST_BODY_BYTES} are read at once: write smaller batches"
-            ))
-        } else {
-            let lack = READING.fits(body_bytes).err();
-            lack.map(|lack| format!("its batch is too large: {lack}; write smaller batches"))
+            )),
+            false => READING.fits(body_bytes).map_err(too_large),
         };
-        let body = match too_large {
-            None => Ok(Buffer::from_vec(self.exactly(body_bytes, "body")?)),
-            Some(problem) => self.skip(body_bytes).map(|()| Err(problem))?,
+        let body = match fits {
+            Ok(()) => Ok(Buffer::from_vec(self.exactly(body_bytes, "body")?)),
+            Err(problem) => self.skip(body_bytes).map(|()| Err(problem))?,
         };
         Ok(Some(Frame { head, body }))
     }
@@ -108,12 +106,7 @@ impl Frames {
         let n_begun = self.take(wanted.min(self.unread as u64))?.len() as u64;
         let rest = (&mut self.reader).take(wanted - n_begun);
         let n = n_begun + std::io::copy(&mut { rest }, &mut std::io::sink()).map_err(|error| error.to_string())?;
-        match n == wanted {
-            true => Ok(()),
-            false => Err(format!(
-                "it is cut short: {n} of the {wanted} bytes of a message's body arrived"
-            )),
-        }
+        all_arrived(n, wanted, "body")
     }
 
     /// The length of the next header; none at the end of the stream, with or without its marker.
@@ -145,13 +138,7 @@ impl Frames {
 
     fn exactly(&mut self, wanted: u64, what: &str) -> Result<Vec<u8>, String> {
         let bytes = self.take(wanted)?;
-        if bytes.len() as u64 == wanted {
-            return Ok(bytes);
-        }
-        Err(format!(
-            "it is cut short: {} of the {wanted} bytes of a message's {what} arrived",
-            bytes.len()
-        ))
+        all_arrived(bytes.len() as u64, wanted, what).map(|()| bytes)
     }
 
     /// The next bytes, fewer at the end of the stream.
@@ -179,6 +166,21 @@ fn shown(bytes: &[u8]) -> String {
         }
     };
     bytes.iter().map(one).collect()
+}
+
+/// Why a batch is refused for which there is not enough memory.
+pub(super) fn too_large(lack: TooLarge) -> String {
+    format!("its batch is too large: {lack}; write smaller batches")
+}
+
+/// Checks that as many bytes arrived as were announced.
+fn all_arrived(n: u64, wanted: u64, what: &str) -> Result<(), String> {
+    match n == wanted {
+        true => Ok(()),
+        false => Err(format!(
+            "it is cut short: {n} of the {wanted} bytes of a message's {what} arrived"
+        )),
+    }
 }
 
 fn at_most(reader: &mut dyn Read, wanted: u64) -> Result<Vec<u8>, String> {

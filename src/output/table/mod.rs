@@ -10,7 +10,7 @@ use super::best::Best;
 use super::cells::{end, one_line, padded, start, told_apart, width};
 use super::record::percent;
 use super::tally::Tally;
-use super::terminal::{IN_FULL_MAX, NUMBER_COLUMNS, Terminal, right};
+use super::terminal::{Colour, IN_FULL_MAX, NUMBER_COLUMNS, Terminal, right};
 use super::{Format, FormatInfo, Found, Grouped, Holds, Labelled, Outcome, Record, Settings};
 use crate::text::printable;
 
@@ -33,10 +33,9 @@ const BRIEF_COLUMNS: usize = 2 + NUMBER_COLUMNS + 2 + NUMBER_COLUMNS + 2;
 #[derive(Debug)]
 pub struct Table {
     terminal: Option<Terminal>,
-    /// The run's labels, or groups if there are any.
-    answers: Vec<String>,
     n_written: u64,
     brief: Option<Brief>,
+    /// How often each label was the best, or each group if there are any; counted on a terminal only.
     tally: Tally,
 }
 
@@ -60,7 +59,6 @@ impl Table {
         };
         Table {
             terminal: settings.terminal,
-            answers: answers.clone(),
             n_written: 0,
             brief: None,
             tally: Tally::of(answers),
@@ -111,23 +109,20 @@ impl Table {
     }
 
     fn in_full(&self, record: &Record) -> String {
-        let name = printable(&record.subject.to_string()).into_owned();
-        let name = self
-            .terminal
-            .map_or(name.clone(), |terminal| terminal.colour.heading(&name))
-            + "\n";
-        let gap = if self.n_written > 0 { "\n" } else { "" };
+        let colour = self.terminal.map_or(Colour::Off, |terminal| terminal.colour);
+        let name = colour.heading(&printable(&record.subject.to_string())) + "\n";
         let rest = match &record.outcome {
             Outcome::Labels { labels, groups, .. } => self.labels(labels) + &self.groups(groups),
             Outcome::Embedding(values) => format!("  {} numbers: {}\n", values.len(), first_numbers(values)),
             Outcome::Found(found) => found_lines(found),
-            Outcome::Failed(reason) => {
-                let text = self.indented(&format!("failed: {}", printable(reason)));
-                self.terminal
-                    .map_or(text.clone(), |terminal| terminal.colour.failure(&text))
-            }
+            Outcome::Failed(reason) => colour.failure(&self.indented(&format!("failed: {}", printable(reason)))),
         };
-        gap.to_owned() + &name + &rest
+        self.gap().to_owned() + &name + &rest
+    }
+
+    /// What separates an image from the one before it.
+    fn gap(&self) -> &'static str {
+        if self.n_written > 0 { "\n" } else { "" }
     }
 
     /// Whether each image gets one line from now on: there are many, or more than a person reads one by one.
@@ -137,49 +132,42 @@ impl Table {
     }
 
     /// The lines that one image takes in a long run; before the first one a heading.
-    fn in_brief(&mut self, terminal: Terminal, record: &Record) -> String {
-        let heading = match self.brief {
-            Some(_) => String::new(),
-            None => self.begin_brief(terminal),
+    fn in_brief(&mut self, terminal: Terminal, record: &Record, best: Option<&Best>) -> String {
+        let (gap, is_first) = (self.gap(), self.brief.is_none());
+        let brief = self
+            .brief
+            .get_or_insert_with(|| Brief::of(&self.tally.possible, terminal));
+        let heading = match is_first {
+            true => gap.to_owned() + &brief.heading(terminal),
+            false => String::new(),
         };
-        let Some(brief) = &self.brief else { return heading };
-        let name = printable(&record.subject.to_string()).into_owned();
         if let Outcome::Failed(reason) = &record.outcome {
             let line = format!("  {}  ", right("failed", NUMBER_COLUMNS));
             let lines = terminal.under_itself(&line, &printable(reason)).join("\n");
             return heading + &terminal.colour.failure(&(lines + "\n"));
         }
-        let line = brief.line(terminal, Best::of_outcome(&record.outcome).as_ref(), &name);
-        self.count(record);
-        heading + &line
-    }
-
-    fn count(&mut self, record: &Record) {
-        if matches!(record.outcome, Outcome::Labels { .. }) {
-            let best = Best::of_outcome(&record.outcome);
-            self.tally.add(best.as_ref().map_or(NO_LABEL, |best| &best.answer));
-        }
-    }
-
-    fn begin_brief(&mut self, terminal: Terminal) -> String {
-        let answers: Vec<String> = self.answers.iter().map(|answer| one_line(answer)).collect();
-        let room = terminal.width_columns.saturating_sub(BRIEF_COLUMNS + 2) / 2;
-        let short = told_apart(&answers, room);
-        let widest = short.iter().map(|answer| width(answer)).max().unwrap_or(room);
-        let brief = Brief {
-            answer_columns: widest.max("label".len()),
-            short: self.answers.iter().cloned().zip(short).collect(),
-        };
-        let [score, margin] = BRIEF_HEADING.map(|word| right(word, NUMBER_COLUMNS));
-        let gap = if self.n_written > 0 { "\n" } else { "" };
-        let heading = format!("  {score}  {margin}  {}  image", padded("label", brief.answer_columns));
-        self.brief = Some(brief);
-        let heading = start(&heading, terminal.width_columns);
-        format!("{gap}{}\n", terminal.colour.heading(&heading))
+        heading + &brief.line(terminal, best, &printable(&record.subject.to_string()))
     }
 }
 
 impl Brief {
+    fn of(answers: &[String], terminal: Terminal) -> Self {
+        let lines: Vec<String> = answers.iter().map(|answer| one_line(answer)).collect();
+        let room = terminal.width_columns.saturating_sub(BRIEF_COLUMNS + 2) / 2;
+        let short = told_apart(&lines, room);
+        let widest = short.iter().map(|answer| width(answer)).max().unwrap_or(room);
+        Brief {
+            answer_columns: widest.max("label".len()),
+            short: answers.iter().cloned().zip(short).collect(),
+        }
+    }
+
+    fn heading(&self, terminal: Terminal) -> String {
+        let [score, margin] = BRIEF_HEADING.map(|word| right(word, NUMBER_COLUMNS));
+        let heading = format!("  {score}  {margin}  {}  image", padded("label", self.answer_columns));
+        terminal.colour.heading(&start(&heading, terminal.width_columns)) + "\n"
+    }
+
     fn line(&self, terminal: Terminal, best: Option<&Best>, name: &str) -> String {
         let (score, margin) = best.map_or(("", ""), |best| (&best.score, &best.margin));
         let answer = best.map_or(NO_LABEL, |best| &best.answer);
@@ -202,10 +190,16 @@ impl Brief {
 impl Format for Table {
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
         let text = match self.terminal {
-            Some(terminal) if self.turns_brief(terminal, record) => self.in_brief(terminal, record),
-            Some(_) | None => {
-                self.count(record);
-                self.in_full(record)
+            None => self.in_full(record),
+            Some(terminal) => {
+                let best = Best::of_outcome(&record.outcome);
+                if matches!(record.outcome, Outcome::Labels { .. }) {
+                    self.tally.add(best.as_ref().map_or(NO_LABEL, |best| &best.answer));
+                }
+                match self.turns_brief(terminal, record) {
+                    true => self.in_brief(terminal, record, best.as_ref()),
+                    false => self.in_full(record),
+                }
             }
         };
         self.n_written += 1;

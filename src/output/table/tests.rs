@@ -2,7 +2,6 @@
 
 use super::super::cells::width;
 use super::super::specimen::{bare_records, bare_settings, settings, written};
-use super::super::terminal::Colour;
 use super::*;
 
 /// Three paragraphs that begin in the same way, one in Japanese, and one with emoji.
