@@ -222,6 +222,10 @@ impl Error {
             Error::UnreadableTensor { .. } => {
                 Some("use the file with f32, f16 or bf16 numbers that this one was made from".into())
             }
+            // What systems say of a thread that they refuse.
+            Error::System { source, .. } if source.kind() == io::ErrorKind::WouldBlock => {
+                Some("allow more threads: `ulimit -u`, or the limit of processes of the container".into())
+            }
             Error::Read { .. }
             | Error::Write { .. }
             | Error::System { .. }

@@ -249,6 +249,28 @@ fn a_hard_link_to_a_file_that_is_not_there_is_an_error_of_its_own() {
     assert_eq!(inputs.options.skipped.counts().members.n, 1);
 }
 
+#[test]
+fn a_video_of_more_than_a_gibibyte_in_an_archive_is_skipped_like_a_small_one() {
+    use std::io::{Seek, SeekFrom, Write};
+    let (dir, large) = (tempfile::tempdir().unwrap(), (1 << 30) + 512);
+    let path = dir.path().join("x.tar");
+    let mut file = fs::File::create(&path).unwrap();
+    for (name, size) in [("a.mp4", large), ("b.mp4", 512), ("c.jpg", 512)] {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_size(size);
+        header.set_path(name).unwrap();
+        header.set_cksum();
+        file.write_all(header.as_bytes()).unwrap();
+        let end = file.seek(SeekFrom::Current(i64::try_from(size).unwrap())).unwrap();
+        file.set_len(end).unwrap();
+    }
+    file.set_len(file.metadata().unwrap().len() + 1024).unwrap();
+    let inputs = folder(&path);
+    let mut items: Vec<Item> = inputs.items().collect();
+    assert_eq!((items.len(), items[0].content.take("x").unwrap().len()), (1, 512));
+    assert_eq!(inputs.options.skipped.counts().not_pictures.n, 2);
+}
+
 #[cfg(unix)]
 #[test]
 fn only_regular_files_are_read_unless_named_directly() {

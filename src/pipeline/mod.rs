@@ -125,6 +125,7 @@ where
     Ok(())
 }
 
+/// Starts the threads. One that reads and one that prepares are enough, if the system refuses more.
 fn spawn_threads<T: Send + 'static>(
     items: Items,
     settings: Settings,
@@ -142,8 +143,10 @@ fn spawn_threads<T: Send + 'static>(
         let thread = thread::Builder::new().name(format!("prepare-{i}"));
         thread.spawn(move || window.fail_on_bug(|| prepare_all(&window, &*prepare)))
     };
-    let readers = (0..READERS).map(reader);
-    readers.chain((0..settings.preparers.max(1)).map(preparer)).collect()
+    let mut threads = vec![reader(0)?, preparer(0)?];
+    let more = (1..settings.preparers).map(preparer).chain((1..READERS).map(reader));
+    threads.extend(more.map_while(std::io::Result::ok));
+    Ok(threads)
 }
 
 /// A reader thread: whenever there is room, draws an item and reads its bytes.

@@ -8,6 +8,9 @@ use super::layouts::Assembly;
 use super::stored::{StoredTensor, TensorFile};
 use crate::error::Result;
 
+/// From this many rows on, a factorised table is multiplied by all threads.
+const ROWS_FOR_THREADS: usize = 4096;
+
 /// All values of a tensor, whose parts have been checked to exist and to fit.
 pub(super) fn values<'a>(file: &'a TensorFile, assembly: &Assembly) -> Result<Cow<'a, [f32]>> {
     let read = |name: &str| file.read(name, part(file, name));
@@ -50,11 +53,16 @@ pub(super) fn rows(file: &TensorFile, assembly: &Assembly, wanted: &[u32]) -> Re
             };
             let (rank, width) = (b_shape[0], b_shape[1]);
             let mut product = vec![0.0; wanted.len() * width];
-            let rows = product
-                .par_chunks_exact_mut(width)
-                .zip(thin.par_chunks_exact(rank))
-                .zip(scales.par_iter());
-            rows.for_each(|((out, a_row), scale)| row_times_matrix(a_row, *scale, &b, out));
+            // The tokens of a few labels are not worth starting threads for.
+            if wanted.len() < ROWS_FOR_THREADS {
+                let rows = product.chunks_exact_mut(width).zip(thin.chunks_exact(rank));
+                let rows = rows.zip(&scales);
+                rows.for_each(|((out, a_row), scale)| row_times_matrix(a_row, *scale, &b, out));
+            } else {
+                let rows = product.par_chunks_exact_mut(width).zip(thin.par_chunks_exact(rank));
+                let rows = rows.zip(&scales);
+                rows.for_each(|((out, a_row), scale)| row_times_matrix(a_row, *scale, &b, out));
+            }
             Ok(product)
         }
         Assembly::Transposed(_) | Assembly::Framed { .. } | Assembly::Joined(_) | Assembly::Polar { .. } => {

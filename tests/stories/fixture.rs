@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use crate::recipe::{Config, Positions, Stored, write_safetensors};
 
 /// Limits the instruction set of every run, so that `LONGCLIP_CPU=avx2 cargo test` shows what such a machine shows.
-const CPU_VARIABLE: &str = "LONGCLIP_CPU";
+pub(crate) const CPU_VARIABLE: &str = "LONGCLIP_CPU";
 
 /// A temporary folder to run commands in, with an environment without models and without a hub.
 pub(crate) struct Desk {

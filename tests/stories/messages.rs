@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::fixture::Desk;
+use crate::fixture::{CPU_VARIABLE, Desk};
 
 const LABELS: [&str; 5] = ["--labels", "a cat", "a dog", "--model", "small.safetensors"];
 
@@ -176,6 +176,49 @@ fn images_that_take_too_much_memory_are_rows_and_the_run_ends() {
     assert_eq!(output.status.code(), Some(1), "{rows}");
     assert_eq!(rows.matches("of memory; ").count(), 6, "{rows}");
     assert!(rows.contains("{\"path\":\"cat.jpg\",\"labels\""), "{rows}");
+}
+
+/// Root has no limit of processes, so the program runs as another user.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_threads_slows_a_run_down_or_is_an_error() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let desk = Desk::with_pictures().and_small_model();
+    let arguments = [
+        &["classify", "cat.jpg", "coffee.jpg", "-f", "csv", "-q", "--threads", "2"],
+        &LABELS[..],
+    ]
+    .concat();
+    let expected = desk.output(&arguments).stdout;
+    fs::copy(env!("CARGO_BIN_EXE_longclip"), desk.path("longclip")).unwrap();
+    for path in ["longclip", ""] {
+        fs::set_permissions(desk.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let limited = |n_threads: usize| {
+        let mut command = std::process::Command::new("bash");
+        let script = format!("ulimit -u {n_threads} && exec ./longclip \"$@\"");
+        command
+            .args(["-c", &script, "bash"])
+            .args(&arguments)
+            .current_dir(desk.path(""));
+        command.env_clear().env("HOME", desk.path(""));
+        command.envs(std::env::var_os(CPU_VARIABLE).map(|level| (CPU_VARIABLE, level)));
+        command.uid(65534).gid(65534).output().ok()
+    };
+    let Some(few) = limited(6) else {
+        println!("skipped: only root may run a program as another user");
+        return;
+    };
+    assert!(few.status.success() && few.stdout == expected, "{few:?}");
+    let none = limited(1);
+    let (code, stderr) = none
+        .map(|o| (o.status.code(), String::from_utf8(o.stderr).unwrap()))
+        .unwrap();
+    insta::assert_snapshot!(format!("{} {stderr}", code.unwrap()), @r"
+    2 error: cannot start the threads that read images: Resource temporarily unavailable
+    hint: allow more threads: `ulimit -u`, or the limit of processes of the container
+    ");
 }
 
 #[test]

@@ -314,6 +314,23 @@ fn an_index_of_another_model_or_number_type_is_refused_by_name() {
     ");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_html_page_of_an_index_that_names_a_device_does_not_read_it() {
+    let desk = Desk::with_pictures().and_small_model();
+    let pictures = ["cat.jpg", "coffee.jpg", "-o", "i.parquet", "-q"];
+    desk.output(&arguments(&[&["search", "build"], &pictures, &SMALL]));
+    for device in ["/dev/zero", "/dev/stdin"] {
+        fs::remove_file(desk.path("cat.jpg")).unwrap();
+        std::os::unix::fs::symlink(device, desk.path("cat.jpg")).unwrap();
+        let query = ["search", "query", "i.parquet", "a cat", "-o", "found.html", "--force"];
+        let output = desk.output(&query);
+        let page = fs::read_to_string(desk.path("found.html")).unwrap();
+        let thumbnails = page.matches("data:image/").count();
+        assert_eq!((output.status.code(), thumbnails), (Some(0), 1), "{device}: {output:?}");
+    }
+}
+
 #[test]
 fn the_html_page_shows_the_results() {
     let desk = Desk::with_pictures().and_small_model();
