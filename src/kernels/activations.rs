@@ -5,7 +5,8 @@
 //! cache lines: `[tile][line][row of the tile][64 bytes]`. A tile is one ascending stream of memory, which suits the
 //! hardware prefetcher. In row-major order, rows whose distance is a power of two would compete for the same cache
 //! sets. A cache line is 16 words; a word is one f32, two bf16 or four bytes. Bytes are `round(127 x / largest |x| of
-//! the row)`, plus 128 if the instruction set multiplies unsigned bytes, with the scale stored separately.
+//! the row)`, plus 128 if the instruction set multiplies unsigned bytes, with the scale stored separately. For a layer in
+//! bf16, activations stay f32 if the instruction set has no products of bf16.
 
 use super::buffer::{Buffer, LINE, Shared};
 use super::cpu::Isa;
@@ -18,7 +19,7 @@ use std::ops::Range;
 pub enum Precision {
     /// f32 weights and activations.
     F32,
-    /// bf16 weights and activations.
+    /// bf16 weights. Activations are bf16 too, or f32 if the instruction set has no products of bf16.
     Bf16,
     /// Signed bytes: weights with one scale per output, activations with one scale per row, computed at run time.
     Int8,
@@ -38,11 +39,22 @@ impl Precision {
     pub(crate) fn line_values(self) -> usize {
         LINE / self.bytes()
     }
+
+    /// The type in which the activations of a layer of this type are stored.
+    pub(crate) fn of_activations(self, isa: Isa) -> Precision {
+        match self {
+            Precision::Bf16 if isa.bf16_words() == 2 => Precision::F32,
+            precision => precision,
+        }
+    }
 }
 
 /// Packed rows of activations, `(rows, width)`. Memory is kept for the next use.
 pub struct Activations {
+    /// The type of the layer that takes them.
     precision: Precision,
+    /// The type they are stored in.
+    stored: Precision,
     shape: Shape,
     buffer: Buffer,
     /// One per row, `largest |x| / 127`; only for bytes.
@@ -63,11 +75,11 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    fn new(rows: usize, width: usize, precision: Precision, isa: Isa) -> Self {
+    fn new(rows: usize, width: usize, stored: Precision, isa: Isa) -> Self {
         Shape {
             rows,
             width,
-            lines: width.div_ceil(precision.line_values()),
+            lines: width.div_ceil(stored.line_values()),
             tiles: rows.div_ceil(isa.tile_rows()),
         }
     }
@@ -95,6 +107,7 @@ impl Activations {
     pub fn new(precision: Precision) -> Self {
         Activations {
             precision,
+            stored: precision,
             shape: Shape {
                 rows: 0,
                 width: 0,
@@ -107,9 +120,14 @@ impl Activations {
         }
     }
 
-    /// The number type.
+    /// The number type of the layer that takes them.
     pub fn precision(&self) -> Precision {
         self.precision
+    }
+
+    /// The type they are stored in: see [`Precision::of_activations`].
+    pub(crate) fn stored(&self) -> Precision {
+        self.stored
     }
 
     /// The number of rows.
@@ -136,19 +154,20 @@ impl Activations {
     /// Makes room for `rows` rows of `width` values. Their content is unspecified, except that the last line is zero
     /// past `width`.
     pub(crate) fn reset(&mut self, rows: usize, width: usize, threads: &Threads) -> Writer {
-        let shape = Shape::new(rows, width, self.precision, threads.isa());
+        self.stored = self.precision.of_activations(threads.isa());
+        let shape = Shape::new(rows, width, self.stored, threads.isa());
         self.shape = shape;
         self.buffer.reserve(rows * shape.lines * LINE);
         self.scales.resize(rows, 1.0);
         let bytes = self.buffer.bytes_mut();
-        if !width.is_multiple_of(self.precision.line_values()) {
+        if !width.is_multiple_of(self.stored.line_values()) {
             for row in 0..rows {
                 let (start, stride) = shape.row(row);
                 bytes[start + (shape.lines - 1) * stride..][..LINE].fill(0);
             }
         }
         Writer {
-            precision: self.precision,
+            precision: self.stored,
             shape,
             base: Shared::new(bytes),
             scales: Shared::new(&mut self.scales),
@@ -170,12 +189,12 @@ impl Activations {
     #[cfg(test)]
     pub(crate) fn decode(&self, threads: &Threads) -> Vec<f32> {
         let added = threads.isa().added();
-        let values = self.precision.line_values();
+        let values = self.stored.line_values();
         let decode = |i: usize| {
             let (row, column) = (i / self.shape.width, i % self.shape.width);
             let (start, stride) = self.shape.row(row);
             let bytes = &self.buffer.bytes()[start + column / values * stride + column % values * (LINE / values)..];
-            match self.precision {
+            match self.stored {
                 Precision::F32 => f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
                 Precision::Bf16 => half::bf16::from_le_bytes([bytes[0], bytes[1]]).to_f32(),
                 Precision::Int8 => f32::from(bytes[0].wrapping_sub(added).cast_signed()) * self.scales[row],
@@ -470,6 +489,7 @@ mod tests {
                 let mut packed = Activations::new(precision);
                 packed.fill(&x, width, threads);
                 assert_eq!((packed.rows(), packed.width()), (rows, width));
+                let bound = if packed.stored() == Precision::F32 { 0.0 } else { bound };
                 for (found, x) in packed.decode(threads).iter().zip(&x) {
                     assert!(
                         (found - x).abs() <= bound,
@@ -490,15 +510,15 @@ mod tests {
     }
 
     #[test]
-    fn all_levels_round_the_same_way() {
+    fn all_levels_round_to_a_type_in_the_same_way() {
         let x = noise(1, 20 * 77);
         for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             let plain = Threads::with_level(1, crate::kernels::cpu::Level::Portable);
-            let mut expected = Activations::new(precision);
-            expected.fill(&x, 77, &plain);
             each_level(|threads| {
                 let mut found = Activations::new(precision);
                 found.fill(&x, 77, threads);
+                let mut expected = Activations::new(found.stored());
+                expected.fill(&x, 77, &plain);
                 assert_eq!(
                     found.decode(threads),
                     expected.decode(&plain),

@@ -141,6 +141,21 @@ impl Isa {
         }
     }
 
+    /// The words of activations that are multiplied with a word of bf16 weights at this level: see [`Simd::BF16_WORDS`].
+    pub(crate) fn bf16_words(self) -> usize {
+        match self {
+            Isa::Portable => 1,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => Neon::BF16_WORDS,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => Avx2::<false>::BF16_WORDS,
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(_) => AvxVnni::BF16_WORDS,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => Avx512::BF16_WORDS,
+        }
+    }
+
     /// What is added to the signed bytes of activations at this level.
     #[cfg(test)]
     pub(crate) fn added(self) -> u8 {

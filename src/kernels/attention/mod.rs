@@ -161,7 +161,7 @@ pub enum Mask {
 }
 
 /// Computes the attention of `sequences` and writes it to `out`, one row per query with `heads.width()` columns.
-/// Products are computed in the number type of `out`, or in bf16 if that is bytes.
+/// Products are computed in the type that `out` is stored in, or, if that is bytes, in that of activations in bf16.
 pub fn attention(
     projected: Projected<'_>,
     sequences: &[Sequence],
@@ -171,6 +171,10 @@ pub fn attention(
     threads: &Threads,
 ) {
     check(&projected, sequences, heads);
+    let products = match out.precision() {
+        Precision::Int8 => Precision::Bf16,
+        precision => precision,
+    };
     let n_queries = sequences.last().map_or(0, |last| last.queries.end);
     let width = heads.width();
     let mut job = AttentionJob {
@@ -178,13 +182,12 @@ pub fn attention(
         sequences,
         heads,
         mask,
-        precision: out.precision(),
+        precision: products.of_activations(threads.isa()),
         output: AttentionOutput::Store(Shared::new(&mut [])),
     };
     if out.precision() == Precision::Int8 {
         // The scale of a row is known only after all heads have written to it.
         let mut staging = out.take_staging(n_queries * width);
-        job.precision = Precision::Bf16;
         job.output = AttentionOutput::Store(Shared::new(&mut staging));
         job.run(threads);
         out.fill(&staging, width, threads);

@@ -111,7 +111,10 @@ pub(super) fn head<S: Simd>(s: S, job: &AttentionJob<'_>, sequence: &Sequence, h
         let rows = share(n, n_tiles, t);
         match job.precision {
             Precision::F32 => of.tile(s, DotF32, rows, &mut scratch),
-            Precision::Bf16 | Precision::Int8 => of.tile(s, DotBf16, rows, &mut scratch),
+            Precision::Bf16 | Precision::Int8 => {
+                assert_eq!(S::BF16_WORDS, 1, "attention has no activations next to bf16");
+                of.tile(s, DotBf16, rows, &mut scratch);
+            }
         }
     }
 }

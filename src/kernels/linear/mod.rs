@@ -38,7 +38,7 @@ pub struct Linear {
     n_out: usize,
     n_in: usize,
     precision: Precision,
-    /// Cache lines per activation row, each of which is 16 steps of a panel.
+    /// Cache lines per row of weights, each of which is 16 steps of a panel.
     lines: usize,
     panels: Buffer,
     /// One per output, like those below, padded with zeroes to whole panels.
@@ -163,12 +163,17 @@ impl Linear {
     fn product(&self, x: &Activations, activation: Activation, output: Output, threads: &Threads) {
         let (precision, width) = (x.precision(), x.width());
         assert!(
-            precision == self.precision && (width == self.n_in || x.rows() == 0),
+            precision == self.precision
+                && (width == self.n_in && x.stored() == precision.of_activations(threads.isa()) || x.rows() == 0),
             "{precision:?} activations of width {width} for a {:?} layer from {}",
             self.precision,
             self.n_in
         );
-        let order = Order::new(x.shape().tiles, self.n_panels(), x.shape().rows * self.lines * LINE);
+        let order = Order::new(
+            x.shape().tiles,
+            self.n_panels(),
+            x.shape().rows * x.shape().lines * LINE,
+        );
         threads.run(|worker, _| {
             threads.isa().run(Product {
                 linear: self,

@@ -155,6 +155,12 @@ impl Vector for Pack<'_> {
                     }
                 }
             }
+            if precision == Precision::Bf16 {
+                for at in (0..self.lines * LINE_STEPS * STEP).step_by(2 * S::LANES * 4) {
+                    // SAFETY: as above.
+                    unsafe { s.arrange_bf16(self.panel(p).add(at)) };
+                }
+            }
         }
     }
 }

@@ -96,10 +96,10 @@ impl<'a> Product<'a> {
     /// What this tile prefetches of the next panel. Each tile of the block prefetches the same amount.
     fn prefetch(&self, pair: TileAndPanel) -> Prefetch {
         let (tile, tiles) = pair.index_in_block;
-        let panel = self.linear.panel(pair.panel).as_ptr_range();
-        let per_line = (LINE_STEPS * STEP / LINE).div_ceil(tiles);
+        let (panel, lines) = (self.linear.panel(pair.panel), self.x.shape().lines);
+        let per_line = (panel.len() / LINE).div_ceil(lines * tiles);
         Prefetch {
-            from: panel.end.wrapping_add(tile * per_line * self.linear.lines * LINE),
+            from: panel.as_ptr_range().end.wrapping_add(tile * per_line * lines * LINE),
             per_line,
         }
     }
@@ -110,8 +110,9 @@ impl<'a> Product<'a> {
         for pair in self.part.clone().map(|i| self.order.pair(i)) {
             let rows = self.x.shape().tile(pair.tile);
             let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(pair.panel));
-            let (height, lines) = (rows.len(), self.linear.lines);
-            assert!(height <= S::TILE_ROWS && a.len() == height * lines * LINE && b.len() == lines * LINE_STEPS * STEP);
+            let (height, lines) = (rows.len(), self.x.shape().lines);
+            let steps = lines * LINE_STEPS / D::a_words::<S>();
+            assert!(height <= S::TILE_ROWS && a.len() == height * lines * LINE && b.len() >= steps * STEP);
             let operands = Operands {
                 a: a.as_ptr(),
                 rows: height,

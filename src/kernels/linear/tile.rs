@@ -18,13 +18,27 @@ pub(crate) const LINE_STEPS: usize = LINE / 4;
 /// The height of the tallest tile of any instruction set.
 pub(crate) const TILE_ROWS_MAX: usize = 14;
 
-/// How a word of activations is multiplied with a word of weights.
+/// How words of activations are multiplied with a word of weights.
 pub(crate) trait Dot: Copy {
-    /// The number type of both.
+    /// The number type of the weights.
     const PRECISION: Precision;
     /// A register of sums.
     type Sum<S: Simd>: Copy;
     fn zero<S: Simd>(s: S) -> Self::Sum<S>;
+    /// The words of activations that are multiplied with a word of weights.
+    #[inline(always)]
+    fn a_words<S: Simd>() -> usize {
+        1
+    }
+    /// The weights at `from` of two registers of outputs, for word `i` of their activations.
+    ///
+    /// # Safety
+    /// `2 * LANES` words of a panel are readable at `from`.
+    #[inline(always)]
+    unsafe fn weights<S: Simd>(s: S, from: *const u8, _: usize) -> [S::I; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { [s.load_words(from), s.load_words(from.add(S::LANES * 4))] }
+    }
     fn step<S: Simd>(s: S, sum: Self::Sum<S>, a: S::I, b: S::I) -> Self::Sum<S>;
     fn words<S: Simd>(s: S, sum: Self::Sum<S>) -> S::I;
 }
@@ -32,7 +46,7 @@ pub(crate) trait Dot: Copy {
 /// f32 times f32, one product per step.
 #[derive(Clone, Copy)]
 pub(crate) struct DotF32;
-/// Pairs of bf16, summed in f32.
+/// bf16 weights times bf16 or f32 activations (see [`Simd::BF16_WORDS`]), summed in f32.
 #[derive(Clone, Copy)]
 pub(crate) struct DotBf16;
 /// Four bytes of activations times four signed bytes of weights, summed in i32.
@@ -62,6 +76,15 @@ impl Dot for DotBf16 {
     #[inline(always)]
     fn zero<S: Simd>(s: S) -> S::F {
         s.splat(0.0)
+    }
+    #[inline(always)]
+    fn a_words<S: Simd>() -> usize {
+        S::BF16_WORDS
+    }
+    #[inline(always)]
+    unsafe fn weights<S: Simd>(s: S, from: *const u8, i: usize) -> [S::I; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { s.load_bf16(from, i) }
     }
     #[inline(always)]
     fn step<S: Simd>(s: S, sum: S::F, a: S::I, b: S::I) -> S::F {
@@ -96,9 +119,9 @@ pub(crate) struct Operands {
     /// `[line][row][64 bytes]`, `rows` rows.
     pub(crate) a: *const u8,
     pub(crate) rows: usize,
-    /// One panel, `[step][32][word]`.
+    /// One panel, `[step][32][word]`; each step has [`Dot::a_words`] words of `a`.
     pub(crate) b: *const u8,
-    /// The number of cache lines along the depth.
+    /// The number of cache lines of activations along the depth.
     pub(crate) lines: usize,
     /// The destination: 32 words per row, rows `to_stride` bytes apart.
     pub(crate) to: *mut u8,
@@ -171,20 +194,24 @@ impl<D: Dot, const ROWS: usize> Vector for Tile<D, ROWS> {
                     s.prefetch_far(next_line);
                     next_line = next_line.wrapping_add(LINE);
                 }
-                for step in 0..LINE_STEPS {
+                let (words, steps) = (D::a_words::<S>(), LINE_STEPS / D::a_words::<S>());
+                for step in 0..steps {
                     // SAFETY: `tile`'s promise: this line of `a` has `ROWS` times 64 bytes, this step of `b` has 128.
                     unsafe {
                         let b = b.add(step * STEP);
-                        let weights = [s.load_words(b), s.load_words(b.add(S::LANES * 4))];
-                        for (row, sums) in sums.iter_mut().enumerate() {
-                            let word = s.splat_word(a.add(row * LINE + step * 4).cast::<u32>().read_unaligned());
-                            sums[0] = D::step(s, sums[0], word, weights[0]);
-                            sums[1] = D::step(s, sums[1], word, weights[1]);
+                        for i in 0..words {
+                            let weights = D::weights(s, b, i);
+                            let a = a.add((step * words + i) * 4);
+                            for (row, sums) in sums.iter_mut().enumerate() {
+                                let word = s.splat_word(a.add(row * LINE).cast::<u32>().read_unaligned());
+                                sums[0] = D::step(s, sums[0], word, weights[0]);
+                                sums[1] = D::step(s, sums[1], word, weights[1]);
+                            }
                         }
                     }
                 }
                 a = a.wrapping_add(ROWS * LINE);
-                b = b.wrapping_add(LINE_STEPS * STEP);
+                b = b.wrapping_add(steps * STEP);
             }
             for (row, sums) in sums.iter().enumerate() {
                 // SAFETY: `tile`'s promise: 32 words are writable in each row.

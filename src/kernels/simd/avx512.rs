@@ -39,6 +39,7 @@ impl Simd for Avx512 {
     const LANES: usize = 16;
     // 14 × 2 sums, 2 registers of weights and 1 of activations: 31 of 32 registers.
     const TILE_ROWS: usize = 14;
+    const BF16_WORDS: usize = 1;
     type F = __m512;
     type I = __m512i;
 

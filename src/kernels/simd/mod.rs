@@ -48,6 +48,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     const TILE_ROWS: usize;
     /// What is added to the signed bytes of activations: 128 if products take unsigned ones, otherwise 0.
     const ADDED: u8 = 128;
+    /// The words of activations that are multiplied with a word of bf16 weights: one of two bf16, or, if the instruction
+    /// set has no product of those, two of f32. Then only weights are widened, once for all rows of a tile.
+    const BF16_WORDS: usize = 2;
     /// `LANES` f32.
     type F: Copy;
     /// `LANES` words.
@@ -107,7 +110,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn dot_f32(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F {
         self.mul_add(self.as_f32(a), self.as_f32(b), acc)
     }
-    /// `acc + a1 * b1 + a0 * b0` for pairs of bf16, in f32.
+    /// `acc` plus the products of a word of activations and a word of weights from [`Simd::load_bf16`], in f32.
     fn dot_bf16(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F;
     /// `acc + a0 * b0 + … + a3 * b3` for bytes of activations `a`, which have [`Simd::ADDED`], and signed bytes `b`, exact in
     /// i32. Without it, `a` is in -127..=127, as `b` is.
@@ -128,6 +131,21 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// # Safety
     /// `LANES` words are writable at `to`, at any alignment.
     unsafe fn store_words(self, to: *mut u8, words: Self::I);
+    /// The bf16 weights of `2 * LANES` outputs for word `i` of the activations: see [`Simd::BF16_WORDS`].
+    ///
+    /// # Safety
+    /// `2 * LANES` words from [`Simd::arrange_bf16`] are readable at `from`.
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const u8, _: usize) -> [Self::I; 2] {
+        // SAFETY: the caller's promise.
+        unsafe { [self.load_words(from), self.load_words(from.add(Self::LANES * 4))] }
+    }
+    /// Arranges `2 * LANES` words of two bf16 weights as [`Simd::load_bf16`] wants them.
+    ///
+    /// # Safety
+    /// They are readable and writable at `at`.
+    #[inline(always)]
+    unsafe fn arrange_bf16(self, _: *mut u8) {}
     /// Rounds to bf16, to nearest even.
     ///
     /// # Safety

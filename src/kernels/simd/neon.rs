@@ -1,4 +1,4 @@
-//! NEON, which every 64-bit ARM CPU has. Four lanes, 32 registers; bf16 and bytes are widened.
+//! NEON, which every 64-bit ARM CPU has. Four lanes, 32 registers; bf16 weights and bytes are widened.
 
 use super::{Simd, Vector};
 use std::arch::aarch64::*;
@@ -144,12 +144,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn dot_bf16(self, acc: float32x4_t, a: uint32x4_t, b: uint32x4_t) -> float32x4_t {
-        registers!({
-            let mask = vdupq_n_u32(0xffff_0000);
-            let (high_a, high_b) = (self.as_f32(vandq_u32(a, mask)), self.as_f32(vandq_u32(b, mask)));
-            let (low_a, low_b) = (self.as_f32(vshlq_n_u32::<16>(a)), self.as_f32(vshlq_n_u32::<16>(b)));
-            vfmaq_f32(vfmaq_f32(acc, high_a, high_b), low_a, low_b)
-        })
+        self.dot_f32(acc, a, b)
     }
     #[inline(always)]
     fn dot_bytes(self, acc: uint32x4_t, a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
@@ -190,6 +185,19 @@ impl Simd for Neon {
     unsafe fn store_words(self, to: *mut u8, words: uint32x4_t) {
         // SAFETY: the caller's promise.
         unsafe { vst1q_u8(to, vreinterpretq_u8_u32(words)) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const u8, i: usize) -> [uint32x4_t; 2] {
+        // SAFETY: the caller promises eight words.
+        unsafe {
+            [0, 16].map(|byte| {
+                let words = self.load_words(from.add(byte));
+                match i {
+                    0 => vshlq_n_u32::<16>(words),
+                    _ => vandq_u32(words, vdupq_n_u32(0xffff_0000)),
+                }
+            })
+        }
     }
     #[inline(always)]
     unsafe fn store_bf16(self, to: *mut u8, a: float32x4_t) {
