@@ -103,7 +103,10 @@ impl Simd for Avx512 {
     }
     #[inline(always)]
     fn scale(self, a: __m512, n: __m512) -> __m512 {
-        registers!(_mm512_scalef_ps(a, n))
+        registers!({
+            let normal = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(n, _mm512_set1_ps(-127.0));
+            _mm512_maskz_scalef_ps(normal, a, n)
+        })
     }
     #[inline(always)]
     fn sum(self, a: __m512) -> f32 {

@@ -85,7 +85,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn abs(self, a: Self::F) -> Self::F;
     /// Rounds to the nearest integer, ties to even.
     fn round(self, a: Self::F) -> Self::F;
-    /// `a * 2^n` for an integral `n` in -160..=130.
+    /// `a * 2^n` for an integral `n` in -126..=127, and 0 for -127. Numbers too small to be normal would take more than 100
+    /// cycles each, and softmax has many: its padding is 2^-∞.
     fn scale(self, a: Self::F, n: Self::F) -> Self::F;
     /// The sum of all lanes, in a fixed order.
     fn sum(self, a: Self::F) -> f32;

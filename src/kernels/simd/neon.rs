@@ -36,12 +36,6 @@ impl Neon {
             vshrq_n_u32::<16>(vbslq_u32(number, rounded, quiet))
         })
     }
-
-    /// 2^n for an integer n in -126..=127.
-    #[inline(always)]
-    fn power(self, n: int32x4_t) -> float32x4_t {
-        registers!(vreinterpretq_f32_s32(vshlq_n_s32::<23>(vaddq_s32(n, vdupq_n_s32(127)))))
-    }
 }
 
 impl Simd for Neon {
@@ -99,11 +93,10 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn scale(self, a: float32x4_t, n: float32x4_t) -> float32x4_t {
-        // In two factors, so that each power is a normal number while the product may still overflow or underflow.
+        // The exponent field of 2^-127 is 0, as that of 0 is.
         registers!({
-            let n = vcvtnq_s32_f32(n);
-            let half = vshrq_n_s32::<1>(n);
-            vmulq_f32(vmulq_f32(a, self.power(half)), self.power(vsubq_s32(n, half)))
+            let exponent = vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127));
+            vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32::<23>(exponent)))
         })
     }
     #[inline(always)]
