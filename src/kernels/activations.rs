@@ -241,7 +241,7 @@ impl Writer {
         let (start, stride) = self.shape.row(row);
         // SAFETY: the row and all of its lines are inside the buffer; the rest is the caller's promise.
         unsafe {
-            let scale = encode(s, self.precision, x, self.base.get().add(start), stride);
+            let scale = encode(s, (self.precision, BYTE_TOP), x, self.base.get().add(start), stride);
             if self.precision == Precision::Int8 {
                 if S::ADDED != 0 {
                     offset(s, self.base.get().add(start), stride, self.shape.lines);
@@ -317,16 +317,25 @@ impl RowWriter {
     }
 }
 
+/// The largest byte of activations.
+pub(crate) const BYTE_TOP: u8 = 127;
+
 /// Rounds a row to `precision` and writes it as cache lines, `stride` bytes apart, with zeroes after its end. Returns
-/// the scale for signed bytes, 1 for the other types.
+/// the scale for signed bytes, of which the largest becomes `top`, and 1 for the other types.
 ///
 /// # Safety
 /// A line of 64 bytes is writable at each stride that `x` needs, including a partial last one.
 #[inline(always)]
-pub(crate) unsafe fn encode<S: Simd>(s: S, precision: Precision, x: &[f32], to: *mut u8, stride: usize) -> f32 {
+pub(crate) unsafe fn encode<S: Simd>(
+    s: S,
+    (precision, top): (Precision, u8),
+    x: &[f32],
+    to: *mut u8,
+    stride: usize,
+) -> f32 {
     let (scale, inverse) = match precision {
         Precision::Int8 => {
-            let scale = largest(s, x) / 127.0;
+            let scale = largest(s, x) / f32::from(top);
             (scale, if scale > 0.0 { 1.0 / scale } else { 0.0 })
         }
         Precision::F32 | Precision::Bf16 => (1.0, 1.0),

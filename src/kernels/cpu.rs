@@ -80,6 +80,23 @@ pub(crate) enum Isa {
     Avx512(Avx512),
 }
 
+/// A constant of [`Simd`] at a level, and its value for plain code.
+macro_rules! constant {
+    ($isa:expr, $name:ident, $plain:expr) => {
+        match $isa {
+            Isa::Portable => $plain,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon(_) => Neon::$name,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => Avx2::<false>::$name,
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(_) => AvxVnni::$name,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(_) => Avx512::$name,
+        }
+    };
+}
+
 impl Isa {
     /// The best level of this CPU that is not higher than `limit`.
     pub(crate) fn detect(limit: Level) -> Isa {
@@ -127,49 +144,25 @@ impl Isa {
 
     /// Rows of a register tile at this level. Activations are packed in groups of this size.
     pub(crate) fn tile_rows(self) -> usize {
-        match self {
-            // Any number would do. It is odd so that tests of the oracle see uneven groups.
-            Isa::Portable => 5,
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon(_) => Neon::TILE_ROWS,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => Avx2::<false>::TILE_ROWS,
-            #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni(_) => AvxVnni::TILE_ROWS,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => Avx512::TILE_ROWS,
-        }
+        // For plain code, any number would do. It is odd so that tests of the oracle see uneven groups.
+        constant!(self, TILE_ROWS, 5)
     }
 
-    /// The words of activations that are multiplied with a word of bf16 weights at this level: see [`Simd::BF16_WORDS`].
+    /// See [`Simd::BF16_WORDS`].
     pub(crate) fn bf16_words(self) -> usize {
-        match self {
-            Isa::Portable => 1,
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon(_) => Neon::BF16_WORDS,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => Avx2::<false>::BF16_WORDS,
-            #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni(_) => AvxVnni::BF16_WORDS,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => Avx512::BF16_WORDS,
-        }
+        constant!(self, BF16_WORDS, 1)
     }
 
-    /// What is added to the signed bytes of activations at this level.
+    /// See [`Simd::ADDED`].
     #[cfg(test)]
     pub(crate) fn added(self) -> u8 {
-        match self {
-            Isa::Portable => 128,
-            #[cfg(target_arch = "aarch64")]
-            Isa::Neon(_) => Neon::ADDED,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(_) => Avx2::<false>::ADDED,
-            #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni(_) => AvxVnni::ADDED,
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => Avx512::ADDED,
-        }
+        constant!(self, ADDED, 128)
+    }
+
+    /// See [`Simd::WEIGHT_TOP`].
+    #[cfg(test)]
+    pub(crate) fn weight_top(self) -> u8 {
+        constant!(self, WEIGHT_TOP, 127)
     }
 
     pub(crate) fn run<K: Kernel>(self, kernel: K) {

@@ -142,7 +142,7 @@ impl Vector for Pack<'_> {
             let precision = self.precision;
             // SAFETY: `to` has room for all lines of a row.
             self.round_rows(p, S::ADDED, |row, to| unsafe {
-                encode(s, precision, row, to.as_mut_ptr(), LINE)
+                encode(s, (precision, S::WEIGHT_TOP), row, to.as_mut_ptr(), LINE)
             });
             let row_bytes = self.lines * LINE;
             for step in (0..self.lines * LINE_STEPS).step_by(S::LANES) {

@@ -51,10 +51,10 @@ impl Case {
     }
 
     /// The exact output before the activation, in f64, and the maximum error for `precision`.
-    fn exact(&self, row: usize, output: usize, precision: Precision) -> (f64, f64) {
+    fn exact(&self, row: usize, output: usize, precision: Precision, threads: &Threads) -> (f64, f64) {
         let x = &self.x[row * self.n_in..][..self.n_in];
         let w = &self.weights[output * self.n_in..][..self.n_in];
-        let (x_top, w_top) = (top(x), top(w));
+        let (x_step, w_step) = (step(x, 127), step(w, threads.isa().weight_top()));
         let (mut sum, mut size, mut rounding) = (0.0, 0.0, 0.0);
         for (x, w) in x.iter().zip(w) {
             let (x, w) = (f64::from(*x), f64::from(*w));
@@ -65,7 +65,7 @@ impl Case {
                 // Each factor is rounded by up to half a unit of 8 bits.
                 Precision::Bf16 => (x * w).abs() * (2.0 / 256.0 + 1.0 / 256.0_f64.powi(2)),
                 // Each factor is rounded by up to half a step, plus the rounding of its division.
-                Precision::Int8 => 0.5001 * (x.abs() * w_top + w.abs() * x_top) + 0.2501 * x_top * w_top,
+                Precision::Int8 => 0.5001 * (x.abs() * w_step + w.abs() * x_step) + 0.2501 * x_step * w_step,
             };
         }
         let bias = f64::from(self.bias[output]);
@@ -75,9 +75,9 @@ impl Case {
     }
 }
 
-/// The size of a byte's step for a row.
-fn top(row: &[f32]) -> f64 {
-    row.iter().fold(0.0, |top: f64, x| top.max(f64::from(x.abs()))) / 127.0
+/// The size of a byte's step for a row whose largest value becomes `top`.
+fn step(row: &[f32], top: u8) -> f64 {
+    row.iter().fold(0.0, |top: f64, x| top.max(f64::from(x.abs()))) / f64::from(top)
 }
 
 /// The activation in f64 and its maximum error. The functions have slopes of at most 1.13. In addition to a few
@@ -113,7 +113,7 @@ fn check(rows: usize, n_in: usize, n_out: usize) {
             each_level(|threads| {
                 let found = case.run(precision, activation, threads);
                 for (i, found) in found.iter().enumerate() {
-                    let (exact, off) = activated(activation, case.exact(i / n_out, i % n_out, precision));
+                    let (exact, off) = activated(activation, case.exact(i / n_out, i % n_out, precision, threads));
                     let error = (f64::from(*found) - exact).abs();
                     assert!(
                         error <= off,
@@ -154,7 +154,7 @@ fn computes_several_blocks_of_rows() {
     each_level(|threads| {
         let found = case.run(Precision::F32, Activation::Identity, threads);
         for (i, found) in found.iter().enumerate() {
-            let (exact, off) = case.exact(i / 34, i % 34, Precision::F32);
+            let (exact, off) = case.exact(i / 34, i % 34, Precision::F32, threads);
             assert!((f64::from(*found) - exact).abs() <= off, "{found} for {exact} at {i}");
         }
     });

@@ -57,7 +57,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     const LANES: usize = 8;
     // 6 × 2 sums, 2 registers of weights and 1 of activations: 15 of 16 registers.
     const TILE_ROWS: usize = 6;
-    const ADDED: u8 = if VNNI { 128 } else { 0 };
+    const WEIGHT_TOP: u8 = if VNNI { 127 } else { 64 };
     type F = __m256;
     type I = __m256i;
 
@@ -183,10 +183,10 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         if VNNI {
             return registers!(_mm256_dpbusd_avx_epi32(acc, a, b));
         }
-        // `maddubs` adds two products in 16 bits. With |a| of at most 127 and the sign of a moved to b, which has at most
-        // 127 too, the sum is at most 2 · 127² = 32258 and never saturates.
+        // `maddubs` adds two products in 16 bits. With weights of at most 64, the sum is at most 2 · 255 · 64 = 32640 and never
+        // saturates. With weights of at most 127, signs would have to move from `a` to `b`, which made int8 a third slower.
         registers!({
-            let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));
+            let pairs = _mm256_maddubs_epi16(a, b);
             _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         })
     }

@@ -48,6 +48,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     const TILE_ROWS: usize;
     /// What is added to the signed bytes of activations: 128 if products take unsigned ones, otherwise 0.
     const ADDED: u8 = 128;
+    /// The largest byte of weights; less than 127 if sums of products would overflow.
+    const WEIGHT_TOP: u8 = 127;
     /// The words of activations that are multiplied with a word of bf16 weights: one of two bf16, or, if the instruction
     /// set has no product of those, two of f32. Then only weights are widened, once for all rows of a tile.
     const BF16_WORDS: usize = 2;
@@ -114,7 +116,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `acc` plus the products of a word of activations and a word of weights from [`Simd::load_bf16`], in f32.
     fn dot_bf16(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F;
     /// `acc + a0 * b0 + … + a3 * b3` for bytes of activations `a`, which have [`Simd::ADDED`], and signed bytes `b`, exact in
-    /// i32. Without it, `a` is in -127..=127, as `b` is.
+    /// i32. Without it, `a` is in -127..=127. `b` is at most [`Simd::WEIGHT_TOP`] in size.
     fn dot_bytes(self, acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
 
     /// # Safety
