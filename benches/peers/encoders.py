@@ -2,17 +2,19 @@
 
     python -m venv venv && venv/bin/pip install -r requirements.txt
     venv/bin/python weights.py B B.safetensors
-    venv/bin/python encoders.py B.safetensors --longclip ../../target/release/longclip [--batch 1,8] [--rounds 7] [--json out.json]
+    venv/bin/python encoders.py B.safetensors --longclip ../../target/release/longclip [--batch 1,8] [--rounds 7] [--json out.json] [--avx2]
 
 Every engine computes each case once per round, in turn, so that a busy machine affects all equally. Prints medians and ratios of
 medians. The other engines get their best settings: fused attention, texts cut at the end token, prepacked models, and one thread
 per core. Outputs are compared first (cosine to PyTorch f32). longclip's time is measured inside its process by `longclip bench`.
+With --avx2 no engine sees anything of this CPU beyond AVX2 (`avx2_only.c`).
 """
 import argparse
 import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -22,7 +24,15 @@ from safetensors.torch import load_file
 
 from clip import TextCut, Vision
 
-THREADS = os.cpu_count()
+THREADS = len(os.sched_getaffinity(0))  # `taskset -c 0` for one thread
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def see_only_avx2():
+    """Starts this script again with avx2_only.c, which longclip inherits."""
+    library = os.path.join(tempfile.mkdtemp(), "avx2_only.so")
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, os.path.join(HERE, "avx2_only.c")], check=True)
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "LD_PRELOAD": library})
 
 
 def torch_runner(module, dtype=None):
@@ -50,6 +60,15 @@ def ort_runner(path):
     options.intra_op_num_threads = THREADS
     session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda x: session.run(None, {"x": x})[0]
+
+
+def ort_int8(path, reduce_range):
+    """The graph with dynamic int8, one scale per output. Without VNNI, weights are limited to 7 bits, because products could overflow."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantised = path.removesuffix(".onnx") + "-int8.onnx"
+    quantize_dynamic(path, quantised, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True, weight_type=QuantType.QInt8, reduce_range=reduce_range)
+    return quantised
 
 
 def openvino_runner(model, precision):
@@ -106,6 +125,7 @@ def image_engines(opt, weights, batch, folder):
     add("openvino f32", openvino_runner(path, "f32"))
     add("openvino bf16", openvino_runner(path, "bf16"))
     if not opt.no_int8:
+        add("onnxruntime int8", ort_runner(ort_int8(path, opt.avx2)))
         add("openvino int8", openvino_runner(openvino_int8(path, x), "f32"))
     for dtype in ("f32", "bf16") + (() if opt.no_int8 else ("int8",)):
         out[f"longclip {dtype}"] = (longclip_runner(opt, dtype, "--tower", "image", "--batch", str(batch)), None)
@@ -179,7 +199,7 @@ def case(opt, weights, tower, batch, folder):
     for name, median in medians.items():
         near = engines[name][1]
         print(f"  {name:16} {median * 1e3:9.1f} ms  {batch / median:8.2f}/s" + ("" if near is None else f"  cosine {near:.6f}"))
-    pairs = [("f32", "openvino f32"), ("bf16", "openvino bf16"), ("int8", "openvino int8"), ("f32", "onnxruntime f32"), ("f32", "torch f32")]
+    pairs = [("f32", "openvino f32"), ("bf16", "openvino bf16"), ("int8", "openvino int8"), ("f32", "onnxruntime f32"), ("int8", "onnxruntime int8"), ("f32", "torch f32"), ("bf16", "longclip f32")]
     ratios = {f"longclip {ours} / {peer}": medians[peer] / medians[f"longclip {ours}"] for ours, peer in pairs if peer in medians and f"longclip {ours}" in medians}
     for name, ratio in ratios.items():
         print(f"  {name:34} {ratio:5.2f}x as fast")
@@ -194,8 +214,11 @@ if __name__ == "__main__":
     parser.add_argument("--texts", default="80,1000", help="numbers of texts; 0 for none")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-int8", action="store_true")
+    parser.add_argument("--avx2", action="store_true", help="hide everything beyond AVX2 from all engines")
     parser.add_argument("--json")
     opt = parser.parse_args()
+    if opt.avx2 and "avx2_only" not in os.environ.get("LD_PRELOAD", ""):
+        see_only_avx2()
     torch.set_num_threads(THREADS)
     weights = load_file(opt.weights)
     with tempfile.TemporaryDirectory() as folder:

@@ -27,6 +27,10 @@ GOALS = {  # (model, tower, batch): {pair: least ratio}
     ("L", "image", 1): {"f32 / openvino f32": 1.2, "bf16 / openvino bf16": 1.25, "int8 / openvino int8": 1.2},
     ("B", "text", 80): {"f32 / torch f32": 1.5},
     ("B", "text", 1000): {"f32 / torch f32": 1.5},
+    ("AVX2", "image", 1): {"f32 / openvino f32": 1.15, "f32 / onnxruntime f32": 1.15, "int8 / openvino int8": 1.25, "int8 / onnxruntime int8": 1.25, "bf16 / longclip f32": 1},
+    ("AVX2", "image", 8): {"f32 / openvino f32": 1.12, "f32 / onnxruntime f32": 1.12, "int8 / openvino int8": 1.2, "int8 / onnxruntime int8": 1.2, "bf16 / longclip f32": 1},
+    ("AVX2", "text", 80): {"f32 / torch f32": 2},
+    ("AVX2", "text", 1000): {"f32 / torch f32": 2},
 }
 
 
@@ -97,9 +101,9 @@ def machine(opt):
     }
 
 
-def number_types(opt):
-    command = [sys.executable, os.path.join(ROOT, "benches/number_types.py"), "--binary", opt.longclip, "--data", opt.data, "nano", opt.b, opt.l]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def number_types(opt, models, **variables):
+    command = [sys.executable, os.path.join(ROOT, "benches/number_types.py"), "--binary", opt.longclip, "--data", opt.data, *models]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **variables}).stdout
 
 
 # ---------------------------------------------------------------- writing
@@ -121,7 +125,7 @@ def encoder_tables(measured):
             n = case["batch"]
             what = f"{n} {'image' if case['tower'] == 'image' else 'text'}{'s' if n > 1 else ''}"
             rows = [(name, f"{s * 1e3:.1f}", f"{n / s:.2f}") for name, s in sorted(case["seconds"].items(), key=lambda kv: kv[1])]
-            out += [f"\n### {model}, {what} at once\n", table(("engine", "ms", "per second"), rows), "\n" + ratios(model, case)]
+            out += [f"\n### {'B on AVX2' if model == 'AVX2' else model}, {what} at once\n", table(("engine", "ms", "per second"), rows), "\n" + ratios(model, case)]
     return "\n".join(out)
 
 
@@ -162,7 +166,20 @@ def preprocess_table(measured):
     return table(("file", "longclip ms", "Pillow + torchvision ms", "times as fast", "largest difference of a pixel"), rows)
 
 
-def page(m, encoders, scaled, processes, preprocessing, types):
+def avx2_section(measured):
+    m = measured["machine"]
+    setting = f"{m['cpu']}, {m['cores']} cores and threads; {m['date']}, commit {m['commit']}."
+    return f"""## Encoders on AVX2
+
+`encoders.py B.safetensors --avx2` hides everything beyond AVX2 from all engines: CPUID does not report AVX-512, AVX-VNNI and
+AMX (`benches/peers/avx2_only.c`). longclip and PyTorch, OpenVINO and ONNX Runtime then choose what they use on a CPU with
+AVX2. OpenVINO computes in f32 there if it is asked for bf16; longclip's bf16 has half of the weights' memory.
+
+{wrapped(setting)}
+{encoder_tables({"AVX2": measured["cases"]})}"""
+
+
+def page(m, encoders, avx2, scaled, processes, preprocessing, types):
     versions = ", ".join(f"{name} {v}" for name, v in m["versions"].items())
     peaks = ", ".join(f"{v:.0f} in {k}" for k, v in m["peaks_of_one_core"].items())
     setting = f"{m['cpu']}, {m['cores']} cores; {m['date']}, commit {m['commit']}, rustc {m['rustc']}; {versions}."
@@ -188,6 +205,7 @@ cut at the end token and computed in the chunk size that is fastest. 80 texts ar
 for one class, and 1,000 are ImageNet's class names in one template. OpenVINO's int8 is NNCF's
 post-training quantisation of the transformer.
 {encoder_tables(encoders)}
+{avx2_section(avx2)}
 ## Whole processes
 
 The whole process: load B, encode two labels and one jpeg of 1024x768, and print, with a warm page
@@ -215,7 +233,11 @@ channel and int8 activations per token; neither type needs calibration data. B a
 weights, so their answers mean nothing and are nearly tied. The lead is the f32 probability of the
 first label minus that of the label that became first.
 
-{types}"""
+{types[0]}
+On AVX2 without AVX-VNNI, int8 weights have 7 bits, because sums of products could overflow otherwise. Activations for bf16
+weights stay f32.
+
+{types[1]}"""
 
 
 def main():
@@ -236,13 +258,16 @@ def main():
         "B": part(opt, "encoders-B", peer("encoders.py", opt.b, *ours, "--json")),
         "L": part(opt, "encoders-L", peer("encoders.py", opt.l, *ours, "--batch", "1", "--texts", "0", "--json")),
     }
+    cases = part(opt, "encoders-avx2", peer("encoders.py", opt.b, *ours, "--avx2", "--json"))
+    avx2 = kept(opt, "avx2", lambda: {"machine": machine(opt), "cases": cases})
     processes = part(opt, "process", peer("process.py", opt.b, *ours, "--json"))
     os.chdir(ROOT)
     preprocessing = part(opt, "preprocess", peer("preprocess.py"))
     scaled = kept(opt, "scaling", lambda: scaling(opt))
-    types = kept(opt, "number-types", lambda: number_types(opt))
+    types = kept(opt, "number-types", lambda: number_types(opt, ["nano", opt.b, opt.l]))
+    types_avx2 = kept(opt, "number-types-avx2", lambda: number_types(opt, ["nano"], LONGCLIP_CPU="avx2"))
     with open(opt.out, "w") as file:
-        file.write(page(m, encoders, scaled, processes, preprocessing, types))
+        file.write(page(m, encoders, avx2, scaled, processes, preprocessing, (types, types_avx2)))
 
 
 if __name__ == "__main__":
