@@ -59,6 +59,20 @@ pub(super) struct ModelFlags {
     /// For weights without a config whose activation is not quick-gelu. Example: `--activation gelu`
     #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = named::<Activation>())]
     activation: Option<Activation>,
+    #[serde(flatten)]
+    #[command(flatten)]
+    reading: ReadingFlags,
+    /// Round weights to f16 as upstream's loader does
+    ///
+    /// Linear, convolution and projection weights, for comparing digits with it.
+    #[arg(long, hide_short_help = true)]
+    upstream_rounding: bool,
+}
+
+/// How a file of weights is read.
+#[derive(Debug, Clone, Copy, clap::Args, Serialize)]
+#[command(next_help_heading = "Model")]
+pub(super) struct ReadingFlags {
     /// Read 77 tokens with a 77-token model
     ///
     /// Instead of stretching its table of positions to 248.
@@ -79,11 +93,22 @@ pub(super) struct ModelFlags {
     #[serde(skip)]
     #[arg(long, hide_short_help = true)]
     ignore_surplus: bool,
-    /// Round weights to f16 as upstream's loader does
-    ///
-    /// Linear, convolution and projection weights, for comparing digits with it.
-    #[arg(long, hide_short_help = true)]
-    upstream_rounding: bool,
+}
+
+impl ReadingFlags {
+    /// They come to this, without rounding.
+    pub(super) fn options(&self) -> LoadOptions {
+        LoadOptions {
+            surplus: if self.ignore_surplus {
+                Surplus::Ignore
+            } else {
+                Surplus::Refuse
+            },
+            stretching: (!self.no_stretch).then(Stretching::default),
+            rounding: Rounding::None,
+            positions: self.positions,
+        }
+    }
 }
 
 /// A model that is loaded, and how it was asked for.
@@ -169,18 +194,12 @@ impl ModelFlags {
     fn plan(&self) -> longclip::Result<ModelPlan> {
         Ok(ModelPlan {
             load: LoadOptions {
-                surplus: if self.ignore_surplus {
-                    Surplus::Ignore
-                } else {
-                    Surplus::Refuse
-                },
-                stretching: (!self.no_stretch).then(Stretching::default),
                 rounding: if self.upstream_rounding {
                     Rounding::Upstream
                 } else {
                     Rounding::None
                 },
-                positions: self.positions,
+                ..self.reading.options()
             },
             compute: LongClipOptions {
                 device: self.device,
@@ -199,15 +218,23 @@ impl ModelFlags {
                 .name
                 .map_or_else(|| self.model.clone(), |name| Some(name.to_owned())),
             dtype: other.dtype.or(self.dtype),
-            no_stretch: other.no_stretch || (other.name.is_none() && self.no_stretch),
-            positions: self.positions.filter(|_| other.name.is_none()),
+            reading: ReadingFlags {
+                no_stretch: other.no_stretch || (other.name.is_none() && self.reading.no_stretch),
+                positions: self.reading.positions.filter(|_| other.name.is_none()),
+                ..self.reading
+            },
             ..self.clone()
         }
     }
 
     /// Whether the same model is asked for, to be computed in the same way.
     pub(super) fn is_same_as(&self, other: &ModelFlags) -> bool {
-        let asked = |flags: &ModelFlags| (flags.model.clone(), flags.number_type(), flags.no_stretch);
+        let asked = |flags: &ModelFlags| {
+            let ReadingFlags {
+                no_stretch, positions, ..
+            } = flags.reading;
+            (flags.model.clone(), flags.number_type(), no_stretch, positions)
+        };
         asked(self) == asked(other)
     }
 

@@ -18,7 +18,7 @@ use super::config::{METADATA_KEY, Written};
 use super::files::{IMAGE_CONFIG, OPENCLIP_CONFIG, TRANSFORMERS_CONFIG};
 use super::layouts::{self, Assembly, Layout};
 use super::stored::TensorFile;
-use super::{Checkpoint, FileFormat, assemble, export_config};
+use super::{Checkpoint, FileFormat, TextPositions, assemble, export_config};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -27,8 +27,8 @@ use crate::files;
 pub enum ExportLayout {
     /// Upstream's, with both position tables, in one file.
     LongClip,
-    /// Hugging Face transformers' `CLIPModel`: a folder with `model.safetensors` and `config.json`, and with
-    /// `preprocessor_config.json` if images are not prepared as CLIP's.
+    /// Hugging Face transformers' `CLIPModel`: a folder with `model.safetensors`, `config.json` and
+    /// `preprocessor_config.json`.
     HuggingFace,
     /// open_clip's: a folder with `open_clip_model.safetensors` and `open_clip_config.json`.
     OpenClip,
@@ -136,6 +136,10 @@ impl Outgoing<'_> {
                 self.checkpoint.text_positions().map(Cow::Owned)
             }
             MERGED_POSITIONS => self.checkpoint.text_positions().map(Cow::Owned),
+            // Of one table that was chosen, the other programs must not choose again.
+            POSITIONS | RESIDUAL_POSITIONS if self.checkpoint.positions() != TextPositions::Joined => {
+                self.checkpoint.text_positions().map(Cow::Owned)
+            }
             RESIDUAL_POSITIONS if !self.checkpoint.has_residual_positions() => {
                 self.checkpoint.text_positions().map(Cow::Owned)
             }

@@ -40,9 +40,6 @@ pub(super) fn transformers(sizes: &Sizes, recipe: &Recipe) -> Result<Vec<ConfigF
     }
     check_projections("transformers", recipe)?;
     let config = towers_of_transformers(sizes, recipe);
-    if recipe.pixels == PixelRecipe::default() {
-        return Ok(vec![(TRANSFORMERS_CONFIG, config)]);
-    }
     let images = images_of_transformers(sizes, &recipe.pixels)?;
     let config = completed(config, Some(&images), sizes, recipe)?;
     Ok(vec![(TRANSFORMERS_CONFIG, config), (IMAGE_CONFIG, images)])
@@ -211,6 +208,7 @@ fn images_of_transformers(sizes: &Sizes, pixels: &PixelRecipe) -> Result<Value> 
         Resize::Longest { .. } => return Err(no_word("transformers", "resizing the long side of an image")),
         Resize::Off => Value::Null,
     };
+    let (mean, std) = normalisation(pixels);
     Ok(json!({
         "image_processor_type": "CLIPImageProcessor",
         "do_resize": pixels.resize != Resize::Off,
@@ -228,8 +226,8 @@ fn images_of_transformers(sizes: &Sizes, pixels: &PixelRecipe) -> Result<Value> 
             Rescale::Factor(factor) => factor,
         },
         "do_normalize": true,
-        "image_mean": pixels.mean.map(shortest),
-        "image_std": pixels.std.map(shortest),
+        "image_mean": mean,
+        "image_std": std,
     }))
 }
 
@@ -255,11 +253,7 @@ fn images_of_openclip(sizes: &Sizes, pixels: &PixelRecipe) -> Result<Value> {
             let scaled = |values: [f32; 3]| values.map(|value| f64::from(value) / (255.0 * factor));
             (scaled(pixels.mean), scaled(pixels.std))
         }
-        Rescale::Factor(_) | Rescale::By255 => (pixels.mean.map(shortest), pixels.std.map(shortest)),
-    };
-    let (mean, std) = match (pixels.mean, pixels.std) == (MEAN, STD) && pixels.rescale == Rescale::By255 {
-        true => (CLIP_MEAN, CLIP_STD),
-        false => (mean, std),
+        Rescale::Factor(_) | Rescale::By255 => normalisation(pixels),
     };
     let mut config = json!({
         "mean": mean,
@@ -276,9 +270,15 @@ fn images_of_openclip(sizes: &Sizes, pixels: &PixelRecipe) -> Result<Value> {
     Ok(config)
 }
 
-/// The normalisation of CLIP's images, as in open_clip's configs (`constants.py`).
-const CLIP_MEAN: [f64; 3] = [0.48145466, 0.4578275, 0.40821073];
-const CLIP_STD: [f64; 3] = [0.26862954, 0.26130258, 0.27577711];
+/// Mean and standard deviation of the channels, with the digits of CLIP's own (open_clip's `constants.py`).
+fn normalisation(pixels: &PixelRecipe) -> ([f64; 3], [f64; 3]) {
+    const CLIP_MEAN: [f64; 3] = [0.48145466, 0.4578275, 0.40821073];
+    const CLIP_STD: [f64; 3] = [0.26862954, 0.26130258, 0.27577711];
+    match (pixels.mean, pixels.std) == (MEAN, STD) {
+        true => (CLIP_MEAN, CLIP_STD),
+        false => (pixels.mean.map(shortest), pixels.std.map(shortest)),
+    }
+}
 
 /// The ratio from which open_clip computes this width of an MLP: `int(width * ratio)`.
 fn ratio(mlp_dim: usize, width: usize) -> f64 {

@@ -9,14 +9,12 @@ use std::collections::BTreeMap;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::layouts::{self, Assembly, Layout};
-use super::names::ModelSource;
 use super::sizes::Sizes;
 use super::stored::{FileFormat, TensorFile};
-use super::{Activation, CLIP_CONTEXT_LENGTH, Checkpoint, FIXED_ROWS, LoadOptions, Surplus, TextPositions, Tower};
+use super::{Checkpoint, LoadOptions, Surplus};
 use crate::Result;
-use crate::recipe::Resize;
 
-const SIZES: Sizes = Sizes {
+pub(super) const SIZES: Sizes = Sizes {
     image_resolution_px: 16,
     patch_px: 8,
     vision_width: 64,
@@ -34,11 +32,16 @@ const SIZES: Sizes = Sizes {
 };
 
 /// A tensor as a file would hold it: shape and values.
-type Written = (Vec<usize>, Vec<f32>);
-type File = BTreeMap<String, Written>;
+pub(super) type Written = (Vec<usize>, Vec<f32>);
+pub(super) type File = BTreeMap<String, Written>;
+
+pub(super) fn layout(name: &str) -> &'static Layout {
+    let found = layouts::all().into_iter().find(|layout| layout.name.starts_with(name));
+    found.unwrap_or_else(|| panic!("there is no layout {name}"))
+}
 
 /// Values that differ within and between tensors, exact in f16.
-fn values_of(name: &str, shape: &[usize]) -> Vec<f32> {
+pub(super) fn values_of(name: &str, shape: &[usize]) -> Vec<f32> {
     let seed = name
         .bytes()
         .fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));
@@ -47,14 +50,14 @@ fn values_of(name: &str, shape: &[usize]) -> Vec<f32> {
         .collect()
 }
 
-fn columns(values: &[f32], n_columns: usize) -> Vec<f32> {
+pub(super) fn columns(values: &[f32], n_columns: usize) -> Vec<f32> {
     (0..n_columns)
         .flat_map(|column| values.iter().skip(column).step_by(n_columns).copied())
         .collect()
 }
 
 /// The tiny CLIP in a layout. Low-rank tables get the identity as their second factor.
-fn written(layout: &Layout) -> File {
+pub(super) fn written(layout: &Layout) -> File {
     let none = TensorFile {
         path: "none".into(),
         format: FileFormat::Safetensors,
@@ -104,7 +107,7 @@ fn written(layout: &Layout) -> File {
     file
 }
 
-fn bytes(file: &File) -> Vec<u8> {
+pub(super) fn bytes(file: &File) -> Vec<u8> {
     let data: Vec<(&String, &Vec<usize>, Vec<u8>)> = file
         .iter()
         .map(|(name, (shape, values))| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
@@ -119,7 +122,7 @@ fn bytes(file: &File) -> Vec<u8> {
 }
 
 /// Opens the file and reads all of it.
-fn read(bytes: Vec<u8>) -> Result<Checkpoint> {
+pub(super) fn read(bytes: Vec<u8>) -> Result<Checkpoint> {
     let checkpoint = Checkpoint::from_bytes("tiny", bytes, &LoadOptions::default())?;
     for (name, _) in checkpoint.tensors() {
         checkpoint.values(&name)?;
@@ -273,7 +276,7 @@ fn wrappers_are_looked_through() {
 }
 
 /// The tiny CLIP in a layout, with a prefix before each name.
-fn with_prefix(prefix: &str, layout: &Layout) -> File {
+pub(super) fn with_prefix(prefix: &str, layout: &Layout) -> File {
     let named = written(layout).into_iter();
     named
         .map(|(name, tensor)| (format!("{prefix}{name}"), tensor))
@@ -329,189 +332,6 @@ fn tensors_that_only_a_training_or_a_short_text_uses_are_no_surplus() {
     let long = read(bytes(&fg)).unwrap();
     assert_eq!(long.sizes(), &SIZES);
     assert!(long.has_residual_positions());
-}
-
-/// The layout whose name begins so.
-fn layout(name: &str) -> &'static Layout {
-    let found = layouts::all().into_iter().find(|layout| layout.name.starts_with(name));
-    found.unwrap_or_else(|| panic!("there is no layout {name}"))
-}
-
-/// A file in a layout, with a second table of text positions.
-fn with_two_tables(layout: &Layout) -> File {
-    let mut file = written(layout);
-    let none = TensorFile {
-        path: "none".into(),
-        format: FileFormat::Safetensors,
-        blobs: Vec::new(),
-        tensors: BTreeMap::new(),
-    };
-    let shape = vec![SIZES.stored_context_length, SIZES.text_width];
-    let name = match (layout.assembly)(&none, "positional_embedding_res") {
-        Assembly::AsStored(_) if layouts::is_fgclip(layout) => {
-            "text_model.embeddings.position_embedding_res.weight".to_owned()
-        }
-        Assembly::AsStored(name) => name,
-        other => panic!("{other:?}"),
-    };
-    let values = values_of("the second table", &shape);
-    file.insert(name, (shape, values));
-    file
-}
-
-#[test]
-fn of_two_tables_those_of_the_models_own_code_are_used_and_others_can_be_chosen() {
-    let said = |layout, positions| {
-        let options = LoadOptions {
-            positions,
-            ..LoadOptions::default()
-        };
-        let checkpoint = Checkpoint::from_bytes("tiny", bytes(&with_two_tables(layout)), &options).unwrap();
-        let positions = checkpoint.text_positions().unwrap();
-        let table = |name: &str| values_of(name, &[SIZES.stored_context_length, SIZES.text_width]);
-        let (first, second) = (table("positional_embedding"), table("the second table"));
-        let (near, far) = (0, FIXED_ROWS * SIZES.text_width);
-        assert_eq!(positions[near], first[near]);
-        let notices: Vec<String> = checkpoint.notices().iter().map(ToString::to_string).collect();
-        let far = match positions[far] {
-            value if value == first[far] => "first",
-            value if value == second[far] => "second",
-            value => panic!("{value}"),
-        };
-        format!("row 20 of the {far} table {}", notices.join("; "))
-    };
-    let first = Some(TextPositions::First);
-    insta::assert_snapshot!([
-        said(layout("OpenAI"), None),
-        said(layout("OpenAI"), first),
-        said(layout("open_clip"), None),
-        said(layout("open_clip"), Some(TextPositions::Joined)),
-        said(layout("FG-CLIP"), None),
-    ].join("\n"), @r#"
-    row 20 of the second table 
-    row 20 of the first table 
-    row 20 of the first table `tiny` has two tables of text positions, of which the first is used, as the code of DeBias-CLIP does; `Control::TextPositions("joined")` joins them as Long-CLIP's
-    row 20 of the second table 
-    row 20 of the second table `tiny` is an FG-CLIP: images are squashed and texts are read as long ones, as its code does; `Control::TextPositions("short")` reads short texts of up to 77 tokens
-    "#);
-}
-
-#[test]
-fn text_positions_that_a_file_does_not_have_are_refused() {
-    let refused = |positions| {
-        let options = LoadOptions {
-            positions: Some(positions),
-            ..LoadOptions::default()
-        };
-        let file = bytes(&written(layout("OpenAI")));
-        Checkpoint::from_bytes("tiny", file, &options)
-            .err()
-            .unwrap()
-            .to_string()
-    };
-    insta::assert_snapshot!([TextPositions::First, TextPositions::Short].map(refused).join("\n"), @r"
-    `tiny` has one table of text positions, so there is nothing to choose with `first`
-    `tiny` is not an FG-CLIP, which has a table of text positions for short texts
-    ");
-}
-
-/// FG-CLIP's file for both kinds of texts.
-#[test]
-fn an_fg_clip_is_read_for_short_texts_too() {
-    let mut file = with_two_tables(layout("FG-CLIP"));
-    let short = [
-        vec![CLIP_CONTEXT_LENGTH, SIZES.text_width],
-        vec![SIZES.embed_dim, SIZES.text_width],
-    ];
-    let names = [
-        "text_model.embeddings.position_embedding.weight",
-        "text_projection.weight",
-    ];
-    for (name, shape) in names.into_iter().zip(short) {
-        file.insert(name.into(), (shape.clone(), values_of(name, &shape)));
-    }
-    let options = LoadOptions {
-        positions: Some(TextPositions::Short),
-        ..LoadOptions::default()
-    };
-    let checkpoint = Checkpoint::from_bytes("tiny", bytes(&file), &options).unwrap();
-    assert_eq!(checkpoint.sizes().context_length, CLIP_CONTEXT_LENGTH);
-    assert_eq!(checkpoint.text_positions().unwrap(), file[names[0]].1);
-    assert_eq!(checkpoint.recipe().pixels.resize, Resize::Squash);
-    let long = Checkpoint::from_bytes("tiny", bytes(&file), &LoadOptions::default()).unwrap();
-    assert_ne!(checkpoint.content_digest(), long.content_digest());
-}
-
-#[test]
-fn an_image_tower_of_timm_is_read_with_its_config_only() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("open_clip_model.safetensors");
-    let mut file = written(layouts::of_timm());
-    file.insert(
-        "visual.trunk.head.bias".into(),
-        (vec![SIZES.embed_dim], vec![0.5; SIZES.embed_dim]),
-    );
-    std::fs::write(&path, bytes(&file)).unwrap();
-    let error = Checkpoint::open(&path, &LoadOptions::default()).err().unwrap();
-    let hint = error.hint().unwrap().to_string();
-    let said = format!("{error}\n{hint}").replace(dir.path().to_str().unwrap(), "DIR");
-    insta::assert_snapshot!(said, @r"
-    cannot use `DIR/open_clip_model.safetensors`: its image tower is one of timm, and no config says how it is computed
-    put its `open_clip_config.json` next to it, or `config.json` with open_clip's `vision_cfg`
-    ");
-    let config = r#"{ "vision_cfg": { "timm_model_name": "vit_base_patch8_clip_16", "timm_pool": "token", "timm_proj": null,
-        "image_size": 16 }, "text_cfg": { "heads": 2, "layers": 1, "no_causal_mask": true } }"#;
-    std::fs::write(dir.path().join("open_clip_config.json"), config).unwrap();
-    let checkpoint = Checkpoint::open(&path, &LoadOptions::default()).unwrap();
-    assert_eq!(
-        (checkpoint.sizes().vision_heads, checkpoint.sizes().vision_layers),
-        (1, 2)
-    );
-    assert!(checkpoint.recipe().vision.biased_projection);
-    assert_eq!(checkpoint.recipe().vision.activation, Activation::Gelu);
-    for (name, shape) in checkpoint
-        .tensors()
-        .into_iter()
-        .filter(|(name, _)| name != "visual.proj_bias")
-    {
-        assert_eq!(checkpoint.values(&name).unwrap(), values_of(&name, &shape), "{name}");
-    }
-    let notices: Vec<String> = checkpoint.notices().iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(notices.join("\n"), @"`open_clip_config.json` has no `preprocess_cfg`, so images are prepared as CLIP's");
-}
-
-#[test]
-fn one_tower_is_read_if_no_other_is_needed() {
-    for layout in layouts::all() {
-        for tower in Tower::BOTH {
-            let names = SIZES.tensors().into_iter().map(|(name, _)| name);
-            let others: Vec<String> = names.filter(|name| Tower::of(name) != Some(tower)).collect();
-            let whole = written(layout);
-            let mut file = whole.clone();
-            let none = Checkpoint::from_bytes("tiny", bytes(&whole), &LoadOptions::default()).unwrap();
-            for part in others.iter().flat_map(|name| none.stored_names(name)) {
-                file.remove(&part);
-            }
-            let message = read(bytes(&file)).err().unwrap().to_string();
-            assert!(
-                message.contains("a CLIP has both a text and an image tower"),
-                "{message}"
-            );
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("half.safetensors");
-            std::fs::write(&path, bytes(&file)).unwrap();
-            let half =
-                Checkpoint::open_source_for(&[tower], &ModelSource::Path(path), &LoadOptions::default()).unwrap();
-            assert_eq!(half.towers(), [tower]);
-            for (name, shape) in half.tensors() {
-                assert_eq!(
-                    half.values(&name).unwrap().len(),
-                    shape.iter().product::<usize>(),
-                    "{name}"
-                );
-            }
-        }
-    }
 }
 
 #[test]

@@ -35,6 +35,8 @@ mod wrappers;
 #[cfg(test)]
 mod malformed_files;
 #[cfg(test)]
+mod several_tables;
+#[cfg(test)]
 mod tests;
 
 pub use self::architecture::Architecture;

@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::fixture::{Desk, data, repository};
 
-const CLASSES: [&str; 6] = ["astronaut", "cat", "coffee", "exif", "grey", "rgb"];
+pub(crate) const CLASSES: [&str; 6] = ["astronaut", "cat", "coffee", "exif", "grey", "rgb"];
 
 /// Class folders with images of the repository, and a model whose numbers mean nothing but do not change.
-fn desk() -> Desk {
+pub(crate) fn desk() -> Desk {
     let mut desk = Desk::new().and_small_model().folder("photos");
     for class in CLASSES {
         desk = desk.folder(&format!("photos/{class}"));
@@ -29,7 +29,7 @@ fn desk() -> Desk {
     desk
 }
 
-const EVAL: [&str; 8] = [
+pub(crate) const EVAL: [&str; 8] = [
     "eval",
     "zeroshot",
     "--model",
@@ -41,7 +41,7 @@ const EVAL: [&str; 8] = [
 ];
 
 #[track_caller]
-fn measured(desk: &Desk, more: &[&str]) -> Value {
+pub(crate) fn measured(desk: &Desk, more: &[&str]) -> Value {
     let output = desk.output(&[&EVAL[..], more].concat());
     assert!(
         output.status.code().is_some_and(|code| code < 2),
@@ -58,7 +58,7 @@ fn without_speed(mut measured: Value) -> Value {
 }
 
 #[track_caller]
-fn check(measured: &Value, key: &str, expected: f64) {
+pub(crate) fn check(measured: &Value, key: &str, expected: f64) {
     let found = measured["metrics"][key].as_f64().unwrap();
     assert!((found - expected).abs() < 1e-9, "{key}: {found}, expected {expected}");
 }
@@ -279,69 +279,6 @@ fn json_has_recalls_bins_and_all_confusions() {
     assert_eq!(least.len() as u64, n);
     let probabilities = least.iter().map(|image| image["probability"].as_f64().unwrap());
     assert!(probabilities.is_sorted());
-}
-
-#[test]
-fn predictions_have_a_row_per_image_in_every_format() {
-    let desk = desk();
-    let found = measured(&desk, &["--predictions", "p.ndjson"]);
-    measured(&desk, &["--predictions", "p.csv"]);
-    let text = std::fs::read_to_string(desk.path("p.ndjson")).unwrap();
-    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(found["n_pictures"], records.len());
-    let n_right = records.iter().filter(|record| record["is_right"] == true).count();
-    check(&found, "acc1", n_right as f64 / records.len() as f64);
-    let columns = "path,truth,truth_probability,is_right,predicted_1,probability_1,predicted_2,probability_2,predicted_3,\
-                   probability_3,predicted_4,probability_4,predicted_5,probability_5";
-    let csv = std::fs::read_to_string(desk.path("p.csv")).unwrap();
-    assert_eq!(csv.lines().next(), Some(columns));
-    for (record, row) in records.iter().zip(csv.lines().skip(1)) {
-        let path = record["path"].as_str().unwrap();
-        assert_eq!(record["truth"], path.split('/').nth(1).unwrap());
-        assert_eq!(record["is_right"] == true, record["predicted_1"] == record["truth"]);
-        for (column, value) in columns.split(',').zip(row.split(',')) {
-            match &record[column] {
-                Value::Number(number) => assert_eq!(number.as_f64(), value.parse::<f64>().ok(), "{column}"),
-                other => assert_eq!(other.to_string().trim_matches('"'), value, "{column}"),
-            }
-        }
-    }
-    for (file, said) in [
-        ("p.txt", "`p.txt` has no ending that predictions can be written as"),
-        ("p.csv", "`p.csv` holds results already"),
-        ("-", "has no ending"),
-    ] {
-        let told = desk.run(&[&EVAL[..], &["--predictions", file]].concat());
-        assert!(told.contains("exit code 2") && told.contains(said), "{told}");
-    }
-}
-
-#[cfg(feature = "parquet")]
-#[test]
-fn predictions_in_parquet_have_typed_columns() {
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
-    let desk = desk();
-    let found = measured(&desk, &["--predictions", "p.parquet"]);
-    let file = std::fs::File::open(desk.path("p.parquet")).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    let types = reader.schema().fields().iter().take(6);
-    let types: Vec<String> = types
-        .map(|field| format!("{} {}", field.name(), field.data_type()))
-        .collect();
-    assert_eq!(
-        types,
-        [
-            "path Utf8",
-            "truth Utf8",
-            "truth_probability Float32",
-            "is_right Boolean",
-            "predicted_1 Utf8",
-            "probability_1 Float32"
-        ]
-    );
-    let n_rows: usize = reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum();
-    assert_eq!(found["n_pictures"], n_rows);
 }
 
 /// The mean of `-ln p` of each photo's class in records of `classify`.

@@ -12,6 +12,7 @@ use longclip::{Error, Result};
 use super::{open, print};
 use crate::cli::Outcome;
 use crate::cli::find_model::find_model;
+use crate::cli::model_flags::ReadingFlags;
 use crate::cli::named::text_or;
 use crate::cli::report::{Exit, Report};
 use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
@@ -23,8 +24,8 @@ Examples:
   longclip model convert model.pt --to safetensors -o model.safetensors";
 
 const NOTES: &str = "\
-A 77-row position table is written as it is used, stretched to 248. Nothing that
-exists is replaced without `--force`.";
+A 77-row position table is written as it is used, stretched to 248 unless
+`--no-stretch` is given. Nothing that exists is replaced without `--force`.";
 
 /// Write a model for other programs, as safetensors
 #[derive(Debug, clap::Args)]
@@ -50,13 +51,15 @@ pub(super) struct Args {
     output: PathBuf,
     #[command(flatten)]
     force: ForceFlag,
+    #[command(flatten)]
+    reading: ReadingFlags,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Target {
     /// Long-CLIP's own names, in one file
     Safetensors,
-    /// A folder for transformers' CLIPModel: model.safetensors and config.json
+    /// A folder for transformers' CLIPModel: model.safetensors, config.json and preprocessor_config.json
     Hf,
     /// A folder for open_clip: open_clip_model.safetensors and open_clip_config.json
     Openclip,
@@ -70,11 +73,11 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     };
     let found = find_model(Some(&args.model), report)?;
     if args.writes_stdout()? {
-        export(&open(&found, report)?, layout, Path::new(STDOUT))?;
+        export(&open(&found, args.reading, report)?, layout, Path::new(STDOUT))?;
         return Ok(Exit::Done);
     }
     args.check(&layout.files(&args.output))?;
-    let files = export(&open(&found, report)?, layout, &args.output)?;
+    let files = export(&open(&found, args.reading, report)?, layout, &args.output)?;
     print(
         &files
             .iter()

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{HashedFile, open};
 use crate::cli::Outcome;
 use crate::cli::find_model::{find_model, size};
+use crate::cli::model_flags::ReadingFlags;
 use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
@@ -44,6 +45,8 @@ pub(super) struct Args {
     /// Example: `--format json`
     #[arg(short, long, default_value = "table")]
     format: PrintFormat,
+    #[command(flatten)]
+    reading: ReadingFlags,
 }
 
 #[derive(Serialize)]
@@ -106,7 +109,7 @@ struct TensorInfo {
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let found = find_model(args.model.as_deref(), report)?;
-    let checkpoint = open(&found, report)?;
+    let checkpoint = open(&found, args.reading, report)?;
     let info = info(&found, &checkpoint, args)?;
     args.format.print(|| table(&info), || &info)?;
     Ok(Exit::Done)

@@ -11,12 +11,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Subcommand;
+use longclip::weights::Checkpoint;
 use longclip::weights::hub::{self, Checksum};
 use longclip::weights::names::Resolved;
-use longclip::weights::{Checkpoint, LoadOptions};
 use serde::Serialize;
 
 use super::Outcome;
+use super::model_flags::ReadingFlags;
 use super::report::{Exit, Report};
 
 const EXAMPLES: &str = "\
@@ -56,8 +57,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 /// Opens a model as it would be used: names and shapes are checked, values only when they are read.
-fn open(found: &Resolved, report: Report) -> longclip::Result<Checkpoint> {
-    let checkpoint = Checkpoint::open_source(&found.source, &LoadOptions::default())?;
+fn open(found: &Resolved, reading: ReadingFlags, report: Report) -> longclip::Result<Checkpoint> {
+    let checkpoint = Checkpoint::open_source(&found.source, &reading.options())?;
     report.model_notices(checkpoint.notices());
     Ok(checkpoint)
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::open;
 use crate::cli::Outcome;
 use crate::cli::find_model::{Machine, find_model};
+use crate::cli::model_flags::ReadingFlags;
 use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
@@ -44,6 +45,8 @@ pub(super) struct Args {
     /// Example: `--format json`
     #[arg(short, long, default_value = "table")]
     format: PrintFormat,
+    #[command(flatten)]
+    reading: ReadingFlags,
 }
 
 /// The outcome of one check.
@@ -86,7 +89,7 @@ impl Check {
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let found = find_model(args.model.as_deref(), report)?;
-    let checkpoint = open(&found, report)?;
+    let checkpoint = open(&found, args.reading, report)?;
     let mut checks = check_hashes(&found, &Machine::from_environment().hub)?;
     let tensors = check_tensors(&checkpoint);
     let sound = tensors.result == Verdict::Ok;

@@ -12,7 +12,7 @@ use longclip::train::pcm::Matching;
 use longclip::train::run::Start;
 use longclip::{Error, Result};
 
-use crate::cli::model_flags::parse_device;
+use crate::cli::model_flags::{ReadingFlags, parse_device};
 use crate::cli::numbers::at_least_one;
 use crate::cli::targets::ForceFlag;
 
@@ -29,11 +29,10 @@ pub(super) struct StartFlags {
     /// Start from random weights with these sizes
     ///
     /// Those in a config of open_clip or transformers. Example: `--init config.json`
-    #[arg(long, value_name = "CONFIG.json", conflicts_with = "base")]
+    #[arg(long, value_name = "CONFIG.json", conflicts_with_all = ["base", "no_stretch", "positions", "ignore_surplus"])]
     pub(super) init: Option<PathBuf>,
-    /// Don't stretch a 77-token base
-    #[arg(long, conflicts_with = "init", hide_short_help = true)]
-    pub(super) no_stretch: bool,
+    #[command(flatten)]
+    pub(super) reading: ReadingFlags,
     /// Where to compute: cpu, cuda[:N] or metal[:N]
     ///
     /// GPUs need a build with `--features cuda` or `metal`. Example: `--device cuda`

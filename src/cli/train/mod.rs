@@ -179,14 +179,11 @@ fn begun(args: &Args, device: &Device, report: Report) -> Result<(Parameters, Ba
         }
         None => {
             let found = find_model(args.start.base.as_deref(), report)?;
-            let options = LoadOptions {
-                stretching: (!args.start.no_stretch).then(Stretching::default),
-                ..LoadOptions::default()
-            };
+            let options = args.start.reading.options();
             let checkpoint = Checkpoint::open_source(&found.source, &options)?;
             report.model_notices(checkpoint.notices());
-            if args.start.no_stretch {
-                warn_if_never_stretched(&found.source, &checkpoint, report)?;
+            if options.stretching.is_none() {
+                warn_if_never_stretched(&found.source, options, &checkpoint, report)?;
             }
             let parameters = Parameters::from_checkpoint(&checkpoint, freeze, device)?;
             if args.method.logit_scale.is_none() && parameters.trains_logit_scale() {
@@ -224,8 +221,17 @@ fn warn_of_another_temperature(parameters: &Parameters, report: Report) -> Resul
     Ok(())
 }
 
-fn warn_if_never_stretched(source: &ModelSource, unstretched: &Checkpoint, report: Report) -> Result<()> {
-    let stretched = Checkpoint::open_source(source, &LoadOptions::default())?;
+fn warn_if_never_stretched(
+    source: &ModelSource,
+    options: LoadOptions,
+    unstretched: &Checkpoint,
+    report: Report,
+) -> Result<()> {
+    let stretching = LoadOptions {
+        stretching: Some(Stretching::default()),
+        ..options
+    };
+    let stretched = Checkpoint::open_source(source, &stretching)?;
     let context_length = unstretched.sizes().context_length;
     if stretched.sizes().context_length == context_length {
         report.warning(format!(

@@ -9,12 +9,14 @@ mod candle;
 mod cpu;
 mod layers;
 mod pool;
+mod sources;
 mod trained;
 
 use std::ops::Range;
 
-pub use self::candle::{AttentionHook, CandleEngine, Gradients, Table, TensorSource};
+pub use self::candle::{AttentionHook, CandleEngine, Gradients};
 pub use self::cpu::CpuEngine;
+pub use self::sources::{Table, TensorSource};
 use crate::error::Result;
 use crate::recipe::Activation;
 

@@ -5,8 +5,6 @@ the converted model, and `longclip` must compute the same of it as of the origin
 import functools
 
 import numpy as np
-from open_clip.transform import image_transform
-from transformers import CLIPConfig
 
 from . import from_open_clip, from_transformers
 from .case import TOLERANCE, Case, distance, embeddings, run
@@ -96,11 +94,7 @@ def itself(path, images, original):
 
 
 def by_transformers(path, images, original):
-    processor = None
-    if not (path / "preprocessor_config.json").exists():  # images are prepared as OpenAI's CLIP prepares them
-        prepare = image_transform(CLIPConfig.from_pretrained(path).vision_config.image_size, is_train=False)
-        processor = lambda image, **options: {"pixel_values": prepare(image).unsqueeze(0)}
-    return from_transformers.compute(path, images, processor=processor)
+    return from_transformers.compute(path, images)
 
 
 def by_open_clip(path, images, original):
