@@ -196,7 +196,10 @@ impl Args {
                     "name a folder outside it",
                 ));
             }
-            Some(path) => Some(Place::of(path, &input.inputs, output.resuming(), &mut writing)?),
+            Some(path) => {
+                self.pictures.refuse_to_explain()?;
+                Some(Place::of(path, &input.inputs, output.resuming(), &mut writing)?)
+            }
             None => None,
         };
         Ok(Plan {

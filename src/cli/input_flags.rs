@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longclip::input::{
-    InputOptions, Inputs, Links, Separator, Shard, Source, Unit, Web, WebAccess, WebSettings, is_named_like_an_archive,
+    ExcludedFolders, InputOptions, Inputs, Links, RawPhotos, Separator, Shard, Source, Unit, Web, WebAccess,
+    WebSettings, is_named_like_an_archive,
 };
+use longclip::named::Named;
 use longclip::output::Fields;
-use longclip::preprocess::{Limits, Orientation, Preprocess};
+use longclip::preprocess::{Fit, Limits, Orientation, Preprocess};
 use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
 use serde::{Serialize, Serializer};
@@ -59,6 +61,19 @@ pub(super) struct InputFlags {
     /// 1 is a folder's own files, 2 also those of the folders in it [default: no limit]. Example: `--max-depth 1`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     max_depth: Option<u32>,
+    /// Folders that are not searched, by name or by path
+    ///
+    /// A pattern with `/` is compared with the path below the named folder. With `!` in front, such folders are searched;
+    /// the last pattern that matches decides. Hidden folders, `node_modules`, `@eaDir` and others that hold no photos are
+    /// skipped by default. May be repeated. Example: `--exclude-dir 'thumb*' --exclude-dir '!node_modules'`
+    #[arg(long, value_name = "GLOB", hide_short_help = true)]
+    exclude_dir: Vec<String>,
+    /// Which raw photos of cameras are read in folders
+    ///
+    /// `alone` skips and counts those with a JPEG or HEIC photo of the same name next to them; `skip` skips all. Of a raw
+    /// photo, the largest preview inside it is read. Example: `--raw both`
+    #[arg(long, value_name = "WHICH", default_value_t, value_parser = named::<RawPhotos>(), hide_short_help = true)]
+    raw: RawPhotos,
     /// Read only part I of N of the images, from 0 to N-1
     ///
     /// For N processes on one or more machines, each with its own I: together they read all images, each once. A hash
@@ -146,14 +161,20 @@ impl InputFlags {
     }
 
     /// How what was named is read.
-    pub(super) fn options(&self) -> InputOptions {
-        InputOptions {
+    pub(super) fn options(&self) -> Result<InputOptions> {
+        let mut excluded = ExcludedFolders::default();
+        for pattern in &self.exclude_dir {
+            excluded.add(pattern)?;
+        }
+        Ok(InputOptions {
+            raw: self.raw,
+            excluded,
             links: if self.follow { Links::Follow } else { Links::Skip },
             max_depth: self.max_depth.map(|depth| depth as usize),
             shard: self.shard.map(|shard| shard.by(self.shard_by)),
             web: Web::new(self.web_settings()),
             ..InputOptions::default()
-        }
+        })
     }
 
     /// The one file that is named as a stream; `None` is stdin. Refuses flags that change nothing then.
@@ -165,6 +186,8 @@ impl InputFlags {
             ("--shard", self.shard.is_some()),
             ("--follow", self.follow),
             ("--max-depth", self.max_depth.is_some()),
+            ("--exclude-dir", !self.exclude_dir.is_empty()),
+            ("--raw", self.raw != RawPhotos::default()),
         ];
         if let Some((flag, _)) = is_given.iter().find(|(_, given)| *given) {
             return Err(Error::usage(
@@ -198,7 +221,7 @@ impl InputFlags {
         let records = self.ndjson_from.iter().cloned().map(Source::Ndjson);
         let inputs = Inputs {
             sources: named.chain(lists).chain(records).collect(),
-            options: self.options(),
+            options: self.options()?,
         };
         let n_readers = inputs.n_reading_stdin() + usize::from(stdin_is_taken.is_some());
         if n_readers > 1 {
@@ -235,6 +258,9 @@ fn shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> std::result::Result
     serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
 }
 
+const AS_STORED: &str = "as stored";
+const FITTED: &str = ", fitted by ";
+
 /// How images are read.
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Images")]
@@ -245,6 +271,12 @@ pub(super) struct PictureFlags {
     /// upright.
     #[arg(long, hide_short_help = true)]
     no_exif: bool,
+    /// How an image becomes the square that the model reads
+    ///
+    /// `crop` takes the centre, as the reference does; `pad` keeps the whole image and adds black bars; `squash` keeps it
+    /// and changes its proportions [default: as the model was trained, which is `crop` for CLIP]. Example: `--fit pad`
+    #[arg(long, value_name = "HOW", value_parser = named::<Fit>(), hide_short_help = true)]
+    fit: Option<Fit>,
     /// The most pixels that an image may have
     ///
     /// Larger images are errors, so that one file can't use up the memory. Example: `--max-pixels 1000000000`
@@ -254,16 +286,35 @@ pub(super) struct PictureFlags {
 
 impl PictureFlags {
     /// How images are read, in words: what their pixels depend on besides the file.
-    pub(super) fn reading(&self) -> &'static str {
-        if self.no_exif { "as stored" } else { "upright" }
+    pub(super) fn reading(&self) -> String {
+        let turned = if self.no_exif { AS_STORED } else { "upright" };
+        match self.fit {
+            Some(fit) => format!("{turned}{FITTED}{fit}"),
+            None => turned.to_owned(),
+        }
     }
 
-    /// The same flags, with images turned as an index notes it.
+    /// The same flags, with images turned and fitted as an index notes it.
     #[cfg(feature = "parquet")]
-    pub(super) fn turned(&self, orientation: &str) -> Self {
+    pub(super) fn as_noted(&self, reading: &str) -> Self {
+        let (turned, fit) = reading.split_once(FITTED).unwrap_or((reading, ""));
         PictureFlags {
-            no_exif: orientation == "as stored",
+            no_exif: turned == AS_STORED,
+            fit: Fit::from_name(fit).ok(),
             ..self.clone()
+        }
+    }
+
+    /// Refuses a fit for which the parts of a photo that the model saw are not known.
+    pub(super) fn refuse_to_explain(&self) -> Result<()> {
+        match self.fit {
+            Some(fit @ (Fit::Pad | Fit::Squash)) => Err(Error::usage(
+                format!(
+                    "`--explain` paints the square in the centre, and `--fit {fit}` shows the model more than that"
+                ),
+                "leave out one of them",
+            )),
+            Some(Fit::Crop) | None => Ok(()),
         }
     }
 
@@ -277,6 +328,10 @@ impl PictureFlags {
             max_pixels: self.max_pixels,
             ..Limits::default()
         };
-        preprocess.clone().orientation(orientation).limits(limits)
+        let preprocess = preprocess.clone().orientation(orientation).limits(limits);
+        match self.fit {
+            Some(fit) => preprocess.fit(fit),
+            None => preprocess,
+        }
     }
 }

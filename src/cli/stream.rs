@@ -61,7 +61,7 @@ impl StreamFlags {
         }
         Ok(StreamSource {
             file,
-            options: input.options(),
+            options: input.options()?,
         })
     }
 }

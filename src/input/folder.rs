@@ -1,6 +1,6 @@
 //! The images in a folder and in all folders below it; names of files and folders are sorted together, in byte order.
 //!
-//! Hidden names are skipped. A file is an image by its ending or by its first bytes; other files are counted as skipped.
+//! Hidden names are skipped, and so are folders that hold no photos and raw photos with a JPEG of the same name. A file is an image by its ending or by its first bytes; other files are counted as skipped.
 //! In memory are only the names in the folders from the top to the current one.
 
 use std::collections::HashSet;
@@ -9,26 +9,43 @@ use std::fs::{self, DirEntry, File, FileType};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{InputOptions, Item, Items, Links};
+use super::{InputOptions, Item, Items, Links, RawPhotos};
 use crate::error::Error;
 use crate::preprocess;
 
 /// Endings of images. They include formats that can't be read, so that a folder's HEIC photos are not skipped silently
 /// but are errors with advice.
-const ENDINGS: [&str; 25] = [
+const ENDINGS: [&str; 26] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ico", "pbm", "pgm", "ppm", "pam", "pnm",
-    "qoi", "tga", "hdr", "heic", "heif", "avif", "jxl", "jp2", "apng",
+    "qoi", "tga", "hdr", "heic", "heif", "hif", "avif", "jxl", "jp2", "apng",
 ];
+
+/// Endings of cameras' raw photos.
+const RAW_ENDINGS: [&str; 22] = [
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "iiq", "kdc", "mos", "mrw", "nef", "nrw", "orf", "pef",
+    "raf", "rw2", "sr2", "srf", "srw", "x3f",
+];
+
+/// Endings of what cameras and phones write next to a raw photo.
+const COMPANIONS: [&str; 6] = ["jpg", "jpeg", "jpe", "heic", "heif", "hif"];
 
 /// Whether a name has an image's ending.
 pub fn is_named_like_a_picture(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(is_image_ending)
+    has_one_of(&ENDINGS, path) || has_one_of(&RAW_ENDINGS, path)
 }
 
 /// Whether names of images have this ending.
 pub(crate) fn is_image_ending(ending: &str) -> bool {
-    ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
+    is_one_of(&ENDINGS, ending) || is_one_of(&RAW_ENDINGS, ending)
+}
+
+fn is_one_of(endings: &[&str], ending: &str) -> bool {
+    endings.iter().any(|known| known.eq_ignore_ascii_case(ending))
+}
+
+fn has_one_of(endings: &[&str], name: &Path) -> bool {
+    let ending = name.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| is_one_of(endings, ending))
 }
 
 pub(super) fn items(path: PathBuf, options: &InputOptions) -> Items {
@@ -51,6 +68,8 @@ struct Walk {
 
 struct Level {
     path: PathBuf,
+    /// Names without endings of the photos that a raw photo can belong to.
+    companions: HashSet<OsString>,
     entries: std::vec::IntoIter<Entry>,
 }
 
@@ -110,14 +129,37 @@ impl Walk {
         }
         match sorted_entries(&path) {
             Ok(entries) => {
-                let entries = entries.into_iter();
-                self.levels.push(Level { path, entries });
+                let level = Level {
+                    path,
+                    companions: companions(&entries),
+                    entries: entries.into_iter(),
+                };
+                self.levels.push(level);
                 None
             }
             Err(source) => {
                 self.options.skipped.unreadable(&path);
                 Some(Item::unusable(&path, Error::read(&path)(source)))
             }
+        }
+    }
+
+    fn is_excluded(&self, path: &Path) -> bool {
+        let root = self.levels.first().map(|level| level.path.as_path());
+        let below = root.and_then(|root| path.strip_prefix(root).ok());
+        self.options.excluded.have(below.unwrap_or(path))
+    }
+
+    /// Whether it is a raw photo that is not to be read.
+    fn is_surplus(&self, path: &Path) -> bool {
+        let has_companion = || {
+            let level = self.levels.last();
+            level.is_some_and(|level| path.file_stem().is_some_and(|stem| level.companions.contains(stem)))
+        };
+        match self.options.raw {
+            RawPhotos::Both => false,
+            RawPhotos::Alone => has_one_of(&RAW_ENDINGS, path) && has_companion(),
+            RawPhotos::Skip => has_one_of(&RAW_ENDINGS, path),
         }
     }
 
@@ -133,8 +175,16 @@ impl Walk {
             self.options.skipped.link(path);
             return Verdict::Skipped;
         }
+        if is_dir && self.is_excluded(path) {
+            self.options.skipped.excluded(path);
+            return Verdict::Skipped;
+        }
         if is_dir {
             return Verdict::Folder;
+        }
+        if self.is_surplus(path) {
+            self.options.skipped.raw(path);
+            return Verdict::Skipped;
         }
         let is_file = target.as_ref().map_or(kind.is_file(), fs::Metadata::is_file);
         let is_picture = is_named_like_a_picture(path) || (is_file && begins_like_a_picture(path).unwrap_or(false));
@@ -144,6 +194,12 @@ impl Walk {
         self.options.skipped.not_picture(path);
         Verdict::Skipped
     }
+}
+
+fn companions(entries: &[Entry]) -> HashSet<OsString> {
+    let names = entries.iter().map(|entry| Path::new(&entry.name));
+    let photos = names.filter(|name| has_one_of(&COMPANIONS, name));
+    photos.filter_map(|name| name.file_stem().map(OsString::from)).collect()
 }
 
 fn sorted_entries(path: &Path) -> io::Result<Vec<Entry>> {

@@ -1,8 +1,10 @@
 //! How folders are searched and URLs fetched, and which part of the images is used.
 
+use super::excluded::ExcludedFolders;
 use super::skipped::Skipped;
 use super::split::Shard;
 use super::url::Web;
+use crate::named::named;
 
 /// How folders are searched and URLs fetched.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +13,10 @@ pub struct InputOptions {
     pub links: Links,
     /// How deep to search; 1 is only the named folder's own files. No limit if `None`.
     pub max_depth: Option<usize>,
+    /// Which raw photos in folders are read.
+    pub raw: RawPhotos,
+    /// Folders in folders that are not searched.
+    pub excluded: ExcludedFolders,
     /// The part of all images to use; all if `None`.
     pub shard: Option<Shard>,
     /// How URLs are fetched.
@@ -28,3 +34,17 @@ pub enum Links {
     /// They are followed, but each folder is entered once.
     Follow,
 }
+
+/// Which of a camera's raw photos in folders are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RawPhotos {
+    /// Those without a JPEG or HEIC photo of the same name in the same folder.
+    #[default]
+    Alone,
+    /// All.
+    Both,
+    /// None.
+    Skip,
+}
+
+named!(RawPhotos, "choice of raw photos": Alone = "alone", Both = "both", Skip = "skip");

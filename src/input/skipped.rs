@@ -1,5 +1,6 @@
 //! Counts of what folders and archives hold besides images, so that nothing is skipped silently.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +15,12 @@ pub struct Skipped(Arc<Mutex<SkippedCounts>>);
 pub struct SkippedCounts {
     /// Files and members that are not images, by name and by content.
     pub not_pictures: Passed,
+    /// How many of those have each ending, in lower case.
+    pub endings: BTreeMap<String, u64>,
+    /// Raw photos with a JPEG or HEIC photo of the same name, and others if none are to be read.
+    pub raws: Passed,
+    /// Folders that hold no photos, by their names.
+    pub excluded: Passed,
     /// Links to folders that were not followed.
     pub links: Passed,
     /// Folders that were reached before, by another way.
@@ -51,7 +58,19 @@ impl Skipped {
     }
 
     pub(super) fn not_picture(&self, path: &Path) {
-        self.locked().not_pictures.add(|| in_words(path));
+        let mut counts = self.locked();
+        counts.not_pictures.add(|| in_words(path));
+        if let Some(ending) = path.extension() {
+            *counts.endings.entry(in_words(ending).to_lowercase()).or_default() += 1;
+        }
+    }
+
+    pub(super) fn raw(&self, path: &Path) {
+        self.locked().raws.add(|| in_words(path));
+    }
+
+    pub(super) fn excluded(&self, path: &Path) {
+        self.locked().excluded.add(|| in_words(path));
     }
 
     pub(super) fn link(&self, path: &Path) {

@@ -415,3 +415,51 @@ fn names_that_are_not_utf_8_stay_distinguishable() {
     assert_eq!(item.name.to_string(), "\\xfe.jpg");
     assert!(problem(&mut item).contains("cannot read `\\xfe.jpg`"));
 }
+
+#[test]
+fn a_raw_photo_next_to_a_jpeg_or_heic_of_the_same_name_is_counted_and_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = [
+        "a.CR2", "a.JPG", "b.nef", "c.dng", "c.heic", "d/a.nef", "e.cr3", "e.png", "e.xmp",
+    ];
+    touch(dir.path(), &all);
+    let with = |raw| {
+        let mut inputs = folder(dir.path());
+        inputs.options.raw = raw;
+        let found = names(&inputs, dir.path());
+        (found, inputs.options.skipped.counts().raws.n)
+    };
+    let (found, n_skipped) = with(RawPhotos::Alone);
+    assert_eq!(found, ["a.JPG", "b.nef", "c.heic", "d/a.nef", "e.cr3", "e.png"]);
+    assert_eq!(n_skipped, 2);
+    assert_eq!((with(RawPhotos::Both).0.len(), with(RawPhotos::Both).1), (8, 0));
+    assert_eq!(
+        with(RawPhotos::Skip),
+        (vec!["a.JPG".into(), "c.heic".into(), "e.png".into()], 5)
+    );
+}
+
+#[test]
+fn folders_that_hold_no_photos_are_counted_and_not_searched() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = [
+        "@eaDir/a.jpg",
+        "a/node_modules/b.jpg",
+        "a/thumbs/c.jpg",
+        "d.jpg",
+        "e.MOV",
+        "f.mov",
+        "notes",
+    ];
+    touch(dir.path(), &all);
+    let mut inputs = folder(dir.path());
+    inputs.options.excluded.add("a/thumbs").unwrap();
+    assert_eq!(names(&inputs, dir.path()), ["d.jpg"]);
+    let counts = inputs.options.skipped.counts();
+    assert_eq!((counts.excluded.n, counts.not_pictures.n), (3, 3));
+    assert_eq!(counts.endings.into_iter().collect::<Vec<_>>(), [("mov".into(), 2)]);
+    inputs.options.excluded.add("!@eaDir").unwrap();
+    assert_eq!(names(&inputs, dir.path()), ["@eaDir/a.jpg", "d.jpg"]);
+    let named = folder(&dir.path().join("@eaDir"));
+    assert_eq!(names(&named, dir.path()), ["@eaDir/a.jpg"], "what is named is searched");
+}

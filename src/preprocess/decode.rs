@@ -20,7 +20,7 @@ use super::orientation::Metadata;
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
 use super::recognise::{CONVERT, Content, DEVELOP, recognise};
-use super::{ico, jpeg, png, tiff};
+use super::{ico, jpeg, png, raw, tiff};
 use crate::error::{Error, Result, caught};
 use crate::kernels::zeroes;
 
@@ -34,7 +34,7 @@ pub enum Orientation {
     AsStored,
 }
 
-/// Decodes the first frame of `bytes`. `name` appears only in errors.
+/// Decodes the first frame of `bytes`; of a camera's raw photo, the preview inside it. `name` appears only in errors.
 ///
 /// # Errors
 /// [`Error::Picture`] if the bytes are empty, truncated or damaged, are not an image, have a format that isn't decoded,
@@ -57,14 +57,27 @@ fn decode_any(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result
     }
     match recognise(bytes) {
         Content::Decodable(format) => decode_as(format, bytes, orientation, limits),
+        Content::Raw(what) => decode_raw(what, bytes, orientation, limits),
         Content::Foreign { what, advice } => Err(foreign(what, advice)),
     }
+}
+
+/// Decodes the preview inside a raw photo.
+fn decode_raw(what: &str, bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, Problem> {
+    let preview = raw::preview(bytes)
+        .ok_or_else(|| Problem::new(format!("it is {what} without a preview that can be read"), DEVELOP))?;
+    let (picture, turn) = jpeg::decode(preview, raw::turn(bytes), limits)?;
+    let picture = match orientation {
+        Orientation::Upright => picture.upright(turn),
+        Orientation::AsStored => picture,
+    };
+    Ok(picture.into_preview())
 }
 
 fn decode_as(format: ImageFormat, bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, Problem> {
     match format {
         ImageFormat::Jpeg => {
-            let (picture, exif) = jpeg::decode(bytes, limits)?;
+            let (picture, exif) = jpeg::decode(bytes, 1, limits)?;
             return Ok(match orientation {
                 Orientation::Upright => picture.upright(exif),
                 Orientation::AsStored => picture,
@@ -79,7 +92,7 @@ fn decode_as(format: ImageFormat, bytes: &[u8], orientation: Orientation, limits
         }
         ImageFormat::Tiff => {
             if let Some(what) = tiff::raw_photo(bytes) {
-                return Err(foreign(what, DEVELOP));
+                return decode_raw(what, bytes, orientation, limits);
             }
             if tiff::has_planar_tiles(bytes) {
                 return Err(foreign(

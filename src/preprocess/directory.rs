@@ -39,6 +39,9 @@ impl<'a> Tagged<'a> {
         let order = match bytes.get(..4)? {
             b"II\x2a\0" => Order::Little,
             b"MM\0\x2a" => Order::Big,
+            // Olympus and Panasonic.
+            b"IIRO" | b"IIRS" | b"IIU\0" => Order::Little,
+            b"MMOR" => Order::Big,
             _ => return None,
         };
         Some(Tagged { bytes, order })

@@ -14,6 +14,7 @@ mod orientation;
 mod picture;
 mod png;
 mod problem;
+mod raw;
 mod recognise;
 mod resize;
 mod tiff;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use self::resize::Plan;
 use crate::error::{Error, Result};
 use crate::kernels::resize::PixelRows;
+use crate::named::named;
 use crate::recipe::{Colours, PixelRecipe, Rescale, Resize};
 
 pub use crate::recipe::{MEAN, STD};
@@ -122,6 +124,19 @@ impl Pixels {
     }
 }
 
+/// How an image becomes a square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// The square in the centre; what is left and right of it, or above and below, is not seen.
+    Crop,
+    /// The whole image, with black bars.
+    Pad,
+    /// The whole image, with both sides scaled to the square's.
+    Squash,
+}
+
+named!(Fit, "way to fit images": Crop = "crop", Pad = "pad", Squash = "squash");
+
 /// How images become [`Pixels`]: the model's resolution and recipe, whether EXIF turns them, and their maximum size.
 ///
 /// ```
@@ -175,6 +190,22 @@ impl Preprocess {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets how an image becomes a square, instead of how the model's recipe does it.
+    #[must_use]
+    pub fn fit(mut self, fit: Fit) -> Self {
+        // What open_clip fills the rest with.
+        const FILL: u8 = 0;
+        self.recipe.resize = match (fit, self.recipe.resize) {
+            (Fit::Crop, cropped @ (Resize::Shortest | Resize::ShortestTo(_))) => cropped,
+            (Fit::Crop, _) => Resize::Shortest,
+            (Fit::Pad, padded @ Resize::Longest { .. }) => padded,
+            (Fit::Pad, _) => Resize::Longest { fill: FILL },
+            (Fit::Squash, squashed @ (Resize::Squash | Resize::SquashTo { .. })) => squashed,
+            (Fit::Squash, _) => Resize::Squash,
+        };
         self
     }
 

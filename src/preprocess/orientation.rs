@@ -29,9 +29,14 @@ pub(super) struct Metadata<'a> {
 impl<'a> Metadata<'a> {
     /// The orientation, 1 to 8; 1 if there is none.
     pub(super) fn orientation(&self) -> u8 {
+        self.stored_orientation().unwrap_or(1)
+    }
+
+    /// As [`Metadata::orientation`]; none if there is none.
+    pub(super) fn stored_orientation(&self) -> Option<u8> {
         let exif = self.exif.as_deref().and_then(of_exif);
         let found = exif.or_else(|| self.xmp.as_deref().and_then(of_xmp));
-        found.and_then(|value| u8::try_from(value).ok()).unwrap_or(1)
+        found.and_then(|value| u8::try_from(value).ok())
     }
 
     /// Reads the chunks or tags of a file that isn't a JPEG.

@@ -39,6 +39,7 @@ pub struct Picture {
     height_px: usize,
     mode: Mode,
     bytes: Vec<u8>,
+    is_preview: bool,
 }
 
 impl std::fmt::Debug for Picture {
@@ -77,7 +78,21 @@ impl Picture {
             height_px,
             mode,
             bytes,
+            is_preview: false,
         })
+    }
+
+    /// Whether this is the preview inside a camera's raw photo.
+    pub fn is_preview(&self) -> bool {
+        self.is_preview
+    }
+
+    /// The same, as the preview inside a camera's raw photo.
+    pub(super) fn into_preview(self) -> Self {
+        Self {
+            is_preview: true,
+            ..self
+        }
     }
 
     /// Width in pixels.
@@ -178,6 +193,7 @@ impl Picture {
             height_px: height,
             mode: self.mode,
             bytes,
+            is_preview: self.is_preview,
         }
     }
 }

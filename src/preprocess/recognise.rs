@@ -9,6 +9,8 @@ use image::ImageFormat;
 pub(super) enum Content {
     /// A format that we decode.
     Decodable(ImageFormat),
+    /// A camera's raw photo, with this name.
+    Raw(&'static str),
     /// Something else.
     Foreign {
         /// With an article: `an SVG drawing`.
@@ -22,6 +24,8 @@ pub(super) const CONVERT: &str = "convert it to jpeg or png first";
 const SAVE_PHOTO: &str =
     "convert it to jpeg or png first, for example with `heif-convert` or `magick`; phones can be set to save jpeg";
 pub(super) const DEVELOP: &str = "develop it to jpeg or tiff first";
+const FRAMES: &str = "extract frames first, for example one every two seconds: \
+    `ffmpeg -i VIDEO -vf fps=1/2 FOLDER/%06d.jpg`";
 const RENDER: &str = "render it to png first";
 const NOT_IMAGE: &str = "give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr";
 
@@ -34,19 +38,8 @@ const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
     (4, b"ftypmsf1", "a HEIF sequence", SAVE_PHOTO),
     (4, b"ftypavif", "an AVIF image", CONVERT),
     (4, b"ftypavis", "an AVIF sequence", CONVERT),
-    (4, b"ftypcrx ", "a Canon raw photo", DEVELOP),
-    (
-        4,
-        b"ftyp",
-        "a video",
-        "extract single frames first, for example with `ffmpeg`",
-    ),
-    (
-        0,
-        b"\x1aE\xdf\xa3",
-        "a video",
-        "extract single frames first, for example with `ffmpeg`",
-    ),
+    (4, b"ftyp", "a video", FRAMES),
+    (0, b"\x1aE\xdf\xa3", "a video", FRAMES),
     (0, b"%PDF", "a PDF document", RENDER),
     (0, b"%!PS", "a PostScript document", RENDER),
     (0, b"\xc5\xd0\xd3\xc6", "a PostScript document", RENDER),
@@ -59,14 +52,6 @@ const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
     (0, b"v/1\x01", "an OpenEXR image", CONVERT),
     (0, b"DDS ", "a DDS texture", CONVERT),
     (0, b"farbfeld", "a farbfeld image", CONVERT),
-    (0, b"FUJIFILMCCD-RAW", "a Fuji raw photo", DEVELOP),
-    (0, b"IIRO", "an Olympus raw photo (ORF)", DEVELOP),
-    (0, b"IIRS", "an Olympus raw photo (ORF)", DEVELOP),
-    (0, b"MMOR", "an Olympus raw photo (ORF)", DEVELOP),
-    (0, b"IIU\0", "a Panasonic raw photo (RW2)", DEVELOP),
-    (6, b"HEAPCCDR", "a Canon raw photo (CRW)", DEVELOP),
-    (0, b"FOVb", "a Sigma raw photo (X3F)", DEVELOP),
-    (0, b"\0MRM", "a Minolta raw photo (MRW)", DEVELOP),
     (0, b"II\x2b\x00", "a BigTIFF image", CONVERT),
     (0, b"MM\x00\x2b", "a BigTIFF image", CONVERT),
     (0, b"PK\x03\x04", "a zip archive", "unpack it first"),
@@ -80,9 +65,25 @@ const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
     (0, b"SIMPLE  =", "a FITS image", CONVERT),
 ];
 
+/// Offset, signature and name of raw photos that don't begin as a TIFF file does.
+const RAW: &[(usize, &[u8], &str)] = &[
+    (4, b"ftypcrx ", "a Canon raw photo (CR3)"),
+    (6, b"HEAPCCDR", "a Canon raw photo (CRW)"),
+    (0, b"FUJIFILMCCD-RAW", "a Fuji raw photo (RAF)"),
+    (0, b"IIRO", "an Olympus raw photo (ORF)"),
+    (0, b"IIRS", "an Olympus raw photo (ORF)"),
+    (0, b"MMOR", "an Olympus raw photo (ORF)"),
+    (0, b"IIU\0", "a Panasonic raw photo (RW2)"),
+    (0, b"FOVb", "a Sigma raw photo (X3F)"),
+    (0, b"\0MRM", "a Minolta raw photo (MRW)"),
+];
+
 /// Recognises a file by its first bytes, or by a plausible TGA header.
 pub(super) fn recognise(bytes: &[u8]) -> Content {
     let at = |offset: usize, signature: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(signature));
+    if let Some(&(_, _, what)) = RAW.iter().find(|(offset, signature, _)| at(*offset, signature)) {
+        return Content::Raw(what);
+    }
     for &(offset, signature, what, advice) in FOREIGN {
         if at(offset, signature) {
             return Content::Foreign { what, advice };
@@ -141,7 +142,7 @@ mod tests {
     fn check(bytes: &[u8], expected: &str) {
         match recognise(bytes) {
             Content::Foreign { what, .. } => assert_eq!(what, expected),
-            Content::Decodable(format) => panic!("recognised as {format:?}"),
+            other => panic!("recognised as {other:?}"),
         }
     }
 

@@ -288,7 +288,7 @@ fn reports_a_truncated_photo_that_has_a_thumbnail() {
     assert!(error_of(&file).contains("cut short"));
 }
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(super) fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new("tests/data/preprocess").join(name)).unwrap()
 }
 
@@ -342,7 +342,7 @@ fn a_palette_with_transparent_colours_is_an_image_with_alpha() {
 }
 
 /// A TIFF header and a directory of SHORTs and LONGs, each with one value.
-fn tiff_of(entries: &[(u16, u32)]) -> Vec<u8> {
+pub(super) fn tiff_of(entries: &[(u16, u32)]) -> Vec<u8> {
     let mut bytes = b"II\x2a\0\x08\0\0\0".to_vec();
     bytes.extend((entries.len() as u16).to_le_bytes());
     for (tag, value) in entries {
@@ -355,7 +355,7 @@ fn tiff_of(entries: &[(u16, u32)]) -> Vec<u8> {
 }
 
 #[test]
-fn raw_photos_are_refused_by_name_and_not_read_as_their_thumbnails() {
+fn a_raw_photo_without_a_preview_is_refused_by_name_and_not_read_as_its_thumbnail() {
     let dng = tiff_of(&[(256, 8), (257, 8), (50706, 1)]);
     assert!(problem_of(&dng).contains("a raw photo (DNG)"));
     let mut cr2 = dng;
@@ -426,4 +426,31 @@ fn scans_without_data_take_no_time_and_scans_that_take_too_much_are_refused() {
     // A code for 16,384 blocks without coefficients, and bits for as many: 256 of them in each scan.
     let endless = jpeg_of_empty_scans(1792, 98, &[0; 512]);
     assert!(problem_of(&endless).contains("more scans than an image of its size needs"));
+}
+
+#[test]
+fn an_image_is_fitted_as_asked_whatever_the_recipe_says() {
+    // Left half 0, right half 200: the centre crop of the wide image sees both.
+    let row = [[0; 30], [200; 30]].concat();
+    let wide = Picture::new(Mode::Rgb, 20, 10, row.repeat(10)).unwrap();
+    let column = |fit, recipe: &PixelRecipe| {
+        let rgb = Preprocess::with_recipe(10, recipe.clone()).fit(fit).crop_u8(&wide);
+        let level = |x: usize, y: usize| rgb[(y * 10 + x) * 3];
+        [level(0, 0), level(0, 5), level(9, 5)]
+    };
+    for resize in [Resize::Shortest, Resize::Squash, Resize::Longest { fill: 0 }] {
+        let recipe = PixelRecipe {
+            resize,
+            ..PixelRecipe::default()
+        };
+        assert_eq!(column(Fit::Crop, &recipe), [0, 0, 200], "{resize:?}");
+        assert_eq!(column(Fit::Squash, &recipe), [0, 0, 200], "{resize:?}");
+        assert_eq!(column(Fit::Pad, &recipe), [0, 0, 200], "{resize:?}");
+    }
+    let white = Picture::new(Mode::Rgb, 20, 10, vec![255; 600]).unwrap();
+    let padded = Preprocess::new(10).fit(Fit::Pad).crop_u8(&white);
+    assert_eq!((padded[0], padded[5 * 30], padded[299]), (0, 255, 0));
+    let squashed = Preprocess::new(10).fit(Fit::Squash).crop_u8(&wide);
+    let cropped = Preprocess::new(10).fit(Fit::Crop).crop_u8(&wide);
+    assert_ne!(squashed, cropped);
 }

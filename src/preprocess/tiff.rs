@@ -12,6 +12,7 @@ const HEIGHT: u16 = 257;
 const COMPRESSION: u16 = 259;
 const PHOTOMETRIC: u16 = 262;
 const MAKER: u16 = 271;
+const ORIENTATION: u16 = 274;
 const STRIP_OFFSETS: u16 = 273;
 const SAMPLES: u16 = 277;
 const ROWS_PER_STRIP: u16 = 278;
@@ -62,6 +63,22 @@ pub(super) fn raw_photo(bytes: &[u8]) -> Option<&'static str> {
         () if is_by(b"SAMSUNG") => "a Samsung raw photo (SRW)",
         () => "a raw photo of a camera",
     })
+}
+
+/// Where a sensor's data begin.
+pub(super) fn sensor_data(bytes: &[u8]) -> Vec<u64> {
+    let all = Tagged::new(bytes).map(Tagged::all).unwrap_or_default();
+    let of_sensor = all
+        .iter()
+        .filter(|directory| matches!(directory.number(PHOTOMETRIC), Some(CFA | LINEAR_RAW)));
+    let offsets = |directory: &Directory<'_>| [STRIP_OFFSETS, TILE_OFFSETS].map(|tag| directory.numbers(tag)).concat();
+    of_sensor.flat_map(offsets).collect()
+}
+
+/// The orientation in the first directory.
+pub(super) fn orientation(file: Tagged<'_>) -> Option<u8> {
+    let value = file.first()?.number(ORIENTATION)?;
+    u8::try_from(value).ok()
 }
 
 /// Whether tiles hold one colour each. The decoder panics on them.

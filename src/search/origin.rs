@@ -16,7 +16,8 @@ pub struct Origin {
     pub weights: String,
     /// The number type that it computed with: `f32`, `bf16` ...
     pub dtype: String,
-    /// Whether images were rotated as their EXIF data says: `upright` or `as stored`.
+    /// Whether images were rotated as their EXIF data says, `upright` or `as stored`; then how they were fitted into the
+    /// square, if not as the model does it: `upright, fitted by pad`.
     pub orientation: String,
     /// The length of an embedding.
     pub embed_dim: usize,
@@ -49,17 +50,22 @@ impl Origin {
                     self.orientation_in_words(),
                     other.orientation_in_words()
                 ),
-                "handle EXIF orientation as the index does, or build another index",
+                "turn and fit images as the index does, or build another index",
             ));
         }
         Ok(())
     }
 
-    fn orientation_in_words(&self) -> &str {
-        match self.orientation.as_str() {
+    fn orientation_in_words(&self) -> String {
+        let (turned, fit) = match self.orientation.split_once(',') {
+            Some((turned, fit)) => (turned, format!(",{fit}")),
+            None => (self.orientation.as_str(), String::new()),
+        };
+        let turned = match turned {
             "as stored" => "as stored, whatever their EXIF data says",
             _ => "rotated as their EXIF data says",
-        }
+        };
+        format!("{turned}{fit}")
     }
 }
 

@@ -139,6 +139,8 @@ pub struct Times {
     pub decode: Duration,
     /// The model.
     pub encode: Duration,
+    /// How many images were read as the preview inside a raw photo.
+    pub n_previews: u64,
 }
 
 /// Hears how a run goes.
@@ -202,9 +204,12 @@ impl Run<'_> {
         let decode_ns = Arc::new(AtomicU64::new(0));
         let (preprocess, kept) = (self.preprocess.clone(), self.kept);
         let decoding = Arc::clone(&decode_ns);
+        let n_previews = Arc::new(AtomicU64::new(0));
+        let previews = Arc::clone(&n_previews);
         let prepare = move |item: &Item, bytes: &[u8]| {
             let _timed = Stopwatch::start(&decoding);
             let image = decoded(&preprocess, item, bytes)?;
+            previews.fetch_add(u64::from(image.is_preview()), Ordering::Relaxed);
             let thumbnail = kept.thumbnails.then(|| output::thumbnail(&image)).flatten();
             let (pixels, image) = match kept.images {
                 true => (preprocess.pixels(&image), Some(image)),
@@ -221,6 +226,7 @@ impl Run<'_> {
         watch.timed(Times {
             decode: Duration::from_nanos(decode_ns.load(Ordering::Relaxed)),
             encode,
+            n_previews: n_previews.load(Ordering::Relaxed),
         });
         match halted {
             Ok(()) if self.stop.is_requested() => Ok(Ended::Interrupted),

@@ -129,7 +129,7 @@ impl EncodeFlags {
             model: loaded.name.to_owned(),
             identity: loaded.model.text_identity(),
             dtype: loaded.dtype().to_owned(),
-            reading: self.pictures.reading().to_owned(),
+            reading: self.pictures.reading(),
             data: data.name.clone(),
             n_pictures: data.pictures.len(),
             fingerprint: fingerprint(data.pictures),

@@ -33,7 +33,7 @@ pub(super) fn load(
         model: loaded.name.clone(),
         weights: loaded.model.weights_identity(),
         dtype: loaded.dtype().to_owned(),
-        orientation: pictures.reading().to_owned(),
+        orientation: pictures.reading(),
         embed_dim: loaded.model.sizes().embed_dim,
         folder,
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -116,7 +116,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         let problem = format!("the index `{}` holds no images", args.index.display());
         return Err(Error::usage(problem, "add some: `longclip search build photos/ -o INDEX`").into());
     }
-    let pictures = args.pictures.turned(&index.origin().orientation);
+    let pictures = args.pictures.as_noted(&index.origin().orientation);
     let (loaded, _) = model::load(&args.model, &pictures, Some((&args.index, index.origin())), report)?;
     let began = Instant::now();
     let asked = args.questions.encode(&texts, &loaded.model, &pictures, report)?;

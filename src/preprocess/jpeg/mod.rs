@@ -31,6 +31,9 @@ const VISITS_PER_BLOCK_MAX: u64 = 32;
 /// Visits that take no time to speak of, whatever the image's size.
 const VISITS_ALLOWED: u64 = 1 << 22;
 
+/// More segments than any camera writes before the frame's header.
+const SEGMENTS_MAX: usize = 64;
+
 /// How the components encode colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ColourSpace {
@@ -51,18 +54,41 @@ impl ColourSpace {
     }
 }
 
-/// Returns the image as stored, and its orientation (1 if none is stored).
-pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Picture, u8), Problem> {
+/// Returns the image as stored, and its orientation; `otherwise` if none is stored.
+pub(super) fn decode(bytes: &[u8], otherwise: u8, limits: &Limits) -> Result<(Picture, u8), Problem> {
     let mut reader = JpegReader::new(bytes);
     let frame = reader.read_to_frame()?;
     let colours = reader.app_segments.colours(&frame.components)?;
-    let turn = reader.app_segments.metadata.orientation();
+    let turn = reader.app_segments.metadata.stored_orientation().unwrap_or(otherwise);
     let pixels = frame.width as u64 * frame.height as u64 * colours.mode().channels() as u64;
     let decoded_bytes = pixels + reader.working_bytes(&frame);
     check_size(frame.width as u64, frame.height as u64, decoded_bytes, limits)?;
     // An image is turned after its coefficients and planes were released.
     admit(decoded_bytes.max(if turn > 1 { 2 * pixels } else { 0 }))?;
     Ok((reader.picture(frame, colours)?, turn))
+}
+
+/// The number of pixels, if these bytes begin with the header of a JPEG that can be decoded.
+pub(super) fn pixels(bytes: &[u8]) -> Option<u64> {
+    // No camera writes more before the first scan. A hostile file could repeat headers to waste time.
+    const HEADER_BYTES_MAX: usize = 1 << 18;
+    let mut reader = JpegReader::new(&bytes[..bytes.len().min(HEADER_BYTES_MAX)]);
+    for _ in 0..SEGMENTS_MAX {
+        // Only here may nothing be between segments: these bytes can be anything.
+        if bytes.get(reader.at) != Some(&0xff) {
+            return None;
+        }
+        let (marker, payload) = reader.segment().ok()?;
+        match marker {
+            0xc0..=0xc2 => {
+                let frame = frame::read_frame(marker, payload).ok()?;
+                return Some(frame.width as u64 * frame.height as u64);
+            }
+            0xc4 | 0xdb | 0xdd | 0xe0..=0xef | 0xfe => {}
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Decodes a part of an image, whose colours are YCbCr; memory for it is already taken.
