@@ -3,8 +3,12 @@ the converted model, and `longclip` must compute the same of it as of the origin
 """
 
 import functools
+import json
 
 import numpy as np
+from open_clip.constants import OPENAI_DATASET_MEAN
+from open_clip.transform import image_transform
+from transformers import CLIPImageProcessorPil
 
 from . import from_open_clip, from_transformers
 from .case import TOLERANCE, Case, distance, embeddings, run
@@ -94,7 +98,15 @@ def itself(path, images, original):
 
 
 def by_transformers(path, images, original):
-    return from_transformers.compute(path, images)
+    """transformers has no word for how OpenAI's CLIP rounds the place of its crop: of a model that is prepared so, its own
+    processor must only open the folder."""
+    processor = CLIPImageProcessorPil.from_pretrained(path)
+    own = json.loads((path / "config.json").read_text()).get("longclip", {}).get("recipe", {}).get("pixels", {})
+    as_clip = {"centre": "torchvision", "resize": "shortest", "filter": "bicubic", "rescale": "by255"}
+    if as_clip.items() <= own.items() and tuple(processor.image_mean) == OPENAI_DATASET_MEAN:
+        prepare = image_transform(processor.crop_size["height"], is_train=False)
+        processor = lambda image, **options: {"pixel_values": prepare(image).unsqueeze(0)}
+    return from_transformers.compute(path, images, processor=processor)
 
 
 def by_open_clip(path, images, original):
