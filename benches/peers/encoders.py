@@ -7,11 +7,13 @@
 Every engine computes each case once per round, in turn, so that a busy machine affects all equally. Prints medians and ratios of
 medians. The other engines get their best settings: fused attention, texts cut at the end token, prepacked models, and one thread
 per core. Outputs are compared first (cosine to PyTorch f32). longclip's time is measured inside its process by `longclip bench`.
-With --avx2 no engine sees anything of this CPU beyond AVX2 (`avx2_only.c`).
+With --avx2 no engine sees anything of this CPU beyond AVX2 (`avx2_only.c`). For a busy machine, `taskset -c 0 ... --cpu-time`
+counts the CPU time of one thread, which others on the CPU change much less.
 """
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -90,19 +92,26 @@ def openvino_int8(path, example):
 
 
 def longclip_runner(opt, dtype, *case):
-    command = [opt.longclip, "bench", "-q", "--model", opt.weights, "--dtype", dtype, *case, "--rounds", "3", "--threads", str(THREADS), "--format", "json"]
+    command = [opt.longclip, "bench", "-q", "--model", opt.weights, "--dtype", dtype, *case, "--threads", str(THREADS), "--format", "json"]
+    run = lambda rounds: subprocess.run([*command, "--rounds", str(rounds)], check=True, capture_output=True).stdout
+
+    def cpu_seconds(rounds):
+        start = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        run(rounds)
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - start
+
+    if opt.cpu_time:
+        return lambda: (cpu_seconds(5) - cpu_seconds(2)) / 3  # without loading
+    return lambda: json.loads(run(3))[0]["ms_median"] / 1e3
+
+
+def timed(opt, run, x):
+    clock = time.process_time if opt.cpu_time else time.perf_counter
 
     def seconds():
-        return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)[0]["ms_median"] / 1e3
-
-    return seconds
-
-
-def timed(run, x):
-    def seconds():
-        start = time.perf_counter()
+        start = clock()
         run(x)
-        return time.perf_counter() - start
+        return clock() - start
 
     return seconds
 
@@ -118,7 +127,7 @@ def image_engines(opt, weights, batch, folder):
     module = Vision(weights)
     reference = torch_runner(module)
     expected, out = reference(x), {}
-    add = lambda name, run: out.update({name: (timed(run, x), cosine(run(x), expected))})
+    add = lambda name, run: out.update({name: (timed(opt, run, x), cosine(run(x), expected))})
     add("torch f32", reference)
     path = export(module, x, os.path.join(folder, f"image-{batch}.onnx"))
     add("onnxruntime f32", ort_runner(path))
@@ -174,11 +183,11 @@ def text_engines(opt, weights, n, folder):
         return torch.cat([module(ids, ends) for ids, ends in way])
 
     def best_seconds(way):
-        return min(timed(run, way)() for _ in range(3))
+        return min(timed(opt, run, way)() for _ in range(3))
 
     way = min(ways, key=best_seconds)
     print(f"text, {n}: PyTorch is fastest in {len(way)} chunks")
-    out = {"torch f32": (timed(run, way), 1.0)}
+    out = {"torch f32": (timed(opt, run, way), 1.0)}
     path = os.path.join(folder, f"texts-{n}.txt")
     with open(path, "w") as file:
         file.write("\n".join(texts) + "\n")
@@ -215,6 +224,7 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--no-int8", action="store_true")
     parser.add_argument("--avx2", action="store_true", help="hide everything beyond AVX2 from all engines")
+    parser.add_argument("--cpu-time", action="store_true", help="count CPU time; only with one thread")
     parser.add_argument("--json")
     opt = parser.parse_args()
     if opt.avx2 and "avx2_only" not in os.environ.get("LD_PRELOAD", ""):

@@ -168,12 +168,14 @@ def preprocess_table(measured):
 
 def avx2_section(measured):
     m = measured["machine"]
-    setting = f"{m['cpu']}, {m['cores']} cores and threads; {m['date']}, commit {m['commit']}."
+    setting = f"{m['cpu']}; {m['date']}, commit {m['commit']}."
     return f"""## Encoders on AVX2
 
-`encoders.py B.safetensors --avx2` hides everything beyond AVX2 from all engines: CPUID does not report AVX-512, AVX-VNNI and
-AMX (`benches/peers/avx2_only.c`). longclip and PyTorch, OpenVINO and ONNX Runtime then choose what they use on a CPU with
-AVX2. OpenVINO computes in f32 there if it is asked for bf16; longclip's bf16 has half of the weights' memory.
+`taskset -c 0 encoders.py B.safetensors --avx2 --cpu-time` hides everything beyond AVX2 from all
+engines: CPUID does not report AVX-512, AVX-VNNI and AMX (`benches/peers/avx2_only.c`). longclip and
+PyTorch, OpenVINO and ONNX Runtime then choose what they use on a CPU with AVX2. OpenVINO computes in
+f32 there if it is asked for bf16; longclip's bf16 has half of the weights' memory. Times are CPU
+time of one thread.
 
 {wrapped(setting)}
 {encoder_tables({"AVX2": measured["cases"]})}"""
@@ -234,6 +236,8 @@ weights, so their answers mean nothing and are nearly tied. The lead is the f32 
 first label minus that of the label that became first.
 
 {types[0]}
+### On AVX2
+
 On AVX2 without AVX-VNNI, int8 weights have 7 bits, because sums of products could overflow otherwise. Activations for bf16
 weights stay f32.
 
@@ -258,7 +262,7 @@ def main():
         "B": part(opt, "encoders-B", peer("encoders.py", opt.b, *ours, "--json")),
         "L": part(opt, "encoders-L", peer("encoders.py", opt.l, *ours, "--batch", "1", "--texts", "0", "--json")),
     }
-    cases = part(opt, "encoders-avx2", peer("encoders.py", opt.b, *ours, "--avx2", "--json"))
+    cases = part(opt, "encoders-avx2", ["taskset", "-c", "0", *peer("encoders.py", opt.b, *ours, "--avx2", "--cpu-time", "--json")])
     avx2 = kept(opt, "avx2", lambda: {"machine": machine(opt), "cases": cases})
     processes = part(opt, "process", peer("process.py", opt.b, *ours, "--json"))
     os.chdir(ROOT)
