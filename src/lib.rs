@@ -45,6 +45,7 @@ pub mod score;
 #[cfg(feature = "parquet")]
 pub mod search;
 pub mod session;
+pub mod sidecar;
 mod store;
 pub mod text;
 #[cfg(feature = "train")]

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
     &["session"],
     &["pipeline", "train", "eval", "search"],
     &["data"],
-    &["input", "labels", "score", "output"],
+    &["input", "labels", "score", "output", "sidecar"],
     &["model", "store"],
     &["preprocess", "text", "weights"],
     &["recipe"],

@@ -37,6 +37,7 @@ mod search;
 mod sort;
 #[cfg(feature = "arrow")]
 mod stream;
+mod tag;
 mod targets;
 mod terminal;
 mod tokens;
@@ -126,6 +127,7 @@ enum Command {
     Embed(embed::Args),
     Eval(eval::Args),
     Sort(sort::Args),
+    Tag(tag::Args),
     #[cfg(feature = "parquet")]
     Search(search::Args),
     Tokens(tokens::Args),
@@ -164,6 +166,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Embed(args) => embed::run(&args, report),
         Command::Eval(args) => eval::run(&args, report),
         Command::Sort(args) => sort::run(&args, report),
+        Command::Tag(args) => tag::run(&args, report),
         #[cfg(feature = "parquet")]
         Command::Search(args) => search::run(&args, report),
         Command::Tokens(args) => tokens::run(&args, report),

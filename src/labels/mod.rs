@@ -16,6 +16,7 @@ mod neutral;
 mod notice;
 mod prompts;
 mod templates;
+mod vocabulary;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -30,6 +31,7 @@ pub use self::neutral::neutral_prompts;
 pub use self::notice::{Notice, NoticeKind};
 pub use self::prompts::{LongText, PromptEncoder};
 pub use self::templates::{PublishedTemplates, Template, named_templates, read_templates};
+pub use self::vocabulary::{BuiltIn, Vocabulary};
 use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip, MeasuredTexts, TextEmbeddings, norm, normalize};
 use crate::named::named;

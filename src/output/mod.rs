@@ -12,6 +12,7 @@ pub mod cells;
 mod columns;
 mod csv;
 mod escapes;
+mod exiftool;
 mod folder_names;
 mod heat_map;
 mod html;
@@ -259,6 +260,7 @@ pub const FORMATS: &[FormatInfo] = &[
     #[cfg(feature = "arrow")]
     arrow::FORMAT,
     html::FORMAT,
+    exiftool::FORMAT,
     npy::FORMAT,
 ];
 

@@ -163,6 +163,7 @@ impl Found {
                     logit: None,
                     cosine: Some(f64::from(self.cosine)),
                     group: None,
+                    parents: Vec::new(),
                 }],
                 groups: Vec::new(),
                 embedding: None,
@@ -232,6 +233,9 @@ pub struct Labelled {
     /// The label's group, if labels have groups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Of a tag, the names above it, from the top.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<String>,
 }
 
 impl Labelled {

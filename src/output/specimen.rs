@@ -26,6 +26,7 @@ pub(super) fn records() -> [Record; 2] {
         logit: Some(logit),
         cosine: Some(cosine),
         group: None,
+        parents: Vec::new(),
     };
     let labels = vec![
         labelled("a \"cat\", lying", 0.75, 20.5, 0.25),
@@ -58,6 +59,7 @@ pub(super) fn bare_records() -> [Record; 2] {
         logit: None,
         cosine,
         group: cosine.map(|_| "=a, b".into()),
+        parents: Vec::new(),
     };
     let [mut first, mut second] = records();
     first.outcome = Outcome::Labels {

@@ -27,6 +27,8 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use self::resize::Plan;
 use crate::error::{Error, Result};
 use crate::kernels::resize::PixelRows;
@@ -44,6 +46,10 @@ pub struct Pixels {
     values: Values,
     resolution_px: usize,
 }
+
+/// A hash of pixels, of one way to read images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Values {
@@ -103,6 +109,16 @@ impl Pixels {
                 Cow::Owned(values.collect())
             }
         }
+    }
+
+    /// What distinguishes these pixels from others.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let mut hash = Sha256::new();
+        match &self.values {
+            Values::Bytes { planes, .. } => hash.update(planes),
+            Values::Floats(values) => values.iter().for_each(|value| hash.update(value.to_le_bytes())),
+        }
+        Fingerprint(hash.finalize().into())
     }
 
     /// Appends the values of one row of a channel, limited to `columns`, to `to`.

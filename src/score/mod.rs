@@ -5,11 +5,13 @@
 //! labels (CLIP, section 2.3). Embeddings are `(n, embed_dim)`, not normalised; sums and exponentials are computed in
 //! f64.
 
+mod background;
 mod explain;
 mod groups;
 mod neutral;
 mod scoring;
 
+pub use self::background::{Background, FalsePositives};
 pub use self::explain::patch_relevance;
 pub use self::groups::{GroupScore, group_scores};
 pub use self::neutral::{CALIBRATED_MARGIN, Neutral};

@@ -44,6 +44,7 @@ pub fn labelled(scores: &Scores, labels: &LabelSet, grouping: Grouping) -> Vec<L
         logit: score.logit,
         cosine: Some(score.cosine),
         group: group(score.label_idx),
+        parents: Vec::new(),
     });
     let mut answers: Vec<Labelled> = named.collect();
     if let Some(none) = scores.none {
@@ -53,6 +54,7 @@ pub fn labelled(scores: &Scores, labels: &LabelSet, grouping: Grouping) -> Vec<L
             logit: Some(none.logit),
             cosine: None,
             group: (grouping == Grouping::ByGroup).then(|| NONE_OF_THESE.to_owned()),
+            parents: Vec::new(),
         };
         answers.insert(scores.n_likelier_than_none(), none_of_these);
     }

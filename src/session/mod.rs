@@ -9,6 +9,7 @@ mod answers;
 mod labelling;
 mod model_plan;
 mod records;
+mod remembering;
 pub mod resume;
 mod run;
 mod score_plan;
@@ -16,11 +17,14 @@ mod scorer;
 pub mod shards;
 #[cfg(feature = "arrow")]
 pub mod stream;
+mod tagger;
 
 pub use self::answers::{Grouping, NONE_OF_THESE, classify, grouped, in_order, labelled};
 pub use self::labelling::Labelling;
 pub use self::model_plan::ModelPlan;
 pub use self::records::{RecordOptions, record};
+pub use self::remembering::Remembering;
 pub use self::run::{Counts, Encoder, Ended, Kept, OnError, Run, Seen, Sink, Source, Times, Verdict, Watch, decoded};
 pub use self::score_plan::ScorePlan;
 pub use self::scorer::{Answer, Classifier, Columns, Scorer};
+pub use self::tagger::{Calibration, TagThresholds, Tagger};

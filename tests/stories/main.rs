@@ -46,6 +46,7 @@ mod search_updates;
 mod shard_jobs;
 mod shards;
 mod sort;
+mod tag;
 mod terminal;
 mod tokens;
 mod train;

@@ -386,7 +386,7 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
       --output <FILE>
 
     error: the format npy can't hold labels
-    hint: these have: table, json, ndjson, csv, tsv, parquet, html
+    hint: these have: table, json, ndjson, csv, tsv, parquet, html, exiftool
 
     error: the format csv can't hold vectors in addition to labels
     hint: these have: json, ndjson, parquet

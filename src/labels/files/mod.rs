@@ -38,14 +38,17 @@ pub fn read_labels(path: &Path, group_column: &str) -> Result<Vec<Label>> {
 /// # Errors
 /// As [`read_labels`].
 pub fn read_label_lines(path: &Path, group_column: &str) -> Result<Vec<Option<Label>>> {
-    let text = read_text(path)?;
+    parsed(path, &read_text(path)?, group_column)
+}
+
+fn parsed(path: &Path, text: &str, group_column: &str) -> Result<Vec<Option<Label>>> {
     let name = path.display().to_string();
     let all = |labels: Vec<Label>| labels.into_iter().map(Some).collect();
-    let labels: Vec<Option<Label>> = match FileKind::of(path, &text) {
-        FileKind::Json => all(json::parse(&name, &text)?),
-        FileKind::JsonLines => json::parse_lines(&name, &text)?,
-        FileKind::Table(delimiter) => table::parse(&name, &text, delimiter, group_column)?,
-        FileKind::Lines => lines::parse(&text).map(|line| line.label()).collect(),
+    let labels: Vec<Option<Label>> = match FileKind::of(path, text) {
+        FileKind::Json => all(json::parse(&name, text)?),
+        FileKind::JsonLines => json::parse_lines(&name, text)?,
+        FileKind::Table(delimiter) => table::parse(&name, text, delimiter, group_column)?,
+        FileKind::Lines => lines::parse(text).map(|line| line.label()).collect(),
     };
     if labels.iter().all(Option::is_none) {
         return Err(Error::usage(
@@ -54,6 +57,32 @@ pub fn read_label_lines(path: &Path, group_column: &str) -> Result<Vec<Option<La
         ));
     }
     Ok(labels)
+}
+
+/// What a file of tags holds.
+pub(super) enum VocabularyFile {
+    /// Labels, as a label file has them.
+    Labels(Vec<Label>),
+    /// Lines of text, whose indents mean something.
+    Lines(String),
+}
+
+/// Reads a file of tags: a label file if it is JSON or a table, else its lines.
+pub(super) fn read_vocabulary(path: &Path) -> Result<VocabularyFile> {
+    let text = read_text(path)?;
+    match FileKind::of(path, &text) {
+        FileKind::Lines => Ok(VocabularyFile::Lines(text)),
+        FileKind::Json | FileKind::JsonLines | FileKind::Table(_) => {
+            let labels = parsed(path, &text, GROUP)?;
+            Ok(VocabularyFile::Labels(labels.into_iter().flatten().collect()))
+        }
+    }
+}
+
+/// The labels of a table with tabs.
+pub(super) fn parse_tsv(name: &str, text: &str) -> Result<Vec<Label>> {
+    let labels = table::parse(name, text, table::Delimiter::Tab, GROUP)?;
+    Ok(labels.into_iter().flatten().collect())
 }
 
 /// The lines of a text file without blank lines and comments, or the texts of a JSON list.

@@ -41,6 +41,7 @@ fn record(path: &str, best: usize) -> Record {
         logit: None,
         cosine: None,
         group: None,
+        parents: Vec::new(),
     });
     record.subject = super::super::Subject::Path(path.into());
     record.outcome = Outcome::Labels {

@@ -1,0 +1,45 @@
+//! `longclip tag --remove`: takes our tags out of the files next to images.
+
+use longclip::Error;
+use longclip::error::counted;
+use longclip::input::Content;
+
+use super::Args;
+use crate::cli::Outcome;
+use crate::cli::report::{Exit, LISTED_MAX, Report};
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    if args.input.is_empty() {
+        let hint = "name some: `longclip tag photos/ --write xmp --remove`";
+        return Err(Error::usage("no images given", hint).into());
+    }
+    let vocabulary = args.vocabulary.vocabulary()?;
+    let inputs = args.input.plan(args.vocabulary.reads_stdin())?.inputs;
+    inputs.refuse_unreadable()?;
+    let mut sidecars = args.sidecars(&inputs, &vocabulary, report);
+    let (mut n_images, mut n_failed) = (0_u64, 0_u64);
+    for item in inputs.items() {
+        let Content::File(photo) = &item.content else { continue };
+        n_images += 1;
+        if let Err(error) = sidecars.remove(photo) {
+            n_failed += 1;
+            if n_failed <= LISTED_MAX as u64 {
+                report.failed_input(&item.name.to_string(), &error);
+            }
+        }
+    }
+    let images = counted(n_images, "image");
+    let failed = match n_failed {
+        0 => String::new(),
+        n => format!(", {n} failed"),
+    };
+    report.note(format!(
+        "{images}{failed}; {}",
+        sidecars.counts.in_words(sidecars.doing)
+    ));
+    Ok(match n_failed {
+        0 => Exit::Done,
+        n if n == n_images => Exit::Refused,
+        _ => Exit::SomeFailed,
+    })
+}

@@ -1,0 +1,205 @@
+//! Chooses the tags of an image: labels that are scored independently, each with a threshold of its own.
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
+
+use super::{Scorer, Seen, Sink, Verdict};
+use crate::error::Result;
+use crate::input::Item;
+use crate::labels::{LabelSet, Vocabulary};
+use crate::output::Labelled;
+use crate::score::{Background, FalsePositives};
+
+/// What decides whether an image gets a tag.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TagThresholds {
+    /// A tag has at least this logit.
+    least: f64,
+    /// And more than this one, for each label, if thresholds are calibrated.
+    of_label: Option<Vec<f64>>,
+}
+
+impl TagThresholds {
+    /// The same probability for all tags, above 0 and below 1.
+    pub fn of_probability(probability: f64) -> Self {
+        TagThresholds {
+            least: (probability / (1.0 - probability)).ln(),
+            of_label: None,
+        }
+    }
+
+    /// Adds a threshold for each label.
+    #[must_use]
+    pub fn calibrated(self, of_label: Vec<f64>) -> Self {
+        TagThresholds {
+            of_label: Some(of_label),
+            ..self
+        }
+    }
+
+    fn are_reached(&self, label_idx: usize, logit: f64) -> bool {
+        let is_above = |of_label: &Vec<f64>| logit > of_label[label_idx];
+        logit >= self.least && self.of_label.as_ref().is_none_or(is_above)
+    }
+}
+
+/// Chooses the tags of images.
+pub struct Tagger<'a> {
+    scorer: &'a Scorer,
+    labels: &'a LabelSet,
+    vocabulary: &'a Vocabulary,
+    thresholds: TagThresholds,
+    max_tags: Option<NonZeroUsize>,
+    /// The index of each label.
+    indices: HashMap<&'a str, usize>,
+}
+
+impl<'a> Tagger<'a> {
+    /// `scorer` scores `labels`, those of the vocabulary, by the score `independent`.
+    pub fn new(
+        scorer: &'a Scorer,
+        labels: &'a LabelSet,
+        vocabulary: &'a Vocabulary,
+        thresholds: TagThresholds,
+    ) -> Self {
+        let names = labels.labels().iter().map(String::as_str);
+        Tagger {
+            scorer,
+            labels,
+            vocabulary,
+            thresholds,
+            max_tags: None,
+            indices: names.zip(0..).collect(),
+        }
+    }
+
+    /// Sets the most tags of an image, those above them not counted.
+    #[must_use]
+    pub fn max_tags(mut self, max_tags: Option<NonZeroUsize>) -> Self {
+        self.max_tags = max_tags;
+        self
+    }
+
+    /// The tags that images may get.
+    pub fn vocabulary(&self) -> &'a Vocabulary {
+        self.vocabulary
+    }
+
+    /// Sets what decides whether an image gets a tag.
+    pub fn set_thresholds(&mut self, thresholds: TagThresholds) {
+        self.thresholds = thresholds;
+    }
+
+    /// The tags of an image: the likeliest first, then the names above them that are not among them, each with the
+    /// probability of its likeliest tag.
+    ///
+    /// # Panics
+    /// If the labels are another model's.
+    pub fn tags(&self, embedding: &[f32]) -> Vec<Labelled> {
+        let scored = self.scorer.answer(self.labels, embedding).labels;
+        let is_reached = |label: &Labelled| {
+            let index = self.indices[label.label.as_str()];
+            label
+                .logit
+                .is_some_and(|logit| self.thresholds.are_reached(index, logit))
+        };
+        let mut chosen: Vec<Labelled> = Vec::new();
+        let mut decided: HashMap<&str, &str> = HashMap::new();
+        for label in scored.into_iter().filter(is_reached) {
+            if self.max_tags.is_some_and(|most| chosen.len() >= most.get()) {
+                break;
+            }
+            let choices = self.vocabulary.choices(&label.label);
+            let fits = |(choice, below): &(&str, &str)| decided.get(choice).is_none_or(|taken| taken == below);
+            if choices.iter().all(fits) {
+                decided.extend(choices);
+                chosen.push(label);
+            }
+        }
+        self.with_parents(chosen)
+    }
+
+    fn with_parents(&self, mut chosen: Vec<Labelled>) -> Vec<Labelled> {
+        let mut known: HashSet<String> = chosen.iter().map(|tag| tag.label.clone()).collect();
+        let mut above: Vec<Labelled> = Vec::new();
+        for tag in &mut chosen {
+            tag.parents = self.parents(&tag.label);
+            for parent in tag.parents.iter().rev() {
+                if known.insert(parent.clone()) {
+                    above.push(Labelled {
+                        label: parent.clone(),
+                        probability: tag.probability,
+                        logit: None,
+                        cosine: None,
+                        group: None,
+                        parents: self.parents(parent),
+                    });
+                } else if let Some(known) = above.iter_mut().find(|known| known.label == *parent) {
+                    known.probability = likelier(known.probability, tag.probability);
+                }
+            }
+        }
+        chosen.extend(above);
+        chosen
+    }
+
+    fn parents(&self, name: &str) -> Vec<String> {
+        self.vocabulary.above(name).into_iter().map(str::to_owned).collect()
+    }
+
+    /// The logit of each label, in their order.
+    fn logits(&self, embedding: &[f32]) -> Vec<f64> {
+        let mut logits = vec![f64::NAN; self.labels.labels().len()];
+        for label in self.scorer.answer(self.labels, embedding).labels {
+            logits[self.indices[label.label.as_str()]] = label.logit.unwrap_or(f64::NAN);
+        }
+        logits
+    }
+}
+
+fn likelier(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    a.zip(b).map(|(a, b)| a.max(b))
+}
+
+/// Takes the images that thresholds are calibrated on.
+pub struct Calibration<'a> {
+    tagger: &'a Tagger<'a>,
+    background: Background,
+}
+
+impl<'a> Calibration<'a> {
+    /// For the labels of `tagger`.
+    pub fn new(tagger: &'a Tagger<'a>) -> Self {
+        Calibration {
+            tagger,
+            background: Background::default(),
+        }
+    }
+
+    /// How many images could be used.
+    pub fn n_images(&self) -> usize {
+        self.background.n_images()
+    }
+
+    /// Whether there were images enough.
+    pub fn is_enough(&self) -> bool {
+        self.n_images() >= Background::IMAGES_MIN
+    }
+
+    /// A threshold for the logit of each label; `None` if there were too few images.
+    pub fn thresholds(&self, rate: FalsePositives) -> Option<Vec<f64>> {
+        self.background.thresholds(rate)
+    }
+}
+
+impl Sink for Calibration<'_> {
+    fn take(&mut self, _: Item, seen: Result<Seen>) -> Result<Verdict> {
+        match seen {
+            Ok(seen) => {
+                self.background.add(&self.tagger.logits(&seen.embedding));
+                Ok(Verdict::Done)
+            }
+            Err(error) => Ok(Verdict::Failed(error)),
+        }
+    }
+}
