@@ -3,7 +3,7 @@
 //! A parsed number would be rounded to 64 bits, and `1.10` would become `1.1`.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 
 use base64::Engine;
@@ -20,6 +20,25 @@ pub(crate) fn of_name(name: &OsStr) -> Value {
         Some(text) => text.into(),
         None => serde_json::json!({ BYTES: BASE64_STANDARD.encode(name.as_encoded_bytes()) }),
     }
+}
+
+/// The name that [`of_name`] wrote; `None` for another value.
+pub(crate) fn name_in(value: &Value) -> Option<OsString> {
+    match value {
+        Value::String(text) => Some(text.into()),
+        other => of_bytes(BASE64_STANDARD.decode(other.get(BYTES)?.as_str()?).ok()?),
+    }
+}
+
+#[cfg(unix)]
+fn of_bytes(bytes: Vec<u8>) -> Option<OsString> {
+    use std::os::unix::ffi::OsStringExt;
+    Some(OsString::from_vec(bytes))
+}
+
+#[cfg(not(unix))]
+fn of_bytes(bytes: Vec<u8>) -> Option<OsString> {
+    String::from_utf8(bytes).ok().map(Into::into)
 }
 
 /// A JSON value, as text.

@@ -35,6 +35,7 @@ mod score_flags;
 #[cfg(feature = "parquet")]
 mod search;
 mod sort;
+mod sort_undo;
 #[cfg(feature = "arrow")]
 mod stream;
 mod tag;

@@ -1,12 +1,16 @@
 //! `longclip sort INPUT... --into DIR --move|--copy|--link`: one folder per label, with the photos that it fits best.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use longclip::input::{Content, Item, Name};
+use longclip::error::counted;
+use longclip::files::Destination;
+use longclip::input::{Content, Inputs, Item, Name};
 use longclip::labels::Notice;
-use longclip::output::transfer::{Manner, Placed, Rehearsal, place};
+use longclip::output::companions::Companion;
+use longclip::output::moves_log;
+use longclip::output::transfer::{Manner, Placed, Rehearsal, Transfer, place};
 use longclip::output::{Best, Progress, Tally, Terminal, folder_names};
 use longclip::session::{Classifier, ScorePlan, Scorer, Seen, Sink, Verdict};
 use longclip::text::{printable, start_of};
@@ -21,17 +25,24 @@ use super::progress::{self, Expected, Failures};
 use super::report::Report;
 use super::run_flags::RunFlags;
 use super::score_flags::ScoreFlags;
+use super::sort_undo;
+use super::targets::{ForceFlag, Resuming, Writing};
 use super::terminal::stdout_terminal;
 
 const EXAMPLES: &str = "\
 Examples:
   longclip sort photos/ --into sorted --copy --labels \"a cat\" \"a dog\"
   longclip sort photos/ --into sorted --move --labels-file l.txt --dry-run
-  longclip sort photos/ --into sorted --link --labels-file l.txt --reject";
+  longclip sort --undo moves.ndjson";
 
 const NOTES: &str = "\
+More examples:
+  longclip sort photos/ --into sorted --link --labels-file l.txt --reject
+  longclip sort photos/ --into s --move --label cat --reject --log moves.ndjson
+
 Nothing is ever overwritten: a photo whose name is taken gets a number after its
-name, and one that is there already stays.
+name, and one that is there already stays. Sidecars (.xmp, .aae), raw files and
+movies of the same name go with their photo.
 With `--threshold`, a photo that no label fits well enough stays where it is;
 with `--reject` it goes to a folder of its own; with `--group-by` there is a
 folder for each group. In a pipe each line says what went where.
@@ -51,8 +62,8 @@ pub(super) struct Args {
     /// The folder in which the labels' folders are made
     ///
     /// It is made if it does not exist, and can't be in a folder that is sorted. Example: `--into sorted`
-    #[arg(long, value_name = "DIR")]
-    into: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "undo")]
+    into: Option<PathBuf>,
     #[command(flatten)]
     manner: MannerFlags,
     /// Sort by one label alone
@@ -63,6 +74,18 @@ pub(super) struct Args {
     /// Only say what would go where
     #[arg(long)]
     dry_run: bool,
+    /// Write to a file what went where, for `--undo`
+    ///
+    /// One JSON object per file: {"sorted", "from", "to", "placed"}, with absolute paths. A log that exists grows. Example:
+    /// `--log moves.ndjson`
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    log: Option<PathBuf>,
+    /// Put everything back that a log says
+    ///
+    /// From its end to its beginning. A file that was changed or is gone is reported and left as it is, and nothing is
+    /// overwritten. Example: `--undo moves.ndjson`
+    #[arg(long, value_name = "LOG", exclusive = true)]
+    undo: Option<PathBuf>,
     #[command(flatten)]
     run: RunFlags,
     #[command(flatten)]
@@ -72,13 +95,13 @@ pub(super) struct Args {
 }
 
 #[derive(Debug, Clone, clap::Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct MannerFlags {
     /// Move photos
     #[arg(long = "move")]
     moves: bool,
     /// Copy photos
-    #[arg(long)]
+    #[arg(long, required_unless_present_any = ["moves", "link", "undo"])]
     copy: bool,
     /// Make symbolic links to photos
     #[arg(long)]
@@ -96,6 +119,9 @@ impl MannerFlags {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    if let Some(log) = &args.undo {
+        return sort_undo::run(log, report);
+    }
     args.scores.refuse_detached_margin(&args.input)?;
     let (input, labelling) = args.labels.plan(&args.input, report)?;
     let scores = args.scores.plan(labelling.grouping)?;
@@ -103,11 +129,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if labelling.list.is_empty() {
         return Err(longclip::labels::LabelSet::none_given().into());
     }
-    // A folder below an input would be searched again and again while photos are moved into it.
-    if args.input.names_folder_around(&args.into) {
-        let problem = format!("`{}` is in a folder that is to be sorted", args.into.display());
-        return Err(Error::usage(problem, "choose a folder outside it").into());
-    }
+    let into = args.into()?;
+    let log = args
+        .log
+        .as_deref()
+        .map(|log| args.open_log(log, &input.inputs))
+        .transpose()?;
     let loaded = args.model.load(report)?;
     let choice = Choice::of(&scores, args);
     let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
@@ -127,11 +154,14 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         grouping: labelling.grouping,
         choice,
         folders: shelves.iter().cloned().zip(folder_names(&shelves)).collect(),
-        into: args.into.clone(),
+        into: into.to_owned(),
+        manner: args.manner.manner(),
+        log,
+        gone_along: HashSet::new(),
         action: if args.dry_run {
             Action::Rehearse(Rehearsal::default())
         } else {
-            Action::Place(args.manner.manner())
+            Action::Place
         },
         out: io::stdout(),
         terminal: stdout_terminal(|| None),
@@ -157,6 +187,40 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         writeln!(sorter.out, "{line}").map_err(Error::write("stdout"))?;
     }
     Ok(exit)
+}
+
+impl Args {
+    /// The folder of folders.
+    fn into(&self) -> Result<&Path> {
+        let into = self.into.as_deref().unwrap_or(Path::new("."));
+        // A folder below an input would be searched again and again while photos are moved into it.
+        match self.input.names_folder_around(into) {
+            true => Err(Error::usage(
+                format!("`{}` is in a folder that is to be sorted", into.display()),
+                "choose a folder outside it",
+            )),
+            false => Ok(into),
+        }
+    }
+
+    /// Opens the log after what it says already.
+    fn open_log(&self, log: &Path, inputs: &Inputs) -> Result<Destination> {
+        let writing = Writing::new(ForceFlag::default()).model(&self.model).inputs(inputs);
+        let files = self
+            .labels
+            .files()
+            .fold(writing, |writing, (what, file)| writing.reads(what, [file]));
+        let target = files.reads("the file of neutral prompts", self.scores.file()).target(
+            "--log",
+            log,
+            Resuming::Asked,
+            moves_log::is_log,
+        )?;
+        let n_bytes = std::fs::metadata(target.path()).map_or(0, |metadata| metadata.len());
+        let mut destination = Destination::growing(&target)?;
+        destination.keep(n_bytes)?;
+        Ok(destination)
+    }
 }
 
 /// What a photo's folder is chosen from.
@@ -195,7 +259,12 @@ struct Sorter<'a> {
     /// The folder of each label or group.
     folders: HashMap<String, String>,
     into: PathBuf,
+    manner: Manner,
     action: Action,
+    /// What went where is written here.
+    log: Option<Destination>,
+    /// Files that went with a photo, which may be inputs themselves.
+    gone_along: HashSet<PathBuf>,
     out: io::Stdout,
     terminal: Option<Terminal>,
     tally: Tally,
@@ -203,7 +272,7 @@ struct Sorter<'a> {
 
 /// How photos are handled.
 enum Action {
-    Place(Manner),
+    Place,
     /// A dry run: only reports what would be done.
     Rehearse(Rehearsal),
 }
@@ -212,6 +281,8 @@ enum Action {
 struct Way {
     from: PathBuf,
     to: Option<(PathBuf, Placed, Best)>,
+    /// How many files went with it.
+    n_along: usize,
 }
 
 impl Sorter<'_> {
@@ -238,18 +309,36 @@ impl Sorter<'_> {
             return Ok(Way {
                 from: from.clone(),
                 to: None,
+                n_along: 0,
             });
         };
         let folder = self.into.join(self.folder(&best.answer));
         let name = from.file_name().unwrap_or(from.as_os_str());
-        let (to, placed) = match &mut self.action {
-            Action::Place(manner) => place(from, &folder, Path::new(name), *manner)?,
-            Action::Rehearse(rehearsal) => rehearsal.place(from, &folder, Path::new(name))?,
+        let companions = Companion::of(from);
+        let transfers = match &mut self.action {
+            Action::Place => place(from, &folder, Path::new(name), &companions, self.manner)?,
+            Action::Rehearse(rehearsal) => rehearsal.place(from, &folder, Path::new(name), &companions)?,
         };
+        self.log(&transfers)?;
+        let [photo, along @ ..] = &transfers[..] else {
+            unreachable!("the photo is the first");
+        };
+        self.gone_along
+            .extend(along.iter().map(|transfer| transfer.from.clone()));
         Ok(Way {
             from: from.clone(),
-            to: Some((to, placed, best)),
+            to: Some((photo.to.clone(), photo.placed, best)),
+            n_along: along.len(),
         })
+    }
+
+    /// Writes what went where before the next photo goes.
+    fn log(&mut self, transfers: &[Transfer]) -> Result<()> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let written = transfers
+            .iter()
+            .try_for_each(|transfer| moves_log::write_line(log, transfer, self.manner));
+        written.and_then(|()| log.flush()).map_err(|source| log.error(source))
     }
 
     /// The folder of a label or a group, which may be from a record's own labels.
@@ -270,10 +359,13 @@ impl Sorter<'_> {
                 None => format!("{from} {STAYS}"),
             };
         };
-        let note = match placed {
-            Placed::New => "",
-            Placed::WasThere => " (was there)",
+        let mut note = match placed {
+            Placed::New => String::new(),
+            Placed::WasThere => " (was there)".to_owned(),
         };
+        if way.n_along > 0 {
+            note += &format!(" (with {})", counted(way.n_along, "file"));
+        }
         let Some(terminal) = self.terminal else {
             return format!("{from} -> {}{note}", shown(to));
         };
@@ -281,12 +373,15 @@ impl Sorter<'_> {
         let is_renamed = below.file_name() != way.from.file_name();
         let folder = below.parent().filter(|_| !is_renamed);
         let to = folder.map_or_else(|| shown(below), |folder| shown(folder) + "/");
-        Best::moved(Some(best), terminal, &from, &(to + note))
+        Best::moved(Some(best), terminal, &from, &(to + &note))
     }
 }
 
 impl Sink for Sorter<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
+        if matches!(&item.content, Content::File(path) if self.gone_along.contains(path)) {
+            return Ok(Verdict::Done);
+        }
         match self.sort(&item, seen) {
             Ok(way) => {
                 writeln!(self.out, "{}", self.line(&way)).map_err(Error::write("stdout"))?;

@@ -10,6 +10,7 @@ mod best;
 pub mod cells;
 #[cfg(any(feature = "arrow", feature = "parquet"))]
 mod columns;
+pub mod companions;
 mod csv;
 mod escapes;
 mod exiftool;
@@ -17,6 +18,7 @@ mod folder_names;
 mod heat_map;
 mod html;
 mod json;
+pub mod moves_log;
 mod npy;
 #[cfg(feature = "parquet")]
 mod parquet;

@@ -10,8 +10,10 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use super::companions::Companion;
 use crate::error::{Error, Result};
 use crate::files::copy_new;
+use crate::named::named;
 
 /// How a file is put into its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Manner {
     Link,
 }
 
+named!(Manner, "way to place a file": Copy = "copy", Move = "move", Link = "link");
+
 /// The result of putting a file into a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
@@ -33,29 +37,117 @@ pub enum Placed {
     WasThere,
 }
 
-/// Puts `from` into `folder` as `name`, or under the first free numbered name; returns its new path.
+/// Where a file was, and where it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// Where it was.
+    pub from: PathBuf,
+    /// Where it is.
+    pub to: PathBuf,
+    /// Whether it is new there.
+    pub placed: Placed,
+}
+
+/// Puts a photo into `folder` as `name`, or under the first free numbered name, and its companions under names that go with
+/// it; returns each file's new path, the photo's first.
 ///
 /// # Errors
 /// [`Error::Write`].
-pub fn place(from: &Path, folder: &Path, name: &Path, manner: Manner) -> Result<(PathBuf, Placed)> {
+pub fn place(
+    from: &Path,
+    folder: &Path,
+    name: &Path,
+    companions: &[Companion],
+    manner: Manner,
+) -> Result<Vec<Transfer>> {
     fs::create_dir_all(folder).map_err(Error::write(folder))?;
     for number in 1.. {
         let to = folder.join(numbered(name, number));
-        match put(from, &to, manner) {
-            Ok(()) => return Ok((to, Placed::New)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                if is_same(from, &to).map_err(Error::write(&to))? {
-                    // If both are the same file, it must not be removed.
-                    if manner == Manner::Move && fs::canonicalize(from).ok() != fs::canonicalize(&to).ok() {
-                        fs::remove_file(from).map_err(Error::write(from))?;
-                    }
-                    return Ok((to, Placed::WasThere));
-                }
-            }
-            Err(error) => return Err(Error::write(&to)(error)),
+        let there = |companion: &Companion| companion.next_to(&to).symlink_metadata().is_ok();
+        if to.symlink_metadata().is_err() && companions.iter().any(there) {
+            // The name is free, but a companion's is not: it belongs to a photo of this name.
+            continue;
+        }
+        let Some(placed) = put_or_find(from, &to, manner)? else {
+            continue;
+        };
+        let mut transfers = vec![transfer(from, to.clone(), placed)];
+        for companion in companions {
+            transfers.push(place_companion(companion, &to, manner)?);
+        }
+        return Ok(transfers);
+    }
+    Err(no_name_is_free())
+}
+
+fn transfer(from: &Path, to: PathBuf, placed: Placed) -> Transfer {
+    Transfer {
+        from: from.to_owned(),
+        to,
+        placed,
+    }
+}
+
+/// Puts a companion next to its photo, or under a numbered name if another file has its own.
+fn place_companion(companion: &Companion, photo: &Path, manner: Manner) -> Result<Transfer> {
+    let name = companion.next_to(photo);
+    for number in 1.. {
+        let to = numbered(&name, number);
+        if let Some(placed) = put_or_find(&companion.path, &to, manner)? {
+            return Ok(transfer(&companion.path, to, placed));
         }
     }
     Err(no_name_is_free())
+}
+
+/// Puts a file at a name, unless the same file is there; `None` if another one is.
+fn put_or_find(from: &Path, to: &Path, manner: Manner) -> Result<Option<Placed>> {
+    match put(from, to, manner) {
+        Ok(()) => Ok(Some(Placed::New)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if !is_same(from, to).map_err(Error::write(to))? {
+                return Ok(None);
+            }
+            // If both are the same file, it must not be removed.
+            if manner == Manner::Move && fs::canonicalize(from).ok() != fs::canonicalize(to).ok() {
+                fs::remove_file(from).map_err(Error::write(from))?;
+            }
+            Ok(Some(Placed::WasThere))
+        }
+        Err(error) => Err(Error::write(to)(error)),
+    }
+}
+
+/// Undoes a transfer: puts the file back where it was, and takes it away from where it is. Nothing is overwritten.
+///
+/// # Errors
+/// [`Error::Usage`] if a file has changed, or another one has its old name; [`Error::Write`].
+pub fn undo(transfer: &Transfer, manner: Manner) -> Result<()> {
+    let Transfer { from, to, placed } = transfer;
+    let refused = |problem: String| Err(Error::usage(problem, "it is left as it is"));
+    if to.symlink_metadata().is_err() {
+        return refused(format!("`{}` is not there any more", to.display()));
+    }
+    match (manner, placed) {
+        (Manner::Move, _) if from.symlink_metadata().is_ok() => refused(format!("`{}` is there again", from.display())),
+        (Manner::Move, Placed::New) => {
+            let folder = from.parent().unwrap_or(Path::new(""));
+            fs::create_dir_all(folder).map_err(Error::write(folder))?;
+            put(to, from, Manner::Move).map_err(Error::write(from))
+        }
+        (Manner::Move, Placed::WasThere) => put(to, from, Manner::Copy).map_err(Error::write(from)),
+        (Manner::Copy | Manner::Link, Placed::WasThere) => Ok(()),
+        (Manner::Copy | Manner::Link, Placed::New) => {
+            if !is_same(from, to).map_err(Error::read(to))? {
+                return refused(format!(
+                    "`{}` is not the same as `{}` any more",
+                    to.display(),
+                    from.display()
+                ));
+            }
+            fs::remove_file(to).map_err(Error::write(to))
+        }
+    }
 }
 
 /// A dry run: where photos would go, given the earlier ones.
@@ -70,22 +162,55 @@ impl Rehearsal {
     ///
     /// # Errors
     /// [`Error::Write`] if a file can't be read.
-    pub fn place(&mut self, from: &Path, folder: &Path, name: &Path) -> Result<(PathBuf, Placed)> {
+    pub fn place(
+        &mut self,
+        from: &Path,
+        folder: &Path,
+        name: &Path,
+        companions: &[Companion],
+    ) -> Result<Vec<Transfer>> {
         for number in 1.. {
             let to = folder.join(numbered(name, number));
-            let there = match self.placed.get(&to) {
-                Some(rehearsed) => rehearsed,
-                None if to.symlink_metadata().is_ok() => &to,
-                None => {
-                    self.placed.insert(to.clone(), from.to_owned());
-                    return Ok((to, Placed::New));
-                }
+            let is_taken = |companion: &Companion| self.there(&companion.next_to(&to)).is_some();
+            if self.there(&to).is_none() && companions.iter().any(is_taken) {
+                continue;
+            }
+            let Some(placed) = self.put_or_find(from, &to)? else {
+                continue;
             };
-            if is_same(from, there).map_err(Error::write(&to))? {
-                return Ok((to, Placed::WasThere));
+            let mut transfers = vec![transfer(from, to.clone(), placed)];
+            for companion in companions {
+                transfers.push(self.place_companion(companion, &to)?);
+            }
+            return Ok(transfers);
+        }
+        Err(no_name_is_free())
+    }
+
+    fn place_companion(&mut self, companion: &Companion, photo: &Path) -> Result<Transfer> {
+        let name = companion.next_to(photo);
+        for number in 1.. {
+            let to = numbered(&name, number);
+            if let Some(placed) = self.put_or_find(&companion.path, &to)? {
+                return Ok(transfer(&companion.path, to, placed));
             }
         }
         Err(no_name_is_free())
+    }
+
+    /// What has a name already.
+    fn there(&self, to: &Path) -> Option<PathBuf> {
+        let is_there = || to.symlink_metadata().is_ok().then(|| to.to_owned());
+        self.placed.get(to).cloned().or_else(is_there)
+    }
+
+    fn put_or_find(&mut self, from: &Path, to: &Path) -> Result<Option<Placed>> {
+        let Some(there) = self.there(to) else {
+            self.placed.insert(to.to_owned(), from.to_owned());
+            return Ok(Some(Placed::New));
+        };
+        let is_same = is_same(from, &there).map_err(Error::write(to))?;
+        Ok(is_same.then_some(Placed::WasThere))
     }
 }
 
@@ -136,7 +261,7 @@ fn numbered(name: &Path, number: usize) -> PathBuf {
         text.push(".");
         text.push(ending);
     }
-    text.into()
+    name.with_file_name(text)
 }
 
 fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
@@ -178,8 +303,11 @@ mod tests {
         fn place(&self, from: &Path, manner: Manner) -> (String, Placed) {
             let folder = self.0.path().join("into");
             let name = Path::new(from.file_name().unwrap());
-            let (to, placed) = place(from, &folder, name, manner).unwrap();
-            (to.file_name().unwrap().to_string_lossy().into_owned(), placed)
+            let placed = place(from, &folder, name, &[], manner).unwrap().swap_remove(0);
+            (
+                placed.to.file_name().unwrap().to_string_lossy().into_owned(),
+                placed.placed,
+            )
         }
     }
 
@@ -225,14 +353,48 @@ mod tests {
         let mut rehearsal = Rehearsal::default();
         let rehearsed = photos.clone().map(|from| {
             rehearsal
-                .place(&from, &folder, Path::new(from.file_name().unwrap()))
+                .place(&from, &folder, Path::new(from.file_name().unwrap()), &[])
                 .unwrap()
         });
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing happens");
         let happened =
-            photos.map(|from| place(&from, &folder, Path::new(from.file_name().unwrap()), Manner::Copy).unwrap());
+            photos.map(|from| place(&from, &folder, Path::new(from.file_name().unwrap()), &[], Manner::Copy).unwrap());
         assert_eq!(rehearsed, happened);
-        assert_eq!(happened[1], (folder.join("a-2.jpg"), Placed::WasThere));
+        assert_eq!(
+            (&happened[1][0].to, happened[1][0].placed),
+            (&folder.join("a-2.jpg"), Placed::WasThere)
+        );
+    }
+
+    #[test]
+    fn companions_go_with_their_photo_and_undoing_brings_all_back() {
+        for manner in [Manner::Copy, Manner::Move, Manner::Link] {
+            let desk = Desk::new();
+            let folder = desk
+                .file("into/a.CR3", b"of another photo")
+                .parent()
+                .unwrap()
+                .to_owned();
+            let from = desk.file("a.jpg", b"photo");
+            let belong = ["a.xmp", "a.CR3", "a.jpg.xmp"].map(|name| desk.file(name, name.as_bytes()));
+            let companions = Companion::of(&from);
+            let rehearsed = Rehearsal::default().place(&from, &folder, Path::new("a.jpg"), &companions);
+            let placed = place(&from, &folder, Path::new("a.jpg"), &companions, manner).unwrap();
+            assert_eq!(rehearsed.unwrap(), placed);
+            let names: Vec<_> = placed
+                .iter()
+                .map(|one| one.to.file_name().unwrap().to_str().unwrap())
+                .collect();
+            assert_eq!(names, ["a-2.jpg", "a-2.xmp", "a-2.CR3", "a-2.jpg.xmp"]);
+            assert_eq!(belong.iter().any(|path| path.exists()), manner != Manner::Move);
+            placed.iter().rev().for_each(|transfer| undo(transfer, manner).unwrap());
+            for path in &belong {
+                let name = path.file_name().unwrap().as_encoded_bytes();
+                assert_eq!(fs::read(path).unwrap(), name);
+            }
+            assert_eq!(fs::read(&from).unwrap(), b"photo");
+            assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        }
     }
 
     #[test]

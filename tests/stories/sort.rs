@@ -119,3 +119,48 @@ fn refuses_to_sort_a_folder_into_itself() {
     );
     assert!(!desk.path("many/sorted").exists());
 }
+
+#[test]
+fn sidecars_and_raw_files_go_with_their_photo_and_an_undo_puts_everything_back() {
+    for manner in ["--move", "--copy", "--link"] {
+        let desk = with_many(3);
+        for name in ["00000.xmp", "00000.ppm.xmp", "00001.CR3", "00001.AAE", "notes.txt"] {
+            fs::write(desk.path(&format!("many/{name}")), name).unwrap();
+        }
+        let before = files_in(&desk.path("many"));
+        let lines = sort(&desk, &[manner, "--log", "moves.ndjson"]);
+        assert_eq!(lines.matches("(with 2 files)\n").count(), 2, "{lines}");
+        let sorted = files_in(&desk.path("sorted"));
+        assert_eq!(sorted.len(), 7, "{manner}: {sorted:?}");
+        let n_left = if manner == "--move" { 1 } else { 8 };
+        assert_eq!(files_in(&desk.path("many")).len(), n_left, "{manner}");
+        let log = fs::read_to_string(desk.path("moves.ndjson")).unwrap();
+        assert_eq!(log.lines().count(), 7);
+
+        let undone = desk.run(&["sort", "--undo", "moves.ndjson"]);
+        assert_eq!(
+            undone, "exit code 0\n--- stdout\n--- stderr\nnote: 7 files put back\n",
+            "{manner}"
+        );
+        assert_eq!(files_in(&desk.path("many")), before, "{manner}");
+        assert_eq!(fs::read(desk.path("many/00001.ppm")).unwrap(), ppm(1));
+        assert_eq!(files_in(&desk.path("sorted")).len(), 0, "{manner}");
+    }
+}
+
+#[test]
+fn an_undo_leaves_what_has_changed_and_overwrites_nothing() {
+    let desk = with_many(2);
+    sort(&desk, &["--move", "--log", "moves.ndjson"]);
+    fs::write(desk.path("many/00000.ppm"), "another one").unwrap();
+    let undone = desk.output(&["sort", "--undo", "moves.ndjson"]);
+    assert_eq!(undone.status.code(), Some(1));
+    let said = String::from_utf8(undone.stderr).unwrap();
+    assert!(said.contains("00000.ppm` is there again"), "{said}");
+    assert!(said.contains("1 file put back, 1 left as they are"), "{said}");
+    assert_eq!(fs::read(desk.path("many/00000.ppm")).unwrap(), b"another one");
+    assert_eq!(fs::read(desk.path("many/00001.ppm")).unwrap(), ppm(1));
+    let foreign = desk.file("diary.txt", "dear diary\n");
+    let refused = foreign.run(&["sort", "--undo", "diary.txt"]);
+    assert!(refused.contains("line 1 is not of a log of `sort`"), "{refused}");
+}

@@ -1,0 +1,101 @@
+//! Files that belong to a photo and go where it goes: sidecars, the raw file of a JPEG, an iPhone's edits and movie.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Endings in place of the photo's: sidecars, edits, the movie of a live photo, raw files of cameras.
+const REPLACED: [&str; 16] = [
+    "xmp", "aae", "mov", "dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "raf", "orf", "rw2", "pef", "srw", "x3f",
+];
+/// Endings after the photo's: sidecars of darktable and digiKam, RawTherapee, and DxO.
+const APPENDED: [&str; 3] = ["xmp", "pp3", "dop"];
+
+/// A file that belongs to a photo.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Companion {
+    /// Where it is.
+    pub path: PathBuf,
+    form: Form,
+    ending: OsString,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `photo.xmp`
+    Replaced,
+    /// `photo.jpg.xmp`
+    Appended,
+}
+
+impl Form {
+    fn of(self, photo: &Path, ending: &OsStr) -> PathBuf {
+        match self {
+            Form::Replaced => photo.with_extension(ending),
+            Form::Appended => {
+                let mut path = OsString::from(photo);
+                path.push(".");
+                path.push(ending);
+                path.into()
+            }
+        }
+    }
+}
+
+impl Companion {
+    /// Those of a photo that are there.
+    pub fn of(photo: &Path) -> Vec<Companion> {
+        let replaced = REPLACED.iter().map(|ending| (Form::Replaced, ending));
+        let appended = APPENDED.iter().map(|ending| (Form::Appended, ending));
+        let found = replaced.chain(appended).filter_map(|(form, ending)| {
+            let cases = [ending.to_lowercase(), ending.to_uppercase()].map(OsString::from);
+            let mut companions = cases.into_iter().map(|ending| Companion {
+                path: form.of(photo, &ending),
+                form,
+                ending,
+            });
+            // A system that doesn't distinguish capital letters finds both.
+            companions.find(|companion| companion.path != photo && companion.path.is_file())
+        });
+        found.collect()
+    }
+
+    /// Its name if the photo has this one.
+    pub(super) fn next_to(&self, photo: &Path) -> PathBuf {
+        self.form.of(photo, &self.ending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sidecars_and_raw_files_belong_to_a_photo_and_others_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "a.jpg",
+            "a.JPG.xmp",
+            "a.xmp",
+            "a.jpg.xmp",
+            "a.CR3",
+            "a.AAE",
+            "a.png",
+            "a.txt",
+            "ab.xmp",
+            "b.xmp",
+        ] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let found = Companion::of(&dir.path().join("a.jpg"));
+        let names: Vec<_> = found
+            .iter()
+            .map(|one| one.path.file_name().unwrap().to_str().unwrap())
+            .collect();
+        assert_eq!(names, ["a.xmp", "a.AAE", "a.CR3", "a.jpg.xmp"]);
+        let renamed = found.iter().map(|one| one.next_to(Path::new("a-2.jpg")));
+        assert_eq!(
+            renamed.collect::<Vec<_>>(),
+            ["a-2.xmp", "a-2.AAE", "a-2.CR3", "a-2.jpg.xmp"].map(PathBuf::from)
+        );
+    }
+}
