@@ -13,7 +13,7 @@ use super::{InputOptions, Item, Items, Links, RawPhotos};
 use crate::error::Error;
 use crate::preprocess;
 
-/// Endings of images. They include formats that can't be read, so that a folder's HEIC photos are not skipped silently
+/// Endings of images. They include formats that can't be read, so that a folder's AVIF images are not skipped silently
 /// but are errors with advice.
 const ENDINGS: [&str; 26] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ico", "pbm", "pgm", "ppm", "pam", "pnm",

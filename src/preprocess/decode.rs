@@ -20,7 +20,7 @@ use super::orientation::Metadata;
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
 use super::recognise::{CONVERT, Content, DEVELOP, recognise};
-use super::{ico, jpeg, png, raw, tiff};
+use super::{ico, jpeg, png, raw, tiff, tiff_samples};
 use crate::error::{Error, Result, caught};
 use crate::kernels::zeroes;
 
@@ -57,9 +57,37 @@ fn decode_any(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result
     }
     match recognise(bytes) {
         Content::Decodable(format) => decode_as(format, bytes, orientation, limits),
+        Content::Heic(what) => decode_heic(what, bytes, limits),
+        Content::Jxl => decode_jxl(bytes, orientation, limits),
         Content::Raw(what) => decode_raw(what, bytes, orientation, limits),
         Content::Foreign { what, advice } => Err(foreign(what, advice)),
     }
+}
+
+#[cfg(feature = "heic")]
+fn decode_heic(_what: &str, bytes: &[u8], limits: &Limits) -> Result<Picture, Problem> {
+    super::heic::decode(bytes, limits)
+}
+
+#[cfg(not(feature = "heic"))]
+fn decode_heic(what: &str, _bytes: &[u8], _limits: &Limits) -> Result<Picture, Problem> {
+    Err(foreign(
+        what,
+        "convert it to jpeg or png first, for example with `heif-convert`; or build with the feature `heic`",
+    ))
+}
+
+#[cfg(feature = "jxl")]
+fn decode_jxl(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, Problem> {
+    super::jxl::decode(bytes, orientation, limits)
+}
+
+#[cfg(not(feature = "jxl"))]
+fn decode_jxl(_bytes: &[u8], _orientation: Orientation, _limits: &Limits) -> Result<Picture, Problem> {
+    Err(foreign(
+        "a JPEG XL image",
+        "convert it to jpeg or png first, for example with `djxl`; or build with the feature `jxl`",
+    ))
 }
 
 /// Decodes the preview inside a raw photo.
@@ -107,11 +135,14 @@ fn decode_as(format: ImageFormat, bytes: &[u8], orientation: Orientation, limits
         Orientation::Upright => Metadata::of(format, bytes).orientation(),
         Orientation::AsStored => 1,
     };
-    let jpeg_in_tiff = match format {
-        ImageFormat::Tiff => tiff::ycbcr_jpeg(bytes, limits)?,
+    let special_tiff = match format {
+        ImageFormat::Tiff => match tiff::ycbcr_jpeg(bytes, limits)? {
+            None => tiff_samples::decode(bytes, limits)?,
+            picture => picture,
+        },
         _ => None,
     };
-    let picture = match jpeg_in_tiff {
+    let picture = match special_tiff {
         Some(picture) => picture,
         None => with_image_crate(format, bytes, turn, limits)?,
     };

@@ -167,6 +167,21 @@ impl<'a> Directory<'a> {
         only.numbers(tag).first().copied()
     }
 
+    /// The whole file with another number in a tag that has one SHORT.
+    pub(super) fn with_number(&self, tag: u16, number: u16) -> Option<Vec<u8>> {
+        const SHORT: u16 = 3;
+        let entry = self
+            .entry(tag)
+            .filter(|entry| entry.kind == SHORT && entry.count == 1)?;
+        let mut bytes = self.file.bytes.to_vec();
+        let number = match self.file.order {
+            Order::Little => number.to_le_bytes(),
+            Order::Big => number.to_be_bytes(),
+        };
+        bytes.get_mut(entry.at..entry.at + 2)?.copy_from_slice(&number);
+        Some(bytes)
+    }
+
     /// The bytes of a tag.
     pub(super) fn bytes(&self, tag: u16) -> Option<&'a [u8]> {
         let entry = self.entry(tag)?;

@@ -7,8 +7,12 @@
 
 mod decode;
 mod directory;
+#[cfg(feature = "heic")]
+mod heic;
 mod ico;
 mod jpeg;
+#[cfg(feature = "jxl")]
+mod jxl;
 mod limits;
 mod orientation;
 mod picture;
@@ -18,6 +22,7 @@ mod raw;
 mod recognise;
 mod resize;
 mod tiff;
+mod tiff_samples;
 
 pub use decode::{Orientation, decode};
 pub use limits::Limits;
@@ -316,7 +321,7 @@ fn resized(plan: &Plan, mode: Mode, size: [usize; 2], bytes: &[u8]) -> Vec<u8> {
 
 /// Whether a file that starts with these bytes is an image, by its signature. The format need not be one we decode.
 pub fn begins_like_a_picture(start: &[u8]) -> bool {
-    image::guess_format(start).is_ok()
+    image::guess_format(start).is_ok() || recognise::is_photo(start)
 }
 
 /// The normalised value of each byte of red, green and blue.

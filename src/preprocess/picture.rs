@@ -120,6 +120,22 @@ impl Picture {
         to_rgb(self.mode, self.bytes.clone())
     }
 
+    /// A part of the image: left, top, width and height, which are inside it.
+    #[cfg(feature = "heic")]
+    pub(super) fn part(self, [left, top, width, height]: [usize; 4]) -> Self {
+        let channels = self.mode.channels();
+        let rows = self.bytes.chunks_exact(self.width_px * channels).skip(top).take(height);
+        Self {
+            bytes: rows
+                .flat_map(|row| &row[left * channels..][..width * channels])
+                .copied()
+                .collect(),
+            width_px: width,
+            height_px: height,
+            ..self
+        }
+    }
+
     /// Drops the alpha channel, if there is one.
     pub(super) fn without_alpha(self) -> Self {
         let (mode, kept) = match self.mode {

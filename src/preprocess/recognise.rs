@@ -9,6 +9,10 @@ use image::ImageFormat;
 pub(super) enum Content {
     /// A format that we decode.
     Decodable(ImageFormat),
+    /// HEIC or HEIF, with this name.
+    Heic(&'static str),
+    /// JPEG XL.
+    Jxl,
     /// A camera's raw photo, with this name.
     Raw(&'static str),
     /// Something else.
@@ -21,23 +25,18 @@ pub(super) enum Content {
 }
 
 pub(super) const CONVERT: &str = "convert it to jpeg or png first";
-const SAVE_PHOTO: &str =
-    "convert it to jpeg or png first, for example with `heif-convert` or `magick`; phones can be set to save jpeg";
+const CONVERT_AVIF: &str = "convert it to png first, for example with `avifdec` or `magick`";
 pub(super) const DEVELOP: &str = "develop it to jpeg or tiff first";
 const FRAMES: &str = "extract frames first, for example one every two seconds: \
     `ffmpeg -i VIDEO -vf fps=1/2 FOLDER/%06d.jpg`";
 const RENDER: &str = "render it to png first";
 const NOT_IMAGE: &str = "give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr";
+const BIG_TIFF: [&[u8]; 2] = [b"II\x2b\0", b"MM\0\x2b"];
 
 /// Offset, signature, what it is, advice. The first match counts.
 const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
-    (4, b"ftypheic", "a HEIC photo", SAVE_PHOTO),
-    (4, b"ftypheix", "a HEIC photo", SAVE_PHOTO),
-    (4, b"ftyphevc", "a HEIC sequence", SAVE_PHOTO),
-    (4, b"ftypmif1", "a HEIF photo", SAVE_PHOTO),
-    (4, b"ftypmsf1", "a HEIF sequence", SAVE_PHOTO),
-    (4, b"ftypavif", "an AVIF image", CONVERT),
-    (4, b"ftypavis", "an AVIF sequence", CONVERT),
+    (4, b"ftypavif", "an AVIF image", CONVERT_AVIF),
+    (4, b"ftypavis", "an AVIF sequence", CONVERT_AVIF),
     (4, b"ftyp", "a video", FRAMES),
     (0, b"\x1aE\xdf\xa3", "a video", FRAMES),
     (0, b"%PDF", "a PDF document", RENDER),
@@ -45,15 +44,11 @@ const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
     (0, b"\xc5\xd0\xd3\xc6", "a PostScript document", RENDER),
     (0, b"\x00\x00\x00\x0cjP  \r\n\x87\n", "a JPEG 2000 image", CONVERT),
     (0, b"\xff\x4f\xff\x51", "a JPEG 2000 image", CONVERT),
-    (0, b"\xff\x0a", "a JPEG XL image", CONVERT),
-    (0, b"\x00\x00\x00\x0cJXL \r\n\x87\n", "a JPEG XL image", CONVERT),
     (0, b"8BPS", "a Photoshop document", CONVERT),
     (0, b"gimp xcf", "a GIMP document", CONVERT),
     (0, b"v/1\x01", "an OpenEXR image", CONVERT),
     (0, b"DDS ", "a DDS texture", CONVERT),
     (0, b"farbfeld", "a farbfeld image", CONVERT),
-    (0, b"II\x2b\x00", "a BigTIFF image", CONVERT),
-    (0, b"MM\x00\x2b", "a BigTIFF image", CONVERT),
     (0, b"PK\x03\x04", "a zip archive", "unpack it first"),
     (0, b"\x1f\x8b", "gzip-compressed data", "unpack it first"),
     (
@@ -64,6 +59,20 @@ const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
     ),
     (0, b"SIMPLE  =", "a FITS image", CONVERT),
 ];
+
+/// Brands of HEIF files whose images are coded as HEVC, as a rule.
+const HEIC: &[(&[u8], &str)] = &[
+    (b"ftypheic", "a HEIC photo"),
+    (b"ftypheix", "a HEIC photo"),
+    (b"ftypheim", "a HEIC photo"),
+    (b"ftypheis", "a HEIC photo"),
+    (b"ftyphevc", "a HEIC sequence"),
+    (b"ftyphevx", "a HEIC sequence"),
+    (b"ftypmif1", "a HEIF photo"),
+    (b"ftypmsf1", "a HEIF sequence"),
+];
+
+const JXL: [&[u8]; 2] = [b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"];
 
 /// Offset, signature and name of raw photos that don't begin as a TIFF file does.
 const RAW: &[(usize, &[u8], &str)] = &[
@@ -81,8 +90,8 @@ const RAW: &[(usize, &[u8], &str)] = &[
 /// Recognises a file by its first bytes, or by a plausible TGA header.
 pub(super) fn recognise(bytes: &[u8]) -> Content {
     let at = |offset: usize, signature: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(signature));
-    if let Some(&(_, _, what)) = RAW.iter().find(|(offset, signature, _)| at(*offset, signature)) {
-        return Content::Raw(what);
+    if let Some(other) = photo(bytes) {
+        return other;
     }
     for &(offset, signature, what, advice) in FOREIGN {
         if at(offset, signature) {
@@ -95,9 +104,37 @@ pub(super) fn recognise(bytes: &[u8]) -> Content {
             what: "an image in a format that is not supported",
             advice: CONVERT,
         },
+        Err(_) if BIG_TIFF.iter().any(|signature| at(0, signature)) => Content::Decodable(ImageFormat::Tiff),
         Err(_) if looks_like_tga(bytes) => Content::Decodable(ImageFormat::Tga),
         Err(_) => text_or_data(bytes),
     }
+}
+
+/// Whether a file that starts with these bytes is a photo of a kind that the crate `image` doesn't know. The two bytes
+/// that a bare JPEG XL starts with are too few to say so.
+pub(super) fn is_photo(start: &[u8]) -> bool {
+    photo(start).is_some() && !start.starts_with(JXL[0])
+}
+
+fn photo(bytes: &[u8]) -> Option<Content> {
+    const BRANDS_BYTES: usize = 64;
+    let at = |offset: usize, signature: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(signature));
+    let brands = &bytes[..bytes.len().min(BRANDS_BYTES)];
+    if let Some((_, what)) = HEIC.iter().find(|(brand, _)| at(4, brand)) {
+        let is_avif = brands.windows(4).any(|brand| brand == b"avif");
+        return Some(match is_avif {
+            true => Content::Foreign {
+                what: "an AVIF image",
+                advice: CONVERT_AVIF,
+            },
+            false => Content::Heic(what),
+        });
+    }
+    if JXL.iter().any(|signature| at(0, signature)) {
+        return Some(Content::Jxl);
+    }
+    let raw = RAW.iter().find(|(offset, signature, _)| at(*offset, signature));
+    raw.map(|(_, _, what)| Content::Raw(what))
 }
 
 fn text_or_data(bytes: &[u8]) -> Content {
@@ -148,7 +185,7 @@ mod tests {
 
     #[test]
     fn names_formats_that_are_not_decoded() {
-        check(b"\0\0\0\x18ftypheic\0\0\0\0", "a HEIC photo");
+        check(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif", "an AVIF image");
         check(b"\0\0\0\x18ftypavif\0\0\0\0", "an AVIF image");
         check(b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">", "an SVG drawing");
         check(b"%PDF-1.7\n", "a PDF document");

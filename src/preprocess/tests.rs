@@ -93,6 +93,72 @@ fn matches_the_whole_reference() {
     }
 }
 
+const FORMATS: &str = "tests/data/preprocess/formats";
+
+/// Whether this build decodes the format of a file.
+fn is_read(name: &str) -> bool {
+    match Path::new(name).extension().and_then(|ending| ending.to_str()) {
+        Some("heic") => cfg!(feature = "heic"),
+        Some("jxl") => cfg!(feature = "jxl"),
+        _ => true,
+    }
+}
+
+/// `make.py` in their folder made the images and the goldens.
+#[test]
+fn matches_pillow_and_its_plugins_in_further_formats() {
+    let folder = Path::new(FORMATS);
+    let goldens: Goldens =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("goldens.json")).unwrap()).unwrap();
+    let read = goldens.cases.iter().filter(|golden| is_read(&golden.file));
+    let differing: Vec<String> = read
+        .map(|golden| (golden, golden.compare(folder)))
+        .filter(|(_, (is_exact, ..))| !is_exact)
+        .map(|(golden, (_, max, mean))| format!("{}: up to {max}, {mean} on average", golden.file))
+        .collect();
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+#[test]
+fn further_formats_are_refused_if_they_are_cut_short_or_too_large_and_never_panic() {
+    let few = Limits {
+        max_pixels: 1000,
+        ..Limits::default()
+    };
+    for name in [
+        "rgb.heic",
+        "alpha.heic",
+        "rgb.jxl",
+        "palette.tif",
+        "grey-4-bits-inverted.tif",
+        "zstd.tif",
+        "big.tif",
+    ] {
+        if !is_read(name) {
+            continue;
+        }
+        let whole = std::fs::read(Path::new(FORMATS).join(name)).unwrap();
+        let error = decode(name, &whole, Orientation::Upright, &few)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("pixels; at most 1000 are decoded"), "{error}");
+        let mut random = Random::new(1, 0);
+        for i in 0..400 {
+            let mut broken = whole.clone();
+            match i % 8 {
+                0 => broken.truncate(random.below(whole.len())),
+                _ => (0..3).for_each(|_| broken[random.below(whole.len())] = random.number() as u8),
+            }
+            let outcome = decode(name, &broken, Orientation::Upright, &Limits::default());
+            let panicked = outcome.is_err_and(|error| error.to_string().contains("its decoder failed"));
+            assert!(!panicked, "{name}, case {i}");
+        }
+        if !name.ends_with("tif") {
+            assert!(error_of(&whole[..whole.len() * 3 / 4]).contains("cut short"), "{name}");
+        }
+    }
+}
+
 /// An image with a pattern that has no symmetry.
 fn patterned(mode: Mode, width: usize, height: usize) -> Picture {
     let bytes = (0..width * height * mode.channels())

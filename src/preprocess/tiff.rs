@@ -7,22 +7,22 @@ use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
 use crate::kernels::zeroes;
 
-const WIDTH: u16 = 256;
-const HEIGHT: u16 = 257;
+pub(super) const WIDTH: u16 = 256;
+pub(super) const HEIGHT: u16 = 257;
 const COMPRESSION: u16 = 259;
-const PHOTOMETRIC: u16 = 262;
+pub(super) const PHOTOMETRIC: u16 = 262;
 const MAKER: u16 = 271;
 const ORIENTATION: u16 = 274;
 const STRIP_OFFSETS: u16 = 273;
-const SAMPLES: u16 = 277;
+pub(super) const SAMPLES: u16 = 277;
 const ROWS_PER_STRIP: u16 = 278;
 const STRIP_LENGTHS: u16 = 279;
-const PLANAR: u16 = 284;
+pub(super) const PLANAR: u16 = 284;
 const TILE_WIDTH: u16 = 322;
 const TILE_HEIGHT: u16 = 323;
 const TILE_OFFSETS: u16 = 324;
 const TILE_LENGTHS: u16 = 325;
-const EXTRA_SAMPLES: u16 = 338;
+pub(super) const EXTRA_SAMPLES: u16 = 338;
 const JPEG_TABLES: u16 = 347;
 const DNG_VERSION: u16 = 50706;
 
