@@ -124,6 +124,9 @@ fn refuses_to_sort_a_folder_into_itself() {
 fn sidecars_and_raw_files_go_with_their_photo_and_an_undo_puts_everything_back() {
     for manner in ["--move", "--copy", "--link"] {
         let desk = with_many(3);
+        // A camera writes a JPEG next to its raw file.
+        fs::remove_file(desk.path("many/00001.ppm")).unwrap();
+        fs::copy(desk.path("cat.jpg"), desk.path("many/00001.jpg")).unwrap();
         for name in ["00000.xmp", "00000.ppm.xmp", "00001.CR3", "00001.AAE", "notes.txt"] {
             fs::write(desk.path(&format!("many/{name}")), name).unwrap();
         }
@@ -143,7 +146,8 @@ fn sidecars_and_raw_files_go_with_their_photo_and_an_undo_puts_everything_back()
             "{manner}"
         );
         assert_eq!(files_in(&desk.path("many")), before, "{manner}");
-        assert_eq!(fs::read(desk.path("many/00001.ppm")).unwrap(), ppm(1));
+        let photo = |path: &str| fs::read(desk.path(path)).unwrap();
+        assert_eq!(photo("many/00001.jpg"), photo("cat.jpg"));
         assert_eq!(files_in(&desk.path("sorted")).len(), 0, "{manner}");
     }
 }
