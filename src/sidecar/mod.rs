@@ -1,8 +1,8 @@
 //! Tags next to images, where photo programs read them: XMP sidecars, and one `.txt` per image for training tools.
 //!
-//! [`path_of`] finds the sidecar of a photo, [`tagged`] and [`untagged`] edit its text, and [`write`] gives a file its new
-//! text in one step. A sidecar is never written anew from a parsed form: `xmp` finds the byte positions of the lists,
-//! `edit` inserts text there, so everything else stays as another program wrote it.
+//! [`path_of`] finds the sidecar of a photo, [`tagged`] and [`untagged`] edit its text, and [`write()`] gives a file
+//! its new text in one step. A sidecar is never written anew from a parsed form: `xmp` finds the byte positions of the
+//! lists, `edit` inserts text there, so everything else stays as another program wrote it.
 
 mod edit;
 mod place;
