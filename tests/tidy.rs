@@ -16,9 +16,9 @@ const LAYERS: [&[&str]; 9] = [
     &["session"],
     &["pipeline", "train", "eval", "search"],
     &["data"],
-    &["input", "labels", "score", "output", "sidecar"],
+    &["input", "labels", "score", "output"],
     &["model", "store"],
-    &["preprocess", "text", "weights"],
+    &["preprocess", "sidecar", "text", "weights"],
     &["recipe"],
     &[
         "kernels",

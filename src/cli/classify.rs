@@ -214,11 +214,8 @@ impl Args {
     /// What is read, and may not be written.
     fn writing(&self) -> Writing<'_> {
         let writing = Writing::new(self.output.force).model(&self.model);
-        let files = self
-            .labels
-            .files()
-            .fold(writing, |writing, (what, file)| writing.reads(what, [file]));
-        files.reads("the file of neutral prompts", self.scores.file())
+        let writing = writing.reads_each(self.labels.files());
+        writing.reads("the file of neutral prompts", self.scores.file())
     }
 
     fn record_options(&self) -> RecordOptions {

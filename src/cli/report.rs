@@ -45,6 +45,34 @@ impl From<Exit> for ExitCode {
 /// Problems of one kind that are listed one by one; the others are counted.
 pub(super) const LISTED_MAX: usize = 5;
 
+/// Counts what failed, and reports the first ones.
+pub(super) struct Failures {
+    report: Report,
+    pub(super) n: usize,
+}
+
+impl Failures {
+    pub(super) fn new(report: Report) -> Self {
+        Failures { report, n: 0 }
+    }
+
+    pub(super) fn add(&mut self, name: &str, error: &Error) {
+        self.n += 1;
+        if self.n <= LISTED_MAX {
+            self.report.failed_input(name, error);
+        }
+    }
+
+    /// How a run over `n_all` ends.
+    pub(super) fn exit(&self, n_all: usize) -> Exit {
+        match self.n {
+            0 => Exit::Done,
+            n if n == n_all => Exit::Refused,
+            _ => Exit::SomeFailed,
+        }
+    }
+}
+
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verbosity {

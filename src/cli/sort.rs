@@ -206,16 +206,10 @@ impl Args {
     /// Opens the log after what it says already.
     fn open_log(&self, log: &Path, inputs: &Inputs) -> Result<Destination> {
         let writing = Writing::new(ForceFlag::default()).model(&self.model).inputs(inputs);
-        let files = self
-            .labels
-            .files()
-            .fold(writing, |writing, (what, file)| writing.reads(what, [file]));
-        let target = files.reads("the file of neutral prompts", self.scores.file()).target(
-            "--log",
-            log,
-            Resuming::Asked,
-            moves_log::is_log,
-        )?;
+        let writing = writing.reads_each(self.labels.files());
+        let target = writing
+            .reads("the file of neutral prompts", self.scores.file())
+            .target("--log", log, Resuming::Asked, moves_log::is_log)?;
         let n_bytes = std::fs::metadata(target.path()).map_or(0, |metadata| metadata.len());
         let mut destination = Destination::growing(&target)?;
         destination.keep(n_bytes)?;

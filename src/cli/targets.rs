@@ -106,6 +106,12 @@ impl<'a> Writing<'a> {
         self
     }
 
+    /// More files that are read, each with what a message calls it.
+    pub(super) fn reads_each<'f, W: AsRef<str>>(self, files: impl IntoIterator<Item = (W, &'f Path)>) -> Self {
+        let files = files.into_iter();
+        files.fold(self, |writing, (what, file)| writing.reads(what.as_ref(), [file]))
+    }
+
     /// The model's files.
     pub(super) fn model(self, flags: &ModelFlags) -> Self {
         self.model_named(flags.name())

@@ -9,6 +9,8 @@
 
 use serde_json::{Value, json};
 
+use crate::score::quantile;
+
 /// The 0.975 quantile of the normal distribution.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -96,18 +98,10 @@ pub fn clustered(clusters: &[(u32, u32)]) -> Estimate {
 pub fn percentiles(value: f64, mut resampled: Vec<f64>) -> Estimate {
     assert!(!resampled.is_empty(), "an interval needs resamples");
     resampled.sort_unstable_by(f64::total_cmp);
-    let at = |share: f64| {
-        let position = share * (resampled.len() - 1) as f64;
-        let (below, above) = (
-            resampled[position.floor() as usize],
-            resampled[position.ceil() as usize],
-        );
-        below + (above - below) * position.fract()
-    };
     Estimate {
         value,
-        low: at(0.025),
-        high: at(0.975),
+        low: quantile(&resampled, 0.025),
+        high: quantile(&resampled, 0.975),
     }
 }
 

@@ -115,7 +115,7 @@ impl Vocabulary {
             VocabularyFile::Labels(labels) => self.add_labels(labels)?,
             VocabularyFile::Lines(text) => self.add_tree(&path.display().to_string(), &text)?,
         }
-        match self.n_tags() {
+        match self.tags().count() {
             1.. => Ok(()),
             0 => Err(Error::usage(
                 format!("`{}` has no tags", path.display()),
@@ -132,16 +132,7 @@ impl Vocabulary {
         }
         for label in &labels {
             let Some(group) = &label.group else { continue };
-            let group = Named::of(group);
-            let role = if group.is_category {
-                Role::Category
-            } else {
-                Role::Parent
-            };
-            let parent = self.add(group.name, None, role)?;
-            if group.below == Below::One {
-                self.keywords[parent].below = Below::One;
-            }
+            let parent = self.add_named(&Named::of(group), None, Role::Parent)?;
             self.set_parent(self.indices[label.name.trim()], parent)?;
         }
         Ok(())
@@ -184,14 +175,19 @@ impl Vocabulary {
                     "write the keyword's name, or leave the line out",
                 ));
             }
-            let role = if named.is_category { Role::Category } else { Role::Tag };
-            let index = self.add(named.name, parent, role)?;
-            if named.below == Below::One {
-                self.keywords[index].below = Below::One;
-            }
-            above.push((indent, index));
+            above.push((indent, self.add_named(&named, parent, Role::Tag)?));
         }
         Ok(())
+    }
+
+    /// As [`Vocabulary::add`]; `role` is that of a keyword that is no category.
+    fn add_named(&mut self, named: &Named<'_>, parent: Option<usize>, role: Role) -> Result<usize> {
+        let role = if named.is_category { Role::Category } else { role };
+        let index = self.add(named.name, parent, role)?;
+        if named.below == Below::One {
+            self.keywords[index].below = Below::One;
+        }
+        Ok(index)
     }
 
     /// The index of a keyword, which is added if it is new. One that is known stays where it is, and becomes a tag if it is
@@ -242,14 +238,13 @@ impl Vocabulary {
         std::iter::successors(Some(index), |index| self.keywords[*index].parent)
     }
 
-    fn n_tags(&self) -> usize {
-        self.keywords.iter().filter(|keyword| keyword.role == Role::Tag).count()
+    fn tags(&self) -> impl Iterator<Item = &Keyword> {
+        self.keywords.iter().filter(|keyword| keyword.role == Role::Tag)
     }
 
     /// Whether a keyword has no prompts of its own, so that the templates apply.
     pub fn needs_templates(&self) -> bool {
-        let mut tags = self.keywords.iter().filter(|keyword| keyword.role == Role::Tag);
-        tags.any(|tag| tag.prompts.is_empty() && tag.synonyms.is_empty())
+        self.tags().any(|tag| tag.prompts.is_empty() && tag.synonyms.is_empty())
     }
 
     /// The tags as labels. Synonyms are put into the templates, like names.
@@ -281,9 +276,8 @@ impl Vocabulary {
             },
             group: None,
         };
-        let tags = self.keywords.iter().filter(|keyword| keyword.role == Role::Tag);
         let mut list = LabelList::default();
-        list.extend(tags.map(label))?;
+        list.extend(self.tags().map(label))?;
         Ok(list)
     }
 

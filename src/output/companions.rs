@@ -1,7 +1,9 @@
 //! Files that belong to a photo and go where it goes: sidecars, the raw file of a JPEG, an iPhone's edits and movie.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+
+use crate::sidecar::SidecarName;
 
 /// Endings in place of the photo's: sidecars, edits, the movie of a live photo, raw files of cameras.
 const REPLACED: [&str; 16] = [
@@ -15,42 +17,20 @@ const APPENDED: [&str; 3] = ["xmp", "pp3", "dop"];
 pub struct Companion {
     /// Where it is.
     pub path: PathBuf,
-    form: Form,
+    name: SidecarName,
     ending: OsString,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// `photo.xmp`
-    Replaced,
-    /// `photo.jpg.xmp`
-    Appended,
-}
-
-impl Form {
-    fn of(self, photo: &Path, ending: &OsStr) -> PathBuf {
-        match self {
-            Form::Replaced => photo.with_extension(ending),
-            Form::Appended => {
-                let mut path = OsString::from(photo);
-                path.push(".");
-                path.push(ending);
-                path.into()
-            }
-        }
-    }
 }
 
 impl Companion {
     /// Those of a photo that are there.
     pub fn of(photo: &Path) -> Vec<Companion> {
-        let replaced = REPLACED.iter().map(|ending| (Form::Replaced, ending));
-        let appended = APPENDED.iter().map(|ending| (Form::Appended, ending));
-        let found = replaced.chain(appended).filter_map(|(form, ending)| {
+        let replaced = REPLACED.iter().map(|ending| (SidecarName::Replaced, ending));
+        let appended = APPENDED.iter().map(|ending| (SidecarName::Appended, ending));
+        let found = replaced.chain(appended).filter_map(|(name, ending)| {
             let cases = [ending.to_lowercase(), ending.to_uppercase()].map(OsString::from);
             let mut companions = cases.into_iter().map(|ending| Companion {
-                path: form.of(photo, &ending),
-                form,
+                path: name.of(photo, &ending),
+                name,
                 ending,
             });
             // A system that doesn't distinguish capital letters finds both.
@@ -61,7 +41,7 @@ impl Companion {
 
     /// Its name if the photo has this one.
     pub(super) fn next_to(&self, photo: &Path) -> PathBuf {
-        self.form.of(photo, &self.ending)
+        self.name.of(photo, &self.ending)
     }
 }
 

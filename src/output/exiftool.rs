@@ -2,13 +2,14 @@
 //! them from the image itself. Images are never written by this program.
 //!
 //! The names are those of ExifTool's tags, with the group before the colon. Paths of hierarchical keywords have `|` between
-//! their parts as Lightroom writes them, and `/` in digiKam's list. ExifTool passes over `Error`.
+//! their parts as Lightroom writes them, and `/` in digiKam's list. ExifTool skips `Error`.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 
 use super::{Format, FormatInfo, Holds, Labelled, Record};
+use crate::sidecar::{TagPath, keywords};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
     name: "exiftool",
@@ -36,7 +37,7 @@ struct Keywords<'a> {
     #[serde(rename = "SourceFile")]
     file: String,
     #[serde(rename = "XMP-dc:Subject", skip_serializing_if = "Vec::is_empty")]
-    subject: Vec<&'a str>,
+    subject: Vec<String>,
     #[serde(rename = "XMP-lr:HierarchicalSubject", skip_serializing_if = "Vec::is_empty")]
     hierarchical: Vec<String>,
     #[serde(rename = "XMP-digiKam:TagsList", skip_serializing_if = "Vec::is_empty")]
@@ -45,32 +46,19 @@ struct Keywords<'a> {
     error: Option<&'a str>,
 }
 
-/// The paths of labels that are above no other one.
-fn paths(labels: &[Labelled], separator: &str) -> Vec<String> {
-    let is_above = |label: &Labelled| labels.iter().any(|other| other.parents.contains(&label.label));
-    let lowest = labels.iter().filter(|label| !is_above(label));
-    let path = |label: &Labelled| {
-        let parts = label.parents.iter().chain([&label.label]);
-        parts
-            .map(|part| part.replace(separator, "-"))
-            .collect::<Vec<_>>()
-            .join(separator)
-    };
-    lowest.map(path).collect()
-}
-
 impl Format for ExifTool {
     fn begin(&mut self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(START)
     }
 
     fn record(&mut self, record: &Record, out: &mut dyn Write) -> io::Result<()> {
-        let labels = record.outcome.labels();
+        let paths: Vec<TagPath> = record.outcome.labels().iter().map(Labelled::path).collect();
+        let [subject, hierarchical, tags] = keywords(&paths);
         let keywords = Keywords {
             file: record.subject.to_string(),
-            subject: labels.iter().map(|label| label.label.as_str()).collect(),
-            hierarchical: paths(labels, "|"),
-            tags: paths(labels, "/"),
+            subject,
+            hierarchical,
+            tags,
             error: record.outcome.failure(),
         };
         if self.n_written > 0 {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::error::in_words;
 use crate::json_fields::{BYTES, Json, JsonFields, of_name, push_member};
+use crate::sidecar::TagPath;
 
 /// The result of one input.
 #[derive(Debug, Clone, PartialEq)]
@@ -239,6 +240,11 @@ pub struct Labelled {
 }
 
 impl Labelled {
+    /// Its name, with the names above it.
+    pub fn path(&self) -> TagPath {
+        TagPath(self.parents.iter().chain([&self.label]).cloned().collect())
+    }
+
     /// The number that labels are compared by: the probability, or else the cosine.
     pub fn score(&self) -> Option<f64> {
         self.probability.or(self.cosine)

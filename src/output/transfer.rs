@@ -61,21 +61,45 @@ pub fn place(
     manner: Manner,
 ) -> Result<Vec<Transfer>> {
     fs::create_dir_all(folder).map_err(Error::write(folder))?;
+    place_all(&mut OnDisk(manner), from, &folder.join(name), companions)
+}
+
+/// Where files are put.
+trait Placing {
+    /// Whether a name is taken.
+    fn has(&self, to: &Path) -> bool;
+    /// Puts a file at a name, unless the same file is there; `None` if another one is.
+    fn put_or_find(&mut self, from: &Path, to: &Path) -> Result<Option<Placed>>;
+}
+
+fn place_all(placing: &mut impl Placing, from: &Path, name: &Path, companions: &[Companion]) -> Result<Vec<Transfer>> {
     for number in 1.. {
-        let to = folder.join(numbered(name, number));
-        let there = |companion: &Companion| companion.next_to(&to).symlink_metadata().is_ok();
-        if to.symlink_metadata().is_err() && companions.iter().any(there) {
+        let to = numbered(name, number);
+        let is_taken = |companion: &Companion| placing.has(&companion.next_to(&to));
+        if !placing.has(&to) && companions.iter().any(is_taken) {
             // The name is free, but a companion's is not: it belongs to a photo of this name.
             continue;
         }
-        let Some(placed) = put_or_find(from, &to, manner)? else {
+        let Some(placed) = placing.put_or_find(from, &to)? else {
             continue;
         };
         let mut transfers = vec![transfer(from, to.clone(), placed)];
         for companion in companions {
-            transfers.push(place_companion(companion, &to, manner)?);
+            transfers.push(place_companion(placing, companion, &to)?);
         }
         return Ok(transfers);
+    }
+    Err(no_name_is_free())
+}
+
+/// Puts a companion next to its photo, or under a numbered name if another file has its own.
+fn place_companion(placing: &mut impl Placing, companion: &Companion, photo: &Path) -> Result<Transfer> {
+    let name = companion.next_to(photo);
+    for number in 1.. {
+        let to = numbered(&name, number);
+        if let Some(placed) = placing.put_or_find(&companion.path, &to)? {
+            return Ok(transfer(&companion.path, to, placed));
+        }
     }
     Err(no_name_is_free())
 }
@@ -88,33 +112,29 @@ fn transfer(from: &Path, to: PathBuf, placed: Placed) -> Transfer {
     }
 }
 
-/// Puts a companion next to its photo, or under a numbered name if another file has its own.
-fn place_companion(companion: &Companion, photo: &Path, manner: Manner) -> Result<Transfer> {
-    let name = companion.next_to(photo);
-    for number in 1.. {
-        let to = numbered(&name, number);
-        if let Some(placed) = put_or_find(&companion.path, &to, manner)? {
-            return Ok(transfer(&companion.path, to, placed));
-        }
-    }
-    Err(no_name_is_free())
-}
+/// Files are really placed.
+struct OnDisk(Manner);
 
-/// Puts a file at a name, unless the same file is there; `None` if another one is.
-fn put_or_find(from: &Path, to: &Path, manner: Manner) -> Result<Option<Placed>> {
-    match put(from, to, manner) {
-        Ok(()) => Ok(Some(Placed::New)),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            if !is_same(from, to).map_err(Error::write(to))? {
-                return Ok(None);
+impl Placing for OnDisk {
+    fn has(&self, to: &Path) -> bool {
+        to.symlink_metadata().is_ok()
+    }
+
+    fn put_or_find(&mut self, from: &Path, to: &Path) -> Result<Option<Placed>> {
+        match put(from, to, self.0) {
+            Ok(()) => Ok(Some(Placed::New)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                if !is_same(from, to).map_err(Error::write(to))? {
+                    return Ok(None);
+                }
+                // If both are the same file, it must not be removed.
+                if self.0 == Manner::Move && fs::canonicalize(from).ok() != fs::canonicalize(to).ok() {
+                    fs::remove_file(from).map_err(Error::write(from))?;
+                }
+                Ok(Some(Placed::WasThere))
             }
-            // If both are the same file, it must not be removed.
-            if manner == Manner::Move && fs::canonicalize(from).ok() != fs::canonicalize(to).ok() {
-                fs::remove_file(from).map_err(Error::write(from))?;
-            }
-            Ok(Some(Placed::WasThere))
+            Err(error) => Err(Error::write(to)(error)),
         }
-        Err(error) => Err(Error::write(to)(error)),
     }
 }
 
@@ -169,39 +189,19 @@ impl Rehearsal {
         name: &Path,
         companions: &[Companion],
     ) -> Result<Vec<Transfer>> {
-        for number in 1.. {
-            let to = folder.join(numbered(name, number));
-            let is_taken = |companion: &Companion| self.there(&companion.next_to(&to)).is_some();
-            if self.there(&to).is_none() && companions.iter().any(is_taken) {
-                continue;
-            }
-            let Some(placed) = self.put_or_find(from, &to)? else {
-                continue;
-            };
-            let mut transfers = vec![transfer(from, to.clone(), placed)];
-            for companion in companions {
-                transfers.push(self.place_companion(companion, &to)?);
-            }
-            return Ok(transfers);
-        }
-        Err(no_name_is_free())
-    }
-
-    fn place_companion(&mut self, companion: &Companion, photo: &Path) -> Result<Transfer> {
-        let name = companion.next_to(photo);
-        for number in 1.. {
-            let to = numbered(&name, number);
-            if let Some(placed) = self.put_or_find(&companion.path, &to)? {
-                return Ok(transfer(&companion.path, to, placed));
-            }
-        }
-        Err(no_name_is_free())
+        place_all(self, from, &folder.join(name), companions)
     }
 
     /// What has a name already.
     fn there(&self, to: &Path) -> Option<PathBuf> {
         let is_there = || to.symlink_metadata().is_ok().then(|| to.to_owned());
         self.placed.get(to).cloned().or_else(is_there)
+    }
+}
+
+impl Placing for Rehearsal {
+    fn has(&self, to: &Path) -> bool {
+        self.there(to).is_some()
     }
 
     fn put_or_find(&mut self, from: &Path, to: &Path) -> Result<Option<Placed>> {

@@ -87,9 +87,13 @@ const RAW: &[(usize, &[u8], &str)] = &[
     (0, b"\0MRM", "a Minolta raw photo (MRW)"),
 ];
 
+fn has(bytes: &[u8], offset: usize, signature: &[u8]) -> bool {
+    bytes.get(offset..).is_some_and(|rest| rest.starts_with(signature))
+}
+
 /// Recognises a file by its first bytes, or by a plausible TGA header.
 pub(super) fn recognise(bytes: &[u8]) -> Content {
-    let at = |offset: usize, signature: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(signature));
+    let at = |offset, signature| has(bytes, offset, signature);
     if let Some(other) = photo(bytes) {
         return other;
     }
@@ -118,7 +122,7 @@ pub(super) fn is_photo(start: &[u8]) -> bool {
 
 fn photo(bytes: &[u8]) -> Option<Content> {
     const BRANDS_BYTES: usize = 64;
-    let at = |offset: usize, signature: &[u8]| bytes.get(offset..).is_some_and(|rest| rest.starts_with(signature));
+    let at = |offset, signature| has(bytes, offset, signature);
     let brands = &bytes[..bytes.len().min(BRANDS_BYTES)];
     if let Some((_, what)) = HEIC.iter().find(|(brand, _)| at(4, brand)) {
         let is_avif = brands.windows(4).any(|brand| brand == b"avif");

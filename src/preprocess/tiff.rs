@@ -26,6 +26,9 @@ pub(super) const EXTRA_SAMPLES: u16 = 338;
 const JPEG_TABLES: u16 = 347;
 const DNG_VERSION: u16 = 50706;
 
+/// Of the extra samples: an alpha by which the colours have been multiplied.
+pub(super) const ASSOCIATED: u64 = 1;
+
 /// JPEG as in TIFF's technical note 2.
 const JPEG: u64 = 7;
 const YCBCR: u64 = 6;
@@ -93,7 +96,6 @@ pub(super) fn has_planar_tiles(bytes: &[u8]) -> bool {
 
 /// Whether colours are multiplied by alpha already.
 pub(super) fn has_associated_alpha(bytes: &[u8]) -> bool {
-    const ASSOCIATED: u64 = 1;
     let first = Tagged::new(bytes).and_then(Tagged::first);
     first.is_some_and(|first| first.number(EXTRA_SAMPLES) == Some(ASSOCIATED))
 }

@@ -10,7 +10,7 @@ use super::directory::{Directory, Tagged};
 use super::limits::{Limits, admit, check_size};
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
-use super::tiff::{EXTRA_SAMPLES, HEIGHT, PHOTOMETRIC, PLANAR, SAMPLES, WIDTH};
+use super::tiff::{ASSOCIATED, EXTRA_SAMPLES, HEIGHT, PHOTOMETRIC, PLANAR, SAMPLES, WIDTH};
 use crate::kernels::zeroes;
 
 const BITS: u16 = 258;
@@ -19,7 +19,6 @@ const PALETTE: u16 = 320;
 const WHITE_IS_ZERO: u64 = 0;
 const BLACK_IS_ZERO: u64 = 1;
 const INDICES: u64 = 3;
-const ASSOCIATED: u64 = 1;
 const UNASSOCIATED: u64 = 2;
 
 /// What the samples of a pixel mean.

@@ -45,7 +45,9 @@ impl Background {
     /// # Panics
     /// If it is not as many as before.
     pub fn add(&mut self, logits: &[f64]) {
-        self.logits.resize_with(logits.len().max(self.logits.len()), Vec::new);
+        if self.n_images == 0 {
+            self.logits = vec![Vec::new(); logits.len()];
+        }
         assert_eq!(self.logits.len(), logits.len(), "one logit for each label");
         for (of_label, logit) in self.logits.iter_mut().zip(logits) {
             of_label.push(*logit as f32);
@@ -65,8 +67,8 @@ impl Background {
         }
         let scale = normal_quantile(1.0 - rate.0) / normal_quantile(1.0 - LOW);
         let threshold = |logits: &Vec<f32>| {
-            let mut sorted = logits.clone();
-            sorted.sort_by(f32::total_cmp);
+            let mut sorted: Vec<f64> = logits.iter().map(|logit| f64::from(*logit)).collect();
+            sorted.sort_unstable_by(f64::total_cmp);
             let (middle, low) = (quantile(&sorted, 0.5), quantile(&sorted, LOW));
             middle + (middle - low) * scale
         };
@@ -74,12 +76,14 @@ impl Background {
     }
 }
 
-/// The quantile of sorted values, interpolated between neighbours.
-fn quantile(sorted: &[f32], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let (below, above) = (place.floor() as usize, place.ceil() as usize);
-    let (low, high) = (f64::from(sorted[below]), f64::from(sorted[above]));
-    low + (high - low) * (place - below as f64)
+/// The quantile of sorted values, interpolated linearly between neighbours.
+///
+/// # Panics
+/// If there are none.
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let position = share * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[position.floor() as usize], sorted[position.ceil() as usize]);
+    below + (above - below) * position.fract()
 }
 
 /// The value that a standard normal variable is below with this probability, from 0.5 up to 1.

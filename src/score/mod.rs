@@ -11,6 +11,7 @@ mod groups;
 mod neutral;
 mod scoring;
 
+pub(crate) use self::background::quantile;
 pub use self::background::{Background, FalsePositives};
 pub use self::explain::patch_relevance;
 pub use self::groups::{GroupScore, group_scores};

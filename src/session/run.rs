@@ -13,6 +13,7 @@ use crate::pipeline::{self, Prepared, Stop};
 use crate::preprocess::{Picture, Pixels, Preprocess};
 
 /// A run over images.
+#[derive(Clone)]
 pub struct Run<'a> {
     /// What encodes them.
     pub encoder: &'a dyn Encoder,

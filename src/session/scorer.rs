@@ -7,7 +7,7 @@ use crate::input::Item;
 use crate::labels::{LabelSet, Notice};
 use crate::model::LongClip;
 use crate::output::{Grouped, Labelled};
-use crate::score::Scoring;
+use crate::score::{Scores, Scoring};
 
 /// Labels that are encoded, and how images are scored against them.
 pub struct Scorer {
@@ -91,12 +91,20 @@ impl Scorer {
         self.labels.as_ref()
     }
 
+    /// The scores of an embedding for all labels.
+    ///
+    /// # Panics
+    /// If the labels are another model's.
+    pub(super) fn scores(&self, labels: &LabelSet, embedding: &[f32]) -> Scores {
+        self.scoring.scores(embedding, labels.texts(), labels.rows())
+    }
+
     /// Scores an embedding.
     ///
     /// # Panics
     /// If the labels are another model's.
     pub fn answer(&self, labels: &LabelSet, embedding: &[f32]) -> Answer {
-        let scores = self.scoring.scores(embedding, labels.texts(), labels.rows());
+        let scores = self.scores(labels, embedding);
         let mut answers = labelled(&scores, labels, self.grouping);
         let mut groups = match self.grouping {
             Grouping::None => Vec::new(),
@@ -117,7 +125,7 @@ impl Scorer {
     /// # Panics
     /// If the labels are another model's.
     pub fn columns(&self, labels: &LabelSet, embedding: &[f32]) -> Columns {
-        let scores = self.scoring.scores(embedding, labels.texts(), labels.rows());
+        let scores = self.scores(labels, embedding);
         let best = labelled(&scores, labels, Grouping::None).into_iter().next();
         let none = scores.none.map(|none| none.probability as f32);
         Columns {

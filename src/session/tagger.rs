@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 
-use super::{Scorer, Seen, Sink, Verdict};
+use super::{Grouping, Scorer, Seen, Sink, Verdict, labelled};
 use crate::error::Result;
 use crate::input::Item;
 use crate::labels::{LabelSet, Vocabulary};
@@ -50,8 +50,6 @@ pub struct Tagger<'a> {
     vocabulary: &'a Vocabulary,
     thresholds: TagThresholds,
     max_tags: Option<NonZeroUsize>,
-    /// The index of each label.
-    indices: HashMap<&'a str, usize>,
 }
 
 impl<'a> Tagger<'a> {
@@ -62,14 +60,12 @@ impl<'a> Tagger<'a> {
         vocabulary: &'a Vocabulary,
         thresholds: TagThresholds,
     ) -> Self {
-        let names = labels.labels().iter().map(String::as_str);
         Tagger {
             scorer,
             labels,
             vocabulary,
             thresholds,
             max_tags: None,
-            indices: names.zip(0..).collect(),
         }
     }
 
@@ -96,16 +92,12 @@ impl<'a> Tagger<'a> {
     /// # Panics
     /// If the labels are another model's.
     pub fn tags(&self, embedding: &[f32]) -> Vec<Labelled> {
-        let scored = self.scorer.answer(self.labels, embedding).labels;
-        let is_reached = |label: &Labelled| {
-            let index = self.indices[label.label.as_str()];
-            label
-                .logit
-                .is_some_and(|logit| self.thresholds.are_reached(index, logit))
-        };
+        let mut scores = self.scorer.scores(self.labels, embedding);
+        let is_reached = |idx, logit: Option<f64>| logit.is_some_and(|logit| self.thresholds.are_reached(idx, logit));
+        scores.labels.retain(|label| is_reached(label.label_idx, label.logit));
         let mut chosen: Vec<Labelled> = Vec::new();
         let mut decided: HashMap<&str, &str> = HashMap::new();
-        for label in scored.into_iter().filter(is_reached) {
+        for label in labelled(&scores, self.labels, Grouping::None) {
             if self.max_tags.is_some_and(|most| chosen.len() >= most.get()) {
                 break;
             }
@@ -150,8 +142,8 @@ impl<'a> Tagger<'a> {
     /// The logit of each label, in their order.
     fn logits(&self, embedding: &[f32]) -> Vec<f64> {
         let mut logits = vec![f64::NAN; self.labels.labels().len()];
-        for label in self.scorer.answer(self.labels, embedding).labels {
-            logits[self.indices[label.label.as_str()]] = label.logit.unwrap_or(f64::NAN);
+        for label in self.scorer.scores(self.labels, embedding).labels {
+            logits[label.label_idx] = label.logit.unwrap_or(f64::NAN);
         }
         logits
     }

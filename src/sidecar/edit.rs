@@ -94,8 +94,8 @@ pub fn untagged(text: &str) -> Result<Untagged, String> {
     })
 }
 
-/// What each list gets: plain names, paths with `|` as Lightroom writes them, paths with `/` as digiKam does.
-fn keywords(tags: &[TagPath]) -> [Vec<String>; N_LISTS] {
+/// What each list of keywords gets: plain names, paths with `|` as Lightroom writes them, paths with `/` as digiKam does.
+pub fn keywords(tags: &[TagPath]) -> [Vec<String>; N_LISTS] {
     let is_lowest = |tag: &&TagPath| !tags.iter().any(|other| tag.is_above(other));
     let paths: Vec<&TagPath> = tags.iter().filter(is_lowest).collect();
     let joined = |separator: char| -> Vec<String> {
@@ -143,7 +143,7 @@ impl<'a> Edit<'a> {
         &self.text[before.len()..at]
     }
 
-    /// Adds keywords to lists, each by its number; those that there are get items, the others are made.
+    /// Adds keywords to lists, each by its number, and makes the lists that the text lacks.
     fn add(&mut self, lists: &[(usize, Vec<String>)]) -> Result<(), String> {
         let mut new = Vec::new();
         for (i, keywords) in lists {

@@ -13,7 +13,7 @@ use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-pub use self::edit::{Untagged, new_text, tagged, untagged};
+pub use self::edit::{Untagged, keywords, new_text, tagged, untagged};
 pub use self::place::{SidecarName, path_of, text_path_of};
 pub use self::text::{comma_separated, is_of_tags};
 use crate::error::{Error, Result};

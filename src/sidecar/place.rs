@@ -1,6 +1,6 @@
 //! Where the sidecar of a photo is: `photo.jpg.xmp` (darktable, digiKam) or `photo.xmp` (Lightroom, Bridge).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::named::named;
@@ -19,28 +19,31 @@ named!(SidecarName, "way to name a sidecar": Appended = "appended", Replaced = "
 
 const ENDING: &str = "xmp";
 
+impl SidecarName {
+    /// The file next to a photo that is named in this way, with this ending.
+    pub fn of(self, photo: &Path, ending: &OsStr) -> PathBuf {
+        match self {
+            SidecarName::Replaced => photo.with_extension(ending),
+            SidecarName::Appended => {
+                let mut path = OsString::from(photo);
+                path.push(".");
+                path.push(ending);
+                path.into()
+            }
+        }
+    }
+}
+
 /// The sidecar of a photo: the one that exists, else where a new one goes. If both exist, it is the one that is named in
 /// this way.
 pub fn path_of(photo: &Path, name: SidecarName) -> PathBuf {
-    let appended = |ending: &str| {
-        let mut path = OsString::from(photo);
-        path.push(".");
-        path.push(ending);
-        PathBuf::from(path)
+    let other = match name {
+        SidecarName::Appended => SidecarName::Replaced,
+        SidecarName::Replaced => SidecarName::Appended,
     };
-    let replaced = |ending: &str| photo.with_extension(ending);
     let upper = ENDING.to_uppercase();
-    let both = |first: PathBuf, second: PathBuf| [first, second];
-    let (wanted, other) = match name {
-        SidecarName::Appended => (
-            both(appended(ENDING), appended(&upper)),
-            both(replaced(ENDING), replaced(&upper)),
-        ),
-        SidecarName::Replaced => (
-            both(replaced(ENDING), replaced(&upper)),
-            both(appended(ENDING), appended(&upper)),
-        ),
-    };
+    let named = |name: SidecarName| [ENDING, &upper].map(|ending| name.of(photo, ending.as_ref()));
+    let [wanted, other] = [name, other].map(named);
     let [new, _] = &wanted;
     let existing = wanted.iter().chain(&other).find(|path| path.is_file());
     existing.unwrap_or(new).clone()

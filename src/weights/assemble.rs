@@ -53,15 +53,14 @@ pub(super) fn rows(file: &TensorFile, assembly: &Assembly, wanted: &[u32]) -> Re
             };
             let (rank, width) = (b_shape[0], b_shape[1]);
             let mut product = vec![0.0; wanted.len() * width];
+            let multiply = |((out, row), scale): ((&mut [f32], &[f32]), &f32)| row_times_matrix(row, *scale, &b, out);
             // The tokens of a few labels are not worth starting threads for.
             if wanted.len() < ROWS_FOR_THREADS {
                 let rows = product.chunks_exact_mut(width).zip(thin.chunks_exact(rank));
-                let rows = rows.zip(&scales);
-                rows.for_each(|((out, a_row), scale)| row_times_matrix(a_row, *scale, &b, out));
+                rows.zip(&scales).for_each(multiply);
             } else {
                 let rows = product.par_chunks_exact_mut(width).zip(thin.par_chunks_exact(rank));
-                let rows = rows.zip(&scales);
-                rows.for_each(|((out, a_row), scale)| row_times_matrix(a_row, *scale, &b, out));
+                rows.zip(&scales).for_each(multiply);
             }
             Ok(product)
         }

@@ -131,19 +131,21 @@ impl Outgoing<'_> {
 
     /// The values, row-major, in upstream's shape.
     fn values(&self) -> Result<Cow<'_, [f32]>> {
+        match self.are_positions_as_used() {
+            true => self.checkpoint.text_positions().map(Cow::Owned),
+            false => self.checkpoint.values(&self.name),
+        }
+    }
+
+    /// Whether it is the table of positions as the model uses it, not one as it is stored. Of several tables of which one was
+    /// chosen, another program must not choose again.
+    fn are_positions_as_used(&self) -> bool {
+        let is_chosen = self.checkpoint.positions() != TextPositions::Joined;
         match self.name.as_str() {
-            POSITIONS if matches!(self.shape.first(), Some(rows) if *rows != self.stored_rows()) => {
-                self.checkpoint.text_positions().map(Cow::Owned)
-            }
-            MERGED_POSITIONS => self.checkpoint.text_positions().map(Cow::Owned),
-            // Of one table that was chosen, the other programs must not choose again.
-            POSITIONS | RESIDUAL_POSITIONS if self.checkpoint.positions() != TextPositions::Joined => {
-                self.checkpoint.text_positions().map(Cow::Owned)
-            }
-            RESIDUAL_POSITIONS if !self.checkpoint.has_residual_positions() => {
-                self.checkpoint.text_positions().map(Cow::Owned)
-            }
-            name => self.checkpoint.values(name),
+            MERGED_POSITIONS => true,
+            POSITIONS => is_chosen || matches!(self.shape.first(), Some(rows) if *rows != self.stored_rows()),
+            RESIDUAL_POSITIONS => is_chosen || !self.checkpoint.has_residual_positions(),
+            _ => false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Labels: from flags, files of any editor, or stdin, and how several prompts become one label.
+//! Labels: from flags, files of any editor, or stdin, and what is said about them.
 
 use insta::assert_snapshot;
 

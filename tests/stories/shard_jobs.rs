@@ -10,20 +10,22 @@ use crate::fixture::{Desk, repository};
 use crate::many::{LABELS, SMALL, arguments, text, with_many};
 use crate::shards::names_in;
 
+/// The only shard of the images that stdin names.
+const ONE_SHARD: [&str; 9] = [
+    "classify",
+    "--files-from",
+    "-",
+    "--shard",
+    "0/1",
+    "--output",
+    "out/",
+    "--format",
+    "ndjson",
+];
+
 /// Starts the `n`th attempt of a shard, which has begun to write and is waiting for more names.
 fn begun(desk: &Desk, n: usize) -> std::process::Child {
-    let run = [
-        "classify",
-        "--files-from",
-        "-",
-        "--shard",
-        "0/1",
-        "--output",
-        "out/",
-        "--format",
-        "ndjson",
-    ];
-    let mut command = desk.command(&arguments(&[&run, &LABELS, &SMALL]));
+    let mut command = desk.command(&arguments(&[&ONE_SHARD, &LABELS, &SMALL]));
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let stdin = child.stdin.as_mut().unwrap();
     stdin.write_all(b"many/00000.ppm\nmany/00001.ppm\n").unwrap();
@@ -72,21 +74,11 @@ fn a_killed_or_interrupted_shard_leaves_no_file_under_its_name() {
     let file = fs::File::options().write(true).open(&hidden).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(4000))
         .unwrap();
-    let again = [
-        "classify",
-        "--files-from",
-        "-",
-        "--shard",
-        "0/1",
-        "--output",
-        "out/",
-        "--format",
-        "ndjson",
-        "-q",
-    ];
     let desk = desk.stdin(b"many/00000.ppm\nmany/00001.ppm\n");
     assert_eq!(
-        desk.output(&arguments(&[&again, &LABELS, &SMALL])).status.code(),
+        desk.output(&arguments(&[&ONE_SHARD, &["-q"], &LABELS, &SMALL]))
+            .status
+            .code(),
         Some(0)
     );
     assert_eq!(

@@ -69,9 +69,7 @@ impl ReportFlags {
         if let Some(other) = reads.compared {
             writing = writing.model_named(Some(other));
         }
-        for (what, file) in files {
-            writing = writing.reads(what, [file]);
-        }
+        writing = writing.reads_each(files.iter().copied());
         kept.map_or(Ok(()), |kept| writing.refuse_input("--embeddings", kept))?;
         writing = writing.reads("the file of embeddings", *kept);
         let format = predictions.map(PredictionFormat::of_ending).transpose()?;

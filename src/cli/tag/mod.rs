@@ -150,12 +150,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         .ok_or_else(|| Error::usage("the vocabulary is empty", "give it tags"))?;
     let remembering = Remembering::new(&loaded.model, CALIBRATION_IMAGES);
     let mut run = args.run.plan(&loaded, &args.pictures, report);
-    run.run.encoder = &remembering;
     let least = args.thresholds.least();
     let thresholds = TagThresholds::of_probability(least);
     let mut tagger = Tagger::new(&scorer, labels, &vocabulary, thresholds.clone());
     if let Some((share, folder)) = args.thresholds.calibration()? {
         let inputs = args.calibration_inputs(folder, &input.inputs)?;
+        run.run.encoder = &remembering;
         let of_label = match calibrated(&run.run, inputs.as_ref(), &tagger)? {
             Calibrated::Stopped => return Ok(Exit::Interrupted),
             Calibrated::Unread => {
@@ -310,13 +310,9 @@ fn calibrated<'a>(run: &Run<'_>, inputs: Option<&Inputs>, tagger: &'a Tagger<'a>
     let step = n_images.div_ceil(CALIBRATION_IMAGES as u64).max(1);
     let chosen = inputs.items().step_by(step as usize).take(CALIBRATION_IMAGES);
     let run = Run {
-        encoder: run.encoder,
-        preprocess: run.preprocess.clone(),
-        pipeline: run.pipeline,
         max_failures: u64::MAX,
         kept: Kept::default(),
-        reason: run.reason,
-        stop: run.stop.clone(),
+        ..run.clone()
     };
     Ok(match run.over(Box::new(chosen), &mut (), &mut calibration)? {
         Ended::Interrupted => Calibrated::Stopped,

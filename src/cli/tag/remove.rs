@@ -6,7 +6,7 @@ use longclip::input::Content;
 
 use super::Args;
 use crate::cli::Outcome;
-use crate::cli::report::{Exit, LISTED_MAX, Report};
+use crate::cli::report::{Failures, Report};
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if args.input.is_empty() {
@@ -17,19 +17,16 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let inputs = args.input.plan(args.vocabulary.reads_stdin())?.inputs;
     inputs.refuse_unreadable()?;
     let mut sidecars = args.sidecars(&inputs, &vocabulary, report);
-    let (mut n_images, mut n_failed) = (0_u64, 0_u64);
+    let (mut n_images, mut failures) = (0, Failures::new(report));
     for item in inputs.items() {
         let Content::File(photo) = &item.content else { continue };
         n_images += 1;
         if let Err(error) = sidecars.remove(photo) {
-            n_failed += 1;
-            if n_failed <= LISTED_MAX as u64 {
-                report.failed_input(&item.name.to_string(), &error);
-            }
+            failures.add(&item.name.to_string(), &error);
         }
     }
     let images = counted(n_images, "image");
-    let failed = match n_failed {
+    let failed = match failures.n {
         0 => String::new(),
         n => format!(", {n} failed"),
     };
@@ -37,9 +34,5 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         "{images}{failed}; {}",
         sidecars.counts.in_words(sidecars.doing)
     ));
-    Ok(match n_failed {
-        0 => Exit::Done,
-        n if n == n_images => Exit::Refused,
-        _ => Exit::SomeFailed,
-    })
+    Ok(failures.exit(n_images))
 }

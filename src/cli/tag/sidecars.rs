@@ -115,7 +115,7 @@ impl Sidecars<'_> {
 
     fn write_xmp(&mut self, photo: &Path, tags: &[Labelled]) -> Result<()> {
         let path = sidecar::path_of(photo, self.name);
-        let paths: Vec<TagPath> = tags.iter().map(path_of_tag).collect();
+        let paths: Vec<TagPath> = tags.iter().map(Labelled::path).collect();
         let Some(there) = sidecar::read(&path)? else {
             if paths.is_empty() {
                 return Ok(());
@@ -232,10 +232,6 @@ impl Sidecars<'_> {
 fn names(tags: &[Labelled]) -> String {
     let names: Vec<&str> = tags.iter().map(|tag| tag.label.as_str()).collect();
     names.join(", ")
-}
-
-fn path_of_tag(tag: &Labelled) -> TagPath {
-    TagPath(tag.parents.iter().chain([&tag.label]).cloned().collect())
 }
 
 fn foreign(path: &Path) -> Error {

@@ -131,37 +131,36 @@ impl Item {
                 .map_err(|_| damaged("it holds no pixels"));
         }
         let colours = Colours::new(props.nclx.or(first.nclx), signal::signal(&config.parameter_sets()));
-        let mut rgb: Vec<u8> = zeroes(self.width * self.height * 3)?;
-        self.each_tile(file, |frame, left, top| {
-            let n = (frame.width as usize).min(self.width - left);
-            let rows = rgb
-                .chunks_exact_mut(self.width * 3)
-                .skip(top)
-                .take(frame.height as usize);
-            for (row, out) in rows.enumerate() {
-                colours.row(frame, row, &mut out[left * 3..][..n * 3]);
-            }
-        })?;
+        let rgb = self.samples(file, 3, |frame, row, out| colours.row(frame, row, out))?;
         Picture::new(Mode::Rgb, self.width, self.height, rgb).map_err(|_| damaged("it holds no pixels"))
     }
 
     /// The luma alone, in 8 bits.
     fn levels(&self, file: &Context<'_>) -> Result<Vec<u8>, Problem> {
-        let mut levels: Vec<u8> = zeroes(self.width * self.height)?;
+        self.samples(file, 1, |frame, row, out| {
+            let luma = &frame.y[row * frame.y_stride as usize..];
+            for (out, level) in out.iter_mut().zip(luma) {
+                *out = (level >> (frame.bit_depth - 8)) as u8;
+            }
+        })
+    }
+
+    /// The samples of all tiles, of which `fill` makes one row of a tile: from its first column, as many as are seen.
+    fn samples(
+        &self,
+        file: &Context<'_>,
+        channels: usize,
+        fill: impl Fn(&Frame, usize, &mut [u8]),
+    ) -> Result<Vec<u8>, Problem> {
+        let mut samples: Vec<u8> = zeroes(self.width * self.height * channels)?;
         self.each_tile(file, |frame, left, top| {
             let n = (frame.width as usize).min(self.width - left);
-            let rows = levels
-                .chunks_exact_mut(self.width)
-                .skip(top)
-                .take(frame.height as usize);
-            for (row, out) in rows.enumerate() {
-                let luma = &frame.y[row * frame.y_stride as usize..];
-                for (out, level) in out[left..][..n].iter_mut().zip(luma) {
-                    *out = (level >> (frame.bit_depth - 8)) as u8;
-                }
+            let rows = samples.chunks_exact_mut(self.width * channels);
+            for (row, out) in rows.skip(top).take(frame.height as usize).enumerate() {
+                fill(frame, row, &mut out[left * channels..][..n * channels]);
             }
         })?;
-        Ok(levels)
+        Ok(samples)
     }
 }
 
