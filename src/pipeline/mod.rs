@@ -158,10 +158,15 @@ fn read_all<T>(items: &Mutex<Items>, window: &Window<T>) {
             if !window.wait_for_room() {
                 return;
             }
-            match items.next() {
-                Some(item) => window.admit().map(|number| (number, item)),
-                None => {
+            match caught(|| items.next()) {
+                Ok(Some(item)) => window.admit().map(|number| (number, item)),
+                Ok(None) => {
                     window.input_has_ended();
+                    None
+                }
+                // Noted before another reader can draw from what the bug left, and reach its end.
+                Err(bug) => {
+                    window.fail(bug.into());
                     None
                 }
             }

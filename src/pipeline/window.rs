@@ -77,7 +77,8 @@ impl<T> Window<T> {
         let room = room(self.settings.batch);
         let mut state = self.locked();
         loop {
-            if state.closed || state.queue.input_has_ended() || self.stop.is_requested() {
+            let is_over = state.closed || state.failure.is_some() || state.queue.input_has_ended();
+            if is_over || self.stop.is_requested() {
                 return false;
             }
             let n = state.queue.len();
@@ -175,9 +176,14 @@ impl<T> Window<T> {
     /// Runs a thread's work. If it panics, the run ends: without this thread it could wait forever.
     pub(super) fn fail_on_bug(&self, work: impl FnOnce()) {
         if let Err(bug) = caught(work) {
-            self.locked().failure.get_or_insert_with(|| bug.into());
-            self.ready.notify_one();
+            self.fail(bug.into());
         }
+    }
+
+    /// Ends the run with an error. No more items are drawn.
+    pub(super) fn fail(&self, error: Error) {
+        self.locked().failure.get_or_insert(error);
+        self.ready.notify_one();
     }
 
     /// Why the run ended early, if it did.
