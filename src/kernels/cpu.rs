@@ -3,12 +3,12 @@
 //! `Threads` holds the choice. Tests and `LONGCLIP_CPU` (read by the command line) can select a lower one by name.
 
 use super::simd::Kernel;
-#[cfg(target_arch = "aarch64")]
-use super::simd::Neon;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::simd::Simd;
 #[cfg(target_arch = "x86_64")]
 use super::simd::{Avx2, Avx512, AvxVnni};
+#[cfg(target_arch = "aarch64")]
+use super::simd::{Neon, NeonDot, NeonMatrix};
 use crate::error::{Error, Result};
 
 /// A family of kernels, from the one that runs on every CPU to the one that requires most.
@@ -18,6 +18,10 @@ pub enum Level {
     Portable,
     /// NEON, on 64-bit ARM.
     Neon,
+    /// NEON with products of bytes (FEAT_DotProd).
+    Dotprod,
+    /// NEON with products of matrices of bytes and of bf16 (FEAT_I8MM and FEAT_BF16).
+    I8mm,
     /// AVX2 with FMA and F16C.
     Avx2,
     /// AVX2 with AVX-VNNI.
@@ -28,18 +32,28 @@ pub enum Level {
 
 impl Level {
     /// All levels, lowest first.
-    pub const ALL: [Level; 5] = [Level::Portable, Level::Neon, Level::Avx2, Level::AvxVnni, Level::Avx512];
+    pub const ALL: [Level; 7] = [
+        Level::Portable,
+        Level::Neon,
+        Level::Dotprod,
+        Level::I8mm,
+        Level::Avx2,
+        Level::AvxVnni,
+        Level::Avx512,
+    ];
 
     /// The highest level that this CPU can run.
     pub fn best() -> Level {
         Isa::detect(Level::Avx512).level()
     }
 
-    /// The name: `portable`, `neon`, `avx2`, `avxvnni` or `avx512`.
+    /// The name: `portable`, `neon`, `dotprod`, `i8mm`, `avx2`, `avxvnni` or `avx512`.
     pub fn name(self) -> &'static str {
         match self {
             Level::Portable => "portable",
             Level::Neon => "neon",
+            Level::Dotprod => "dotprod",
+            Level::I8mm => "i8mm",
             Level::Avx2 => "avx2",
             Level::AvxVnni => "avxvnni",
             Level::Avx512 => "avx512",
@@ -71,7 +85,11 @@ impl Level {
 pub(crate) enum Isa {
     Portable,
     #[cfg(target_arch = "aarch64")]
-    Neon(Neon),
+    Neon(Neon<false, false>),
+    #[cfg(target_arch = "aarch64")]
+    Dotprod(NeonDot),
+    #[cfg(target_arch = "aarch64")]
+    I8mm(NeonMatrix),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2<false>),
     #[cfg(target_arch = "x86_64")]
@@ -86,7 +104,11 @@ macro_rules! constant {
         match $isa {
             Isa::Portable => $plain,
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon(_) => Neon::$name,
+            Isa::Neon(_) => Neon::<false, false>::$name,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(_) => NeonDot::$name,
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm(_) => NeonMatrix::$name,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => Avx2::<false>::$name,
             #[cfg(target_arch = "x86_64")]
@@ -119,10 +141,22 @@ impl Isa {
             }
         }
         #[cfg(target_arch = "aarch64")]
-        if limit >= Level::Neon
-            && let Some(proof) = Neon::detect()
         {
-            return Isa::Neon(proof);
+            if limit >= Level::I8mm
+                && let Some(proof) = NeonMatrix::detect()
+            {
+                return Isa::I8mm(proof);
+            }
+            if limit >= Level::Dotprod
+                && let Some(proof) = NeonDot::detect()
+            {
+                return Isa::Dotprod(proof);
+            }
+            if limit >= Level::Neon
+                && let Some(proof) = Neon::detect()
+            {
+                return Isa::Neon(proof);
+            }
         }
         let _ = limit;
         Isa::Portable
@@ -133,6 +167,10 @@ impl Isa {
             Isa::Portable => Level::Portable,
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(_) => Level::Neon,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(_) => Level::Dotprod,
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm(_) => Level::I8mm,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) => Level::Avx2,
             #[cfg(target_arch = "x86_64")]
@@ -170,6 +208,10 @@ impl Isa {
             Isa::Portable => kernel.plain(),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon(simd) => simd.call(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Dotprod(simd) => simd.call(kernel),
+            #[cfg(target_arch = "aarch64")]
+            Isa::I8mm(simd) => simd.call(kernel),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(simd) => simd.call(kernel),
             #[cfg(target_arch = "x86_64")]
@@ -190,6 +232,19 @@ mod tests {
             assert!(Isa::detect(level).level() <= level);
         }
         assert_eq!(Isa::detect(Level::Portable).level(), Level::Portable);
+    }
+
+    /// `tests/ports/run` names the CPU that it emulates.
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    fn detects_what_an_emulated_cpu_has() {
+        let level = match std::env::var("QEMU_CPU").as_deref() {
+            Ok("cortex-a53") => Level::Neon,
+            Ok("cortex-a76") => Level::Dotprod,
+            Ok("max") => Level::I8mm,
+            _ => return,
+        };
+        assert_eq!(Level::best(), level);
     }
 
     #[test]

@@ -111,6 +111,7 @@ fn a_file_of_something_else_is_refused_and_left_as_it_is() {
     }
 }
 
+#[cfg(feature = "parquet")]
 #[test]
 fn one_run_at_a_time_has_a_store_and_an_empty_one_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -174,6 +174,16 @@ impl Head<'_> {
                     }
                 }
             }
+            self.arrange(s, to);
+        }
+    }
+
+    /// Arranges packed keys or values as the tile wants them.
+    #[inline(always)]
+    fn arrange<S: Simd>(&self, s: S, panels: &mut [u8]) {
+        for steps in panels.chunks_exact_mut(2 * STEP) {
+            // SAFETY: the chunk has two steps.
+            unsafe { s.arrange(self.sizes.precision, steps.as_mut_ptr()) };
         }
     }
 
@@ -207,6 +217,7 @@ impl Head<'_> {
                 }
             }
         }
+        self.arrange(s, values);
     }
 
     /// Computes the queries `rows` of the sequence.

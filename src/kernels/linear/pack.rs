@@ -155,11 +155,9 @@ impl Vector for Pack<'_> {
                     }
                 }
             }
-            if precision == Precision::Bf16 {
-                for at in (0..self.lines * LINE_STEPS * STEP).step_by(2 * S::LANES * 4) {
-                    // SAFETY: as above.
-                    unsafe { s.arrange_bf16(self.panel(p).add(at)) };
-                }
+            for step in (0..self.lines * LINE_STEPS).step_by(2) {
+                // SAFETY: as above; the number of steps is even.
+                unsafe { s.arrange(precision, self.panel(p).add(step * STEP)) };
             }
         }
     }

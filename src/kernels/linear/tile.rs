@@ -175,51 +175,61 @@ impl<D: Dot, const ROWS: usize> Vector for Tile<D, ROWS> {
         if ROWS > S::TILE_ROWS {
             return; // never called; avoids compiling tiles that don't fit the registers
         }
-        let wide = 2 * S::LANES * 4;
-        for part in (0..STEP).step_by(wide) {
-            let mut a = self.operands.a;
-            let mut b = self.operands.b.wrapping_add(part);
-            let mut sums = [[D::zero(s); 2]; ROWS];
-            // Only one pass over the depth prefetches; AVX2 makes two.
-            let Prefetch {
-                from: mut next_line,
-                per_line,
-            } = if part == 0 {
-                self.operands.prefetch
-            } else {
-                Prefetch::NOTHING
-            };
-            for _ in 0..self.operands.lines {
-                for _ in 0..per_line {
-                    s.prefetch_far(next_line);
-                    next_line = next_line.wrapping_add(LINE);
-                }
-                let (words, steps) = (D::a_words::<S>(), LINE_STEPS / D::a_words::<S>());
-                for step in 0..steps {
-                    // SAFETY: `tile`'s promise: this line of `a` has `ROWS` times 64 bytes, this step of `b` has 128.
-                    unsafe {
-                        let b = b.add(step * STEP);
-                        for i in 0..words {
-                            let weights = D::weights(s, b, i);
-                            let a = a.add((step * words + i) * 4);
-                            for (row, sums) in sums.iter_mut().enumerate() {
-                                let word = s.splat_word(a.add(row * LINE).cast::<u32>().read_unaligned());
-                                sums[0] = D::step(s, sums[0], word, weights[0]);
-                                sums[1] = D::step(s, sums[1], word, weights[1]);
-                            }
+        // SAFETY: the promise of the function `tile`.
+        unsafe { s.tile::<D, ROWS>(self.operands) };
+    }
+}
+
+/// [`Simd::tile`], one word of each row after another.
+///
+/// # Safety
+/// As for [`Simd::tile`].
+#[inline(always)]
+pub(crate) unsafe fn word_tile<S: Simd, D: Dot, const ROWS: usize>(s: S, operands: Operands) {
+    let wide = 2 * S::LANES * 4;
+    for part in (0..STEP).step_by(wide) {
+        let mut a = operands.a;
+        let mut b = operands.b.wrapping_add(part);
+        let mut sums = [[D::zero(s); 2]; ROWS];
+        // Only one pass over the depth prefetches; AVX2 makes two.
+        let Prefetch {
+            from: mut next_line,
+            per_line,
+        } = if part == 0 {
+            operands.prefetch
+        } else {
+            Prefetch::NOTHING
+        };
+        for _ in 0..operands.lines {
+            for _ in 0..per_line {
+                s.prefetch_far(next_line);
+                next_line = next_line.wrapping_add(LINE);
+            }
+            let (words, steps) = (D::a_words::<S>(), LINE_STEPS / D::a_words::<S>());
+            for step in 0..steps {
+                // SAFETY: the caller's promise: this line of `a` has `ROWS` times 64 bytes, this step of `b` has 128.
+                unsafe {
+                    let b = b.add(step * STEP);
+                    for i in 0..words {
+                        let weights = D::weights(s, b, i);
+                        let a = a.add((step * words + i) * 4);
+                        for (row, sums) in sums.iter_mut().enumerate() {
+                            let word = s.splat_word(a.add(row * LINE).cast::<u32>().read_unaligned());
+                            sums[0] = D::step(s, sums[0], word, weights[0]);
+                            sums[1] = D::step(s, sums[1], word, weights[1]);
                         }
                     }
                 }
-                a = a.wrapping_add(ROWS * LINE);
-                b = b.wrapping_add(steps * STEP);
             }
-            for (row, sums) in sums.iter().enumerate() {
-                // SAFETY: `tile`'s promise: 32 words are writable in each row.
-                unsafe {
-                    let to = self.operands.to.add(row * self.operands.to_stride + part);
-                    s.store_words(to, D::words(s, sums[0]));
-                    s.store_words(to.add(S::LANES * 4), D::words(s, sums[1]));
-                }
+            a = a.wrapping_add(ROWS * LINE);
+            b = b.wrapping_add(steps * STEP);
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            // SAFETY: the caller's promise: 32 words are writable in each row.
+            unsafe {
+                let to = operands.to.add(row * operands.to_stride + part);
+                s.store_words(to, D::words(s, sums[0]));
+                s.store_words(to.add(S::LANES * 4), D::words(s, sums[1]));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! AVX2 with FMA and F16C, which x86-64 CPUs of the last ten years have, alone and with AVX-VNNI (Intel since Alder Lake,
 //! AMD since Zen 5), which multiplies bytes in one instruction. Eight lanes, 16 registers; bf16 weights are widened.
 
+use super::super::activations::Precision;
+use super::super::linear::tile::STEP;
 use super::super::resize::avx2 as resize;
 use super::super::resize::axis::{Axis, PixelRows};
 use super::{Simd, Vector};
@@ -230,15 +232,20 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         }
     }
     #[inline(always)]
-    unsafe fn arrange_bf16(self, at: *mut u8) {
-        // SAFETY: the caller promises 64 bytes.
-        unsafe {
-            let words = [0, 32].map(|byte| _mm256_loadu_si256(at.add(byte).cast()));
-            // Packing interleaves the two within 128 bits, as unpacking takes them apart.
-            let even = words.map(|w| _mm256_and_si256(w, _mm256_set1_epi32(0xffff)));
-            let odd = words.map(|w| _mm256_srli_epi32::<16>(w));
-            _mm256_storeu_si256(at.cast(), _mm256_packus_epi32(even[0], even[1]));
-            _mm256_storeu_si256(at.add(32).cast(), _mm256_packus_epi32(odd[0], odd[1]));
+    unsafe fn arrange(self, precision: Precision, at: *mut u8) {
+        if precision != Precision::Bf16 {
+            return;
+        }
+        for at in (0..2 * STEP).step_by(64).map(|byte| at.wrapping_add(byte)) {
+            // SAFETY: the caller promises two steps.
+            unsafe {
+                let words = [0, 32].map(|byte| _mm256_loadu_si256(at.add(byte).cast()));
+                // Packing interleaves the two within 128 bits, as unpacking takes them apart.
+                let even = words.map(|w| _mm256_and_si256(w, _mm256_set1_epi32(0xffff)));
+                let odd = words.map(|w| _mm256_srli_epi32::<16>(w));
+                _mm256_storeu_si256(at.cast(), _mm256_packus_epi32(even[0], even[1]));
+                _mm256_storeu_si256(at.add(32).cast(), _mm256_packus_epi32(odd[0], odd[1]));
+            }
         }
     }
     #[inline(always)]

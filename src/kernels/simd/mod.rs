@@ -14,16 +14,30 @@ mod avx512;
 pub(crate) mod math;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "aarch64")]
+mod neon_asm;
+#[cfg(target_arch = "aarch64")]
+mod neon_tile;
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {avx2::Avx2, avx512::Avx512};
 
+/// NEON with products of bytes.
+#[cfg(target_arch = "aarch64")]
+pub(crate) type NeonDot = Neon<true, false>;
+
+/// NEON with products of matrices of bytes and of bf16.
+#[cfg(target_arch = "aarch64")]
+pub(crate) type NeonMatrix = Neon<true, true>;
+
 /// AVX2 with AVX-VNNI.
 #[cfg(target_arch = "x86_64")]
 pub(crate) type AvxVnni = Avx2<true>;
 
+use super::activations::Precision;
+use super::linear::tile::{Dot, Operands, word_tile};
 use super::resize::axis::{Axis, PixelRows};
 use super::resize::portable;
 
@@ -60,6 +74,23 @@ pub(crate) trait Simd: Copy + Send + Sync {
 
     /// Runs `kernel` in a function for which this instruction set is enabled.
     fn call<K: Vector>(self, kernel: K);
+
+    /// Computes a tile of `ROWS` rows and 32 outputs. Override it if the instruction set multiplies more than a word of
+    /// a row at once; then [`Simd::arrange`] can prepare the weights.
+    ///
+    /// # Safety
+    /// The pointers of `operands` are valid for `lines`, `ROWS` rows and 32 words per row, as their comments say.
+    #[inline(always)]
+    unsafe fn tile<D: Dot, const ROWS: usize>(self, operands: Operands) {
+        // SAFETY: the caller's promise.
+        unsafe { word_tile::<Self, D, ROWS>(self, operands) };
+    }
+    /// Arranges two steps of a panel of weights as [`Simd::tile`] and [`Simd::load_bf16`] want them.
+    ///
+    /// # Safety
+    /// 64 words are readable and writable at `at`.
+    #[inline(always)]
+    unsafe fn arrange(self, _: Precision, _: *mut u8) {}
 
     /// The horizontal pass of a resize of bytes. Override it if the instruction set has a faster version.
     #[inline(always)]
@@ -137,18 +168,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// The bf16 weights of `2 * LANES` outputs for word `i` of the activations: see [`Simd::BF16_WORDS`].
     ///
     /// # Safety
-    /// `2 * LANES` words from [`Simd::arrange_bf16`] are readable at `from`.
+    /// `2 * LANES` words from [`Simd::arrange`] are readable at `from`.
     #[inline(always)]
     unsafe fn load_bf16(self, from: *const u8, _: usize) -> [Self::I; 2] {
         // SAFETY: the caller's promise.
         unsafe { [self.load_words(from), self.load_words(from.add(Self::LANES * 4))] }
     }
-    /// Arranges `2 * LANES` words of two bf16 weights as [`Simd::load_bf16`] wants them.
-    ///
-    /// # Safety
-    /// They are readable and writable at `at`.
-    #[inline(always)]
-    unsafe fn arrange_bf16(self, _: *mut u8) {}
     /// Rounds to bf16, to nearest even.
     ///
     /// # Safety

@@ -1,17 +1,35 @@
-//! NEON, which every 64-bit ARM CPU has. Four lanes, 32 registers; bf16 weights and bytes are widened.
+//! NEON, which every 64-bit ARM CPU has, alone and with two families of extensions. Four lanes, 32 registers.
+//!
+//! Alone, it widens bf16 weights and bytes. `DOT` is FEAT_DotProd, four products of bytes in each lane (Graviton 2,
+//! Raspberry Pi 5, Apple M1). `MATRIX` adds FEAT_I8MM and FEAT_BF16, products of small matrices (Graviton 3, Apple M2).
 
-use super::{Simd, Vector};
+use super::super::activations::Precision;
+use super::super::linear::tile::{Dot, Operands};
+use super::{Simd, Vector, neon_asm as asm, neon_tile as tile};
 use std::arch::aarch64::*;
+use std::arch::is_aarch64_feature_detected;
 
-/// Proof that this CPU has NEON.
+/// Proof that this CPU has NEON, and the extensions that are `true`. With `MATRIX`, `DOT` is `true` too.
 #[derive(Clone, Copy)]
-pub(crate) struct Neon(());
+pub(crate) struct Neon<const DOT: bool, const MATRIX: bool>(());
 
-impl Neon {
+impl<const DOT: bool, const MATRIX: bool> Neon<DOT, MATRIX> {
     /// Checks the CPU.
     pub(crate) fn detect() -> Option<Self> {
-        std::arch::is_aarch64_feature_detected!("neon").then_some(Neon(()))
+        let dot = is_aarch64_feature_detected!("dotprod");
+        let matrix = is_aarch64_feature_detected!("i8mm") && is_aarch64_feature_detected!("bf16");
+        (is_aarch64_feature_detected!("neon") && (dot || !DOT) && (matrix || !MATRIX)).then_some(Neon(()))
     }
+}
+
+#[target_feature(enable = "dotprod")]
+fn with_dot<const DOT: bool, const MATRIX: bool, K: Vector>(simd: Neon<DOT, MATRIX>, kernel: K) {
+    kernel.vector(simd);
+}
+
+#[target_feature(enable = "dotprod,i8mm,bf16")]
+fn with_matrix<const DOT: bool, const MATRIX: bool, K: Vector>(simd: Neon<DOT, MATRIX>, kernel: K) {
+    kernel.vector(simd);
 }
 
 /// Wraps intrinsics that only use registers.
@@ -22,7 +40,7 @@ macro_rules! registers {
     };
 }
 
-impl Neon {
+impl<const DOT: bool, const MATRIX: bool> Neon<DOT, MATRIX> {
     /// The bits of bf16, rounded to nearest even, in the low half of each word. The quiet bit of a NaN is set before
     /// the lower half is cut off, so that it stays a NaN.
     #[inline(always)]
@@ -38,18 +56,46 @@ impl Neon {
     }
 }
 
-impl Simd for Neon {
+impl<const DOT: bool, const MATRIX: bool> Simd for Neon<DOT, MATRIX> {
     const LANES: usize = 4;
-    // 12 × 2 sums, 2 registers of weights and 1 of activations. The others are needed to widen bf16 and bytes.
-    const TILE_ROWS: usize = 12;
+    const TILE_ROWS: usize = tile::ROWS_MAX;
     const ADDED: u8 = 0;
+    const BF16_WORDS: usize = if MATRIX { 1 } else { 2 };
     type F = float32x4_t;
     type I = uint32x4_t;
 
     #[inline(always)]
     fn call<K: Vector>(self, kernel: K) {
-        // NEON is part of the target, so nothing has to be enabled.
-        kernel.vector(self);
+        // SAFETY: `self` proves that the CPU has the extensions.
+        unsafe {
+            match (DOT, MATRIX) {
+                (_, true) => with_matrix(self, kernel),
+                (true, false) => with_dot(self, kernel),
+                // NEON is part of the target, so nothing has to be enabled.
+                (false, false) => kernel.vector(self),
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn tile<D: Dot, const ROWS: usize>(self, operands: Operands) {
+        // SAFETY: the caller's promise; `self` proves that the CPU has the extensions.
+        unsafe {
+            match D::PRECISION {
+                Precision::F32 => tile::rows::<tile::F32, ROWS>(operands),
+                Precision::Bf16 if MATRIX => tile::pairs::<ROWS>(operands, |sum, a, b| asm::bfmmla(sum, a, b)),
+                Precision::Bf16 => tile::rows::<tile::Bf16, ROWS>(operands),
+                Precision::Int8 if MATRIX => tile::pairs::<ROWS>(operands, |sum, a, b| asm::smmla(sum, a, b)),
+                Precision::Int8 if DOT => tile::rows::<tile::Bytes, ROWS>(operands),
+                Precision::Int8 => tile::rows::<tile::WidenedBytes, ROWS>(operands),
+            }
+        }
+    }
+    #[inline(always)]
+    unsafe fn arrange(self, precision: Precision, at: *mut u8) {
+        if MATRIX && precision != Precision::F32 {
+            // SAFETY: the caller's promise.
+            unsafe { tile::arrange_pairs(at) };
+        }
     }
     #[inline(always)]
     fn splat(self, x: f32) -> float32x4_t {
@@ -133,21 +179,16 @@ impl Simd for Neon {
     }
     #[inline(always)]
     fn pair_bf16(self, low: float32x4_t, high: float32x4_t) -> uint32x4_t {
-        registers!(vorrq_u32(self.bf16_bits(low), vshlq_n_u32::<16>(self.bf16_bits(high))))
-    }
-    #[inline(always)]
-    fn dot_bf16(self, acc: float32x4_t, a: uint32x4_t, b: uint32x4_t) -> float32x4_t {
-        self.dot_f32(acc, a, b)
-    }
-    #[inline(always)]
-    fn dot_bytes(self, acc: uint32x4_t, a: uint32x4_t, b: uint32x4_t) -> uint32x4_t {
-        // Signed products of at most 127² fit 16 bits, and so do sums of two. Sums of four, a word's, are added to `acc`.
-        registers!({
-            let (a, b) = (vreinterpretq_s8_u32(a), vreinterpretq_s8_u32(b));
-            let low = vmull_s8(vget_low_s8(a), vget_low_s8(b));
-            let pairs = vpaddq_s16(low, vmull_high_s8(a, b));
-            vreinterpretq_u32_s32(vpadalq_s16(vreinterpretq_s32_u32(acc), pairs))
+        registers!(match MATRIX {
+            true => vreinterpretq_u32_u16(vzip1q_u16(asm::bfcvtn(low), asm::bfcvtn(high))),
+            false => vorrq_u32(self.bf16_bits(low), vshlq_n_u32::<16>(self.bf16_bits(high))),
         })
+    }
+    fn dot_bf16(self, _: float32x4_t, _: uint32x4_t, _: uint32x4_t) -> float32x4_t {
+        unreachable!("`tile` multiplies");
+    }
+    fn dot_bytes(self, _: uint32x4_t, _: uint32x4_t, _: uint32x4_t) -> uint32x4_t {
+        unreachable!("`tile` multiplies");
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> float32x4_t {
@@ -156,13 +197,8 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn load_f16(self, from: *const half::f16) -> float32x4_t {
-        let mut values = [0.0_f32; 4];
-        for (i, value) in values.iter_mut().enumerate() {
-            // SAFETY: the caller's promise.
-            *value = unsafe { from.add(i).read_unaligned() }.to_f32();
-        }
-        // SAFETY: the array has four values.
-        unsafe { vld1q_f32(values.as_ptr()) }
+        // SAFETY: the caller's promise.
+        unsafe { asm::fcvtl(vld1_u16(from.cast())) }
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, a: float32x4_t) {
@@ -180,22 +216,15 @@ impl Simd for Neon {
         unsafe { vst1q_u8(to, vreinterpretq_u8_u32(words)) }
     }
     #[inline(always)]
-    unsafe fn load_bf16(self, from: *const u8, i: usize) -> [uint32x4_t; 2] {
-        // SAFETY: the caller promises eight words.
-        unsafe {
-            [0, 16].map(|byte| {
-                let words = self.load_words(from.add(byte));
-                match i {
-                    0 => vshlq_n_u32::<16>(words),
-                    _ => vandq_u32(words, vdupq_n_u32(0xffff_0000)),
-                }
-            })
-        }
-    }
-    #[inline(always)]
     unsafe fn store_bf16(self, to: *mut u8, a: float32x4_t) {
         // SAFETY: the caller promises four times two bytes.
-        unsafe { vst1_u8(to, vreinterpret_u8_u16(vmovn_u32(self.bf16_bits(a)))) }
+        unsafe {
+            let bits = match MATRIX {
+                true => vget_low_u16(asm::bfcvtn(a)),
+                false => vmovn_u32(self.bf16_bits(a)),
+            };
+            vst1_u8(to, vreinterpret_u8_u16(bits));
+        }
     }
     #[inline(always)]
     unsafe fn store_i8(self, to: *mut u8, a: float32x4_t) {
