@@ -2,8 +2,8 @@
 """Counts the instructions of the kernels' inner loops on 64-bit ARM, per product and sum of two numbers.
 
     rustup target add aarch64-unknown-linux-gnu; sudo apt install gcc-aarch64-linux-gnu g++-aarch64-linux-gnu
-    cargo --config tests/ports/cargo.toml build --release --target aarch64-unknown-linux-gnu
-    benches/arm_instructions.py target/ports/aarch64-unknown-linux-gnu/release/longclip
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc cargo build --release --target aarch64-unknown-linux-gnu
+    benches/arm_instructions.py target/aarch64-unknown-linux-gnu/release/longclip
 
 There was no ARM machine to measure time on. A kernel's loop is known by the number of its products, those of a tile of
 8 rows and 8 outputs.
