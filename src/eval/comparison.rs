@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::bootstrap::{Bootstrap, Difference, Ratio};
 use super::interval::percent;
+use crate::named::Named;
 use crate::output::report::{Column, ReportPage};
+use crate::weights::TextPositions;
 
 /// What an evaluation says about a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,14 +21,17 @@ pub struct ModelFacts {
     pub dtype: String,
     /// The number of tokens it reads.
     pub context_length: usize,
+    /// Which of the text positions of its file it uses.
+    pub positions: TextPositions,
 }
 
 /// The models' names without their folders, with what distinguishes the models if the names are the same.
 pub fn display_names(models: &[ModelFacts]) -> Vec<String> {
     let is_same = |of: fn(&ModelFacts) -> String| models.iter().all(|one| of(one) == of(&models[0]));
-    let distinctions: [fn(&ModelFacts) -> String; 2] = [
+    let distinctions: [fn(&ModelFacts) -> String; 3] = [
         |model| model.dtype.clone(),
         |model| format!("{} tokens", model.context_length),
+        |model| format!("{} positions", model.positions.name()),
     ];
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     let mut display_names: Vec<String> = short_names(&names).into_iter().map(str::to_owned).collect();
@@ -254,6 +259,7 @@ mod tests {
             name: name.into(),
             dtype: dtype.into(),
             context_length,
+            positions: TextPositions::Joined,
         }
     }
 
@@ -276,6 +282,14 @@ mod tests {
         assert_eq!(
             display_names(&[model("b", "f32", 248), model("b", "int8", 248)]),
             ["b, f32", "b, int8"]
+        );
+        let first = ModelFacts {
+            positions: TextPositions::First,
+            ..model("b", "f32", 248)
+        };
+        assert_eq!(
+            display_names(&[first, model("b", "f32", 248)]),
+            ["b, first positions", "b, joined positions"]
         );
         assert_eq!(
             display_names(&[model("a", "f32", 248), model("b", "int8", 248)]),

@@ -21,7 +21,7 @@ use crate::recipe::{Activation, Recipe, VisionPooling};
 use crate::text::{ContextLength, Tokenizer, Tokens};
 use crate::weights::hub::HubSettings;
 use crate::weights::names::{self, Places};
-use crate::weights::{Checkpoint, LoadOptions, Notice, Sizes, Tower, identity};
+use crate::weights::{Checkpoint, LoadOptions, Notice, Sizes, TextPositions, Tower, identity};
 
 /// How to compute a model.
 #[derive(Debug, Clone, Default)]
@@ -138,6 +138,11 @@ impl LongClip {
     /// What was decided for the caller when the weights were opened, as [`Checkpoint::notices`].
     pub fn notices(&self) -> &[Notice] {
         self.checkpoint.notices()
+    }
+
+    /// Which of the file's text positions are used.
+    pub fn text_positions(&self) -> TextPositions {
+        self.checkpoint.positions()
     }
 
     /// Whether an image is read at its class token, which [`LongClip::attention`] explains.

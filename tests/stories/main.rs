@@ -30,6 +30,7 @@ mod model_names;
 mod overwriting;
 mod overwriting_models;
 mod pipes;
+mod positions;
 mod predictions;
 mod prompts;
 mod properties;

@@ -109,6 +109,7 @@ impl Contender {
             name: self.loaded.name.clone(),
             dtype: self.loaded.dtype().to_owned(),
             context_length: self.loaded.model.sizes().context_length,
+            positions: self.loaded.model.text_positions(),
         }
     }
 

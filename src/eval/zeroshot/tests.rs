@@ -5,6 +5,7 @@ use super::{Answer, Measures, N_RESAMPLES, least_fitting, metrics};
 use crate::eval::bootstrap::Bootstrap;
 use crate::eval::comparison::{Compared, Comparison, ModelFacts};
 use crate::eval::interval::Estimate;
+use crate::weights::TextPositions;
 
 /// The share of a distribution below the interval, and above it.
 const TAIL: f64 = 0.025;
@@ -24,6 +25,7 @@ pub(super) fn differences(
         name: name.into(),
         dtype: "f32".into(),
         context_length: 248,
+        positions: TextPositions::Joined,
     };
     let metrics = [first, second].map(|answers| metrics(answers, n_classes));
     Comparison::new([model("a"), model("b")], metrics, first.len(), bootstrap).rows

@@ -246,31 +246,36 @@ def change_weights(folder, change):
 
 
 def gmp(folder):
-    """Linear layers of the MLPs as length and direction of each row, as zer0int's fine-tunes store them."""
-
-    def change(tensors):
-        changed = {}
-        for name, tensor in tensors.items():
-            if re.search(r"mlp\.c_(fc|proj)\.weight$", name):
-                layer = name.removesuffix(".weight")
-                changed[f"{layer}.r"] = tensor.norm(dim=1, keepdim=True)
-                changed[f"{layer}.theta"] = tensor * 3.0
-            else:
-                changed[name] = tensor
-        return changed
-
     bare(folder)
-    change_weights(folder, change)
+    change_weights(folder, with_gmp)
+
+
+def with_gmp(tensors):
+    """Linear layers of the MLPs as length and direction of each row, as zer0int's fine-tunes store them."""
+    changed = {}
+    for name, tensor in tensors.items():
+        if re.search(r"mlp\.c_(fc|proj)\.weight$", name):
+            layer = name.removesuffix(".weight")
+            changed[f"{layer}.r"] = tensor.norm(dim=1, keepdim=True)
+            changed[f"{layer}.theta"] = tensor * 3.0
+        else:
+            changed[name] = tensor
+    return changed
 
 
 def smart_clip(folder):
     bare(folder)
+    change_weights(folder, with_mask_net)
+
+
+def with_mask_net(tensors):
+    """The network of SmartCLIP that its training uses alone."""
     mask = {
         "mask_net.resblocks.0.ln_1.weight": torch.ones(4),
         "mask_net.attn_pool.attention.weight": torch.ones(4, 4),
         "mask_net.attn_pool.attention.bias": torch.ones(4),
     }
-    change_weights(folder, lambda tensors: {**tensors, **mask})
+    return {**tensors, **mask}
 
 
 def two_tables(images):

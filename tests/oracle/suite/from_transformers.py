@@ -67,9 +67,8 @@ def tokenizer_folder():
 
 
 def config(text=None, vision=None, **top):
-    return CLIPConfig(
-        text_config={**TEXT, **(text or {})}, vision_config={**VISION, **(vision or {})}, projection_dim=32, **top
-    )
+    towers = dict(text_config={**TEXT, **(text or {})}, vision_config={**VISION, **(vision or {})})
+    return CLIPConfig(**{"projection_dim": 32, **towers, **top})
 
 
 def edit_json(path, edit):
