@@ -89,6 +89,12 @@ impl Loaded {
     /// Opens the model in this process.
     pub(crate) fn open(plan: &ModelPlan, source: &ModelSource) -> Result<Loaded> {
         let model = plan.load(source)?;
+        if model.has_own_tokenizer() {
+            return Err(Error::usage(
+                "a model with a tokenizer of its own",
+                "use it with the command `longclip`: `tokenize` of this package has CLIP's vocabulary",
+            ));
+        }
         log_notices(model.notices());
         // What the library leaves to rayon stays within the threads that were asked for, and is not lost by a fork.
         let pool = ThreadPoolBuilder::new().num_threads(plan.n_threads()).build();

@@ -1,4 +1,5 @@
-//! `longclip tokens TEXT...`: what the text tower reads of a text. Needs no model: all CLIPs share the tokenizer.
+//! `longclip tokens TEXT...`: what the text tower reads of a text. Needs no model: it is the tokenizer that
+//! CLIPs share, except MetaCLIP 2.
 
 use std::io::{self, BufWriter, Write};
 

@@ -11,7 +11,7 @@ use super::{Notice, mean_direction};
 use crate::error::{Control, Error, Result, hint};
 use crate::model::{Embeddings, LongClip};
 use crate::named::named;
-use crate::text::{self, ContextLength, Tokenizer, start_of};
+use crate::text::{self, ContextLength, start_of};
 
 /// What to do with a text that is longer than the model's context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -184,7 +184,7 @@ impl<'a> PromptEncoder<'a> {
     pub(super) fn ids(&self, text: &str) -> Vec<u32> {
         let tokens = match self.long_text {
             LongText::Truncate | LongText::Refuse => self.model.tokenize(text),
-            LongText::Chunk => Tokenizer::clip().encode(text, ContextLength::UNLIMITED),
+            LongText::Chunk => self.model.tokenizer().encode(text, ContextLength::UNLIMITED),
         };
         tokens.ids().to_vec()
     }
@@ -260,8 +260,8 @@ enum Cached {
 }
 
 /// The maximum number of tokens per byte of a text: a token has at least one byte, and cleaning and lowercasing turn
-/// one byte into at most three.
-const TOKENS_PER_BYTE_MAX: usize = 3;
+/// one byte into at most three. With a tokenizer from a file, NFKC writes the three bytes of `\u{fdfa}` as 33.
+const TOKENS_PER_BYTE_MAX: usize = 11;
 
 fn text_key(text: &str, parts: &[String]) -> Key {
     match parts {

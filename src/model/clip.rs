@@ -51,6 +51,8 @@ pub struct LongClip {
     context_length: ContextLength,
     preprocess: Preprocess,
     checkpoint: Arc<Checkpoint>,
+    /// `None` for CLIP's.
+    own_tokenizer: Option<Tokenizer>,
     /// Version, device, number type and all else that embeddings depend on apart from the weights.
     computed_with: String,
     towers: Towers,
@@ -90,7 +92,7 @@ impl LongClip {
     ///
     /// # Errors
     /// [`Error::Usage`] if the device or the number type is not available; [`Error::BadTensors`] if a weight isn't
-    /// finite.
+    /// finite; as [`Tokenizer::from_file`] if the model has a tokenizer of its own.
     pub fn from_checkpoint(checkpoint: Checkpoint, options: &LongClipOptions) -> Result<Self> {
         let sizes = checkpoint.sizes().clone();
         let recipe = match options.activation {
@@ -104,6 +106,7 @@ impl LongClip {
         };
         let checkpoint = Arc::new(checkpoint);
         Ok(LongClip {
+            own_tokenizer: checkpoint.tokenizer().map(Tokenizer::from_file).transpose()?,
             context_length: match checkpoint.towers() {
                 [Tower::Image] => ContextLength::LONG,
                 _ => ContextLength::new(sizes.context_length)?,
@@ -197,7 +200,17 @@ impl LongClip {
 
     /// Tokenizes a text, truncated to this model's context length.
     pub fn tokenize(&self, text: &str) -> Tokens {
-        Tokenizer::clip().encode(text, self.context_length)
+        self.tokenizer().encode(text, self.context_length)
+    }
+
+    /// Whether texts are not tokenized as CLIP's: ids of [`Tokenizer::clip`] are ids of other words.
+    pub fn has_own_tokenizer(&self) -> bool {
+        self.own_tokenizer.is_some()
+    }
+
+    /// CLIP's tokenizer, or the one that this model brings along.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        self.own_tokenizer.as_ref().unwrap_or_else(|| Tokenizer::clip())
     }
 
     /// The approximate memory in bytes that one more image in a batch takes. Counts its pixels (as bytes in four

@@ -112,6 +112,13 @@ pub enum TextPooling {
     Last,
 }
 
+impl TextPooling {
+    /// At the first token with this id, which a text need not have.
+    pub fn of_id(id: u64) -> Self {
+        u32::try_from(id).map_or(TextPooling::First, TextPooling::Id)
+    }
+}
+
 impl Default for VisionRecipe {
     fn default() -> Self {
         VisionRecipe {

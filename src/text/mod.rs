@@ -5,8 +5,9 @@
 //! white space and lower case ([`clean()`]), the word pattern (`words`), byte-pair encoding (`bpe`), truncation
 //! (`tokens`).
 //!
-//! We merge with our own 196 kB table. The `tokenizers` crate is only the oracle in the tests: its builder first hashes
-//! 49,406 strings and 48,894 pairs of strings, which takes longer than a whole run of a small model.
+//! We merge with our own 196 kB table. For CLIP's vocabulary the `tokenizers` crate is only the oracle in the tests: its
+//! builder first hashes 49,406 strings and 48,894 pairs of strings, which takes longer than a whole run of a small model.
+//! It encodes for models with a vocabulary of their own (`tokenizer_file`).
 
 mod bpe;
 mod clean;
@@ -14,14 +15,17 @@ mod context;
 mod entities;
 mod mojibake;
 mod printable;
+mod reading;
 mod sentences;
 mod start;
+mod tokenizer_file;
 mod tokens;
 mod words;
 
 pub use clean::clean;
 pub use context::ContextLength;
 pub use printable::{printable, printable_lines, printable_results};
+pub use reading::Reading;
 pub use sentences::{first_sentence, sentences};
 pub use start::start_of;
 pub use tokens::{Tokenizer, Tokens};

@@ -36,6 +36,12 @@ impl Parameters {
     /// [`Error::BadTensors`] for a weight that isn't finite; [`Error::Usage`] if a prefix matches no tensor, or nothing is
     /// left to train; [`Error::Compute`] if the device fails.
     pub fn from_checkpoint(checkpoint: &Checkpoint, freeze: &[String], device: &Device) -> Result<Self> {
+        if checkpoint.tokenizer().is_some() {
+            return Err(Error::usage(
+                "a model with a tokenizer of its own can't be trained",
+                "start from a CLIP or a Long-CLIP",
+            ));
+        }
         let mut sizes = checkpoint.sizes().clone();
         // Two tables that are not joined as Long-CLIP's are trained from the positions that are used.
         let is_remade = sizes.context_length != sizes.stored_context_length

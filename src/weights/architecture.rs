@@ -54,6 +54,10 @@ impl Architecture {
             let problem = format!("`{name}` has neither `vision_cfg` nor `vision_config`");
             return Err(Error::usage(problem, EXPECTED));
         };
+        if described.brings_tokenizer {
+            let problem = format!("`{name}` is the config of a model with a tokenizer of its own");
+            return Err(Error::usage(problem, EXPECTED));
+        }
         let sizes = NewModel {
             name,
             described: &described,

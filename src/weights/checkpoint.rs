@@ -4,7 +4,7 @@
 //! checked when they are used, so that an unused tower costs nothing. Called by `model` and by `longclip model`.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use half::f16;
@@ -31,6 +31,8 @@ pub struct Checkpoint {
     sizes: Sizes,
     found: Found,
     positions: TextPositions,
+    /// `None` for CLIP's.
+    tokenizer: Option<PathBuf>,
     options: LoadOptions,
 }
 
@@ -95,6 +97,7 @@ impl Checkpoint {
             sizes: recognised.sizes,
             found: recognised.found,
             positions: recognised.positions,
+            tokenizer: recognised.tokenizer,
             file,
             options: *options,
         };
@@ -168,6 +171,11 @@ impl Checkpoint {
     /// Which text positions are used, if there are several tables.
     pub fn positions(&self) -> TextPositions {
         self.positions
+    }
+
+    /// The file of the tokenizer, if it is not CLIP's.
+    pub fn tokenizer(&self) -> Option<&Path> {
+        self.tokenizer.as_deref()
     }
 
     /// Upstream's names of all tensors, with their shapes.
@@ -342,6 +350,7 @@ struct Recognised {
     sizes: Sizes,
     found: Found,
     positions: TextPositions,
+    tokenizer: Option<PathBuf>,
 }
 
 fn recognised(file: &TensorFile, folder: Option<&Path>, needed: &[Tower], options: &LoadOptions) -> Result<Recognised> {
@@ -367,13 +376,20 @@ fn recognised(file: &TensorFile, folder: Option<&Path>, needed: &[Tower], option
         tables::complete_fgclip(&mut found);
     }
     found.notices.extend(tables.notice);
-    check_vocabulary(file, &sizes)?;
+    let tokenizer = match found.brings_tokenizer && towers.contains(&Tower::Text) {
+        true => Some(config::tokenizer(folder, &file.path)?),
+        false => None,
+    };
+    if tokenizer.is_none() {
+        check_vocabulary(file, &sizes)?;
+    }
     Ok(Recognised {
         layout,
         towers,
         sizes,
         found,
         positions: tables.positions,
+        tokenizer,
     })
 }
 
@@ -387,7 +403,11 @@ fn check_vocabulary(file: &TensorFile, sizes: &Sizes) -> Result<()> {
                 "its vocabulary has {} ids: a tokenizer other than CLIP's, which has {TOKENIZER_IDS}",
                 sizes.vocab_size
             ),
-            hint: None,
+            hint: Some(
+                "of the models with another tokenizer, MetaCLIP 2 can be used: its `config.json` and `tokenizer.json` \
+                 belong next to the weights"
+                    .into(),
+            ),
         }),
         false => Ok(()),
     }

@@ -53,6 +53,12 @@ impl ExportLayout {
 /// [`Error::BadTensors`] if a number isn't finite.
 pub fn export(checkpoint: &Checkpoint, layout: ExportLayout, target: &Path) -> Result<Vec<PathBuf>> {
     let (sizes, recipe) = (checkpoint.sizes(), checkpoint.recipe());
+    if checkpoint.tokenizer().is_some() {
+        return Err(Error::usage(
+            "a model with a tokenizer of its own can't be converted",
+            "use its folder unchanged: `transformers` reads it",
+        ));
+    }
     let configs = match layout {
         ExportLayout::LongClip => Vec::new(),
         ExportLayout::HuggingFace => export_config::transformers(sizes, recipe)?,

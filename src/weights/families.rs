@@ -40,7 +40,7 @@ const fn family(
 
 /// All known families. The first whose signs are found is the one, so special ones come before those they are built on.
 #[rustfmt::skip]
-static FAMILIES: [Family; 42] = [
+static FAMILIES: [Family; 41] = [
     family("a Stable Diffusion or other image generator", "it makes images", &[],
         &["model.diffusion_model.", "^down_blocks.", "double_blocks."]),
     family("a vision language model", "it writes text about images",
@@ -101,8 +101,6 @@ static FAMILIES: [Family; 42] = [
     family("a FineLIP", "it compares images and texts token by token", &[], &["sparse_net", "aggr_net"]),
     Family { name: "a CLIPA", differs: "its image tower has no first norm and is averaged, and its tokenizer is another", model_types: &[],
         signs: &["^visual.class_embedding"], lacks: &["visual.ln_pre."] },
-    family("a MetaCLIP 2 (worldwide)", "its tokenizer is XLM-V's, with 901,629 entries",
-        &["metaclip_2", "metaclip_2_text_model", "metaclip_2_vision_model"], &[]),
     family("a CLAP", "it compares texts with sounds", &["clap", "clap_text_model", "clap_audio_model"], &["^audio_model."]),
     family("an ImageBind", "its towers are of their own kind", &[], &["modality_trunks."]),
     family("a ViLT", "one transformer reads image and text together", &["vilt"], &["^vilt.", "^text_embeddings.word_embeddings."]),

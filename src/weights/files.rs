@@ -43,6 +43,8 @@ pub(super) const IMAGE_CONFIG: &str = "preprocessor_config.json";
 pub(super) const PROCESSOR_CONFIG: &str = "processor_config.json";
 /// transformers' config of a tokenizer.
 pub(super) const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
+/// A whole tokenizer, of transformers.
+pub(super) const TOKENIZER: &str = "tokenizer.json";
 
 /// Small files next to the weights that say what the tensors can't: the recipe of the model.
 #[cfg_attr(

@@ -45,6 +45,9 @@ impl Checkpoint {
         if *recipe != Recipe::clip(activation) {
             add(&mut hash, format!("{recipe:?}").as_bytes());
         }
+        if let Some(tokenizer) = self.tokenizer() {
+            add(&mut hash, &fs::read(tokenizer).unwrap_or_default());
+        }
         for (name, tensor) in &file.tensors {
             add(&mut hash, name.as_bytes());
             let form = format!("{} {:?} {:?}", tensor.stored_type(), tensor.shape(), tensor.strides);

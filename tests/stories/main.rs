@@ -27,6 +27,7 @@ mod long_runs;
 mod many;
 mod messages;
 mod model_names;
+mod multilingual;
 mod overwriting;
 mod overwriting_models;
 mod pipes;

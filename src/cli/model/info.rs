@@ -69,6 +69,9 @@ struct Info {
     vocab_size: usize,
     context_length: usize,
     positions: Positions,
+    /// The file of the tokenizer, if it is not CLIP's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokenizer: Option<String>,
     /// Of both towers, in one word if they have the same.
     activation: String,
     recipe: Recipe,
@@ -150,6 +153,7 @@ fn info(found: &Resolved, checkpoint: &Checkpoint, args: &Args) -> longclip::Res
             stretched: sizes.context_length != sizes.stored_context_length,
             used: Some(checkpoint.positions()).filter(|used| *used != TextPositions::Joined),
         },
+        tokenizer: checkpoint.tokenizer().map(|path| path.display().to_string()),
         activation: activations(checkpoint.recipe()),
         recipe: checkpoint.recipe().clone(),
         towers_from: source(checkpoint.towers_from()),
@@ -236,6 +240,7 @@ fn table(info: &Info) -> String {
             ),
         ),
     ];
+    rows.extend(info.tokenizer.iter().map(|path| row("tokenizer", path.clone())));
     for file in &info.files {
         rows.push(row("file", format!("{} ({})", file.path, size(file.size_bytes))));
         rows.push(row("sha256", file.sha256.clone()));

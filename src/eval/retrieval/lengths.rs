@@ -5,7 +5,7 @@
 
 use super::recall::Recall;
 use crate::model::TextEmbeddings;
-use crate::text::{ContextLength, Tokenizer};
+use crate::text::{ContextLength, Reading};
 
 /// Encodes texts given as token ids.
 pub type Encode<'a, E> = dyn FnMut(&[Vec<u32>]) -> Result<TextEmbeddings, E> + 'a;
@@ -21,22 +21,20 @@ pub struct AtLength {
     pub recalls: Vec<Recall>,
 }
 
-/// Measures with captions cut to each of `lengths`, or to `context` if that is shorter.
+/// Measures with captions cut to each of `lengths`, or to what the model reads if that is shorter.
 ///
 /// # Errors
 /// The error of `encode`.
 pub fn at_lengths<E>(
     lengths: &[ContextLength],
-    context: ContextLength,
+    reading: Reading<'_>,
     captions: &[&str],
     encode: &mut Encode<'_, E>,
     measure: impl Fn(&TextEmbeddings) -> Vec<Recall>,
 ) -> Result<Vec<AtLength>, E> {
     let mut found = Vec::with_capacity(lengths.len());
     for &tokens in lengths {
-        let cut = captions
-            .iter()
-            .map(|caption| Tokenizer::clip().encode(caption, tokens.min(context)));
+        let cut = captions.iter().map(|caption| reading.at_most(tokens).tokens(caption));
         let cut: Vec<_> = cut.collect();
         let ids: Vec<Vec<u32>> = cut.iter().map(|tokens| tokens.ids().to_vec()).collect();
         found.push(AtLength {

@@ -10,18 +10,20 @@ use crate::error::Error;
 use crate::eval::comparison::ModelFacts;
 use crate::kernels::Threads;
 use crate::model::{ImageEmbeddings, TextEmbeddings};
-use crate::text::{ContextLength, Tokenizer};
+use crate::text::{ContextLength, Reading, Tokenizer};
 
 /// The numbers of first results for which recall is reported.
 pub const KS: [usize; 3] = [1, 5, 10];
 
 /// What is measured on the pairs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Measuring<'a> {
     /// The images with their captions.
     pub pairs: &'a Pairs,
     /// How they were selected.
     pub options: &'a PairOptions,
+    /// The model's tokenizer.
+    pub tokenizer: &'a Tokenizer,
     /// The lengths that captions are cut to for R@1.
     pub lengths: &'a [ContextLength],
     /// Whether to measure if more true sentences score higher.
@@ -61,24 +63,27 @@ impl Measuring<'_> {
         mut encode: impl FnMut(&[Vec<u32>]) -> Result<TextEmbeddings, E>,
         threads: &Threads,
     ) -> Result<Measured, E> {
-        let context = ContextLength::new(model.context_length)?;
+        let reading = Reading {
+            tokenizer: self.tokenizer,
+            context: ContextLength::new(model.context_length)?,
+        };
         let belonging = self.pairs.belonging();
         let captions: Vec<&str> = self.pairs.captions().collect();
         let whole: Vec<Vec<u32>> = captions
             .iter()
-            .map(|caption| Tokenizer::clip().encode(caption, context).ids().to_vec())
+            .map(|caption| reading.tokens(caption).ids().to_vec())
             .collect();
         let ranks = rank(images, &encode(&whole)?, &belonging, threads);
         let at_one = |texts: &TextEmbeddings| recalls(&rank(images, texts, &belonging, threads), &belonging, &[1]);
-        let lengths = at_lengths(self.lengths, context, &captions, &mut encode, at_one)?;
+        let lengths = at_lengths(self.lengths, reading, &captions, &mut encode, at_one)?;
         let monotonicity = match self.monotone {
-            true => Some(monotonicity(context, &captions, images, &belonging, &mut encode)?),
+            true => Some(monotonicity(reading, &captions, images, &belonging, &mut encode)?),
             false => None,
         };
         Ok(Measured {
             model,
-            context,
-            protocol: Protocol::new(self.pairs, self.options, context),
+            context: reading.context,
+            protocol: Protocol::new(self.pairs, self.options, reading),
             recalls: recalls(&ranks, &belonging, &KS),
             ranks,
             lengths,

@@ -10,7 +10,7 @@
 use super::lengths::Encode;
 use super::ranks::Belonging;
 use crate::model::{ImageEmbeddings, TextEmbeddings};
-use crate::text::{ContextLength, Tokenizer, sentences};
+use crate::text::{Reading, sentences};
 
 /// How similarities change as captions grow.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,13 +61,13 @@ impl Monotonicity {
 /// # Errors
 /// The error of `encode`.
 pub fn monotonicity<E>(
-    context: ContextLength,
+    reading: Reading<'_>,
     captions: &[&str],
     images: &ImageEmbeddings,
     belonging: &Belonging,
     encode: &mut Encode<'_, E>,
 ) -> Result<Monotonicity, E> {
-    let beginnings: Vec<Vec<Vec<u32>>> = captions.iter().map(|caption| beginnings(caption, context)).collect();
+    let beginnings: Vec<Vec<Vec<u32>>> = captions.iter().map(|caption| beginnings(caption, reading)).collect();
     let all: Vec<Vec<u32>> = beginnings
         .iter()
         .filter(|ids| ids.len() > 1)
@@ -100,12 +100,12 @@ pub fn monotonicity<E>(
 }
 
 /// The token ids of a caption's beginnings that fit into the context.
-fn beginnings(caption: &str, context: ContextLength) -> Vec<Vec<u32>> {
+fn beginnings(caption: &str, reading: Reading<'_>) -> Vec<Vec<u32>> {
     let ends = sentences(caption).into_iter().map(|sentence| {
         let start = sentence.as_ptr() as usize - caption.as_ptr() as usize;
         start + sentence.len()
     });
-    ends.map(|end| Tokenizer::clip().encode(&caption[..end], context))
+    ends.map(|end| reading.tokens(&caption[..end]))
         .take_while(|tokens| !tokens.truncated())
         .map(|tokens| tokens.ids().to_vec())
         .collect()
@@ -153,6 +153,14 @@ fn rank_correlation(values: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::model::Embeddings;
+    use crate::text::{ContextLength, Tokenizer};
+
+    fn long() -> Reading<'static> {
+        Reading {
+            tokenizer: Tokenizer::clip(),
+            context: ContextLength::LONG,
+        }
+    }
 
     #[test]
     fn correlations_equal_scipy() {
@@ -173,11 +181,14 @@ mod tests {
     #[test]
     fn a_beginning_is_unchanged_text_that_fits_into_the_context() {
         let caption = "A cat.  It sleeps. \"Quiet!\" And a dog";
-        let encode = |text: &str| Tokenizer::clip().encode(text, ContextLength::LONG).ids().to_vec();
+        let encode = |text: &str| long().tokens(text).ids().to_vec();
         let expected = ["A cat.", "A cat.  It sleeps.", "A cat.  It sleeps. \"Quiet!\"", caption];
-        assert_eq!(beginnings(caption, ContextLength::LONG), expected.map(encode));
+        assert_eq!(beginnings(caption, long()), expected.map(encode));
         let short = ContextLength::new(encode(expected[1]).len()).unwrap();
-        assert_eq!(beginnings(caption, short), [encode(expected[0]), encode(expected[1])]);
+        assert_eq!(
+            beginnings(caption, long().at_most(short)),
+            [encode(expected[0]), encode(expected[1])]
+        );
     }
 
     #[test]
@@ -190,7 +201,7 @@ mod tests {
         let images = ImageEmbeddings(Embeddings::new(vec![0.0, 1.0, 1.0, 0.0], 2));
         let captions = ["A cat. It sleeps.", "One.", "A dog. It runs. It barks."];
         let belonging = Belonging::new([2, 1]);
-        let found = monotonicity(ContextLength::LONG, &captions, &images, &belonging, &mut encode).unwrap();
+        let found = monotonicity(long(), &captions, &images, &belonging, &mut encode).unwrap();
         assert_eq!((found.captions.len(), found.n_left_out), (2, 1));
         assert_eq!(
             (found.rising_share(), found.raising_share(), found.correlation()),

@@ -8,7 +8,7 @@ use super::pairs::{PairOptions, Pairs};
 use super::ranks::Belonging;
 use crate::data::PerImage;
 use crate::error::counted;
-use crate::text::{ContextLength, Tokenizer};
+use crate::text::{ContextLength, Reading};
 
 /// How equal similarities are ordered.
 pub const TIES: &str = "of equal similarities the earlier one in the data comes first";
@@ -39,13 +39,10 @@ pub struct Protocol {
 }
 
 impl Protocol {
-    /// The protocol for `pairs`, which were opened with `options`, and a model with this context length.
-    pub fn new(pairs: &Pairs, options: &PairOptions, context: ContextLength) -> Self {
+    /// The protocol for `pairs`, which were opened with `options`, and a model that reads texts so.
+    pub fn new(pairs: &Pairs, options: &PairOptions, reading: Reading<'_>) -> Self {
         let belonging = pairs.belonging();
-        let tokens: Vec<_> = pairs
-            .captions()
-            .map(|caption| Tokenizer::clip().encode(caption, context))
-            .collect();
+        let tokens: Vec<_> = pairs.captions().map(|caption| reading.tokens(caption)).collect();
         let ids: Vec<&[u32]> = tokens.iter().map(|tokens| tokens.ids()).collect();
         Protocol {
             kind: pairs.kind,
@@ -54,7 +51,7 @@ impl Protocol {
             n_captions: tokens.len(),
             captions_per_picture: pairs.taken.per_image,
             part: pairs.taken.part.in_words(),
-            context,
+            context: reading.context,
             n_cut: tokens.iter().filter(|tokens| tokens.truncated()).count(),
             n_alike: n_alike(&ids, &belonging),
             n_left_out: pairs.unusable.len(),
@@ -138,6 +135,14 @@ mod tests {
     use super::super::pairs::CaptionedImage;
     use super::*;
     use crate::data::{CaptionPart, CaptionProtocol, Image};
+    use crate::text::Tokenizer;
+
+    fn reading(context: ContextLength) -> Reading<'static> {
+        Reading {
+            tokenizer: Tokenizer::clip(),
+            context,
+        }
+    }
 
     fn pairs(captions: &[&[&str]]) -> Pairs {
         let image = |captions: &&[&str]| CaptionedImage {
@@ -162,7 +167,7 @@ mod tests {
             Protocol::new(
                 &pairs(captions),
                 &PairOptions::default(),
-                ContextLength::new(4).unwrap(),
+                reading(ContextLength::new(4).unwrap()),
             )
         };
         assert_eq!(protocol(&[twice, &["A bird."]]).n_alike, 0);
@@ -178,7 +183,8 @@ mod tests {
             first: Some(2),
             ..PairOptions::default()
         };
-        let protocol = Protocol::new(&pairs(&[&["A cat."], &["A dog."]]), &options, ContextLength::LONG);
+        let pairs = pairs(&[&["A cat."], &["A dog."]]);
+        let protocol = Protocol::new(&pairs, &options, reading(ContextLength::LONG));
         assert_eq!(
             protocol.line(),
             "COCO captions: the first 2 images of split `test`, 2 captions (at most 5 per image), whole captions, 0 cut at 248 tokens"

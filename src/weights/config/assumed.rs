@@ -27,6 +27,7 @@ pub(super) fn recipe(file: &TensorFile, layout: &'static Layout, sizes: &Sizes) 
         towers_from: from.clone(),
         pixels_from: from,
         notices: if is_known { Vec::new() } else { vec![notice] },
+        brings_tokenizer: false,
     }
 }
 

@@ -26,6 +26,8 @@ pub(in crate::weights) struct Described {
     /// The recipe in our own words, which the library of this config has no words for.
     pub(super) own: Option<Written>,
     pub(in crate::weights) notices: Vec<Notice>,
+    /// Whether texts are tokenized as a file next to the weights says, not as CLIP's.
+    pub(in crate::weights) brings_tokenizer: bool,
 }
 
 /// The attention heads of a tower, as a config states them.

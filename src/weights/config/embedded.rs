@@ -70,6 +70,7 @@ impl Written {
             towers_from: RecipeSource::WeightsFile,
             pixels_from: RecipeSource::WeightsFile,
             notices: Vec::new(),
+            brings_tokenizer: false,
         }
     }
 }

@@ -286,6 +286,9 @@ pub(super) const TRANSFORMERS: Section = Section {
                     "\"longclip\"",
                     "\"clip_text_model\"",
                     "\"clip_vision_model\"",
+                    "\"metaclip_2\"",
+                    "\"metaclip_2_text_model\"",
+                    "\"metaclip_2_vision_model\"",
                 ],
                 "another kind of model",
             ),
@@ -311,7 +314,10 @@ pub(super) const TRANSFORMERS_VISION: Section = Section {
         ("projection_dim", NoEffect),
         (
             "model_type",
-            Fixed(&["\"clip_vision_model\"", "\"clip\""], "another image tower"),
+            Fixed(
+                &["\"clip_vision_model\"", "\"clip\"", "\"metaclip_2_vision_model\""],
+                "another image tower",
+            ),
         ),
         ("num_channels", Fixed(&["3"], "images that are not RGB")),
         ("qk_norm", QK_NORM),
@@ -340,7 +346,10 @@ pub(super) const TRANSFORMERS_TEXT: Section = Section {
         ("vocab_size", Compared),
         (
             "model_type",
-            Fixed(&["\"clip_text_model\"", "\"clip\""], "another text tower"),
+            Fixed(
+                &["\"clip_text_model\"", "\"clip\"", "\"metaclip_2_text_model\""],
+                "another text tower",
+            ),
         ),
         ("qk_norm", QK_NORM),
         ("quantization_config", QUANTISED),

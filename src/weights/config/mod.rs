@@ -24,7 +24,7 @@ pub(super) use self::described::{Described, What, name_of};
 pub(super) use self::embedded::{METADATA_KEY, OWN_KEY, Written};
 pub(super) use self::transformers::activation_name;
 
-use super::files::{IMAGE_CONFIG, OPENCLIP_CONFIG, PROCESSOR_CONFIG, TOKENIZER_CONFIG, TRANSFORMERS_CONFIG};
+use super::files::{IMAGE_CONFIG, OPENCLIP_CONFIG, PROCESSOR_CONFIG, TOKENIZER, TOKENIZER_CONFIG, TRANSFORMERS_CONFIG};
 use super::layouts::{self, Layout};
 use super::notice::Notice;
 use super::sizes::Sizes;
@@ -55,6 +55,8 @@ pub(super) struct Found {
     /// Where the preparation of images comes from.
     pub(super) pixels_from: RecipeSource,
     pub(super) notices: Vec<Notice>,
+    /// Whether texts are tokenized as a file next to the weights says, not as CLIP's.
+    pub(super) brings_tokenizer: bool,
 }
 
 /// Finds the recipe of weights, and completes their sizes by heads and resolution. The config, if it comes from one, is
@@ -104,6 +106,7 @@ pub(super) fn find(
         towers_from: RecipeSource::Config(name),
         pixels_from,
         notices,
+        brings_tokenizer: described.brings_tokenizer,
     };
     Ok((found, Some(described)))
 }
@@ -145,7 +148,9 @@ type Describing = (Option<Described>, &'static str, Vec<Notice>);
 
 /// Reads the config in a folder: of the library whose names the tensors have, else of the other one.
 fn describe(folder: &Path, layout: &'static Layout) -> Result<Describing> {
-    check_tokenizer(folder)?;
+    if !brings_tokenizer(folder) {
+        check_tokenizer(folder)?;
+    }
     let mut names = [OPENCLIP_CONFIG, TRANSFORMERS_CONFIG];
     if layouts::is_transformers(layout) {
         names.reverse();
@@ -203,6 +208,24 @@ fn check_tokenizer(folder: &Path) -> Result<()> {
         }),
         Some(_) | None => Ok(()),
     }
+}
+
+/// The tokenizer that a model brings along.
+///
+/// # Errors
+/// [`Error::Unsupported`] if it is not there.
+pub(super) fn tokenizer(folder: Option<&Path>, weights: &Path) -> Result<PathBuf> {
+    let path = folder.map(|folder| folder.join(TOKENIZER));
+    path.filter(|path| path.is_file()).ok_or_else(|| Error::Unsupported {
+        path: weights.to_owned(),
+        problem: format!("it holds a MetaCLIP 2, which needs its own tokenizer: there is no `{TOKENIZER}` next to it"),
+        hint: Some(format!("fetch `{TOKENIZER}` from where the weights are from").into()),
+    })
+}
+
+/// Whether the config in a folder is that of a model that brings its tokenizer along.
+pub(super) fn brings_tokenizer(folder: &Path) -> bool {
+    model_type(folder).is_some_and(|name| transformers::brings_tokenizer(&name))
 }
 
 /// A JSON file of a folder, if there is one.

@@ -77,6 +77,7 @@ pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
         notices.push(Notice::AssumedImages { file: name_of(file) });
     }
     let described = Described {
+        brings_tokenizer: false,
         file: file.to_owned(),
         recipe: Recipe {
             vision: match of_timm {

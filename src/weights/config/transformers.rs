@@ -35,10 +35,11 @@ pub(super) fn is_one(json: &Value) -> bool {
 /// [`Error::Unsupported`](crate::Error::Unsupported) for what is not carried out.
 pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
     let model_type = json.get("model_type").and_then(Value::as_str);
+    let brings_tokenizer = model_type.is_some_and(brings_tokenizer);
     let whole = match model_type {
         // The config of one tower is that tower's section.
-        Some("clip_text_model") => &json!({ "text_config": json }),
-        Some("clip_vision_model") => &json!({ "vision_config": json }),
+        Some("clip_text_model" | "metaclip_2_text_model") => &json!({ "text_config": json }),
+        Some("clip_vision_model" | "metaclip_2_vision_model") => &json!({ "vision_config": json }),
         _ => json,
     };
     let (mut unknown, empty) = (Vec::new(), Map::new());
@@ -72,7 +73,11 @@ pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
             text: TextRecipe {
                 activation: activation(&text)?,
                 epsilon: epsilon(&text)?,
-                pooling: pooling(&text)?,
+                pooling: match brings_tokenizer {
+                    // `MetaClip2TextModel` gives an id of 2 no other meaning.
+                    true => TextPooling::of_id(end_token(&text)?),
+                    false => pooling(&text)?,
+                },
                 ..TextRecipe::default()
             },
             pixels: PixelRecipe::default(),
@@ -83,7 +88,13 @@ pub(super) fn read(file: &Path, json: &Value) -> Result<Described> {
         default_mlp_dims: Some(MLP_DIMS),
         own: Written::in_config(&root)?,
         notices: unknown_keys(file, unknown),
+        brings_tokenizer,
     })
+}
+
+/// Whether a model of this type, which is otherwise a CLIP, has a tokenizer of its own.
+pub(super) fn brings_tokenizer(model_type: &str) -> bool {
+    model_type.starts_with("metaclip_2")
 }
 
 fn sizes(root: &Object<'_>, vision: &Object<'_>, text: &Object<'_>) -> Result<Vec<Stated>> {
@@ -152,18 +163,22 @@ fn epsilon(tower: &Object<'_>) -> Result<f32> {
 /// Where `CLIPTextModel` reads a text. An id of 2 is from before transformers 4.31, and means the largest one.
 fn pooling(text: &Object<'_>) -> Result<TextPooling> {
     const ANY: u64 = 2;
-    let id = match text.get("eos_token_id") {
-        None => EOS_TOKEN_ID,
-        Some(value) => value
-            .as_u64()
-            .ok_or_else(|| text.refused("eos_token_id", "one token id is expected"))?,
-    };
+    let id = end_token(text)?;
     let last_id = text.size("vocab_size")?.map_or(EOS_TOKEN_ID, |n| n as u64 - 1);
     Ok(match id {
         // The largest id of a vocabulary is also the largest of a text.
         id if id == ANY || id == last_id => TextPooling::LargestId,
-        id => u32::try_from(id).map_or(TextPooling::First, TextPooling::Id),
+        id => TextPooling::of_id(id),
     })
+}
+
+fn end_token(text: &Object<'_>) -> Result<u64> {
+    match text.get("eos_token_id") {
+        None => Ok(EOS_TOKEN_ID),
+        Some(value) => value
+            .as_u64()
+            .ok_or_else(|| text.refused("eos_token_id", "one token id is expected")),
+    }
 }
 
 /// The config of the image processor in `processor_config.json`, which transformers 5 writes there.

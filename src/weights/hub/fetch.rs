@@ -14,7 +14,8 @@ use super::http::{HubClient, Method, Request, network, not_a_hub, permanent, url
 use super::integrity::{Verdict, check_cached};
 use super::{FileFacts, HubAddress, HubModel, HubSettings, Origin, Progress};
 use crate::error::{Error, Result};
-use crate::weights::files::{CONFIG_NAMES, is_index};
+use crate::weights::config;
+use crate::weights::files::{CONFIG_NAMES, TOKENIZER, is_index};
 
 /// More than any list of a repository's files.
 const MAX_LISTING_BYTES: u64 = 16 << 20;
@@ -148,17 +149,30 @@ impl Bring<'_> {
 
     /// Brings the configs in the same folder; `listing` is the names of the repository's files, if they are known.
     fn configs(&mut self, weights: &str, listing: Option<&[String]>) -> Result<()> {
-        for config in CONFIG_NAMES.map(|name| in_same_folder(weights, name)) {
-            if listing.is_some_and(|names| !names.contains(&config)) {
-                continue;
-            }
-            match ask(self.client, self.address, &config) {
-                Ok(facts) => self.file(&config, &facts)?,
-                Err(Error::UnknownModel { .. }) => continue,
-                Err(other) => return Err(other),
-            };
+        let mut brings_tokenizer = false;
+        for name in CONFIG_NAMES {
+            let config = self.config(&in_same_folder(weights, name), listing)?;
+            brings_tokenizer |= config
+                .as_deref()
+                .and_then(Path::parent)
+                .is_some_and(config::brings_tokenizer);
+        }
+        if brings_tokenizer {
+            self.config(&in_same_folder(weights, TOKENIZER), listing)?;
         }
         Ok(())
+    }
+
+    /// Brings a file, if the repository has it.
+    fn config(&mut self, file: &str, listing: Option<&[String]>) -> Result<Option<PathBuf>> {
+        if listing.is_some_and(|names| !names.iter().any(|name| name == file)) {
+            return Ok(None);
+        }
+        match ask(self.client, self.address, file) {
+            Ok(facts) => self.file(file, &facts).map(Some),
+            Err(Error::UnknownModel { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 }
 

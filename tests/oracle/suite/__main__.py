@@ -19,11 +19,11 @@ from PIL import Image
 
 import transformers
 
-from . import converted, families, files, from_open_clip, from_transformers, published
+from . import converted, families, files, from_open_clip, from_transformers, multilingual, published
 from .case import judge
 
 
-PARTS = (from_transformers, from_open_clip, published, converted, files, families)
+PARTS = (from_transformers, from_open_clip, published, multilingual, converted, files, families)
 
 
 def draw_images(folder):

@@ -44,6 +44,7 @@ class Case:
     # Called with the program, the model and the images; returns an Oracle, or the exit code and stderr of a refusal.
     then: Callable | None = None
     texts: tuple[str, ...] = field(default_factory=lambda: (*TEXTS, LONG_TEXT))
+    tolerance: float = TOLERANCE
 
 
 def run(binary, arguments):
@@ -95,7 +96,7 @@ def compare(binary, case, model, oracle, images):
         if expected is None:
             continue
         apart = distance([vectors[str(key)] for key in keys], expected)
-        if not apart <= TOLERANCE:
+        if not apart <= case.tolerance:
             problems.append(f"{what} {apart:.2g} apart")
     if oracle.logit_scale is not None and oracle.images is not None and oracle.texts is not None:
         problems += compare_probabilities(binary, case, model, oracle, images)
@@ -124,7 +125,7 @@ def compare_probabilities(binary, case, model, oracle, images):
     for line, row in zip(out.splitlines(), expected, strict=True):
         found = {label["label"]: label["probability"] for label in json.loads(line)["labels"]}
         worst = max(worst, max(abs(found[text] - p) for text, p in zip(case.texts, row, strict=True)))
-    return [] if worst <= TOLERANCE else [f"probabilities {worst:.2g} apart"]
+    return [] if worst <= case.tolerance else [f"probabilities {worst:.2g} apart"]
 
 
 def judge(binary, case, folder, images):

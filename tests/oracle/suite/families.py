@@ -33,6 +33,7 @@ TRANSFORMERS = {
     "Owlv2": "OWL-ViT",
     "CLIPSeg": "CLIPSeg",
     "XCLIP": "X-CLIP",
+    # Without its tokenizer; with it, it is one of `multilingual.py`.
     "MetaClip2": "MetaCLIP 2",
     "Aimv2": "AIMv2",
 }

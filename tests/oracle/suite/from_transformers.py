@@ -221,11 +221,11 @@ def configs(case):
     yield case("dropout in the config", text=dict(attention_dropout=0.5), vision=dict(attention_dropout=0.5))
     yield case("an initial temperature in the config", logit_scale_init_value=5.0)
     yield case("an unknown key in the text config", edit=lambda values: values["text_config"].update(rotary_scale=2.0))
-    for family in ("clipseg", "siglip", "altclip", "chinese_clip", "metaclip_2"):
+    for family in ("clipseg", "siglip", "altclip", "chinese_clip"):
         yield case(
             f"a config of {family}",
             "refused",
-            (family.replace("_", " "), family, "chinese-clip", "metaclip 2"),
+            (family.replace("_", " "), family, "chinese-clip"),
             edit=replaced(model_type=family),
         )
 

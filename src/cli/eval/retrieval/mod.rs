@@ -84,17 +84,18 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     }
     let pairs = without_unreadable(pairs, &encoded)?;
     warn_of_few(pairs.images.len(), report);
-    let measuring = Measuring {
-        pairs: &pairs,
-        options: &options,
-        lengths: &lengths,
-        monotone: args.measure.monotone,
-    };
     let measured = contenders.iter().zip(&encoded).map(|(contender, encoded)| {
         let kept = contender.kept(args.encode.embeddings.as_deref(), Some("texts"));
         let mut texts = Texts::open(&contender.loaded, kept.as_deref(), report)?;
         let threads = Threads::new(contender.loaded.plan.n_threads());
         let images = image_embeddings(&pairs, encoded);
+        let measuring = Measuring {
+            pairs: &pairs,
+            options: &options,
+            tokenizer: contender.loaded.model.tokenizer(),
+            lengths: &lengths,
+            monotone: args.measure.monotone,
+        };
         let measured = measuring.measure(contender.facts(), &images, |ids| texts.encode(ids), &threads)?;
         Ok(Measured {
             images_per_s: encoded.images_per_s,
