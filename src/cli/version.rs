@@ -25,13 +25,15 @@ pub(super) fn long_version() -> String {
     )
 }
 
-const FEATURES: [(&str, bool); 10] = [
+const FEATURES: [(&str, bool); 12] = [
     ("accelerate", cfg!(feature = "accelerate")),
     ("arrow", cfg!(feature = "arrow")),
     ("cli", cfg!(feature = "cli")),
     ("cuda", cfg!(feature = "cuda")),
     ("cudnn", cfg!(feature = "cudnn")),
+    ("heic", cfg!(feature = "heic")),
     ("hub", cfg!(feature = "hub")),
+    ("jxl", cfg!(feature = "jxl")),
     ("metal", cfg!(feature = "metal")),
     ("mkl", cfg!(feature = "mkl")),
     ("parquet", cfg!(feature = "parquet")),
@@ -47,5 +49,26 @@ pub(super) fn instruction_set() -> String {
         }
         Ok(_) => best.name().to_owned(),
         Err(error) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FEATURES;
+
+    #[test]
+    fn every_feature_of_the_manifest_is_listed() {
+        let manifest = include_str!("../../Cargo.toml");
+        let section = manifest
+            .split("\n[features]\n")
+            .nth(1)
+            .and_then(|rest| rest.split("\n[").next());
+        let names = section
+            .unwrap_or_default()
+            .lines()
+            .filter_map(|line| line.split_once(" = "));
+        let mut names: Vec<&str> = names.map(|(name, _)| name).filter(|name| *name != "default").collect();
+        names.sort_unstable();
+        assert_eq!(names, FEATURES.map(|(name, _)| name));
     }
 }
