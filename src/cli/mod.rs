@@ -31,6 +31,7 @@ mod report;
 mod results;
 mod run_flags;
 mod run_report;
+mod score;
 mod score_flags;
 #[cfg(feature = "parquet")]
 mod search;
@@ -131,6 +132,7 @@ enum Command {
     Tag(tag::Args),
     #[cfg(feature = "parquet")]
     Search(search::Args),
+    Score(score::Args),
     Tokens(tokens::Args),
     #[cfg(feature = "train")]
     Train(train::Args),
@@ -170,6 +172,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Tag(args) => tag::run(&args, report),
         #[cfg(feature = "parquet")]
         Command::Search(args) => search::run(&args, report),
+        Command::Score(args) => score::run(&args, report),
         Command::Tokens(args) => tokens::run(&args, report),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(&args, report),

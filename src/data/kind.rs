@@ -28,7 +28,7 @@ pub struct Kind {
     /// Whether all paths of this kind are one data set, after all others.
     pub(super) is_joined: bool,
     /// Whether samples have fields, of which one may be named for captions.
-    pub(crate) has_fields: bool,
+    pub(super) has_fields: bool,
     /// What the published evaluations take of its captions.
     pub protocol: CaptionProtocol,
 }

@@ -27,9 +27,20 @@ pub const KINDS: &[Kind] = &[
 /// Opens the data set at a path.
 ///
 /// # Errors
-/// [`Error::Usage`] if it is of no known kind or has no sample; [`Error::Read`] if it can't be read.
+/// [`Error::Usage`] if it is of no known kind or has no sample, or if a field for captions is named and there are no fields;
+/// [`Error::Read`] if it can't be read.
 pub(crate) fn open(path: &Path, options: &DataOptions) -> Result<Opened> {
-    open_one(kind_of(path, options)?, &[path.to_owned()], options)
+    let kind = kind_of(path, options)?;
+    if let (Some(field), false) = (&options.caption_field, kind.has_fields) {
+        return Err(Error::usage(
+            format!(
+                "the field `{field}` was named for captions; {} have no fields to choose from",
+                kind.name
+            ),
+            "leave it out: it is for records",
+        ));
+    }
+    open_one(kind, &[path.to_owned()], options)
 }
 
 /// Opens the data sets at some paths, in that order, but with those that are joined at the end.

@@ -41,7 +41,7 @@ impl Item {
     }
 
     /// Something that was named and can't be used.
-    pub(super) fn unusable(name: impl Into<Name>, error: Error) -> Self {
+    pub(crate) fn unusable(name: impl Into<Name>, error: Error) -> Self {
         Item::new(name, Content::Nothing(Some(error)))
     }
 }

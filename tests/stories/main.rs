@@ -8,6 +8,9 @@
 
 #[path = "../recipe/mod.rs"]
 mod recipe;
+#[path = "../short_clip/mod.rs"]
+#[cfg(feature = "train")]
+mod short_clip;
 
 #[cfg(feature = "arrow")]
 mod arrow;
@@ -40,6 +43,7 @@ mod recipes;
 mod reference;
 mod resume;
 mod retrieval;
+mod score;
 mod scores;
 #[cfg(feature = "parquet")]
 mod search;

@@ -67,15 +67,6 @@ impl Pairs {
         };
         let opened = open(path, &data_options)?;
         let kind = opened.kind;
-        if let (Some(field), false) = (&options.text_field, kind.has_fields) {
-            return Err(Error::usage(
-                format!(
-                    "the field `{field}` was named for captions; {} have no fields to choose from",
-                    kind.name
-                ),
-                "leave it out: it is for records",
-            ));
-        }
         let taken = CaptionProtocol {
             part: options.part.unwrap_or(kind.protocol.part),
             per_image: options.captions_per_image.unwrap_or(kind.protocol.per_image),
