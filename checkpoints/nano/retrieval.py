@@ -3,7 +3,7 @@
 
     cargo build --release
     checkpoints/nano/train/prepare.py --out nano-data --scenes 60000 --jobs 2      # see train/README.md; makes the same images each time
-    checkpoints/nano/retrieval.py --data nano-data --out retrieval --longclip target/release/longclip
+    checkpoints/nano/retrieval.py --data nano-data --base nano-work/base-77.safetensors --out retrieval --longclip target/release/longclip
 
 Runs `longclip eval retrieval` on scenes that were not used for training or for any choice, with their long and their short captions,
 and prints the tables of docs/evaluate.md. Every number was printed by the program. The embeddings are kept in the folder of --out, so
@@ -81,7 +81,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", required=True, help="the folder that prepare.py made")
     parser.add_argument("--out", required=True)
     parser.add_argument("--longclip", default="target/release/longclip")
-    parser.add_argument("--base", default=os.path.join(HERE, "base-77.safetensors"))
+    parser.add_argument("--base", required=True, help="the weights with 77 positions; train/train.py writes them to base-77.safetensors in its work folder")
     parser.add_argument("--trained", default=os.path.join(HERE, "../nano.safetensors"))
     parser.add_argument("--scenes", type=int, default=2000)
     main(parser.parse_args())

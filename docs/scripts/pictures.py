@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs/pictures"
 LABELS = ["a cat", "a cup of coffee", "a portrait of a woman"]
-COMMAND = ["classify", "img/cat.jpg", "img/coffee.jpg", "img/astronaut.jpg", "--labels", *LABELS]
+COMMAND = ["classify", "img/cat.jpg", "img/coffee.jpg", "--labels", *LABELS]
 
 # Pixels of the drawn terminal.
 FONT, CHARACTER, LINE, MARGIN, BAR = 15, 9.03, 22, 20, 34

@@ -30,6 +30,14 @@ pub(super) fn values<'a>(file: &'a TensorFile, assembly: &Assembly) -> Result<Co
             let rows = directions.chunks_exact(width).zip(lengths.iter());
             Ok(rows.flat_map(|(theta, r)| polar(*r, theta)).collect())
         }
+        Assembly::Scaled { rows, scale } => {
+            let width = part(file, rows).shape().iter().skip(1).product::<usize>().max(1);
+            let (values, scales) = (read(rows)?, read(scale)?);
+            let rows = values.chunks_exact(width).zip(scales.iter());
+            Ok(rows
+                .flat_map(|(row, scale)| row.iter().map(move |value| value * scale))
+                .collect())
+        }
         Assembly::LowRank { a, .. } => {
             let all: Vec<u32> = (0..part(file, a).shape()[0] as u32).collect();
             Ok(rows(file, assembly, &all)?.into())
@@ -43,7 +51,10 @@ pub(super) fn rows(file: &TensorFile, assembly: &Assembly, wanted: &[u32]) -> Re
         Assembly::AsStored(name) => file.read_rows(name, part(file, name), wanted),
         Assembly::LowRank { a, scale, b } => {
             let (b_shape, b) = (part(file, b).shape(), file.read(b, part(file, b))?);
-            let thin = file.read_rows(a, part(file, a), wanted)?;
+            let thin = match assembly.numbers_per_element(a, file) {
+                2 => file.read_rows_of_halves(part(file, a), wanted),
+                _ => file.read_rows(a, part(file, a), wanted)?,
+            };
             let scales = match scale {
                 Some(scale) => {
                     let all = file.read(scale, part(file, scale))?;
@@ -64,7 +75,11 @@ pub(super) fn rows(file: &TensorFile, assembly: &Assembly, wanted: &[u32]) -> Re
             }
             Ok(product)
         }
-        Assembly::Transposed(_) | Assembly::Framed { .. } | Assembly::Joined(_) | Assembly::Polar { .. } => {
+        Assembly::Transposed(_)
+        | Assembly::Framed { .. }
+        | Assembly::Joined(_)
+        | Assembly::Polar { .. }
+        | Assembly::Scaled { .. } => {
             let all = values(file, assembly)?;
             let width = assembly
                 .shape(file)

@@ -285,21 +285,23 @@ fn header(tensors: &[Outgoing<'_>], own: Option<Written>) -> String {
 }
 
 #[cfg(test)]
+#[path = "../../tests/short_clip/mod.rs"]
+mod short_clip;
+
+#[cfg(test)]
 mod tests {
     use super::super::LoadOptions;
+    use super::short_clip::short_clip;
     use super::*;
 
     fn nano() -> Checkpoint {
         Checkpoint::from_bytes("nano", crate::nano::safetensors(), &LoadOptions::default()).unwrap()
     }
 
-    /// What nano was made of: a CLIP of 77 positions, stretched as it is read.
+    /// A CLIP of 77 positions, stretched as it is read.
     fn base() -> Checkpoint {
-        Checkpoint::open(
-            Path::new("checkpoints/nano/base-77.safetensors"),
-            &LoadOptions::default(),
-        )
-        .unwrap()
+        let weights = short_clip(crate::nano::safetensors());
+        Checkpoint::from_bytes("base", weights, &LoadOptions::default()).unwrap()
     }
 
     /// Writes `checkpoint`, reads it again and compares every number.

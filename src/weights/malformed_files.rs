@@ -101,7 +101,9 @@ pub(super) fn written(layout: &Layout) -> File {
             Assembly::Framed { name, n_axes } => {
                 file.insert(name, ([vec![1; n_axes], shape].concat(), values));
             }
-            Assembly::Polar { .. } => unreachable!("an empty file has no `.theta`"),
+            Assembly::Polar { .. } | Assembly::Scaled { .. } => {
+                unreachable!("an empty file has no `.theta` or `.scale`")
+            }
         }
     }
     file

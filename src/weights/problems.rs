@@ -6,7 +6,7 @@ use std::fmt;
 use super::layouts::{Assembly, is_bookkeeping};
 use super::options::{LoadOptions, Surplus};
 use super::sizes::{HEAD_WIDTH, Shapes, Sizes};
-use super::stored::{StoredType, TensorFile};
+use super::stored::TensorFile;
 use super::towers::Tower;
 use crate::error::{Control, Error, Hint, Result, hint};
 use crate::recipe::Recipe;
@@ -162,8 +162,7 @@ impl Findings {
                 self.misshapen
                     .push(format!("`{part}`, expected {expected}, found {found:?}"));
             }
-            let is_scaled = assembly.is_scaled(part) && stored_type == StoredType::I8;
-            if !stored_type.is_float() && !is_scaled {
+            if !stored_type.is_float() && !assembly.is_scaled(part, stored_type) {
                 self.mistyped
                     .push(format!("`{part}`, expected f32, f16, bf16 or f64, found {stored_type}"));
             }

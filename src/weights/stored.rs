@@ -105,6 +105,17 @@ impl StoredTensor {
         &self.shape
     }
 
+    /// One row of a tensor with two axes, `(1, width)`.
+    fn row(&self, row: u32) -> Self {
+        let row = row as usize;
+        assert!(row < self.shape[0], "row {row} of {}", self.shape[0]);
+        StoredTensor {
+            shape: vec![1, self.shape[1]],
+            start_byte: self.start_byte + row * self.strides[0] * self.stored_type.size_bytes(),
+            ..self.clone()
+        }
+    }
+
     /// The number of elements.
     pub(super) fn n_elements(&self) -> usize {
         // The other axes of an empty tensor can be anything, and their product may overflow.
@@ -260,23 +271,27 @@ impl TensorFile {
     /// # Errors
     /// As [`TensorFile::read`].
     pub(super) fn read_rows(&self, name: &str, tensor: &StoredTensor, rows: &[u32]) -> Result<Vec<f32>> {
-        let (n_rows, width) = (tensor.shape[0], tensor.shape[1]);
-        let mut values = Vec::with_capacity(rows.len() * width);
-        for row in rows.iter().map(|row| *row as usize) {
-            assert!(row < n_rows, "row {row} of {n_rows}");
-            let one = StoredTensor {
-                shape: vec![1, width],
-                start_byte: tensor.start_byte + row * tensor.strides[0] * tensor.stored_type.size_bytes(),
-                ..tensor.clone()
-            };
-            values.extend_from_slice(&self.read(name, &one)?);
+        let mut values = Vec::with_capacity(rows.len() * tensor.shape[1]);
+        for row in rows {
+            values.extend_from_slice(&self.read(name, &tensor.row(*row))?);
         }
         Ok(values)
+    }
+
+    /// Some rows of a tensor whose bytes are two integers of 4 bits each, `(rows.len(), 2 * width)`: the first in the
+    /// lower half, from -8 to 7, stored as 0 to 15.
+    pub(super) fn read_rows_of_halves(&self, tensor: &StoredTensor, rows: &[u32]) -> Vec<f32> {
+        let halves = |[byte]: [u8; 1]| [byte & 15, byte >> 4].map(|half| f32::from(half) - 8.0);
+        let row = |row: &u32| {
+            let row = tensor.row(*row);
+            gather(&self.blobs[row.blob].bytes()[row.byte_range()], &row, halves)
+        };
+        rows.iter().flat_map(row).flatten().collect()
     }
 }
 
 /// The elements of `tensor` in row-major order; `bytes` begin with its first element.
-fn gather<const N: usize>(bytes: &[u8], tensor: &StoredTensor, read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+fn gather<const N: usize, T>(bytes: &[u8], tensor: &StoredTensor, read: impl Fn([u8; N]) -> T) -> Vec<T> {
     let n_elements = tensor.n_elements();
     let (elements, _) = bytes.as_chunks::<N>();
     if n_elements == 0 {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::process::Command;
 
 use super::*;
+use crate::short_clip::short_clip;
 
 /// Runs `longclip ARGS` in a folder, with only these environment variables. Returns exit code, stdout and stderr.
 fn longclip(dir: &Path, variables: &[(&str, &str)], args: &[&str]) -> (i32, String, String) {
@@ -131,11 +132,6 @@ fn list_shows_every_model_and_where_it_is() {
     );
 }
 
-/// nano's base before training on long captions: a CLIP with 77 positions.
-fn base_of_nano() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("checkpoints/nano/base-77.safetensors")
-}
-
 #[test]
 fn info_reads_sizes_from_the_tensors() {
     let sandbox = Sandbox::new(&[]);
@@ -152,7 +148,9 @@ fn info_reads_sizes_from_the_tensors() {
     assert_eq!(nano["positions"]["stretched"], false);
     assert_eq!(nano["activation"], "quick-gelu");
     assert_eq!(nano["files"], serde_json::json!([]));
-    let base = json(base_of_nano().to_str().unwrap());
+    let base = sandbox.dir.path().join("base.safetensors");
+    fs::write(&base, short_clip(longclip::nano::safetensors())).unwrap();
+    let base = json(base.to_str().unwrap());
     assert_eq!(base["context_length"], 248);
     assert_eq!(base["positions"]["stored_rows"], 77);
     assert_eq!(base["positions"]["stretched"], true);

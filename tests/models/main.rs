@@ -5,6 +5,8 @@
 mod commands;
 #[path = "../hub_server/mod.rs"]
 mod hub_server;
+#[path = "../short_clip/mod.rs"]
+mod short_clip;
 
 use std::fs;
 use std::net::TcpListener;

@@ -118,14 +118,18 @@ fn none_of_these_is_one_more_candidate_above_the_neutral_prompts() {
 }
 
 #[test]
-fn the_default_margin_accepts_the_cat_and_rejects_wrong_labels() {
+fn the_default_margin_accepts_the_cup_of_coffee_and_rejects_wrong_labels() {
     let desk = Desk::with_pictures();
+    let start = ["classify", "coffee.jpg", "--model", "nano", "--format", "ndjson"];
     let best = |labels: &[&str]| {
-        let run = [&START[..], &["--reject", "--labels"], labels].concat();
+        let run = [&start[..], &["--reject", "--labels"], labels].concat();
         desk.records(&run)[0]["labels"][0]["label"].as_str().unwrap().to_owned()
     };
-    assert_eq!(best(&["a cat", "a dog"]), "a cat");
-    assert_eq!(best(&["a photo of a dog", "a photo of a cat"]), "a photo of a cat");
+    assert_eq!(best(&["a cup of coffee", "a dog"]), "a cup of coffee");
+    assert_eq!(
+        best(&["a photo of a dog", "a photo of a cup of coffee"]),
+        "a photo of a cup of coffee"
+    );
     assert_eq!(best(&["a ship", "a truck"]), "none of these");
 }
 

@@ -2,7 +2,7 @@
 """Measures what stretching and primary component matching gain: trains nano on long captions with both, and without each.
 
     checkpoints/nano/train/prepare.py --out nano-data --scenes 60000 --jobs 2       # see README.md
-    python3 checkpoints/nano/train/ablation.py --data nano-data --longclip target/release/longclip --out ablation [--steps 300]
+    python3 checkpoints/nano/train/ablation.py --data nano-data --base nano-work/base-77.safetensors --longclip target/release/longclip --out ablation [--steps 300]
 
 For each seed, runs `longclip train` with the same number of steps from the same 77-token base; the trainings differ in one flag
 each. Then it measures with `longclip embed`, on images that no training saw: R@1 of scenes with long and with short captions, in both
@@ -17,7 +17,6 @@ import subprocess
 
 import numpy as np
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 RUNS = {
     "stretching and PCM": [],
     "(a) no stretching": ["--no-stretch"],
@@ -119,7 +118,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", required=True)
     parser.add_argument("--out", required=True)
     parser.add_argument("--longclip", default="target/release/longclip")
-    parser.add_argument("--base", default=os.path.join(HERE, "../base-77.safetensors"))
+    parser.add_argument("--base", required=True, help="the weights with 77 positions; train.py writes them to base-77.safetensors in its work folder")
     parser.add_argument("--logit-scale", default="3.6445", help="where the trainings start; by default that of the base")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=300)

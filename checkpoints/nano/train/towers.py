@@ -1,11 +1,16 @@
 """nano's two towers in PyTorch, under upstream's tensor names, and reading and writing their files."""
 import os
+import sys
 
 import numpy as np
+import safetensors.numpy
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from pack import unpacked  # noqa: E402
 
 WIDTH, PATCH, SIDE, EMBED, RANK, VOCAB, CONTEXT, LONG_CONTEXT = 192, 8, 64, 256, 64, 49408, 77, 248
 KEPT_POSITIONS = 20  # rows that stretching leaves unchanged; a long table takes the others from `positional_embedding_res`
@@ -13,9 +18,16 @@ MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.2757
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def attention(q, k, v, causal):
+    if causal or q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    # On a CPU, the gradient of PyTorch's fused attention takes half of a step.
+    return (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).float().softmax(-1).to(v.dtype) @ v
+
+
 class QuickGELU(nn.Module):
     def forward(self, x):
-        return x * torch.sigmoid(1.702 * x)
+        return F.silu(1.702 * x) / 1.702
 
 
 class Block(nn.Module):
@@ -32,7 +44,7 @@ class Block(nn.Module):
     def forward(self, x, causal):
         b, n, d = x.shape
         q, k, v = self.qkv(self.ln_1(x)).view(b, n, 3, d // 64, 64).permute(2, 0, 3, 1, 4)
-        x = x + self.out(F.scaled_dot_product_attention(q, k, v, is_causal=causal).transpose(1, 2).reshape(b, n, d))
+        x = x + self.out(attention(q, k, v, causal).transpose(1, 2).reshape(b, n, d))
         return x + self.c_proj(self.act(self.c_fc(self.ln_2(x))))
 
     def upstream(self):
@@ -111,9 +123,7 @@ def layers_in(tensors, prefix):
 
 def load(path):
     """The two towers and the logarithm of the temperature of a file, packed or not, with 77 or 248 positions."""
-    tensors = load_file(path)
-    if "token_embedding.scale" in tensors:
-        tensors["token_embedding.A"] = tensors["token_embedding.A"].float() * tensors["token_embedding.scale"].float()[:, None]
+    tensors = {name: torch.from_numpy(tensor) for name, tensor in unpacked(safetensors.numpy.load_file(path)).items()}
     if "positional_embedding_res" in tensors:
         kept, stretched = tensors["positional_embedding"][:KEPT_POSITIONS], tensors["positional_embedding_res"][KEPT_POSITIONS:]
         tensors["positional_embedding"] = torch.cat([kept, stretched])
@@ -133,8 +143,9 @@ def save(path, tensors):
 
 def save_with_image(path, start, image, scale):
     """Writes the file `start` with another image tower and temperature; everything else stays as it is, to the bit."""
+    others = {k: v for k, v in load_file(start).items() if not k.startswith("visual.")}
     tower = {k: v.half() for k, v in image.upstream().items()}
-    save(path, {**load_file(start), **tower, "logit_scale": scale.float()})
+    save(path, {**others, **tower, "logit_scale": scale.float()})
 
 
 # ---------------------------------------------------------------- texts and images
@@ -175,22 +186,26 @@ def normalised(x):
 
 
 def augment(x, flip, smallest):
-    """(N, 3, S, S) uint8 -> (N, 3, 64, 64) normalised: crop and zoom, flip, blur or sharpen, brightness, contrast, saturation."""
+    """(N, 3, S, S) uint8 -> (N, 3, 64, 64) normalised: crop and zoom, flip, rotate, blur or sharpen, brightness, contrast, saturation,
+    white balance. Images that may not be flipped are not rotated."""
     b, u = len(x), lambda lo, hi, *s: torch.empty(*(s or (len(x),)), device=DEVICE).uniform_(lo, hi)
     x = x.to(DEVICE).float() / 255
     scale, ratio = u(smallest, 1.15).sqrt(), torch.exp(u(-0.2, 0.2))
     sx, sy = scale * ratio, scale / ratio
     th = torch.zeros(b, 2, 3, device=DEVICE)
-    th[:, 0, 0] = sx * torch.where((u(0, 1) < 0.5) & flip, -1.0, 1.0)
-    th[:, 1, 1], th[:, 0, 2], th[:, 1, 2] = sy, u(-1, 1) * (1 - sx).abs(), u(-1, 1) * (1 - sy).abs()
+    mirror = torch.where((u(0, 1) < 0.5) & flip, -1.0, 1.0)
+    angle = torch.where((u(0, 1) < 0.5) & flip, u(-0.35, 0.35), torch.zeros(b, device=DEVICE))
+    th[:, 0, 0], th[:, 0, 1] = sx * mirror * angle.cos(), -sy * angle.sin()
+    th[:, 1, 0], th[:, 1, 1] = sx * mirror * angle.sin(), sy * angle.cos()
+    th[:, 0, 2], th[:, 1, 2] = u(-1, 1) * (1 - sx).abs(), u(-1, 1) * (1 - sy).abs()
     y = F.grid_sample(x, F.affine_grid(th, (b, 3, SIDE, SIDE), align_corners=False), mode="bicubic" if x.shape[-1] < SIDE else "bilinear",
                       padding_mode="reflection", align_corners=False)
     soft = F.avg_pool2d(F.pad(y, (1, 1, 1, 1), mode="reflect"), 3, 1)
     k, one = u(0, 1, b, 1, 1, 1), (b, 1, 1, 1)
     y = y + torch.where(k < 0.2, u(0, 1, *one), torch.where(k > 0.65, u(-1.5, 0, *one), torch.zeros(one, device=DEVICE))) * (soft - y)
-    y = y * u(0.75, 1.25, *one)
+    y = y * u(0.65, 1.35, *one) * u(0.9, 1.1, b, 3, 1, 1)
     m = y.mean((1, 2, 3), keepdim=True)
-    y = (y - m) * u(0.75, 1.25, *one) + m
+    y = (y - m) * u(0.65, 1.35, *one) + m
     g = y.mean(1, keepdim=True)
     y = g + (y - g) * u(0.6, 1.4, *one)
     return normalised(y.clamp(0, 1))

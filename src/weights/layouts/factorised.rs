@@ -1,5 +1,6 @@
-//! The built-in model: upstream's names, except that the token table is a product of thin matrices.
-//! `token_embedding.A (vocab, rank)`, `token_embedding.scale (vocab,)` where A is int8, `token_embedding.B (rank, width)`.
+//! The built-in model: upstream's names, except that the token table is a product of thin matrices,
+//! `token_embedding.A (vocab, rank)` and `token_embedding.B (rank, width)`, and that tensors may be integers with one
+//! scale per row: int8 `NAME` with `NAME.scale`, and int8 or 4-bit `token_embedding.A` with `token_embedding.scale`.
 
 use super::super::stored::TensorFile;
 use super::layout::{Assembly, Layout};
@@ -19,7 +20,11 @@ fn owns(name: &str) -> bool {
 
 fn assembly(file: &TensorFile, name: &str) -> Assembly {
     if name != "token_embedding.weight" {
-        return Assembly::AsStored(name.to_owned());
+        let (rows, scale) = (name.to_owned(), format!("{name}.scale"));
+        return match file.tensors.contains_key(&scale) {
+            true => Assembly::Scaled { rows, scale },
+            false => Assembly::AsStored(rows),
+        };
     }
     Assembly::LowRank {
         a: "token_embedding.A".to_owned(),

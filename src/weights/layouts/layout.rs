@@ -1,6 +1,6 @@
 //! What a key layout says: which files have it, and how each of upstream's tensors is assembled from the stored ones.
 
-use super::super::stored::TensorFile;
+use super::super::stored::{StoredType, TensorFile};
 
 /// How one of upstream's tensors is assembled from stored ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +25,16 @@ pub(in crate::weights) enum Assembly {
         /// `(n_out, n_in)`.
         theta: String,
     },
+    /// Integers of 8 bits with one scale per row: `scale[i] * rows[i]`.
+    Scaled {
+        /// The shape of upstream's tensor.
+        rows: String,
+        /// `(n_out,)`.
+        scale: String,
+    },
     /// A product of two thin matrices with one scale per row: `scale[i] * (a[i] @ b)`.
     LowRank {
-        /// `(n, rank)`.
+        /// `(n, rank)`, or bytes of two 4-bit integers each, `(n, rank / 2)`.
         a: String,
         /// `(n,)`.
         scale: Option<String>,
@@ -43,6 +50,7 @@ impl Assembly {
             Assembly::AsStored(name) | Assembly::Transposed(name) | Assembly::Framed { name, .. } => vec![name],
             Assembly::Joined(names) => names.iter().map(String::as_str).collect(),
             Assembly::Polar { r, theta } => vec![r, theta],
+            Assembly::Scaled { rows, scale } => vec![rows, scale],
             Assembly::LowRank { a, scale, b } => [Some(a), scale.as_ref(), Some(b)]
                 .into_iter()
                 .flatten()
@@ -76,8 +84,11 @@ impl Assembly {
                 Some([&[n_rows], inner].concat())
             }
             Assembly::Polar { theta, .. } => shape(theta),
+            Assembly::Scaled { rows, .. } => shape(rows),
             Assembly::LowRank { a, b, .. } => match (shape(a)?.as_slice(), shape(b)?.as_slice()) {
-                (&[n, rank], &[same_rank, width]) if rank == same_rank => Some(vec![n, width]),
+                (&[n, stored], &[rank, width]) if rank == stored * self.numbers_per_element(a, file) => {
+                    Some(vec![n, width])
+                }
                 _ => None,
             },
         }
@@ -87,14 +98,35 @@ impl Assembly {
     pub(in crate::weights) fn is_per_row(&self, part: &str) -> bool {
         match self {
             Assembly::Polar { r, .. } => r == part,
+            Assembly::Scaled { scale, .. } => scale == part,
             Assembly::LowRank { scale, .. } => scale.as_deref() == Some(part),
             Assembly::AsStored(_) | Assembly::Transposed(_) | Assembly::Framed { .. } | Assembly::Joined(_) => false,
         }
     }
 
-    /// Whether a part may hold whole numbers, because there is a scale for it.
-    pub(in crate::weights) fn is_scaled(&self, part: &str) -> bool {
-        matches!(self, Assembly::LowRank { a, scale: Some(_), .. } if a == part)
+    /// Whether a part may have this type of whole numbers, because there is a scale for it.
+    pub(in crate::weights) fn is_scaled(&self, part: &str, stored_type: StoredType) -> bool {
+        match self {
+            Assembly::Scaled { rows, .. } => rows == part && stored_type == StoredType::I8,
+            Assembly::LowRank { a, scale: Some(_), .. } => {
+                a == part && matches!(stored_type, StoredType::I8 | StoredType::U8)
+            }
+            Assembly::LowRank { scale: None, .. }
+            | Assembly::AsStored(_)
+            | Assembly::Transposed(_)
+            | Assembly::Framed { .. }
+            | Assembly::Joined(_)
+            | Assembly::Polar { .. } => false,
+        }
+    }
+
+    /// How many numbers an element of a part holds: two if a thin matrix is stored as bytes.
+    pub(in crate::weights) fn numbers_per_element(&self, part: &str, file: &TensorFile) -> usize {
+        let stored_type = file.tensors.get(part).map(|tensor| tensor.stored_type());
+        match self {
+            Assembly::LowRank { a, scale: Some(_), .. } if a == part && stored_type == Some(StoredType::U8) => 2,
+            _ => 1,
+        }
     }
 
     /// The stored tensors with their shapes, if upstream's tensor has the given shape; an axis of 0 may have any length.
@@ -110,12 +142,13 @@ impl Assembly {
                 names.iter().map(|name| (name.as_str(), part.clone())).collect()
             }
             Assembly::Polar { r, theta } => vec![(r, vec![n_rows, 1]), (theta, shape.to_vec())],
+            Assembly::Scaled { rows, scale } => vec![(rows, shape.to_vec()), (scale, vec![n_rows])],
             Assembly::LowRank { a, scale, b } => {
                 let rank = match file.tensors.get(b).map(|b| b.shape()) {
                     Some(&[rank, _]) => rank,
                     _ => 0,
                 };
-                let mut parts = vec![(a.as_str(), vec![n_rows, rank])];
+                let mut parts = vec![(a.as_str(), vec![n_rows, rank / self.numbers_per_element(a, file)])];
                 parts.extend(scale.as_ref().map(|scale| (scale.as_str(), vec![n_rows])));
                 parts.push((b, vec![rank, shape.last().copied().unwrap_or(0)]));
                 parts
