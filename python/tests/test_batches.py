@@ -15,7 +15,7 @@ pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 from longclip.batches import Batches
 
 CAT = ROOT / "img" / "cat.jpg"
-LABELS = ["a dog", "A cat jumping."]
+LABELS = ["a ship", "A cat jumping."]
 
 
 def table(**columns: Any) -> Any:
