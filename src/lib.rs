@@ -5,10 +5,10 @@
 //! use longclip::{LabelSet, LongClip, Scoring, classify};
 //!
 //! let model = LongClip::load("nano")?; // built in; or the path of a file such as `longclip-B.pt`
-//! let labels = LabelSet::new(&model, vec!["A photo of a cat.".into(), "A photo of a dog.".into()])?;
-//! let pixels = model.preprocess().run("img/cat.jpg", &std::fs::read("img/cat.jpg")?)?;
+//! let labels = LabelSet::new(&model, vec!["A cup of coffee.".into(), "A photo of a dog.".into()])?;
+//! let pixels = model.preprocess().run("img/coffee.jpg", &std::fs::read("img/coffee.jpg")?)?;
 //! let scores = classify(&model, &pixels, &labels, &Scoring::softmax(model.logit_scale()))?;
-//! assert_eq!(labels.labels()[scores.labels[0].label_idx], "A photo of a cat.");
+//! assert_eq!(labels.labels()[scores.labels[0].label_idx], "A cup of coffee.");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
