@@ -191,9 +191,9 @@ impl<'a> PromptEncoder<'a> {
 
     /// Whether one of these texts might have more tokens than the model reads. Does not tokenize them.
     fn may_be_long(&self, texts: &[String]) -> bool {
-        texts
-            .iter()
-            .any(|text| text.len() * TOKENS_PER_BYTE_MAX > self.model.sizes().context_length)
+        let per_byte = self.model.tokenizer().tokens_per_byte_max();
+        let context_length = self.model.sizes().context_length;
+        texts.iter().any(|text| text.len() * per_byte > context_length)
     }
 
     /// The texts that the model reads for `text`: itself, or its chunks if it is too long.
@@ -258,10 +258,6 @@ enum Cached {
     /// label.
     OnlyTheirMeans,
 }
-
-/// The maximum number of tokens per byte of a text: a token has at least one byte, and cleaning and lowercasing turn
-/// one byte into at most three. With a tokenizer from a file, NFKC writes the three bytes of `\u{fdfa}` as 33.
-const TOKENS_PER_BYTE_MAX: usize = 11;
 
 fn text_key(text: &str, parts: &[String]) -> Key {
     match parts {

@@ -37,6 +37,15 @@ impl Tokenizer {
         Ok(Tokenizer(Kind::File(Box::new(tokenizer))))
     }
 
+    /// The most tokens per byte of a text. A token has at least one byte; CLIP's cleaning and lowercasing turn one byte into at
+    /// most three, and NFKC, which a file may ask for, writes the three bytes of `\u{fdfa}` as 33.
+    pub(crate) fn tokens_per_byte_max(&self) -> usize {
+        match &self.0 {
+            Kind::Clip(_) => 3,
+            Kind::File(_) => 11,
+        }
+    }
+
     /// Cleans a text and turns it into ids. A long text is truncated as upstream does it: the first `context - 1`
     /// tokens and the end token.
     ///
