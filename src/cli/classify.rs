@@ -9,7 +9,7 @@ use longclip::input::arrow::LabelColumn;
 use longclip::input::{Item, Name};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{Fields, Holds, Layout, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail, Vectors};
+use longclip::output::{Holds, Layout, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail, Vectors};
 use longclip::session::shards::Facts;
 use longclip::session::{
     Answer, Classifier, Kept, Labelling, RecordOptions, ScorePlan, Scorer, Seen, Sink, Verdict, record,
@@ -236,15 +236,9 @@ impl Args {
     /// What every format notes.
     fn settings(&self, scorer: &Scorer, loaded: &Loaded) -> Settings {
         Settings {
-            task: self.task(loaded.model.sizes().embed_dim),
             labels: scorer.answers(),
             groups: scorer.groups(),
-            layout: Layout::Long,
-            fields: Fields::None,
-            terminal: None,
-            model: loaded.name.clone(),
-            dtype: loaded.dtype().to_owned(),
-            links_from: String::new(),
+            ..loaded.settings(self.task(loaded.model.sizes().embed_dim))
         }
     }
 

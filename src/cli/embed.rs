@@ -10,7 +10,7 @@ use longclip::labels::files::read_text_lines;
 use longclip::model::{self, LongClip};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{Fields, Layout, Outcome as RecordOutcome, Record, Settings, Subject, Task};
+use longclip::output::{Fields, Outcome as RecordOutcome, Record, Settings, Subject, Task};
 use longclip::session::{Seen, Sink, Verdict, record};
 use longclip::weights::Tower;
 use longclip::{Error, Result};
@@ -203,15 +203,8 @@ impl Args {
 
 fn settings(loaded: &Loaded, fields: Fields) -> Settings {
     Settings {
-        task: Task::Embeddings(loaded.model.sizes().embed_dim),
-        labels: Vec::new(),
-        groups: Vec::new(),
-        layout: Layout::Long,
         fields,
-        links_from: String::new(),
-        terminal: None,
-        model: loaded.name.clone(),
-        dtype: loaded.dtype().to_owned(),
+        ..loaded.settings(Task::Embeddings(loaded.model.sizes().embed_dim))
     }
 }
 

@@ -7,6 +7,7 @@ use longclip::kernels::Threads;
 use longclip::kernels::cpu::Level;
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::named::Named;
+use longclip::output::{Fields, Layout, Settings, Task};
 use longclip::session::ModelPlan;
 use longclip::text::start_of;
 use longclip::weights::names::known_names;
@@ -123,6 +124,21 @@ impl Loaded {
     /// The numbers that it computes with.
     pub(super) fn dtype(&self) -> &'static str {
         self.plan.compute.number_type.name()
+    }
+
+    /// What every format notes of a run with this model: no labels yet, one row per label, nothing carried.
+    pub(super) fn settings(&self, task: Task) -> Settings {
+        Settings {
+            task,
+            labels: Vec::new(),
+            groups: Vec::new(),
+            layout: Layout::Long,
+            fields: Fields::None,
+            terminal: None,
+            model: self.name.clone(),
+            dtype: self.dtype().to_owned(),
+            links_from: String::new(),
+        }
     }
 
     /// Threads for kernels besides the model's.

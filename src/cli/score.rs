@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use longclip::data::{DataOptions, PairData, Purpose, Split};
+use longclip::files::Target;
 use longclip::input::{InputOptions, Inputs, Item};
 use longclip::labels::{LongText, Notice};
-use longclip::output::{Fields, Labelled, Layout, Outcome as RecordOutcome, Settings, Task, Vectors};
+use longclip::output::{Labelled, Layout, Outcome as RecordOutcome, Task, Vectors};
 use longclip::session::{Pair, PairScorer, Seen, Sink, Verdict, record};
 use longclip::text::start_of;
 use longclip::{Error, Result};
@@ -38,6 +39,8 @@ To keep what fits:
   longclip score pairs.ndjson | jq -c 'select(.labels[0].cosine > 0.28)'
 Exit codes: 0 all pairs done, 1 some failed, 2 nothing could be done or all
 failed, 130 interrupted.";
+
+const TASK: Task = Task::Labels(Vectors::None);
 
 /// Say how well each text fits its own image
 #[derive(Debug, clap::Args, Serialize)]
@@ -96,14 +99,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         sources: Vec::new(),
         options: InputOptions::default(),
     };
-    let is_read = |target: &longclip::files::Target| data.image_files().any(|file| target.is(&file));
+    let is_read = |target: &Target| data.image_files().any(|file| target.is(&file));
     let mut writing = Writing::new(args.output.force)
         .model(&args.model)
         .reads("the data", &args.data.data)
         .found(&is_read);
-    let output = args
-        .output
-        .plan("ndjson", Task::Labels(Vectors::None), &inputs, &mut writing)?;
+    let output = args.output.plan("ndjson", TASK, &inputs, &mut writing)?;
     if output.layout == Layout::Wide {
         return Err(Error::usage(
             "`--wide` has a column for each label, and each pair has its own text",
@@ -118,7 +119,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         ..args.run.plan(&loaded, &args.pictures, report)
     };
     let mut items = data.items();
-    let (results, mut held) = output.open(&settings(&loaded), &mut items)?;
+    let (results, mut held) = output.open(&loaded.settings(TASK), &mut items)?;
     let mut writer = Writer {
         results,
         loaded: &loaded,
@@ -144,20 +145,6 @@ impl DataFlags {
             split: Split::Test,
             scratch: std::env::temp_dir(),
         }
-    }
-}
-
-fn settings(loaded: &Loaded) -> Settings {
-    Settings {
-        task: Task::Labels(Vectors::None),
-        labels: Vec::new(),
-        groups: Vec::new(),
-        layout: Layout::Long,
-        fields: Fields::None,
-        links_from: String::new(),
-        terminal: None,
-        model: loaded.name.clone(),
-        dtype: loaded.dtype().to_owned(),
     }
 }
 

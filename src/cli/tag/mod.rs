@@ -188,15 +188,12 @@ fn tag(
 ) -> Outcome {
     let (vocabulary, report) = (tagger.vocabulary(), run.report);
     let settings = Settings {
-        task: Task::Labels(Vectors::None),
         labels: vocabulary.names().map(str::to_owned).collect(),
-        groups: Vec::new(),
         layout: output.layout,
         fields: input.fields,
         terminal: output.terminal(&input.inputs),
-        model: loaded.name.clone(),
-        dtype: loaded.dtype().to_owned(),
         links_from: output.links_from(),
+        ..loaded.settings(Task::Labels(Vectors::None))
     };
     run.results = output.results();
     run.continued_by = output.continued_by();
