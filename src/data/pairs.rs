@@ -8,12 +8,11 @@ use std::sync::Arc;
 use super::kind::{DataOptions, Opened};
 use super::kinds::open;
 use super::sample::Sample;
-use super::unusable::unusable;
+use super::unusable::{Unusable, unusable};
 use crate::error::{Error, Result};
 use crate::input::{Item, Items};
 
 /// Data sets whose samples are pairs.
-#[derive(Clone)]
 pub struct PairData(Vec<Arc<Opened>>);
 
 impl PairData {
@@ -28,38 +27,37 @@ impl PairData {
 
     /// How many items there are.
     pub fn n_items(&self) -> u64 {
-        let n_items = |opened: &Arc<Opened>| opened.source.len() + opened.unusable.len();
-        self.0.iter().map(n_items).sum::<usize>() as u64
+        self.0.iter().map(|opened| n_items(opened)).sum::<usize>() as u64
     }
 
     /// The files that images are in, as far as images have files of their own.
     pub fn image_files(&self) -> impl Iterator<Item = PathBuf> {
-        let samples = self.0.iter().flat_map(|opened| samples(opened));
+        let sources = self.0.iter().map(|opened| &opened.source);
+        let samples = sources.flat_map(|source| (0..source.len()).map(|i| source.read(i)));
         samples.filter_map(|sample| Some(sample.ok()?.image.path()?.to_owned()))
     }
 
     /// The items. What was found unusable while a data set was looked through comes after its samples.
     pub fn items(&self) -> Items {
         let sets = self.0.clone().into_iter();
-        Box::new(sets.flat_map(|opened| {
-            let n_samples = opened.source.len();
-            let n_items = n_samples + opened.unusable.len();
-            (0..n_items).map(move |i| match i.checked_sub(n_samples) {
-                None => item(&opened, i),
-                Some(i) => {
-                    let problem = &opened.unusable[i];
-                    Item::unusable(&*problem.place, unusable(&problem.place, problem.problem()))
-                }
-            })
-        }))
+        Box::new(sets.flat_map(|opened| (0..n_items(&opened)).map(move |i| item(&opened, i))))
     }
 }
 
-fn samples(opened: &Opened) -> impl Iterator<Item = Result<Sample>> {
-    (0..opened.source.len()).map(|i| opened.source.read(i))
+fn n_items(opened: &Opened) -> usize {
+    opened.source.len() + opened.unusable.len()
 }
 
 fn item(opened: &Opened, i: usize) -> Item {
+    if let Some(i) = i.checked_sub(opened.source.len()) {
+        let Unusable { place, error } = &opened.unusable[i];
+        let problem = match error {
+            // It names its place, as this item does.
+            Error::Sample { problem, .. } => problem.clone(),
+            other => other.to_string(),
+        };
+        return Item::unusable(&**place, unusable(place, problem));
+    }
     match opened.source.read(i).and_then(with_captions) {
         Ok(sample) => Item {
             labels: Some(sample.captions),
@@ -70,7 +68,7 @@ fn item(opened: &Opened, i: usize) -> Item {
 }
 
 /// The sample, if all of its captions can be scored.
-fn with_captions(sample: Sample) -> Result<Sample, Error> {
+fn with_captions(sample: Sample) -> Result<Sample> {
     match sample.captions.iter().all(|caption| !caption.trim().is_empty()) && !sample.captions.is_empty() {
         true => Ok(sample),
         false => Err(unusable(&sample.place, "it has no caption, or an empty one")),

@@ -25,14 +25,6 @@ impl Unusable {
         };
         Unusable { place, error }
     }
-
-    /// The problem, without a place that is named apart from it.
-    pub(super) fn problem(&self) -> String {
-        match &self.error {
-            Error::Sample { problem, .. } => problem.clone(),
-            other => other.to_string(),
-        }
-    }
 }
 
 /// The place first, then the problem.
