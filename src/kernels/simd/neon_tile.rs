@@ -21,12 +21,16 @@ const WORDS: usize = 4;
 /// How words of a row are multiplied with words of weights.
 pub(super) trait Lanes {
     /// Steps of a panel for four words of a row.
-    const STEPS: usize;
+    const STEPS: usize = WORDS;
     /// Two registers of weights for each of four words of a row.
     ///
     /// # Safety
     /// 8 words of each step are readable at `b`, and this CPU has the instructions, as for all functions here.
-    unsafe fn weights(b: *const u8) -> [[uint32x4_t; 2]; WORDS];
+    #[inline(always)]
+    unsafe fn weights(b: *const u8) -> [[uint32x4_t; 2]; WORDS] {
+        // SAFETY: the caller's promise.
+        unsafe { [0, 1, 2, 3].map(|step| [load(b.add(step * STEP)), load(b.add(step * STEP + 16))]) }
+    }
     /// Adds the products of `weights` and word `LANE` of `a` to `sum`.
     ///
     /// # Safety
@@ -51,21 +55,7 @@ unsafe fn load(from: *const u8) -> uint32x4_t {
     unsafe { vreinterpretq_u32_u8(vld1q_u8(from)) }
 }
 
-/// # Safety
-/// 32 bytes of four steps are readable at `b`.
-#[inline(always)]
-unsafe fn load_steps(b: *const u8) -> [[uint32x4_t; 2]; WORDS] {
-    // SAFETY: the caller's promise.
-    unsafe { [0, 1, 2, 3].map(|step| [load(b.add(step * STEP)), load(b.add(step * STEP + 16))]) }
-}
-
 impl Lanes for F32 {
-    const STEPS: usize = 4;
-    #[inline(always)]
-    unsafe fn weights(b: *const u8) -> [[uint32x4_t; 2]; WORDS] {
-        // SAFETY: the caller's promise.
-        unsafe { load_steps(b) }
-    }
     #[inline(always)]
     unsafe fn multiply<const LANE: i32>(sum: uint32x4_t, weights: uint32x4_t, a: uint32x4_t) -> uint32x4_t {
         // SAFETY: only registers are used.
@@ -97,12 +87,6 @@ impl Lanes for Bf16 {
 }
 
 impl Lanes for Bytes {
-    const STEPS: usize = 4;
-    #[inline(always)]
-    unsafe fn weights(b: *const u8) -> [[uint32x4_t; 2]; WORDS] {
-        // SAFETY: the caller's promise.
-        unsafe { load_steps(b) }
-    }
     #[inline(always)]
     unsafe fn multiply<const LANE: i32>(sum: uint32x4_t, weights: uint32x4_t, a: uint32x4_t) -> uint32x4_t {
         // SAFETY: the caller's promise.
@@ -111,12 +95,6 @@ impl Lanes for Bytes {
 }
 
 impl Lanes for WidenedBytes {
-    const STEPS: usize = 4;
-    #[inline(always)]
-    unsafe fn weights(b: *const u8) -> [[uint32x4_t; 2]; WORDS] {
-        // SAFETY: the caller's promise.
-        unsafe { load_steps(b) }
-    }
     #[inline(always)]
     unsafe fn multiply<const LANE: i32>(sum: uint32x4_t, weights: uint32x4_t, a: uint32x4_t) -> uint32x4_t {
         // SAFETY: only registers are used.
