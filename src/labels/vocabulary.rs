@@ -180,7 +180,7 @@ impl Vocabulary {
         Ok(())
     }
 
-    /// As [`Vocabulary::add`]; `role` is that of a keyword that is no category.
+    /// As [`Vocabulary::add`], with `role` unless the name says that it is a category.
     fn add_named(&mut self, named: &Named<'_>, parent: Option<usize>, role: Role) -> Result<usize> {
         let role = if named.is_category { Role::Category } else { role };
         let index = self.add(named.name, parent, role)?;

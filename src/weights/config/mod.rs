@@ -213,7 +213,7 @@ fn check_tokenizer(folder: &Path) -> Result<()> {
 /// The tokenizer that a model brings along.
 ///
 /// # Errors
-/// [`Error::Unsupported`] if it is not there.
+/// [`Error::Unsupported`] if it is missing.
 pub(super) fn tokenizer(folder: Option<&Path>, weights: &Path) -> Result<PathBuf> {
     let path = folder.map(|folder| folder.join(TOKENIZER));
     path.filter(|path| path.is_file()).ok_or_else(|| Error::Unsupported {
