@@ -201,11 +201,10 @@ mod tests {
             for example in examples(&page) {
                 assert!(width(example) < 78, "{name}: {example}");
                 let start = example.find("longclip ").unwrap();
-                let words = shell_words(&example[start..]);
+                let words = shell_words(&example[start..]).into_iter().map(Into::into);
+                let words = understood(words.collect(), &command(Length::Short));
                 let parsed = command(Length::Short).try_get_matches_from(&words);
                 assert!(parsed.is_ok(), "{name}: `{example}`: {}", parsed.unwrap_err());
-                let words: Vec<_> = words.into_iter().map(Into::into).collect();
-                assert_eq!(understood(words.clone(), &command(Length::Short)), words, "{example}");
             }
         }
     }

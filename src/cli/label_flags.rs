@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use longclip::input::is_named_like_a_picture;
 use longclip::labels::{
-    Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, SameTokens, Template, cache_folder, files,
-    named_templates,
+    Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, SameTokens, Template, files, named_templates,
 };
 use longclip::named::Named;
 use longclip::session::Labelling;
@@ -15,6 +14,7 @@ use serde::Serialize;
 use super::input_flags::{InputFlags, InputPlan};
 use super::named::{named, text_or};
 use super::report::Report;
+use super::targets::cache_of;
 
 /// What images may show.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -149,7 +149,7 @@ impl LabelFlags {
             long_text: self.long_text,
             cache_root: match self.no_cache {
                 true => None,
-                false => cache_folder(|name| std::env::var_os(name).map(PathBuf::from)),
+                false => cache_of("labels"),
             },
             grouping: if self.group_by.is_some() {
                 Grouping::ByGroup

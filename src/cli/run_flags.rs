@@ -15,7 +15,7 @@ use super::progress::Results;
 use super::report::Report;
 
 /// How a run over many images goes.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Run")]
 pub(super) struct RunFlags {
     /// Images computed at once

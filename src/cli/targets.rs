@@ -5,7 +5,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use longclip::files::{Destination, Excerpt, Existing, Looking, Refusal, Target};
+use longclip::files::{Destination, Excerpt, Existing, Looking, Refusal, Target, cache_folder};
 use longclip::input::Inputs;
 use longclip::output;
 use longclip::text::printable_results;
@@ -15,6 +15,11 @@ use longclip::{Error, Result};
 use super::find_model::located;
 use super::format_choice::FormatChoice;
 use super::model_flags::ModelFlags;
+
+/// The folder of this user's cache for `kind`, if the system names one.
+pub(super) fn cache_of(kind: &str) -> Option<PathBuf> {
+    cache_folder(kind, |name| std::env::var_os(name).map(PathBuf::from))
+}
 
 /// What a page that is written to `page` puts before the relative path of a file to link to it. Links of a page that is in the
 /// folder of the run, above it or below it stay right when all are moved together.

@@ -4,18 +4,23 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::Command;
-use longclip::input::is_named_like_a_picture;
 use longclip::output;
 use strsim::jaro_winkler;
 
 /// The command of a line that names none and begins with an image.
 const USUAL_COMMAND: &str = "classify";
 
+/// The command of a line that names none after the first of these, but something to read.
+const USUAL_SUBCOMMANDS: [(&str, &str); 1] = [("search", "query")];
+
 /// The words of a command line as they are meant: with the command that was left out, and with `--format json` for
 /// `--json`.
 pub(super) fn understood(mut words: Vec<OsString>, command: &Command) -> Vec<OsString> {
     if names_no_command(&words, command) {
         words.insert(1, USUAL_COMMAND.into());
+    }
+    if let Some((place, usual)) = left_out(&words, command) {
+        words.insert(place, usual.into());
     }
     let Some(called) = called(&words, command) else {
         return words;
@@ -35,12 +40,41 @@ pub(super) fn understood(mut words: Vec<OsString>, command: &Command) -> Vec<OsS
 }
 
 /// Words that are not flags, with their places; the value of `--color` is not one.
-fn plain(words: &[OsString]) -> impl Iterator<Item = &str> {
+fn plain(words: &[OsString]) -> impl Iterator<Item = (usize, &str)> {
     let pairs = words.iter().zip(words.iter().skip(1));
-    pairs.filter_map(|(before, word)| {
+    (1..).zip(pairs).filter_map(|(place, (before, word))| {
         let word = word.to_str()?;
-        (before != "--color" && (!word.starts_with('-') || word == "-")).then_some(word)
+        (before != "--color" && (!word.starts_with('-') || word == "-")).then_some((place, word))
     })
+}
+
+/// Whether a word is something to read, or was meant to be: a file, a folder or a URL.
+fn is_input(word: &str) -> bool {
+    let path = Path::new(word);
+    path.exists() || path.extension().is_some() || word.contains('/')
+}
+
+/// The command that was left out after another one, and its place: `search photos/` is `search query photos/`.
+fn left_out(words: &[OsString], command: &Command) -> Option<(usize, &'static str)> {
+    let mut plain = plain(words);
+    let (place, first) = plain.next()?;
+    let (_, usual) = USUAL_SUBCOMMANDS.iter().find(|(name, _)| *name == first)?;
+    let outer = command.find_subcommand(first)?;
+    let meant = outer.find_subcommand(usual)?;
+    let (_, second) = plain.find(|(place, _)| !takes_value(meant, &words[place - 1]))?;
+    let is_command = outer.find_subcommand(second).is_some();
+    (!is_command && is_input(second)).then_some((place + 1, *usual))
+}
+
+/// Whether a word is a flag of the command after which its value follows.
+fn takes_value(command: &Command, word: &OsString) -> bool {
+    let is_flag = |arg: &clap::Arg| {
+        let short = arg.get_short().map(|short| format!("-{short}"));
+        let long = arg.get_long().map(|long| format!("--{long}"));
+        [short, long].into_iter().flatten().any(|flag| *word == *flag)
+    };
+    let mut with_values = command.get_arguments().filter(|arg| arg.get_action().takes_values());
+    with_values.any(is_flag)
 }
 
 /// Whether the first word that could be a command is an image, a folder or a URL, or the first flag is one of labels.
@@ -50,17 +84,15 @@ fn names_no_command(words: &[OsString], command: &Command) -> bool {
             .iter()
             .any(|flag| word == flag)
     });
-    let Some(first) = plain(words).next() else { return false };
-    if command.find_subcommand(first).is_some() {
+    let Some((_, first)) = plain(words).next() else {
         return false;
-    }
-    let path = Path::new(first);
-    begins_with_labels || path.exists() || is_named_like_a_picture(path) || first.contains("://")
+    };
+    command.find_subcommand(first).is_none() && (begins_with_labels || is_input(first))
 }
 
 /// The command that is called.
 fn called<'a>(words: &[OsString], command: &'a Command) -> Option<&'a Command> {
-    let mut words = plain(words);
+    let mut words = plain(words).map(|(_, word)| word);
     let mut called = command.find_subcommand(words.next()?)?;
     while called.has_subcommands() {
         called = called.find_subcommand(words.next()?)?;
@@ -106,6 +138,24 @@ mod tests {
         check("longclip sort photo.jpg", "longclip sort photo.jpg");
         check("longclip clasify photo.jpg", "longclip clasify photo.jpg");
         check("longclip", "longclip");
+    }
+
+    #[test]
+    fn a_search_that_names_something_to_read_is_a_query() {
+        check("longclip search src cat", "longclip search query src cat");
+        check("longclip search src build", "longclip search query src build");
+        check(
+            "longclip -q search -k 3 src cat",
+            "longclip -q search query -k 3 src cat",
+        );
+        check(
+            "longclip search --json src cat",
+            "longclip search query --format=json src cat",
+        );
+        check("longclip search duplicates src", "longclip search duplicates src");
+        check("longclip search biuld src", "longclip search biuld src");
+        check("longclip search missing/ cat", "longclip search query missing/ cat");
+        check("longclip search", "longclip search");
     }
 
     #[test]

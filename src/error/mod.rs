@@ -295,6 +295,9 @@ impl Error {
 /// ```
 pub fn counted(n: impl std::fmt::Display, what: &str) -> String {
     let n = n.to_string();
-    let ending = if n == "1" { "" } else { "s" };
-    format!("{n} {what}{ending}")
+    match what.strip_suffix('y') {
+        _ if n == "1" => format!("{n} {what}"),
+        Some(stem) => format!("{n} {stem}ies"),
+        None => format!("{n} {what}s"),
+    }
 }

@@ -5,12 +5,15 @@
 //! which nobody names on a command line, are written by [`replace`]. Nothing else in this crate creates a file that is
 //! to last.
 
+mod cache_folder;
 mod destination;
 mod identity;
 mod lock;
 mod replacement;
 mod target;
+mod turn;
 
+pub use cache_folder::cache_folder;
 pub use destination::Destination;
 pub use identity::FileId;
 pub(crate) use lock::is_being_written;
@@ -18,3 +21,4 @@ pub(crate) use lock::is_being_written;
 pub(crate) use replacement::link_new;
 pub use replacement::{copy_new, name_new, remove_leftovers, replace};
 pub use target::{Excerpt, Existing, Looking, Refusal, Target};
+pub use turn::Turn;

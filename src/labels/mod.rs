@@ -6,7 +6,6 @@
 //! (`eval/classification/imagenet/imagenet.py`): normalise each, take the mean, normalise again.
 
 mod cache;
-mod cache_folder;
 mod distinct;
 pub mod files;
 mod groups;
@@ -22,7 +21,6 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 pub use self::cache::VectorCache;
-pub use self::cache_folder::cache_folder;
 use self::distinct::Distinct;
 pub use self::distinct::SameTokens;
 pub use self::groups::Groups;

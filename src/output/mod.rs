@@ -42,7 +42,7 @@ pub use folder_names::folder_names;
 pub use heat_map::{HeatMap, png};
 pub use html::{Html, THUMBNAIL_PX, folder_url, relative_url, report, thumbnail, thumbnail_jpeg};
 pub use json::{Json, Ndjson};
-pub use record::{Found, Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
+pub use record::{Duplicate, Found, Grouped, Labelled, Outcome, Record, Subject, Thumbnail};
 pub use resume::{Held, HeldRecords, Progress};
 pub use table::Table;
 pub use tally::Tally;

@@ -143,9 +143,23 @@ pub struct Found {
     /// `gone` or `changed`, if its file is not the one that was indexed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<&'static str>,
+    /// What it is among images that show the same, if those were searched for.
+    #[serde(flatten)]
+    pub copy: Option<Duplicate>,
     /// The image, small, for formats that show it.
     #[serde(skip)]
     pub thumbnail: Option<Thumbnail>,
+}
+
+/// What an image is among images that show the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Duplicate {
+    /// `kept`, `exact` or `near`.
+    pub copy: &'static str,
+    /// Its width as stored, in pixels, if it is known.
+    pub width: Option<usize>,
+    /// Its height as stored, in pixels, if it is known.
+    pub height: Option<usize>,
 }
 
 impl Found {
@@ -154,6 +168,11 @@ impl Found {
         let mut fields = JsonFields::default();
         fields.insert("rank", self.rank);
         fields.insert("state", self.state.unwrap_or_default());
+        if let Some(Duplicate { copy, width, height }) = &self.copy {
+            fields.insert("copy", *copy);
+            fields.insert("width", *width);
+            fields.insert("height", *height);
+        }
         Record {
             subject: Subject::Path(self.path.clone()),
             fields,

@@ -51,6 +51,23 @@ pub fn decode(name: &str, bytes: &[u8], orientation: Orientation, limits: &Limit
         })
 }
 
+/// The width and height of an image as stored, in pixels, from its header if its format has one that can be read without
+/// decoding. `None` if it can't be decoded.
+pub fn size(bytes: &[u8]) -> Option<(usize, usize)> {
+    match recognise(bytes) {
+        Content::Decodable(ImageFormat::Jpeg) => caught(|| jpeg::size(bytes)).ok()?,
+        Content::Decodable(format) => {
+            let reader = ImageReader::with_format(Cursor::new(bytes), format);
+            let (width, height) = caught(|| reader.into_dimensions()).ok()?.ok()?;
+            Some((width as usize, height as usize))
+        }
+        Content::Heic(_) | Content::Jxl | Content::Raw(_) | Content::Foreign { .. } => {
+            let picture = decode("", bytes, Orientation::AsStored, &Limits::default()).ok()?;
+            Some((picture.width_px(), picture.height_px()))
+        }
+    }
+}
+
 fn decode_any(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, Problem> {
     if bytes.is_empty() {
         return Err(Problem::new("the file is empty", "copy or fetch it again"));

@@ -24,7 +24,7 @@ mod resize;
 mod tiff;
 mod tiff_samples;
 
-pub use decode::{Orientation, decode};
+pub use decode::{Orientation, decode, size};
 pub use limits::Limits;
 pub use picture::{Mode, Picture};
 

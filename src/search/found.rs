@@ -1,13 +1,14 @@
 //! The images that a search found, as records for the formats of [`crate::output`].
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{FileState, Index, Picture};
+use super::{Copied, FileState, Index, Picture};
 use crate::input::Content;
 use crate::json_fields::JsonFields;
-use crate::output::{self, Fields, Found, Layout, Outcome, Record, Settings, Subject, Task, Thumbnail};
+use crate::named::Named;
+use crate::output::{self, Duplicate, Fields, Found, Layout, Outcome, Record, Settings, Subject, Task, Thumbnail};
 use crate::preprocess::Preprocess;
 
 /// What the formats of results write about a search of an index.
@@ -25,18 +26,36 @@ pub fn settings(index: &Index, searches: Vec<String>, links_from: String) -> Set
     }
 }
 
-/// An image that was found for `query`, at a rank from 1. `folder` is where the index's relative paths begin; they stay
-/// relative in the folder `here`.
-pub fn found(query: &str, (rank, cosine): (usize, f32), picture: &Picture, folder: &Path, here: &Path) -> Found {
-    let path = if here == folder || !picture.is_file() {
-        picture.path.clone()
-    } else {
-        picture.file_path(folder).display().to_string()
-    };
+/// How the images of an index are named in results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Names {
+    /// As they were when the index was built, if this is the folder that their relative paths begin in; else absolutely.
+    In(PathBuf),
+    /// As images of a folder or an archive, whose absolute path is the first, by the name that is the second.
+    Of(PathBuf, PathBuf),
+}
+
+impl Names {
+    /// The name of an image in an index whose relative paths begin in `folder`.
+    pub fn name(&self, picture: &Picture, folder: &Path) -> String {
+        match self {
+            Names::In(here) if here == folder || !picture.is_file() => picture.path.clone(),
+            Names::In(_) => picture.file_path(folder).display().to_string(),
+            Names::Of(absolute, name) => match Path::new(&picture.path).strip_prefix(absolute) {
+                Ok(below) if below.as_os_str().is_empty() => name.display().to_string(),
+                Ok(below) => name.join(below).display().to_string(),
+                Err(_) => picture.path.clone(),
+            },
+        }
+    }
+}
+
+/// An image that was found for `query`, at a rank from 1, in an index whose relative paths begin in `folder`.
+pub fn found(query: &str, (rank, cosine): (usize, f32), picture: &Picture, folder: &Path, names: &Names) -> Found {
     Found {
         query: query.to_owned(),
         rank,
-        path,
+        path: names.name(picture, folder),
         // Stored numbers are rounded, so that an image's cosine with itself may be a little more than one.
         cosine: cosine.clamp(-1.0, 1.0),
         state: match picture.file_state(folder) {
@@ -44,8 +63,29 @@ pub fn found(query: &str, (rank, cosine): (usize, f32), picture: &Picture, folde
             FileState::Changed => Some("changed"),
             FileState::Gone => Some("gone"),
         },
+        copy: None,
         thumbnail: None,
     }
+}
+
+/// The images of a group that show the same, for the kept one's name.
+pub fn copies(group: &[Copied], folder: &Path, names: &Names) -> Vec<Found> {
+    let kept = group.first().map(|kept| names.name(&kept.picture, folder));
+    let ranked = (1..).zip(group);
+    let found = ranked.map(|(rank, copied)| {
+        let (width, height) = copied.size_px.unzip();
+        let copy = Duplicate {
+            copy: copied.likeness.name(),
+            width,
+            height,
+        };
+        let query = kept.as_deref().unwrap_or_default();
+        Found {
+            copy: Some(copy),
+            ..found(query, (rank, copied.cosine), &copied.picture, folder, names)
+        }
+    });
+    found.collect()
 }
 
 /// Adds thumbnails of the files as they are now.

@@ -1,11 +1,14 @@
 //! Search: an index of image embeddings in a Parquet file, which is updated and searched for the nearest images.
 //!
 //! The caller runs images through the pipeline and gives their embeddings to an [`Update`], which knows what the index
-//! already holds. [`Index`] opens an index and [`Index::nearest`] searches it. `columns.rs` describes the columns and
-//! `page.rs` the bytes of the embeddings: plain numbers in sequence, so the memory-mapped file is searched in place. What
-//! an interrupted build has encoded is in a journal (`journal.rs`), from which the next build continues.
+//! already holds. [`Index`] opens an index, [`Index::nearest`] searches it, and [`Duplicates::find`] compares its images
+//! with each other. `columns.rs` describes the columns and `page.rs` the bytes of the embeddings: plain numbers in
+//! sequence, so the memory-mapped file is searched in place. What an interrupted build has encoded is in a journal
+//! (`journal.rs`), from which the next build continues.
 
 mod columns;
+mod combined;
+mod duplicates;
 pub mod found;
 mod index;
 mod journal;
@@ -19,6 +22,8 @@ mod tests;
 mod update;
 mod writer;
 
+pub use self::combined::combined;
+pub use self::duplicates::{Copied, Duplicates, Likeness};
 pub use self::index::Index;
 pub use self::nearest::{AnswerLimits, Excluded, ExclusionRule, Hit, Question};
 pub use self::origin::Origin;

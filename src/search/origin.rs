@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::weights::hex;
 
 /// How the embeddings of an index were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct Origin {
 
 /// Digits of the weights' identity in messages.
 const SHOWN_DIGITS: usize = 8;
+
+/// Digits of a hash that are the name of an index in a cache: two of them are never the same by chance.
+const CACHE_NAME_DIGITS: usize = 32;
 
 impl Origin {
     /// Refuses embeddings of another origin than those in `path`.
@@ -54,6 +59,14 @@ impl Origin {
             ));
         }
         Ok(())
+    }
+
+    /// The name of a file for the index of this origin's folder in a cache: another folder, other weights, another number type
+    /// or another way to read images have another one.
+    pub fn cache_name(&self) -> String {
+        let facts = (&self.folder, &self.weights, &self.dtype, &self.orientation);
+        let facts = format!("{facts:?}");
+        format!("{}.parquet", &hex(&Sha256::digest(facts))[..CACHE_NAME_DIGITS])
     }
 
     fn orientation_in_words(&self) -> String {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::index::Index;
@@ -15,7 +15,7 @@ use super::origin::Origin;
 use super::page::stored_embedding;
 use super::plan::{EmbeddingSource, IndexEntry, Plan};
 use super::writer::IndexWriter;
-use crate::error::{Control, Error, Result, hint};
+use crate::error::{Error, Result};
 use crate::files::{Destination, Target};
 use crate::input::{Item, Items};
 use crate::store::Store;
@@ -37,6 +37,8 @@ pub enum Finished {
     Written(Changes),
     /// The index was left as it is, since nothing has changed.
     UpToDate(Changes),
+    /// No image is left, probably because a disk isn't mounted: the index was left as it is, with this many images.
+    Nothing(usize),
 }
 
 /// How the index differs from the old one.
@@ -143,7 +145,7 @@ impl Update {
     /// Writes the index, if it has changed, after all items were passed.
     ///
     /// # Errors
-    /// [`Error::Write`]; [`Error::Usage`] if no image is left, since the likely cause is a disk that isn't mounted.
+    /// [`Error::Write`].
     pub fn finish(self) -> Result<Finished> {
         let Update {
             target,
@@ -162,7 +164,7 @@ impl Update {
         let n_before = before.as_ref().map_or(0, Index::len);
         if entries.is_empty() {
             journal.leave()?;
-            return Err(nothing_left(target.name(), before.as_ref()));
+            return Ok(Finished::Nothing(n_before));
         }
         let changes = Changes {
             n_out_of_reach,
@@ -231,26 +233,6 @@ fn write(
         writer.push_stored(picture, &embedding).map_err(failed)?;
     }
     writer.finish().map_err(failed)?.finish()
-}
-
-fn nothing_left(path: &Path, before: Option<&Index>) -> Error {
-    match before.filter(|before| !before.is_empty()) {
-        None => Error::usage(
-            format!("there is no image for `{}`", path.display()),
-            hint!(
-                "name images or folders of images: {}",
-                Control::BuildIndex("index.parquet".into())
-            ),
-        ),
-        Some(before) => Error::usage(
-            format!(
-                "none of the {} images in `{}` is left; the index stays as it is",
-                before.len(),
-                path.display()
-            ),
-            "is the disk mounted? If the images are meant to be gone, remove the index",
-        ),
-    }
 }
 
 fn locked(plan: &Mutex<Plan>) -> MutexGuard<'_, Plan> {

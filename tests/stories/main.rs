@@ -20,6 +20,7 @@ mod classify;
 mod compare;
 mod destinations;
 mod documents;
+mod duplicates;
 mod embed;
 mod explain;
 mod fixture;
@@ -33,6 +34,7 @@ mod model_names;
 mod multilingual;
 mod overwriting;
 mod overwriting_models;
+mod photo_folder;
 mod pipes;
 mod positions;
 mod predictions;
@@ -48,6 +50,7 @@ mod scores;
 #[cfg(feature = "parquet")]
 mod search;
 #[cfg(feature = "parquet")]
+mod search_places;
 mod search_updates;
 mod shard_jobs;
 mod shards;

@@ -182,12 +182,12 @@ fn files_that_are_not_an_index_are_refused_with_a_reason() {
     ] {
         said += &desk.run(&["search", "query", index, "a cat"]);
     }
-    assert_snapshot!(said, @"
+    assert_snapshot!(said, @r#"
     exit code 2
     --- stdout
     --- stderr
-    error: there is no index `absent.parquet`
-    hint: make it: `longclip search build photos/ -o absent.parquet`
+    error: there is no folder, archive or index `absent.parquet`
+    hint: name what to search in: `longclip search photos/ "a cat"`
     exit code 2
     --- stdout
     --- stderr
@@ -208,12 +208,16 @@ fn files_that_are_not_an_index_are_refused_with_a_reason() {
     --- stderr
     error: `labels.parquet` is a Parquet file, but not an index of images
     hint: name an index, or make one: `longclip search build photos/ -o index.parquet`
-    exit code 2
+    exit code 0
     --- stdout
+    a cat
+       0.1183  many/00002.ppm
+       0.0786  many/00000.ppm
+       0.0419  many/00001.ppm
     --- stderr
-    error: `many` is a folder
-    hint: name an index, or make one: `longclip search build photos/ -o index.parquet`
-    ");
+    note: encoded: 3 done, 0 failed, [RATE] images/s
+    note: many: 3 images, 3 new
+    "#);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `longclip search build INPUT... -o INDEX`: builds or updates an index.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use longclip::error::counted;
 use longclip::files::Target;
@@ -12,10 +12,11 @@ use longclip::{Error, Result};
 
 use super::model;
 use crate::cli::Outcome;
+use crate::cli::image_run::ImageRun;
 use crate::cli::input_flags::{InputFlags, PictureFlags};
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::progress::Expected;
-use crate::cli::report::Report;
+use crate::cli::report::{Exit, Report};
 use crate::cli::run_flags::RunFlags;
 use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
 
@@ -68,6 +69,19 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let origin = before.as_ref().map(|index| (&*args.output, index.origin()));
     let (loaded, origin) = model::load(&args.model, &args.pictures, origin, report)?;
     let update = Update::begin(target, before, origin)?;
+    let run = args.run.plan(&loaded, &args.pictures, report);
+    let (exit, finished) = encode_new(update, &inputs, &run)?;
+    match finished {
+        None => {}
+        Some(Finished::Nothing(n_before)) => return Err(nothing_left(&args.output, n_before).into()),
+        Some(finished) => report.note(format!("{}: {}", args.output.display(), in_words(&finished))),
+    }
+    Ok(exit)
+}
+
+/// Encodes the images that an index doesn't have, and writes it. `None` if the run was cut short.
+pub(super) fn encode_new(update: Update, inputs: &Inputs, run: &ImageRun<'_>) -> Result<(Exit, Option<Finished>)> {
+    let report = run.report;
     if update.n_resumed() > 0 {
         report.note(format!(
             "resuming an interrupted build, which had encoded {} images",
@@ -75,25 +89,24 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         ));
     }
     let items = update.only_new(inputs.items());
-    let run = args.run.plan(&loaded, &args.pictures, report);
     let mut builder = Builder { update };
-    let (ended, watch) = run.through(Expected::Of(&inputs), items, Progress::default(), &mut builder)?;
+    let (ended, watch) = run.through(Expected::Of(inputs), items, Progress::default(), &mut builder)?;
     if watch.counts().n_taken() > 0 {
         report.note(format!("encoded: {}", watch.summary()));
+        watch.report_skipped(&inputs.options.skipped.counts());
     }
     watch.report_cut(ended, None);
-    watch.report_skipped(&inputs.options.skipped.counts());
     let exit = watch.exit(ended);
     if ended == Ended::AtTheEnd {
-        let finished = builder.update.finish()?;
-        report.note(format!("{}: {}", args.output.display(), in_words(&finished)));
-    } else if let Some(journal) = builder.update.leave()? {
+        return Ok((exit, Some(builder.update.finish()?)));
+    }
+    if let Some(journal) = builder.update.leave()? {
         report.note(format!(
             "`{}` holds what was encoded; the next build continues from it",
             journal.display()
         ));
     }
-    Ok(exit)
+    Ok((exit, None))
 }
 
 impl Args {
@@ -144,9 +157,29 @@ impl Sink for Builder {
     }
 }
 
+fn nothing_left(index: &Path, n_before: usize) -> Error {
+    match n_before {
+        0 => Error::usage(
+            format!("there is no image for `{}`", index.display()),
+            "name images or folders of images: `longclip search build photos/ -o index.parquet`",
+        ),
+        _ => Error::usage(
+            format!(
+                "none of the {n_before} images in `{}` is left; the index stays as it is",
+                index.display()
+            ),
+            "is the disk mounted? If the images are meant to be gone, remove the index",
+        ),
+    }
+}
+
 /// The result in words, without zero counts.
-fn in_words(finished: &Finished) -> String {
-    let (Finished::Written(changes) | Finished::UpToDate(changes)) = finished;
+pub(super) fn in_words(finished: &Finished) -> String {
+    let (changes, is_up_to_date) = match finished {
+        Finished::Nothing(_) => return "no images".into(),
+        Finished::Written(changes) => (changes, false),
+        Finished::UpToDate(changes) => (changes, true),
+    };
     let Changes {
         n_pictures,
         n_new,
@@ -157,7 +190,7 @@ fn in_words(finished: &Finished) -> String {
         n_twice,
     } = changes;
     let mut words = counted(n_pictures, "image");
-    if matches!(finished, Finished::UpToDate(_)) {
+    if is_up_to_date {
         words += ", up to date";
     } else {
         let counts = [

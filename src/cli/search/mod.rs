@@ -1,8 +1,11 @@
-//! `longclip search build|query`: an index of images, and the images in it that are nearest to a text or an image.
+//! `longclip search`: the images that are nearest to a text or an image, those that show the same, and an index of images.
 
 mod build;
+mod duplicates;
 mod model;
+mod place;
 mod query;
+mod questions;
 mod results;
 
 use super::Outcome;
@@ -10,11 +13,11 @@ use super::report::Report;
 
 const EXAMPLES: &str = "\
 Examples:
-  longclip search build photos/ -o photos.parquet
-  longclip search query photos.parquet \"a cat asleep on a sofa\"
-  longclip search query photos.parquet --image photo.jpg -o found.html";
+  longclip search photos/ \"a cat asleep on a sofa\"
+  longclip search photos/ --image photo.jpg -o found.html
+  longclip search duplicates photos/";
 
-/// Find images by a text or by an image
+/// Find images by a text or by an image, and duplicates
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -24,13 +27,15 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    Build(build::Args),
     Query(query::Args),
+    Duplicates(duplicates::Args),
+    Build(build::Args),
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     match &args.command {
-        Command::Build(args) => build::run(args, report),
         Command::Query(args) => query::run(args, report),
+        Command::Duplicates(args) => duplicates::run(args, report),
+        Command::Build(args) => build::run(args, report),
     }
 }

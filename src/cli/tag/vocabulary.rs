@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use longclip::labels::{BuiltIn, Combine, LongText, SameTokens, Template, Vocabulary, cache_folder};
+use longclip::labels::{BuiltIn, Combine, LongText, SameTokens, Template, Vocabulary};
 use longclip::named::Named;
 use longclip::score::{FalsePositives, Score};
 use longclip::session::{Labelling, ScorePlan};
@@ -11,6 +11,7 @@ use longclip::{Error, Grouping, Result};
 use serde::Serialize;
 
 use crate::cli::named::text_or;
+use crate::cli::targets::cache_of;
 
 /// Which tags images may get.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -105,7 +106,7 @@ impl VocabularyFlags {
             long_text: LongText::default(),
             cache_root: match self.no_cache {
                 true => None,
-                false => cache_folder(|name| std::env::var_os(name).map(PathBuf::from)),
+                false => cache_of("labels"),
             },
             grouping: Grouping::None,
         })

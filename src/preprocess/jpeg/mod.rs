@@ -68,6 +68,12 @@ pub(super) fn decode(bytes: &[u8], otherwise: u8, limits: &Limits) -> Result<(Pi
     Ok((reader.picture(frame, colours)?, turn))
 }
 
+/// The width and height as stored, in pixels, without decoding; `None` if it can't be decoded.
+pub(super) fn size(bytes: &[u8]) -> Option<(usize, usize)> {
+    let frame = JpegReader::new(bytes).read_to_frame().ok()?;
+    Some((frame.width, frame.height))
+}
+
 /// The number of pixels, if these bytes begin with the header of a JPEG that can be decoded.
 pub(super) fn pixels(bytes: &[u8]) -> Option<u64> {
     // No camera writes more before the first scan. A hostile file could repeat headers to waste time.

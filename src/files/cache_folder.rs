@@ -1,15 +1,15 @@
-//! Where the labels' embeddings are kept from one run to the next.
+//! Where embeddings are kept from one run to the next.
 
 use std::path::PathBuf;
 
-/// The folder of embeddings: below `$XDG_CACHE_HOME` if that is an absolute path, as the XDG base directory specification
+/// The folder of the cache for `kind`, such as `labels`: below `$XDG_CACHE_HOME` if that is an absolute path, as the XDG base directory specification
 /// has it, else below the home's `.cache`, else `%LOCALAPPDATA%`. `None` if `variable` knows none of them.
-pub fn cache_folder(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+pub fn cache_folder(kind: &str, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let absolute = |name| variable(name).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME")
         .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
         .or_else(|| absolute("LOCALAPPDATA"))?;
-    Some(cache.join("longclip").join("labels"))
+    Some(cache.join("longclip").join(kind))
 }
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ mod tests {
                 .find(|(n, _)| *n == name)
                 .map(|(_, v)| PathBuf::from(v))
         };
-        assert_eq!(cache_folder(lookup), expected.map(PathBuf::from));
+        assert_eq!(cache_folder("labels", lookup), expected.map(PathBuf::from));
     }
 
     #[test]

@@ -1,0 +1,138 @@
+//! `longclip search duplicates WHERE`: groups of images that show the same, each with the one to keep first.
+
+use std::time::Instant;
+
+use longclip::error::counted;
+use longclip::files::Target;
+use longclip::output::{Found, Holds};
+use longclip::search::found::{add_thumbnails, copies, record, settings};
+use longclip::search::{Copied, Duplicates};
+use longclip::session::Counts;
+
+use super::place::{Opened, Place, PlaceFlags};
+use super::questions::cosine;
+use super::results::ResultFlags;
+use crate::cli::Outcome;
+use crate::cli::find_model::size;
+use crate::cli::interrupt::stop_on_interrupt;
+use crate::cli::progress::{self, Expected, ProgressLine};
+use crate::cli::report::{Exit, Report};
+use crate::cli::results::Results;
+use crate::cli::targets::{Writing, links_from};
+
+const EXAMPLES: &str = "\
+Examples:
+  longclip search duplicates photos/
+  longclip search duplicates photos/ -o duplicates.html
+  longclip search duplicates photos/ -f '{field.copy} {path}'";
+
+const NOTES: &str = "\
+Each group begins with the image to keep: the one with the most pixels; of these,
+the largest file; of these, the earliest. `exact` files have the same bytes, `near`
+ones show the same. Nothing is deleted or moved.";
+
+/// Find images that show the same: copies, and resized or edited ones
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: PlaceFlags,
+    /// The smallest cosine of images that show the same
+    ///
+    /// From -1 to 1; 1 finds only images that the model can't tell apart. Example: `--threshold 0.98`
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = THRESHOLD,
+        allow_negative_numbers = true,
+        value_parser = cosine,
+        help_heading = "Search"
+    )]
+    threshold: f32,
+    #[command(flatten)]
+    results: ResultFlags,
+}
+
+/// By docs/scripts/near_duplicates.py: with nano, 0.97 finds all photos that were made smaller, 95% of those that were made
+/// brighter, and 70% of those that were cropped; of 296 photos taken one after the other it groups 23. 0.95 groups 69.
+const THRESHOLD: f32 = 0.97;
+
+pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    let format = args.results.format()?;
+    let inputs = args.place.inputs()?;
+    let writing = args.place.protect(Writing::new(args.results.force), inputs.as_ref());
+    let target = args.results.target(writing)?;
+    let place = match args.place.open(inputs.as_ref(), report)? {
+        Opened::Ready(place) => *place,
+        Opened::CutShort(exit) => return Ok(exit),
+    };
+    let Some(groups) = groups(args, &place, report)? else {
+        report.note("interrupted");
+        return Ok(Exit::Interrupted);
+    };
+    let folder = &place.index.origin().folder;
+    let mut found: Vec<Vec<Found>> = groups.iter().map(|group| copies(group, folder, &place.names)).collect();
+    if format.holds(Holds::Thumbnails) {
+        let preprocess = place.pictures.apply(place.loaded.model.preprocess());
+        found.iter_mut().for_each(|found| add_thumbnails(found, &preprocess));
+    }
+    let names: Vec<String> = found
+        .iter()
+        .filter_map(|group| Some(group.first()?.path.clone()))
+        .collect();
+    let mut results = Results::open(
+        &format,
+        &settings(
+            &place.index,
+            names.clone(),
+            links_from(target.as_ref().map(Target::path)),
+        ),
+        target.as_ref(),
+    )?;
+    results.begin()?;
+    for (name, found) in names.iter().zip(found) {
+        results.write(&record(name, found))?;
+    }
+    results.finish(report)?;
+    report.note(sum(&groups, place.index.len()));
+    Ok(place.exit)
+}
+
+/// `None` if Ctrl-C ended the search.
+fn groups(args: &Args, place: &Place, report: Report) -> longclip::Result<Option<Vec<Vec<Copied>>>> {
+    let stop = stop_on_interrupt();
+    let expected = Expected::Exactly(place.index.len() as u64);
+    let mut line = ProgressLine::begin(report, &expected, 0, progress::Results::Elsewhere);
+    let began = Instant::now();
+    let duplicates = Duplicates {
+        threshold: args.threshold,
+        threads: &place.loaded.kernel_threads(),
+    };
+    let found = duplicates.find(&place.index, &mut |n_compared| {
+        let n_done = n_compared as u64;
+        let counts = Counts {
+            n_done,
+            ..Counts::default()
+        };
+        line.show(counts, n_done as f64 / began.elapsed().as_secs_f64());
+        !stop.is_requested()
+    });
+    line.end();
+    found
+}
+
+/// The groups in words.
+fn sum(groups: &[Vec<Copied>], n_images: usize) -> String {
+    let all = counted(n_images, "image");
+    if groups.is_empty() {
+        return format!("{all}: no two show the same");
+    }
+    let copies = groups.iter().flat_map(|group| group.iter().skip(1));
+    let n_bytes: u64 = copies.clone().filter_map(|copy| copy.picture.size).sum();
+    format!(
+        "{all}: {} of images that show the same; {} of {} besides those to keep",
+        counted(groups.len(), "group"),
+        counted(copies.count(), "copy"),
+        size(n_bytes),
+    )
+}
