@@ -41,14 +41,17 @@ const BYTES_MAX: u64 = 64 << 20;
 /// The text of a file; `None` if there is none.
 ///
 /// # Errors
-/// [`Error::Read`]; [`Error::Usage`] if it is not UTF-8, or too large.
+/// [`Error::Read`]; [`Error::Usage`] if it is not a regular file, not UTF-8, or too large.
 pub fn read(path: &Path) -> Result<Option<String>> {
     let failed = Error::read(path);
-    let file = match fs::File::open(path) {
-        Ok(file) => file,
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        // Opening a pipe would wait for a writer, and a device may never end.
+        Ok(_) => return Err(unusable(path, "it is not a regular file")),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
-    };
+    }
+    let file = fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > BYTES_MAX {
@@ -72,4 +75,34 @@ pub fn unusable(path: &Path, problem: &str) -> Error {
         format!("`{}` is left as it is: {problem}", path.display()),
         "repair it in the program that wrote it, or move it away",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        assert_eq!(read(&path("none.xmp")).unwrap(), None);
+        fs::write(path("a.xmp"), "text").unwrap();
+        assert_eq!(read(&path("a.xmp")).unwrap().as_deref(), Some("text"));
+        fs::create_dir(path("folder.xmp")).unwrap();
+        let mut special = vec![path("folder.xmp")];
+        if cfg!(unix) {
+            special.push("/dev/zero".into());
+            let pipe = path("pipe.xmp");
+            // A machine without the program has no pipe, and the other files to test.
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+            special.extend(made.is_ok_and(|status| status.success()).then_some(pipe));
+        }
+        for path in special {
+            let refused = read(&path).unwrap_err().to_string();
+            assert!(
+                refused.ends_with("is left as it is: it is not a regular file"),
+                "{refused}"
+            );
+        }
+    }
 }
