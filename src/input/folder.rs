@@ -12,19 +12,13 @@ use std::path::{Path, PathBuf};
 
 use super::{InputOptions, Item, Items, Links, RawPhotos};
 use crate::error::Error;
-use crate::preprocess;
+use crate::preprocess::{self, RAW_ENDINGS};
 
 /// Endings of images. They include formats that can't be read, so that a folder's AVIF images are not skipped silently
 /// but are errors with advice.
 const ENDINGS: [&str; 26] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "gif", "bmp", "tif", "tiff", "ico", "pbm", "pgm", "ppm", "pam", "pnm",
     "qoi", "tga", "hdr", "heic", "heif", "hif", "avif", "jxl", "jp2", "apng",
-];
-
-/// Endings of cameras' raw photos.
-const RAW_ENDINGS: [&str; 22] = [
-    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "iiq", "kdc", "mos", "mrw", "nef", "nrw", "orf", "pef",
-    "raf", "rw2", "sr2", "srf", "srw", "x3f",
 ];
 
 /// Endings of what cameras and phones write next to a raw photo.

@@ -3,12 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::preprocess::RAW_ENDINGS;
 use crate::sidecar::SidecarName;
 
-/// Endings in place of the photo's: sidecars, edits, the movie of a live photo, raw files of cameras.
-const REPLACED: [&str; 16] = [
-    "xmp", "aae", "mov", "dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "raf", "orf", "rw2", "pef", "srw", "x3f",
-];
+/// Endings in place of the photo's, besides those of raw photos: sidecars, edits, the movie of a live photo.
+const REPLACED: [&str; 3] = ["xmp", "aae", "mov"];
 /// Endings after the photo's: sidecars of darktable and digiKam, RawTherapee, and DxO.
 const APPENDED: [&str; 3] = ["xmp", "pp3", "dop"];
 
@@ -24,7 +23,8 @@ pub struct Companion {
 impl Companion {
     /// Those of a photo that are there.
     pub fn of(photo: &Path) -> Vec<Companion> {
-        let replaced = REPLACED.iter().map(|ending| (SidecarName::Replaced, ending));
+        let replaced = REPLACED.iter().chain(&RAW_ENDINGS);
+        let replaced = replaced.map(|ending| (SidecarName::Replaced, ending));
         let appended = APPENDED.iter().map(|ending| (SidecarName::Appended, ending));
         let found = replaced.chain(appended).filter_map(|(name, ending)| {
             let cases = [ending.to_lowercase(), ending.to_uppercase()].map(OsString::from);
@@ -58,6 +58,7 @@ mod tests {
             "a.xmp",
             "a.jpg.xmp",
             "a.CR3",
+            "a.iiq",
             "a.AAE",
             "a.png",
             "a.txt",
@@ -71,11 +72,11 @@ mod tests {
             .iter()
             .map(|one| one.path.file_name().unwrap().to_str().unwrap())
             .collect();
-        assert_eq!(names, ["a.xmp", "a.AAE", "a.CR3", "a.jpg.xmp"]);
+        assert_eq!(names, ["a.xmp", "a.AAE", "a.CR3", "a.iiq", "a.jpg.xmp"]);
         let renamed = found.iter().map(|one| one.next_to(Path::new("a-2.jpg")));
         assert_eq!(
             renamed.collect::<Vec<_>>(),
-            ["a-2.xmp", "a-2.AAE", "a-2.CR3", "a-2.jpg.xmp"].map(PathBuf::from)
+            ["a-2.xmp", "a-2.AAE", "a-2.CR3", "a-2.iiq", "a-2.jpg.xmp"].map(PathBuf::from)
         );
     }
 }

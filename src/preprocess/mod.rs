@@ -27,6 +27,7 @@ mod tiff_samples;
 pub use decode::{Orientation, decode, size};
 pub use limits::Limits;
 pub use picture::{Mode, Picture};
+pub use raw::RAW_ENDINGS;
 
 use std::borrow::Cow;
 use std::ops::Range;

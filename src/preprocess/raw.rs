@@ -10,15 +10,26 @@ use super::directory::Tagged;
 use super::jpeg;
 use super::tiff;
 
+/// Endings of cameras' raw photos.
+pub const RAW_ENDINGS: [&str; 22] = [
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "iiq", "kdc", "mos", "mrw", "nef", "nrw", "orf", "pef",
+    "raf", "rw2", "sr2", "srf", "srw", "x3f",
+];
+
 /// How many JPEGs of a file are looked at. Cameras write up to five.
 const PREVIEWS_MAX: usize = 256;
+/// How many places are looked at where a JPEG may begin. The sensor's data has one by chance in 16 MB; a hostile file could
+/// be made of them, each with a long header.
+const STARTS_MAX: usize = 4096;
 /// The part of a file that holds its metadata.
 const HEAD_BYTES: usize = 1 << 20;
 
 /// The JPEG with the most pixels; the first of those with equally many.
 pub(super) fn preview(bytes: &[u8]) -> Option<&[u8]> {
     let sensor: HashSet<u64> = tiff::sensor_data(bytes).into_iter().collect();
-    let starts = starts(bytes).filter(|at| !sensor.contains(&(*at as u64)));
+    let starts = starts(bytes)
+        .take(STARTS_MAX)
+        .filter(|at| !sensor.contains(&(*at as u64)));
     let sized = starts.filter_map(|at| Some((jpeg::pixels(&bytes[at..])?, at)));
     let largest = sized
         .take(PREVIEWS_MAX)
@@ -59,6 +70,7 @@ pub(super) fn turn(bytes: &[u8]) -> u8 {
 mod tests {
     use super::super::tests::{fixture, tiff_of};
     use super::super::{Limits, Orientation, Picture, decode};
+    use super::STARTS_MAX;
 
     const SMALL: &str = "jpeg-420-5x3.jpg";
     const LARGE: &str = "jpeg-422-75x50.jpg";
@@ -124,6 +136,16 @@ mod tests {
         let turned = fixture("exif-6-240x160.jpg");
         let picture = read(&[tiff_of(&[(274, 3), (50706, 1)]), turned].concat());
         assert_eq!((picture.width_px(), picture.height_px()), (160, 240));
+    }
+
+    #[test]
+    fn a_file_made_of_beginnings_is_not_searched_to_its_end() {
+        let dng = tiff_of(&[(50706, 1)]);
+        for (n, is_found) in [(STARTS_MAX - 1, true), (STARTS_MAX, false)] {
+            let starts = [0xff, 0xd8, 0xff, 0].repeat(n);
+            let file = [&dng[..], &starts, &fixture(SMALL)].concat();
+            assert_eq!(super::preview(&file).is_some(), is_found, "{n}");
+        }
     }
 
     #[test]
