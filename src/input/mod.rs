@@ -9,6 +9,8 @@ pub(crate) mod archive;
 #[cfg(feature = "arrow")]
 pub mod arrow;
 mod base64;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+pub(crate) mod cells;
 pub(crate) mod content;
 mod excluded;
 mod folder;
@@ -18,6 +20,8 @@ mod list;
 mod named;
 mod ndjson;
 mod options;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
 mod pattern;
 mod skipped;
 mod split;

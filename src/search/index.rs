@@ -22,6 +22,7 @@ use super::origin::Origin;
 use super::page::{VALUE_BYTES, values_in_place};
 use super::rows::{self, Picture};
 use crate::error::{Control, Error, Result, caught, hint};
+use crate::input::parquet::check_offsets;
 use crate::kernels::StoredRows;
 use crate::output::one_line;
 use crate::weights::map;
@@ -68,7 +69,7 @@ impl Index {
                 &format!("the Parquet file is damaged ({})", one_line(&error.to_string())),
             )
         })?;
-        check_offsets(path, &metadata, file.len())?;
+        check_offsets(&metadata, file.len() as u64).map_err(|problem| damaged(path, problem))?;
         let about = metadata.metadata().file_metadata();
         let origin = columns::origin(path, about.key_value_metadata())?;
         for column in [PATH, EMBEDDING] {
@@ -184,25 +185,6 @@ fn mapped(path: &Path) -> Result<Bytes> {
         )),
         Err(error) => Err(error),
     }
-}
-
-/// Refuses columns outside of the file.
-fn check_offsets(path: &Path, metadata: &ArrowReaderMetadata, n_bytes: usize) -> Result<()> {
-    let groups = metadata.metadata().row_groups();
-    let is_inside = |start: i64, length: i64| {
-        let end = start.checked_add(length);
-        start >= 0 && length >= 0 && end.is_some_and(|end| end <= n_bytes as i64)
-    };
-    for chunk in groups.iter().flat_map(|group| group.columns()) {
-        let start = chunk.dictionary_page_offset().unwrap_or(chunk.data_page_offset());
-        if !is_inside(start, chunk.compressed_size()) || chunk.data_page_offset() < 0 {
-            return Err(damaged(path, "a column is outside of the file"));
-        }
-    }
-    if groups.iter().any(|group| group.num_rows() < 0) {
-        return Err(damaged(path, "it has a negative number of rows"));
-    }
-    Ok(())
 }
 
 /// Makes an error of a panic: the Parquet reader may panic on a damaged file.

@@ -13,6 +13,7 @@ use parquet::errors::Result as ParquetResult;
 use serde::{Deserialize, Serialize};
 
 use super::columns::{MTIME, PATH, SHA256, SIZE};
+use crate::input::cells::{Values, is_text};
 
 /// What an index stores of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,20 +128,11 @@ fn read(reader: PictureReader) -> ParquetResult<Vec<Picture>> {
     Ok(pictures)
 }
 
-/// A column of strings in any of Arrow's three types, which other programs may have written; nulls if it is missing.
+/// A column of texts, which other programs may have written; nulls if it is missing.
 fn texts(batch: &RecordBatch, name: &str) -> Vec<Option<String>> {
-    let owned = |text: Option<&str>| text.map(str::to_owned);
-    let Some(column) = batch.column_by_name(name) else {
-        return vec![None; batch.num_rows()];
-    };
-    if let Some(texts) = column.as_string_opt::<i32>() {
-        return texts.iter().map(owned).collect();
-    }
-    if let Some(texts) = column.as_string_opt::<i64>() {
-        return texts.iter().map(owned).collect();
-    }
-    match column.as_string_view_opt() {
-        Some(texts) => texts.iter().map(owned).collect(),
+    let column = batch.column_by_name(name).filter(|column| is_text(column.data_type()));
+    match column.map(Values::new) {
+        Some(texts) => (0..batch.num_rows()).map(|row| texts.text(row)).collect(),
         None => vec![None; batch.num_rows()],
     }
 }

@@ -4,13 +4,10 @@
 //! URLs. If a row has both, `image` is read and `path` is its name. `id` names rows without a path. `labels`, a list of
 //! texts, replaces the run's labels for a row. Texts and bytes can have any of Arrow's layouts, also in a dictionary.
 
-use std::sync::Arc;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Schema};
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, RecordBatch, downcast_integer_array};
-use arrow_schema::{DataType, Field, Schema};
-
-use super::super::limit::{Unread, admit};
+use super::super::cells::{Image, Values, bytes_of, is_image, is_list_of_text, is_text, number_at, texts_at};
 use super::super::{Content, Deferred, InputOptions, Item, Items, Name, content, ndjson};
 use crate::error::{Error, Result};
 use crate::json_fields::JsonFields;
@@ -124,20 +121,9 @@ pub(crate) fn refused_items(n_rows: usize, n_before: u64, problem: String) -> It
     }))
 }
 
-/// A row's bytes, copied when they are read, within the limits of files.
+/// A row's bytes, copied when they are read.
 fn copied(name: String, values: ArrayRef, place: usize) -> Content {
-    Content::Deferred(Deferred::new(move || {
-        let bytes = bytes_at(&*values, place);
-        match admit(bytes.len() as u64) {
-            Ok(()) => Ok(bytes.to_vec()),
-            Err(Unread::TooMany) => Err(Error::Picture {
-                name,
-                problem: "its bytes are more than 1 GiB".into(),
-                hint: None,
-            }),
-            Err(Unread::Failed(source)) => Err(Error::read(&name)(source)),
-        }
-    }))
+    Content::Deferred(Deferred::new(move || bytes_of(&name, &*values, place)))
 }
 
 fn refused(name: &str, problem: &str) -> Content {
@@ -180,140 +166,9 @@ fn found(schema: &Schema, name: &str, fits: &dyn Fn(&DataType) -> bool, expected
     Ok(Some(place))
 }
 
-fn is_text(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => is_text(values),
-        _ => data_type.is_string(),
-    }
-}
-
-fn is_bytes(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(_, values) => is_bytes(values),
-        _ => matches!(
-            data_type,
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
-        ),
-    }
-}
-
-fn is_image(data_type: &DataType) -> bool {
-    let DataType::Struct(fields) = data_type else {
-        return is_bytes(data_type);
-    };
-    let fits = |name: &str, fits: &dyn Fn(&DataType) -> bool| fields.find(name).map(|(_, f)| fits(f.data_type()));
-    fits("bytes", &is_bytes) == Some(true) && fits("path", &is_text) != Some(false)
-}
-
-fn is_list_of_text(data_type: &DataType) -> bool {
-    // If all lists are empty, their items have no type.
-    let is_of_text = |field: &Field| is_text(field.data_type()) || field.data_type() == &DataType::Null;
-    match data_type {
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => is_of_text(item),
-        _ => false,
-    }
-}
-
-/// A column's values, and the index of each row's value if they are in a dictionary.
-struct Values {
-    rows: ArrayRef,
-    values: ArrayRef,
-    keys: Option<Vec<usize>>,
-}
-
-impl Values {
-    fn new(rows: &ArrayRef) -> Self {
-        let (values, keys) = match rows.as_any_dictionary_opt() {
-            Some(dictionary) if dictionary.values().is_empty() => (Arc::clone(dictionary.values()), Some(Vec::new())),
-            Some(dictionary) => (Arc::clone(dictionary.values()), Some(dictionary.normalized_keys())),
-            None => (Arc::clone(rows), None),
-        };
-        Values {
-            rows: Arc::clone(rows),
-            values,
-            keys,
-        }
-    }
-
-    /// The array with a row's value, and its index there; none for null.
-    fn row(&self, row: usize) -> Option<(ArrayRef, usize)> {
-        let place = match &self.keys {
-            _ if self.rows.is_null(row) || self.values.data_type() == &DataType::Null => return None,
-            Some(keys) => *keys.get(row)?,
-            None => row,
-        };
-        (!self.values.is_null(place)).then(|| (Arc::clone(&self.values), place))
-    }
-
-    fn text(&self, row: usize) -> Option<String> {
-        self.row(row).map(|(values, place)| text_at(&*values, place).to_owned())
-    }
-}
-
-/// The column `image`.
-struct Image {
-    whole: ArrayRef,
-    bytes: Values,
-    path: Option<Values>,
-}
-
-impl Image {
-    fn new(column: &ArrayRef) -> Self {
-        let part = |name: &str| column.as_struct_opt()?.column_by_name(name).map(Values::new);
-        Image {
-            whole: Arc::clone(column),
-            bytes: part("bytes").unwrap_or_else(|| Values::new(column)),
-            path: part("path"),
-        }
-    }
-
-    fn bytes(&self, row: usize) -> Option<(ArrayRef, usize)> {
-        // The parts of a null struct can be anything.
-        self.whole.is_valid(row).then(|| self.bytes.row(row))?
-    }
-
-    fn path(&self, row: usize) -> Option<String> {
-        self.whole.is_valid(row).then(|| self.path.as_ref()?.text(row))?
-    }
-}
-
-fn text_at(values: &dyn Array, place: usize) -> &str {
-    match values.data_type() {
-        DataType::LargeUtf8 => values.as_string::<i64>().value(place),
-        DataType::Utf8View => values.as_string_view().value(place),
-        _ => values.as_string::<i32>().value(place),
-    }
-}
-
-fn bytes_at(values: &dyn Array, place: usize) -> &[u8] {
-    match values.data_type() {
-        DataType::LargeBinary => values.as_binary::<i64>().value(place),
-        DataType::BinaryView => values.as_binary_view().value(place),
-        _ => values.as_binary::<i32>().value(place),
-    }
-}
-
-/// A row's list of texts, with null ones as empty texts; none if the list itself is null.
-fn texts_at(lists: &ArrayRef, row: usize) -> Option<Vec<String>> {
-    if lists.is_null(row) {
-        return None;
-    }
-    let list = match lists.data_type() {
-        DataType::LargeList(_) => lists.as_list::<i64>().value(row),
-        DataType::FixedSizeList(..) => lists.as_fixed_size_list().value(row),
-        _ => lists.as_list::<i32>().value(row),
-    };
-    let texts = Values::new(&list);
-    Some((0..list.len()).map(|i| texts.text(i).unwrap_or_default()).collect())
-}
-
 fn id_at(ids: &ArrayRef, row: usize) -> Option<String> {
-    if is_text(ids.data_type()) {
-        return Values::new(ids).text(row);
+    match is_text(ids.data_type()) {
+        true => Values::new(ids).text(row),
+        false => number_at(ids, row),
     }
-    let ids = &**ids;
-    downcast_integer_array!(
-        ids => ids.is_valid(row).then(|| ids.value(row).to_string()),
-        _ => None
-    )
 }
