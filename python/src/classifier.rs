@@ -103,7 +103,7 @@ impl Classifier {
                 label: columns.best,
                 scores: Some(columns.scores),
                 embedding: output.embeddings.then_some(embedding),
-                error: None,
+                ..Row::default()
             }
         };
         let written = unlocked(py, || widened(model, stream, &settings, judge))?;

@@ -124,7 +124,8 @@ fn argument(control: &Control) -> Option<String> {
         Control::Labels => "`labels=[\"a cat\", \"a dog\"]`, or the path of a file of labels".into(),
         Control::Reject => "`reject`".into(),
         Control::IndependentScore => "`score=\"independent\"`".into(),
-        Control::MaxPixels
+        Control::TextField
+        | Control::MaxPixels
         | Control::UrlTimeout
         | Control::ArrowInput
         | Control::BuildIndex(_)

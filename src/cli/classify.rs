@@ -254,7 +254,10 @@ impl Args {
 #[cfg(feature = "arrow")]
 fn run_over_rows(args: &Args, report: Report) -> Outcome {
     args.check_stream()?;
-    let source = args.stream.source(&args.input, args.labels.reads_stdin())?;
+    let named = args.input.stream()?;
+    let source = args
+        .stream
+        .source(named, args.input.options()?, args.labels.reads_stdin())?;
     let target = args.output.stream_target(source.target_rules(args.writing()))?;
     let labelling = args.labels.labelling()?;
     let scores = args.scores.plan(labelling.grouping)?;
@@ -285,7 +288,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
                 label: columns.best,
                 scores: Some(columns.scores),
                 embedding: args.embeddings.then_some(seen.embedding),
-                error: None,
+                ..Row::default()
             })
         },
     )

@@ -163,7 +163,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         .into());
     }
     args.output.check_stream()?;
-    let source = args.stream.source(&args.input, None)?;
+    let source = args.stream.source(args.input.stream()?, args.input.options()?, None)?;
     let target = args.output.stream_target(source.target_rules(args.writing()))?;
     let incoming = source.open(LabelColumn::Carried)?;
     let loaded = args.model.load_for(&[Tower::Image], report)?;

@@ -91,6 +91,7 @@ mod tests {
         match &cli.command {
             Command::Classify(args) => of_flags(args),
             Command::Embed(args) => of_flags(args),
+            Command::Score(args) => of_flags(args),
             other => panic!("{other:?}"),
         }
     }
@@ -113,6 +114,7 @@ mod tests {
     fn every_flag_is_a_fact_or_says_why_it_is_not() {
         check("classify");
         check("embed");
+        check("score");
     }
 
     #[test]

@@ -28,6 +28,7 @@ fn flag(control: &Control) -> String {
         Control::Labels => "`--labels \"a cat\" \"a dog\"`, or `--labels-file FILE`".into(),
         Control::Reject => "`--reject`".into(),
         Control::IndependentScore => "`--score independent`".into(),
+        Control::TextField => "`--text-field`".into(),
         Control::MaxPixels => "`--max-pixels`".into(),
         Control::UrlTimeout => "`--url-timeout`".into(),
         Control::ArrowInput => "`--in arrow`".into(),

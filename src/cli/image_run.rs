@@ -29,6 +29,7 @@ impl ImageRun<'_> {
     ) -> Result<(Ended, Exit)> {
         let options = match &expected {
             Expected::Of(inputs) => inputs.options.clone(),
+            Expected::PartOf(options) => InputOptions::clone(options),
             Expected::Exactly(_) => InputOptions::default(),
         };
         let (ended, watch) = self.through(expected, items, held, sink)?;

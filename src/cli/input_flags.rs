@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use longclip::input::{
-    ExcludedFolders, InputOptions, Inputs, Links, RawPhotos, Separator, Shard, Source, Unit, Web, WebAccess,
-    WebSettings, is_named_like_an_archive,
+    ExcludedFolders, InputOptions, Inputs, Links, RawPhotos, Separator, Source, Web, WebAccess, WebSettings,
+    is_named_like_an_archive,
 };
 use longclip::named::Named;
 use longclip::output::Fields;
@@ -14,8 +14,8 @@ use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
 use serde::{Serialize, Serializer};
 
-use super::hint::reason;
 use super::named::named;
+use super::shard_flags::ShardFlags;
 
 /// A whole image may take this many times as long as the longest silence: a server that sends a byte now and then would
 /// hold a reader forever.
@@ -74,26 +74,9 @@ pub(super) struct InputFlags {
     /// photo, the largest preview inside it is read. Example: `--raw both`
     #[arg(long, value_name = "WHICH", default_value_t, value_parser = named::<RawPhotos>(), hide_short_help = true)]
     raw: RawPhotos,
-    /// Read only part I of N of the images, from 0 to N-1
-    ///
-    /// For N processes on one or more machines, each with its own I: together they read all images, each once. A hash
-    /// of an image's name decides where it belongs. Example: `--shard 0/8 --output results/`
-    // Each process has its own; that N is the same is checked with the folder.
-    #[serde(skip)]
-    #[arg(long, value_name = "I/N", value_parser = parse_shard, hide_short_help = true)]
-    shard: Option<Shard>,
-    /// What a shard is made of: images, or whole archives
-    ///
-    /// With archives, each archive is read by one process only. Example: `--shard-by archive`
-    #[arg(
-        long,
-        value_name = "UNIT",
-        default_value_t,
-        value_parser = named::<Unit>(),
-        requires = "shard",
-        hide_short_help = true
-    )]
-    shard_by: Unit,
+    #[command(flatten)]
+    #[serde(flatten)]
+    shard: ShardFlags,
     /// Abandon a URL after this many seconds without a byte
     ///
     /// The whole image may take ten times as long. At least 1. Example: `--url-timeout 10`
@@ -108,10 +91,6 @@ pub(super) struct InputFlags {
     #[serde(skip)]
     #[arg(long, hide_short_help = true)]
     no_url: bool,
-}
-
-fn parse_shard(text: &str) -> Result<Shard, String> {
-    Shard::parse(text).map_err(|error| reason(&error))
 }
 
 impl InputFlags {
@@ -171,19 +150,19 @@ impl InputFlags {
             excluded,
             links: if self.follow { Links::Follow } else { Links::Skip },
             max_depth: self.max_depth.map(|depth| depth as usize),
-            shard: self.shard.map(|shard| shard.by(self.shard_by)),
+            shard: self.shard.shard(),
             web: Web::new(self.web_settings()),
             ..InputOptions::default()
         })
     }
 
-    /// The one file that is named as a stream; `None` is stdin. Refuses flags that change nothing then.
+    /// What is named as a stream. Refuses flags that change nothing then.
     #[cfg(feature = "arrow")]
-    pub(super) fn stream(&self) -> Result<Option<&Path>> {
+    pub(super) fn stream(&self) -> Result<&[PathBuf]> {
         let is_given = [
             ("--files-from", !self.files_from.is_empty()),
             ("--ndjson-from", !self.ndjson_from.is_empty()),
-            ("--shard", self.shard.is_some()),
+            ("--shard", self.shard.shard().is_some()),
             ("--follow", self.follow),
             ("--max-depth", self.max_depth.is_some()),
             ("--exclude-dir", !self.exclude_dir.is_empty()),
@@ -195,18 +174,7 @@ impl InputFlags {
                 "leave out one of them",
             ));
         }
-        match self.inputs.as_slice() {
-            [] => Ok(None),
-            [only] if only == Path::new("-") => Ok(None),
-            [only] => Ok(Some(only)),
-            _ => Err(Error::usage(
-                format!(
-                    "`--in arrow` reads one stream, and there are {} inputs",
-                    self.inputs.len()
-                ),
-                "name one file, or none for stdin",
-            )),
-        }
+        Ok(&self.inputs)
     }
 
     /// The sources in order, checked. `stdin_is_taken` names a flag that reads stdin, if one does.
@@ -254,7 +222,7 @@ pub(super) struct InputPlan {
 }
 
 /// Paths as people write them, also those that are not UTF-8.
-fn shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> std::result::Result<S::Ok, S::Error> {
+pub(super) fn shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
 }
 

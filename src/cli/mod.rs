@@ -6,6 +6,7 @@ mod bar;
 mod bench;
 mod classify;
 mod completions;
+mod data_flags;
 mod embed;
 mod eval;
 mod explain;
@@ -35,6 +36,7 @@ mod score;
 mod score_flags;
 #[cfg(feature = "parquet")]
 mod search;
+mod shard_flags;
 mod sort;
 mod sort_undo;
 #[cfg(feature = "arrow")]

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::HumanDuration;
-use longclip::input::Inputs;
+use longclip::input::{InputOptions, Inputs};
 use longclip::session::Counts;
 
 use super::bar::Bar;
@@ -35,7 +35,7 @@ impl ProgressLine {
                 let counting = thread::Builder::new().name("count".into());
                 drop(counting.spawn(move || inputs.count().map(|count| total.set(count))));
             }
-            Expected::Of(_) => {}
+            Expected::Of(_) | Expected::PartOf(_) => {}
             Expected::Exactly(n) => drop(total.set(*n)),
         }
         let is_drawn =
@@ -102,6 +102,8 @@ pub(super) enum Expected<'a> {
     Of(&'a Inputs),
     /// This many.
     Exactly(u64),
+    /// Some of a data set, as these options say.
+    PartOf(&'a InputOptions),
 }
 
 /// Where results go.

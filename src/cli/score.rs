@@ -2,39 +2,55 @@
 
 use std::path::PathBuf;
 
+#[cfg(feature = "arrow")]
+use longclip::data::caption_fields;
 use longclip::data::{DataOptions, PairData, Purpose, Split};
 use longclip::files::Target;
+#[cfg(feature = "arrow")]
+use longclip::input::arrow::LabelColumn;
 use longclip::input::{InputOptions, Inputs, Item};
+#[cfg(feature = "arrow")]
+use longclip::input::{Web, WebAccess, WebSettings};
 use longclip::labels::{LongText, Notice};
-use longclip::output::{Labelled, Layout, Outcome as RecordOutcome, Task, Vectors};
-use longclip::session::{Pair, PairScorer, Seen, Sink, Verdict, record};
-use longclip::text::start_of;
+#[cfg(feature = "arrow")]
+use longclip::output::arrow::{Fit, Row};
+use longclip::output::{Holds, Labelled, Layout, Outcome as RecordOutcome, Settings, Task, Thumbnail, Vectors};
+use longclip::session::{PairScorer, Seen, Sink, Verdict, record};
 use longclip::{Error, Result};
 use serde::Serialize;
 
 use super::Outcome;
+use super::data_flags::FieldFlags;
+use super::facts;
 use super::hint::reason;
 use super::image_run::ImageRun;
-use super::input_flags::PictureFlags;
+use super::input_flags::{PictureFlags, shown};
 use super::model_flags::{Loaded, ModelFlags};
 use super::named::named;
-use super::output_flags::OutputFlags;
+use super::output_flags::{OutputFlags, OutputPlan};
 use super::progress::Expected;
-use super::report::Report;
+use super::report::{Exit, Report};
 use super::results::Results;
 use super::run_flags::RunFlags;
+use super::shard_flags::ShardFlags;
+#[cfg(feature = "arrow")]
+use super::stream::{StreamFlags, run_over_batches};
+#[cfg(feature = "arrow")]
+use super::targets;
 use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
   longclip score pairs.ndjson
   longclip score shards/ -o scores.ndjson
+  longclip score data.parquet --text-field caption -o scores.parquet
   longclip score pairs.ndjson --format '{cosine:.4} {path}'";
 
 const NOTES: &str = "\
 Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a list, and
-`image`, `long` and `caption` are names for the same. Each pair has a record, in
-the order of the data, also if it can't be used: then it has an `error`.
+`image`, `long` and `caption` are names for the same. Columns of tables are named
+like this too, and `image` may hold encoded images. Each pair has a record, in the
+order of the data, also if it can't be used: then it has an `error`.
 To keep what fits:
   longclip score pairs.ndjson | jq -c 'select(.labels[0].cosine > 0.28)'
 Exit codes: 0 all pairs done, 1 some failed, 2 nothing could be done or all
@@ -49,6 +65,11 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     data: DataFlags,
+    // A stream has no shards.
+    #[cfg(feature = "arrow")]
+    #[command(flatten)]
+    #[serde(skip)]
+    stream: StreamFlags,
     #[command(flatten)]
     #[serde(flatten)]
     output: OutputFlags,
@@ -70,20 +91,17 @@ pub(super) struct Args {
 struct DataFlags {
     /// Images with their texts
     ///
-    /// Records, WebDataset tars or folders of them, COCO's captions json, ShareGPT4V json, or a folder with `image` and
-    /// `caption` in it. Example: `pairs.ndjson shards/`
-    #[arg(value_name = "DATA", required = true, display_order = 0)]
+    /// Records, WebDataset tars, Parquet or Arrow files or folders of them, COCO's captions json, ShareGPT4V json, or a
+    /// folder with `image` and `caption` in it. Example: `pairs.ndjson shards/`
+    #[serde(serialize_with = "shown")]
+    #[arg(value_name = "DATA", display_order = 0)]
     data: Vec<PathBuf>,
-    /// The folder that images' paths start from
-    ///
-    /// [default: the data's own, or the usual one of this kind of data] Example: `--images val2017/`
-    #[arg(long, value_name = "DIR")]
-    images: Option<PathBuf>,
-    /// The field of records that holds texts
-    ///
-    /// [default: long, text, caption, captions or description] Example: `--text-field summary`
-    #[arg(long, value_name = "FIELD")]
-    text_field: Option<String>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    fields: FieldFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    shard: ShardFlags,
     /// What to do with texts that are too long
     ///
     /// Of a text with more than 248 tokens, `truncate` reads the first 248, `chunk` reads all in parts and averages their
@@ -93,114 +111,169 @@ struct DataFlags {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    #[cfg(feature = "arrow")]
+    if args.stream.is_asked() {
+        return run_over_rows(args, report);
+    }
+    if args.data.data.is_empty() {
+        return Err(Error::usage("no data given", "name some: `longclip score pairs.ndjson`").into());
+    }
     let data = PairData::open(&args.data.data, &args.data.options())?;
-    // Results go to one file: which pairs are in a shard would not show.
     let inputs = Inputs {
         sources: Vec::new(),
-        options: InputOptions::default(),
+        options: InputOptions {
+            shard: args.data.shard.shard(),
+            ..InputOptions::default()
+        },
     };
-    let is_read = |target: &Target| data.image_files().any(|file| target.is(&file));
-    let mut writing = Writing::new(args.output.force)
-        .model(&args.model)
-        .reads("the data", &args.data.data)
-        .found(&is_read);
-    let output = args.output.plan("ndjson", TASK, &inputs, &mut writing)?;
-    if output.layout == Layout::Wide {
-        return Err(Error::usage(
-            "`--wide` has a column for each label, and each pair has its own text",
-            "leave out `--wide`",
-        )
-        .into());
-    }
+    let output = args.plan(&data, &inputs)?;
     let loaded = args.model.load(report)?;
-    let run = ImageRun {
+    if output.is_done(|| facts::facts("score", args, &loaded), report)? {
+        return Ok(Exit::Done);
+    }
+    let mut run = ImageRun {
         results: output.results(),
         continued_by: output.continued_by(),
         ..args.run.plan(&loaded, &args.pictures, report)
     };
-    let mut items = data.items();
-    let (results, mut held) = output.open(&loaded.settings(TASK), &mut items)?;
+    run.run.kept.thumbnails = output.holds(Holds::Thumbnails);
+    let settings = Settings {
+        links_from: output.links_from(),
+        ..loaded.settings(TASK)
+    };
+    let mut items = data.items(inputs.options.shard);
+    let (results, mut held) = output.open(&settings, &mut items)?;
     let mut writer = Writer {
         results,
-        loaded: &loaded,
-        long_text: args.data.long_text,
         scorer: PairScorer::new(&loaded.model, args.data.long_text),
-        waiting: Vec::new(),
         long: LongTexts::default(),
     };
     held.check(&run.run, |item, seen| writer.encoded(item, seen))?;
     writer.results.begin()?;
-    let (ended, exit) = run.over(Expected::Exactly(data.n_items()), items, held.progress, &mut writer)?;
+    let expected = match inputs.options.shard {
+        Some(_) => Expected::PartOf(&inputs.options),
+        None => Expected::Exactly(data.n_items()),
+    };
+    let items = writer.scorer.ahead().of(items);
+    let (ended, exit) = run.over(expected, items, held.progress, &mut writer)?;
     writer.long.report(args.data.long_text, &loaded, report);
     writer.results.close(ended, report)?;
     Ok(exit)
+}
+
+/// `--in arrow`: the stream's rows are the pairs.
+#[cfg(feature = "arrow")]
+fn run_over_rows(args: &Args, report: Report) -> Outcome {
+    args.check_stream()?;
+    // As in data sets, paths are those of files.
+    let options = InputOptions {
+        web: Web::new(WebSettings {
+            access: WebAccess::Refused,
+            ..WebSettings::default()
+        }),
+        ..InputOptions::default()
+    };
+    let source = args.stream.source(&args.data.data, options, None)?;
+    let writing = Writing::new(args.output.force).model(&args.model);
+    let target = args.output.stream_target(source.target_rules(writing))?;
+    let names = caption_fields(args.data.fields.text_field.as_deref());
+    let incoming = source.open(LabelColumn::Texts(&names))?;
+    let loaded = args.model.load(report)?;
+    let mut scorer = PairScorer::new(&loaded.model, args.data.long_text);
+    let mut long = LongTexts::default();
+    let run = args.run.plan(&loaded, &args.pictures, report);
+    let exit = run_over_batches(
+        incoming.encoding_ahead(scorer.ahead()),
+        &run,
+        &loaded.settings(TASK),
+        targets::whole(target.as_ref())?,
+        &mut |item, seen| {
+            let scored = scorer.score(item, &seen.embedding);
+            long.count(&scorer.take_notices());
+            Ok(Row {
+                fits: Some(scored?.iter().map(fit).collect()),
+                ..Row::default()
+            })
+        },
+    )?;
+    long.report(args.data.long_text, &loaded, report);
+    Ok(exit)
+}
+
+#[cfg(feature = "arrow")]
+fn fit(labelled: &Labelled) -> Fit {
+    let number = |number: Option<f64>| number.map_or(f32::NAN, |number| number as f32);
+    Fit {
+        cosine: number(labelled.cosine),
+        logit: number(labelled.logit),
+    }
+}
+
+impl Args {
+    /// Refuses what changes nothing in a stream.
+    #[cfg(feature = "arrow")]
+    fn check_stream(&self) -> Result<()> {
+        let given = [
+            ("--images", self.data.fields.images.is_some()),
+            ("--shard", self.data.shard.shard().is_some()),
+        ];
+        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
+            return Err(Error::usage(
+                format!("`{flag}` doesn't go with `--in arrow`, whose rows are the pairs"),
+                "leave out one of them",
+            ));
+        }
+        self.output.check_stream()
+    }
+
+    /// Where results go, and how.
+    fn plan(&self, data: &PairData, inputs: &Inputs) -> Result<OutputPlan> {
+        let is_read = |target: &Target| data.files().any(|file| target.is(&file));
+        let mut writing = Writing::new(self.output.force)
+            .model(&self.model)
+            .reads("the data", &self.data.data)
+            .found(&is_read);
+        let output = self.output.plan("ndjson", TASK, inputs, &mut writing)?;
+        match output.layout {
+            Layout::Long => Ok(output),
+            Layout::Wide => Err(Error::usage(
+                "`--wide` has a column for each label, and each pair has its own text",
+                "leave out `--wide`",
+            )),
+        }
+    }
 }
 
 impl DataFlags {
     fn options(&self) -> DataOptions {
         DataOptions {
             purpose: Purpose::Retrieval,
-            images: self.images.clone(),
-            caption_field: self.text_field.clone(),
+            images: self.fields.images.clone(),
+            caption_field: self.fields.text_field.clone(),
             split: Split::Test,
             scratch: std::env::temp_dir(),
         }
     }
 }
 
-/// Writes a record for each pair. The texts of a batch are encoded together, once its images are.
+/// Writes a record for each pair.
 struct Writer<'a> {
     results: Results,
-    loaded: &'a Loaded,
-    long_text: LongText,
     scorer: PairScorer<'a>,
-    /// What the model saw of each, or why it failed.
-    waiting: Vec<(Item, Result<Seen, String>)>,
     long: LongTexts,
 }
 
 impl Writer<'_> {
-    fn score(&mut self, pairs: &[Pair<'_>]) -> Result<Vec<Vec<Labelled>>> {
-        let scored = self.scorer.score(pairs);
+    fn score(&mut self, item: &Item, seen: &Seen) -> Result<Vec<Labelled>> {
+        let scored = self.scorer.score(item, &seen.embedding);
         self.long.count(&self.scorer.take_notices());
         scored
     }
 
     fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {
-        let scored = self.score(&[pair(&item, &seen)])?;
-        let outcome = outcome(scored.into_iter().flatten().collect());
-        self.results.encoded(&record(item, outcome, None))
+        let scored = self.score(&item, &seen)?;
+        self.results.encoded(&record(item, outcome(scored), None))
     }
-
-    /// Refuses a text that is too long, if that was asked for.
-    fn check(&self, item: &Item) -> Result<()> {
-        if self.long_text != LongText::Refuse {
-            return Ok(());
-        }
-        for text in texts_of(item) {
-            let tokens = self.loaded.model.tokenize(text);
-            if tokens.truncated() {
-                return Err(Error::Sample {
-                    name: item.name.to_string(),
-                    problem: format!(
-                        "its text `{}` has {} tokens; this model reads at most {}",
-                        start_of(text),
-                        tokens.count(),
-                        self.loaded.model.sizes().context_length
-                    ),
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn texts_of(item: &Item) -> &[String] {
-    item.labels.as_deref().unwrap_or_default()
-}
-
-fn pair<'p>(item: &'p Item, seen: &'p Seen) -> Pair<'p> {
-    (&seen.embedding, texts_of(item))
 }
 
 fn outcome(labels: Vec<Labelled>) -> RecordOutcome {
@@ -213,29 +286,21 @@ fn outcome(labels: Vec<Labelled>) -> RecordOutcome {
 
 impl Sink for Writer<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        let seen = seen.and_then(|seen| self.check(&item).map(|()| seen));
-        let (waiting, verdict) = match seen {
-            Ok(seen) => (Ok(seen), Verdict::Done),
-            Err(error) => (Err(reason(&error)), Verdict::Failed(error)),
+        let scored = match seen {
+            Ok(seen) => self.score(&item, &seen).map(|labels| (labels, seen.thumbnail)),
+            Err(error) => Err(error),
         };
+        let (outcome, thumbnail, verdict) = match scored {
+            Ok((labels, thumbnail)) => (outcome(labels), thumbnail, Verdict::Done),
+            Err(error) => (RecordOutcome::Failed(reason(&error)), None, Verdict::Failed(error)),
+        };
+        let thumbnail = thumbnail.map(|photo| Thumbnail { photo, heat: None });
+        self.results.write(&record(item, outcome, thumbnail))?;
         self.results.note(&verdict);
-        self.waiting.push((item, waiting));
         Ok(verdict)
     }
 
     fn flush(&mut self) -> Result<()> {
-        let waiting = std::mem::take(&mut self.waiting);
-        let pairs = waiting
-            .iter()
-            .filter_map(|(item, seen)| Some(pair(item, seen.as_ref().ok()?)));
-        let mut scored = self.score(&pairs.collect::<Vec<_>>())?.into_iter();
-        for (item, seen) in waiting {
-            let outcome = match seen {
-                Ok(_) => outcome(scored.next().expect("a score for each pair")),
-                Err(reason) => RecordOutcome::Failed(reason),
-            };
-            self.results.write(&record(item, outcome, None))?;
-        }
         self.results.flush()
     }
 }

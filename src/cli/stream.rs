@@ -16,7 +16,6 @@ use longclip::{Error, Result};
 
 use super::Outcome;
 use super::image_run::ImageRun;
-use super::input_flags::InputFlags;
 use super::progress::Expected;
 use super::run_report::RunReport;
 use super::targets::Writing;
@@ -28,8 +27,8 @@ pub(super) struct StreamFlags {
     /// `arrow`: the rows of an Arrow stream are the images
     ///
     /// The stream comes from stdin, or from the one file that is named. It has a column `path` or `image` (encoded
-    /// bytes), perhaps `id`, and perhaps `labels`, each row's own. Its batches come back on stdout in their order, with
-    /// columns of results. Example: `--in arrow --out arrow`
+    /// bytes), perhaps `id`, and perhaps `labels`, each row's own; for `score`, a column of texts. Its batches come back on
+    /// stdout in their order, with columns of results. Example: `--in arrow --out arrow`
     #[arg(long = "in", value_name = "FORMAT", hide_short_help = true)]
     format_in: Option<InputFormat>,
 }
@@ -44,9 +43,24 @@ impl StreamFlags {
         self.format_in.is_some()
     }
 
-    /// Where the stream comes from. `stdin_is_taken` names a flag that reads stdin, if one does.
-    pub(super) fn source(&self, input: &InputFlags, stdin_is_taken: Option<&str>) -> Result<StreamSource> {
-        let file = input.stream()?.map(Path::to_owned);
+    /// Where the stream comes from: the one file that is named, or stdin. `stdin_is_taken` names a flag that reads stdin,
+    /// if one does.
+    pub(super) fn source(
+        &self,
+        named: &[PathBuf],
+        options: InputOptions,
+        stdin_is_taken: Option<&str>,
+    ) -> Result<StreamSource> {
+        let file = match named {
+            [] => None,
+            [only] => Some(only.clone()).filter(|only| only != Path::new("-")),
+            _ => {
+                return Err(Error::usage(
+                    format!("`--in arrow` reads one stream, and there are {} inputs", named.len()),
+                    "name one file, or none for stdin",
+                ));
+            }
+        };
         if let (None, Some(flag)) = (&file, stdin_is_taken) {
             return Err(Error::usage(
                 format!("`--in arrow` and `{flag}` both read stdin, which can be read only once"),
@@ -59,10 +73,7 @@ impl StreamFlags {
                 "pipe one in, or name a file: `longclip classify photos.arrows --in arrow ...`",
             ));
         }
-        Ok(StreamSource {
-            file,
-            options: input.options()?,
-        })
+        Ok(StreamSource { file, options })
     }
 }
 
@@ -79,7 +90,7 @@ impl StreamSource {
     }
 
     /// Waits for the schema.
-    pub(super) fn open(self, labels: LabelColumn) -> Result<Incoming> {
+    pub(super) fn open(self, labels: LabelColumn<'_>) -> Result<Incoming> {
         let stream = match &self.file {
             Some(path) => opened(path)?,
             None => Stream::open(Box::new(stdin()), "stdin")?,

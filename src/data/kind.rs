@@ -206,8 +206,8 @@ pub(crate) struct Opened {
     pub(crate) templates: Vec<Template>,
     /// What was found unusable so far.
     pub(crate) unusable: Vec<Unusable>,
-    /// Files next to the data that were read too, such as a list of its classes.
-    pub(crate) lists: Vec<PathBuf>,
+    /// Files that were read: those of a folder, and files next to the data, such as a list of its classes.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Opened {
@@ -219,7 +219,7 @@ impl Opened {
             classes: Vec::new(),
             templates: Vec::new(),
             unusable,
-            lists: Vec::new(),
+            files: Vec::new(),
         }
     }
 }

@@ -6,6 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use super::kind::{Candidate, DataOptions, Kind, Opened, Purpose};
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+use super::tables;
 use super::{caption_folders, cifar, class_folders, coco, flickr, records, table, webdataset};
 use crate::error::{Error, Result};
 
@@ -14,6 +16,10 @@ pub const KINDS: &[Kind] = &[
     cifar::KIND,
     caption_folders::KIND,
     webdataset::KIND,
+    #[cfg(feature = "parquet")]
+    tables::PARQUET,
+    #[cfg(feature = "arrow")]
+    tables::ARROW,
     class_folders::KIND,
     coco::KARPATHY,
     coco::COCO,
@@ -37,7 +43,7 @@ pub(crate) fn open(path: &Path, options: &DataOptions) -> Result<Opened> {
                 "the field `{field}` was named for captions; {} have no fields to choose from",
                 kind.name
             ),
-            "leave it out: it is for records",
+            "leave it out: it is for records and tables",
         ));
     }
     open_one(kind, &[path.to_owned()], options)
@@ -157,6 +163,8 @@ mod tests {
             "CIFAR" => file("test_batch.bin", vec![0; 3073]),
             "folders of images and captions" => published("pairs/Urban1k"),
             "WebDataset tars" => file("a.tar", archive_of(&[("1.jpg", b"1"), ("1.txt", b"A cat.")])),
+            #[cfg(all(feature = "arrow", feature = "parquet"))]
+            "Parquet" | "Arrow" => file("rows", tables::tests::example(kind)),
             "class folders" => folder(&["cat/1.jpg", "dog/1.jpg"]),
             "Karpathy's splits" => published("pairs/flickr30k/dataset_flickr30k.json"),
             "COCO captions" => published("pairs/coco/annotations/captions_val2017.json"),

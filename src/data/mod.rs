@@ -20,6 +20,8 @@ mod records;
 mod sample;
 mod sets;
 mod table;
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+mod tables;
 mod tar_index;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,6 +34,7 @@ pub use self::kind::{CaptionPart, CaptionProtocol, DataOptions, Kind, PerImage, 
 pub use self::kinds::KINDS;
 pub(crate) use self::kinds::{open, open_all, quoted};
 pub use self::pairs::PairData;
+pub use self::records::caption_fields;
 pub use self::sample::{Class, ClassOf, Sample};
 pub(crate) use self::sample::{merged, spaced};
 pub use self::unusable::Unusable;

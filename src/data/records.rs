@@ -38,7 +38,8 @@ pub(super) const SHAREGPT4V: Kind = Kind {
     ..RECORDS
 };
 
-const IMAGE: [&str; 6] = ["path", "image", "image_file", "file_name", "filepath", "filename"];
+/// Fields that name an image.
+pub(super) const IMAGE: [&str; 6] = ["path", "image", "image_file", "file_name", "filepath", "filename"];
 const CAPTION: [&str; 5] = ["long", "text", "caption", "captions", "description"];
 const CLASS: [&str; 3] = ["label", "class", "cls"];
 const ENDINGS: [&str; 3] = ["ndjson", "jsonl", "json"];
@@ -103,9 +104,7 @@ impl Source for Records {
 
     fn read(&self, i: usize) -> Result<Sample> {
         let (record, place) = (self.file.read(i)?, self.place(i));
-        let path = text(&place, &record, &IMAGE)?;
-        let path = path.ok_or_else(|| unusable(&place, "it names no image, as `path` or `image`"))?;
-        let mut sample = Sample::new(Image::file(self.images.join(path)), place);
+        let mut sample = Sample::new(named_image(&place, &record, &self.images)?, place);
         describe(&mut sample, &record, &self.options)?;
         Ok(sample)
     }
@@ -116,6 +115,39 @@ impl Source for Records {
 
     fn about(&self) -> String {
         counted(self.len(), "record")
+    }
+}
+
+/// The image that a record names by a path; relative ones start from `images`.
+pub(super) fn named_image(place: &str, record: &Record, images: &Path) -> Result<Image> {
+    let path = text(place, record, &IMAGE)?;
+    let path = path.ok_or_else(|| unusable(place, "it names no image, as `path` or `image`"))?;
+    Ok(Image::file(images.join(path)))
+}
+
+/// The fields that may hold captions: the named one, or else the first of the known ones that there is.
+pub fn caption_fields(named: Option<&str>) -> Vec<&str> {
+    named.map_or(CAPTION.to_vec(), |named| vec![named])
+}
+
+/// The fields of which [`describe`] needs one.
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+pub(super) fn needed_keys(options: &DataOptions) -> Vec<&str> {
+    match (options.purpose, &options.caption_field) {
+        (Purpose::ZeroShot, _) => CLASS.to_vec(),
+        (Purpose::Training, Some(_)) | (Purpose::Retrieval, _) => caption_fields(options.caption_field.as_deref()),
+        (Purpose::Training, None) => CAPTION.iter().chain(&["class"]).copied().collect(),
+    }
+}
+
+/// Other fields that [`describe`] reads.
+#[cfg(any(feature = "arrow", feature = "parquet"))]
+pub(super) fn optional_keys(options: &DataOptions) -> &'static [&'static str] {
+    match (options.purpose, &options.caption_field) {
+        (Purpose::ZeroShot, _) => &[],
+        (Purpose::Retrieval, _) => &["split"],
+        (Purpose::Training, Some(_)) => &["short", "class"],
+        (Purpose::Training, None) => &["short"],
     }
 }
 

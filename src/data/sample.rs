@@ -85,6 +85,11 @@ pub(crate) trait Source: Send + Sync {
     /// Reads all of a sample but its image.
     fn read(&self, i: usize) -> Result<Sample>;
 
+    /// The file that holds a sample's image, if it holds several.
+    fn file(&self, _i: usize) -> Option<&Path> {
+        None
+    }
+
     /// Adds what distinguishes these samples from others, wherever they are stored. A training that is resumed compares it: what is
     /// added for a kind must never change.
     fn outline(&self, hash: &mut Sha256);

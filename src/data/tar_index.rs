@@ -88,6 +88,11 @@ impl Group<'_> {
 }
 
 impl TarIndex {
+    /// The archive that a member is in.
+    pub(super) fn archive(&self, member: &MemberSpan) -> &Path {
+        &self.archives[member.archive].path
+    }
+
     /// Looks archives through; `see` is called with all that they hold.
     ///
     /// # Errors

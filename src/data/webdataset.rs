@@ -178,11 +178,12 @@ fn open(paths: &[PathBuf], options: &DataOptions) -> Result<Opened> {
         options: options.clone(),
     };
     let mut opened = Opened::new(&KIND, source, reported.unusable);
+    opened.files = archives.clone();
     if let (Purpose::ZeroShot, Some(first)) = (options.purpose, archives.first()) {
         opened.classes = classes(first)?;
         opened.templates = templates(first)?;
         let lists = [beside(first, &CLASS_NAMES), beside(first, &[TEMPLATES])];
-        opened.lists = lists.into_iter().flatten().collect();
+        opened.files.extend(lists.into_iter().flatten());
     }
     Ok(opened)
 }
@@ -285,6 +286,10 @@ impl Source for WebDataset {
             }
         }
         Ok(sample)
+    }
+
+    fn file(&self, i: usize) -> Option<&Path> {
+        Some(self.tars.index.archive(&self.tars.members[i].image))
     }
 
     fn outline(&self, hash: &mut Sha256) {

@@ -38,6 +38,8 @@ pub enum Control {
     Reject,
     /// The score that judges each label alone.
     IndependentScore,
+    /// The name of the field or column that holds texts.
+    TextField,
     /// The number of pixels up to which images are decoded.
     MaxPixels,
     /// The time that a URL has to answer.

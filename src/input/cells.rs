@@ -153,6 +153,14 @@ pub(crate) fn number_at(numbers: &ArrayRef, row: usize) -> Option<String> {
     )
 }
 
+/// Whether this many bytes may hold as many rows as they say: compression makes more than a byte of a thousand paths or
+/// images, and a few bytes must not announce rows without end.
+pub(crate) fn may_have_rows(n_rows: u64, n_bytes: u64) -> bool {
+    const ROWS_UNCHECKED: u64 = 1 << 17;
+    const ROWS_PER_BYTE_MAX: u64 = 1000;
+    n_rows <= n_bytes.saturating_mul(ROWS_PER_BYTE_MAX).max(ROWS_UNCHECKED)
+}
+
 /// A copy of the bytes at an index, within the limits of files. `name` is for messages.
 ///
 /// # Errors

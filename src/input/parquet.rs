@@ -2,7 +2,9 @@
 
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
-/// Refuses columns outside of a file of `n_bytes`.
+use super::cells::may_have_rows;
+
+/// Refuses columns outside of a file of `n_bytes`, and more rows than it can hold.
 ///
 /// # Errors
 /// What is wrong.
@@ -18,8 +20,11 @@ pub(crate) fn check_offsets(metadata: &ArrowReaderMetadata, n_bytes: u64) -> Res
             return Err("a column is outside of the file");
         }
     }
-    match groups.iter().any(|group| group.num_rows() < 0) {
-        true => Err("it has a negative number of rows"),
-        false => Ok(()),
+    let rows = groups.iter().map(|group| u64::try_from(group.num_rows()));
+    let n_rows = rows.reduce(|sum, n| Ok(sum?.saturating_add(n?))).unwrap_or(Ok(0));
+    match n_rows {
+        Err(_) => Err("it has a negative number of rows"),
+        Ok(n_rows) if !may_have_rows(n_rows, n_bytes) => Err("it says that it has more rows than it can hold"),
+        Ok(_) => Ok(()),
     }
 }

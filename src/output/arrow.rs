@@ -2,7 +2,7 @@
 //!
 //! The caller gives [`Widener`] a batch and one [`Row`] per row of it. The input's columns stay as they are and are
 //! followed by `label`, the best one (null if no label reaches the threshold); `scores`, a list of fixed length in the
-//! order of the labels (of varying length if rows have their own labels); `embedding`, a list of fixed length; and
+//! order of the labels (of varying length if rows have their own labels); for pairs `cosine` and `logit` instead; `embedding`, a list of fixed length; and
 //! `error`. What a failed row lacks is null. The schema's metadata has `longclip.version`, `longclip.model`,
 //! `longclip.dtype` and `longclip.labels` (JSON).
 
@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow_array::builder::{Float32Builder, ListBuilder};
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, Float32Array, RecordBatch};
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
@@ -47,6 +47,19 @@ pub enum ScoresOf {
     Run,
     /// The row's own labels.
     Row,
+    /// The row's text: how well it fits the image.
+    Text,
+    /// The row's texts: how well each fits the image.
+    Texts,
+}
+
+/// How well a text fits an image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    /// The cosine.
+    pub cosine: f32,
+    /// The cosine times `exp(logit_scale)`.
+    pub logit: f32,
 }
 
 /// The results of one row.
@@ -56,6 +69,8 @@ pub struct Row {
     pub label: Option<String>,
     /// One score per label, in the order of the labels.
     pub scores: Option<Vec<f32>>,
+    /// How well each text fits, in the order of the texts.
+    pub fits: Option<Vec<Fit>>,
     /// The image's embedding.
     pub embedding: Option<Vec<f32>>,
     /// Why the row failed.
@@ -66,25 +81,30 @@ pub struct Row {
 #[derive(Debug, Clone)]
 struct ResultColumns {
     task: Task,
-    /// `None` if rows have their own labels.
-    n_scores: Option<usize>,
+    scores: ScoresOf,
+    /// How many labels the run has.
+    n_labels: usize,
 }
 
 impl ResultColumns {
     fn new(settings: &Settings, scores: ScoresOf) -> Self {
         ResultColumns {
             task: settings.task,
-            n_scores: (scores == ScoresOf::Run).then_some(settings.labels.len()),
+            scores,
+            n_labels: settings.labels.len(),
         }
     }
 
     fn fields(&self) -> Vec<Field> {
         let mut fields = Vec::new();
+        let number = |name| Field::new(name, DataType::Float32, true);
+        let numbers = |name| Field::new_list(name, Field::new_list_field(DataType::Float32, true), true);
         if let Task::Labels(_) = self.task {
-            fields.push(Field::new("label", DataType::Utf8, true));
-            fields.push(match self.n_scores {
-                Some(n) => vector_field("scores", n),
-                None => Field::new_list("scores", Field::new_list_field(DataType::Float32, true), true),
+            fields.extend(match self.scores {
+                ScoresOf::Run => [label_field(), vector_field("scores", self.n_labels)],
+                ScoresOf::Row => [label_field(), numbers("scores")],
+                ScoresOf::Text => [number("cosine"), number("logit")],
+                ScoresOf::Texts => [numbers("cosine"), numbers("logit")],
             });
         }
         fields.extend(self.task.embed_dim().map(|n| vector_field("embedding", n)));
@@ -95,11 +115,13 @@ impl ResultColumns {
     fn arrays(&self, rows: &[Row]) -> Vec<ArrayRef> {
         let mut arrays = Vec::new();
         if let Task::Labels(_) = self.task {
-            arrays.push(texts(rows.iter().map(|row| row.label.as_deref())));
+            let labels = || texts(rows.iter().map(|row| row.label.as_deref()));
             let scores = rows.iter().map(|row| row.scores.as_deref());
-            arrays.push(match self.n_scores {
-                Some(n) => vectors(scores, n),
-                None => lists(scores),
+            arrays.extend(match self.scores {
+                ScoresOf::Run => [labels(), vectors(scores, self.n_labels)],
+                ScoresOf::Row => [labels(), lists(scores)],
+                ScoresOf::Text => [one_fit(rows, |fit| fit.cosine), one_fit(rows, |fit| fit.logit)],
+                ScoresOf::Texts => [all_fits(rows, |fit| fit.cosine), all_fits(rows, |fit| fit.logit)],
             });
         }
         if let Some(n) = self.task.embed_dim() {
@@ -108,6 +130,23 @@ impl ResultColumns {
         arrays.push(texts(rows.iter().map(|row| row.error.as_deref())));
         arrays
     }
+}
+
+fn label_field() -> Field {
+    Field::new("label", DataType::Utf8, true)
+}
+
+/// A number of each row's only text.
+fn one_fit(rows: &[Row], number: fn(&Fit) -> f32) -> ArrayRef {
+    let first = rows.iter().map(|row| Some(number(row.fits.as_ref()?.first()?)));
+    Arc::new(first.collect::<Float32Array>())
+}
+
+/// A number of each of a row's texts.
+fn all_fits(rows: &[Row], number: fn(&Fit) -> f32) -> ArrayRef {
+    let rows = rows.iter().map(|row| row.fits.as_ref());
+    let numbers: Vec<Option<Vec<f32>>> = rows.map(|fits| Some(fits?.iter().map(number).collect())).collect();
+    lists(numbers.iter().map(Option::as_deref))
 }
 
 fn lists<'a>(rows: impl Iterator<Item = Option<&'a [f32]>>) -> ArrayRef {

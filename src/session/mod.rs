@@ -23,7 +23,7 @@ mod tagger;
 pub use self::answers::{Grouping, NONE_OF_THESE, classify, grouped, in_order, labelled};
 pub use self::labelling::Labelling;
 pub use self::model_plan::ModelPlan;
-pub use self::pair_scorer::{Pair, PairScorer};
+pub use self::pair_scorer::{PairScorer, TextsAhead};
 pub use self::records::{RecordOptions, record};
 pub use self::remembering::Remembering;
 pub use self::run::{Counts, Encoder, Ended, Kept, OnError, Run, Seen, Sink, Source, Times, Verdict, Watch, decoded};

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::RecordBatch;
 
-use super::{Ended, Run, Seen, Sink, Verdict, Watch};
+use super::{Ended, Run, Seen, Sink, TextsAhead, Verdict, Watch};
 use crate::error::{Error, Result};
 use crate::files::Destination;
-use crate::input::arrow::{Columns, LabelColumn, Stream, refused_items};
+use crate::input::arrow::{Columns, LabelColumn, PerRow, Stream, refused_items};
 use crate::input::{InputOptions, Item, Items};
 use crate::output::Settings;
 use crate::output::arrow::{Row, ScoresOf, Widener};
@@ -24,6 +24,7 @@ pub struct Incoming {
     stream: Stream,
     columns: Columns,
     options: InputOptions,
+    ahead: Option<TextsAhead>,
 }
 
 impl Incoming {
@@ -31,17 +32,34 @@ impl Incoming {
     ///
     /// # Errors
     /// As [`Columns::of`].
-    pub fn new(stream: Stream, labels: LabelColumn, options: InputOptions) -> Result<Self> {
+    pub fn new(stream: Stream, labels: LabelColumn<'_>, options: InputOptions) -> Result<Self> {
         Ok(Incoming {
             columns: Columns::of(stream.schema(), labels)?,
             stream,
             options,
+            ahead: None,
         })
+    }
+
+    /// The same rows, whose texts are encoded ahead.
+    #[must_use]
+    pub fn encoding_ahead(mut self, ahead: TextsAhead) -> Self {
+        self.ahead = Some(ahead);
+        self
     }
 
     /// Whether rows bring labels of their own.
     pub fn have_labels(&self) -> bool {
-        self.columns.have_labels()
+        self.columns.labels().is_some()
+    }
+
+    fn scores(&self) -> ScoresOf {
+        match self.columns.labels() {
+            None => ScoresOf::Run,
+            Some(PerRow::Labels) => ScoresOf::Row,
+            Some(PerRow::Text) => ScoresOf::Text,
+            Some(PerRow::Texts) => ScoresOf::Texts,
+        }
     }
 
     /// How rows that name files or URLs are read.
@@ -56,37 +74,38 @@ impl Incoming {
     /// # Errors
     /// Those of reading and writing the stream, and of [`Run::over`].
     pub fn run(
-        self,
+        mut self,
         run: &Run<'_>,
         settings: &Settings,
         destination: Destination,
         watch: &mut dyn Watch,
         judge: &mut dyn FnMut(&Item, Seen) -> Result<Row>,
     ) -> Result<(Ended, Option<PathBuf>)> {
-        let scores = if self.have_labels() {
-            ScoresOf::Row
-        } else {
-            ScoresOf::Run
-        };
         let exchange = Arc::new(Mutex::new(Exchange {
             open: VecDeque::new(),
-            widener: Widener::new(self.stream.schema(), settings, scores)?,
+            widener: Widener::new(self.stream.schema(), settings, self.scores())?,
             destination,
             failure: None,
         }));
         locked(&exchange).begin()?;
+        let ahead = self.ahead.take();
         let rows = Rows {
             incoming: self,
             current: Box::new(std::iter::empty()),
             n_rows: 0,
             exchange: Arc::clone(&exchange),
         };
+        let rows: Items = Box::new(rows);
+        let rows = match ahead {
+            Some(ahead) => ahead.of(rows),
+            None => rows,
+        };
         let mut sink = RowSink {
             exchange: &exchange,
             reason: run.reason,
             judge,
         };
-        let ended = run.over(Box::new(rows), watch, &mut sink)?;
+        let ended = run.over(rows, watch, &mut sink)?;
         let mut exchange = locked(&exchange);
         if let Some(failure) = exchange.failure.take() {
             return Err(failure);

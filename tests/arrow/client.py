@@ -13,6 +13,7 @@ import threading
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.feather
 import pyarrow.parquet as pq
 
 LONGCLIP = sys.argv[1]
@@ -132,6 +133,52 @@ def vectors():
     assert np.array_equal(found.astype(np.float32), np.array(plain, np.float32))
 
 
+TEXTS = ["A cat looks into the camera.", "A cup of coffee.", "An astronaut."]
+
+
+def pairs():
+    """`score` gives the same numbers for files, for tables in Parquet and Arrow files, and for a stream."""
+    with tempfile.TemporaryDirectory() as work:
+        work = pathlib.Path(work)
+        lines = [json.dumps({"path": str(IMG / n), "text": t}) for n, t in zip(NAMES, TEXTS)]
+        (work / "pairs.ndjson").write_text("\n".join(lines))
+
+        def scored(data, code=0):
+            command = [LONGCLIP, "score", data, *MODEL]
+            done = subprocess.run(command, cwd=work, capture_output=True, timeout=120)
+            assert done.returncode == code, (done.returncode, done.stderr.decode())
+            return [json.loads(line) for line in done.stdout.splitlines()]
+
+        expected = [record["labels"] for record in scored("pairs.ndjson")]
+        images = {
+            "binary": pa.array(BYTES, pa.binary()),
+            "large_binary": pa.array(BYTES, pa.large_binary()),
+            "dictionary": pa.array(BYTES, pa.binary()).dictionary_encode(),
+            "dataset": pa.array([{"bytes": b, "path": n} for b, n in zip(BYTES, NAMES)]),
+        }
+        for name, image in images.items():
+            table = pa.table({"image": image, "text": TEXTS, "n": [1, 2, 3]})
+            for compression in ["none", "snappy", "zstd"]:
+                pq.write_table(table, work / "pairs.parquet", compression=compression, row_group_size=2)
+                assert [record["labels"] for record in scored("pairs.parquet")] == expected, (name, compression)
+            for compression in [None, "lz4", "zstd"]:
+                (work / "pairs.arrows").write_bytes(stream(table, compression=compression))
+                assert [record["labels"] for record in scored("pairs.arrows")] == expected, (name, compression)
+                pa.feather.write_feather(table, work / "pairs.feather", compression=compression or "uncompressed")
+                assert [record["labels"] for record in scored("pairs.feather")] == expected, (name, compression)
+            back = run("score", stream(table))
+            assert back.column_names == ["image", "text", "n", "cosine", "logit", "error"]
+            assert np.allclose(back.column("cosine").to_pylist(), [labels[0]["cosine"] for labels in expected], atol=1e-6)
+            assert np.allclose(back.column("logit").to_pylist(), [labels[0]["logit"] for labels in expected], rtol=1e-5)
+        lists = pa.table({"image": BYTES, "text": [TEXTS, [TEXTS[1]], None]})
+        back = run("score", stream(lists), code=1)
+        assert [cosines and len(cosines) for cosines in back.column("cosine").to_pylist()] == [3, 1, None]
+        assert "text is null" in back.column("error").to_pylist()[2]
+        pq.write_table(pa.table({"image": BYTES, "text": [TEXTS[0], None, TEXTS[2]]}), work / "pairs.parquet")
+        found = scored("pairs.parquet", code=1)
+        assert [record.get("error") is None for record in found] == [True, False, True]
+
+
 def peak_kib(n_batches):
     """The peak memory for a stream of `n_batches` batches of 4 MiB."""
     process = subprocess.Popen([LONGCLIP, "embed", "--in", "arrow", "--out", "arrow", *MODEL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -181,6 +228,7 @@ if __name__ == "__main__":
     numbers(plain())
     failures()
     vectors()
+    pairs()
     memory()
     shards()
-    print(f"pyarrow {pa.__version__}: lock-step, numbers, failures, vectors, memory and shards work as documented")
+    print(f"pyarrow {pa.__version__}: lock-step, numbers, failures, vectors, pairs, memory and shards work as documented")

@@ -46,6 +46,7 @@ mod reference;
 mod resume;
 mod retrieval;
 mod score;
+mod score_tables;
 mod scores;
 #[cfg(feature = "parquet")]
 mod search;

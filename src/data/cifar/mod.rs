@@ -140,7 +140,7 @@ fn open(path: &Path, options: &DataOptions) -> Result<Opened> {
     Ok(Opened {
         title: format!("CIFAR-{}, {form}", batches.set.n_classes()),
         classes: names.into_iter().map(Class::new).collect(),
-        lists: vec![list],
+        files: vec![list],
         ..Opened::new(&KIND, Listed(samples), unusable)
     })
 }

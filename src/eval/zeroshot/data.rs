@@ -25,7 +25,7 @@ pub struct ClassifiedImages {
     /// The classes that the data lists, in its order; empty if it has no list.
     classes: Vec<Class>,
     /// Files next to the data that were read too.
-    lists: Vec<PathBuf>,
+    files: Vec<PathBuf>,
 }
 
 /// Images whose classes are among the labels.
@@ -84,14 +84,14 @@ impl ClassifiedImages {
             unusable,
             samples,
             classes: opened.classes,
-            lists: opened.lists,
+            files: opened.files,
         })
     }
 
-    /// The files that the data leads to, besides the one that is named: images, lists of classes and templates.
+    /// The files that the data leads to, besides the one that is named: images, its own files, lists of classes and templates.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let images = self.samples.iter().filter_map(|(image, ..)| image.path());
-        images.chain(self.lists.iter().map(PathBuf::as_path))
+        images.chain(self.files.iter().map(PathBuf::as_path))
     }
 
     /// Gives each image its class: among `given` labels or, if there are none, among the data's own, which are asked by `templates`.

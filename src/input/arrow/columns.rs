@@ -9,16 +9,29 @@ use arrow_schema::{DataType, Schema};
 
 use super::super::cells::{Image, Values, bytes_of, is_image, is_list_of_text, is_text, number_at, texts_at};
 use super::super::{Content, Deferred, InputOptions, Item, Items, Name, content, ndjson};
-use crate::error::{Error, Result};
+use crate::error::{Control, Error, Result, hint};
 use crate::json_fields::JsonFields;
 
-/// How this run treats a column `labels`.
+/// Where a run finds the labels of each row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LabelColumn {
-    /// It holds each row's labels.
+pub enum LabelColumn<'a> {
+    /// In a column `labels`, if there is one.
     Read,
-    /// It is a column like any other.
+    /// Nowhere: `labels` is a column like any other.
     Carried,
+    /// In the first of these columns: a text, or a list of texts.
+    Texts(&'a [&'a str]),
+}
+
+/// What a column of labels holds in each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerRow {
+    /// A list of labels; null for those of the run.
+    Labels,
+    /// A text.
+    Text,
+    /// A list of texts.
+    Texts,
 }
 
 /// The indices of the columns with a stream's images.
@@ -27,31 +40,23 @@ pub struct Columns {
     path: Option<usize>,
     image: Option<usize>,
     id: Option<usize>,
-    labels: Option<usize>,
+    labels: Option<(usize, PerRow)>,
 }
 
 impl Columns {
     /// Finds the columns by name.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is neither `path` nor `image`, if there are two of a name, or one has a wrong type.
-    pub fn of(schema: &Schema, labels: LabelColumn) -> Result<Columns> {
+    /// [`Error::Usage`] if there is neither `path` nor `image`, or no column of texts where one is needed; if there are two
+    /// of a name, or one has a wrong type.
+    pub fn of(schema: &Schema, labels: LabelColumn<'_>) -> Result<Columns> {
         let path = found(schema, "path", &is_text, "text (utf8)")?;
         let image = found(schema, "image", &is_image, "encoded images (binary)")?;
         if ["path", "image"].iter().all(|name| schema.index_of(name).is_err()) {
-            let names: Vec<String> = schema
-                .fields()
-                .iter()
-                .map(|field| format!("`{}`", field.name()))
-                .collect();
             return Err(Error::usage(
                 format!(
                     "the Arrow stream has neither a column `path` nor `image`; its columns are {}",
-                    if names.is_empty() {
-                        "none".into()
-                    } else {
-                        names.join(", ")
-                    }
+                    listed(schema)
                 ),
                 "name the column of files or URLs `path`, or the one of encoded images `image`",
             ));
@@ -65,15 +70,17 @@ impl Columns {
                 is_text(data_type) || data_type.is_integer()
             }),
             labels: match labels {
-                LabelColumn::Read => found(schema, "labels", &is_list_of_text, "lists of texts (list<utf8>)")?,
+                LabelColumn::Read => found(schema, "labels", &is_list_of_text, "lists of texts (list<utf8>)")?
+                    .map(|place| (place, PerRow::Labels)),
                 LabelColumn::Carried => None,
+                LabelColumn::Texts(names) => Some(text_column(schema, names)?),
             },
         })
     }
 
-    /// Whether rows have their own labels.
-    pub fn have_labels(&self) -> bool {
-        self.labels.is_some()
+    /// What rows have for labels of their own, if anything.
+    pub fn labels(&self) -> Option<PerRow> {
+        self.labels.map(|(_, per_row)| per_row)
     }
 
     /// A batch's rows as items, in order. `n_before` is the number of rows in earlier batches.
@@ -82,7 +89,9 @@ impl Columns {
         let image = column(self.image).map(Image::new);
         let path = column(self.path).map(Values::new);
         let id = column(self.id).cloned();
-        let labels = column(self.labels).cloned();
+        let labels = self
+            .labels
+            .map(|(place, per_row)| OwnLabels::new(batch.column(place), per_row));
         let options = options.clone();
         Box::new((0..batch.num_rows()).map(move |row| {
             let bytes = image.as_ref().and_then(|image| image.bytes(row));
@@ -95,12 +104,9 @@ impl Columns {
                 (None, Some(path)) => content::named(path, &options),
                 (None, None) => refused(&name, "it has neither `path` nor `image`: both are null"),
             };
-            let (labels, content) = match labels.as_ref().and_then(|labels| texts_at(labels, row)) {
-                Some(texts) => match ndjson::checked_labels(texts) {
-                    Ok(texts) => (Some(texts), content),
-                    Err(problem) => (None, refused(&name, problem)),
-                },
-                None => (None, content),
+            let (labels, content) = match labels.as_ref().map_or(Ok(None), |labels| labels.of_row(row)) {
+                Ok(labels) => (labels, content),
+                Err(problem) => (None, refused(&name, problem)),
             };
             Item {
                 name: Name::Path(name),
@@ -109,6 +115,37 @@ impl Columns {
                 content,
             }
         }))
+    }
+}
+
+/// A column of labels.
+enum OwnLabels {
+    Labels(ArrayRef),
+    Text(Values),
+    Texts(ArrayRef),
+}
+
+impl OwnLabels {
+    fn new(column: &ArrayRef, per_row: PerRow) -> Self {
+        match per_row {
+            PerRow::Labels => OwnLabels::Labels(column.clone()),
+            PerRow::Text => OwnLabels::Text(Values::new(column)),
+            PerRow::Texts => OwnLabels::Texts(column.clone()),
+        }
+    }
+
+    /// A row's labels; none for those of the run.
+    fn of_row(&self, row: usize) -> Result<Option<Vec<String>>, &'static str> {
+        let texts = match self {
+            OwnLabels::Labels(lists) => return texts_at(lists, row).map(ndjson::checked_labels).transpose(),
+            OwnLabels::Text(texts) => texts.text(row).map(|text| vec![text]),
+            OwnLabels::Texts(lists) => texts_at(lists, row),
+        };
+        let texts = texts.ok_or("its text is null")?;
+        match texts.is_empty() || texts.iter().any(|text| text.trim().is_empty()) {
+            true => Err("it has no text, or an empty one"),
+            false => Ok(Some(texts)),
+        }
     }
 }
 
@@ -132,6 +169,38 @@ fn refused(name: &str, problem: &str) -> Content {
         problem: problem.to_owned(),
         hint: None,
     }))
+}
+
+/// The first of these columns that there is, which must hold texts or lists of texts.
+fn text_column(schema: &Schema, names: &[&str]) -> Result<(usize, PerRow)> {
+    for name in names {
+        let fits = |data_type: &DataType| is_text(data_type) || is_list_of_text(data_type);
+        if let Some(place) = found(schema, name, &fits, "texts (utf8 or list<utf8>)")? {
+            let per_row = match is_text(schema.field(place).data_type()) {
+                true => PerRow::Text,
+                false => PerRow::Texts,
+            };
+            return Ok((place, per_row));
+        }
+    }
+    Err(Error::usage(
+        format!(
+            "the Arrow stream has no column of texts called `{}`; its columns are {}",
+            names.join("`, `"),
+            listed(schema)
+        ),
+        hint!("rename one, or name it by {}", Control::TextField),
+    ))
+}
+
+/// The names of all columns, for a message.
+fn listed(schema: &Schema) -> String {
+    let fields = schema.fields().iter();
+    let names: Vec<String> = fields.map(|field| format!("`{}`", field.name())).collect();
+    match names.is_empty() {
+        true => "none".to_owned(),
+        false => names.join(", "),
+    }
 }
 
 /// The index of the only column of this name, if there is one; checks its type.

@@ -68,6 +68,16 @@ impl Frames {
         })
     }
 
+    /// Reads the messages from the middle of a stream on.
+    pub(super) fn within(reader: Box<dyn Read + Send>) -> Frames {
+        Frames {
+            reader,
+            unread: 0,
+            start: Vec::new(),
+            has_ended: false,
+        }
+    }
+
     /// The problem if the first bytes are not a message.
     pub(super) fn not_a_stream(&self, problem: &str) -> String {
         match self.start.as_slice() {
@@ -78,8 +88,8 @@ impl Frames {
         }
     }
 
-    /// Waits for the next message; none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Frame>, String> {
+    /// Waits for the next message's header, and gives the length of its body, which the caller skips; none at the end.
+    pub(super) fn next_head(&mut self) -> Result<Option<(MessageBuffer, u64)>, String> {
         let Some(head_bytes) = self.head_bytes()? else {
             self.has_ended = true;
             return Ok(None);
@@ -88,6 +98,14 @@ impl Frames {
         let head = MessageBuffer::try_new(Buffer::from_vec(head)).map_err(|error| error.to_string())?;
         let body_bytes = u64::try_from(head.as_ref().bodyLength())
             .map_err(|_| format!("a body of {} bytes", head.as_ref().bodyLength()))?;
+        Ok(Some((head, body_bytes)))
+    }
+
+    /// Waits for the next message; none at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Frame>, String> {
+        let Some((head, body_bytes)) = self.next_head()? else {
+            return Ok(None);
+        };
         let fits = match body_bytes > LARGEST_BODY_BYTES {
             true => Err(format!(
                 "its batch has {body_bytes} bytes; at most {LARGEST_BODY_BYTES} are read at once: write smaller batches"
@@ -174,7 +192,7 @@ pub(super) fn too_large(lack: TooLarge) -> String {
 }
 
 /// Checks that as many bytes arrived as were announced.
-fn all_arrived(n: u64, wanted: u64, what: &str) -> Result<(), String> {
+pub(super) fn all_arrived(n: u64, wanted: u64, what: &str) -> Result<(), String> {
     match n == wanted {
         true => Ok(()),
         false => Err(format!(

@@ -8,6 +8,7 @@
 
 mod check;
 mod columns;
+pub(crate) mod file;
 mod frames;
 
 #[cfg(test)]
@@ -25,7 +26,7 @@ use arrow_schema::{ArrowError, DataType, SchemaRef};
 
 use self::check::Refused;
 pub(crate) use self::columns::refused_items;
-pub use self::columns::{Columns, LabelColumn};
+pub use self::columns::{Columns, LabelColumn, PerRow};
 use self::frames::{Frame, Frames};
 use crate::error::{Error, Result, caught};
 
@@ -53,13 +54,7 @@ impl Stream {
     /// # Errors
     /// [`Error::Stream`] if it doesn't begin like an Arrow stream.
     pub fn open(reader: Box<dyn Read + Send>, name: &str) -> Result<Stream> {
-        let failed = |problem| broken(name, problem);
-        let mut frames = Frames::open(reader).map_err(failed)?;
-        let first = frames
-            .next()
-            .map_err(|problem| failed(frames.not_a_stream(&problem)))?
-            .ok_or_else(|| failed("it ends before its schema".into()))?;
-        let schema = schema(&first).map_err(|problem| failed(frames.not_a_stream(&problem)))?;
+        let (frames, schema) = opened(reader, name)?;
         Ok(Stream {
             frames,
             name: name.to_owned(),
@@ -94,6 +89,18 @@ impl Stream {
             }
         }
     }
+}
+
+/// The messages of a stream after its schema, and the schema.
+fn opened(reader: Box<dyn Read + Send>, name: &str) -> Result<(Frames, SchemaRef)> {
+    let failed = |problem| broken(name, problem);
+    let mut frames = Frames::open(reader).map_err(failed)?;
+    let first = frames
+        .next()
+        .map_err(|problem| failed(frames.not_a_stream(&problem)))?
+        .ok_or_else(|| failed("it ends before its schema".into()))?;
+    let schema = schema(&first).map_err(|problem| failed(frames.not_a_stream(&problem)))?;
+    Ok((frames, schema))
 }
 
 fn broken(name: &str, problem: String) -> Error {
@@ -147,8 +154,12 @@ fn decoded(
     }
     match message.header_type() {
         MessageHeader::NONE => Ok(None),
-        _ => Err(format!("expected a record batch, found {}", kind(&message))),
+        _ => Err(no_batch(&message)),
     }
+}
+
+fn no_batch(message: &Message<'_>) -> String {
+    format!("expected a record batch, found {}", kind(message))
 }
 
 /// A batch of rows without values, in place of one that is too large.

@@ -203,7 +203,7 @@ fn a_column_that_is_missing_twice_there_or_of_another_type_is_named() {
         "the Arrow stream has two columns `path`",
     );
     let as_any_other = Schema::new(vec![Field::new("path", Utf8, true), Field::new("labels", Utf8, true)]);
-    assert!(!Columns::of(&as_any_other, LabelColumn::Carried).unwrap().have_labels());
+    assert_eq!(Columns::of(&as_any_other, LabelColumn::Carried).unwrap().labels(), None);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use longclip::data::{CaptionPart, PerImage};
 use longclip::eval::retrieval::PairOptions;
 use longclip::text::ContextLength;
 
+use crate::cli::data_flags::FieldFlags;
 use crate::cli::named::named;
 use crate::cli::numbers::at_least_one;
 
@@ -15,15 +16,12 @@ use crate::cli::numbers::at_least_one;
 pub(super) struct DataFlags {
     /// Images with their captions
     ///
-    /// Records, COCO's captions json, Karpathy's json, ShareGPT4V json, Flickr30k's token file or results.csv, or a
-    /// folder with `image` and `caption` in it. Example: `--data pairs.ndjson`
+    /// Records, WebDataset tars, Parquet or Arrow files, COCO's captions json, Karpathy's json, ShareGPT4V json, Flickr30k's
+    /// token file or results.csv, or a folder with `image` and `caption` in it. Example: `--data pairs.ndjson`
     #[arg(long, value_name = "DATA")]
     pub(super) data: PathBuf,
-    /// The folder that images' paths start from
-    ///
-    /// [default: the data's own, or the usual one of this kind of data] Example: `--images val2017/`
-    #[arg(long, value_name = "DIR")]
-    pub(super) images: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) fields: FieldFlags,
     /// Only images of this split, if the data has any
     ///
     /// Example: `--split test`
@@ -44,19 +42,14 @@ pub(super) struct DataFlags {
     /// A number or `all` [default: as upstream: 5 for COCO, else all]. Example: `--captions-per-picture 1`
     #[arg(long, value_name = "N", value_parser = per_picture, hide_short_help = true)]
     captions_per_picture: Option<PerImage>,
-    /// The field of records that holds captions
-    ///
-    /// [default: long, text, caption, captions or description] Example: `--text-field summary`
-    #[arg(long, value_name = "FIELD", hide_short_help = true)]
-    text_field: Option<String>,
 }
 
 impl DataFlags {
     /// The part of the data to use.
     pub(super) fn options(&self) -> PairOptions {
         PairOptions {
-            images: self.images.clone(),
-            text_field: self.text_field.clone(),
+            images: self.fields.images.clone(),
+            text_field: self.fields.text_field.clone(),
             split: self.split.clone(),
             first: self.first,
             part: self.captions,

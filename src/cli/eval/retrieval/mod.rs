@@ -196,7 +196,7 @@ impl Args {
         let options = self.data.options();
         self.report.open(&Reads {
             data: std::iter::once(&*self.data.data)
-                .chain(self.data.images.as_deref())
+                .chain(self.data.fields.images.as_deref())
                 .collect(),
             files: Vec::new(),
             model: &self.model,
