@@ -29,7 +29,7 @@ fn said(names: &[&str]) -> String {
 
 /// Names from files that transformers 5, open_clip 3.3, timm and the models' own repositories write.
 #[rustfmt::skip]
-const TRUE_NAMES: [&[&str]; 38] = [
+const TRUE_NAMES: [&[&str]; 46] = [
     &["vision_model.head.probe", "logit_bias", "text_model.head.weight"],
     &["visual.trunk.attn_pool.latent", "logit_bias", "text.text_projection.bias"],
     &["visual.trunk.attn_pool.latent", "visual.trunk.norm_pre.weight"],
@@ -68,12 +68,26 @@ const TRUE_NAMES: [&[&str]; 38] = [
     &["embeddings.patch_embeddings.projection.weight"],
     &["bert.embeddings.word_embeddings.weight"],
     &["language_model.model.layers.0.mlp.gate_proj.weight", "multi_modal_projector.linear_1.weight"],
+    &["text_model.transformer.embeddings.word_embeddings.weight", "vision_model.blocks.0.attn.q_proj.weight"],
+    &["audio_model.audio_encoder.batch_norm.weight", "text_model.embeddings.word_embeddings.weight"],
+    &["modality_trunks.vision.blocks.0.attn.in_proj_weight", "modality_heads.text.proj.0.weight"],
+    &["vilt.embeddings.text_embeddings.word_embeddings.weight", "vilt.encoder.layer.0.output.dense.weight"],
+    &["resnet.embedder.embedder.convolution.weight"],
+    &["encoder.block.0.layer.0.SelfAttention.q.weight", "shared.weight"],
+    &["model.layers.0.mlp.gate_proj.weight", "model.embed_tokens.weight"],
+    &["visual.trunk.blocks.0.attn.qkv.weight", "visual.trunk.pos_embed", "ln_final.weight"],
 ];
 
 #[test]
 fn each_family_is_known_by_its_true_names() {
     let said = TRUE_NAMES.map(said);
-    assert_snapshot!(said.join("\n"), @r"
+    for family in &FAMILIES {
+        let is_named = said
+            .iter()
+            .any(|said| said.contains(&format!("it holds {} (", family.name)));
+        assert!(is_named, "no names of {}", family.name);
+    }
+    assert_snapshot!(said.join("\n"), @"
     cannot use `x`: it holds a SigLIP, SigLIP 2 or a model made from them (`text_model.head.weight`), which can't be computed here: it pools by attention and has another tokenizer
     cannot use `x`: it holds a SigLIP, SigLIP 2 or a model made from them (`visual.trunk.attn_pool.latent`), which can't be computed here: it pools by attention and has another tokenizer
     cannot use `x`: it holds a Perception Encoder (PE) (`visual.trunk.attn_pool.latent`), which can't be computed here: its image tower has rotary positions and pools by attention
@@ -112,6 +126,14 @@ fn each_family_is_known_by_its_true_names() {
     cannot use `x`: it holds a DINO or another image model without texts (`embeddings.patch_embeddings.projection.weight`), which can't be computed here: it has no text tower
     cannot use `x`: it holds a BERT or another model of texts (`bert.embeddings.word_embeddings.weight`), which can't be computed here: its tokenizer and its layers are not CLIP's
     cannot use `x`: it holds a vision language model (`language_model.model.layers.0.mlp.gate_proj.weight`), which can't be computed here: it writes text about images
+    cannot use `x`: it holds a Jina CLIP (`text_model.transformer.embeddings.word_embeddings.weight`), which can't be computed here: its towers are a BERT and an EVA, with rotary positions
+    cannot use `x`: it holds a CLAP (`audio_model.audio_encoder.batch_norm.weight`), which can't be computed here: it compares texts with sounds
+    cannot use `x`: it holds an ImageBind (`modality_trunks.vision.blocks.0.attn.in_proj_weight`), which can't be computed here: its towers are of their own kind
+    cannot use `x`: it holds a ViLT (`vilt.embeddings.text_embeddings.word_embeddings.weight`), which can't be computed here: one transformer reads image and text together
+    cannot use `x`: it holds a ResNet or another convolutional image model without texts (`resnet.embedder.embedder.convolution.weight`), which can't be computed here: it has no text tower
+    cannot use `x`: it holds a T5 or another model of texts (`encoder.block.0.layer.0.SelfAttention.q.weight`), which can't be computed here: its tokenizer and its layers are not CLIP's
+    cannot use `x`: it holds a language model (`model.layers.0.mlp.gate_proj.weight`), which can't be computed here: it writes text and has no image tower
+    cannot use `x`: it holds an image tower of timm that is not a plain CLIP ViT (`visual.trunk.blocks.0.attn.qkv.weight`), which can't be computed here: it is computed in another way
     ");
 }
 
@@ -151,6 +173,22 @@ fn each_encoding_is_known_by_its_true_names() {
         "torch._utils._rebuild_qtensor",
         "torch._utils._rebuild_tensor_v3",
     ];
+    let is_said = |encoding: &Encoding| {
+        said.iter()
+            .any(|said| said.contains(&format!("it holds {} (", encoding.name)))
+    };
+    let has_global = |encoding: &Encoding| {
+        globals
+            .iter()
+            .any(|global| global.starts_with(encoding.globals.first().unwrap_or(&"-")))
+    };
+    for encoding in &ENCODINGS {
+        assert!(
+            is_said(encoding) || has_global(encoding),
+            "no names of {}",
+            encoding.name
+        );
+    }
     let of_global = |global: &&str| {
         Encoding::by_global(global)
             .unwrap()
@@ -169,6 +207,14 @@ fn each_encoding_is_known_by_its_true_names() {
 #[test]
 fn a_family_is_known_by_the_type_of_its_config() {
     let of_type = |model_type| of_config(Path::new("x"), model_type).unwrap().to_string();
+    for family in &FAMILIES {
+        for model_type in family.model_types {
+            assert!(
+                of_type(model_type).contains(&format!("it holds {} (", family.name)),
+                "{model_type}"
+            );
+        }
+    }
     assert_snapshot!(["siglip2", "chinese_clip"].map(of_type).join("\n"), @r"
     cannot use `x`: it holds a SigLIP, SigLIP 2 or a model made from them (its config says `siglip2`), which can't be computed here: it pools by attention and has another tokenizer
     cannot use `x`: it holds a Chinese-CLIP (its config says `chinese_clip`), which can't be computed here: its text tower is a Chinese BERT, with another tokenizer
