@@ -160,7 +160,10 @@ impl Watch for RunReport {
 
     fn timed(&mut self, times: Times) {
         self.progress.end();
-        let n = self.counts.n_taken().max(1) as f64;
+        if self.counts.n_taken() == 0 {
+            return;
+        }
+        let n = self.counts.n_taken() as f64;
         let words = |time: Duration| {
             let s = time.as_secs_f64();
             format!("{s:.2} s, {:.1} ms per image", 1e3 * s / n)

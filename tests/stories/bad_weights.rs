@@ -266,6 +266,10 @@ fn errors_name_the_format_of_a_model_that_is_not_read() {
             "h.pt2",
             [&b"PK\x03\x04"[..], &[0; 40], b"PK\x01\x02 h/archive_format"].concat(),
         )
+        .file("i.bin", b"lmgg\x01\0\0\0")
+        .file("j.mlmodel", b"\x08\x09")
+        .file("k.engine", b"ftrt")
+        .file("l.pb", b"\x0a\x20")
         .folder("exported")
         .file("exported/model.onnx", "x");
     let names = [
@@ -278,6 +282,10 @@ fn errors_name_the_format_of_a_model_that_is_not_read() {
         "g.xml",
         "g.bin",
         "h.pt2",
+        "i.bin",
+        "j.mlmodel",
+        "k.engine",
+        "l.pb",
         "./exported",
     ];
     let said: Vec<String> = names.iter().map(|name| refused(&desk, name)).collect();
@@ -294,6 +302,10 @@ fn errors_name_the_format_of_a_model_that_is_not_read() {
     error: cannot use `g.xml`: it is an OpenVINO model, which can't be read
     error: cannot use `g.bin`: it is the second file of an OpenVINO model, which can't be read
     error: cannot use `h.pt2`: it is a program of torch.export, which can't be read
+    error: cannot use `i.bin`: it is a GGML model, as clip.cpp reads, which can't be read
+    error: cannot use `j.mlmodel`: it is a Core ML model, which can't be read
+    error: cannot use `k.engine`: it is a TensorRT engine, which can't be read
+    error: cannot use `l.pb`: it is a TensorFlow graph, which can't be read
     error: cannot use `exported/model.onnx`: it is an ONNX model, which can't be read
     ");
 }
