@@ -20,6 +20,7 @@ use super::orientation::Metadata;
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
 use super::recognise::{CONVERT, Content, DEVELOP, recognise};
+use super::reduction::Reduction;
 use super::{ico, jpeg, png, raw, tiff, tiff_samples};
 use crate::error::{Error, Result, caught};
 use crate::kernels::zeroes;
@@ -34,14 +35,32 @@ pub enum Orientation {
     AsStored,
 }
 
+/// How the bytes of a file are decoded.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) orientation: Orientation,
+    pub(super) reduction: Reduction,
+    pub(super) limits: &'a Limits,
+}
+
 /// Decodes the first frame of `bytes`; of a camera's raw photo, the preview inside it. `name` appears only in errors.
 ///
 /// # Errors
 /// [`Error::Picture`] if the bytes are empty, truncated or damaged, are not an image, have a format that isn't decoded,
 /// or exceed `limits`. It says what was found.
 pub fn decode(name: &str, bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture> {
+    let reading = Reading {
+        orientation,
+        reduction: Reduction::None,
+        limits,
+    };
+    decode_as_asked(name, bytes, &reading)
+}
+
+/// As [`decode()`].
+pub(super) fn decode_as_asked(name: &str, bytes: &[u8], reading: &Reading<'_>) -> Result<Picture> {
     // The decoders keep no state beyond this call, so a panic leaves nothing broken behind.
-    let decoded = caught(|| decode_any(bytes, orientation, limits));
+    let decoded = caught(|| decode_any(bytes, reading));
     decoded
         .unwrap_or_else(|_| Err(damaged("its decoder failed")))
         .map_err(|problem| Error::Picture {
@@ -68,15 +87,15 @@ pub fn size(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-fn decode_any(bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, Problem> {
+fn decode_any(bytes: &[u8], reading: &Reading<'_>) -> Result<Picture, Problem> {
     if bytes.is_empty() {
         return Err(Problem::new("the file is empty", "copy or fetch it again"));
     }
     match recognise(bytes) {
-        Content::Decodable(format) => decode_as(format, bytes, orientation, limits),
-        Content::Heic(what) => decode_heic(what, bytes, limits),
-        Content::Jxl => decode_jxl(bytes, orientation, limits),
-        Content::Raw(what) => decode_raw(what, bytes, orientation, limits),
+        Content::Decodable(format) => decode_as(format, bytes, reading),
+        Content::Heic(what) => decode_heic(what, bytes, reading.limits),
+        Content::Jxl => decode_jxl(bytes, reading.orientation, reading.limits),
+        Content::Raw(what) => decode_raw(what, bytes, reading),
         Content::Foreign { what, advice } => Err(foreign(what, advice)),
     }
 }
@@ -108,36 +127,30 @@ fn decode_jxl(_bytes: &[u8], _orientation: Orientation, _limits: &Limits) -> Res
 }
 
 /// Decodes the preview inside a raw photo.
-fn decode_raw(what: &str, bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, Problem> {
+fn decode_raw(what: &str, bytes: &[u8], reading: &Reading<'_>) -> Result<Picture, Problem> {
     let preview = raw::preview(bytes)
         .ok_or_else(|| Problem::new(format!("it is {what} without a preview that can be read"), DEVELOP))?;
-    let (picture, turn) = jpeg::decode(preview, raw::turn(bytes), limits)?;
-    let picture = match orientation {
-        Orientation::Upright => picture.upright(turn),
-        Orientation::AsStored => picture,
-    };
-    Ok(picture.into_preview())
+    Ok(jpeg::decode(preview, raw::turn(bytes), reading)?.into_preview())
 }
 
-fn decode_as(format: ImageFormat, bytes: &[u8], orientation: Orientation, limits: &Limits) -> Result<Picture, Problem> {
+fn decode_as(format: ImageFormat, bytes: &[u8], reading: &Reading<'_>) -> Result<Picture, Problem> {
+    let limits = reading.limits;
     match format {
-        ImageFormat::Jpeg => {
-            let (picture, exif) = jpeg::decode(bytes, 1, limits)?;
-            return Ok(match orientation {
-                Orientation::Upright => picture.upright(exif),
-                Orientation::AsStored => picture,
-            });
-        }
+        ImageFormat::Jpeg => return jpeg::decode(bytes, 1, reading),
         // The other decoders detect truncation themselves.
         ImageFormat::WebP if !webp_is_whole(bytes) => return Err(cut_short()),
         ImageFormat::Ico => {
             if let Some(png) = ico::png(bytes) {
-                return decode_as(ImageFormat::Png, png, Orientation::AsStored, limits);
+                let reading = Reading {
+                    orientation: Orientation::AsStored,
+                    ..*reading
+                };
+                return decode_as(ImageFormat::Png, png, &reading);
             }
         }
         ImageFormat::Tiff => {
             if let Some(what) = tiff::raw_photo(bytes) {
-                return decode_raw(what, bytes, orientation, limits);
+                return decode_raw(what, bytes, reading);
             }
             if tiff::has_planar_tiles(bytes) {
                 return Err(foreign(
@@ -148,7 +161,7 @@ fn decode_as(format: ImageFormat, bytes: &[u8], orientation: Orientation, limits
         }
         _ => {}
     }
-    let turn = match orientation {
+    let turn = match reading.orientation {
         Orientation::Upright => Metadata::of(format, bytes).orientation(),
         Orientation::AsStored => 1,
     };

@@ -20,6 +20,7 @@ mod png;
 mod problem;
 mod raw;
 mod recognise;
+mod reduction;
 mod resize;
 mod tiff;
 mod tiff_samples;
@@ -28,6 +29,7 @@ pub use decode::{Orientation, decode, size};
 pub use limits::Limits;
 pub use picture::{Mode, Picture};
 pub use raw::RAW_ENDINGS;
+pub use reduction::Decoding;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -35,6 +37,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use self::decode::{Reading, decode_as_asked};
+use self::reduction::Reduction;
 use self::resize::Plan;
 use crate::error::{Error, Result};
 use crate::kernels::resize::PixelRows;
@@ -159,7 +163,8 @@ pub enum Fit {
 
 named!(Fit, "way to fit images": Crop = "crop", Pad = "pad", Squash = "squash");
 
-/// How images become [`Pixels`]: the model's resolution and recipe, whether EXIF turns them, and their maximum size.
+/// How images become [`Pixels`]: the model's resolution and recipe, whether EXIF turns them, at which size they are decoded,
+/// and their maximum size.
 ///
 /// ```
 /// use longclip::preprocess::Preprocess;
@@ -174,6 +179,7 @@ pub struct Preprocess {
     recipe: PixelRecipe,
     levels: Arc<Levels>,
     orientation: Orientation,
+    decoding: Decoding,
     limits: Limits,
 }
 
@@ -197,6 +203,7 @@ impl Preprocess {
             levels: Arc::new(levels(&recipe)),
             recipe,
             orientation: Orientation::default(),
+            decoding: Decoding::default(),
             limits: Limits::default(),
         }
     }
@@ -205,6 +212,13 @@ impl Preprocess {
     #[must_use]
     pub fn orientation(mut self, orientation: Orientation) -> Self {
         self.orientation = orientation;
+        self
+    }
+
+    /// Sets at which size images are decoded.
+    #[must_use]
+    pub fn decoding(mut self, decoding: Decoding) -> Self {
+        self.decoding = decoding;
         self
     }
 
@@ -244,7 +258,19 @@ impl Preprocess {
     /// # Errors
     /// [`Error::Picture`] in the same cases as [`decode()`].
     pub fn decode(&self, name: &str, bytes: &[u8]) -> Result<Picture> {
-        decode(name, bytes, self.orientation, &self.limits)
+        let reduction = match self.decoding {
+            Decoding::Whole => Reduction::None,
+            Decoding::Reduced => Reduction::For {
+                resize: self.recipe.resize,
+                side: self.resolution_px,
+            },
+        };
+        let reading = Reading {
+            orientation: self.orientation,
+            reduction,
+            limits: &self.limits,
+        };
+        decode_as_asked(name, bytes, &reading)
     }
 
     /// The second half of [`Preprocess::run`].

@@ -133,7 +133,7 @@ fn is_vertical_first([width, width_new]: [usize; 2], [height, height_new]: [usiz
 }
 
 /// Width and height after the resize.
-fn resized([width, height]: [usize; 2], resize: Resize, side: usize) -> [usize; 2] {
+pub(super) fn resized([width, height]: [usize; 2], resize: Resize, side: usize) -> [usize; 2] {
     match resize {
         Resize::Shortest => shortest([width, height], side),
         Resize::ShortestTo(short) => shortest([width, height], short),

@@ -1,69 +1,22 @@
 //! The accurate integer inverse DCT of 8x8 blocks (Loeffler, Ligtenberg and Moschytz 1989, scaled as in libjpeg).
 //!
-//! Constants have 13 fractional bits. Columns are transformed first and keep 2 fractional bits, then rows are
-//! transformed. A block is 64 coefficients, row by row, DC first; the result is bytes around 128.
+//! Columns are transformed first, then rows. A block is 64 coefficients, row by row, DC first; the result is bytes around
+//! 128.
 
-use super::vectorised;
+use super::BLOCK;
+use super::fixed_point::{CONST_BITS, PASS_BITS, add, descale, fix, pixel, scale, sub, transpose};
 
-/// Coefficients per block.
-pub(crate) const BLOCK: usize = 64;
-
-/// Fractional bits of the constants.
-const CONST_BITS: u32 = 13;
-/// Fractional bits that are kept between the two passes.
-const PASS_BITS: u32 = 2;
-
-/// `x` with [`CONST_BITS`] fractional bits.
-const fn fix(x: f64) -> i32 {
-    (x * (1 << CONST_BITS) as f64 + 0.5) as i32
-}
-
-/// Eight values for vectorised arithmetic: a row of a block, with one value per column.
+/// A row of a block, with one value per column.
 type Lanes = [i32; 8];
 
+/// Dequantises and transforms a block to 8x8 pixels.
 #[inline(always)]
-fn each(a: Lanes, b: Lanes, f: impl Fn(i32, i32) -> i32) -> Lanes {
-    std::array::from_fn(|i| f(a[i], b[i]))
-}
-
-#[inline(always)]
-fn add(a: Lanes, b: Lanes) -> Lanes {
-    each(a, b, i32::wrapping_add)
-}
-
-#[inline(always)]
-fn sub(a: Lanes, b: Lanes) -> Lanes {
-    each(a, b, i32::wrapping_sub)
-}
-
-#[inline(always)]
-fn scale(a: Lanes, constant: i32) -> Lanes {
-    a.map(|a| a.wrapping_mul(constant))
-}
-
-/// Dequantises and transforms a row of blocks into 8 rows of pixels that are `stride` bytes apart.
-pub(crate) fn idct_row(blocks: &[[i16; BLOCK]], quant: &[i32; BLOCK], pixels: &mut [u8], stride: usize) {
-    assert!(
-        blocks.len() * 8 <= stride,
-        "{} blocks need rows of 8 pixels each, not {stride} in all",
-        blocks.len()
-    );
-    assert!(pixels.len() >= 8 * stride, "eight rows of {stride} pixels");
-    vectorised(
-        #[inline(always)]
-        || {
-            for (i, block) in blocks.iter().enumerate() {
-                let bytes = match Extent::of(block) {
-                    Extent::Mean => flat(block[0], quant[0]),
-                    Extent::Corner => idct::<4>(block, quant),
-                    Extent::All => idct::<8>(block, quant),
-                };
-                for (y, row) in bytes.iter().enumerate() {
-                    pixels[y * stride + i * 8..][..8].copy_from_slice(row);
-                }
-            }
-        },
-    );
+pub(super) fn to_eight(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8]; 8] {
+    match Extent::of(block) {
+        Extent::Mean => flat(block[0], quant[0]),
+        Extent::Corner => idct::<4>(block, quant),
+        Extent::All => idct::<8>(block, quant),
+    }
 }
 
 /// Which coefficients of a block may be non-zero.
@@ -104,7 +57,7 @@ impl Extent {
 fn flat(dc: i16, quant: i32) -> [[u8; 8]; 8] {
     const ROUNDING: i32 = 1 << (PASS_BITS + 2);
     let mean = (i32::from(dc).wrapping_mul(quant) << PASS_BITS).wrapping_add(ROUNDING) >> (PASS_BITS + 3);
-    [[(mean + 128).clamp(0, 255) as u8; 8]; 8]
+    [[pixel(mean); 8]; 8]
 }
 
 /// Transforms a block whose non-zero coefficients are in the first `N` columns of the first `N` rows.
@@ -121,7 +74,7 @@ fn idct<const N: usize>(block: &[i16; BLOCK], quant: &[i32; BLOCK]) -> [[u8; 8];
     let mut bytes = [[0; 8]; 8];
     for (bytes, row) in bytes.iter_mut().zip(rows) {
         for (byte, value) in bytes.iter_mut().zip(row) {
-            *byte = (value + 128).clamp(0, 255) as u8;
+            *byte = pixel(value);
         }
     }
     bytes
@@ -156,24 +109,8 @@ fn pass<const SHIFT: u32, const N: usize>(mut rows: [Lanes; 8]) -> [Lanes; 8] {
 
     let mut out = [[0; 8]; 8];
     for i in 0..4 {
-        out[i] = descale::<SHIFT>(add(even[i], odd[i]));
-        out[7 - i] = descale::<SHIFT>(sub(even[i], odd[i]));
-    }
-    out
-}
-
-#[inline(always)]
-fn descale<const SHIFT: u32>(a: Lanes) -> Lanes {
-    a.map(|a| a.wrapping_add(1 << (SHIFT - 1)) >> SHIFT)
-}
-
-#[inline(always)]
-fn transpose(rows: [Lanes; 8]) -> [Lanes; 8] {
-    let mut out = [[0; 8]; 8];
-    for (y, row) in rows.iter().enumerate() {
-        for (x, &value) in row.iter().enumerate() {
-            out[x][y] = value;
-        }
+        out[i] = descale::<SHIFT, 8>(add(even[i], odd[i]));
+        out[7 - i] = descale::<SHIFT, 8>(sub(even[i], odd[i]));
     }
     out
 }

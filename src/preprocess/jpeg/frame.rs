@@ -5,7 +5,7 @@ use super::super::problem::{Problem, cut_short, damaged};
 use super::ColourSpace;
 use super::huffman::HuffmanTable;
 use super::standard;
-use crate::kernels::jpeg::BLOCK;
+use crate::kernels::jpeg::{BLOCK, BlockSide};
 
 /// The position in a block of coefficient `i` in zigzag order (T.81, figure A.6).
 pub(super) const ZIGZAG: [u8; BLOCK] = [
@@ -24,18 +24,23 @@ pub(super) struct Component {
     table: usize,
     /// The content of that table when the component's first scan began, in block order.
     pub(super) quant: Option<[i32; BLOCK]>,
-    /// The component's own size in pixels: the image's, scaled by the sampling factors and rounded up.
+    /// The component's own size in samples as stored: the image's, scaled by the sampling factors and rounded up.
     pub(super) width: usize,
     pub(super) height: usize,
     /// The number of blocks in each direction, padded to whole MCUs.
     pub(super) blocks_across: usize,
     pub(super) blocks_down: usize,
+    /// What a block becomes.
+    pub(super) side: BlockSide,
 }
 
 /// The frame header.
 pub(super) struct Frame {
+    /// The image's size as stored.
     pub(super) width: usize,
     pub(super) height: usize,
+    /// What a block of the component with the highest resolution becomes, and so how far the image is reduced.
+    side: BlockSide,
     pub(super) is_progressive: bool,
     pub(super) components: Vec<Component>,
     /// Blocks per MCU of the component with the highest resolution.
@@ -50,6 +55,48 @@ impl Frame {
 
     pub(super) fn mcus_down(&self) -> usize {
         self.height.div_ceil(8 * self.v_max)
+    }
+
+    /// Decodes the image to a part of its size. As in libjpeg (`jdmaster.c`), a component of lower resolution is reduced
+    /// less as long as it needs no more pixels than the image.
+    pub(super) fn reduce(&mut self, side: BlockSide) {
+        self.side = side;
+        for component in &mut self.components {
+            let (across, down) = (
+                self.h_max / component.h * side.px(),
+                self.v_max / component.v * side.px(),
+            );
+            let fits = |larger: &BlockSide| across.is_multiple_of(larger.px()) && down.is_multiple_of(larger.px());
+            component.side = BlockSide::ALL.into_iter().rfind(fits).unwrap_or(side);
+        }
+    }
+
+    /// Width and height of the decoded image.
+    pub(super) fn decoded_size(&self) -> [usize; 2] {
+        [self.width, self.height].map(|size| (size * self.side.px()).div_ceil(8))
+    }
+
+    /// Width and height of the plane of a component.
+    pub(super) fn plane_size(&self, component: &Component) -> [usize; 2] {
+        let side = component.side.px();
+        [
+            (self.width * component.h * side).div_ceil(8 * self.h_max),
+            (self.height * component.v * side).div_ceil(8 * self.v_max),
+        ]
+    }
+
+    /// How many pixels of the image one sample of a component's plane becomes, horizontally and vertically.
+    pub(super) fn upsampling(&self, component: &Component) -> (usize, usize) {
+        let (image, plane) = (self.side.px(), component.side.px());
+        (
+            self.h_max * image / (component.h * plane),
+            self.v_max * image / (component.v * plane),
+        )
+    }
+
+    /// Whether samples are interpolated, as in libjpeg: not in an image of one pixel per block (`jdsample.c`).
+    pub(super) fn is_interpolated(&self) -> bool {
+        self.side != BlockSide::One
     }
 }
 
@@ -199,6 +246,7 @@ pub(super) fn read_frame(marker: u8, payload: &[u8]) -> Result<Frame, Problem> {
     let mut frame = Frame {
         width,
         height,
+        side: BlockSide::Eight,
         is_progressive: marker == 0xc2,
         components: Vec::new(),
         h_max,
@@ -218,6 +266,7 @@ pub(super) fn read_frame(marker: u8, payload: &[u8]) -> Result<Frame, Problem> {
             height: (height * v).div_ceil(v_max),
             blocks_across: frame.mcus_across() * h,
             blocks_down: frame.mcus_down() * v,
+            side: BlockSide::Eight,
         });
     }
     Ok(frame)

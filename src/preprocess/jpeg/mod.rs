@@ -1,9 +1,10 @@
 //! Decodes JPEG, baseline and progressive, to exactly the bytes of libjpeg-turbo, which Pillow uses.
 //!
 //! Called by [`super::decode()`]. The bit stream follows ITU T.81; inverse DCT, upsampling and colour conversion follow
-//! libjpeg's defaults (`kernels::jpeg`). We have our own decoder because the existing crates differ in the last bits of
-//! chroma, cannot return CMYK as stored, and fill in what a truncated file lacks. Like Pillow, we reject a truncated
-//! file and ignore damage within a file. Arithmetic coding, lossless and 12-bit JPEG are not supported.
+//! libjpeg's defaults (`kernels::jpeg`), also at a half, a quarter or an eighth of the size. We have our own decoder
+//! because the existing crates differ in the last bits of chroma, cannot return CMYK as stored, and fill in what a truncated
+//! file lacks. Like Pillow, we reject a truncated file and ignore damage within a file. Arithmetic coding, lossless and
+//! 12-bit JPEG are not supported.
 
 mod frame;
 mod huffman;
@@ -16,6 +17,7 @@ use huffman::Bits;
 use planes::{Plane, to_pixels};
 use scan::{Block, Scan};
 
+use super::decode::{Orientation, Reading};
 use super::limits::{Limits, admit, check_size};
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
@@ -54,18 +56,31 @@ impl ColourSpace {
     }
 }
 
-/// Returns the image as stored, and its orientation; `otherwise` if none is stored.
-pub(super) fn decode(bytes: &[u8], otherwise: u8, limits: &Limits) -> Result<(Picture, u8), Problem> {
+/// Decodes an image, as far reduced as `reading` allows, and turns it as it says itself; by `otherwise` if it says nothing.
+pub(super) fn decode(bytes: &[u8], otherwise: u8, reading: &Reading<'_>) -> Result<Picture, Problem> {
     let mut reader = JpegReader::new(bytes);
-    let frame = reader.read_to_frame()?;
+    let mut frame = reader.read_to_frame()?;
     let colours = reader.app_segments.colours(&frame.components)?;
-    let turn = reader.app_segments.metadata.stored_orientation().unwrap_or(otherwise);
-    let pixels = frame.width as u64 * frame.height as u64 * colours.mode().channels() as u64;
-    let decoded_bytes = pixels + reader.working_bytes(&frame);
-    check_size(frame.width as u64, frame.height as u64, decoded_bytes, limits)?;
+    let turn = match reading.orientation {
+        Orientation::Upright => reader.app_segments.metadata.stored_orientation().unwrap_or(otherwise),
+        Orientation::AsStored => 1,
+    };
+    let size = [frame.width, frame.height];
+    let whole_bytes = pixel_bytes(&frame, colours) + reader.working_bytes(&frame);
+    // Whether an image is too large doesn't depend on how it is decoded.
+    check_size(frame.width as u64, frame.height as u64, whole_bytes, reading.limits)?;
+    frame.reduce(reading.reduction.block_side(size, turn));
+    let pixels = pixel_bytes(&frame, colours);
     // An image is turned after its coefficients and planes were released.
-    admit(decoded_bytes.max(if turn > 1 { 2 * pixels } else { 0 }))?;
-    Ok((reader.picture(frame, colours)?, turn))
+    let turned = if turn > 1 { 2 * pixels } else { 0 };
+    admit(turned.max(pixels + reader.working_bytes(&frame)))?;
+    Ok(reader.picture(frame, colours)?.upright(turn))
+}
+
+/// Bytes of the decoded image.
+fn pixel_bytes(frame: &Frame, colours: ColourSpace) -> u64 {
+    let [width, height] = frame.decoded_size();
+    width as u64 * height as u64 * colours.mode().channels() as u64
 }
 
 /// The width and height as stored, in pixels, without decoding; `None` if it can't be decoded.
@@ -130,14 +145,22 @@ impl<'a> JpegReader<'a> {
     fn picture(&mut self, frame: Frame, colours: ColourSpace) -> Result<Picture, Problem> {
         let (frame, planes) = self.read_scans(frame)?;
         let bytes = to_pixels(&frame, &planes, colours)?;
-        Picture::new(colours.mode(), frame.width, frame.height, bytes).map_err(|_| damaged("it holds no pixels"))
+        let [width, height] = frame.decoded_size();
+        Picture::new(colours.mode(), width, height, bytes).map_err(|_| damaged("it holds no pixels"))
     }
 
     /// Bytes of the planes, and of the coefficients if those of all scans must be kept.
     fn working_bytes(&self, frame: &Frame) -> u64 {
-        let blocks = |c: &Component| (c.blocks_across * c.blocks_down * BLOCK) as u64;
-        let stored: u64 = frame.components.iter().map(blocks).sum();
-        stored + if self.has_several_scans(frame) { 2 * stored } else { 0 }
+        let blocks = |c: &Component| (c.blocks_across * c.blocks_down) as u64;
+        let planes = frame
+            .components
+            .iter()
+            .map(|c| blocks(c) * (c.side.px() * c.side.px()) as u64);
+        let coefficients = match self.has_several_scans(frame) {
+            true => frame.components.iter().map(blocks).sum::<u64>() * size_of::<Block>() as u64,
+            false => 0,
+        };
+        planes.sum::<u64>() + coefficients
     }
 
     /// Whether the scan that comes next is not the only one. A sequential file with one scan of all components is
@@ -235,7 +258,7 @@ impl<'a> JpegReader<'a> {
     }
 
     fn read_scans(&mut self, mut frame: Frame) -> Result<(Frame, Vec<Plane>), Problem> {
-        let planes = frame.components.iter().map(Plane::new);
+        let planes = frame.components.iter().map(|c| Plane::new(&frame, c));
         let mut planes: Vec<Plane> = planes.collect::<Result<_, _>>()?;
         let mut coefficients: Vec<Vec<Block>> = Vec::new();
         let keeps_coefficients = self.has_several_scans(&frame);
@@ -347,3 +370,6 @@ fn read_coefficients(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
