@@ -9,7 +9,7 @@ use longclip::input::{
 };
 use longclip::named::Named;
 use longclip::output::Fields;
-use longclip::preprocess::{Fit, Limits, Orientation, Preprocess};
+use longclip::preprocess::{Decoding, Fit, Limits, Orientation, Preprocess};
 use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
 use serde::{Serialize, Serializer};
@@ -227,7 +227,8 @@ pub(super) fn shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> std::res
 }
 
 const AS_STORED: &str = "as stored";
-const FITTED: &str = ", fitted by ";
+const FITTED: &str = "fitted by ";
+const REDUCED: &str = "decoded at a reduced size";
 
 /// How images are read.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -245,6 +246,13 @@ pub(super) struct PictureFlags {
     /// and changes its proportions [default: as the model was trained, which is `crop` for CLIP]. Example: `--fit pad`
     #[arg(long, value_name = "HOW", value_parser = named::<Fit>(), hide_short_help = true)]
     fit: Option<Fit>,
+    /// Decode large JPEGs at a half, a quarter or an eighth of their size
+    ///
+    /// They stay at least twice as large as the model reads them. Photos of many megapixels are read faster, and scores
+    /// change a little; other formats and smaller images are read as before. Thumbnails show what was decoded [default: all
+    /// images are decoded at their full size]
+    #[arg(long, hide_short_help = true)]
+    fast_decode: bool,
     /// The most pixels that an image may have
     ///
     /// Larger images are errors, so that one file can't use up the memory. Example: `--max-pixels 1000000000`
@@ -255,26 +263,33 @@ pub(super) struct PictureFlags {
 impl PictureFlags {
     /// How images are read, in words: what their pixels depend on besides the file.
     pub(super) fn reading(&self) -> String {
-        let turned = if self.no_exif { AS_STORED } else { "upright" };
-        match self.fit {
-            Some(fit) => format!("{turned}{FITTED}{fit}"),
-            None => turned.to_owned(),
-        }
+        let mut reading = vec![if self.no_exif { AS_STORED } else { "upright" }.to_owned()];
+        reading.extend(self.fit.map(|fit| format!("{FITTED}{fit}")));
+        reading.extend(self.fast_decode.then(|| REDUCED.to_owned()));
+        reading.join(", ")
     }
 
-    /// The same flags, with images turned and fitted as an index notes it.
+    /// The same flags, with images turned, fitted and decoded as an index notes it.
     #[cfg(feature = "parquet")]
     pub(super) fn as_noted(&self, reading: &str) -> Self {
-        let (turned, fit) = reading.split_once(FITTED).unwrap_or((reading, ""));
+        let mut parts = reading.split(", ");
+        let fit = parts.clone().find_map(|part| part.strip_prefix(FITTED));
         PictureFlags {
-            no_exif: turned == AS_STORED,
-            fit: Fit::from_name(fit).ok(),
+            no_exif: parts.clone().any(|part| part == AS_STORED),
+            fit: fit.and_then(|fit| Fit::from_name(fit).ok()),
+            fast_decode: parts.any(|part| part == REDUCED),
             ..self.clone()
         }
     }
 
-    /// Refuses a fit for which the parts of a photo that the model saw are not known.
+    /// Refuses a fit for which the parts of a photo that the model saw are not known, and photos that are not whole.
     pub(super) fn refuse_to_explain(&self) -> Result<()> {
+        if self.fast_decode {
+            return Err(Error::usage(
+                "`--explain` paints photos at their full size, and `--fast-decode` reads them smaller",
+                "leave out one of them",
+            ));
+        }
         match self.fit {
             Some(fit @ (Fit::Pad | Fit::Squash)) => Err(Error::usage(
                 format!(
@@ -296,7 +311,15 @@ impl PictureFlags {
             max_pixels: self.max_pixels,
             ..Limits::default()
         };
-        let preprocess = preprocess.clone().orientation(orientation).limits(limits);
+        let decoding = match self.fast_decode {
+            true => Decoding::Reduced,
+            false => Decoding::Whole,
+        };
+        let preprocess = preprocess
+            .clone()
+            .orientation(orientation)
+            .decoding(decoding)
+            .limits(limits);
         match self.fit {
             Some(fit) => preprocess.fit(fit),
             None => preprocess,

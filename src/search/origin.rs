@@ -19,7 +19,8 @@ pub struct Origin {
     /// The number type that it computed with: `f32`, `bf16` ...
     pub dtype: String,
     /// Whether images were rotated as their EXIF data says, `upright` or `as stored`; then how they were fitted into the
-    /// square, if not as the model does it: `upright, fitted by pad`.
+    /// square, if not as the model does it, and whether large JPEGs were decoded smaller: `upright, fitted by pad, decoded at
+    /// a reduced size`.
     pub orientation: String,
     /// The length of an embedding.
     pub embed_dim: usize,
@@ -55,7 +56,7 @@ impl Origin {
                     self.orientation_in_words(),
                     other.orientation_in_words()
                 ),
-                "turn and fit images as the index does, or build another index",
+                "turn, fit and decode images as the index does, or build another index",
             ));
         }
         Ok(())

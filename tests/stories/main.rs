@@ -23,6 +23,7 @@ mod documents;
 mod duplicates;
 mod embed;
 mod explain;
+mod fast_decode;
 mod fixture;
 mod goldens;
 mod labels;
