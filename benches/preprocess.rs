@@ -3,7 +3,8 @@
 //!     cargo bench --bench preprocess                   # the images in img/
 //!     cargo bench --bench preprocess -- a.jpg b.png    # these images
 //!
-//! Prints one line per image, `path whole_ms decode_ms`, each the median of the rounds on one thread.
+//! Prints one line per image, `path whole_ms decode_ms fast_ms fast_decode_ms`, each the median of the rounds on one thread.
+//! The last two are with `Decoding::Reduced` (`--fast-decode`).
 //! `benches/peers/preprocess.py` runs it in turn with Pillow and torchvision on the same files, and compares the pixels.
 //!
 //! The estimate, for a photo of 12 megapixels at 224: the decoder takes 75 ms. The horizontal pass multiplies
@@ -15,7 +16,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use longclip::preprocess::{Limits, Orientation, Preprocess, decode};
+use longclip::preprocess::{Decoding, Orientation, Preprocess};
 
 const ROUNDS: usize = 9;
 const RESOLUTION_PX: usize = 224;
@@ -28,22 +29,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         named = OURS.map(str::to_owned).to_vec();
     }
     let preprocess = Preprocess::new(RESOLUTION_PX).orientation(Orientation::AsStored);
+    let fast = preprocess.clone().decoding(Decoding::Reduced);
     for name in &named {
         let (path, pixels_to) = name
             .split_once('=')
             .map_or((name.as_str(), None), |(p, to)| (p, Some(to)));
         let bytes = std::fs::read(path)?;
-        let decoded = || decode(path, &bytes, Orientation::AsStored, &Limits::default());
         if let Some(to) = pixels_to {
-            std::fs::write(Path::new(to), preprocess.crop_u8(&decoded()?))?;
+            std::fs::write(Path::new(to), preprocess.crop_u8(&preprocess.decode(path, &bytes)?))?;
         }
-        let mut times = [Vec::new(), Vec::new()];
+        let mut times = [const { Vec::new() }; 4];
         for _ in 0..ROUNDS {
-            times[0].push(timed(|| preprocess.run(path, &bytes))?);
-            times[1].push(timed(decoded)?);
+            for (i, preprocess) in [&preprocess, &fast].into_iter().enumerate() {
+                times[2 * i].push(timed(|| preprocess.run(path, &bytes))?);
+                times[2 * i + 1].push(timed(|| preprocess.decode(path, &bytes))?);
+            }
         }
-        let [whole, decoding] = times.map(median_ms);
-        println!("{path} {whole:.2} {decoding:.2}");
+        let [whole, decoding, fast, fast_decoding] = times.map(median_ms);
+        println!("{path} {whole:.2} {decoding:.2} {fast:.2} {fast_decoding:.2}");
     }
     Ok(())
 }
