@@ -3,8 +3,8 @@
     python docs/scripts/near_duplicates.py LONGCLIP PHOTOS.tar.. --series SERIES.tar [--threshold X ..]
 
 Changes every 15th photo of each PHOTOS.tar in several ways, and prints for each way and threshold the share of changed
-photos whose cosine with the original reaches it. Of SERIES.tar, photos that are all different but many of which were taken
-one after the other, it prints how many were grouped. Needs numpy and Pillow.
+photos whose cosine with the original reaches it. Of SERIES.tar, photos that are all different but many of which are series
+of the same thing, it prints how many were grouped. Needs numpy and Pillow.
 """
 
 import argparse

@@ -66,7 +66,7 @@ fn only_what_is_new_or_changed_in_a_folder_is_encoded() {
         "{changed}"
     );
     assert_eq!(indexes(&desk).len(), 1);
-    // Images that are read otherwise have an index of their own.
+    // Images that are read with other flags have their own index.
     desk.output(&arguments(&[&["search", "many", "a cat", "--fit", "pad"], &SMALL]));
     assert_eq!(indexes(&desk).len(), 2);
 }
