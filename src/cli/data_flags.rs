@@ -9,13 +9,13 @@ use serde::{Serialize, Serializer};
 pub(super) struct FieldFlags {
     /// The folder that images' paths start from
     ///
-    /// [default: the data's own, or the usual one of this kind of data] Example: `--images val2017/`
+    /// [default: the data's own, or the usual one of this kind of data]. Example: `--images val2017/`
     #[serde(serialize_with = "shown")]
     #[arg(long, value_name = "DIR")]
     pub(super) images: Option<PathBuf>,
-    /// The field of records, or the column of tables, that holds texts
+    /// The field or the column that holds texts
     ///
-    /// [default: long, text, caption, captions or description] Example: `--text-field summary`
+    /// Of records and of tables [default: long, text, caption, captions or description]. Example: `--text-field summary`
     #[arg(long, value_name = "FIELD")]
     pub(super) text_field: Option<String>,
 }

@@ -43,14 +43,15 @@ const EXAMPLES: &str = "\
 Examples:
   longclip score pairs.ndjson
   longclip score shards/ -o scores.ndjson
-  longclip score data.parquet --text-field caption -o scores.parquet
-  longclip score pairs.ndjson --format '{cosine:.4} {path}'";
+  longclip score data.parquet --text-field caption -o scores.parquet";
 
 const NOTES: &str = "\
 Records are lines of {\"path\": \"a.jpg\", \"text\": \"...\"}; `text` may be a list, and
 `image`, `long` and `caption` are names for the same. Columns of tables are named
 like this too, and `image` may hold encoded images. Each pair has a record, in the
 order of the data, also if it can't be used: then it has an `error`.
+More examples:
+  longclip score pairs.ndjson --format '{cosine:.4} {path}'
 To keep what fits:
   longclip score pairs.ndjson | jq -c 'select(.labels[0].cosine > 0.28)'
 Exit codes: 0 all pairs done, 1 some failed, 2 nothing could be done or all
