@@ -162,6 +162,15 @@ pub struct Duplicate {
     pub height: Option<usize>,
 }
 
+impl std::fmt::Display for Duplicate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.width.zip(self.height) {
+            Some((width, height)) => write!(f, "{}, {width} x {height}", self.copy),
+            None => f.write_str(self.copy),
+        }
+    }
+}
+
 impl Found {
     /// As the record of an image whose label is the search, for formats that write one record per image.
     pub(super) fn as_labelled(&self) -> Record {

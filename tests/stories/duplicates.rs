@@ -66,7 +66,7 @@ fn the_largest_of_a_group_is_kept_and_copies_are_told_from_others() {
     --- stdout
     --- stderr
     ");
-    assert!(text(&desk, "d.html").contains("copy-of-1.ppm"));
+    assert!(text(&desk, "d.html").contains(r#""copy":"exact, 8 x 8""#));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::cells::{end, one_line, padded, start, told_apart, width};
 use super::record::percent;
 use super::tally::Tally;
 use super::terminal::{Colour, IN_FULL_MAX, NUMBER_COLUMNS, Terminal, right};
-use super::{Duplicate, Format, FormatInfo, Found, Grouped, Holds, Labelled, Outcome, Record, Settings};
+use super::{Format, FormatInfo, Found, Grouped, Holds, Labelled, Outcome, Record, Settings};
 use crate::text::printable;
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
@@ -219,17 +219,10 @@ fn found_lines(found: &[Found]) -> String {
     }
     let lines = found.iter().map(|found| {
         let state = found.state.map_or_else(String::new, |state| format!("  ({state})"));
-        let copy = found.copy.as_ref().map_or_else(String::new, copy_in_words);
+        let copy = found.copy.as_ref().map_or_else(String::new, |copy| format!("  {copy}"));
         format!("  {:7.4}  {}{copy}{state}\n", found.cosine, printable(&found.path))
     });
     lines.collect()
-}
-
-fn copy_in_words(Duplicate { copy, width, height }: &Duplicate) -> String {
-    match width.zip(*height) {
-        Some((width, height)) => format!("  {copy}, {width} x {height}"),
-        None => format!("  {copy}"),
-    }
 }
 
 fn first_numbers(values: &[f32]) -> String {

@@ -14,7 +14,10 @@ const areLong = briefs.some((text, place) => text.length > 24 || text !== labels
 const shownAtMost = (kind) => images.reduce((most, image) => Math.max(most, Math.min(image[kind].length, areLong ? 3 : 5)), 0);
 const SHOWN_LABELS = shownAtMost("labels");
 const SHOWN_GROUPS = shownAtMost("groups");
-list.style.setProperty("--rows", Math.max(SHOWN_LABELS, nFailed > 0 ? 2 : 1));
+// Whether a file is a copy or gone is said below its labels.
+const notesOf = (image) => (image.copy === undefined ? 0 : 1) + (image.state === undefined ? 0 : 1);
+const nNotes = images.reduce((most, image) => Math.max(most, notesOf(image)), 0);
+list.style.setProperty("--rows", Math.max(SHOWN_LABELS + nNotes, nFailed > 0 ? 2 : 1));
 list.style.setProperty("--group-rows", SHOWN_GROUPS);
 list.classList.toggle("long", areLong);
 
@@ -48,7 +51,8 @@ function card(image, at) {
   if (image.error !== undefined) info.append(element("p", { className: "failed", textContent: image.error, title: image.error }));
   else {
     const state = image.state === undefined ? [] : [element("li", {}, element("span", { className: "failed", textContent: `file ${image.state}` }))];
-    info.append(element("ol", { className: "scores" }, ...shownRanks(image).map((rank) => labelBar(image, rank, chosenLabel(), briefs)), ...state));
+    const copy = image.copy === undefined ? [] : [element("li", { textContent: image.copy })];
+    info.append(element("ol", { className: "scores" }, ...shownRanks(image).map((rank) => labelBar(image, rank, chosenLabel(), briefs)), ...copy, ...state));
     if (image.groups.length > 0) {
       const groups = image.groups.slice(0, SHOWN_GROUPS);
       info.append(element("ol", { className: "scores groups" }, ...groups.map(([group, score]) => bar(group, score, false))));

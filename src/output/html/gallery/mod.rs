@@ -13,7 +13,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Policy, base64, escaped, top};
-use crate::output::{Format, FormatInfo, Grouped, Holds, Labelled, Outcome, Record, Settings, Task};
+use crate::output::{Format, FormatInfo, Found, Grouped, Holds, Labelled, Outcome, Record, Settings, Task};
 
 pub(in crate::output) const FORMAT: FormatInfo = FormatInfo {
     name: "html",
@@ -70,6 +70,9 @@ struct ImageData<'a> {
     /// `gone` or `changed`, if the file is not the one that was indexed.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
+    /// What it is among images that show the same: `kept, 4000 x 3000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     photo: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,7 +117,7 @@ impl Html {
         place.map_or(LabelData::Own(&label.label), |place| LabelData::OfRun(*place))
     }
 
-    fn image(&self, record: &Record, state: Option<&'static str>) -> io::Result<String> {
+    fn image(&self, record: &Record, found: Option<&Found>) -> io::Result<String> {
         let labels = record.outcome.labels();
         let name = record.subject.to_string();
         let jpeg = record.thumbnail.as_ref();
@@ -129,7 +132,8 @@ impl Html {
             cosines: labels.iter().any(|label| label.probability.is_none()),
             groups: record.outcome.groups().iter().map(group_data).collect(),
             error: record.outcome.failure(),
-            state,
+            state: found.and_then(|found| found.state),
+            copy: found.and_then(|found| Some(found.copy.as_ref()?.to_string())),
             photo: jpeg.map(|jpeg| base64(&jpeg.photo)),
             heat: jpeg.and_then(|jpeg| jpeg.heat.as_deref()).map(base64),
         };
@@ -204,7 +208,7 @@ impl Format for Html {
         let lines = match &record.outcome {
             Outcome::Found(found) => found
                 .iter()
-                .map(|found| self.image(&found.as_labelled(), found.state))
+                .map(|found| self.image(&found.as_labelled(), Some(found)))
                 .collect(),
             Outcome::Labels { .. } | Outcome::Embedding(_) | Outcome::Failed(_) => self.image(record, None),
         };

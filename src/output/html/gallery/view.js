@@ -20,7 +20,8 @@ function showView() {
   part("view-name").textContent = image.base;
   part("view-folder").textContent = image.folder;
   part("view-link").replaceChildren(...(image.link === undefined ? [] : [linkTo(image, "Open the file")]));
-  part("view-note").textContent = image.error ?? (image.state === undefined ? "" : `The file is ${image.state} since it was indexed.`);
+  const change = image.state === undefined ? "" : `The file is ${image.state} since it was indexed.`;
+  part("view-note").textContent = image.error ?? [image.copy ?? "", change].join(" ").trim();
   part("view-scores").replaceChildren(...[...image.labels.keys()].map((rank) => labelBar(image, rank, chosenLabel(), labels)));
   part("view-groups").replaceChildren(...image.groups.map(([group, score]) => bar(group, score, false)));
   part("view-groups").hidden = image.groups.length === 0;
