@@ -168,3 +168,18 @@ fn an_undo_leaves_what_has_changed_and_overwrites_nothing() {
     let refused = foreign.run(&["sort", "--undo", "diary.txt"]);
     assert!(refused.contains("line 1 is not of a log of `sort`"), "{refused}");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_is_moved_still_leads_to_its_photo() {
+    let desk = with_many(1).folder("links");
+    std::os::unix::fs::symlink("../many/00000.ppm", desk.path("links/a.ppm")).unwrap();
+    let run = arguments(&[&["sort", "links", "--into", "sorted", "--move"], &LABELS, &SMALL]);
+    assert_eq!(desk.output(&run).status.code(), Some(0));
+    let [moved] = &files_in(&desk.path("sorted"))[..] else {
+        panic!("one file")
+    };
+    assert!(moved.is_symlink());
+    assert_eq!(fs::read(moved).unwrap(), ppm(0));
+    assert!(!desk.path("links/a.ppm").is_symlink() && desk.path("many/00000.ppm").exists());
+}
