@@ -135,6 +135,26 @@ fn a_folder_without_images_is_an_error() {
 }
 
 #[test]
+fn what_a_folder_holds_besides_images_is_said_if_something_was_done() {
+    let desk = with_many(1)
+        .folder("movies")
+        .file("movies/a.mov", "x")
+        .file("many/b.mov", "x");
+    let skipped = "skipped as not an image: 1";
+    assert!(said(&desk).contains(skipped));
+    assert_eq!(said(&desk), "");
+    for run in [
+        &["search", "movies", "a cat"][..],
+        &["search", "build", "movies", "-o", "i.parquet"],
+    ] {
+        let output = desk.output(&arguments(&[run, &SMALL]));
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(skipped), "{said}");
+    }
+}
+
+#[test]
 fn a_search_never_overwrites_what_it_searches() {
     let desk = with_many(2);
     fs::rename(desk.path("many/00001.ppm"), desk.path("many/00001.html")).unwrap();

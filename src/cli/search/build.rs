@@ -93,20 +93,26 @@ pub(super) fn encode_new(update: Update, inputs: &Inputs, run: &ImageRun<'_>) ->
     let (ended, watch) = run.through(Expected::Of(inputs), items, Progress::default(), &mut builder)?;
     if watch.counts().n_taken() > 0 {
         report.note(format!("encoded: {}", watch.summary()));
-        watch.report_skipped(&inputs.options.skipped.counts());
     }
     watch.report_cut(ended, None);
     let exit = watch.exit(ended);
-    if ended == Ended::AtTheEnd {
-        return Ok((exit, Some(builder.update.finish()?)));
+    let finished = match ended {
+        Ended::AtTheEnd => Some(builder.update.finish()?),
+        Ended::Interrupted | Ended::TooManyFailed => {
+            if let Some(journal) = builder.update.leave()? {
+                report.note(format!(
+                    "`{}` holds what was encoded; the next build continues from it",
+                    journal.display()
+                ));
+            }
+            None
+        }
+    };
+    // Said once, and not by each search of a folder that has not changed.
+    if !matches!(finished, Some(Finished::UpToDate(_))) {
+        watch.report_skipped(&inputs.options.skipped.counts());
     }
-    if let Some(journal) = builder.update.leave()? {
-        report.note(format!(
-            "`{}` holds what was encoded; the next build continues from it",
-            journal.display()
-        ));
-    }
-    Ok((exit, None))
+    Ok((exit, finished))
 }
 
 impl Args {
