@@ -10,8 +10,8 @@ use strsim::jaro_winkler;
 /// The command of a line that names none and begins with an image.
 const USUAL_COMMAND: &str = "classify";
 
-/// The command of a line that names none after the first of these, but something to read.
-const USUAL_SUBCOMMANDS: [(&str, &str); 1] = [("search", "query")];
+/// A command, and the one in it of a line that names none but something to read.
+const USUAL_SUBCOMMAND: (&str, &str) = ("search", "query");
 
 /// The words of a command line as they are meant: with the command that was left out, and with `--format json` for
 /// `--json`.
@@ -57,13 +57,13 @@ fn is_input(word: &str) -> bool {
 /// The command that was left out after another one, and its place: `search photos/` is `search query photos/`.
 fn left_out(words: &[OsString], command: &Command) -> Option<(usize, &'static str)> {
     let mut plain = plain(words);
-    let (place, first) = plain.next()?;
-    let (_, usual) = USUAL_SUBCOMMANDS.iter().find(|(name, _)| *name == first)?;
-    let outer = command.find_subcommand(first)?;
+    let (name, usual) = USUAL_SUBCOMMAND;
+    let (place, _) = plain.next().filter(|(_, first)| *first == name)?;
+    let outer = command.find_subcommand(name)?;
     let meant = outer.find_subcommand(usual)?;
     let (_, second) = plain.find(|(place, _)| !takes_value(meant, &words[place - 1]))?;
     let is_command = outer.find_subcommand(second).is_some();
-    (!is_command && is_input(second)).then_some((place + 1, *usual))
+    (!is_command && is_input(second)).then_some((place + 1, usual))
 }
 
 /// Whether a word is a flag of the command after which its value follows.

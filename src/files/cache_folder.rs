@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-/// The folder of the cache for `kind`, such as `labels`: below `$XDG_CACHE_HOME` if that is an absolute path, as the XDG base directory specification
-/// has it, else below the home's `.cache`, else `%LOCALAPPDATA%`. `None` if `variable` knows none of them.
+/// The folder of the cache for `kind`, such as `labels`: below `$XDG_CACHE_HOME` if that is an absolute path, as the XDG base
+/// directory specification has it, else below the home's `.cache`, else `%LOCALAPPDATA%`. `None` if `variable` knows none of
+/// them.
 pub fn cache_folder(kind: &str, variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let absolute = |name| variable(name).filter(|path| path.is_absolute());
     let cache = absolute("XDG_CACHE_HOME")

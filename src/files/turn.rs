@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// The turn of a run to write a file. The next run has it when this is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    _locked: Option<File>,
+    _locked: File,
 }
 
 impl Turn {
@@ -23,18 +23,12 @@ impl Turn {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).open(&name);
         let file = file.map_err(Error::write(path))?;
-        let locked = match file.try_lock() {
-            Ok(()) => true,
-            Err(TryLockError::WouldBlock) => {
-                wait();
-                file.lock().is_ok()
-            }
-            // If a file system has no locks, this may be the only run.
-            Err(TryLockError::Error(_)) => false,
-        };
-        Ok(Turn {
-            _locked: locked.then_some(file),
-        })
+        // If a file system has no locks, this may be the only run.
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            wait();
+            let _ = file.lock();
+        }
+        Ok(Turn { _locked: file })
     }
 }
 

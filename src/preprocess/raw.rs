@@ -18,7 +18,7 @@ pub const RAW_ENDINGS: [&str; 22] = [
 
 /// How many JPEGs of a file are looked at. Cameras write up to five.
 const PREVIEWS_MAX: usize = 256;
-/// How many places are looked at where a JPEG may begin. The sensor's data has one by chance in 16 MB; a hostile file could
+/// How many beginnings of a JPEG are looked at. The sensor's data has one by chance in 16 MB; a hostile file could
 /// be made of them, each with a long header.
 const STARTS_MAX: usize = 4096;
 /// The part of a file that holds its metadata.

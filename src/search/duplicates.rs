@@ -5,7 +5,6 @@
 //! first and takes all that are near to it: each image in a group is near to the one that is kept, never only to another
 //! copy.
 
-use std::cell::LazyCell;
 use std::cmp::Reverse;
 use std::path::Path;
 
@@ -85,7 +84,7 @@ impl Duplicates<'_> {
         candidates.sort_by_key(Candidate::rank);
         let mut groups = self.groups(index, &candidates);
         groups.sort_by_key(|group| candidates[group.kept].row);
-        let groups = groups.par_iter().map(|group| group.copied(&candidates, folder));
+        let groups = groups.iter().map(|group| group.copied(&candidates));
         Ok(Some(groups.collect()))
     }
 
@@ -158,6 +157,8 @@ struct Candidate {
     row: usize,
     picture: Picture,
     size_px: Option<(usize, usize)>,
+    /// The hash of its bytes, if they can be read.
+    sha256: Option<String>,
 }
 
 impl Candidate {
@@ -167,9 +168,11 @@ impl Candidate {
             return None;
         }
         let bytes = bytes(&picture, folder);
+        let hash = |bytes: &Vec<u8>| hex(&Sha256::digest(bytes));
         Some(Candidate {
             row,
-            size_px: bytes.and_then(|bytes| preprocess::size(&bytes)),
+            size_px: bytes.as_deref().and_then(preprocess::size),
+            sha256: picture.sha256.clone().or_else(|| bytes.as_ref().map(hash)),
             picture,
         })
     }
@@ -189,25 +192,22 @@ struct Group {
 }
 
 impl Group {
-    fn copied(&self, candidates: &[Candidate], folder: &Path) -> Vec<Copied> {
+    fn copied(&self, candidates: &[Candidate]) -> Vec<Copied> {
         let copied = |place: usize, cosine, likeness| {
-            let Candidate { row, picture, size_px } = &candidates[place];
+            let candidate = &candidates[place];
             Copied {
-                row: *row,
-                picture: picture.clone(),
-                size_px: *size_px,
+                row: candidate.row,
+                picture: candidate.picture.clone(),
+                size_px: candidate.size_px,
                 cosine,
                 likeness,
             }
         };
-        let kept = &candidates[self.kept].picture;
-        let kept_hash = LazyCell::new(|| hash(kept, folder));
-        let is_exact =
-            |other: &Picture| other.size == kept.size && kept_hash.is_some() && hash(other, folder) == *kept_hash;
+        let kept = &candidates[self.kept].sha256;
         let others = self
             .others
             .iter()
-            .map(|hit| match is_exact(&candidates[hit.row].picture) {
+            .map(|hit| match kept.is_some() && candidates[hit.row].sha256 == *kept {
                 true => copied(hit.row, 1.0, Likeness::Exact),
                 false => copied(hit.row, hit.cosine, Likeness::Near),
             });
@@ -232,11 +232,6 @@ fn from_row<'a>(parts: &[&'a [u8]], row: usize, dim: usize) -> Vec<&'a [u8]> {
 fn numbers(stored: &[u8]) -> impl Iterator<Item = f32> {
     let values = stored.chunks_exact(VALUE_BYTES);
     values.map(|bytes| f16::from_le_bytes([bytes[0], bytes[1]]).to_f32())
-}
-
-fn hash(picture: &Picture, folder: &Path) -> Option<String> {
-    let of_bytes = || bytes(picture, folder).map(|bytes| hex(&Sha256::digest(bytes)));
-    picture.sha256.clone().or_else(of_bytes)
 }
 
 /// The bytes of an image's file, if it is one that can be read.

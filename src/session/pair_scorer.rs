@@ -108,14 +108,10 @@ impl<'a> PairScorer<'a> {
     /// One row per text, `(n, embed_dim)`.
     fn rows_of(&mut self, texts: &[String]) -> Result<MeasuredTexts> {
         self.look_at_drawn();
-        let is_unknown = |text: &&String| !self.remembered.has(text);
-        if texts.iter().any(|text| is_unknown(&text)) {
-            self.remembered.forget_oldest();
-            let mut batch: Vec<String> = texts
-                .iter()
-                .filter(|text| !self.remembered.has(text))
-                .cloned()
-                .collect();
+        self.remembered.forget_oldest();
+        let unknown = texts.iter().filter(|text| !self.remembered.has(text));
+        let mut batch: Vec<String> = unknown.cloned().collect();
+        if !batch.is_empty() {
             batch.extend(self.waiting.drain(..));
             let rows = self.encoder.encode(&batch)?;
             for (text, row) in batch.into_iter().zip(rows.rows()) {

@@ -3,22 +3,19 @@
 use std::time::Instant;
 
 use longclip::error::counted;
-use longclip::files::Target;
-use longclip::output::{Found, Holds};
-use longclip::search::found::{add_thumbnails, copies, record, settings};
+use longclip::search::found::copies;
 use longclip::search::{Copied, Duplicates};
 use longclip::session::Counts;
 
 use super::place::{Opened, Place, PlaceFlags};
 use super::questions::cosine;
-use super::results::ResultFlags;
+use super::results::{ResultFlags, print};
 use crate::cli::Outcome;
 use crate::cli::find_model::size;
 use crate::cli::interrupt::stop_on_interrupt;
 use crate::cli::progress::{self, Expected, ProgressLine};
 use crate::cli::report::{Exit, Report};
-use crate::cli::results::Results;
-use crate::cli::targets::{Writing, links_from};
+use crate::cli::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,29 +68,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Ok(Exit::Interrupted);
     };
     let folder = &place.index.origin().folder;
-    let mut found: Vec<Vec<Found>> = groups.iter().map(|group| copies(group, folder, &place.names)).collect();
-    if format.holds(Holds::Thumbnails) {
-        let preprocess = place.pictures.apply(place.loaded.model.preprocess());
-        found.iter_mut().for_each(|found| add_thumbnails(found, &preprocess));
-    }
-    let names: Vec<String> = found
-        .iter()
-        .filter_map(|group| Some(group.first()?.path.clone()))
-        .collect();
-    let mut results = Results::open(
-        &format,
-        &settings(
-            &place.index,
-            names.clone(),
-            links_from(target.as_ref().map(Target::path)),
-        ),
-        target.as_ref(),
-    )?;
-    results.begin()?;
-    for (name, found) in names.iter().zip(found) {
-        results.write(&record(name, found))?;
-    }
-    results.finish(report)?;
+    let found = groups.iter().map(|group| copies(group, folder, &place.names));
+    let answers = found.filter_map(|found| Some((found.first()?.path.clone(), found)));
+    print(&place, &format, target.as_ref(), answers.collect(), report)?;
     report.note(sum(&groups, place.index.len()));
     Ok(place.exit)
 }

@@ -58,7 +58,7 @@ impl PlaceFlags {
     }
 
     /// Whether it is an index in a file that the user named.
-    pub(super) fn is_index(&self) -> bool {
+    fn is_index(&self) -> bool {
         !self.path.is_dir() && !is_named_like_an_archive(&self.path)
     }
 

@@ -4,18 +4,16 @@ use std::path::Path;
 use std::time::Instant;
 
 use longclip::Result;
-use longclip::files::Target;
-use longclip::output::{Found, Holds};
-use longclip::search::found::{self, add_thumbnails, record, settings};
+use longclip::output::Found;
+use longclip::search::found;
 use longclip::search::{AnswerLimits, Hit, Question};
 
 use super::place::{Opened, Place, PlaceFlags};
 use super::questions::{Asked, QuestionFlags};
-use super::results::ResultFlags;
+use super::results::{ResultFlags, print};
 use crate::cli::Outcome;
 use crate::cli::report::Report;
-use crate::cli::results::Results;
-use crate::cli::targets::{Writing, links_from};
+use crate::cli::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,14 +57,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         Opened::Ready(place) => *place,
         Opened::CutShort(exit) => return Ok(exit),
     };
-    let Place {
-        index,
-        loaded,
-        pictures,
-        ..
-    } = &place;
+    let Place { index, loaded, .. } = &place;
     let began = Instant::now();
-    let asked = args.questions.encode(&texts, &loaded.model, pictures, report)?;
+    let asked = args.questions.encode(&texts, &loaded.model, &place.pictures, report)?;
     let encoded = Instant::now();
     let limits = AnswerLimits {
         top_k: args.questions.top_k,
@@ -86,23 +79,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             " (read into memory first)"
         }
     ));
-    let mut found = found(&place, &asked, &hits)?;
+    let found = found(&place, &asked, &hits)?;
     report_problems(&asked, &found, args.place.name(), report);
-    if format.holds(Holds::Thumbnails) {
-        let preprocess = pictures.apply(loaded.model.preprocess());
-        found.iter_mut().for_each(|found| add_thumbnails(found, &preprocess));
-    }
-    let names: Vec<String> = asked.iter().map(|asked| asked.name.clone()).collect();
-    let mut results = Results::open(
-        &format,
-        &settings(index, names, links_from(target.as_ref().map(Target::path))),
-        target.as_ref(),
-    )?;
-    results.begin()?;
-    for (asked, found) in asked.iter().zip(found) {
-        results.write(&record(&asked.name, found))?;
-    }
-    results.finish(report)?;
+    let names = asked.into_iter().map(|asked| asked.name);
+    print(&place, &format, target.as_ref(), names.zip(found).collect(), report)?;
     Ok(place.exit)
 }
 

@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use longclip::files::Target;
-use longclip::output::{self, FORMATS, Holds};
+use longclip::output::{self, FORMATS, Found, Holds};
+use longclip::search::found::{add_thumbnails, record, settings};
 use longclip::{Error, Result};
 
+use super::place::Place;
 use crate::cli::format_choice::FormatChoice;
 use crate::cli::named::Offering;
-use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
+use crate::cli::report::Report;
+use crate::cli::results::Results;
+use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named, links_from};
 
 /// How and where results are printed.
 #[derive(Debug, Clone, clap::Args)]
@@ -67,4 +71,28 @@ impl ResultFlags {
         let target = |file| writing.target("--output", file, Resuming::Never, output::is_results);
         file_named(self.output.as_deref()).map(target).transpose()
     }
+}
+
+/// Prints what was found under each name, with thumbnails if the format shows them.
+pub(super) fn print(
+    place: &Place,
+    format: &FormatChoice,
+    target: Option<&Target>,
+    mut answers: Vec<(String, Vec<Found>)>,
+    report: Report,
+) -> Result<()> {
+    if format.holds(Holds::Thumbnails) {
+        let preprocess = place.pictures.apply(place.loaded.model.preprocess());
+        answers
+            .iter_mut()
+            .for_each(|(_, found)| add_thumbnails(found, &preprocess));
+    }
+    let names = answers.iter().map(|(name, _)| name.clone()).collect();
+    let settings = settings(&place.index, names, links_from(target.map(Target::path)));
+    let mut results = Results::open(format, &settings, target)?;
+    results.begin()?;
+    for (name, found) in answers {
+        results.write(&record(&name, found))?;
+    }
+    results.finish(report)
 }

@@ -47,7 +47,7 @@ impl Columns {
     /// Finds the columns by name.
     ///
     /// # Errors
-    /// [`Error::Usage`] if there is neither `path` nor `image`, or no column of texts where one is needed; if there are two
+    /// [`Error::Usage`] if there is neither `path` nor `image`, or no column of texts although one is needed; if there are two
     /// of a name, or one has a wrong type.
     pub fn of(schema: &Schema, labels: LabelColumn<'_>) -> Result<Columns> {
         let path = found(schema, "path", &is_text, "text (utf8)")?;
