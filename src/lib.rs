@@ -1,4 +1,4 @@
-//! Tells which of your labels fits a photo, with Long-CLIP: a CLIP model whose text encoder reads 248 tokens, so that a
+//! Finds which of your labels fits a photo, with Long-CLIP: a CLIP model whose text encoder reads 248 tokens, so that a
 //! label can be a whole paragraph.
 //!
 //! ```

@@ -15,7 +15,7 @@ pub trait Named: Copy + Eq + 'static {
     /// The choice of this name.
     ///
     /// # Errors
-    /// [`Error::Usage`] for any other name, with those that there are.
+    /// [`Error::Usage`] for any other name; its hint lists the known names.
     fn from_name(name: &str) -> Result<Self> {
         let found = Self::ALL.iter().find(|known| known.name() == name);
         found.copied().ok_or_else(|| {

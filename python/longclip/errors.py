@@ -65,7 +65,7 @@ class ModelError(Error):
 
 
 class UnknownModelError(ModelError, FileNotFoundError):
-    """There is no model with this name."""
+    """The name of a model that is unknown and not on this machine."""
 
 
 class NetworkError(Error, ConnectionError):

@@ -1,6 +1,6 @@
-//! What the environment says: where models are, how the network is reached, which instructions may be used.
+//! Settings from environment variables: where models are, how to reach the network, which instruction set to use.
 //!
-//! The same variables as the command line's (`docs/models.md`).
+//! The variables are those of the command line (`docs/models.md`).
 
 use std::time::Duration;
 

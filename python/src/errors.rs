@@ -1,4 +1,4 @@
-//! From the library's error to an exception of `longclip/errors.py`, and the one way into work without the lock.
+//! Turns the library's errors into exceptions of `longclip/errors.py`, and runs work without the interpreter's lock.
 
 use std::any::Any;
 use std::io;

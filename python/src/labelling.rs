@@ -1,4 +1,4 @@
-//! Labels and scores as a program asks for them.
+//! The labels and scores that a Python program asks for.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use longclip::session::{Labelling, ScorePlan, Scorer};
 use longclip::{Error, Grouping, LongClip, Result, Score};
 use pyo3::prelude::*;
 
-/// Labels and scores as they are asked for.
+/// The arguments that describe labels and scores.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct Request {

@@ -1,8 +1,8 @@
-//! The face of longclip in Python: what `python/longclip` calls, and what the Rust library does.
+//! The compiled part of the Python package: the functions and classes that `python/longclip` calls.
 //!
-//! Arrays cross as bytes in the machine's order, f32 and i32, row-major; the Python side gives them shapes. Work that takes
-//! time runs without the interpreter's lock, errors are the exceptions of `longclip/errors.py`, and a panic is one of
-//! them. `longclip/_native.pyi` is this module as Python's checkers see it.
+//! Arrays are passed as bytes in the machine's order, f32 or i32, row-major; the Python side gives them shapes. Work that
+//! takes time runs without the interpreter's lock. Errors become the exceptions of `longclip/errors.py`, and so does a
+//! panic. `longclip/_native.pyi` describes this module for Python's type checkers.
 
 mod classifier;
 mod environment;

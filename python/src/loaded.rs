@@ -1,4 +1,4 @@
-//! A model in one process: asked for, found by name, opened; and what to do in a process that was forked from that one.
+//! Finds a model by its name and opens it, and opens it again in a process that was forked from this one.
 
 use std::mem;
 use std::process;

@@ -1,4 +1,4 @@
-//! A model as Python holds it: what it is, and embeddings of pixels, pictures, token ids and Arrow streams.
+//! The model class of the Python package: its properties, and embeddings of pixels, images, token ids and Arrow streams.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,5 @@
-//! Images through a model: read and decoded on threads, in their order, in batches, with Ctrl-C seen between batches.
+//! Runs images through a model in batches, in their order. Threads read and decode them, and Ctrl-C is noticed between
+//! batches.
 
 use longclip::Result;
 use longclip::input::{Inputs, Items, Source};

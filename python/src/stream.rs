@@ -1,4 +1,4 @@
-//! Batches of Arrow, as Ray and Spark have them: each comes back with columns of results, as from the command line's
+//! Arrow batches, as Ray and Spark pass them: each is returned with columns of results, as by the command line's
 //! `--in arrow --out arrow`.
 
 use std::io::{self, Cursor, Write};

@@ -1,4 +1,4 @@
-//! The tokenizer in Python: texts to padded rows of ids, with what each text has in full.
+//! The tokenizer in Python: turns texts into padded rows of ids, and counts all tokens of each text.
 
 use longclip::Error;
 use longclip::text::{ContextLength, Tokenizer};

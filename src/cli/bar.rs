@@ -1,4 +1,4 @@
-//! A progress bar in one line of the terminal. It never wraps: what has no room is left out.
+//! A progress bar in one line of the terminal. It never wraps: parts that do not fit are dropped.
 
 use std::time::Duration;
 

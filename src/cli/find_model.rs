@@ -1,4 +1,4 @@
-//! From `--model` to a model on this machine: reads the environment, draws the download, says what was chosen.
+//! Finds the model that `--model` names: reads the environment, shows the progress of a download, says what was chosen.
 
 use std::io::{self, IsTerminal};
 

@@ -1,4 +1,4 @@
-//! What the command line calls the things that a library's hint names.
+//! Words a hint of the library for the command line: says which flag sets what the hint names.
 
 use longclip::Error;
 use longclip::error::{Control, Hint, without_number};

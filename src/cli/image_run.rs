@@ -1,4 +1,4 @@
-//! A run over images as the commands have it: with a progress line, failures on stderr, a summary and an exit code.
+//! A command's run over images, with a progress line, failures on stderr, a summary and an exit code.
 
 use longclip::Result;
 use longclip::input::{InputOptions, Items};

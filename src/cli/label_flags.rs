@@ -1,4 +1,4 @@
-//! The flags that say what images may show, and the checked list of labels that they come to.
+//! The flags that say what images may show, and the checked list of labels that results from them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `longclip --licenses`: the notices that belong to the program, of the data in it and of the crates that it is made of.
+//! `longclip --licenses`: the notices of the data in the program and of the crates that it is made of.
 //!
 //! `packaging/notices` writes `licenses.txt`.
 

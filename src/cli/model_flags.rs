@@ -1,4 +1,4 @@
-//! The flags that every command with a model has, and the model that they come to.
+//! The flags of every command that uses a model, and the model that they select.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Numbers as flags take them.
+//! Parses the numbers that flags take.
 
 use std::str::FromStr;
 

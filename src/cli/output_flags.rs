@@ -1,4 +1,4 @@
-//! The flags that say how results are printed and where, and the checked plan that they come to.
+//! The flags that say how and where results are printed, and the checked plan that results from them.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The flags that say how a run over many images goes: batches, and when failures end it.
+//! The flags for a run over many images: the size of batches, and when failures end the run.
 
 use std::num::NonZeroUsize;
 

@@ -1,4 +1,4 @@
-//! The flags that say how labels are scored, and the checked choice that they come to.
+//! The flags that say how labels are scored, and the checked choice that results from them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,9 @@
 //! A folder with one folder of images per class. The class is the folder's name, with spaces for underscores.
 //!
-//! Images are found as `classify` finds them, at any depth, in byte order, without hidden ones. Links to folders are followed, since sets
-//! are often gathered by them. A folder without an image is a class too, which images may be taken for. Folders of sets (`train/`,
-//! `val/`) in place of classes are refused. For a training, folders without an image and files that are not images are reported.
+//! Images are found as `classify` finds them, at any depth, in byte order, without hidden ones. Links to folders are followed,
+//! since data sets are often made of links. A folder without images is a class too, which images may be taken for. Folders of
+//! sets (`train/`, `val/`) in place of classes are refused. For a training, folders without an image and files that are not
+//! images are reported.
 
 use std::path::{Path, PathBuf};
 

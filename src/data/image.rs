@@ -1,6 +1,6 @@
 //! An image of a data set: its name, and the way to its bytes, which can be read any number of times.
 //!
-//! Names are unique within a data set and the same in each run: evaluations find the embeddings that they kept by them.
+//! Names are unique within a data set and the same in each run, so that evaluations find their stored embeddings by name.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
-//! ImageNet's validation images: class folders named by their synsets, as `n01440764`.
+//! ImageNet's validation images: class folders named by their synsets, such as `n01440764`.
 //!
-//! Synsets get the names that OpenAI asks CLIP by, and its 80 templates (`lists/imagenet.txt` and `labels/data/imagenet80.txt` say
-//! where they come from). The candidates are the synsets that have a folder, all 1,000 of the whole set.
+//! Synsets get the names that OpenAI used for CLIP, and its 80 templates (`lists/imagenet.txt` and
+//! `labels/data/imagenet80.txt` say where they come from). The candidates are the synsets that have a folder, which are all
+//! 1,000 in the whole set.
 
 use std::collections::HashMap;
 

@@ -1,9 +1,10 @@
 //! Data sets with captions or classes: one [`Sample`] for all of them, one table of [`KINDS`], one file per kind.
 //!
-//! Called by `train`, `eval::zeroshot` and `eval::retrieval`, each of which takes of a sample what it needs. A data set is
-//! recognised by its content and looked through once. After that its source knows where each sample is stored, not what it says,
-//! so a million captions take some megabytes. A sample that can't be used is reported as [`Unusable`], and the others are used.
-//! A new kind is a file with a `KIND` and a line in `kinds.rs`; a test there asks for an example and a line in `docs/data.md`.
+//! Called by `train`, `eval::zeroshot` and `eval::retrieval`, each of which uses the parts of a sample that it needs. A data
+//! set is recognised by its content and scanned once. After that its source knows where each sample is stored but not its
+//! content, so a million captions take some megabytes. A sample that can't be used is reported as [`Unusable`], and the others
+//! are used. A new kind is a file with a `KIND` and a line in `kinds.rs`; a test there asks for an example and a line in
+//! `docs/data.md`.
 
 mod caption_folders;
 mod cifar;

@@ -1,4 +1,4 @@
-//! Image-text pairs of data sets as the items of a run: in the order of the data, and none left out.
+//! Image-text pairs of data sets as the items of a run: all of them, in the order of the data.
 //!
 //! An image's texts are the item's own labels. A sample that can't be used is an item with its error.
 

@@ -1,6 +1,6 @@
 //! A file of records: one JSON object per line, or an array of them.
 //!
-//! The file is looked through once for where records begin and end, and each is parsed when it is asked for, so a million captions take
+//! The file is scanned once to find where records begin and end. Each is parsed when it is needed, so a million captions take
 //! some megabytes.
 
 use std::borrow::Cow;

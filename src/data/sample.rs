@@ -1,4 +1,4 @@
-//! One sample of any data set, and the trait by which a kind of data gives its samples away.
+//! One sample of any data set, and the trait through which each kind of data set provides its samples.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};

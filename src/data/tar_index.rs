@@ -1,8 +1,8 @@
 //! An index of WebDataset tars: which files a sample has, and where each is in its archive.
 //!
-//! The files of one sample follow each other and share their name up to the first dot, the key. Archives are looked through once. One
-//! that is packed with gzip or zstd can only be read from front to back, so it is unpacked into a nameless file of the scratch folder,
-//! which disappears with the process.
+//! The files of one sample follow each other and share their name up to the first dot, the key. Archives are scanned once. One
+//! that is compressed with gzip or zstd can only be read from front to back, so it is unpacked into an unnamed file of the
+//! scratch folder, which disappears with the process.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -1,4 +1,4 @@
-//! What a data set has and can't be used, with its place and the reason: one report for training and evaluations.
+//! What in a data set can't be used, with its place and the reason: one report for training and evaluations.
 
 use crate::error::Error;
 

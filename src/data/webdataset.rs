@@ -1,4 +1,4 @@
-//! WebDataset tars, plain or packed, or a folder of them: `KEY.jpg` (or another image) with a caption as `KEY.txt`, a class as
+//! WebDataset tars, plain or compressed, or a folder of them: `KEY.jpg` (or another image) with a caption as `KEY.txt`, a class as
 //! `KEY.cls`, or a record as `KEY.json` (img2dataset writes both captions).
 //!
 //! A class is a name or a number. Names of numbered classes are in `classnames.txt`, one per line, in the folder of the tars or the one

@@ -1,4 +1,4 @@
-//! An open place to write to: a stream, a file that grows, or a file that gets its name when it is whole.
+//! An open output: a stream, a file that grows, or a file that gets its name when it is complete.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, ErrorKind, Seek, SeekFrom, Write};

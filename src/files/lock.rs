@@ -1,4 +1,5 @@
-//! Keeps two runs from writing one file, when it is written next to its place and so cannot be locked itself.
+//! Keeps two runs from writing the same file. Used if the file is written under a temporary name until it is complete, so
+//! that it cannot be locked itself.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};

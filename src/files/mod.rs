@@ -1,9 +1,9 @@
-//! Files that the program writes, and the rules by which it loses none.
+//! Writes files, by rules that protect the files that exist.
 //!
-//! A [`Target`] is a place to write to that was looked at before anything is opened: it knows what is there, whether a
-//! run reads it, and whether an earlier run wrote it. A [`Destination`] is an open one. Caches, weights and saved states,
-//! which nobody names on a command line, are written by [`replace`]. Nothing else in this crate creates a file that is
-//! to last.
+//! A [`Target`] is a file to write, examined before anything is opened: it knows what is there, whether this run reads it,
+//! and whether an earlier run wrote it. A [`Destination`] is an open one. Caches, weights and saved states, which nobody
+//! names on a command line, are written by [`replace`]. Nothing else in this crate creates a file that outlives the
+//! process.
 
 mod cache_folder;
 mod destination;

@@ -1,4 +1,5 @@
-//! Writes a file next to its place and gives it its name in one step, so that nobody ever sees half of it.
+//! Writes a file under a temporary name in the same folder, and renames it in one step when it is complete, so that nobody
+//! ever sees half of it.
 //!
 //! Until then it is called `.NAME.RANDOM.partial`, which no other run can guess or share. A run that is killed leaves
 //! that file; the next run that writes `NAME` removes it once nobody has written to it for [`LEFTOVER_AGE`].

@@ -1,5 +1,5 @@
-//! A place to write to, looked at before anything is opened: a run must not write over what it reads, over a file that
-//! the program did not make, or over finished results that nobody gave up.
+//! A file to write, examined before anything is opened: a run must not write over what it reads, over a file that the
+//! program did not make, or over finished results, unless the user allows it.
 //!
 //! Made from what the user named. [`Target::refusal`] decides; [`Destination`](super::Destination) opens what was
 //! decided, and checks that the file has not changed in between.

@@ -1,8 +1,8 @@
 //! The images in a folder and in all folders below it; names of files and folders are sorted together, in byte order.
 //!
 //! Hidden names are skipped, and so are folders that hold no photos and raw photos with a JPEG of the same name. A file is
-//! an image by its ending or by its first bytes; other files are counted as skipped. In memory are only the names in the
-//! folders from the top to the current one.
+//! an image by its ending or by its first bytes; other files are counted as skipped. Only the names in the folders from the
+//! top to the current one are in memory.
 
 use std::collections::HashSet;
 use std::ffi::OsString;

@@ -1,10 +1,10 @@
 //! Arrow output: the batches of an input stream, with columns of results added to each (Arrow IPC stream).
 //!
-//! The caller gives [`Widener`] a batch and one [`Row`] per row of it. The input's columns stay as they are and are
-//! followed by `label`, the best one (null if no label reaches the threshold); `scores`, a list of fixed length in the
-//! order of the labels (of varying length if rows have their own labels); for pairs `cosine` and `logit` instead;
-//! `embedding`, a list of fixed length; and `error`. What a failed row lacks is null. The schema's metadata has `longclip.version`, `longclip.model`,
-//! `longclip.dtype` and `longclip.labels` (JSON).
+//! The caller gives [`Widener`] a batch and one [`Row`] per row of it. The input's columns stay unchanged and are followed
+//! by `label`, the best one (null if no label reaches the threshold); `scores`, a list of fixed length in the order of the
+//! labels (of varying length if rows have their own labels); for pairs `cosine` and `logit` instead; `embedding`, a list of
+//! fixed length; and `error`. What a failed row lacks is null. The schema's metadata has `longclip.version`,
+//! `longclip.model`, `longclip.dtype` and `longclip.labels` (JSON).
 
 use std::io::{self, Write};
 use std::sync::Arc;

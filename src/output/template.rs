@@ -1,11 +1,12 @@
-//! Templates: one line per image in the user's own format, as `'{path}\t{label}\t{score:.3}'`.
+//! Templates: one line per image in the user's own format, such as `'{path}\t{label}\t{score:.3}'`.
 //!
 //! Values are in braces: `path`, `label`, `score` (the probability, or else the cosine), `probability`, `logit`, `cosine`,
 //! `group` and `group_score` (of the best group), `error`, and `field.NAME` of an input record. `label.2` is the second
-//! best label, `score.2` its score, and `:.3` rounds to three decimals. `labels` are all labels, best first, with commas between
-//! them. Outside of braces, `\t`, `\n`, `\r`, `\0` and `\\` are escapes, and `{{` and `}}` are braces. Tabs and line breaks in
-//! values are escaped as in TSV, so the number of lines per image is fixed. Only if the template ends with `\0`, as `xargs -0`
-//! reads it, values are written as they are. If an image failed, all its values but path, fields and error are empty.
+//! best label, `score.2` its score, and `:.3` rounds to three decimals. `labels` are all labels, best first, with commas
+//! between them. Outside of braces, `\t`, `\n`, `\r`, `\0` and `\\` are escapes, and `{{` and `}}` are braces. Tabs and
+//! line breaks in values are escaped as in TSV, so the number of lines per image is fixed. Only if the template ends with
+//! `\0`, for `xargs -0`, values are written unchanged. If an image failed, all its values except path, fields and error
+//! are empty.
 
 use std::io::{self, BufRead, Write};
 

@@ -1,6 +1,6 @@
-//! What a build has encoded and not yet brought into its index: a [store](crate::store) next to it, `INDEX.journal`, that
-//! grows while the build runs and is removed when the index has its name. Keys are images as JSON, values are embeddings
-//! as the index holds them.
+//! Embeddings that a build has computed but not yet written to its index: a [store](crate::store) next to it,
+//! `INDEX.journal`, that grows while the build runs and is removed once the index is complete. Keys are images as JSON;
+//! values are embeddings in the form that the index has.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

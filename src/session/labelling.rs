@@ -1,4 +1,5 @@
-//! Labels as asked for, and what a model makes of them: each encoded once, also for records that bring their own.
+//! The labels that a caller asked for, and their embeddings by a model. Each label is encoded once, also if records have
+//! labels of their own.
 
 use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};

@@ -2,8 +2,8 @@
 //!
 //! The commands and the Python package are thin edges around this. [`Run`] takes items through the pipeline and the model
 //! and gives each to a [`Sink`]; a [`Classifier`] scores what the model saw; [`stream`] does the same for the batches of an
-//! Arrow stream; [`resume`] continues the file of an interrupted run. Nothing here knows a terminal or a flag: a
-//! [`Watch`] hears how far the run is, and warnings are values.
+//! Arrow stream; [`resume`] continues the file of an interrupted run. Nothing here knows a terminal or a flag: progress is
+//! reported to a [`Watch`], and warnings are values.
 
 mod answers;
 mod labelling;

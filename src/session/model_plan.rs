@@ -1,4 +1,4 @@
-//! How a model is to be opened and computed, as asked for.
+//! How to open and compute a model, as the caller asked.
 
 use crate::error::Result;
 use crate::kernels::physical_cores;

@@ -1,8 +1,8 @@
 //! Scores of image-text pairs: how well each text fits its own image, whatever else would fit it.
 //!
-//! Texts are encoded ahead: once a pair's text is needed, those of all items that were drawn by then are encoded with it,
-//! many at once, while their images are read and decoded. A text that comes again within some thousand others is encoded
-//! once.
+//! Texts are encoded ahead: when a pair's text is needed, the texts of all items that were drawn by then are encoded with
+//! it, many at once, while their images are read and decoded. A text that occurs again within some thousand others is
+//! encoded once.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

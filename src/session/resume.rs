@@ -1,8 +1,8 @@
 //! Continues the file of an interrupted run: how far it came, and whether this run would write the same.
 //!
-//! A file of results doesn't say which model, labels and options made it. It need not: the same ones make the same record
-//! of the same image, and others show by it. So the last records are made again and compared. Nothing has to be kept next
-//! to the file, and a file that was finished, copied or piped can be continued too.
+//! A file of results doesn't say which model, labels and options made it. To find out whether they are the same, the last
+//! records are computed again and compared. So no other file has to be kept next to the results, and a file that was
+//! finished, copied or piped can be continued too.
 
 use std::collections::VecDeque;
 use std::fs::File;

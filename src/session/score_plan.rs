@@ -1,4 +1,4 @@
-//! How images are to be scored, as asked for: checked before there is a model, then made ready with one.
+//! How to score images, as the caller asked: checked before a model is loaded, and completed with the model.
 
 use super::{Grouping, NONE_OF_THESE};
 use crate::error::{Error, Result};

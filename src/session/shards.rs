@@ -1,9 +1,9 @@
 //! A folder of shards: each of N processes writes a file of its own, on any number of machines with one folder.
 //!
-//! Nobody coordinates them. A shard's file gets its name when it is whole, so a name that is there is a shard that is done.
-//! Until then it is a hidden file, one per attempt, since a scheduler may start a shard twice. `_longclip.json` is written
-//! by the first process and says what all shards are made with; one made with other settings is refused. The process that
-//! finds all shards there, now or in a later run, writes `_SUCCESS`, as Hadoop and Spark do. Readers of folders skip names
+//! Nothing coordinates them. A shard's file gets its name when it is complete, so if the name exists, the shard is done.
+//! Until then it is a hidden file, one per attempt, since a scheduler may start a shard twice. The first process writes
+//! `_longclip.json`, which says how all shards are made; a process with other settings is refused. A process that finds
+//! all shards complete, now or in a later run, writes `_SUCCESS`, as Hadoop and Spark do. Readers of folders skip names
 //! that begin with a dot or `_`.
 
 use std::fs::{self, File};

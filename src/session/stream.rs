@@ -2,7 +2,7 @@
 //!
 //! All rows run through one pipeline, so that small batches fill the model's too. Two threads meet at the `Exchange`: the
 //! pipeline's reader brings batches, the calling thread brings their rows' results, and the one that completes the
-//! earliest batch writes it. A batch without rows is complete when it comes. So a caller that waits for each batch before
+//! earliest batch writes it. A batch without rows is complete when it arrives. So a caller that waits for each batch before
 //! it sends the next one always gets it.
 
 use std::collections::VecDeque;

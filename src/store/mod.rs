@@ -8,8 +8,8 @@
 //! key length u32 | value length u32 | key | value | check    a record; numbers are little-endian
 //! ```
 //!
-//! The check is the start of a SHA-256 of what comes before it: a value whose check does not agree is never given out. A
-//! kill can leave half a record at the end, which is cut off. Of records with the same key the last one counts.
+//! The check is the start of a SHA-256 of what comes before it: a value whose check does not agree is never returned. A
+//! kill can leave half a record at the end, which is cut off. Of records with the same key, the last one counts.
 
 mod record;
 
@@ -58,7 +58,7 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens a file, or begins one, that no other run writes meanwhile. `values` says what it holds, such as `embeddings`;
-    /// `refuse_other` checks what made those that are there.
+    /// `refuse_other` checks what made the existing records.
     ///
     /// # Errors
     /// [`Error::Usage`] if it holds something else, or another run writes it; those of `refuse_other`; [`Error::Read`],

@@ -1,4 +1,4 @@
-//! Carries out a [`Assembly`]: reads the stored parts of a tensor and assembles them, row-major f32.
+//! Carries out an [`Assembly`]: reads the stored parts of a tensor and assembles them, row-major f32.
 
 use std::borrow::Cow;
 

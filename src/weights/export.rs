@@ -143,8 +143,8 @@ impl Outgoing<'_> {
         }
     }
 
-    /// Whether it is the table of positions as the model uses it, not one as it is stored. Of several tables of which one was
-    /// chosen, another program must not choose again.
+    /// Whether to write the table of positions that the model uses, instead of one that is stored in the file. If one of
+    /// several tables was chosen, only that one is written, so that other programs use it too.
     fn are_positions_as_used(&self) -> bool {
         let is_chosen = self.checkpoint.positions() != TextPositions::Joined;
         match self.name.as_str() {
@@ -180,7 +180,7 @@ fn outgoing(checkpoint: &Checkpoint, layout: ExportLayout) -> Vec<Outgoing<'_>> 
         ExportLayout::HuggingFace => &layouts::HUGGING_FACE,
         ExportLayout::LongClip | ExportLayout::OpenClip => &layouts::OPENAI,
     };
-    // A layout may look which spelling of a name a file has; for an empty file it is the usual one.
+    // A layout may look at the file to see which spelling of a name it has. For an empty file, it gives the usual one.
     let empty = no_tensors();
     let positions = vec![checkpoint.sizes().context_length, checkpoint.sizes().text_width];
     let mut tensors: Vec<_> = checkpoint

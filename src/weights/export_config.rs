@@ -1,7 +1,7 @@
 //! The configs that are written next to weights: of transformers, of open_clip, and our own words in a weights file.
 //!
-//! A recipe that the other library can't compute is refused. Where its words come close, but not to the last digit (how a
-//! crop is rounded, when an image is converted to RGB), our own entry `longclip` says the rest, which other programs ignore.
+//! A recipe that the other library can't compute is refused. If its config can't state a detail that changes the last digits
+//! (how a crop is rounded, when an image is converted to RGB), our own entry `longclip` states it. Other programs ignore it.
 
 use serde_json::{Value, json};
 

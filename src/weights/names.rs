@@ -25,7 +25,7 @@ pub struct KnownModel {
     pub name: &'static str,
     /// Its repository on the hub, `owner/name`.
     pub repo: &'static str,
-    /// Its file there. If no other model has such a name, it is also looked for in `checkpoints/`, where upstream's
+    /// Its file there. If no other model has a file of this name, it is also looked for in `checkpoints/`, where upstream's
     /// instructions put it.
     pub file: &'static str,
     /// What it is.

@@ -1,5 +1,5 @@
-//! Says, for messages, what a file is that isn't weights: a web page, a Git LFS pointer, an empty file; or a model in a
-//! format that is not read, by its first bytes or its name.
+//! Describes, for messages, a file that isn't weights: a web page, a Git LFS pointer, an empty file, or a model in a format
+//! that is not read. It is recognised by its first bytes or its name.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What was decided for the caller when weights were opened, to be shown to a person.
+//! Decisions that were made when weights were opened, for the caller to show.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Checkpoints as a whole: every layout gives the same tensors, every bad file its own refusal.
+//! Whole checkpoints: every layout gives the same tensors, and every bad file is refused with its own message.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `longclip tag INPUT...`: several tags for each image, from a vocabulary, and where photo programs read them.
+//! `longclip tag INPUT...`: finds several tags for each image, and writes them where photo programs read them.
 
 mod remove;
 mod sidecars;

@@ -1,8 +1,8 @@
 //! CIFAR-10 and CIFAR-100 (A. Krizhevsky, *Learning multiple layers of features from tiny images*, 2009) as they are distributed:
 //! `binary.rs` for C, `python.rs` for Python. 32 × 32 pixels, the planes of red, green and blue in sequence.
 //!
-//! A folder is one of them by its files' names, or holds the folder that is; a single file is a batch. Images are handed on as PPM,
-//! which holds their pixels unchanged.
+//! A folder is recognised by its files' names, or by those of a folder in it; a single file is a batch. Images are passed on
+//! as PPM, which keeps their pixels unchanged.
 
 mod batch;
 mod binary;

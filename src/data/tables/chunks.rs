@@ -1,4 +1,4 @@
-//! Some rows of a table at a time: those that were read last are kept, since neighbours are asked for next.
+//! Reads some rows of a table at a time, and keeps the last ones, since their neighbours are usually needed next.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

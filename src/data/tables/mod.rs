@@ -1,8 +1,8 @@
 //! Tables in files: Parquet, and Arrow streams and files, or folders of them. A row is an image with what is known about it.
 //!
 //! The image is a column of encoded images, which may be a struct of `bytes` and `path` as in Hugging Face datasets, or else
-//! a column of paths. All other columns are read as the fields of records are, by the same names. What rows say and their
-//! images are read apart, so that a table can be looked through without its images, and a few rows at a time.
+//! a column of paths. All other columns are read as the fields of records are, by the same names. Texts are read separately
+//! from images, so that a table can be scanned without its images, a few rows at a time.
 
 #[cfg(feature = "arrow")]
 mod arrow;

@@ -1,7 +1,7 @@
 //! Parquet files as tables. A row group is read from front to back, some rows at a time, and each part on its own.
 //!
-//! Texts and images are read as views, which refer to a page of the file and to its dictionary: a value that stands in many
-//! rows takes its memory once, whatever the file says.
+//! Texts and images are read as views, which refer to a page of the file and to its dictionary, so a value that many rows
+//! share takes memory only once, whatever the file says.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The metrics of one model, which can be computed for any draw of images, to compare two models. A caption is drawn with
-//! its image.
+//! The metrics of one model. They can be computed for any draw of images, so that two models can be compared. A caption is
+//! drawn with its image.
 
 use super::measured::Measured;
 use super::monotone::Growing;

@@ -1,9 +1,9 @@
 //! Retrieval: how well captions find their images and images their captions, as in the paper's tables for short and long
 //! captions.
 //!
-//! [`Pairs`] reads the data, [`rank`] and [`recalls`] measure, and [`at_lengths`] and [`monotonicity`] show what a model
-//! makes of long texts. All of them are functions of embeddings; the caller encodes. Follows Long-CLIP (arXiv 2403.15378,
-//! section 4) and upstream's `eval/retrieval/`.
+//! [`Pairs`] reads the data, [`rank`] and [`recalls`] measure, and [`at_lengths`] and [`monotonicity`] show how much of a
+//! long text a model uses. All of them are functions of embeddings; the caller encodes. Follows Long-CLIP (arXiv
+//! 2403.15378, section 4) and upstream's `eval/retrieval/`.
 
 mod lengths;
 mod measured;

@@ -1,7 +1,7 @@
-//! What a retrieval evaluation takes of a data set: images, each with its captions.
+//! The part of a data set that a retrieval evaluation uses: images, each with its captions.
 //!
-//! Called by `longclip eval retrieval`. All captions are held; images are only named. What can't be used is listed with its place. An
-//! evaluation that leaves something out measures something else, so the caller decides whether to go on without it.
+//! Called by `longclip eval retrieval`. All captions are kept in memory; images are only named. What can't be used is listed
+//! with its place. An evaluation that skips something measures something else, so the caller decides whether to continue.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,7 @@
-//! What a zero-shot evaluation takes of a data set: images, and the class of each.
+//! The part of a data set that a zero-shot evaluation uses: images, and the class of each.
 //!
-//! Called by `longclip eval zeroshot`. A sample that has no class, or one that is none of the labels, is reported with its place, and the
-//! others are measured.
+//! Called by `longclip eval zeroshot`. A sample without a class, or with a class that is not among the labels, is reported with
+//! its place, and the others are measured.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};

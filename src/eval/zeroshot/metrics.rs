@@ -1,4 +1,4 @@
-//! The metrics of one model, which can be computed for any draw of images, to compare two models.
+//! The metrics of one model. They can be computed for any draw of images, so that two models can be compared.
 
 use super::Answer;
 use super::measures::{ClassRecall, TOP_5_MIN_CLASSES, mean_over_classes};

@@ -1,9 +1,9 @@
 //! The members of a tar archive, one after another, as GNU tar and Python's `tarfile` read them.
 //!
 //! `archive.rs` makes images of them, and `data/tar_index.rs` finds samples by them. All kinds of headers are read: v7, ustar,
-//! GNU and PAX (POSIX.1-2001), with long names, global PAX headers and sparse files (`sparse.rs`). Joined archives are read one after another, as with GNU tar's
-//! `--ignore-zeros`: what is never read would be lost without a word. The `tar` crate knows neither PAX's sparse files nor
-//! what follows an archive's end, and writes the tests' archives only.
+//! GNU and PAX (POSIX.1-2001), with long names, global PAX headers and sparse files (`sparse.rs`). Joined archives are read
+//! one after another, as with GNU tar's `--ignore-zeros`, because otherwise their images would be lost silently. The `tar`
+//! crate supports neither PAX's sparse files nor joined archives; it only writes the archives of the tests.
 
 mod header;
 mod pax;

@@ -2,8 +2,8 @@
 //!
 //! `preprocess::jpeg` calls it with one row of blocks or pixels at a time. All of it is exact integer arithmetic that
 //! matches libjpeg-turbo to the byte: `jidctint.c` (the accurate "islow" transform), `jidctred.c` (transforms to fewer
-//! pixels), `jdsample.c` ("fancy" upsampling), `jdcolor.c`. The code is plain loops, compiled once for every CPU and once per instruction set, so the versions
-//! cannot differ.
+//! pixels), `jdsample.c` ("fancy" upsampling), `jdcolor.c`. The code is plain loops, compiled once for every CPU and once
+//! per instruction set, so the versions cannot differ.
 
 mod colour;
 mod fixed_point;

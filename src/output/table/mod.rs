@@ -1,7 +1,7 @@
 //! The table for people: each image with its labels, highest score first.
 //!
 //! On a terminal with bars and colours, in lines that fit; long labels are wrapped. A run over many images has one line
-//! per image, and ends with how often each label was the best. In a pipe or a file a label is one line, in full.
+//! per image, and ends with how often each label was the best. In a pipe or a file, each label is one line, never cut.
 
 use std::collections::HashMap;
 use std::io::{self, Write};

@@ -1,9 +1,9 @@
 //! Decodes HEIC and HEIF photos, as iPhones and many Android phones store them.
 //!
 //! The crate `heic-rs` reads the container and decodes HEVC; what its samples mean is decided here, because it doesn't
-//! read the range and the matrix that phones write only into the bit stream, and because colours are to be those of
+//! read the range and the matrix that phones write only into the bit stream, and because colours should be those of
 //! libheif, which Pillow's plug-in uses. A photo is one coded picture or a grid of tiles. Rotation, mirroring and cropping
-//! belong to the image, and its EXIF orientation says them once more, so it is not read.
+//! belong to the image; its EXIF orientation only repeats them, so it is not read.
 
 mod planes;
 mod signal;

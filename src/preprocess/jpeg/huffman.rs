@@ -260,8 +260,8 @@ impl<'a> Bits<'a> {
         self.at
     }
 
-    /// Continues after the restart marker with this number, 0 to 7, as libjpeg does when others come
-    /// (`jdmarker.c`, `jpeg_resync_to_restart`). If none of these fits, what follows is an empty segment.
+    /// Continues after the restart marker with this number, 0 to 7. If it finds another marker, it does what libjpeg does
+    /// (`jdmarker.c`, `jpeg_resync_to_restart`): it may skip that marker, or take the next segment as empty.
     pub(super) fn restart(&mut self, expected: u8) {
         let had_run_out = self.have_run_out();
         loop {

@@ -1,4 +1,4 @@
-//! What is assumed of weights that no config belongs to.
+//! What is assumed about weights without a config.
 
 use super::described::name_of;
 use super::{Found, RecipeSource};

@@ -1,6 +1,6 @@
-//! Brings one file into the cache: whole, with the hub's size and hash, or not at all.
+//! Downloads one file into the cache: complete, with the hub's size and hash, or not at all.
 //!
-//! Bytes are written to `ETAG.incomplete` and hashed as they come. A broken download is resumed, in this run or in the
+//! Bytes are written to `ETAG.incomplete` and hashed on arrival. A broken download is resumed, in this run or in the
 //! next; a file with another hash is discarded.
 
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! From an address to checked files on this machine: from the cache, else from the hub.
+//! Turns an address into checked files on this machine, from the cache or else from the hub.
 
 use std::fs;
 use std::path::{Path, PathBuf};

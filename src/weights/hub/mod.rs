@@ -2,8 +2,8 @@
 //!
 //! Called by `names.rs`, which turns a model's name into a file, and by `longclip model`. The cache is the one of all
 //! Hugging Face tools (`models--OWNER--REPO/{blobs,refs,snapshots}`; the crate `hf-hub` knows its paths), so nothing is
-//! downloaded twice. Beyond what those tools do, a file is used only if its size and hash are the hub's, a broken download
-//! is resumed, and the offline variables hold. Sizes are in bytes.
+//! downloaded twice. Unlike those tools, this one uses a file only if its size and hash are the hub's. A broken download is
+//! resumed, and the offline variables are obeyed. Sizes are in bytes.
 
 mod address;
 #[cfg(feature = "hub")]

@@ -1,4 +1,4 @@
-//! What of captions and images is taken, and what is reported.
+//! Which captions and images are used, and what is reported.
 
 use super::*;
 use crate::data::testing::{check_said, file, fixture, said};

@@ -1,27 +1,28 @@
-// Draws the images on the screen, and a few rows above and below. Cards have one size, so a row's place is a product.
+// Draws the images on the screen, and a few rows above and below. All cards have the same size, so the position of a row
+// follows from its number.
 
 const SPARE_ROWS = 2;
-// After a click the rows on the screen come first, and the spare ones a moment later.
+// After a click, the rows on the screen are drawn first, and the spare ones a moment later.
 const SPARE_ROWS_AFTER_MS = 50;
 let spareTimer;
 const list = part("images");
-// Elements by the place of their image among those shown.
+// Elements by the index of their image among those shown.
 let cards = new Map();
 let layout = { columns: 1, width: 0, height: 1, gap: 0 };
 
-// Long labels get fewer rows of more lines, so that two paragraphs can be told apart.
+// Long labels get fewer rows with more lines, so that two paragraphs can be distinguished.
 const areLong = briefs.some((text, place) => text.length > 24 || text !== labels[place]);
 const shownAtMost = (kind) => images.reduce((most, image) => Math.max(most, Math.min(image[kind].length, areLong ? 3 : 5)), 0);
 const SHOWN_LABELS = shownAtMost("labels");
 const SHOWN_GROUPS = shownAtMost("groups");
-// Whether a file is a copy or gone is said below its labels.
+// Notes below the labels say whether a file is a copy, or gone.
 const notesOf = (image) => (image.copy === undefined ? 0 : 1) + (image.state === undefined ? 0 : 1);
 const nNotes = images.reduce((most, image) => Math.max(most, notesOf(image)), 0);
 list.style.setProperty("--rows", Math.max(SHOWN_LABELS + nNotes, nFailed > 0 ? 2 : 1));
 list.style.setProperty("--group-rows", SHOWN_GROUPS);
 list.classList.toggle("long", areLong);
 
-// The first labels, the last of which gives way to the chosen one.
+// The first labels. If the chosen label is not among them, it replaces the last of them.
 function shownRanks(image) {
   const ranks = [...image.labels.slice(0, SHOWN_LABELS).keys()];
   const chosen = image.labels.indexOf(chosenLabel());
@@ -36,12 +37,12 @@ function pictureOf(image) {
   return element("img", { alt: described(image) + (isHeat ? ", heat map" : ""), decoding: "async", src: jpeg(source) });
 }
 
-// The card of an image at a place among those shown.
+// The card of an image, with its index among those shown.
 function card(image, at) {
   const open = element("button", { type: "button", className: "open" }, pictureOf(image));
   if (image.photo === undefined) open.ariaLabel = described(image);
   open.addEventListener("click", () => openView(at));
-  // Two lines of letters of average width, less what breaks between words take.
+  // Two lines of letters of average width, minus the space that line breaks between words waste.
   const base = shortened(image.base, Math.floor(1.7 * (layout.width - 20) / 8.5));
   const name = image.link === undefined ? element("span", { textContent: base }) : linkTo(image, base);
   name.className = "base";
@@ -107,7 +108,7 @@ function draw(spareRows = SPARE_ROWS) {
     }
   }
   for (let at = first; at < last; at++) if (!cards.has(at)) cards.set(at, place(card(images[shown[at]], at), at));
-  // The order of elements is the order of reading.
+  // Elements must be in reading order, for screen readers and the Tab key.
   let before = null;
   for (const at of [...cards.keys()].sort((a, b) => b - a)) {
     const element = cards.get(at);
