@@ -30,7 +30,7 @@ fn fitting(most: usize, picture_bytes: usize, free_bytes: Option<usize>) -> usiz
 pub(crate) struct Pool {
     /// The share of free memory that all holders together may take, in eighths.
     share: u64,
-    /// The share that a single holder may take while there is no other.
+    /// The share that a holder may take if it is the only one.
     alone: u64,
     free: OnceLock<u64>,
     used: Mutex<u64>,

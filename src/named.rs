@@ -21,7 +21,7 @@ pub trait Named: Copy + Eq + 'static {
         found.copied().ok_or_else(|| {
             let known: Vec<String> = Self::ALL.iter().map(|known| format!("`{}`", known.name())).collect();
             Error::usage(
-                format!("there is no {} `{name}`", Self::WHAT),
+                format!("unknown {} `{name}`", Self::WHAT),
                 format!("it may be {}", known.join(", ")),
             )
         })
@@ -70,7 +70,7 @@ mod tests {
             assert_eq!(Score::from_name(score.name()).unwrap(), *score);
         }
         let error = Score::from_name("sigmoid").unwrap_err();
-        assert_eq!(error.to_string(), "there is no score `sigmoid`");
+        assert_eq!(error.to_string(), "unknown score `sigmoid`");
         let hint = error.hint().and_then(|hint| hint.worded(|_| None));
         assert_eq!(
             hint.as_deref(),

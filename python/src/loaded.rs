@@ -56,7 +56,7 @@ impl Request {
         if let Some(threads) = self.threads.filter(|n| !(1..=MOST_THREADS).contains(n)) {
             return Err(Error::usage(
                 format!("{threads} threads"),
-                format!("give 1 to {MOST_THREADS}, or leave it out: there is one a physical core then"),
+                format!("give 1 to {MOST_THREADS}, or leave it out for one per physical core"),
             ));
         }
         Ok(ModelPlan {

@@ -119,7 +119,7 @@ fn bench_file(loaded: &Loaded, args: &Args, file: &Path) -> anyhow::Result<Measu
         .collect();
     ensure!(
         !texts.is_empty(),
-        "`{}` has no texts; expected one a line",
+        "`{}` has no texts; expected one per line",
         file.display()
     );
     let ids: Vec<&[u32]> = texts.iter().map(Tokens::ids).collect();

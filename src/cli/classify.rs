@@ -74,7 +74,7 @@ pub(super) struct Args {
     scores: ScoreFlags,
     /// Print only the K likeliest labels of each image
     ///
-    /// Probabilities are still those among all labels [default: all]. Example: `-k 3`
+    /// Probabilities still count all labels [default: all]. Example: `-k 3`
     #[arg(short = 'k', long, value_name = "K", help_heading = "Scores")]
     top_k: Option<NonZeroUsize>,
     /// Print each image's embedding too
@@ -82,10 +82,10 @@ pub(super) struct Args {
     /// For json, ndjson, parquet and arrow.
     #[arg(hide_short_help = true, long, help_heading = "Output")]
     embeddings: bool,
-    /// Paint where the likeliest label was seen
+    /// Paint a heat map of the likeliest label
     ///
-    /// Into a file that ends in `.png`, or for several images into a folder. The html page shows it too. Example:
-    /// `--explain seen.png`, or `--explain seen/`
+    /// It shows where in the image the label was seen. PATH ends in `.png`, or is a folder for several images. The html
+    /// page shows it too. Example: `--explain seen.png`, or `--explain seen/`
     // Records are the same.
     #[serde(skip)]
     #[arg(long, value_name = "PATH", help_heading = "Output")]

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 /// Where images are, and which field holds their texts.
 #[derive(Debug, Clone, clap::Args, Serialize)]
 pub(super) struct FieldFlags {
-    /// The folder that images' paths start from
+    /// The folder that paths of images are relative to
     ///
     /// [default: the data's own, or the usual one of this kind of data]. Example: `--images val2017/`
     #[serde(serialize_with = "shown")]

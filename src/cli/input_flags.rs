@@ -68,7 +68,7 @@ pub(super) struct InputFlags {
     /// skipped by default. May be repeated. Example: `--exclude-dir 'thumb*' --exclude-dir '!node_modules'`
     #[arg(long, value_name = "GLOB", hide_short_help = true)]
     exclude_dir: Vec<String>,
-    /// Which raw photos of cameras are read in folders
+    /// Which raw camera photos are read in folders
     ///
     /// `alone` skips and counts those with a JPEG or HEIC photo of the same name next to them; `skip` skips all. Of a raw
     /// photo, the largest preview inside it is read. Example: `--raw both`

@@ -202,7 +202,7 @@ impl LabelFlags {
         Ok(templates)
     }
 
-    /// Why there are no images: often `--labels` took them.
+    /// Why no images were given: often `--labels` took them.
     fn no_images(&self) -> Error {
         if let Some(swallowed) = self.group_by.as_deref().filter(|column| is_image(column)) {
             return Error::usage(

@@ -90,7 +90,7 @@ struct Cli {
     command: Command,
     #[command(flatten)]
     general: GeneralFlags,
-    /// Print the notices of the data and the crates in it
+    /// Print the notices of its data and its crates
     #[arg(long = "licenses", help_heading = "General", display_order = 905)]
     _licenses: bool,
 }

@@ -44,7 +44,7 @@ pub(super) struct ModelFlags {
     device: DeviceChoice,
     /// Numbers to compute with: f32, bf16, f16 or int8
     ///
-    /// f32 gives the reference's digits; bf16 and int8 are faster where the CPU has instructions for them [default:
+    /// f32 gives the reference's digits; bf16 and int8 are faster if the CPU has instructions for them [default:
     /// f32]. Example: `--dtype bf16`
     #[arg(hide_short_help = true, long, value_name = "TYPE", value_parser = named::<NumberType>())]
     dtype: Option<NumberType>,
@@ -65,7 +65,7 @@ pub(super) struct ModelFlags {
     reading: ReadingFlags,
     /// Round weights to f16 as upstream's loader does
     ///
-    /// Linear, convolution and projection weights, for comparing digits with it.
+    /// For comparing digits with upstream: it rounds linear, convolution and projection weights.
     #[arg(long, hide_short_help = true)]
     upstream_rounding: bool,
 }

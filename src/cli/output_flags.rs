@@ -22,16 +22,16 @@ use super::terminal::stdout_terminal;
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputFlags {
-    // The format that it comes to is compared.
+    // The resulting format is compared instead.
     #[serde(skip)]
     #[arg(short, long, alias = "out", value_name = "FORMAT", value_parser = format_choice::parser(), hide_possible_values = true, help = "ndjson, csv, html, parquet, ... or '{path} {label}'", long_help = format_choice::long_help())]
     format: Option<FormatChoice>,
     /// Write to a file; its ending names the format
     ///
-    /// ndjson, csv and tsv grow while the run goes on and can be resumed; other files get their name when they are
-    /// complete. `-` is stdout. With `--shard` it is a folder, in which each shard has its file. Example: `--output
+    /// ndjson, csv and tsv grow during the run and can be resumed; other files get their name when they are complete.
+    /// `-` is stdout. With `--shard` it is a folder, in which each shard has its file. Example: `--output
     /// results.ndjson`
-    // Where records go changes none.
+    // The place of records does not change them.
     #[serde(skip)]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -150,13 +150,13 @@ impl OutputFlags {
         };
         if format.name == "table" {
             return refused(
-                "a table is for people, and nobody reads shards".into(),
+                "a table is for people, and shards are for programs".into(),
                 "choose another, as `--format parquet`",
             );
         }
         if self.resume {
             return refused(
-                "`--resume` changes nothing: a shard is whole, or is made from its beginning".into(),
+                "`--resume` changes nothing: a shard that was interrupted starts from its beginning".into(),
                 "leave it out: a second run skips shards that are done",
             );
         }

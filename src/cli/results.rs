@@ -1,4 +1,4 @@
-//! An open output, which writes records in one format to stdout or to a file.
+//! An open output: records go in, in one format, to stdout or to a file.
 
 use std::env;
 use std::ffi::OsString;

@@ -63,8 +63,8 @@ impl RunReport {
             match options.shard {
                 Some(shard) => self
                     .report
-                    .note(format!("no image of what was named falls to shard {shard}")),
-                None => self.report.warning("no images were found in what was named"),
+                    .note(format!("no image in the input belongs to shard {shard}")),
+                None => self.report.warning("no images found in the input"),
             }
         }
         if self.counts.n_taken() >= MANY || self.held.n_records > 0 || ended != Ended::AtTheEnd {
@@ -75,7 +75,7 @@ impl RunReport {
         self.exit(ended)
     }
 
-    /// Reports where a run was cut short, and the command that continues it.
+    /// Reports after how many images a run ended early, and the command that continues it.
     pub(super) fn report_cut(&self, ended: Ended, continued_by: Option<&str>) {
         let what = match ended {
             Ended::AtTheEnd => return,
@@ -224,7 +224,7 @@ fn skipped_lines(skipped: &SkippedCounts) -> Vec<String> {
             "a folder that holds no photos",
             "; `--exclude-dir '!NAME'` searches it",
         ),
-        line(&skipped.links, "a link to a folder", "; `--follow` walks it"),
+        line(&skipped.links, "a link to a folder", "; `--follow` enters it"),
         line(&skipped.loops, "a folder that was reached before", ""),
         line(&skipped.members, "a member of an archive that holds no file", ""),
     ]

@@ -42,8 +42,8 @@ pub(super) struct ScoreFlags {
     threshold: Option<f64>,
     /// Let "none of these" be an answer
     ///
-    /// It wins where no label is better than neutral prompts by MARGIN logits. A higher margin refuses more images;
-    /// without a number it is the margin that was measured for this. Write it after `=`. Example: `--reject=2.5`
+    /// It wins if no label is better than neutral prompts by MARGIN logits. A higher margin refuses more images;
+    /// without a number, a margin is used that was measured for this. Write it after `=`. Example: `--reject=2.5`
     #[arg(
         long,
         value_name = "MARGIN",

@@ -71,7 +71,7 @@ pub(super) struct Args {
     /// Every photo then goes into its folder.
     #[arg(hide_short_help = true, long)]
     force: bool,
-    /// Only say what would go where
+    /// Only print what would go where
     #[arg(long)]
     dry_run: bool,
     /// Write to a file what went where, for `--undo`
@@ -80,9 +80,9 @@ pub(super) struct Args {
     /// `--log moves.ndjson`
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     log: Option<PathBuf>,
-    /// Put everything back that a log says
+    /// Put back everything that a log lists
     ///
-    /// From its end to its beginning. A file that was changed or is gone is reported and left as it is, and nothing is
+    /// The last file first. A file that was changed or is gone is reported and left unchanged, and nothing is
     /// overwritten. Example: `--undo moves.ndjson`
     #[arg(long, value_name = "LOG", exclusive = true)]
     undo: Option<PathBuf>,
@@ -239,8 +239,8 @@ impl Choice {
 fn no_choice(only: &str) -> Error {
     Error::usage(
         format!("every photo would go to `{}`, the only label or group", start_of(only)),
-        "give others; or `--reject`, or `--score independent --threshold 0.5`, by which photos that it does not fit are left \
-         out; `--force` sorts all of them",
+        "give more labels, or leave out photos that it does not fit, with `--reject` or `--score independent --threshold 0.5`; \
+         `--force` sorts all of them",
     )
 }
 

@@ -151,7 +151,7 @@ pub enum Error {
         /// What to do about it.
         hint: Option<Hint>,
     },
-    /// There is no model of this name.
+    /// No model has this name.
     #[error("no model `{name}`: {problem}")]
     UnknownModel {
         /// The name as given.

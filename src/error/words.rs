@@ -26,7 +26,7 @@ impl fmt::Display for Said<'_> {
     }
 }
 
-/// A message without ` (os error 2)`, which means nothing to a person who reads the words before it.
+/// A message without ` (os error 2)`, which adds nothing to the words before it.
 pub fn without_number(message: &str) -> String {
     let mut rest = message;
     let mut kept = String::with_capacity(message.len());

@@ -29,15 +29,15 @@ enum Kind {
     Stream,
     /// A file that a later run can continue: under its name from the start.
     Growing,
-    /// A file that is whole or nothing: written next to its place, then renamed.
+    /// A file that is complete or absent: written under a temporary name, then renamed.
     Whole {
         path: PathBuf,
-        /// What was there when it was decided to write.
+        /// The file that was there when the target was checked.
         before: Option<Before>,
-        /// Whether other runs may write the same file: the first that is whole has the name.
+        /// Keeps other runs from writing the same file.
         _lock: Option<Lock>,
     },
-    /// As `Whole`, of a file that several runs may make at once, all the same one.
+    /// As `Whole`, for a file that several runs may make at once, all with the same content.
     Attempt,
 }
 
@@ -59,7 +59,7 @@ impl Destination {
         let mut options = OpenOptions::new();
         let options = options.create(true).write(true).truncate(false);
         let file = options.open(path).map_err(failed)?;
-        // If a file system has no locks, it may be the only run.
+        // On a file system without locks, assume that this is the only run.
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             return Err(is_being_written(target.name()));
         }

@@ -30,13 +30,13 @@ impl Lock {
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(is_being_written(path)),
-                // It may be the only run.
+                // On a file system without locks, assume that this is the only run.
                 Err(TryLockError::Error(_)) => {
                     let _ = fs::remove_file(&lock);
                     return Ok(None);
                 }
             }
-            // The run that had it may have removed it between the two calls.
+            // The run that had the lock may have removed its file between the two calls.
             let is_current = file.metadata().is_ok_and(|metadata| {
                 let locked = FileId::of_existing(&lock, &metadata);
                 locked.is_some() && locked == FileId::of(&lock)
@@ -50,7 +50,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // While it is locked, so that another run's is not removed.
+        // Removed while it is locked, so that no other run's lock is removed.
         let _ = fs::remove_file(&self.path);
         let _ = self.file.unlock();
     }

@@ -25,7 +25,7 @@ const NAME_BYTES_MAX: usize = 200;
 pub(super) struct Replacement {
     file: NamedTempFile,
     path: PathBuf,
-    /// Those of the file that is replaced.
+    /// The permissions of the file that is replaced.
     permissions: Option<Permissions>,
 }
 
@@ -79,7 +79,7 @@ impl Replacement {
             match file.persist_noclobber(&name) {
                 Ok(_) => return Ok(name.into()),
                 Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => file = failed.file,
-                // A file system that can't do it in one step: it stays as it is called.
+                // If the file system can't rename it in one step, the file keeps its temporary name.
                 Err(failed) => return Ok(failed.file.keep().map_err(|failed| failed.error)?.1),
             }
         }
@@ -87,15 +87,15 @@ impl Replacement {
     }
 }
 
-/// What a new file gets; the system takes away what the user's umask says.
+/// The permissions of a new file, from which the system removes those in the user's umask.
 #[cfg(unix)]
 fn ordinary() -> Permissions {
     use std::os::unix::fs::PermissionsExt;
     Permissions::from_mode(0o666)
 }
 
-/// Has a file written next to its place and gives it its name; nothing is left if that fails. `write` gets the name to
-/// write to. A link is followed, and what is not a regular file is written to directly.
+/// Calls `write` with a temporary name in the same folder, then renames that file to `path`; nothing is left if that fails.
+/// A link is followed, and what is not a regular file is written to directly.
 ///
 /// # Errors
 /// Those of `write`; [`Error::Write`].
@@ -109,7 +109,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<(
     replacement.finish().map_err(failed)
 }
 
-/// Puts a symbolic link, or whatever `make` makes of a name, in the place of `path` in one step.
+/// Replaces `path` in one step by a symbolic link, or by whatever `make` creates under the name that it gets.
 ///
 /// # Errors
 /// Those of `make`, and of the disk.
@@ -123,7 +123,7 @@ pub(crate) fn link_new(path: &Path, make: impl FnMut(&Path) -> io::Result<()>) -
     made.into_temp_path().persist(path).map_err(|failed| failed.error)
 }
 
-/// Has a file written under a hidden name and gives it its name if that is still free.
+/// Writes a file under a hidden name, then renames it to `path` if that name is still free.
 ///
 /// # Errors
 /// Those of `write`; [`ErrorKind::AlreadyExists`] if the name is taken.

@@ -23,7 +23,7 @@ impl Turn {
         let mut options = OpenOptions::new();
         let file = options.write(true).create(true).truncate(false).open(&name);
         let file = file.map_err(Error::write(path))?;
-        // If a file system has no locks, this may be the only run.
+        // On a file system without locks, assume that this is the only run.
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             wait();
             let _ = file.lock();

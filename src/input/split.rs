@@ -44,7 +44,7 @@ impl Shard {
         let count = NonZeroU32::new(count).ok_or_else(|| no_shard("there are no shards of 0".into()))?;
         if index >= count.get() {
             return Err(no_shard(format!(
-                "there is no shard {index} of {count}: they are counted from 0"
+                "no shard {index} of {count}: shards are counted from 0"
             )));
         }
         Ok(Shard {
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn what_is_not_a_shard_is_refused_with_a_reason() {
         for (text, problem) in [
-            ("8/8", "there is no shard 8 of 8: they are counted from 0"),
+            ("8/8", "no shard 8 of 8: shards are counted from 0"),
             ("1/0", "there are no shards of 0"),
             ("3", "expected I/N, found `3`"),
             ("-1/8", "expected I/N, found `-1/8`"),

@@ -21,7 +21,7 @@ pub struct Companion {
 }
 
 impl Companion {
-    /// Those of a photo that are there.
+    /// The companions of a photo that exist.
     pub fn of(photo: &Path) -> Vec<Companion> {
         let replaced = REPLACED.iter().chain(&RAW_ENDINGS);
         let replaced = replaced.map(|ending| (SidecarName::Replaced, ending));
@@ -33,13 +33,13 @@ impl Companion {
                 name,
                 ending,
             });
-            // A system that doesn't distinguish capital letters finds both.
+            // A system that doesn't distinguish capital letters would find both.
             companions.find(|companion| companion.path != photo && companion.path.is_file())
         });
         found.collect()
     }
 
-    /// Its name if the photo has this one.
+    /// Its name next to a photo with this name.
     pub(super) fn next_to(&self, photo: &Path) -> PathBuf {
         self.name.of(photo, &self.ending)
     }

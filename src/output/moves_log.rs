@@ -35,7 +35,7 @@ pub fn is_log(file: &Excerpt) -> bool {
     is_whole && parsed(line).is_some()
 }
 
-/// The transfers of a log, in their order. A last line that a kill cut off is left out.
+/// The transfers of a log, in their order. A last line that a kill cut off is skipped.
 ///
 /// # Errors
 /// [`Error::Read`]; [`Error::Usage`] for a line that is not of such a log.

@@ -146,7 +146,7 @@ pub fn undo(transfer: &Transfer, manner: Manner) -> Result<()> {
     let Transfer { from, to, placed } = transfer;
     let refused = |problem: String| Err(Error::usage(problem, "it is left as it is"));
     if to.symlink_metadata().is_err() {
-        return refused(format!("`{}` is not there any more", to.display()));
+        return refused(format!("`{}` no longer exists", to.display()));
     }
     match (manner, placed) {
         (Manner::Move, _) if from.symlink_metadata().is_ok() => refused(format!("`{}` is there again", from.display())),
@@ -159,11 +159,7 @@ pub fn undo(transfer: &Transfer, manner: Manner) -> Result<()> {
         (Manner::Copy | Manner::Link, Placed::WasThere) => Ok(()),
         (Manner::Copy | Manner::Link, Placed::New) => {
             if !is_same(from, to).map_err(Error::read(to))? {
-                return refused(format!(
-                    "`{}` is not the same as `{}` any more",
-                    to.display(),
-                    from.display()
-                ));
+                return refused(format!("`{}` no longer equals `{}`", to.display(), from.display()));
             }
             fs::remove_file(to).map_err(Error::write(to))
         }

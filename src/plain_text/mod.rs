@@ -117,7 +117,7 @@ impl<'a> LineCount<'a> {
         let is_blank = |byte: &&u8| matches!(**byte, b'\r' | b'\n');
         let blank = self.text[start..].iter().take_while(is_blank).count();
         self.line += n_line_ends(&self.text[self.n_counted..start + blank]);
-        // The second half of the line end before the row is no blank line.
+        // The second half of the line end before the row is not a blank line.
         let is_halved = start > 0 && self.text[start - 1..].starts_with(b"\r\n");
         self.n_blank = n_line_ends(&self.text[start + usize::from(is_halved)..start + blank]);
         self.n_counted = start + blank;

@@ -122,7 +122,7 @@ mod tests {
         let numbers = normal_numbers(4000);
         let mut background = Background::default();
         for (i, number) in numbers[..2000].iter().enumerate() {
-            // Of another label, whose logits are elsewhere, and of this one, 6 higher where the image shows it.
+            // Logits of another label, in another range, and of this one, 6 higher if the image shows it.
             background.add(&[
                 number * 3.0 + 40.0,
                 number * 2.0 - 5.0 + if i < n_with { 12.0 } else { 0.0 },

@@ -1,7 +1,7 @@
 //! The bytes of embeddings in a Parquet file: pages whose numbers are in sequence, so they can be used where they are
 //! memory-mapped.
 //!
-//! The page of a list column is a header; then, for each number, a repetition level (0 where a list begins, else 1) and a
+//! The page of a list column is a header; then, for each number, a repetition level (0 if a list begins, else 1) and a
 //! definition level (1: not null), both run-length encoded; then the numbers. The `parquet` crate can write such a page,
 //! but with one allocation per number. Format: parquet-format's `README.md` ("Data Pages") and `Encodings.md` ("RLE");
 //! the header is `PageHeader` of `parquet.thrift` in Thrift's compact protocol.

@@ -80,12 +80,12 @@ pub(super) struct OwnLabels<'a> {
     encoder: PromptEncoder<'a>,
     sets: HashMap<Vec<String>, LabelSet>,
     notices: Vec<Notice>,
-    /// What need not be said again: it is about how labels are scored, not about one of them.
+    /// Notices that were reported already and are not repeated: they are about all labels, not about a single one.
     given: Vec<Discriminant<Notice>>,
 }
 
 impl<'a> OwnLabels<'a> {
-    /// `given` is what the user knows of the run's labels.
+    /// `given` are the notices about the run's labels, which were reported already.
     pub(super) fn new(model: &'a LongClip, labelling: &'a Labelling, given: &[Notice]) -> Self {
         OwnLabels {
             given: given.iter().filter_map(once_per_run).collect(),

@@ -15,18 +15,18 @@ use crate::output::Labelled;
 use crate::score::Scoring;
 use crate::text::start_of;
 
-/// Texts that wait to be encoded at most: more than the items of a run's window mostly have.
+/// The most texts that wait to be encoded: more than the items in a run's window usually have.
 const WAITING_MAX: usize = 1024;
-/// Texts that are remembered at least. Their embeddings take some megabytes.
+/// How many of the last texts are surely remembered. Their embeddings take some megabytes.
 const REMEMBERED: usize = 4096;
 
 type Drawn = Arc<Mutex<Vec<String>>>;
 
-/// Notes the texts of items for a [`PairScorer`].
+/// Collects the texts of items for a [`PairScorer`].
 pub struct TextsAhead(Drawn);
 
 impl TextsAhead {
-    /// The same items; the texts of those that are drawn are noted.
+    /// The same items; when one is drawn, its texts are collected.
     pub fn of(self, items: Items) -> Items {
         Box::new(items.inspect(move |item| {
             let texts = item.labels.iter().flatten().cloned();

@@ -15,9 +15,9 @@ use crate::error::{Error, Result};
 use crate::input::{Item, Items};
 use crate::output::{Format, Held, Progress};
 
-/// Records that are made again: enough that other labels show even if only the best one's name is written.
+/// How many records are computed again: enough to notice other labels, even if only the best one's name is written.
 const COMPARED: usize = 8;
-/// How far numbers may be apart: another CPU's last digits are others, another number type's are further away.
+/// How much numbers may differ: less than another number type changes them, but more than another CPU does.
 const NEARLY: f64 = 1e-4;
 
 /// What an interrupted run left.
@@ -45,7 +45,7 @@ impl HeldRun {
         let name_of = |record: &Held| {
             let item = items.next()?;
             let name = item.name.to_string();
-            // A failure says nothing about labels or model, and may have passed.
+            // A failure does not depend on labels or model, and its cause may be gone.
             if !record.failed {
                 last.truncate(COMPARED - 1);
                 last.push_front((item, record.start..record.end));
@@ -65,7 +65,7 @@ impl HeldRun {
         })
     }
 
-    /// Makes the last records again, by `encode`. An image that can't be read any more says nothing.
+    /// Computes the last records again with `encode`. An image that can no longer be read is not compared.
     ///
     /// # Errors
     /// [`Error::Usage`] if one would be written differently now; those of `encode`.

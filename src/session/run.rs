@@ -101,7 +101,7 @@ pub trait Sink {
         Ok(())
     }
 
-    /// Images of the input that needed nothing and so were not taken.
+    /// Images of the input that needed no work and were skipped.
     fn n_known(&self) -> u64 {
         0
     }
@@ -144,7 +144,7 @@ pub struct Times {
     pub n_previews: u64,
 }
 
-/// Hears how a run goes.
+/// Receives the progress of a run.
 pub trait Watch {
     /// An image can't be used.
     fn failed(&mut self, _name: &str, _error: &Error) {}
@@ -156,7 +156,7 @@ pub trait Watch {
     fn timed(&mut self, _times: Times) {}
 }
 
-/// Hears nothing.
+/// Ignores everything.
 impl Watch for () {}
 
 /// How a run ended.

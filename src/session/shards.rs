@@ -37,7 +37,7 @@ pub struct ShardFile {
 #[derive(Default)]
 struct ReadSoFar {
     has_image: bool,
-    /// Why the first one that could not be read could not.
+    /// The error of the first one that could not be read.
     first_unread: Option<String>,
 }
 
@@ -78,7 +78,7 @@ impl ShardFile {
     fn settle(&self, facts: &Facts) -> Result<()> {
         let path = self.folder.join(SETTINGS);
         let text = serde_json::to_string_pretty(facts).map_err(|error| Error::write(&path)(error.into()))?;
-        // Whole, and only if nobody was earlier.
+        // In one step, and only if no other process was first.
         match name_new(&path, |file| file.write_all((text + "\n").as_bytes())) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.compare(&path, facts),
             written => written.map_err(Error::write(&path)),
@@ -114,7 +114,7 @@ impl ShardFile {
     /// Notes the result for an image.
     pub fn note(&mut self, verdict: &Verdict) {
         match verdict {
-            // Disks don't matter once an image could be read.
+            // Once an image could be read, the disk is there, and unreadable images are just failures.
             Verdict::Failed(error) if !self.read.has_image && is_of_missing_disk(error) => {
                 self.read.first_unread.get_or_insert_with(|| error.to_string());
             }
@@ -210,7 +210,7 @@ fn is_of_missing_disk(error: &Error) -> bool {
     }
 }
 
-/// A fact, unless it is that nothing was asked for: such a flag may be newer than the folder.
+/// A fact, unless it only says that a flag was not given: the flag may be newer than the folder.
 fn given<'a>(facts: &'a Facts, name: &str) -> Option<&'a Value> {
     facts.get(name).filter(|value| match value {
         Value::Null | Value::Bool(false) => false,

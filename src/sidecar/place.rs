@@ -34,7 +34,7 @@ impl SidecarName {
     }
 }
 
-/// The sidecar of a photo: the one that exists, else where a new one goes. If both exist, it is the one that is named in
+/// The sidecar of a photo: the one that exists, or else the path for a new one. If both exist, it is the one that is named in
 /// this way.
 pub fn path_of(photo: &Path, name: SidecarName) -> PathBuf {
     let other = match name {

@@ -166,7 +166,7 @@ impl Encoding {
         ENCODINGS.iter().find(names)
     }
 
-    /// An error that says so; `sign` is where it is seen.
+    /// An error that says so; `sign` is what shows it.
     pub(super) fn refusal(&self, path: &Path, sign: &str) -> Error {
         Error::Unsupported {
             path: path.to_owned(),
@@ -182,7 +182,7 @@ impl Family {
         FAMILIES.iter().find(|family| family.model_types.contains(&model_type))
     }
 
-    /// An error that says that a file holds this model; `sign` is where that is seen.
+    /// An error that says that a file holds this model; `sign` is what shows it.
     fn refusal(&self, path: &Path, sign: &str) -> Error {
         let problem = format!(
             "it holds {} ({sign}), which can't be computed here: {}",

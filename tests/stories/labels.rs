@@ -266,11 +266,11 @@ fn one_label_alone_is_warned_of_and_refused_by_sort() {
     warning: label `a cat, a dog` is the only one, so its probability is always 100%; give others, or use `--reject` or `--score independent`
     2 warning: label `A CAT` has the same tokens as `a cat`; it counts once
     error: every photo would go to `a cat`, the only label or group
-    hint: give others; or `--reject`, or `--score independent --threshold 0.5`, by which photos that it does not fit are left out; `--force` sorts all of them
+    hint: give more labels, or leave out photos that it does not fit, with `--reject` or `--score independent --threshold 0.5`; `--force` sorts all of them
     2 error: every photo would go to `a cat`, the only label or group
-    hint: give others; or `--reject`, or `--score independent --threshold 0.5`, by which photos that it does not fit are left out; `--force` sorts all of them
+    hint: give more labels, or leave out photos that it does not fit, with `--reject` or `--score independent --threshold 0.5`; `--force` sorts all of them
     2 error: every photo would go to `a cat`, the only label or group
-    hint: give others; or `--reject`, or `--score independent --threshold 0.5`, by which photos that it does not fit are left out; `--force` sorts all of them
+    hint: give more labels, or leave out photos that it does not fit, with `--reject` or `--score independent --threshold 0.5`; `--force` sorts all of them
     0 0 0 
     "#);
 }

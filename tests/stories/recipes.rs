@@ -317,7 +317,7 @@ fn what_is_not_computed_is_refused_by_name() {
     cannot use `DIR/open_clip_config.json`: `vision_cfg.width` is 128, but the weights next to it have 64
     cannot use `DIR/open_clip_config.json`: `vision_cfg.image_size` is [32,64]: one size for both sides is expected
     cannot use `DIR/open_clip_config.json`: `vision_cfg.image_size` is 64, but the weights next to it have 32
-    cannot use `DIR/open_clip_config.json`: `text_cfg.heads` is 5, but the tower is 48 wide, which is no multiple of it
+    cannot use `DIR/open_clip_config.json`: `text_cfg.heads` is 5, but the tower is 48 wide, which is not a multiple of it
     notices: ["`open_clip_config.json` says `text_cfg.context_length`: 77, but the weights have 12 text positions, which are used"]
     notices: ["`open_clip_config.json` has a key that is not known, so it is not carried out: `text_cfg.something_new`"]
     cannot use `DIR/open_clip_config.json`: `preprocess_cfg.interpolation` is "lanczos": `bicubic` and `bilinear` are carried out

@@ -57,7 +57,7 @@ fn builds_an_index_and_queries_it() {
     error: cannot use the image `broken.jpg`: it is text, not an image that can be decoded
     hint: give an image: jpeg, png, webp, gif, bmp, tiff, ico, pnm, qoi, tga or hdr
     note: encoded: 3 done, 1 failed, [RATE] images/s
-    note: i.parquet: 3 images, 3 new; 1 named more than once, and held once
+    note: i.parquet: 3 images, 3 new; 1 named more than once, and stored once
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "a cat", "a cup of coffee"]), @"
     exit code 0
@@ -186,7 +186,7 @@ fn files_that_are_not_an_index_are_refused_with_a_reason() {
     exit code 2
     --- stdout
     --- stderr
-    error: there is no folder, archive or index `absent.parquet`
+    error: no folder, archive or index `absent.parquet`
     hint: name what to search in: `longclip search photos/ "a cat"`
     exit code 2
     --- stdout

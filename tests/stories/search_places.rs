@@ -129,7 +129,7 @@ fn a_folder_without_images_is_an_error() {
     exit code 2
     --- stdout
     --- stderr
-    error: there is no folder, archive or index `missing/`
+    error: no folder, archive or index `missing/`
     hint: name what to search in: `longclip search photos/ "a cat"`
     "#);
 }

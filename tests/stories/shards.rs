@@ -319,7 +319,7 @@ fn wrong_shards_and_formats_are_refused() {
     exit code 2
     --- stdout
     --- stderr
-    error: invalid value '2/2' for '--shard <I/N>': there is no shard 2 of 2: they are counted from 0; the shards of 8 are `0/8` to `7/8`
+    error: invalid value '2/2' for '--shard <I/N>': no shard 2 of 2: shards are counted from 0; the shards of 8 are `0/8` to `7/8`
 
     For more information, try '--help'.
     "#);
@@ -334,7 +334,7 @@ fn wrong_shards_and_formats_are_refused() {
     exit code 2
     --- stdout
     --- stderr
-    error: `--resume` changes nothing: a shard is whole, or is made from its beginning
+    error: `--resume` changes nothing: a shard that was interrupted starts from its beginning
     hint: leave it out: a second run skips shards that are done
     "#);
     assert_snapshot!(desk.run(&folder_run("0/2", &["--format", "{path}"])), @r#"
@@ -348,7 +348,7 @@ fn wrong_shards_and_formats_are_refused() {
     exit code 2
     --- stdout
     --- stderr
-    error: a table is for people, and nobody reads shards
+    error: a table is for people, and shards are for programs
     hint: choose another, as `--format parquet`
     "#);
 }
@@ -360,7 +360,7 @@ fn a_shard_without_images_is_a_file_without_rows() {
         .iter()
         .map(|shard| desk.run(&folder_run(shard, &["--format", "csv"])))
         .collect();
-    let empty = said.iter().find(|said| said.contains("falls to shard")).unwrap();
-    assert!(empty.contains("exit code 0") && empty.contains("note: no image of what was named falls to shard "));
+    let empty = said.iter().find(|said| said.contains("belongs to shard")).unwrap();
+    assert!(empty.contains("exit code 0") && empty.contains("note: no image in the input belongs to shard "));
     assert!(desk.path("out/_SUCCESS").exists());
 }

@@ -31,7 +31,7 @@ Examples:
 
 const NOTES: &str = "\
 Data is a folder with one folder of images per class (ImageNet's synsets are
-known by their names); ndjson, json, csv or tsv of `path` and `label`; WebDataset
+known by name); ndjson, json, csv or tsv of `path` and `label`; WebDataset
 tars of `jpg` and `cls`, or a folder of them; CIFAR-10 or CIFAR-100 in the binary
 or the Python form.
 Exit codes: 0 all images judged, 1 measured without what can't be used,

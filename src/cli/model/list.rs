@@ -21,8 +21,7 @@ Examples:
 
 const NOTES: &str = "\
 A model can also be named by its path, or by its address on the Hugging Face hub:
-OWNER/REPO[@REVISION][:FILE]. Files in ./checkpoints go by their name without
-ending.";
+OWNER/REPO[@REVISION][:FILE]. Name a file in ./checkpoints without its ending.";
 
 /// Show the models that have names, and where they are
 #[derive(Debug, clap::Args)]
@@ -168,5 +167,5 @@ fn table(entries: &[Entry]) -> String {
             where_,
         ]);
     }
-    format!("{}\n* what a command uses that names no model\n", columns(&rows))
+    format!("{}\n* used if a command names no model\n", columns(&rows))
 }

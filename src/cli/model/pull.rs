@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         Some(here) if here.found == Found::InCheckpoints => {
             let address = names::hub_address(&args.name, &machine.places)?;
             report.note(format!(
-                "`{}` in `checkpoints` comes first when this name is used",
+                "commands with this name still use `{}` in `checkpoints`",
                 args.name
             ));
             address
@@ -87,8 +87,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         other => other.map_err(|error| names::advise(error, &args.name))?,
     };
     report.detail(match model.origin {
-        Origin::Hub => "as the hub has it now",
-        Origin::Cache => "as it was",
+        Origin::Hub => "this is the version that the hub has now",
+        Origin::Cache => "this version was in the cache already",
     });
     let pulled = describe(&args.name, &model)?;
     args.format.print(|| table(&pulled), || &pulled)?;

@@ -149,7 +149,7 @@ fn check_hashes(found: &Resolved, settings: &HubSettings) -> longclip::Result<Ve
 fn hub_checksum(file: &Path, settings: &HubSettings) -> Result<(Checksum, &'static str), String> {
     // By the file's name, not the model's: a converted `longclip-b.safetensors` has other bytes.
     let known = file.file_name().and_then(|name| KnownModel::by_file(name.to_str()?));
-    let known = known.ok_or("no file of the hub is called so, to compare it with")?;
+    let known = known.ok_or("the hub has no file of this name to compare it with")?;
     let facts = hub::hub_facts(&known.address(), settings).map_err(|error| error.to_string())?;
     let checksum = Checksum::from_etag(&facts.etag).ok_or("the hub states no hash")?;
     Ok((checksum, "the hub's"))

@@ -213,7 +213,7 @@ pub(super) fn in_words(finished: &Finished) -> String {
         words += &format!("; {n_out_of_reach} kept, because their folder or archive can't be read");
     }
     if *n_twice > 0 {
-        words += &format!("; {n_twice} named more than once, and held once");
+        words += &format!("; {n_twice} named more than once, and stored once");
     }
     words
 }

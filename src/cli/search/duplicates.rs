@@ -36,7 +36,7 @@ pub(super) struct Args {
     place: PlaceFlags,
     /// The smallest cosine of images that show the same
     ///
-    /// From -1 to 1; 1 finds only images that the model can't tell apart. Example: `--threshold 0.98`
+    /// From -1 to 1; 1 finds only images that the model can't distinguish. Example: `--threshold 0.98`
     #[arg(
         long,
         value_name = "X",

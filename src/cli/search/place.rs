@@ -23,7 +23,7 @@ use crate::cli::targets::{Writing, cache_of};
 pub(super) struct PlaceFlags {
     /// A folder or an archive of images, or an index
     ///
-    /// The index of a folder is kept in the cache, and only what is new or changed in it is encoded. `search build` makes an
+    /// The index of a folder is kept in the cache, and only new and changed images are encoded. `search build` makes an
     /// index in a file, of any images. Example: `photos/`
     #[arg(value_name = "WHERE")]
     path: PathBuf,
@@ -66,7 +66,7 @@ impl PlaceFlags {
     pub(super) fn inputs(&self) -> Result<Option<Inputs>> {
         if !self.path.exists() {
             return Err(Error::usage(
-                format!("there is no folder, archive or index `{}`", self.path.display()),
+                format!("no folder, archive or index `{}`", self.path.display()),
                 "name what to search in: `longclip search photos/ \"a cat\"`",
             ));
         }

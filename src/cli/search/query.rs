@@ -26,11 +26,11 @@ More examples:
   longclip search photos/ \"a receipt\" --format '{path}'
   longclip search photos/ --image sofa.jpg --add \"a cat\" --subtract 0.5:\"a dog\"
 
-`search query` may be left out. Of a folder or an archive, what is new or changed
-is encoded first; its index is kept in the cache ($XDG_CACHE_HOME/longclip/search).
-`--exclude` drops images that are nearer to its text than to the text that is
-searched for; if an image is searched for, those that are nearer to its text than
-that image is. Model and number type are those of the index, if none are named.";
+The word `query` may be left out. New and changed images of a folder or an archive
+are encoded first; the index is in the cache ($XDG_CACHE_HOME/longclip/search).
+`--exclude` drops images that are nearer to its text than to the text that you
+search for. If you search for an image, it drops those that are nearer to its text
+than that image is. By default, model and number type are those of the index.";
 
 /// Print the images that are nearest to a text or an image
 #[derive(Debug, clap::Args)]

@@ -45,8 +45,8 @@ pub(super) struct QuestionFlags {
     subtract: Vec<Weighted>,
     /// Drop images that are nearer to this text
     ///
-    /// Nearer than to what is searched for; if that is an image, nearer than that image is. May be repeated. Example:
-    /// `--exclude "a cat on grass"`
+    /// Nearer than to the text that you search for. If you search for an image: nearer than that image is. May be
+    /// repeated. Example: `--exclude "a cat on grass"`
     #[arg(short = 'x', long, value_name = "TEXT")]
     exclude: Vec<String>,
     /// Print at most K images for each search
@@ -78,7 +78,7 @@ impl Weighted {
         });
         let (weight, text): (f32, &str) = weighted.unwrap_or((1.0, typed));
         if !(weight > 0.0 && weight.is_finite()) {
-            return Err("a weight is more than 0; `--subtract` takes away".into());
+            return Err("expected a weight above 0; `--subtract` takes something away".into());
         }
         if text.trim().is_empty() {
             return Err("expected a text".into());

@@ -104,7 +104,7 @@ struct FileFlags {
     /// Only report what would be written next to images
     #[arg(long)]
     dry_run: bool,
-    /// Take our tags out of the files of `--write` again
+    /// Remove our tags from the files of `--write`
     ///
     /// Those of other programs stay, and a sidecar that held nothing else is removed. No image is read. Example:
     /// `--write xmp --remove`

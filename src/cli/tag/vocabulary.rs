@@ -134,7 +134,7 @@ pub(super) struct ThresholdFlags {
     /// Tags that are added because they are above one are not counted. Example: `--max-tags 5`
     #[arg(long, value_name = "N", default_value = "10")]
     max_tags: NonZeroUsize,
-    /// The least probability of a tag
+    /// The lowest probability of a tag
     ///
     /// It is that of `classify --score independent`: at 0.95, the tag is 19 times as likely as a neutral prompt. Example:
     /// `--threshold 0.99`

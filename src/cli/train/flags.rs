@@ -79,7 +79,7 @@ pub(super) struct DataFlags {
     /// R@1 with long and short captions, and zero-shot top-1 if there are classes. Example: `--val-data val.ndjson`
     #[arg(long, value_name = "DATA", num_args = 1..)]
     pub(super) val_data: Vec<PathBuf>,
-    /// The folder that records' paths start from
+    /// The folder that paths in records are relative to
     ///
     /// [default: that of the record file] Example: `--images photos/`
     #[arg(long, value_name = "DIR", hide_short_help = true)]
@@ -113,11 +113,11 @@ pub(super) struct MethodFlags {
     pub(super) batch: usize,
     /// Samples that are computed at once
     ///
-    /// Fewer take less memory and one more pass forward, with the same result [default: as many as fit into a quarter
+    /// Fewer take less memory but one more forward pass, with the same result [default: as many as fit into a quarter
     /// of the free memory]. Example: `--micro-batch 16`
     #[arg(long, value_name = "N", value_parser = at_least_one::<usize>)]
     pub(super) micro_batch: Option<usize>,
-    /// Less memory, for one more pass forward
+    /// Less memory, for one more forward pass
     ///
     /// Keeps only what goes into each block, and computes the rest again on the way back. The result is the same.
     #[arg(hide_short_help = true, long)]

@@ -46,7 +46,7 @@ impl Earlier {
         }
     }
 
-    /// Remembers where a file is.
+    /// Remembers the position of a file.
     pub(crate) fn note_place(&mut self, member: &Member) {
         if let Earlier::InFile(_, hash, places) = self {
             places.insert(hash.hash_one(normal(&member.name)), member.place.clone());

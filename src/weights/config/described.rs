@@ -140,7 +140,7 @@ impl Heads {
                 path: file.to_owned(),
                 problem: match self.number {
                     HeadNumber::Heads(stated) | HeadNumber::Width(stated) => format!(
-                        "`{}` is {stated}, but the tower is {width} wide, which is no multiple of it",
+                        "`{}` is {stated}, but the tower is {width} wide, which is not a multiple of it",
                         self.key
                     ),
                     HeadNumber::OfFamily => {

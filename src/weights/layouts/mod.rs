@@ -78,7 +78,7 @@ pub(super) fn recognise<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Opt
     LAYOUTS.iter().find(|layout| names.clone().any(layout.owns))
 }
 
-/// Whether an entry is no weight of a CLIP: counters, masks and sizes, which some files store as tensors, and the network of
+/// Whether an entry is not a weight of a CLIP: counters, masks and sizes, which some files store as tensors, and the network of
 /// SmartCLIP that its training uses alone.
 pub(super) fn is_bookkeeping(name: &str) -> bool {
     const LAST_PARTS: [&str; 6] = [
