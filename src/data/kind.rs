@@ -29,33 +29,33 @@ pub struct Kind {
     pub(super) is_joined: bool,
     /// Whether samples have fields, of which one may be named for captions.
     pub(super) has_fields: bool,
-    /// What the published evaluations take of its captions.
+    /// Which captions the published evaluations use.
     pub protocol: CaptionProtocol,
 }
 
-/// What an evaluation takes of the captions of an image.
+/// Which captions of an image an evaluation uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CaptionProtocol {
-    /// What of each caption.
+    /// The part of each caption.
     pub part: CaptionPart,
-    /// How many of an image.
+    /// The number of captions per image.
     pub per_image: PerImage,
 }
 
 impl CaptionProtocol {
-    /// All of all captions.
+    /// All captions, whole.
     pub(super) const WHOLE: CaptionProtocol = CaptionProtocol {
         part: CaptionPart::Whole,
         per_image: PerImage::All,
     };
 }
 
-/// What is taken of a caption.
+/// The part of a caption that is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaptionPart {
     /// All of it.
     Whole,
-    /// All up to the first end of a line.
+    /// All up to the first line end.
     FirstLine,
     /// All up to the first full stop with a space, as Long-CLIP's training takes it.
     FirstSentence,
@@ -96,7 +96,7 @@ pub enum PerImage {
     AtMost(usize),
 }
 
-/// What a data set is opened for. It decides which fields of a sample are read, and which files count as left out.
+/// What a data set is opened for. It decides which fields of a sample are read, and which files count as unused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Training needs captions, or else classes, and reports each file that it does not use.
@@ -107,10 +107,10 @@ pub enum Purpose {
     Retrieval,
 }
 
-/// Which images, if a data set keeps them in files of their own.
+/// Which images to use, if a data set stores them separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Split {
-    /// Those that models are measured by.
+    /// Those that models are measured on.
     #[default]
     Test,
     /// Those that models are trained on.
@@ -197,12 +197,12 @@ impl<'a> Candidate<'a> {
 /// A data set that was looked through.
 pub(crate) struct Opened {
     pub(crate) kind: &'static Kind,
-    /// What it is more exactly than its kind: `CIFAR-10, binary`.
+    /// Its kind in more detail: `CIFAR-10, binary`.
     pub(crate) title: String,
     pub(crate) source: Box<dyn Source>,
     /// The classes that the data lists, in its order; empty if it has no list.
     pub(crate) classes: Vec<Class>,
-    /// What the classes of this data set are usually asked by.
+    /// The templates that are usually used for the classes of this data set.
     pub(crate) templates: Vec<Template>,
     /// What was found unusable so far.
     pub(crate) unusable: Vec<Unusable>,

@@ -99,7 +99,7 @@ impl PairSet {
         if let Some(i) = i.checked_sub(source.len()) {
             let Unusable { place, error } = &damaged[i];
             let problem = match error {
-                // It names its place, as this item does.
+                // The item has the place as its name, so only the problem is kept.
                 Error::Sample { problem, .. } => problem.clone(),
                 other => other.to_string(),
             };

@@ -57,7 +57,7 @@ fn looks_like_records(candidate: &Candidate<'_>) -> Option<String> {
     records.find(|file| holds_captions(file)).map(|file| file_name(file))
 }
 
-/// Whether the first record of a file has a caption. Other files of json lie next to data too.
+/// Whether the first record of a file has a caption: other JSON files may be next to the data.
 fn holds_captions(path: &Path) -> bool {
     let first = RecordFile::open(path).and_then(|(file, _)| match file.len() {
         0 => Ok(Record::new()),

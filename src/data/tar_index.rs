@@ -60,9 +60,9 @@ pub(super) enum Found<'a> {
 /// The members of one key.
 pub(super) struct Group<'a> {
     path: &'a Path,
-    /// What they share of their names.
+    /// The beginning that their names share.
     key: &'a str,
-    /// Each one's ending, in small letters, and where it is.
+    /// The ending of each, in lower case, and its place.
     members: &'a [(String, MemberSpan)],
 }
 

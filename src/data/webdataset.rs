@@ -217,7 +217,7 @@ impl Report {
             }
             return;
         };
-        // What the key right before the damage lacks is what is damaged.
+        // The key right before the damage is incomplete because of the damage, which is reported instead.
         self.last_incomplete = None;
         self.unusable.push(Unusable {
             place: name,

@@ -1,7 +1,7 @@
-//! What a training takes of data sets: an image with a long and a short caption, read in any order.
+//! The samples of a training: images, each with a long and a short caption, read in any order.
 //!
-//! Called by `loader.rs` on its threads. An image without a caption gets one of its class, made by a template: what is learned from it
-//! is what a zero-shot classifier asks for. A sample that turns out to be unusable is an error of its own, and the others are used.
+//! Called by `loader.rs` on its threads. An image without a caption gets one made from its class by a template, so the model learns
+//! the texts that a zero-shot classifier uses. A sample that turns out to be unusable is an error of its own; the others are used.
 
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 
-/// What is taken of data.
+/// Which part of a data set is used.
 #[derive(Debug, Clone, Default)]
 pub struct PairOptions {
     /// The folder that relative paths of images start from; the usual folders of the kind of data if `None`.
@@ -22,9 +22,9 @@ pub struct PairOptions {
     pub split: Option<String>,
     /// Only this many images, from the front.
     pub first: Option<usize>,
-    /// What is taken of each caption; as upstream takes it for this kind of data if `None`.
+    /// The part of each caption; the part that upstream uses for this kind of data if `None`.
     pub part: Option<CaptionPart>,
-    /// The most captions of an image, from the front; as upstream takes them for this kind of data if `None`.
+    /// The most captions of an image, from the front; as many as upstream uses for this kind of data if `None`.
     pub captions_per_image: Option<PerImage>,
     /// A folder for what has to be unpacked.
     pub scratch: PathBuf,
