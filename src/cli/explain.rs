@@ -126,7 +126,7 @@ impl<'a> Explainer<'a> {
     }
 }
 
-/// Behind the photo's whole name: no photo is called so, so that none is written over.
+/// Appended to the photo's whole name: no photo is named like this, so none is overwritten.
 const ENDING: &str = ".heat.png";
 
 /// The last part of an image's name, as a file may be called.

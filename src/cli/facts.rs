@@ -78,7 +78,7 @@ mod tests {
         "threads",
         "ignore_surplus",
         "positions",
-        // What embed and classify have alone.
+        // The facts that only `embed` or only `classify` has.
         "text",
         "texts_file",
         "explain",

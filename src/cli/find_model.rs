@@ -32,7 +32,7 @@ pub(super) fn find_model(requested: Option<&str>, report: Report) -> longclip::R
     let found = names::resolve(requested, &machine.places, &machine.hub, &mut |progress| {
         bar.show(progress)
     })?;
-    // A person may not know that there is a better model; who wrote a script chose this one.
+    // A person may not know that there is a better model; the author of a script chose this one.
     if let Some(notice) = found
         .notice
         .as_ref()
@@ -53,7 +53,7 @@ pub(super) fn located(requested: Option<&str>) -> Option<ModelSource> {
     names::locate(name, &machine.places, &machine.hub).map(|found| found.source)
 }
 
-/// Draws a download on a terminal; where stderr is none, says once what is being fetched.
+/// Shows the progress of a download on a terminal; otherwise reports once what is being fetched.
 pub(super) struct DownloadBar {
     report: Report,
     drawn: Option<Bar>,

@@ -187,5 +187,5 @@ pub(crate) fn main() -> ExitCode {
     outcome.unwrap_or_else(|error| report.failure(&error)).into()
 }
 
-/// What a command comes to; an error is exit code 2.
+/// The result of a command; an error is exit code 2.
 type Outcome = anyhow::Result<Exit>;

@@ -97,7 +97,7 @@ pub(super) struct ReadingFlags {
 }
 
 impl ReadingFlags {
-    /// They come to this, without rounding.
+    /// The options that these flags give, without rounding.
     pub(super) fn options(&self) -> LoadOptions {
         LoadOptions {
             surplus: if self.ignore_surplus {

@@ -84,7 +84,7 @@ pub(super) enum Verbosity {
     Verbose,
 }
 
-/// The voice of the program.
+/// Writes messages to stderr.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Report {
     verbosity: Verbosity,
@@ -148,7 +148,7 @@ impl Report {
         say(Kind::Error, text);
     }
 
-    /// How many failed, which is said at any verbosity.
+    /// How many failed, which is printed at any verbosity.
     pub(super) fn failures(&self, text: impl std::fmt::Display) {
         match self.verbosity {
             Verbosity::Quiet => self.error(text),

@@ -42,7 +42,7 @@ impl RunReport {
         }
     }
 
-    /// The last batch is done; nothing is drawn any more.
+    /// The last batch is done; the bar is no longer drawn.
     pub(super) fn end(&mut self) {
         self.progress.end();
     }

@@ -67,7 +67,7 @@ impl Resuming {
     }
 }
 
-/// What a command writes: what it reads, which is never written, and what may become of files that exist.
+/// What a command writes: what it reads, which is never written, and what may be done with files that exist.
 pub(super) struct Writing<'a> {
     /// Files that the run reads, each with what it is.
     reads: Vec<(String, PathBuf)>,

@@ -44,7 +44,7 @@ pub(super) struct Place {
     pub(super) exit: Exit,
 }
 
-/// What opening a place comes to.
+/// The result of opening a place.
 pub(super) enum Opened {
     Ready(Box<Place>),
     /// Ctrl-C ended it.
