@@ -25,7 +25,7 @@ class Classifier:
     (`docs/labels.md`). `templates` turn names into prompts, for example `"a photo of a {}."`; they may also be
     `imagenet80` or `imagenet7`. `score` is `softmax`, `independent`, `cosine` or `raw-dot`. `reject` adds the answer "none
     of these", which wins unless a label is this many logits above the neutral prompts (`docs/scores.md`; the command
-    line's default is 1). Labels that are too long are truncated with a warning; `long_text="error"` refuses them, and
+    line's default is 0.5). Labels that are too long are truncated with a warning; `long_text="error"` refuses them, and
     `"chunk"` reads them in parts.
     """
 

@@ -163,7 +163,7 @@ class Model:
         return ids.astype(np.uint32)
 
     def eval(self) -> Model:
-        """Returns the model itself; there is no other mode."""
+        """Returns the model itself, which is always in this mode."""
         return self
 
     def float(self) -> Model:
