@@ -23,7 +23,7 @@ fn empty() -> String {
     )
 }
 
-/// The text with these tags added; `None` if it has them all. A tag that an earlier run added and the user took out stays out.
+/// The text with these tags added; `None` if it has them all. A tag that an earlier run added and the user removed stays out.
 ///
 /// # Errors
 /// What is wrong with the text, in words.
@@ -52,7 +52,7 @@ pub fn tagged(text: &str, tags: &[TagPath]) -> Result<Option<String>, String> {
     }
 }
 
-/// What became of a sidecar whose tags are taken away.
+/// The result of removing our tags from a sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Untagged {
     /// It has none of ours.

@@ -20,7 +20,7 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
     let file = File::open(path).map_err(failed)?;
     // SAFETY: the map is private and read only. Bytes that another process changes meanwhile can make a number wrong,
     // never a reference invalid: readers copy plain numbers out of it and check every offset against its length. A file
-    // cut short under us raises SIGBUS, as with every program that maps; docs/ARCHITECTURE.md says so.
+    // cut short under us raises SIGBUS, as with every program that maps; docs/security.md says so.
     unsafe { Mmap::map(&file) }.map_err(failed)
 }
 
