@@ -64,7 +64,7 @@ const EXAMPLES: &str = "\
 Examples:
   longclip classify photo.jpg --labels \"a cat\" \"a dog\" \"a landscape\"
   longclip sort photos/ --into sorted --copy --labels \"a cat\" \"a dog\"
-  longclip search build photos/ -o photos.parquet";
+  longclip search photos/ \"a cat asleep on a sofa\"";
 
 const EXIT_CODES: &str = "\
 Exit codes:

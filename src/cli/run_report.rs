@@ -125,18 +125,21 @@ impl RunReport {
             Progress { n_records: 0, .. } => {}
             Progress {
                 n_records, n_failed: 0, ..
-            } => text += &format!(", {n_records} were there already"),
+            } => text += &format!(", {n_records} already there"),
             Progress {
                 n_records, n_failed, ..
             } => {
-                text += &format!(", {n_records} were there already ({n_failed} of them failures)");
+                text += &format!(", {n_records} already there ({n_failed} of them failures)");
             }
         }
         text += &format!(", {n_failed} failed");
         if let (true, Some(first)) = (n_failed > REPORTED_MAX, &self.first_failure) {
             text += &format!(" (the first: {first})");
         }
-        text + &format!(", {:.1} images/s", self.images_per_s())
+        if n_done + n_failed > 0 {
+            text += &format!(", {:.1} images/s", self.images_per_s());
+        }
+        text
     }
 }
 

@@ -231,7 +231,7 @@ fn failures_keep_their_places_and_still_count() {
     exit code 1
     --- stdout
     --- stderr
-    note: 0 done, 4 were there already (1 of them failures), 0 failed, [RATE] images/s
+    note: 0 done, 4 already there (1 of them failures), 0 failed
     ");
     assert_eq!(text(&desk, "out.ndjson"), before);
 }

@@ -26,7 +26,7 @@ Examples:
   longclip model pull longclip-b
   longclip model info longclip-b";
 
-/// List, download, look into and check models
+/// List, download, inspect, check and convert models
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,

@@ -51,7 +51,7 @@ The run folder gets last.safetensors and, with --val-data, best.safetensors
 (models for `--model`), state.safetensors (for `--resume`), metrics.ndjson,
 loss.html and skipped.ndjson. Ctrl-C saves after the step and exits with 130.";
 
-/// Train a Long-CLIP from any CLIP, or a new model from nothing
+/// Train a Long-CLIP from any CLIP, or a new model from scratch
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = NOTES)]
 pub(super) struct Args {
