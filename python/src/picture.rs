@@ -1,4 +1,4 @@
-//! Pictures as Python has them (files, bytes of files, pixels of Pillow and numpy), and their preprocessing.
+//! Images as Python has them (files, bytes of files, pixels of Pillow and numpy), and their preprocessing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ impl Preprocess {
         const MOST_PX: usize = 1 << 14;
         if !(1..=MOST_PX).contains(&resolution_px) {
             return Err(exception(&Error::usage(
-                format!("pictures of {resolution_px} px"),
+                format!("images of {resolution_px} px"),
                 format!("a model reads 1 to {MOST_PX}; its `input_resolution` says how many"),
             )));
         }

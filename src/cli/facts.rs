@@ -124,7 +124,7 @@ mod tests {
         assert_eq!((&facts["follow"], &facts["wide"]), (&json!(false), &json!(false)));
         assert_eq!(
             (&facts["combine"], &facts["shard_by"]),
-            (&json!("mean"), &json!("picture"))
+            (&json!("mean"), &json!("image"))
         );
     }
 }

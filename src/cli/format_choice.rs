@@ -36,7 +36,7 @@ impl FormatChoice {
             let meant = closest(text, names()).map_or_else(String::new, |name| format!("did you mean `{name}`? "));
             let names = names().join(", ");
             format!(
-                "{meant}expected one of {names}, or a template as '{{path}} {{label}}'; a file is named by `--output`"
+                "{meant}expected one of {names}, or a template such as '{{path}} {{label}}'; a file is named by `--output`"
             )
         })
     }
@@ -116,7 +116,7 @@ pub(super) fn long_help() -> String {
         .map(|format| format!("\n  {}: {}", format.name, format.about));
     format!(
         "How to print [default: by the ending of --output, else table; ndjson for embeddings]:{}\n  \
-         TEMPLATE: one line per image, as '{{path}}\\t{{label}}\\t{{score:.3}}'; also {{logit}}, {{cosine}}, {{group}}, {{error}}, \
+         TEMPLATE: one line per image, such as '{{path}}\\t{{label}}\\t{{score:.3}}'; also {{logit}}, {{cosine}}, {{group}}, {{error}}, \
          {{labels}} (all of them), {{label.2}} (the second), {{field.NAME}}; `\\0` at the end instead of a line break, for `xargs -0`\n\
          Example: `--format ndjson`, or `--format '{{path}} {{label}}'`; `--out` is another name of this flag",
         lines.collect::<String>()

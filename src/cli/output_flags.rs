@@ -145,13 +145,13 @@ impl OutputFlags {
         let FormatChoice::Named(format) = format else {
             return refused(
                 "shards of a folder are files of a named format".into(),
-                "choose one, as `--format parquet`",
+                "choose one, such as `--format parquet`",
             );
         };
         if format.name == "table" {
             return refused(
                 "a table is for people, and shards are for programs".into(),
-                "choose another, as `--format parquet`",
+                "choose another, such as `--format parquet`",
             );
         }
         if self.resume {
@@ -179,10 +179,10 @@ impl OutputFlags {
         }
         let default = if self.folder().is_some() { OF_SHARDS } else { default };
         let of_ending = self.file().and_then(FormatChoice::of_ending);
-        if self.file().is_some() && of_ending.is_none() && default == "table" {
+        if let (Some(file), None, "table") = (self.file(), &of_ending, default) {
             return Err(Error::usage(
-                "the ending of `--output` is not that of a format",
-                "name one: `--format ndjson`",
+                format!("`{}` does not end in the name of a format", file.display()),
+                "end it in .ndjson, .csv, .parquet or .html, or choose a format: `--format ndjson`",
             ));
         }
         of_ending.map_or_else(|| FormatChoice::by_name(default), Ok)

@@ -13,7 +13,7 @@ use crate::plain_text::utf8;
 
 pub(super) const KIND: Kind = Kind {
     name: "folders of images and captions",
-    what: "a folder with `image` and `caption` in it, as Urban1k",
+    what: "a folder with `image` and `caption` in it, as in Urban1k",
     looks_like: |candidate| Some(both(candidate.path)?.1.to_owned()),
     open: |paths, options| open(&paths[0], options),
     is_joined: false,

@@ -85,7 +85,7 @@ fn gathered(root: &Path, items: Items, options: &DataOptions) -> Result<Opened> 
                     Folder::count(&mut folders, class, below);
                     images.push(image);
                 }
-                None => unusable.push(Unusable::new(name, "it is in no folder of a class")),
+                None => unusable.push(Unusable::new(name, "it is not in the folder of a class")),
             },
             Content::Nothing(Some(error)) => unusable.push(Unusable { place: name, error }),
             _ => {}
@@ -215,7 +215,7 @@ mod tests {
         let data = opened(&root, Purpose::Training);
         assert_eq!(data.source.about(), "2 images of 2 classes");
         let expected = [
-            "data/loose.jpg`: it is in no folder of a class",
+            "data/loose.jpg`: it is not in the folder of a class",
             "data/eel`: it is a folder without an image",
             "data/cat/backup.tar`: it is not an image; it is the first of 2",
         ];

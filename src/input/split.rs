@@ -29,7 +29,7 @@ pub enum Unit {
     Archive,
 }
 
-named!(Unit, "unit of a shard": Picture = "picture", Archive = "archive");
+named!(Unit, "unit of a shard": Picture = "image", Archive = "archive");
 
 impl Shard {
     /// The shard that `text` names, such as `3/8`; shards are counted from 0.

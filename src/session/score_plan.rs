@@ -60,7 +60,7 @@ impl ScorePlan {
         if !margin.is_finite() {
             return Err(Error::usage(
                 format!("`reject` is {margin}"),
-                format!("give a finite number of logits above the neutral prompts, as {CALIBRATED_MARGIN}"),
+                format!("give a finite number of logits above the neutral prompts, such as {CALIBRATED_MARGIN}"),
             ));
         }
         let hint = match self.score {

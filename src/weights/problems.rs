@@ -19,8 +19,9 @@ pub(super) fn not_a_clip(file: &TensorFile) -> Error {
     let names: Vec<&str> = file.tensors.keys().map(String::as_str).collect();
     Error::NotWeights {
         path: file.path.clone(),
-        expected: "weights of a CLIP (names as `visual.conv1.weight` or `vision_model.embeddings.class_embedding`)"
-            .into(),
+        expected:
+            "weights of a CLIP (names such as `visual.conv1.weight` or `vision_model.embeddings.class_embedding`)"
+                .into(),
         found: match names.len() {
             0 => "no tensors".into(),
             n => format!(

@@ -397,8 +397,8 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
     error: `--wide` has a column for each label, so all images need the same labels, without `--top-k`
     hint: leave out `--wide`
 
-    error: the ending of `--output` is not that of a format
-    hint: name one: `--format ndjson`
+    error: `out.xyz` does not end in the name of a format
+    hint: end it in .ndjson, .csv, .parquet or .html, or choose a format: `--format ndjson`
 
     error: invalid value '{nonsense}' for '--format <FORMAT>': the template `{nonsense}` can't be used: `nonsense` is not a value; values are {path}, {label}, {labels}, {score}, {logit}, {cosine}, {group}, {group_score}, {error} and {field.NAME}; {label.2} is the second label, {score:.3} has three decimals
 

@@ -230,14 +230,14 @@ fn impossible_requests_are_refused_with_a_reason() {
     --- stdout
     --- stderr
     error: nothing to search for
-    hint: give a text: `longclip search query INDEX "a cat on a sofa"`, or `--image FILE`
+    hint: give a text: `longclip search photos/ "a cat on a sofa"`, or `--image FILE`
     "#);
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "a cat", "-o", "found.txt"]), @"
     exit code 2
     --- stdout
     --- stderr
-    error: the ending of `--output` is not that of a format
-    hint: name one: `--format ndjson`, or end it in .ndjson, .json or .html
+    error: `found.txt` does not end in the name of a format
+    hint: end it in .ndjson, .json or .html, or choose a format: `--format ndjson`
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "--image", "many"]), @"
     exit code 2

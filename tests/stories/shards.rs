@@ -342,14 +342,14 @@ fn wrong_shards_and_formats_are_refused() {
     --- stdout
     --- stderr
     error: shards of a folder are files of a named format
-    hint: choose one, as `--format parquet`
+    hint: choose one, such as `--format parquet`
     "#);
     assert_snapshot!(desk.run(&folder_run("0/2", &["--format", "table"])), @r#"
     exit code 2
     --- stdout
     --- stderr
     error: a table is for people, and shards are for programs
-    hint: choose another, as `--format parquet`
+    hint: choose another, such as `--format parquet`
     "#);
 }
 

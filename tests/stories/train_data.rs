@@ -68,11 +68,11 @@ fn files_without_records_are_refused_with_a_hint() {
         .file("empty.ndjson", "");
     assert_snapshot!(refusal(&desk, "pretty.ndjson"), @r#"
     error: found no sample in `pretty.ndjson`; the first problem is: cannot use the sample `pretty.ndjson line 1`: it spans several lines; write one record per line, or all of them as a JSON array
-    hint: a data set is one of: CIFAR-10 or CIFAR-100 as they are distributed; a folder with `image` and `caption` in it, as Urban1k; a WebDataset tar of images with `txt`, `cls` or `json` members, or a folder of such tars; a Parquet file, or a folder of them, with columns as `image` or `path`, and `text` or `label`; an Arrow stream or file with such columns, or a folder of them; a folder with one folder of images per class; Karpathy's `dataset_*.json`; COCO's `captions_*.json`; Flickr30k's token file or `results.csv`; a csv or tsv with the columns `path` and `label`; ShareGPT4V json; records, one JSON object per line or an array of them: an image as `path`, its caption as `long` or `text`, its class as `label` or `class`
+    hint: a data set is one of: CIFAR-10 or CIFAR-100 as they are distributed; a folder with `image` and `caption` in it, as in Urban1k; a WebDataset tar of images with `txt`, `cls` or `json` members, or a folder of such tars; a Parquet file, or a folder of them, with columns such as `image` or `path`, and `text` or `label`; an Arrow stream or file with such columns, or a folder of them; a folder with one folder of images per class; Karpathy's `dataset_*.json`; COCO's `captions_*.json`; Flickr30k's token file or `results.csv`; a csv or tsv with the columns `path` and `label`; ShareGPT4V json; records, one JSON object per line or an array of them: an image as `path`, its caption as `long` or `text`, its class as `label` or `class`
     "#);
     assert_snapshot!(refusal(&desk, "empty.ndjson"), @r#"
     error: `empty.ndjson` is empty
-    hint: a data set is one of: CIFAR-10 or CIFAR-100 as they are distributed; a folder with `image` and `caption` in it, as Urban1k; a WebDataset tar of images with `txt`, `cls` or `json` members, or a folder of such tars; a Parquet file, or a folder of them, with columns as `image` or `path`, and `text` or `label`; an Arrow stream or file with such columns, or a folder of them; a folder with one folder of images per class; Karpathy's `dataset_*.json`; COCO's `captions_*.json`; Flickr30k's token file or `results.csv`; a csv or tsv with the columns `path` and `label`; ShareGPT4V json; records, one JSON object per line or an array of them: an image as `path`, its caption as `long` or `text`, its class as `label` or `class`
+    hint: a data set is one of: CIFAR-10 or CIFAR-100 as they are distributed; a folder with `image` and `caption` in it, as in Urban1k; a WebDataset tar of images with `txt`, `cls` or `json` members, or a folder of such tars; a Parquet file, or a folder of them, with columns such as `image` or `path`, and `text` or `label`; an Arrow stream or file with such columns, or a folder of them; a folder with one folder of images per class; Karpathy's `dataset_*.json`; COCO's `captions_*.json`; Flickr30k's token file or `results.csv`; a csv or tsv with the columns `path` and `label`; ShareGPT4V json; records, one JSON object per line or an array of them: an image as `path`, its caption as `long` or `text`, its class as `label` or `class`
     "#);
 }
 
@@ -85,7 +85,7 @@ fn files_outside_the_class_folders_are_reported_and_listed() {
     assert_eq!(code, Some(0), "{said}");
     let listed = fs::read_to_string(desk.path("run/skipped.ndjson")).unwrap();
     for (name, problem) in [
-        ("classes/loose.ppm", "it is in no folder of a class"),
+        ("classes/loose.ppm", "it is not in the folder of a class"),
         ("classes/eel", "it is a folder without an image"),
         ("classes/cat/backup.tar", "it is not an image"),
     ] {

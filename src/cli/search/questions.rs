@@ -131,7 +131,7 @@ impl QuestionFlags {
         if texts.is_empty() && self.image.is_empty() {
             return Err(Error::usage(
                 "nothing to search for",
-                "give a text: `longclip search query INDEX \"a cat on a sofa\"`, or `--image FILE`",
+                "give a text: `longclip search photos/ \"a cat on a sofa\"`, or `--image FILE`",
             ));
         }
         if texts.iter().chain(&self.exclude).any(|text| text.trim().is_empty()) {

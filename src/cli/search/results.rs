@@ -39,7 +39,7 @@ fn parse(text: &str) -> std::result::Result<FormatChoice, String> {
         return Ok(choice);
     }
     Err(format!(
-        "expected one of {}, or a template as '{{path}}'",
+        "expected one of {}, or a template such as '{{path}}'",
         names().join(", ")
     ))
 }
@@ -60,8 +60,8 @@ impl ResultFlags {
         let of_ending = FormatChoice::of_ending(path).filter(|format| format.holds(Holds::Searches));
         of_ending.ok_or_else(|| {
             Error::usage(
-                "the ending of `--output` is not that of a format",
-                "name one: `--format ndjson`, or end it in .ndjson, .json or .html",
+                format!("`{}` does not end in the name of a format", path.display()),
+                "end it in .ndjson, .json or .html, or choose a format: `--format ndjson`",
             )
         })
     }

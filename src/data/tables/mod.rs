@@ -34,7 +34,7 @@ use crate::input::cells::bytes_of;
 #[cfg(feature = "parquet")]
 pub(super) const PARQUET: Kind = Kind {
     name: "Parquet",
-    what: "a Parquet file, or a folder of them, with columns as `image` or `path`, and `text` or `label`",
+    what: "a Parquet file, or a folder of them, with columns such as `image` or `path`, and `text` or `label`",
     looks_like: |candidate| looks_like(candidate, &parquet::FORMAT),
     open: |paths, options| open(&PARQUET, &parquet::FORMAT, &paths[0], options),
     is_joined: false,

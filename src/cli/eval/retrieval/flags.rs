@@ -39,9 +39,9 @@ pub(super) struct DataFlags {
     captions: Option<CaptionPart>,
     /// The most captions per image
     ///
-    /// A number or `all` [default: as upstream: 5 for COCO, else all]. Example: `--captions-per-picture 1`
-    #[arg(long, value_name = "N", value_parser = per_picture, hide_short_help = true)]
-    captions_per_picture: Option<PerImage>,
+    /// A number or `all` [default: as upstream: 5 for COCO, else all]. Example: `--captions-per-image 1`
+    #[arg(long, alias = "captions-per-picture", value_name = "N", value_parser = per_image, hide_short_help = true)]
+    captions_per_image: Option<PerImage>,
 }
 
 impl DataFlags {
@@ -53,7 +53,7 @@ impl DataFlags {
             split: self.split.clone(),
             first: self.first,
             part: self.captions,
-            captions_per_image: self.captions_per_picture,
+            captions_per_image: self.captions_per_image,
             scratch: std::env::temp_dir(),
         }
     }
@@ -63,17 +63,17 @@ impl DataFlags {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Measures")]
 pub(super) struct MeasureFlags {
-    /// R@1 with captions cut to N tokens
+    /// Measure R@1 with captions cut to N tokens
     ///
     /// Start and end token are two of them. Example: `--sweep-length 5,10,20,40,80,160,248`
     #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = tokens)]
     pub(super) sweep_length: Vec<ContextLength>,
-    /// Whether more true sentences score higher
+    /// Measure whether more true sentences score higher
     #[arg(long)]
     pub(super) monotone: bool,
 }
 
-fn per_picture(text: &str) -> Result<PerImage, String> {
+fn per_image(text: &str) -> Result<PerImage, String> {
     match text {
         "all" => Ok(PerImage::All),
         _ => at_least_one(text)
