@@ -3,14 +3,16 @@
 //! An output byte is `clamp((2^21 + Σ weight · byte) >> 22)`, where weights are integers with 22 fractional bits, as in
 //! Pillow's `src/libImaging/Resample.c`. All arithmetic is exact on integers, so all instruction sets give the same
 //! bytes as the portable code. Pixel rows are interleaved channels without padding, `(height, width, channels)`,
-//! row-major. An instruction set without passes of its own (see [`Simd::resize_horizontally`]) runs the portable ones.
+//! row-major.
 
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod avx512;
 pub(super) mod axis;
-pub(super) mod portable;
+#[cfg(target_arch = "aarch64")]
+pub(super) mod neon;
+mod portable;
 #[cfg(test)]
 mod tests;
 

@@ -39,7 +39,6 @@ pub(crate) type AvxVnni = Avx2<true>;
 use super::activations::Precision;
 use super::linear::tile::{Dot, Operands, word_tile};
 use super::resize::axis::{Axis, PixelRows};
-use super::resize::portable;
 
 /// A computation written once for all instruction sets.
 pub(crate) trait Vector {
@@ -92,16 +91,10 @@ pub(crate) trait Simd: Copy + Send + Sync {
     #[inline(always)]
     unsafe fn arrange(self, _: Precision, _: *mut u8) {}
 
-    /// The horizontal pass of a resize of bytes. Override it if the instruction set has a faster version.
-    #[inline(always)]
-    fn resize_horizontally(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
-        portable::horizontal(rows, axis, out);
-    }
-    /// The vertical pass of a resize of bytes. Override it if the instruction set has a faster version.
-    #[inline(always)]
-    fn resize_vertically(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
-        portable::vertical(rows, axis, out);
-    }
+    /// The horizontal pass of a resize of bytes, see [`crate::kernels::resize::horizontal`].
+    fn resize_horizontally(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]);
+    /// The vertical pass of a resize of bytes, see [`crate::kernels::resize::vertical`].
+    fn resize_vertically(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]);
 
     fn splat(self, x: f32) -> Self::F;
     fn add(self, a: Self::F, b: Self::F) -> Self::F;

@@ -5,6 +5,8 @@
 
 use super::super::activations::Precision;
 use super::super::linear::tile::{Dot, Operands};
+use super::super::resize::axis::{Axis, PixelRows};
+use super::super::resize::neon as resize;
 use super::{Simd, Vector, neon_asm as asm, neon_tile as tile};
 use std::arch::aarch64::*;
 use std::arch::is_aarch64_feature_detected;
@@ -96,6 +98,12 @@ impl<const DOT: bool, const MATRIX: bool> Simd for Neon<DOT, MATRIX> {
             // SAFETY: the caller's promise.
             unsafe { tile::arrange_pairs(at) };
         }
+    }
+    fn resize_horizontally(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
+        resize::horizontal(rows, axis, out);
+    }
+    fn resize_vertically(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
+        resize::vertical(rows, axis, out);
     }
     #[inline(always)]
     fn splat(self, x: f32) -> float32x4_t {
