@@ -7,7 +7,7 @@
 Every engine computes each case once per round, in turn, so that a busy machine affects all equally. Prints medians and ratios of
 medians. The other engines get their best settings: fused attention, texts cut at the end token, prepacked models, and one thread
 per core. Outputs are compared first (cosine to PyTorch f32). longclip's time is measured inside its process by `longclip bench`.
-With --avx2 no engine sees anything of this CPU beyond AVX2 (`avx2_only.c`). For a busy machine, `taskset -c 0 ... --cpu-time`
+With --avx2 no engine sees anything of this CPU beyond AVX2 (`avx2_only.py`). For a busy machine, `taskset -c 0 ... --cpu-time`
 counts the CPU time of one thread, which others on the CPU change much less.
 """
 import argparse
@@ -24,17 +24,11 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+import avx2_only
 from clip import TextCut, Vision
 
 THREADS = len(os.sched_getaffinity(0))  # `taskset -c 0` for one thread
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def see_only_avx2():
-    """Starts this script again with avx2_only.c, which longclip inherits."""
-    library = os.path.join(tempfile.mkdtemp(), "avx2_only.so")
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, os.path.join(HERE, "avx2_only.c")], check=True)
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "LD_PRELOAD": library})
 
 
 def torch_runner(module, dtype=None):
@@ -228,7 +222,7 @@ if __name__ == "__main__":
     parser.add_argument("--json")
     opt = parser.parse_args()
     if opt.avx2 and "avx2_only" not in os.environ.get("LD_PRELOAD", ""):
-        see_only_avx2()
+        avx2_only.restart()
     torch.set_num_threads(THREADS)
     weights = load_file(opt.weights)
     with tempfile.TemporaryDirectory() as folder:
