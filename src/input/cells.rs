@@ -6,10 +6,22 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, downcast_integer_array};
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, Schema};
 
 use super::limit::{Unread, admit};
 use crate::error::{Error, Result};
+
+/// The columns that there are, for a message about one that is missing.
+pub(crate) fn columns_in_words(schema: &Schema) -> String {
+    let fields = schema.fields().iter();
+    let columns: Vec<String> = fields
+        .map(|field| format!("`{}` ({})", field.name(), field.data_type()))
+        .collect();
+    match columns.is_empty() {
+        true => "it has no columns".to_owned(),
+        false => format!("its columns are {}", columns.join(", ")),
+    }
+}
 
 /// Whether a column holds texts.
 pub(crate) fn is_text(data_type: &DataType) -> bool {

@@ -291,7 +291,7 @@ fn a_stream_without_texts_is_refused_with_its_columns() {
     exit code 2
     --- stdout
     --- stderr
-    error: the Arrow stream has no column of texts called `long`, `text`, `caption`, `captions`, `description`; its columns are `path`, `title`
+    error: the Arrow stream has no column of texts called `long`, `text`, `caption`, `captions`, `description`; its columns are `path` (Utf8), `title` (Utf8)
     hint: rename one, or name it by `--text-field`
     ");
 }

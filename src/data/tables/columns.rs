@@ -10,7 +10,7 @@ use super::super::kind::DataOptions;
 use super::super::record_file::Record;
 use super::super::records::{IMAGE, needed_keys, optional_keys};
 use crate::error::{Control, Error, Result, hint};
-use crate::input::cells::{Image, Values, is_image, is_list_of_text, is_text, number_at, texts_at};
+use crate::input::cells::{Image, Values, columns_in_words, is_image, is_list_of_text, is_text, number_at, texts_at};
 
 /// The columns of a table that are used, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,11 @@ impl Columns {
         let (image, paths) = (first(is_image), first(is_text));
         if image.is_none() && paths.is_none() {
             return Err(Error::usage(
-                format!("`{}` has no column of images; {}", path.display(), listed(schema)),
+                format!(
+                    "`{}` has no column of images; {}",
+                    path.display(),
+                    columns_in_words(schema)
+                ),
                 "call the one of encoded images `image`, or the one of paths `path`",
             ));
         }
@@ -48,7 +52,7 @@ impl Columns {
                 "`{}` has no column of texts or names called `{}`; {}",
                 path.display(),
                 needed.join("`, `"),
-                listed(schema)
+                columns_in_words(schema)
             );
             return Err(Error::usage(
                 problem,
@@ -97,17 +101,6 @@ impl Columns {
 fn is_said(data_type: &DataType) -> bool {
     // Programs give a column without any value no type.
     is_text(data_type) || is_list_of_text(data_type) || data_type.is_integer() || data_type == &DataType::Null
-}
-
-fn listed(schema: &Schema) -> String {
-    let fields = schema.fields().iter();
-    let columns: Vec<String> = fields
-        .map(|field| format!("`{}` ({})", field.name(), field.data_type()))
-        .collect();
-    match columns.is_empty() {
-        true => "it has no columns".to_owned(),
-        false => format!("its columns are {}", columns.join(", ")),
-    }
 }
 
 /// Rows of the columns that are used.

@@ -7,7 +7,9 @@
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Schema};
 
-use super::super::cells::{Image, Values, bytes_of, is_image, is_list_of_text, is_text, number_at, texts_at};
+use super::super::cells::{
+    Image, Values, bytes_of, columns_in_words, is_image, is_list_of_text, is_text, number_at, texts_at,
+};
 use super::super::{Content, Deferred, InputOptions, Item, Items, Name, content, ndjson};
 use crate::error::{Control, Error, Result, hint};
 use crate::json_fields::JsonFields;
@@ -55,8 +57,8 @@ impl Columns {
         if ["path", "image"].iter().all(|name| schema.index_of(name).is_err()) {
             return Err(Error::usage(
                 format!(
-                    "the Arrow stream has neither a column `path` nor `image`; its columns are {}",
-                    listed(schema)
+                    "the Arrow stream has neither a column `path` nor `image`; {}",
+                    columns_in_words(schema)
                 ),
                 "name the column of files or URLs `path`, or the one of encoded images `image`",
             ));
@@ -185,22 +187,12 @@ fn text_column(schema: &Schema, names: &[&str]) -> Result<(usize, PerRow)> {
     }
     Err(Error::usage(
         format!(
-            "the Arrow stream has no column of texts called `{}`; its columns are {}",
+            "the Arrow stream has no column of texts called `{}`; {}",
             names.join("`, `"),
-            listed(schema)
+            columns_in_words(schema)
         ),
         hint!("rename one, or name it by {}", Control::TextField),
     ))
-}
-
-/// The names of all columns, for a message.
-fn listed(schema: &Schema) -> String {
-    let fields = schema.fields().iter();
-    let names: Vec<String> = fields.map(|field| format!("`{}`", field.name())).collect();
-    match names.is_empty() {
-        true => "none".to_owned(),
-        false => names.join(", "),
-    }
 }
 
 /// The index of the only column of this name, if there is one; checks its type.

@@ -180,11 +180,11 @@ fn a_column_that_is_missing_twice_there_or_of_another_type_is_named() {
     use arrow_schema::DataType::{Int64, Utf8};
     check_schema(
         vec![Field::new("img", Utf8, true), Field::new("n", Int64, true)],
-        "the Arrow stream has neither a column `path` nor `image`; its columns are `img`, `n`",
+        "the Arrow stream has neither a column `path` nor `image`; its columns are `img` (Utf8), `n` (Int64)",
     );
     check_schema(
         Vec::new(),
-        "the Arrow stream has neither a column `path` nor `image`; its columns are none",
+        "the Arrow stream has neither a column `path` nor `image`; it has no columns",
     );
     check_schema(
         vec![Field::new("path", Int64, true)],
