@@ -346,3 +346,6 @@ fn key(inner: &Path) -> PathBuf {
     let dot = name[after_slash..].iter().position(|&byte| byte == b'.');
     list::name_of(name[..dot.map_or(name.len(), |dot| after_slash + dot)].to_vec())
 }
+
+#[cfg(test)]
+mod tests;

@@ -340,3 +340,6 @@ fn one_line(error: &impl std::fmt::Display) -> String {
         .trim_end_matches('.')
         .to_owned()
 }
+
+#[cfg(test)]
+mod tests;

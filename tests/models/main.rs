@@ -5,6 +5,7 @@
 mod commands;
 #[path = "../hub_server/mod.rs"]
 mod hub_server;
+mod sandbox;
 #[path = "../short_clip/mod.rs"]
 mod short_clip;
 
@@ -12,71 +13,17 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
-use hub_server::{COMMIT, Host, HubServer, Seen, Served, Trouble, git_sha1, sha256};
+use hub_server::{COMMIT, Host, Served, Trouble, git_sha1, sha256};
+use longclip::Error;
 use longclip::weights::hub::{self, HubAddress, HubSettings, Progress};
 use longclip::weights::names::{Found, ModelSource, Places, Resolved, resolve};
-use longclip::{Error, Result};
-
-/// A temporary folder with a cache, and the hub that the cache is filled from.
-struct Sandbox {
-    dir: tempfile::TempDir,
-    server: HubServer,
-}
+use sandbox::Sandbox;
 
 const B: &str = "BeichenZhang/LongCLIP-B/longclip-B.pt";
 
 /// Bytes that are different at every offset, so that a part written at the wrong offset is noticed.
 fn weights(n: u32) -> Vec<u8> {
     (0..n).flat_map(u32::to_le_bytes).collect()
-}
-
-impl Sandbox {
-    fn new(files: &[(&str, Served)]) -> Self {
-        Sandbox {
-            dir: tempfile::tempdir().unwrap(),
-            server: HubServer::start(files),
-        }
-    }
-
-    fn settings(&self, more: &[(&str, &str)]) -> HubSettings {
-        let endpoint = self.server.endpoint();
-        let home = self.dir.path().to_str().unwrap().to_owned();
-        HubSettings::from_lookup(move |name| {
-            let own = [("HF_HOME", home.as_str()), ("HF_ENDPOINT", endpoint.as_str())];
-            let found = more.iter().chain(&own).find(|(n, _)| *n == name);
-            found.map(|(_, value)| (*value).to_owned())
-        })
-    }
-
-    fn resolve(&self, name: &str) -> Result<Resolved> {
-        self.resolve_with(name, &[])
-    }
-
-    fn resolve_with(&self, name: &str, more: &[(&str, &str)]) -> Result<Resolved> {
-        resolve(Some(name), &Places::default(), &self.settings(more), &mut |_| ())
-    }
-
-    fn repo(&self, folder: &str) -> PathBuf {
-        self.dir.path().join("hub").join(folder)
-    }
-
-    /// The names in a repository's `blobs`.
-    fn blobs(&self, folder: &str) -> Vec<String> {
-        let entries = fs::read_dir(self.repo(folder).join("blobs")).unwrap();
-        let mut names: Vec<_> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    fn at_cdn(&self) -> Vec<Seen> {
-        self.server
-            .seen()
-            .into_iter()
-            .filter(|seen| seen.host == Host::ContentNetwork)
-            .collect()
-    }
 }
 
 #[track_caller]

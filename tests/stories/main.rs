@@ -22,6 +22,7 @@ mod destinations;
 mod documents;
 mod duplicates;
 mod embed;
+mod exiftool;
 mod explain;
 mod fast_decode;
 mod fixture;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use insta::assert_snapshot;
 
@@ -10,9 +10,9 @@ use crate::fixture::{Desk, data};
 use crate::many::{SMALL, arguments, text, with_many};
 
 /// A tree with a category, a synonym and a choice.
-const TREE: &str = "animal\n\tcat\n\t\t{kitty}\n\tdog\n[place]\n\tbeach\n[light] (one of)\n\tday\n\tnight\n";
+pub(crate) const TREE: &str = "animal\n\tcat\n\t\t{kitty}\n\tdog\n[place]\n\tbeach\n[light] (one of)\n\tday\n\tnight\n";
 /// Every tag reaches this probability, whatever a model of random numbers says.
-const ALL: [&str; 6] = [
+pub(crate) const ALL: [&str; 6] = [
     "--vocabulary",
     "tree.txt",
     "--threshold",
@@ -21,7 +21,7 @@ const ALL: [&str; 6] = [
     "off",
 ];
 
-fn desk(n: usize) -> Desk {
+pub(crate) fn desk(n: usize) -> Desk {
     with_many(n).file("tree.txt", TREE)
 }
 
@@ -30,7 +30,7 @@ fn tag<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[track_caller]
-fn run(desk: &Desk, more: &[&str]) -> String {
+pub(crate) fn run(desk: &Desk, more: &[&str]) -> String {
     let output = desk.output(&tag(more));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{stderr}");
@@ -395,75 +395,4 @@ fn a_mistyped_vocabulary_is_reported_with_those_that_there_are() {
     error: there is no vocabulary and no file `everday`
     hint: the built-in ones are `everyday` and `scenes`
     ");
-}
-
-/// What ExifTool reads of a file; `None` if it is not installed.
-fn exiftool(arguments: &[&str], file: &Path) -> Option<serde_json::Value> {
-    let read = Command::new("exiftool").args(arguments).arg(file).output();
-    let Ok(read) = read else {
-        println!("skipped: there is no exiftool");
-        return None;
-    };
-    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
-    assert!(read.stderr.is_empty(), "{}", String::from_utf8_lossy(&read.stderr));
-    let objects: serde_json::Value = serde_json::from_slice(&read.stdout).ok()?;
-    Some(objects[0].clone())
-}
-
-#[test]
-fn exiftool_reads_what_was_written() {
-    const READ: [&str; 8] = [
-        "-json",
-        "-struct",
-        "-G1",
-        "-validate",
-        "-Subject",
-        "-HierarchicalSubject",
-        "-TagsList",
-        "-Rating",
-    ];
-    let desk = desk(2);
-    fs::copy(data("xmp/darktable.xmp"), desk.path("many/00000.ppm.xmp")).unwrap();
-    run(&desk, &["--write", "xmp", "--max-tags", "10"]);
-    let Some(merged) = exiftool(&READ, &desk.path("many/00000.ppm.xmp")) else {
-        return;
-    };
-    let list = |object: &serde_json::Value, name: &str| -> Vec<String> {
-        let items = object[name].as_array().unwrap_or_else(|| panic!("{name}: {object}"));
-        items.iter().map(|item| item.as_str().unwrap().to_owned()).collect()
-    };
-    assert_eq!(list(&merged, "XMP-dc:Subject")[..2], ["darktable", "Tom & Anna"]);
-    assert_eq!(merged["XMP-xmp:Rating"], 3);
-    let new = exiftool(&READ, &desk.path("many/00001.ppm.xmp")).unwrap();
-    assert_eq!(list(&new, "XMP-dc:Subject").len(), 5);
-    assert!(list(&new, "XMP-lr:HierarchicalSubject").contains(&"animal|cat".to_owned()));
-    assert!(list(&new, "XMP-digiKam:TagsList").contains(&"animal/dog".to_owned()));
-}
-
-#[test]
-fn exiftool_writes_tags_into_photos() {
-    let desk = Desk::with_pictures().and_small_model().file("tree.txt", TREE);
-    let base = arguments(&[
-        &[
-            "tag",
-            "cat.jpg",
-            "coffee.jpg",
-            "-q",
-            "--format",
-            "exiftool",
-            "-o",
-            "tags.json",
-        ],
-        &ALL,
-        &SMALL,
-    ]);
-    assert_eq!(desk.output(&base).status.code(), Some(0));
-    let written = Command::new("exiftool")
-        .args(["-q", "-json=tags.json", "cat.jpg", "coffee.jpg"])
-        .current_dir(desk.path(""))
-        .output();
-    let Ok(written) = written else { return };
-    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
-    let read = exiftool(&["-json", "-Subject"], &desk.path("cat.jpg")).unwrap();
-    assert_eq!(read["Subject"].as_array().unwrap().len(), 5, "{read}");
 }
