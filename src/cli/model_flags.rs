@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 #[cfg(feature = "parquet")]
-use longclip::kernels::Threads;
-use longclip::kernels::cpu::Level;
+use longclip::kernels::{Threads, cpu::Level};
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::named::Named;
 use longclip::output::{Fields, Layout, Settings, Task};
@@ -20,7 +19,7 @@ use super::find_model::find_model;
 use super::hint::reason;
 use super::named::{named, text_or};
 use super::report::Report;
-use super::version::instruction_set;
+use super::version::{cpu_level, instruction_set};
 
 /// Which model, and what it is computed on.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -267,12 +266,6 @@ impl ModelFlags {
             ..self.clone()
         }
     }
-}
-
-/// `$LONGCLIP_CPU` limits the instruction set: for comparing, and for reports of errors.
-pub(super) fn cpu_level() -> longclip::Result<Option<Level>> {
-    let value = std::env::var("LONGCLIP_CPU").ok();
-    value.as_deref().map(Level::from_variable).transpose()
 }
 
 pub(super) fn parse_device(text: &str) -> Result<DeviceChoice, String> {

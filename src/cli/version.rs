@@ -2,8 +2,6 @@
 
 use longclip::kernels::cpu::Level;
 
-use super::model_flags::cpu_level;
-
 /// The version and the commit, in one line: `-V`.
 pub(super) fn version() -> String {
     let version = env!("CARGO_PKG_VERSION");
@@ -50,6 +48,12 @@ pub(super) fn instruction_set() -> String {
         Ok(_) => best.name().to_owned(),
         Err(error) => error.to_string(),
     }
+}
+
+/// `$LONGCLIP_CPU` limits the instruction set: for comparing, and for reports of errors.
+pub(super) fn cpu_level() -> longclip::Result<Option<Level>> {
+    let value = std::env::var("LONGCLIP_CPU").ok();
+    value.as_deref().map(Level::from_variable).transpose()
 }
 
 #[cfg(test)]

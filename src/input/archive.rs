@@ -13,8 +13,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
 use super::folder::is_named_like_a_picture;
+use super::item;
 use super::limit::{Unread, admit, read_sized};
-use super::list;
 use super::tar::{Archive, Kind, Member};
 use super::{Content, Deferred, Held, InputOptions, Item, Items, Name, Shard, Skipped, Unit, tar};
 use crate::error::{Error, caught, in_words};
@@ -242,7 +242,7 @@ impl Unpacking {
             if member.kind == Kind::HardLink && is_named_like_a_picture(&inner) {
                 let problem = format!(
                     "it is a hard link to `{}`, whose content is gone",
-                    in_words(list::name_of(target.clone()))
+                    in_words(item::name_of(target.clone()))
                 );
                 let error = Error::Picture {
                     name: name.to_string(),
@@ -316,7 +316,7 @@ fn refused(name: &str, unread: Unread) -> io::Result<Error> {
 
 /// A member's name.
 pub(crate) fn name_of(member: &Member) -> PathBuf {
-    list::name_of(member.name.clone())
+    item::name_of(member.name.clone())
 }
 
 /// Whether a part of the name begins with a dot.
@@ -344,7 +344,7 @@ fn key(inner: &Path) -> PathBuf {
     let name = inner.as_os_str().as_encoded_bytes();
     let after_slash = name.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
     let dot = name[after_slash..].iter().position(|&byte| byte == b'.');
-    list::name_of(name[..dot.map_or(name.len(), |dot| after_slash + dot)].to_vec())
+    item::name_of(name[..dot.map_or(name.len(), |dot| after_slash + dot)].to_vec())
 }
 
 #[cfg(test)]

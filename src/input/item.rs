@@ -99,3 +99,15 @@ impl std::fmt::Display for Name {
 pub(super) fn one(item: Item) -> Items {
     Box::new(std::iter::once(item))
 }
+
+/// A file name from bytes, which can be any on Unix.
+#[cfg(unix)]
+pub(super) fn name_of(bytes: Vec<u8>) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    std::ffi::OsString::from_vec(bytes).into()
+}
+
+#[cfg(not(unix))]
+pub(super) fn name_of(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::folder::is_named_like_a_picture;
-use super::item::one;
+use super::item::{name_of, one};
 use super::limit::{Unread, read_line};
 use super::{InputOptions, Item, Items, named, split};
 use crate::error::{Error, in_words};
@@ -163,16 +163,4 @@ impl Iterator for Entries {
             }
         }
     }
-}
-
-/// A file name from bytes, which can be any on Unix.
-#[cfg(unix)]
-pub(super) fn name_of(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    std::ffi::OsString::from_vec(bytes).into()
-}
-
-#[cfg(not(unix))]
-pub(super) fn name_of(bytes: Vec<u8>) -> PathBuf {
-    String::from_utf8_lossy(&bytes).into_owned().into()
 }

@@ -23,6 +23,7 @@ mod options;
 #[cfg(feature = "parquet")]
 pub(crate) mod parquet;
 mod pattern;
+mod shard;
 mod skipped;
 mod split;
 mod standard_input;
@@ -42,8 +43,8 @@ pub use self::folder::is_named_like_a_picture;
 pub use self::item::{Item, Items, Name};
 pub use self::list::Separator;
 pub use self::options::{InputOptions, Links, RawPhotos};
+pub use self::shard::{Shard, Unit};
 pub use self::skipped::{Passed, Skipped, SkippedCounts};
-pub use self::split::{Shard, Unit};
 pub use self::url::{Address, Proxies, Web, WebAccess, WebSettings};
 use crate::error::{Error, Result};
 use crate::files::{Looking, Target};

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::item::one;
-use super::list::{Entries, Entry, Separator, name_of, open};
+use super::item::{name_of, one};
+use super::list::{Entries, Entry, Separator, open};
 use super::{Content, Deferred, InputOptions, Item, Items, Name, base64, content, split};
 use crate::error::Error;
 use crate::json_fields::{BYTES, Json, JsonFields};

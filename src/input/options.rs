@@ -1,8 +1,8 @@
 //! How folders are searched and URLs fetched, and which part of the images is used.
 
 use super::excluded::ExcludedFolders;
+use super::shard::Shard;
 use super::skipped::Skipped;
-use super::split::Shard;
 use super::url::Web;
 use crate::named::named;
 

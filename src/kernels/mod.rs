@@ -24,6 +24,7 @@ pub(crate) mod gradients;
 pub(crate) mod jpeg;
 mod linear;
 mod norm;
+mod precision;
 pub(crate) mod resize;
 mod simd;
 mod similarity;
@@ -31,13 +32,14 @@ mod similarity;
 mod testing;
 mod threads;
 
-pub use activations::{Activations, Precision};
+pub use activations::Activations;
 pub use allocator::keep_freed_memory;
 pub use attention::{HeadRows, Heads, Mask, Projected, Sequence, attention};
 pub(crate) use buffer::{OutOfMemory, zeroes};
 pub use cores::physical_cores;
 pub use linear::{Activation, Linear, NotFinite, Weights};
 pub use norm::LayerNorm;
+pub use precision::Precision;
 pub use similarity::StoredRows;
 pub use threads::Threads;
 

@@ -19,29 +19,12 @@ use super::limits::{Limits, admit, check_size};
 use super::orientation::Metadata;
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
+use super::reading::{Orientation, Reading};
 use super::recognise::{CONVERT, Content, DEVELOP, recognise};
 use super::reduction::Reduction;
 use super::{ico, jpeg, png, raw, tiff, tiff_samples};
 use crate::error::{Error, Result, caught};
 use crate::kernels::zeroes;
-
-/// Whether the image is turned as the camera recorded it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Orientation {
-    /// Turned as EXIF or XMP says, in JPEG, PNG, WebP and TIFF.
-    #[default]
-    Upright,
-    /// Left as the pixels are stored.
-    AsStored,
-}
-
-/// How the bytes of a file are decoded.
-#[derive(Clone, Copy)]
-pub(super) struct Reading<'a> {
-    pub(super) orientation: Orientation,
-    pub(super) reduction: Reduction,
-    pub(super) limits: &'a Limits,
-}
 
 /// Decodes the first frame of `bytes`; of a camera's raw photo, the preview inside it. `name` appears only in errors.
 ///

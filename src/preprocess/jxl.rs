@@ -6,10 +6,10 @@ use ::jxl::api::{
 };
 use ::jxl::error::Error;
 
-use super::decode::Orientation;
 use super::limits::{Limits, admit, check_size};
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
+use super::reading::Orientation;
 use crate::kernels::zeroes;
 
 /// What decoding takes besides the image, in bytes per sample: floats, and coefficients or filtered copies of them.

@@ -19,16 +19,18 @@ mod picture;
 mod png;
 mod problem;
 mod raw;
+mod reading;
 mod recognise;
 mod reduction;
 mod resize;
 mod tiff;
 mod tiff_samples;
 
-pub use decode::{Orientation, decode, size};
+pub use decode::{decode, size};
 pub use limits::Limits;
 pub use picture::{Mode, Picture};
 pub use raw::RAW_ENDINGS;
+pub use reading::Orientation;
 pub use reduction::Decoding;
 
 use std::borrow::Cow;
@@ -37,7 +39,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use self::decode::{Reading, decode_as_asked};
+use self::decode::decode_as_asked;
+use self::reading::Reading;
 use self::reduction::Reduction;
 use self::resize::Plan;
 use crate::error::{Error, Result};

@@ -3,7 +3,7 @@
 //! `labels` and `cli tokens` call [`Tokenizer::encode`]; the other modules are its steps. For any text they give the
 //! same result as OpenAI's `simple_tokenizer.py`: `ftfy.fix_text` (`mojibake`), `html.unescape` twice (`entities`),
 //! white space and lower case ([`clean()`]), the word pattern (`words`), byte-pair encoding (`bpe`), truncation
-//! (`tokens`).
+//! (`tokenizer`).
 //!
 //! We merge with our own 196 kB table. For CLIP's vocabulary the `tokenizers` crate is only the oracle in the tests: its
 //! builder first hashes 49,406 strings and 48,894 pairs of strings, which takes longer than a whole run of a small model.
@@ -18,6 +18,7 @@ mod printable;
 mod reading;
 mod sentences;
 mod start;
+mod tokenizer;
 mod tokenizer_file;
 mod tokens;
 mod words;
@@ -28,7 +29,8 @@ pub use printable::{printable, printable_lines, printable_results};
 pub use reading::Reading;
 pub use sentences::{first_sentence, sentences};
 pub use start::start_of;
-pub use tokens::{Tokenizer, Tokens};
+pub use tokenizer::Tokenizer;
+pub use tokens::Tokens;
 
 #[cfg(test)]
 mod tests;

@@ -111,3 +111,10 @@ pub(super) fn number(field: &[u8]) -> io::Result<u64> {
     }
     Ok(value)
 }
+
+/// A decimal number, as PAX headers write them.
+pub(super) fn decimal(digits: &[u8]) -> io::Result<u64> {
+    let text = str::from_utf8(digits).ok().map(str::trim);
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| damage("it is damaged: a PAX header has no number where one is expected"))
+}

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::damage;
-use super::header::{BLOCK, Block};
+use super::header::{BLOCK, Block, decimal};
 use super::sparse::{Segments, in_content};
 
 /// What a header says. Keys that don't matter here, such as times, are ignored.
@@ -88,10 +88,4 @@ impl Pax {
         };
         Segments::new(&map, size).map(Some)
     }
-}
-
-pub(super) fn decimal(digits: &[u8]) -> io::Result<u64> {
-    let text = str::from_utf8(digits).ok().map(str::trim);
-    text.and_then(|text| text.parse().ok())
-        .ok_or_else(|| damage("it is damaged: a PAX header has no number where one is expected"))
 }

@@ -5,8 +5,7 @@
 use std::io::{self, Read};
 
 use super::damage;
-use super::header::{BLOCK, Block, Header, number};
-use super::pax::decimal;
+use super::header::{BLOCK, Block, Header, decimal, number};
 
 /// In the header and in each block that continues its map: an offset and a length of 12 bytes each.
 const ENTRY_BYTES: usize = 24;

@@ -2,7 +2,7 @@
 //!
 //! Both towers call it between the q/k/v layer and the output projection. Sequences are not padded to a common length,
 //! and no matrix of scores is stored. A worker takes one head of one sequence and packs its keys and values as panels
-//! (see `linear/tile.rs`). Then, for a few rows at a time, it keeps the scores in the first-level cache, finds the
+//! (see `simd/tile.rs`). Then, for a few rows at a time, it keeps the scores in the first-level cache, finds the
 //! largest and takes the weighted mean of the values. Sequences may share a prefix of keys, and a sequence may have
 //! fewer queries than keys.
 
@@ -11,9 +11,10 @@ mod portable;
 mod tests;
 mod vector;
 
-use super::activations::{Activations, Precision, RowWriter, Writer};
+use super::activations::{Activations, RowWriter, Writer};
 use super::buffer::{Buffer, LINE, Shared};
 use super::cpu::Isa;
+use super::precision::Precision;
 use super::simd::{Kernel, Simd, Vector};
 use super::threads::Threads;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! One head of one sequence by the formula, computed in f64.
 
 use super::{AttentionJob, Sequence};
-use crate::kernels::activations::Precision;
+use crate::kernels::precision::Precision;
 use half::bf16;
 
 /// Writes all rows of `head`.

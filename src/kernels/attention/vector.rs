@@ -1,9 +1,10 @@
 //! One head of one sequence with vectors: keys and values are packed once, then multiplied with tiles of queries.
 
 use super::{AttentionJob, HeadRows, Sequence};
-use crate::kernels::activations::{BYTE_TOP, Precision, RowWriter, encode, store_float};
+use crate::kernels::activations::{BYTE_TOP, RowWriter, encode, store_float};
 use crate::kernels::buffer::{Buffer, LINE};
-use crate::kernels::linear::tile::{
+use crate::kernels::precision::Precision;
+use crate::kernels::simd::tile::{
     Dot, DotBf16, DotF32, LINE_STEPS, Operands, PANEL, Prefetch, STEP, TILE_ROWS_MAX, tile,
 };
 use crate::kernels::simd::{Simd, math};

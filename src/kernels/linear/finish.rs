@@ -1,10 +1,11 @@
 //! The processing of a tile's sums while they are in the first-level cache: scale, bias, activation, residual,
 //! rounding.
 
-use super::tile::PANEL;
 use super::{Activation, Linear};
-use crate::kernels::activations::{Precision, Writer, store_float};
+use crate::kernels::activations::{Writer, store_float};
 use crate::kernels::buffer::Shared;
+use crate::kernels::precision::Precision;
+use crate::kernels::simd::tile::PANEL;
 use crate::kernels::simd::{Simd, math};
 use half::bf16;
 use std::ops::Range;

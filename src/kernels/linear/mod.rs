@@ -1,7 +1,7 @@
 //! A linear layer, `out = f(x · Wᵀ + b)`: weights are packed once, and all that follows the product is fused with it.
 //!
 //! The model calls it for patches, q/k/v, the output projection of attention, both layers of the MLP and the final
-//! projection. Row-major `(n_out, n_in)` weights become panels of 32 outputs (see `tile.rs`); [`Activations`] are read
+//! projection. Row-major `(n_out, n_in)` weights become panels of 32 outputs (see `simd/tile.rs`); [`Activations`] are read
 //! directly. The result of a row is the same to the bit in any batch and on any number of threads.
 
 mod finish;
@@ -10,15 +10,15 @@ mod portable;
 mod product;
 #[cfg(test)]
 mod tests;
-pub(crate) mod tile;
 
-use super::activations::{Activations, Precision};
+use super::activations::Activations;
 use super::buffer::{Buffer, LINE, Shared};
+use super::precision::Precision;
+use super::simd::tile::{LINE_STEPS, PANEL, STEP};
 use super::threads::{Threads, share};
 pub(crate) use finish::Output;
 pub use pack::{NotFinite, Weights};
 use product::{Order, Product};
-use tile::{LINE_STEPS, PANEL, STEP};
 
 /// The function applied to each output after its bias was added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

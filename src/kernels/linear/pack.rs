@@ -5,10 +5,11 @@
 //! read once, in the type it is stored in, and only the packed form is kept.
 
 use super::Linear;
-use super::tile::{LINE_STEPS, PANEL, STEP};
-use crate::kernels::activations::{Precision, encode, encode_plain, scale_plain};
+use crate::kernels::activations::{encode, encode_plain, scale_plain};
 use crate::kernels::all_finite;
 use crate::kernels::buffer::{LINE, Shared};
+use crate::kernels::precision::Precision;
+use crate::kernels::simd::tile::{LINE_STEPS, PANEL, STEP};
 use crate::kernels::simd::{Kernel, Simd, Vector};
 use crate::kernels::threads::{Threads, share};
 use half::slice::HalfFloatSliceExt;

@@ -1,8 +1,8 @@
 //! The product in plain code, one word after another along the depth.
 
-use super::tile::{PANEL, STEP};
-use crate::kernels::activations::Precision;
 use crate::kernels::buffer::LINE;
+use crate::kernels::precision::Precision;
+use crate::kernels::simd::tile::{PANEL, STEP};
 use half::bf16;
 
 /// The sums of one tile and one panel, `[rows][32]` words: bits of f32, or i32 for bytes.

@@ -7,10 +7,13 @@
 //! first tile would wait at each page.
 
 use super::finish::{Finish, Output};
-use super::tile::{Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, Prefetch, STEP, TILE_ROWS_MAX, tile};
 use super::{Activation, Linear, portable};
-use crate::kernels::activations::{Activations, Precision};
+use crate::kernels::activations::Activations;
 use crate::kernels::buffer::LINE;
+use crate::kernels::precision::Precision;
+use crate::kernels::simd::tile::{
+    Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, Prefetch, STEP, TILE_ROWS_MAX, tile,
+};
 use crate::kernels::simd::{Kernel, Simd, Vector};
 use std::ops::Range;
 

@@ -1,10 +1,10 @@
 //! AVX2 with FMA and F16C, which x86-64 CPUs of the last ten years have, alone and with AVX-VNNI (Intel since Alder Lake,
 //! AMD since Zen 5), which multiplies bytes in one instruction. Eight lanes, 16 registers; bf16 weights are widened.
 
-use super::super::activations::Precision;
-use super::super::linear::tile::STEP;
+use super::super::precision::Precision;
 use super::super::resize::avx2 as resize;
 use super::super::resize::axis::{Axis, PixelRows};
+use super::tile::STEP;
 use super::{Simd, Vector};
 use std::arch::x86_64::*;
 

@@ -18,6 +18,7 @@ mod neon;
 mod neon_asm;
 #[cfg(target_arch = "aarch64")]
 mod neon_tile;
+pub(crate) mod tile;
 
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
@@ -36,8 +37,8 @@ pub(crate) type NeonMatrix = Neon<true, true>;
 #[cfg(target_arch = "x86_64")]
 pub(crate) type AvxVnni = Avx2<true>;
 
-use super::activations::Precision;
-use super::linear::tile::{Dot, Operands, word_tile};
+use self::tile::{Dot, Operands, word_tile};
+use super::precision::Precision;
 use super::resize::axis::{Axis, PixelRows};
 
 /// A computation written once for all instruction sets.

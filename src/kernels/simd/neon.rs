@@ -3,10 +3,10 @@
 //! Alone, it widens bf16 weights and bytes. `DOT` is FEAT_DotProd, four products of bytes in each lane (Graviton 2,
 //! Raspberry Pi 5, Apple M1). `MATRIX` adds FEAT_I8MM and FEAT_BF16, products of small matrices (Graviton 3, Apple M2).
 
-use super::super::activations::Precision;
-use super::super::linear::tile::{Dot, Operands};
+use super::super::precision::Precision;
 use super::super::resize::axis::{Axis, PixelRows};
 use super::super::resize::neon as resize;
+use super::tile::{Dot, Operands};
 use super::{Simd, Vector, neon_asm as asm, neon_tile as tile};
 use std::arch::aarch64::*;
 use std::arch::is_aarch64_feature_detected;

@@ -6,8 +6,8 @@
 //! `benches/arm_instructions.py` counts the instructions of these loops.
 
 use super::super::buffer::LINE;
-use super::super::linear::tile::{LINE_STEPS, Operands, PANEL, STEP};
 use super::neon_asm as asm;
+use super::tile::{LINE_STEPS, Operands, PANEL, STEP};
 use std::arch::aarch64::*;
 
 /// The height of the tile: 8 × 2 sums, 8 registers of weights and some of activations. Ten rows would take about as many

@@ -17,10 +17,10 @@ use huffman::Bits;
 use planes::{Plane, to_pixels};
 use scan::{Block, Scan};
 
-use super::decode::{Orientation, Reading};
 use super::limits::{Limits, admit, check_size};
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
+use super::reading::{Orientation, Reading};
 use crate::kernels::jpeg::BLOCK;
 use crate::kernels::zeroes;
 

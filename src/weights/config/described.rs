@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::embedded::Written;
+use super::embedded::{Written, complete_lengths};
 use super::object::Object;
 use crate::error::{Error, Result};
-use crate::recipe::{Recipe, TextRecipe};
+use crate::recipe::Recipe;
 use crate::weights::notice::Notice;
 use crate::weights::sizes::{Sizes, vision_heads_by_width};
 
@@ -234,17 +234,6 @@ impl Described {
             });
         }
         Ok(())
-    }
-}
-
-/// Takes the side of images that shapes don't show, if its patches are those of the tensors, and leaves text positions as
-/// they are stored for models that read the padding, which stretching would move.
-pub(super) fn complete_lengths(sizes: &mut Sizes, side: usize, text: &TextRecipe) {
-    if side.checked_div(sizes.patch_px) == Some(sizes.grid()) {
-        sizes.image_resolution_px = side;
-    }
-    if !text.ignores_padding() {
-        sizes.context_length = sizes.stored_context_length;
     }
 }
 

@@ -4,11 +4,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::described::complete_lengths;
 use super::object::Object;
 use super::{Found, RecipeSource};
 use crate::error::{Error, Result};
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, TextRecipe};
 use crate::weights::sizes::Sizes;
 use crate::weights::stored::{FileFormat, TensorFile};
 
@@ -104,4 +103,15 @@ fn entry(file: &TensorFile) -> Option<String> {
     let header: Value = serde_json::from_slice(header).ok()?;
     let text = header.get("__metadata__")?.get(METADATA_KEY)?.as_str()?;
     Some(text.to_owned())
+}
+
+/// Takes the side of images that shapes don't show, if its patches are those of the tensors, and leaves text positions as
+/// they are stored for models that read the padding, which stretching would move.
+pub(super) fn complete_lengths(sizes: &mut Sizes, side: usize, text: &TextRecipe) {
+    if side.checked_div(sizes.patch_px) == Some(sizes.grid()) {
+        sizes.image_resolution_px = side;
+    }
+    if !text.ignores_padding() {
+        sizes.context_length = sizes.stored_context_length;
+    }
 }

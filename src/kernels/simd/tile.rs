@@ -4,9 +4,9 @@
 //! order of the depth, whatever the height of the tile, so the result of a row does not depend on its neighbours.
 //! Weights are in panels of 32 outputs, `[step][32 outputs][word]`; a step is one word of depth.
 
-use crate::kernels::activations::Precision;
+use super::{Simd, Vector};
 use crate::kernels::buffer::LINE;
-use crate::kernels::simd::{Simd, Vector};
+use crate::kernels::precision::Precision;
 
 /// Outputs per panel: two AVX-512 registers or four AVX2 registers. A tile that is two registers wide and 14 rows high
 /// loads 16 words for 28 products, so neither loads nor the products' latency of 4 cycles limit it.
