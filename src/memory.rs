@@ -172,6 +172,11 @@ impl std::fmt::Debug for Pool {
     }
 }
 
+/// The most memory that this process has had, in bytes, if the system says.
+pub(crate) fn peak_bytes() -> Option<usize> {
+    kib_after(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
 /// The bytes that this process can still take.
 fn free_bytes() -> Option<usize> {
     let read = |path: &str| fs::read_to_string(path).ok();

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
+use longclip::error::size_in_words;
 use longclip::weights::hub::{HubSettings, Progress};
 use longclip::weights::names::{self, ModelSource, Places, Resolved};
 
@@ -70,8 +71,10 @@ impl DownloadBar {
                 .report
                 .note(format!("another process downloads `{file}`; waiting for it")),
             Progress::Checking { file, bytes_total } => {
-                self.report
-                    .detail(format!("checking the hash of `{file}` ({}), once", size(bytes_total)));
+                self.report.detail(format!(
+                    "checking the hash of `{file}` ({}), once",
+                    size_in_words(bytes_total)
+                ));
             }
             Progress::Downloading {
                 file,
@@ -94,24 +97,14 @@ impl DownloadBar {
         let bar = self.drawn.get_or_insert_with(|| {
             let had = match bytes_done {
                 0 => String::new(),
-                _ => format!(", {} of it are here", size(bytes_done)),
+                _ => format!(", {} of it are here", size_in_words(bytes_done)),
             };
-            report.note(format!("downloading `{file}` ({}{had})", size(bytes_total)));
+            report.note(format!("downloading `{file}` ({}{had})", size_in_words(bytes_total)));
             Bar::begin(bytes_done)
         });
         bar.show(bytes_done, Some(bytes_total), |pace| {
-            let done = format!("{} of {}", size(bytes_done), size(bytes_total));
-            vec![done, pace.left, format!("{}/s", size(pace.per_s as u64))]
+            let done = format!("{} of {}", size_in_words(bytes_done), size_in_words(bytes_total));
+            vec![done, pace.left, format!("{}/s", size_in_words(pace.per_s as u64))]
         });
-    }
-}
-
-/// Bytes for a person, in powers of ten as disks and download pages count them.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
-        1_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{} GB", bytes / 1_000_000_000),
     }
 }

@@ -15,6 +15,27 @@ pub(super) enum PrintFormat {
     Json,
 }
 
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(super) struct PrintFlags {
+    /// table or json
+    ///
+    /// Example: `--format json`
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    format: PrintFormat,
+}
+
+impl PrintFlags {
+    /// As [`PrintFormat::print`].
+    pub(super) fn print<J: Serialize>(
+        self,
+        table: impl FnOnce() -> String,
+        json: impl FnOnce() -> J,
+    ) -> io::Result<()> {
+        self.format.print(table, json)
+    }
+}
+
 impl PrintFormat {
     /// Prints a result in one go.
     pub(super) fn print<J: Serialize>(

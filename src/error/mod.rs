@@ -287,6 +287,20 @@ impl Error {
     }
 }
 
+/// Bytes in powers of ten, as disks and download pages count them.
+///
+/// ```
+/// assert_eq!(longclip::error::size_in_words(598_641_664), "598 MB");
+/// ```
+pub fn size_in_words(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        1_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{} GB", bytes / 1_000_000_000),
+    }
+}
+
 /// A number of things, in words.
 ///
 /// ```

@@ -12,9 +12,11 @@ mod embeddings;
 pub mod engine;
 mod flop;
 mod pass;
-pub mod recorded;
+mod recorded;
+pub mod speed;
 mod text;
 mod tokens;
+pub mod verify;
 mod vision;
 
 pub use attention::BlockAttention;

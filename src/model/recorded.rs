@@ -9,28 +9,28 @@ use crate::weights::{Checkpoint, Sizes};
 
 /// A model's outputs, as recorded.
 #[derive(Deserialize)]
-pub struct Recorded {
+pub(super) struct Recorded {
     /// Row, column and value of some elements of the text position table, which identify the model.
     positions: Vec<(usize, usize, f32)>,
     /// The texts that were encoded.
-    pub texts: Vec<String>,
+    pub(super) texts: Vec<String>,
     /// Their token ids.
-    pub ids: Vec<Vec<u32>>,
+    pub(super) ids: Vec<Vec<u32>>,
     /// Their embeddings.
-    pub text_features: Vec<Vec<f32>>,
+    pub(super) text_features: Vec<Vec<f32>>,
     /// The embedding of an image of 224x224 pixels, each (127, 127, 127).
-    pub image_features: Vec<f32>,
+    pub(super) image_features: Vec<f32>,
 }
 
 /// The least cosine between our f32 and the recorded f16.
-pub const LEAST_COSINE: f64 = 0.9999;
+pub(super) const LEAST_COSINE: f64 = 0.9999;
 
 /// Positions that were stored as f16 or bf16 differ by up to 2^-8 of their value; those of another model by all of it.
 const POSITION_TOLERANCE: f32 = 1.0 / 128.0;
 
 impl Recorded {
     /// The outputs of the official longclip-B.pt.
-    pub fn longclip_b() -> Self {
+    pub(super) fn longclip_b() -> Self {
         serde_json::from_str(include_str!("longclip-b.json")).expect("a test reads it")
     }
 
@@ -38,7 +38,7 @@ impl Recorded {
     ///
     /// # Errors
     /// [`Error::NotWeights`](crate::Error::NotWeights) if the positions can't be read.
-    pub fn is_of(&self, checkpoint: &Checkpoint) -> Result<bool> {
+    pub(super) fn is_of(&self, checkpoint: &Checkpoint) -> Result<bool> {
         Ok(has_sizes_of_longclip_b(checkpoint.sizes()) && self.matches_positions(&checkpoint.text_positions()?))
     }
 
@@ -64,7 +64,7 @@ fn has_sizes_of_longclip_b(sizes: &Sizes) -> bool {
 }
 
 /// The cosine of two vectors, in f64; 0 if one is zero, or their dimensions differ.
-pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let norms = (dot(a, a) * dot(b, b)).sqrt();
     if a.len() != b.len() || norms == 0.0 {

@@ -21,6 +21,7 @@ use super::stored::TensorFile;
 use super::{Checkpoint, FileFormat, TextPositions, assemble, export_config};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::named::named;
 
 /// The key layout and files of a written model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,17 @@ pub enum ExportLayout {
     OpenClip,
 }
 
+named!(ExportLayout, "layout of a written model": LongClip = "safetensors", HuggingFace = "hf", OpenClip = "openclip");
+
 impl ExportLayout {
+    /// Whether it is a folder of several files.
+    pub fn is_folder(self) -> bool {
+        match self {
+            ExportLayout::LongClip => false,
+            ExportLayout::HuggingFace | ExportLayout::OpenClip => true,
+        }
+    }
+
     /// The files that [`export`] may write: weights first.
     pub fn files(self, target: &Path) -> Vec<PathBuf> {
         let names: &[&str] = match self {

@@ -5,8 +5,14 @@
 //! Without a name it is longclip-b if that is on this machine, else the built-in nano, with a note that says so. A name
 //! that is not found is an error; no other model is used instead.
 
+mod list;
+mod pull;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+
+pub use self::list::{Entry, entries};
+pub use self::pull::{Pulled, pull};
 
 use super::files;
 use super::hub::{self, HubAddress, HubSettings, Origin, Progress};

@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use longclip::weights::names::known_names;
 use longclip::weights::{ExportLayout, export};
 use longclip::{Error, Result};
@@ -13,7 +12,7 @@ use super::{open, print};
 use crate::cli::Outcome;
 use crate::cli::find_model::find_model;
 use crate::cli::model_flags::ReadingFlags;
-use crate::cli::named::text_or;
+use crate::cli::named::{named, text_or};
 use crate::cli::report::{Exit, Report};
 use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
 
@@ -40,9 +39,11 @@ pub(super) struct Args {
     model: String,
     /// safetensors, hf or openclip
     ///
-    /// Whose names the tensors get. Example: `--to hf`
-    #[arg(long, value_enum)]
-    to: Target,
+    /// Whose names the tensors get. `safetensors` is one file with Long-CLIP's own; `hf` is a folder for transformers'
+    /// CLIPModel: model.safetensors, config.json and preprocessor_config.json; `openclip` is a folder for open_clip:
+    /// open_clip_model.safetensors and open_clip_config.json. Example: `--to hf`
+    #[arg(long, value_parser = named::<ExportLayout>())]
+    to: ExportLayout,
     /// The file or folder to write
     ///
     /// A file for `--to safetensors`, where `-` is stdout; a folder for `hf` and `openclip`. Example: `-o
@@ -55,29 +56,14 @@ pub(super) struct Args {
     reading: ReadingFlags,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Target {
-    /// Long-CLIP's own names, in one file
-    Safetensors,
-    /// A folder for transformers' CLIPModel: model.safetensors, config.json and preprocessor_config.json
-    Hf,
-    /// A folder for open_clip: open_clip_model.safetensors and open_clip_config.json
-    Openclip,
-}
-
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let layout = match args.to {
-        Target::Safetensors => ExportLayout::LongClip,
-        Target::Hf => ExportLayout::HuggingFace,
-        Target::Openclip => ExportLayout::OpenClip,
-    };
     let found = find_model(Some(&args.model), report)?;
     if args.writes_stdout()? {
-        export(&open(&found, args.reading, report)?, layout, Path::new(STDOUT))?;
+        export(&open(&found, args.reading, report)?, args.to, Path::new(STDOUT))?;
         return Ok(Exit::Done);
     }
-    args.check(&layout.files(&args.output))?;
-    let files = export(&open(&found, args.reading, report)?, layout, &args.output)?;
+    args.check(&args.to.files(&args.output))?;
+    let files = export(&open(&found, args.reading, report)?, args.to, &args.output)?;
     print(
         &files
             .iter()
@@ -95,18 +81,17 @@ impl Args {
             return Ok(false);
         }
         let refused = |problem: &str| Err(Error::usage(problem, "name a file or a folder"));
-        match self.to {
-            Target::Safetensors if io::stdout().is_terminal() => refused("weights can't be printed on a terminal"),
-            Target::Safetensors => Ok(true),
-            Target::Hf | Target::Openclip => refused("a folder can't be written to stdout"),
+        match self.to.is_folder() {
+            true => refused("a folder can't be written to stdout"),
+            false if io::stdout().is_terminal() => refused("weights can't be printed on a terminal"),
+            false => Ok(true),
         }
     }
 
     /// Refuses a folder that holds something, and files that may not be written.
     fn check(&self, files: &[PathBuf]) -> Result<()> {
         let mut writing = Writing::new(self.force).model_named(Some(&self.model));
-        let is_folder = !matches!(self.to, Target::Safetensors);
-        if is_folder {
+        if self.to.is_folder() {
             let mut entries = fs::read_dir(&self.output).into_iter().flatten();
             if !self.force.force && (self.output.is_file() || entries.next().is_some()) {
                 return Err(Error::usage(

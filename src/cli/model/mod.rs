@@ -6,15 +6,11 @@ mod list;
 mod pull;
 mod verify;
 
-use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 
 use clap::Subcommand;
 use longclip::weights::Checkpoint;
-use longclip::weights::hub::{self, Checksum};
 use longclip::weights::names::Resolved;
-use serde::Serialize;
 
 use super::Outcome;
 use super::model_flags::ReadingFlags;
@@ -61,29 +57,6 @@ fn open(found: &Resolved, reading: ReadingFlags, report: Report) -> longclip::Re
     let checkpoint = Checkpoint::open_source(&found.source, &reading.options())?;
     report.model_notices(checkpoint.notices());
     Ok(checkpoint)
-}
-
-/// A weights file, with its hash.
-#[derive(Serialize)]
-struct HashedFile {
-    path: String,
-    size_bytes: u64,
-    sha256: String,
-}
-
-impl HashedFile {
-    /// The hash of a file in the cache is known; another file is read.
-    fn of(path: &Path) -> longclip::Result<Self> {
-        let sha256 = match hub::recorded_checksum(path) {
-            Some(Checksum::Sha256(hex)) => hex,
-            Some(Checksum::GitBlob(_)) | None => hub::file_sha256(path, |_| ())?.hex().to_owned(),
-        };
-        Ok(HashedFile {
-            path: path.display().to_string(),
-            size_bytes: fs::metadata(path).map_or(0, |meta| meta.len()),
-            sha256,
-        })
-    }
 }
 
 /// Prints a result.

@@ -1,16 +1,15 @@
 //! `longclip model pull`: downloads a model into the Hugging Face cache, or updates it there.
 
 use longclip::output::cells::columns;
-use longclip::weights::hub::{self, HubModel, Origin};
-use longclip::weights::names::{self, Found, NANO, known_names};
-use longclip::{Error, ErrorKind};
+use longclip::weights::HashedFile;
+use longclip::weights::hub::Origin;
+use longclip::weights::names::{self, NANO, Pulled, known_names};
 use serde::Serialize;
 
-use super::HashedFile;
 use crate::cli::Outcome;
 use crate::cli::find_model::{DownloadBar, Machine};
 use crate::cli::named::text_or;
-use crate::cli::print_format::PrintFormat;
+use crate::cli::print_format::PrintFlags;
 use crate::cli::report::{Exit, Report};
 
 const EXAMPLES: &str = "\
@@ -35,15 +34,12 @@ pub(super) struct Args {
     /// `longclip model pull longclip-b`
     #[arg(value_parser = text_or(known_names), hide_possible_values = true)]
     name: String,
-    /// table or json
-    ///
-    /// Example: `--format json`
-    #[arg(short, long, default_value = "table")]
-    format: PrintFormat,
+    #[command(flatten)]
+    format: PrintFlags,
 }
 
 #[derive(Serialize)]
-struct Pulled {
+struct Described {
     name: String,
     path: String,
     files: Vec<HashedFile>,
@@ -51,66 +47,50 @@ struct Pulled {
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let machine = Machine::from_environment();
-    let address = match names::locate(&args.name, &machine.places, &machine.hub) {
-        Some(here) if here.found == Found::BuiltIn => {
+    let mut bar = DownloadBar::new(report);
+    let pulled = names::pull(&args.name, &machine.places, &machine.hub, &mut |progress| {
+        bar.show(progress)
+    })?;
+    let model = match pulled {
+        Pulled::BuiltIn => {
             report.note(format!("`{NANO}` is built in; there is nothing to download"));
             return Ok(Exit::Done);
         }
-        Some(here) if here.found == Found::AtPath => {
-            return Err(Error::Usage {
-                problem: format!(
-                    "`{}` is a file or folder on this machine, not a name to download",
+        Pulled::Model {
+            model,
+            is_behind_checkpoints,
+            is_unchecked,
+        } => {
+            if is_behind_checkpoints {
+                report.note(format!(
+                    "commands with this name still use `{}` in `checkpoints`",
                     args.name
-                ),
-                hint: None,
+                ));
             }
-            .into());
-        }
-        Some(here) if here.found == Found::InCheckpoints => {
-            let address = names::hub_address(&args.name, &machine.places)?;
-            report.note(format!(
-                "commands with this name still use `{}` in `checkpoints`",
-                args.name
-            ));
-            address
-        }
-        _ => names::hub_address(&args.name, &machine.places)?,
-    };
-    let mut bar = DownloadBar::new(report);
-    let model = match hub::refresh(&address, &machine.hub, &mut |progress| bar.show(progress)) {
-        Err(error) if machine.hub.offline || error.kind() == ErrorKind::Network => {
-            let cached = hub::cached(&address, &machine.hub, &mut |progress| bar.show(progress))?;
-            let model = cached.ok_or_else(|| names::advise(error, &args.name))?;
-            report.note("the hub was not asked whether there is a newer one");
+            if is_unchecked {
+                report.note("the hub was not asked whether there is a newer one");
+            }
             model
         }
-        other => other.map_err(|error| names::advise(error, &args.name))?,
     };
     report.detail(match model.origin {
         Origin::Hub => "this is the version that the hub has now",
         Origin::Cache => "this version was in the cache already",
     });
-    let pulled = describe(&args.name, &model)?;
-    args.format.print(|| table(&pulled), || &pulled)?;
+    let files = model.weights.iter().map(|path| HashedFile::of(path));
+    let described = Described {
+        name: args.name.clone(),
+        path: model.path.display().to_string(),
+        files: files.collect::<longclip::Result<_>>()?,
+    };
+    args.format.print(|| table(&described), || &described)?;
     Ok(Exit::Done)
 }
 
-fn describe(name: &str, model: &HubModel) -> longclip::Result<Pulled> {
-    Ok(Pulled {
-        name: name.to_owned(),
-        path: model.path.display().to_string(),
-        files: model
-            .weights
-            .iter()
-            .map(|path| HashedFile::of(path))
-            .collect::<longclip::Result<_>>()?,
-    })
-}
-
-fn table(pulled: &Pulled) -> String {
+fn table(described: &Described) -> String {
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     let mut rows = Vec::new();
-    for file in &pulled.files {
+    for file in &described.files {
         rows.push(row("path", file.path.clone()));
         rows.push(row("size", format!("{} bytes", file.size_bytes)));
         rows.push(row("sha256", file.sha256.clone()));

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use longclip::error::counted;
+use longclip::error::{counted, size_in_words};
 use longclip::search::found::copies;
 use longclip::search::{Copied, Duplicates};
 use longclip::session::Counts;
@@ -11,7 +11,6 @@ use super::place::{Opened, Place, PlaceFlags};
 use super::questions::cosine;
 use super::results::{ResultFlags, print};
 use crate::cli::Outcome;
-use crate::cli::find_model::size;
 use crate::cli::interrupt::stop_on_interrupt;
 use crate::cli::progress::{self, Expected, ProgressLine};
 use crate::cli::report::{Exit, Report};
@@ -110,6 +109,6 @@ fn sum(groups: &[Vec<Copied>], n_images: usize) -> String {
         "{all}: {} of images that show the same; {} of {} besides those to keep",
         counted(groups.len(), "group"),
         counted(copies.count(), "copy"),
-        size(n_bytes),
+        size_in_words(n_bytes),
     )
 }
