@@ -9,30 +9,28 @@ use longclip::input::arrow::LabelColumn;
 use longclip::input::{Item, Name};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{Holds, Layout, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail, Vectors};
+use longclip::output::{Holds, Layout, Settings, Task, Thumbnail, Vectors};
 use longclip::session::shards::Facts;
 use longclip::session::{
-    Answer, Classifier, Kept, Labelling, RecordOptions, ScorePlan, Scorer, Seen, Sink, Verdict, record,
+    Answer, Classifier, Explainer, Judgement, Kept, Labelling, PaintTo, RecordOptions, ScorePlan, Scorer, Seen,
+    painted_thumbnail,
 };
 use longclip::{Error, Result};
 use serde::Serialize;
 
 use super::Outcome;
-use super::explain::{Explainer, Place, small};
+use super::explain;
 use super::facts;
-use super::hint::reason;
-use super::image_run::ImageRun;
-use super::input_flags::{InputFlags, InputPlan, PictureFlags};
+use super::input_flags::{InputFlags, InputPlan};
 use super::label_flags::LabelFlags;
-use super::model_flags::{Loaded, ModelFlags};
+use super::model_flags::Loaded;
 use super::output_flags::{OutputFlags, OutputPlan};
 use super::progress::Expected;
 use super::report::{Exit, Report};
-use super::results::Results;
-use super::run_flags::RunFlags;
+use super::run_flags::EncodingFlags;
 use super::score_flags::ScoreFlags;
 #[cfg(feature = "arrow")]
-use super::stream::{StreamFlags, run_over_batches};
+use super::stream::{StreamFlags, refuse_given, run_over_batches};
 #[cfg(feature = "arrow")]
 use super::targets;
 use super::targets::Writing;
@@ -93,16 +91,9 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     output: OutputFlags,
-    // How a run goes changes no record.
-    #[command(flatten)]
-    #[serde(skip)]
-    run: RunFlags,
     #[command(flatten)]
     #[serde(flatten)]
-    pictures: PictureFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    model: ModelFlags,
+    encoding: EncodingFlags,
 }
 
 /// What was asked for, checked before there is a model.
@@ -111,7 +102,7 @@ struct Plan {
     labelling: Labelling,
     scores: ScorePlan,
     output: OutputPlan,
-    explain: Option<Place>,
+    explain: Option<PaintTo>,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
@@ -126,7 +117,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         output,
         explain,
     } = args.plan(report)?;
-    let loaded = args.model.load(report)?;
+    let loaded = args.encoding.model.load(report)?;
     if output.is_done(|| args.facts(&labelling, &scores, &loaded), report)? {
         return Ok(Exit::Done);
     }
@@ -141,11 +132,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         links_from: output.links_from(),
         ..args.settings(&scorer, &loaded)
     };
-    let mut run = ImageRun {
-        results: output.results(),
-        continued_by: output.continued_by(),
-        ..args.run.plan(&loaded, &args.pictures, report)
-    };
+    let mut run = args.encoding.plan(&loaded, report);
     run.run.kept = Kept {
         thumbnails: output.holds(Holds::Thumbnails),
         images: explain.is_some(),
@@ -154,22 +141,17 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         // A kept image is many times larger than what the model reads of it.
         run.run.pipeline.batch = 1;
     }
-    let mut items = input.inputs.items();
-    let layout = output.layout;
-    let (results, mut held) = output.open(&settings, &mut items)?;
-    let mut writer = Writer {
+    let mut judging = Judging {
         classifier: Classifier::new(&loaded.model, &labelling, &scorer),
         options: args.record_options(),
         report,
-        results,
-        layout,
-        explainer: explain.map(|place| Explainer::new(&loaded.model, place)),
+        layout: output.layout,
+        explainer: explain.map(|to| Explainer::new(&loaded.model, to)),
     };
-    held.check(&run.run, |item, seen| writer.encoded(item, seen))?;
-    writer.results.begin()?;
-    let (ended, exit) = run.over(Expected::Of(&input.inputs), items, held.progress, &mut writer)?;
-    writer.results.close(ended, report)?;
-    Ok(exit)
+    let mut judge = |item: &Item, seen| judging.judge(item, seen);
+    let mut items = input.inputs.items();
+    let writer = run.open(output, &settings, &mut items, &mut judge)?;
+    Ok(run.record(Expected::Of(&input.inputs), items, writer, &mut judge)?)
 }
 
 impl Args {
@@ -197,8 +179,8 @@ impl Args {
                 ));
             }
             Some(path) => {
-                self.pictures.refuse_to_explain()?;
-                Some(Place::of(path, &input.inputs, output.resuming(), &mut writing)?)
+                self.encoding.pictures.refuse_to_explain()?;
+                Some(explain::place(path, &input.inputs, output.resuming(), &mut writing)?)
             }
             None => None,
         };
@@ -213,7 +195,7 @@ impl Args {
 
     /// What is read, and may not be written.
     fn writing(&self) -> Writing<'_> {
-        let writing = Writing::new(self.output.force).model(&self.model);
+        let writing = Writing::new(self.output.force).model(&self.encoding.model);
         let writing = writing.reads_each(self.labels.files());
         writing.reads("the file of neutral prompts", self.scores.file())
     }
@@ -245,7 +227,7 @@ impl Args {
     /// All that records depend on, by name.
     fn facts(&self, labelling: &Labelling, scores: &ScorePlan, loaded: &Loaded) -> Facts {
         let mut facts = facts::facts("classify", self, loaded);
-        facts.extend(facts::of_labels(labelling, scores));
+        facts.extend(labelling.facts(scores));
         facts
     }
 }
@@ -269,12 +251,12 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         )
         .into());
     }
-    let loaded = args.model.load(report)?;
+    let loaded = args.encoding.model.load(report)?;
     let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
     report.notices(scorer.notices());
     let mut classifier = Classifier::new(&loaded.model, &labelling, &scorer);
     let settings = args.settings(&scorer, &loaded);
-    let run = args.run.plan(&loaded, &args.pictures, report);
+    let run = args.encoding.plan(&loaded, report);
     run_over_batches(
         incoming,
         &run,
@@ -303,35 +285,38 @@ impl Args {
             ("--explain", self.explain.is_some()),
             ("--group-by", self.labels.are_grouped()),
         ];
-        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
-            return Err(Error::usage(
-                format!("`{flag}` changes nothing in an Arrow stream, whose columns are the best label and all scores"),
-                "leave it out",
-            ));
-        }
+        let why = "changes nothing in an Arrow stream, whose columns are the best label and all scores";
+        refuse_given(&given, |flag| format!("`{flag}` {why}"), "leave it out")?;
         self.output.check_stream()
     }
 }
 
-/// Writes a record for each image.
-struct Writer<'a> {
+/// Makes the results of images.
+struct Judging<'a> {
     classifier: Classifier<'a>,
     options: RecordOptions,
     report: Report,
-    results: Results,
     layout: Layout,
     explainer: Option<Explainer<'a>>,
 }
 
-impl Writer<'_> {
-    fn score(&mut self, item: &Item, seen: Result<Seen>) -> Result<(Answer, Seen)> {
-        let seen = seen?;
+impl Judging<'_> {
+    fn judge(&mut self, item: &Item, seen: Seen) -> Result<Result<Judgement>> {
+        let answer = match self.answer(item, &seen.embedding) {
+            Ok(answer) => answer,
+            Err(error) => return Ok(Err(error)),
+        };
+        let thumbnail = self.thumbnail(&item.name, &answer, &seen)?;
+        Ok(Ok((self.options.outcome(answer, seen.embedding), thumbnail)))
+    }
+
+    fn answer(&mut self, item: &Item, embedding: &[f32]) -> Result<Answer> {
         if self.layout == Layout::Wide && item.labels.is_some() {
             return Err(Error::usage("its own labels have no columns", "leave out `--wide`"));
         }
-        let answer = self.classifier.answer(item, &seen.embedding);
+        let answer = self.classifier.answer(item, embedding);
         self.report.notices(&self.classifier.take_notices());
-        Ok((answer?, seen))
+        answer
     }
 
     /// The image as formats show it, painted over if that was asked for; writes the painted photo too.
@@ -339,39 +324,12 @@ impl Writer<'_> {
         let heat = match (&mut self.explainer, &seen.source) {
             (Some(explainer), Some(source)) => {
                 let map = explainer.explain(&name.to_string(), &answer.nearest_text, source)?;
-                seen.thumbnail.as_ref().and_then(|_| small(&map, &source.image))
+                seen.thumbnail
+                    .as_ref()
+                    .and_then(|_| painted_thumbnail(&map, &source.image))
             }
             _ => None,
         };
         Ok(seen.thumbnail.clone().map(|photo| Thumbnail { photo, heat }))
-    }
-
-    fn record(&mut self, item: Item, seen: Result<Seen>) -> Result<(Record, Verdict)> {
-        let (outcome, thumbnail, verdict) = match self.score(&item, seen) {
-            Ok((answer, seen)) => {
-                let thumbnail = self.thumbnail(&item.name, &answer, &seen)?;
-                (self.options.outcome(answer, seen.embedding), thumbnail, Verdict::Done)
-            }
-            Err(error) => (RecordOutcome::Failed(reason(&error)), None, Verdict::Failed(error)),
-        };
-        Ok((record(item, outcome, thumbnail), verdict))
-    }
-
-    fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {
-        let (record, _) = self.record(item, Ok(seen))?;
-        self.results.encoded(&record)
-    }
-}
-
-impl Sink for Writer<'_> {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        let (record, verdict) = self.record(item, seen)?;
-        self.results.write(&record)?;
-        self.results.note(&verdict);
-        Ok(verdict)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.results.flush()
     }
 }

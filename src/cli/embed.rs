@@ -11,22 +11,20 @@ use longclip::model::{self, LongClip};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
 use longclip::output::{Fields, Outcome as RecordOutcome, Record, Settings, Subject, Task};
-use longclip::session::{Seen, Sink, Verdict, record};
+use longclip::session::{Ended, RecordWriter, Seen};
 use longclip::weights::Tower;
 use longclip::{Error, Result};
 use serde::Serialize;
 
 use super::Outcome;
 use super::facts;
-use super::hint::reason;
-use super::image_run::ImageRun;
-use super::input_flags::{InputFlags, PictureFlags};
-use super::model_flags::{Loaded, ModelFlags, warn_of_cut_texts};
+use super::image_run::close;
+use super::input_flags::InputFlags;
+use super::model_flags::{Loaded, warn_of_cut_texts};
 use super::output_flags::OutputFlags;
 use super::progress::Expected;
 use super::report::{Exit, Report};
-use super::results::Results;
-use super::run_flags::RunFlags;
+use super::run_flags::EncodingFlags;
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, run_over_batches};
 #[cfg(feature = "arrow")]
@@ -65,16 +63,9 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     output: OutputFlags,
-    // How a run goes changes no record.
-    #[command(flatten)]
-    #[serde(skip)]
-    run: RunFlags,
     #[command(flatten)]
     #[serde(flatten)]
-    pictures: PictureFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    model: ModelFlags,
+    encoding: EncodingFlags,
 }
 
 /// Texts, and how embeddings are written.
@@ -119,32 +110,22 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         .output
         .plan("ndjson", Task::Embeddings(0), &input.inputs, &mut writing)?;
     output.check_texts(&texts)?;
-    let loaded = args.model.load_for(&needed(args, &texts), report)?;
+    let loaded = args.encoding.model.load_for(&needed(args, &texts), report)?;
     if output.is_done(|| facts::facts("embed", args, &loaded), report)? {
         return Ok(Exit::Done);
     }
     warn_of_cut_texts(&loaded.model, texts.iter().map(String::as_str), "text", report);
     let settings = settings(&loaded, input.fields);
-    let run = ImageRun {
-        results: output.results(),
-        continued_by: output.continued_by(),
-        ..args.run.plan(&loaded, &args.pictures, report)
-    };
+    let mut run = args.encoding.plan(&loaded, report);
+    let mut judge = |_: &Item, seen: Seen| Ok(Ok((args.texts.outcome(seen.embedding), None)));
     let mut items = input.inputs.items();
-    let (results, mut held) = output.open(&settings, &mut items)?;
-    let mut writer = Writer {
-        results,
-        normalize: args.texts.normalize,
-    };
-    held.check(&run.run, |item, seen| writer.encoded(item, seen))?;
-    writer.results.begin()?;
-    writer.write_texts(&loaded.model, &texts)?;
+    let mut writer = run.open(output, &settings, &mut items, &mut judge)?;
+    args.texts.write(&loaded.model, &texts, &mut writer)?;
     if args.input.is_empty() {
-        writer.results.finish(report)?;
+        close(writer, Ended::AtTheEnd, report)?;
         return Ok(Exit::Done);
     }
-    let (ended, exit) = run.over(Expected::Of(&input.inputs), items, held.progress, &mut writer)?;
-    writer.results.close(ended, report)?;
+    let exit = run.record(Expected::Of(&input.inputs), items, writer, &mut judge)?;
     Ok(match exit {
         // The texts were embedded.
         Exit::Refused if !texts.is_empty() => Exit::SomeFailed,
@@ -166,9 +147,9 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
     let source = args.stream.source(args.input.stream()?, args.input.options()?, None)?;
     let target = args.output.stream_target(source.target_rules(args.writing()))?;
     let incoming = source.open(LabelColumn::Carried)?;
-    let loaded = args.model.load_for(&[Tower::Image], report)?;
+    let loaded = args.encoding.model.load_for(&[Tower::Image], report)?;
     let settings = settings(&loaded, Fields::None);
-    let run = args.run.plan(&loaded, &args.pictures, report);
+    let run = args.encoding.plan(&loaded, report);
     run_over_batches(
         incoming,
         &run,
@@ -176,10 +157,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         targets::whole(target.as_ref())?,
         &mut |_, seen| {
             Ok(Row {
-                embedding: Some(match args.texts.normalize {
-                    true => normalized(seen.embedding),
-                    false => seen.embedding,
-                }),
+                embedding: Some(args.texts.scaled(seen.embedding)),
                 ..Row::default()
             })
         },
@@ -196,7 +174,7 @@ fn needed(args: &Args, texts: &[String]) -> Vec<Tower> {
 impl Args {
     /// What is read, and may not be written.
     fn writing(&self) -> Writing<'_> {
-        let writing = Writing::new(self.output.force).model(&self.model);
+        let writing = Writing::new(self.output.force).model(&self.encoding.model);
         writing.reads("the file of texts", &self.texts.texts_file)
     }
 }
@@ -222,58 +200,33 @@ fn texts(args: &Args) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-/// An embedding of unit length.
-fn normalized(mut embedding: Vec<f32>) -> Vec<f32> {
-    model::normalize(&mut embedding);
-    embedding
-}
-
-/// Writes a record for each text and image.
-struct Writer {
-    results: Results,
-    normalize: bool,
-}
-
-impl Writer {
-    fn write_texts(&mut self, model: &LongClip, texts: &[String]) -> Result<()> {
+impl TextFlags {
+    fn write(&self, model: &LongClip, texts: &[String], writer: &mut RecordWriter) -> Result<()> {
         for pass in texts.chunks(TEXTS_A_PASS) {
             let embeddings = model.encode_texts(pass)?.0;
             for (text, row) in pass.iter().zip(embeddings.rows()) {
-                self.results.write(&Record {
+                writer.write(&Record {
                     subject: Subject::Text(text.clone()),
                     fields: JsonFields::default(),
-                    outcome: self.vector(row.to_vec()),
+                    outcome: self.outcome(row.to_vec()),
                     thumbnail: None,
                     file: None,
                 })?;
             }
-            self.results.flush()?;
+            writer.flush()?;
         }
         Ok(())
     }
 
-    fn vector(&self, values: Vec<f32>) -> RecordOutcome {
-        RecordOutcome::Embedding(if self.normalize { normalized(values) } else { values })
+    fn outcome(&self, embedding: Vec<f32>) -> RecordOutcome {
+        RecordOutcome::Embedding(self.scaled(embedding))
     }
 
-    fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {
-        let outcome = self.vector(seen.embedding);
-        self.results.encoded(&record(item, outcome, None))
-    }
-}
-
-impl Sink for Writer {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        let (outcome, verdict) = match seen {
-            Ok(seen) => (self.vector(seen.embedding), Verdict::Done),
-            Err(error) => (RecordOutcome::Failed(reason(&error)), Verdict::Failed(error)),
-        };
-        self.results.write(&record(item, outcome, None))?;
-        self.results.note(&verdict);
-        Ok(verdict)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.results.flush()
+    /// An embedding as it is written.
+    fn scaled(&self, mut embedding: Vec<f32>) -> Vec<f32> {
+        if self.normalize {
+            model::normalize(&mut embedding);
+        }
+        embedding
     }
 }

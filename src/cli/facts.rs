@@ -3,13 +3,9 @@
 //! All flags of a command count, except those that say `#[serde(skip)]`, each with its reason. What flags name (a model, a
 //! file of labels) counts by what was found there.
 
-use longclip::Grouping;
-use longclip::labels::Label;
-use longclip::score::Temperature;
 use longclip::session::shards::Facts;
-use longclip::session::{Labelling, ScorePlan};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::model_flags::Loaded;
 
@@ -30,31 +26,10 @@ fn of_flags(flags: &impl Serialize) -> Facts {
     }
 }
 
-/// What flags of labels and scores name, read.
-pub(super) fn of_labels(labelling: &Labelling, scores: &ScorePlan) -> Facts {
-    let label = |label: &Label| {
-        if label.prompts.is_empty() && label.group.is_none() {
-            return json!(label.name);
-        }
-        json!({"label": label.name, "prompts": label.prompts, "group": label.group})
-    };
-    let templates = labelling.templates.iter().map(|template| template.fill("{}"));
-    Facts::from_iter([
-        ("labels".into(), labelling.list.labels().iter().map(label).collect()),
-        ("templates".into(), templates.collect()),
-        ("group_by".into(), (labelling.grouping == Grouping::ByGroup).into()),
-        ("score".into(), scores.score.to_string().into()),
-        (
-            "temperature".into(),
-            scores.temperature.map_or(1.0, Temperature::value).into(),
-        ),
-        ("neutral".into(), scores.neutral_prompts().into()),
-    ])
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use serde_json::json;
 
     use super::super::help::{Length, command};
     use super::super::{Cli, Command};

@@ -2,12 +2,14 @@
 
 use longclip::Result;
 use longclip::input::{InputOptions, Items};
-use longclip::output::Progress;
-use longclip::session::{Ended, Run, Sink};
+use longclip::output::{Progress, Settings};
+use longclip::session::{Closed, Ended, Judge, RecordWriter, Run, Sink, judged};
 
+use super::output_flags::OutputPlan;
 use super::progress::{Expected, Results};
 use super::report::{Exit, Report};
 use super::run_report::RunReport;
+use super::shard_flags::say_that_all_are_there;
 
 /// A run, and how it is reported.
 pub(super) struct ImageRun<'a> {
@@ -19,6 +21,40 @@ pub(super) struct ImageRun<'a> {
 }
 
 impl ImageRun<'_> {
+    /// Opens the output of a run that writes a record for each image, and takes from `items` what it holds already. An
+    /// interrupted run whose records would differ now is refused before anything is written.
+    pub(super) fn open(
+        &mut self,
+        output: OutputPlan,
+        settings: &Settings,
+        items: &mut Items,
+        judge: &mut Judge<'_>,
+    ) -> Result<RecordWriter> {
+        self.results = output.results();
+        self.continued_by = output.continued_by();
+        let (mut writer, mut held) = output.open(settings, items)?;
+        held.check(&self.run, |item, seen| {
+            let (record, _) = judged(item, Ok(seen), judge, self.run.reason)?;
+            writer.encoded(&record)
+        })?;
+        writer.begin()?;
+        Ok(writer)
+    }
+
+    /// Writes a record for each of `items`, and closes the output.
+    pub(super) fn record(
+        &self,
+        expected: Expected<'_>,
+        items: Items,
+        mut writer: RecordWriter,
+        judge: &mut Judge<'_>,
+    ) -> Result<Exit> {
+        let held = writer.held;
+        let (ended, exit) = self.over(expected, items, held, &mut writer.sink(judge, self.run.reason))?;
+        close(writer, ended, self.report)?;
+        Ok(exit)
+    }
+
     /// Runs `items`, which are those `expected` after what is held already, and reports the results.
     pub(super) fn over(
         &self,
@@ -50,4 +86,25 @@ impl ImageRun<'_> {
         watch.end();
         outcome.map(|ended| (ended, watch))
     }
+}
+
+/// Closes an output, and reports what it left.
+pub(super) fn close(writer: RecordWriter, ended: Ended, report: Report) -> Result<()> {
+    let Closed {
+        all_shards,
+        incomplete,
+        partial,
+    } = writer.close(ended)?;
+    if let Some((n_shards, mark)) = all_shards {
+        say_that_all_are_there(n_shards, &mark, report);
+    }
+    if let Some(shard) = incomplete {
+        report.note(format!(
+            "shard {shard} is incomplete, and was not kept; run the same command again"
+        ));
+    }
+    if let Some(partial) = partial {
+        report.note(format!("what was done until now is in `{}`", partial.display()));
+    }
+    Ok(())
 }

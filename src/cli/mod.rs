@@ -29,7 +29,6 @@ mod output_flags;
 mod print_format;
 mod progress;
 mod report;
-mod results;
 mod run_flags;
 mod run_report;
 mod score;
@@ -44,6 +43,7 @@ mod stream;
 mod tag;
 mod targets;
 mod terminal;
+mod this_command;
 mod tokens;
 #[cfg(feature = "train")]
 mod train;

@@ -5,18 +5,20 @@ use std::path::{Path, PathBuf};
 
 use longclip::files::{Destination, Excerpt, Target};
 use longclip::input::{Inputs, Items, Skipped};
-use longclip::output::{self, FORMATS, Holds, IN_FULL_MAX, Layout, Settings, Task, Terminal, Vectors};
+use longclip::output::{self, FORMATS, FormatChoice, Holds, IN_FULL_MAX, Layout, Settings, Task, Terminal, Vectors};
+use longclip::session::RecordWriter;
 use longclip::session::resume::HeldRun;
 use longclip::session::shards::{Facts, ShardFile};
 use longclip::{Error, Result};
 use serde::Serialize;
 
-use super::format_choice::{self, FormatChoice};
-use super::progress;
+use super::format_choice;
+use super::progress::{self, Failures};
 use super::report::Report;
-use super::results::{Results, continuing, mark_if_last};
+use super::shard_flags::say_that_all_are_there;
 use super::targets::{self, ForceFlag, Resuming, Writing, file_named};
 use super::terminal::stdout_terminal;
+use super::this_command::continuing;
 
 /// How results are printed, and where.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -283,7 +285,10 @@ impl OutputPlan {
     /// Where results go, as far as progress is concerned.
     pub(super) fn results(&self) -> progress::Results {
         if self.is_on_terminal {
-            progress::Results::OnTerminal(self.format.failures())
+            progress::Results::OnTerminal(match self.format.has_errors() {
+                true => Failures::Shown,
+                false => Failures::NotShown,
+            })
         } else {
             progress::Results::Elsewhere
         }
@@ -316,7 +321,9 @@ impl OutputPlan {
         shard.agree(facts())?;
         let Some(path) = shard.done() else { return Ok(false) };
         report.note(format!("shard {} is done already: `{}`", shard.shard(), path.display()));
-        mark_if_last(shard, report)?;
+        if let Some(mark) = shard.mark_if_last()? {
+            say_that_all_are_there(shard.shard().count(), &mark, report);
+        }
         Ok(true)
     }
 
@@ -331,8 +338,8 @@ impl OutputPlan {
         Resuming::of(self.format.can_continue().then_some(self.resume))
     }
 
-    /// Opens the output, and takes from `items` what it holds already. Nothing is changed before [`Results::begin`].
-    pub(super) fn open(self, settings: &Settings, items: &mut Items) -> Result<(Results, HeldRun)> {
+    /// Opens the output, and takes from `items` what it holds already. Nothing is changed before [`RecordWriter::begin`].
+    pub(super) fn open(self, settings: &Settings, items: &mut Items) -> Result<(RecordWriter, HeldRun)> {
         let made = self.format.make(settings)?;
         let mut held = HeldRun::default();
         let destination = match (&self.target, &self.shard) {
@@ -346,12 +353,11 @@ impl OutputPlan {
                 Destination::growing(target)?
             }
         };
-        let results = Results {
-            format: made,
-            destination,
+        let writer = RecordWriter {
             held: held.progress,
             shard: self.shard.map(|shard| (shard, self.skipped)),
+            ..RecordWriter::new(made, destination)
         };
-        Ok((results, held))
+        Ok((writer, held))
     }
 }

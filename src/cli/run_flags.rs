@@ -4,12 +4,13 @@ use std::num::NonZeroUsize;
 
 use longclip::pipeline;
 use longclip::session::{Kept, OnError, Run};
+use serde::Serialize;
 
 use super::hint::reason;
 use super::image_run::ImageRun;
 use super::input_flags::PictureFlags;
 use super::interrupt::stop_on_interrupt;
-use super::model_flags::Loaded;
+use super::model_flags::{Loaded, ModelFlags};
 use super::named::named;
 use super::progress::Results;
 use super::report::Report;
@@ -34,6 +35,28 @@ pub(super) struct RunFlags {
     /// It takes precedence over `--on-error` [default: no limit]. Example: `--max-errors 100`
     #[arg(long, value_name = "N", hide_short_help = true)]
     max_errors: Option<u64>,
+}
+
+/// How images are encoded: a run through a model.
+#[derive(Debug, Clone, clap::Args, Serialize)]
+pub(super) struct EncodingFlags {
+    // How a run goes changes no record.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub(super) run: RunFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(super) pictures: PictureFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(super) model: ModelFlags,
+}
+
+impl EncodingFlags {
+    /// As [`RunFlags::plan`].
+    pub(super) fn plan<'a>(&self, loaded: &'a Loaded, report: Report) -> ImageRun<'a> {
+        self.run.plan(loaded, &self.pictures, report)
+    }
 }
 
 impl RunFlags {

@@ -11,30 +11,27 @@ use longclip::input::arrow::LabelColumn;
 use longclip::input::{InputOptions, Inputs, Item};
 #[cfg(feature = "arrow")]
 use longclip::input::{Web, WebAccess, WebSettings};
-use longclip::labels::{LongText, Notice};
+use longclip::labels::LongText;
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::{Fit, Row};
-use longclip::output::{Holds, Labelled, Layout, Outcome as RecordOutcome, Settings, Task, Thumbnail, Vectors};
-use longclip::session::{PairScorer, Seen, Sink, Verdict, record};
+use longclip::output::{Holds, Layout, Outcome as RecordOutcome, Settings, Task, Thumbnail, Vectors};
+use longclip::session::{PairScorer, Seen};
 use longclip::{Error, Result};
 use serde::Serialize;
 
 use super::Outcome;
 use super::data_flags::FieldFlags;
 use super::facts;
-use super::hint::reason;
-use super::image_run::ImageRun;
-use super::input_flags::{PictureFlags, shown};
-use super::model_flags::{Loaded, ModelFlags};
+use super::input_flags::shown;
+use super::model_flags::Loaded;
 use super::named::named;
 use super::output_flags::{OutputFlags, OutputPlan};
 use super::progress::Expected;
 use super::report::{Exit, Report};
-use super::results::Results;
-use super::run_flags::RunFlags;
+use super::run_flags::EncodingFlags;
 use super::shard_flags::ShardFlags;
 #[cfg(feature = "arrow")]
-use super::stream::{StreamFlags, run_over_batches};
+use super::stream::{StreamFlags, refuse_given, run_over_batches};
 #[cfg(feature = "arrow")]
 use super::targets;
 use super::targets::Writing;
@@ -74,16 +71,9 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     output: OutputFlags,
-    // How a run goes changes no record.
-    #[command(flatten)]
-    #[serde(skip)]
-    run: RunFlags,
     #[command(flatten)]
     #[serde(flatten)]
-    pictures: PictureFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    model: ModelFlags,
+    encoding: EncodingFlags,
 }
 
 /// Which images, and which texts.
@@ -128,37 +118,31 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         },
     };
     let output = args.plan(&data, &inputs)?;
-    let loaded = args.model.load(report)?;
+    let loaded = args.encoding.model.load(report)?;
     if output.is_done(|| facts::facts("score", args, &loaded), report)? {
         return Ok(Exit::Done);
     }
-    let mut run = ImageRun {
-        results: output.results(),
-        continued_by: output.continued_by(),
-        ..args.run.plan(&loaded, &args.pictures, report)
-    };
+    let mut run = args.encoding.plan(&loaded, report);
     run.run.kept.thumbnails = output.holds(Holds::Thumbnails);
     let settings = Settings {
         links_from: output.links_from(),
         ..loaded.settings(TASK)
     };
     let mut items = data.items(inputs.options.shard);
-    let (results, mut held) = output.open(&settings, &mut items)?;
-    let mut writer = Writer {
-        results,
-        scorer: PairScorer::new(&loaded.model, args.data.long_text),
-        long: LongTexts::default(),
+    let mut scorer = PairScorer::new(&loaded.model, args.data.long_text);
+    let ahead = scorer.ahead();
+    let mut judge = |item: &Item, seen: Seen| {
+        let labels = scorer.score(item, &seen.embedding);
+        let thumbnail = seen.thumbnail.map(|photo| Thumbnail { photo, heat: None });
+        Ok(labels.map(|labels| (RecordOutcome::of_labels(labels), thumbnail)))
     };
-    held.check(&run.run, |item, seen| writer.encoded(item, seen))?;
-    writer.results.begin()?;
+    let writer = run.open(output, &settings, &mut items, &mut judge)?;
     let expected = match inputs.options.shard {
         Some(_) => Expected::PartOf(&inputs.options),
         None => Expected::Exactly(data.n_items()),
     };
-    let items = writer.scorer.ahead().of(items);
-    let (ended, exit) = run.over(expected, items, held.progress, &mut writer)?;
-    writer.long.report(args.data.long_text, &loaded, report);
-    writer.results.close(ended, report)?;
+    let exit = run.record(expected, ahead.of(items), writer, &mut judge)?;
+    report_long(scorer.n_long(), args.data.long_text, &loaded, report);
     Ok(exit)
 }
 
@@ -175,34 +159,32 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         ..InputOptions::default()
     };
     let source = args.stream.source(&args.data.data, options, None)?;
-    let writing = Writing::new(args.output.force).model(&args.model);
+    let writing = Writing::new(args.output.force).model(&args.encoding.model);
     let target = args.output.stream_target(source.target_rules(writing))?;
     let names = caption_fields(args.data.fields.text_field.as_deref());
     let incoming = source.open(LabelColumn::Texts(&names))?;
-    let loaded = args.model.load(report)?;
+    let loaded = args.encoding.model.load(report)?;
     let mut scorer = PairScorer::new(&loaded.model, args.data.long_text);
-    let mut long = LongTexts::default();
-    let run = args.run.plan(&loaded, &args.pictures, report);
+    let run = args.encoding.plan(&loaded, report);
     let exit = run_over_batches(
         incoming.encoding_ahead(scorer.ahead()),
         &run,
         &loaded.settings(TASK),
         targets::whole(target.as_ref())?,
         &mut |item, seen| {
-            let scored = scorer.score(item, &seen.embedding);
-            long.count(&scorer.take_notices());
+            let scored = scorer.score(item, &seen.embedding)?;
             Ok(Row {
-                fits: Some(scored?.iter().map(fit).collect()),
+                fits: Some(scored.iter().map(fit).collect()),
                 ..Row::default()
             })
         },
     )?;
-    long.report(args.data.long_text, &loaded, report);
+    report_long(scorer.n_long(), args.data.long_text, &loaded, report);
     Ok(exit)
 }
 
 #[cfg(feature = "arrow")]
-fn fit(labelled: &Labelled) -> Fit {
+fn fit(labelled: &longclip::output::Labelled) -> Fit {
     let number = |number: Option<f64>| number.map_or(f32::NAN, |number| number as f32);
     Fit {
         cosine: number(labelled.cosine),
@@ -218,12 +200,8 @@ impl Args {
             ("--images", self.data.fields.images.is_some()),
             ("--shard", self.data.shard.shard().is_some()),
         ];
-        if let Some((flag, _)) = given.iter().find(|(_, given)| *given) {
-            return Err(Error::usage(
-                format!("`{flag}` doesn't go with `--in arrow`, whose rows are the pairs"),
-                "leave out one of them",
-            ));
-        }
+        let why = "doesn't go with `--in arrow`, whose rows are the pairs";
+        refuse_given(&given, |flag| format!("`{flag}` {why}"), "leave out one of them")?;
         self.output.check_stream()
     }
 
@@ -231,7 +209,7 @@ impl Args {
     fn plan(&self, data: &PairData, inputs: &Inputs) -> Result<OutputPlan> {
         let is_read = |target: &Target| data.files().any(|file| target.is(&file));
         let mut writing = Writing::new(self.output.force)
-            .model(&self.model)
+            .model(&self.encoding.model)
             .reads("the data", &self.data.data)
             .found(&is_read);
         let output = self.output.plan("ndjson", TASK, inputs, &mut writing)?;
@@ -257,77 +235,18 @@ impl DataFlags {
     }
 }
 
-/// Writes a record for each pair.
-struct Writer<'a> {
-    results: Results,
-    scorer: PairScorer<'a>,
-    long: LongTexts,
-}
-
-impl Writer<'_> {
-    fn score(&mut self, item: &Item, seen: &Seen) -> Result<Vec<Labelled>> {
-        let scored = self.scorer.score(item, &seen.embedding);
-        self.long.count(&self.scorer.take_notices());
-        scored
-    }
-
-    fn encoded(&mut self, item: Item, seen: Seen) -> Result<Vec<u8>> {
-        let scored = self.score(&item, &seen)?;
-        self.results.encoded(&record(item, outcome(scored), None))
-    }
-}
-
-fn outcome(labels: Vec<Labelled>) -> RecordOutcome {
-    RecordOutcome::Labels {
-        labels,
-        groups: Vec::new(),
-        embedding: None,
-    }
-}
-
-impl Sink for Writer<'_> {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        let scored = match seen {
-            Ok(seen) => self.score(&item, &seen).map(|labels| (labels, seen.thumbnail)),
-            Err(error) => Err(error),
-        };
-        let (outcome, thumbnail, verdict) = match scored {
-            Ok((labels, thumbnail)) => (outcome(labels), thumbnail, Verdict::Done),
-            Err(error) => (RecordOutcome::Failed(reason(&error)), None, Verdict::Failed(error)),
-        };
-        let thumbnail = thumbnail.map(|photo| Thumbnail { photo, heat: None });
-        self.results.write(&record(item, outcome, thumbnail))?;
-        self.results.note(&verdict);
-        Ok(verdict)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.results.flush()
-    }
-}
-
-/// Counts texts of more tokens than the model reads.
-#[derive(Default)]
-struct LongTexts(u64);
-
-impl LongTexts {
-    fn count(&mut self, notices: &[Notice]) {
-        let is_long = |notice: &&Notice| matches!(notice, Notice::Cut { .. } | Notice::Chunked { .. });
-        self.0 += notices.iter().filter(is_long).count() as u64;
-    }
-
-    fn report(&self, long_text: LongText, loaded: &Loaded, report: Report) {
-        let most = loaded.model.sizes().context_length;
-        let (texts_have, were) = match self.0 {
-            0 => return,
-            1 => ("1 text has".to_owned(), "was"),
-            n => (format!("{n} texts have"), "were"),
-        };
-        match long_text {
-            LongText::Truncate | LongText::Refuse => report.warning(format!(
-                "{texts_have} more than {most} tokens, of which only the first {most} were read; `--long-text chunk` reads all"
-            )),
-            LongText::Chunk => report.note(format!("{texts_have} more than {most} tokens, and {were} read in parts")),
-        }
+/// Reports texts of more tokens than the model reads.
+fn report_long(n_long: u64, long_text: LongText, loaded: &Loaded, report: Report) {
+    let most = loaded.model.sizes().context_length;
+    let (texts_have, were) = match n_long {
+        0 => return,
+        1 => ("1 text has".to_owned(), "was"),
+        n => (format!("{n} texts have"), "were"),
+    };
+    match long_text {
+        LongText::Truncate | LongText::Refuse => report.warning(format!(
+            "{texts_have} more than {most} tokens, of which only the first {most} were read; `--long-text chunk` reads all"
+        )),
+        LongText::Chunk => report.note(format!("{texts_have} more than {most} tokens, and {were} read in parts")),
     }
 }

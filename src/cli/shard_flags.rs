@@ -1,11 +1,14 @@
 //! `--shard I/N`: the part of the input for one of several processes.
 
+use std::path::Path;
+
 use longclip::Result;
 use longclip::input::{Shard, Unit};
 use serde::Serialize;
 
 use super::hint::reason;
 use super::named::named;
+use super::report::Report;
 
 /// Which part of the input is read.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -41,4 +44,9 @@ impl ShardFlags {
 
 fn parse_shard(text: &str) -> Result<Shard, String> {
     Shard::parse(text).map_err(|error| reason(&error))
+}
+
+/// Reports that all shards of a folder are there.
+pub(super) fn say_that_all_are_there(n_shards: u32, mark: &Path, report: Report) {
+    report.note(format!("all {n_shards} shards are there: `{}`", mark.display()));
 }

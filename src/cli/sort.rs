@@ -1,6 +1,5 @@
 //! `longclip sort INPUT... --into DIR --move|--copy|--link`: one folder per label, with the photos that it fits best.
 
-use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,22 +7,19 @@ use longclip::error::counted;
 use longclip::files::Destination;
 use longclip::input::{Content, Inputs, Item, Name};
 use longclip::labels::Notice;
-use longclip::output::companions::Companion;
-use longclip::output::moves_log;
-use longclip::output::transfer::{Manner, Placed, Rehearsal, Transfer, place};
-use longclip::output::{Best, Progress, Tally, Terminal, folder_names};
-use longclip::session::{Classifier, ScorePlan, Scorer, Seen, Sink, Verdict};
+use longclip::output::transfer::{Manner, Placed};
+use longclip::output::{Best, Progress, Tally, Terminal, moves_log};
+use longclip::session::{Classifier, ScorePlan, Scorer, Seen, Sink, SortPlan, Sorted, Sorter, Verdict};
 use longclip::text::{printable, start_of};
 use longclip::{Error, Grouping, Result};
 
 use super::Outcome;
 use super::image_run::ImageRun;
-use super::input_flags::{InputFlags, PictureFlags};
+use super::input_flags::InputFlags;
 use super::label_flags::LabelFlags;
-use super::model_flags::ModelFlags;
 use super::progress::{self, Expected, Failures};
 use super::report::Report;
-use super::run_flags::RunFlags;
+use super::run_flags::EncodingFlags;
 use super::score_flags::ScoreFlags;
 use super::sort_undo;
 use super::targets::{ForceFlag, Resuming, Writing};
@@ -87,11 +83,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "LOG", exclusive = true)]
     undo: Option<PathBuf>,
     #[command(flatten)]
-    run: RunFlags,
-    #[command(flatten)]
-    pictures: PictureFlags,
-    #[command(flatten)]
-    model: ModelFlags,
+    encoding: EncodingFlags,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -135,7 +127,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         .as_deref()
         .map(|log| args.open_log(log, &input.inputs))
         .transpose()?;
-    let loaded = args.model.load(report)?;
+    let loaded = args.encoding.model.load(report)?;
     let choice = Choice::of(&scores, args);
     let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
     let is_of_sorting = |notice: &&Notice| !matches!(notice, Notice::OnlyLabel { .. });
@@ -148,43 +140,37 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if let ([only], Choice::OfSeveral) = (&shelves[..], choice) {
         return Err(no_choice(only).into());
     }
-    let mut sorter = Sorter {
-        classifier: Classifier::new(&loaded.model, &labelling, &scorer),
-        report,
-        grouping: labelling.grouping,
-        choice,
-        folders: shelves.iter().cloned().zip(folder_names(&shelves)).collect(),
+    let plan = SortPlan {
         into: into.to_owned(),
         manner: args.manner.manner(),
+        is_rehearsal: args.dry_run,
         log,
-        gone_along: HashSet::new(),
-        action: if args.dry_run {
-            Action::Rehearse(Rehearsal::default())
-        } else {
-            Action::Place
-        },
+    };
+    let classifier = Classifier::new(&loaded.model, &labelling, &scorer);
+    let mut sorting = Sorting {
+        sorter: Sorter::new(classifier, labelling.grouping, &shelves, plan),
+        report,
+        choice,
         out: io::stdout(),
         terminal: stdout_terminal(|| None),
         tally: Tally::of(&shelves),
     };
     let run = ImageRun {
-        results: match sorter.terminal {
+        results: match sorting.terminal {
             Some(_) => progress::Results::OnTerminal(Failures::NotShown),
             None => progress::Results::Elsewhere,
         },
-        ..args.run.plan(&loaded, &args.pictures, report)
+        ..args.encoding.plan(&loaded, report)
     };
     let (_, exit) = run.over(
         Expected::Of(&input.inputs),
         input.inputs.items(),
         Progress::default(),
-        &mut sorter,
+        &mut sorting,
     )?;
-    for line in sorter
-        .terminal
-        .map_or_else(Vec::new, |terminal| sorter.tally.lines(terminal))
-    {
-        writeln!(sorter.out, "{line}").map_err(Error::write("stdout"))?;
+    let tally = sorting.terminal.map(|terminal| sorting.tally.lines(terminal));
+    for line in tally.unwrap_or_default() {
+        writeln!(sorting.out, "{line}").map_err(Error::write("stdout"))?;
     }
     Ok(exit)
 }
@@ -205,7 +191,9 @@ impl Args {
 
     /// Opens the log after what it says already.
     fn open_log(&self, log: &Path, inputs: &Inputs) -> Result<Destination> {
-        let writing = Writing::new(ForceFlag::default()).model(&self.model).inputs(inputs);
+        let writing = Writing::new(ForceFlag::default())
+            .model(&self.encoding.model)
+            .inputs(inputs);
         let writing = writing.reads_each(self.labels.files());
         let target = writing
             .reads("the file of neutral prompts", self.scores.file())
@@ -244,110 +232,34 @@ fn no_choice(only: &str) -> Error {
     )
 }
 
-/// Puts each photo into the folder of its best label.
-struct Sorter<'a> {
-    classifier: Classifier<'a>,
+/// Puts each photo into the folder of its best label, and prints where.
+struct Sorting<'a> {
+    sorter: Sorter<'a>,
     report: Report,
-    grouping: Grouping,
     choice: Choice,
-    /// The folder of each label or group.
-    folders: HashMap<String, String>,
-    into: PathBuf,
-    manner: Manner,
-    action: Action,
-    /// What went where is written here.
-    log: Option<Destination>,
-    /// Files that went with a photo, which may be inputs themselves.
-    gone_along: HashSet<PathBuf>,
     out: io::Stdout,
     terminal: Option<Terminal>,
     tally: Tally,
 }
 
-/// How photos are handled.
-enum Action {
-    Place,
-    /// A dry run: only reports what would be done.
-    Rehearse(Rehearsal),
-}
-
-/// Where a photo is, and where it goes and why; nowhere if no label fits well enough.
-struct Way {
-    from: PathBuf,
-    to: Option<(PathBuf, Placed, Best)>,
-    /// How many files went with it.
-    n_along: usize,
-}
-
-impl Sorter<'_> {
-    fn sort(&mut self, item: &Item, seen: Result<Seen>) -> Result<Way> {
+impl Sorting<'_> {
+    fn sort(&mut self, item: &Item, seen: Result<Seen>) -> Result<Sorted> {
         let seen = seen?;
-        let Content::File(from) = &item.content else {
-            return Err(Error::Picture {
-                name: item.name.to_string(),
-                problem: "only files can be sorted".into(),
-                hint: Some("save it to a file first".into()),
-            });
-        };
-        if let (Some([only]), Choice::OfSeveral) = (item.labels.as_deref(), self.choice) {
+        if let (Content::File(_), Some([only]), Choice::OfSeveral) =
+            (&item.content, item.labels.as_deref(), self.choice)
+        {
             return Err(no_choice(only));
         }
-        let answer = self.classifier.answer(item, &seen.embedding);
-        self.report.notices(&self.classifier.take_notices());
-        let answer = answer?;
-        let best = match self.grouping {
-            Grouping::None => Best::of(&answer.labels, &[]),
-            Grouping::ByGroup => Best::of(&[], &answer.groups),
-        };
-        let Some(best) = best else {
-            return Ok(Way {
-                from: from.clone(),
-                to: None,
-                n_along: 0,
-            });
-        };
-        let folder = self.into.join(self.folder(&best.answer));
-        let name = from.file_name().unwrap_or(from.as_os_str());
-        let companions = Companion::of(from);
-        let transfers = match &mut self.action {
-            Action::Place => place(from, &folder, Path::new(name), &companions, self.manner)?,
-            Action::Rehearse(rehearsal) => rehearsal.place(from, &folder, Path::new(name), &companions)?,
-        };
-        self.log(&transfers)?;
-        let [photo, along @ ..] = &transfers[..] else {
-            unreachable!("the photo is the first");
-        };
-        self.gone_along
-            .extend(along.iter().map(|transfer| transfer.from.clone()));
-        Ok(Way {
-            from: from.clone(),
-            to: Some((photo.to.clone(), photo.placed, best)),
-            n_along: along.len(),
-        })
-    }
-
-    /// Writes what went where before the next photo goes.
-    fn log(&mut self, transfers: &[Transfer]) -> Result<()> {
-        let Some(log) = &mut self.log else { return Ok(()) };
-        let written = transfers
-            .iter()
-            .try_for_each(|transfer| moves_log::write_line(log, transfer, self.manner));
-        written.and_then(|()| log.flush()).map_err(|source| log.error(source))
-    }
-
-    /// The folder of a label or a group, which may be from a record's own labels.
-    fn folder(&self, shelf: &str) -> String {
-        match self.folders.get(shelf) {
-            Some(folder) => folder.clone(),
-            None => folder_names(&[shelf.to_owned()]).swap_remove(0),
-        }
+        let sorted = self.sorter.sort(item, &seen.embedding);
+        self.report.notices(&self.sorter.take_notices());
+        sorted
     }
 
     /// What is printed about a photo: for a program where it was and where it is, for a person also why.
-    fn line(&self, way: &Way) -> String {
+    fn line(&self, sorted: &Sorted) -> String {
         const STAYS: &str = "stays: no label reaches the threshold";
-        let from = shown(&way.from);
-        let Some((to, placed, best)) = &way.to else {
+        let from = shown(&sorted.from);
+        let Some((to, placed, best)) = &sorted.to else {
             return match self.terminal {
                 Some(terminal) => Best::moved(None, terminal, &from, STAYS),
                 None => format!("{from} {STAYS}"),
@@ -357,29 +269,29 @@ impl Sorter<'_> {
             Placed::New => String::new(),
             Placed::WasThere => " (was there)".to_owned(),
         };
-        if way.n_along > 0 {
-            note += &format!(" (with {})", counted(way.n_along, "file"));
+        if sorted.n_along > 0 {
+            note += &format!(" (with {})", counted(sorted.n_along, "file"));
         }
         let Some(terminal) = self.terminal else {
             return format!("{from} -> {}{note}", shown(to));
         };
-        let below = to.strip_prefix(&self.into).unwrap_or(to);
-        let is_renamed = below.file_name() != way.from.file_name();
+        let below = to.strip_prefix(self.sorter.folder()).unwrap_or(to);
+        let is_renamed = below.file_name() != sorted.from.file_name();
         let folder = below.parent().filter(|_| !is_renamed);
         let to = folder.map_or_else(|| shown(below), |folder| shown(folder) + "/");
         Best::moved(Some(best), terminal, &from, &(to + &note))
     }
 }
 
-impl Sink for Sorter<'_> {
+impl Sink for Sorting<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        if matches!(&item.content, Content::File(path) if self.gone_along.contains(path)) {
+        if self.sorter.has_gone_along(&item) {
             return Ok(Verdict::Done);
         }
         match self.sort(&item, seen) {
-            Ok(way) => {
-                writeln!(self.out, "{}", self.line(&way)).map_err(Error::write("stdout"))?;
-                let best = way.to.as_ref().map(|(_, _, best)| best.answer.as_str());
+            Ok(sorted) => {
+                writeln!(self.out, "{}", self.line(&sorted)).map_err(Error::write("stdout"))?;
+                let best = sorted.to.as_ref().map(|(_, _, best)| best.answer.as_str());
                 self.tally.add(best.unwrap_or("stay: no label reaches the threshold"));
                 Ok(Verdict::Done)
             }

@@ -77,6 +77,18 @@ impl StreamFlags {
     }
 }
 
+/// Refuses the first of these flags that was given; `problem` says why it can't go with a stream.
+pub(super) fn refuse_given(
+    flags: &[(&str, bool)],
+    problem: impl FnOnce(&str) -> String,
+    hint: &'static str,
+) -> Result<()> {
+    match flags.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => Err(Error::usage(problem(flag), hint)),
+        None => Ok(()),
+    }
+}
+
 /// Where a stream comes from: a file, or stdin.
 pub(super) struct StreamSource {
     file: Option<PathBuf>,

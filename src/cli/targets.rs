@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 
 use longclip::files::{Destination, Excerpt, Existing, Looking, Refusal, Target, cache_folder};
 use longclip::input::Inputs;
-use longclip::output;
+use longclip::output::{self, FormatChoice};
 use longclip::text::printable_results;
 use longclip::weights::names::ModelSource;
 use longclip::{Error, Result};
 
 use super::find_model::located;
-use super::format_choice::FormatChoice;
 use super::model_flags::ModelFlags;
 
 /// The folder of this user's cache for `kind`, if the system names one.

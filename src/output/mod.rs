@@ -8,6 +8,7 @@
 pub mod arrow;
 mod best;
 pub mod cells;
+mod choice;
 #[cfg(any(feature = "arrow", feature = "parquet"))]
 mod columns;
 pub mod companions;
@@ -38,6 +39,7 @@ use std::io::{self, BufRead, Write};
 
 pub use best::Best;
 pub use cells::one_line;
+pub use choice::FormatChoice;
 pub use folder_names::folder_names;
 pub use heat_map::{HeatMap, png};
 pub use html::{Html, THUMBNAIL_PX, folder_url, relative_url, report, thumbnail, thumbnail_jpeg};

@@ -205,6 +205,15 @@ impl Found {
 }
 
 impl Outcome {
+    /// Labels without groups and embedding.
+    pub fn of_labels(labels: Vec<Labelled>) -> Self {
+        Outcome::Labels {
+            labels,
+            groups: Vec::new(),
+            embedding: None,
+        }
+    }
+
     /// The labels, highest score first; empty for a failure or an embedding.
     pub fn labels(&self) -> &[Labelled] {
         match self {

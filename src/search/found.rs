@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{Copied, FileState, Index, Picture};
+use super::{Asked, Copied, FileState, Hit, Index, Picture};
+use crate::error::Result;
 use crate::input::Content;
 use crate::json_fields::JsonFields;
 use crate::named::Named;
@@ -50,8 +51,29 @@ impl Names {
     }
 }
 
+/// The images of all hits of some searches, each image read once.
+///
+/// # Errors
+/// As [`Index::pictures_of`].
+pub fn of_hits(index: &Index, names: &Names, asked: &[Asked], hits: &[Vec<Hit>]) -> Result<Vec<Vec<Found>>> {
+    let mut rows: Vec<usize> = hits.iter().flatten().map(|hit| hit.row).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    let pictures = index.pictures_of(&rows)?;
+    let folder = &index.origin().folder;
+    let of_hit = |asked: &Asked, rank: usize, hit: &Hit| {
+        let at = rows.binary_search(&hit.row).unwrap_or_default();
+        found(&asked.name, (rank, hit.cosine), &pictures[at], folder, names)
+    };
+    let all = asked.iter().zip(hits).map(|(asked, hits)| {
+        let ranked = (1..).zip(hits);
+        ranked.map(|(rank, hit)| of_hit(asked, rank, hit)).collect()
+    });
+    Ok(all.collect())
+}
+
 /// An image that was found for `query`, at a rank from 1, in an index whose relative paths begin in `folder`.
-pub fn found(query: &str, (rank, cosine): (usize, f32), picture: &Picture, folder: &Path, names: &Names) -> Found {
+fn found(query: &str, (rank, cosine): (usize, f32), picture: &Picture, folder: &Path, names: &Names) -> Found {
     Found {
         query: query.to_owned(),
         rank,

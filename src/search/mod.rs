@@ -16,6 +16,7 @@ mod nearest;
 mod origin;
 mod page;
 mod plan;
+mod query;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use self::duplicates::{Copied, Duplicates, Likeness};
 pub use self::index::Index;
 pub use self::nearest::{AnswerLimits, Excluded, ExclusionRule, Hit, Question};
 pub use self::origin::Origin;
+pub use self::query::{Asked, Query, Term};
 pub use self::rows::{FileState, Picture};
 pub use self::update::{Changes, Finished, Update};
 pub use self::writer::IndexWriter;

@@ -62,6 +62,15 @@ impl Origin {
         Ok(())
     }
 
+    /// The model's name from the current folder: a model's file is named relative to the folder that the index was made in.
+    pub fn model_from_here(&self) -> String {
+        let from_there = self.folder.join(&self.model);
+        match Path::new(&self.model).exists() || !from_there.exists() {
+            true => self.model.clone(),
+            false => from_there.display().to_string(),
+        }
+    }
+
     /// The name of a file for the index of this origin's folder in a cache: another folder, other weights, another number type
     /// or another way to read images have another one.
     pub fn cache_name(&self) -> String {

@@ -5,6 +5,7 @@
 //! [journal](super::journal), so a killed run loses one batch at most.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use super::origin::Origin;
 use super::page::stored_embedding;
 use super::plan::{EmbeddingSource, IndexEntry, Plan};
 use super::writer::IndexWriter;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::files::{Destination, Target};
 use crate::input::{Item, Items};
 use crate::store::Store;
@@ -58,6 +59,37 @@ pub struct Changes {
     pub n_out_of_reach: usize,
     /// Inputs that named an image again.
     pub n_twice: u64,
+}
+
+/// In words, without zero counts.
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let changes = match self {
+            Finished::Nothing(_) => return f.write_str("no images"),
+            Finished::Written(changes) | Finished::UpToDate(changes) => changes,
+        };
+        f.write_str(&counted(changes.n_pictures, "image"))?;
+        if matches!(self, Finished::UpToDate(_)) {
+            f.write_str(", up to date")?;
+        } else {
+            let counts = [
+                (changes.n_new, "new"),
+                (changes.n_changed, "changed"),
+                (changes.n_kept, "unchanged"),
+                (changes.n_dropped, "dropped"),
+            ];
+            let mut counts = counts.into_iter().filter(|(n, _)| *n > 0);
+            counts.try_for_each(|(n, what)| write!(f, ", {n} {what}"))?;
+        }
+        if changes.n_out_of_reach > 0 {
+            let n = changes.n_out_of_reach;
+            write!(f, "; {n} kept, because their folder or archive can't be read")?;
+        }
+        match changes.n_twice {
+            0 => Ok(()),
+            n => write!(f, "; {n} named more than once, and stored once"),
+        }
+    }
 }
 
 impl Update {

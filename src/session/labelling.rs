@@ -5,12 +5,16 @@ use std::collections::HashMap;
 use std::mem::{Discriminant, discriminant};
 use std::path::PathBuf;
 
+use serde_json::json;
+
+use super::shards::Facts;
 use super::{Grouping, ScorePlan};
 use crate::error::Result;
 use crate::labels::{
     Combine, Label, LabelList, LabelSet, LongText, Notice, PromptEncoder, Recipe, SameTokens, Template, VectorCache,
 };
 use crate::model::LongClip;
+use crate::score::Temperature;
 
 /// What images may show, read and checked.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +54,24 @@ impl Labelling {
             return Ok(None);
         }
         LabelSet::encode(&self.list, &self.recipe(), encoder).map(Some)
+    }
+
+    /// What records depend on of these labels and their scores, by name.
+    pub fn facts(&self, scores: &ScorePlan) -> Facts {
+        let label = |label: &Label| match label.prompts.is_empty() && label.group.is_none() {
+            true => json!(label.name),
+            false => json!({"label": label.name, "prompts": label.prompts, "group": label.group}),
+        };
+        let templates = self.templates.iter().map(|template| template.fill("{}"));
+        let temperature = scores.temperature.map_or(1.0, Temperature::value);
+        Facts::from_iter([
+            ("labels".into(), self.list.labels().iter().map(label).collect()),
+            ("templates".into(), templates.collect()),
+            ("group_by".into(), (self.grouping == Grouping::ByGroup).into()),
+            ("score".into(), scores.score.to_string().into()),
+            ("temperature".into(), temperature.into()),
+            ("neutral".into(), scores.neutral_prompts().into()),
+        ])
     }
 
     fn recipe(&self) -> Recipe<'_> {

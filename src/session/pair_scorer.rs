@@ -46,6 +46,7 @@ pub struct PairScorer<'a> {
     /// Texts that were looked at and are to be encoded.
     waiting: VecDeque<String>,
     remembered: Remembered,
+    n_long: u64,
 }
 
 impl<'a> PairScorer<'a> {
@@ -59,6 +60,7 @@ impl<'a> PairScorer<'a> {
             drawn: Arc::default(),
             waiting: VecDeque::new(),
             remembered: Remembered::default(),
+            n_long: 0,
         }
     }
 
@@ -100,9 +102,9 @@ impl<'a> PairScorer<'a> {
         Ok(labelled.collect())
     }
 
-    /// What the user should know of the texts since this was last called.
-    pub fn take_notices(&mut self) -> Vec<Notice> {
-        self.encoder.take_notices()
+    /// How many texts had more tokens than the model reads.
+    pub fn n_long(&self) -> u64 {
+        self.n_long
     }
 
     /// One row per text, `(n, embed_dim)`.
@@ -114,6 +116,9 @@ impl<'a> PairScorer<'a> {
         if !batch.is_empty() {
             batch.extend(self.waiting.drain(..));
             let rows = self.encoder.encode(&batch)?;
+            let is_long = |notice: &Notice| matches!(notice, Notice::Cut { .. } | Notice::Chunked { .. });
+            let notices = self.encoder.take_notices().into_iter();
+            self.n_long += notices.filter(is_long).count() as u64;
             for (text, row) in batch.into_iter().zip(rows.rows()) {
                 self.remembered.add(text, row);
             }

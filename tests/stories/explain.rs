@@ -95,7 +95,7 @@ fn refuses_unsuitable_output_files_before_doing_anything() {
     exit code 2
     --- stdout
     --- stderr
-    error: `--explain seen.png` is one file, and there are several images
+    error: `seen.png` is one file, and there are several images
     hint: name a folder: each image gets a file in it
     exit code 2
     --- stdout

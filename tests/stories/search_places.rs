@@ -202,7 +202,7 @@ fn a_search_can_be_for_more_of_one_thing_and_less_of_another() {
     exit code 2
     --- stdout
     --- stderr
-    error: nothing is left of `a cat` after what `--subtract` takes away
-    hint: subtract something else, or give it a smaller weight, as in `--subtract 0.5:TEXT`
+    error: nothing is left of `a cat` after what is subtracted from it
+    hint: subtract something else, or give it a smaller weight, such as 0.5
     ");
 }

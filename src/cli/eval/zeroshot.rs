@@ -21,7 +21,7 @@ use crate::cli::model_flags::ModelFlags;
 use crate::cli::named::named;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
-use crate::cli::results::this_command;
+use crate::cli::this_command::this_command;
 
 const EXAMPLES: &str = "\
 Examples:

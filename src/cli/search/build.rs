@@ -2,22 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use longclip::error::counted;
 use longclip::files::Target;
-use longclip::input::{Inputs, Item};
+use longclip::input::Inputs;
 use longclip::output::Progress;
-use longclip::search::{Changes, Finished, Index, Update};
-use longclip::session::{Ended, Seen, Sink, Verdict};
+use longclip::search::{Finished, Index, Update};
+use longclip::session::Ended;
 use longclip::{Error, Result};
 
 use super::model;
 use crate::cli::Outcome;
 use crate::cli::image_run::ImageRun;
-use crate::cli::input_flags::{InputFlags, PictureFlags};
-use crate::cli::model_flags::ModelFlags;
+use crate::cli::input_flags::InputFlags;
 use crate::cli::progress::Expected;
 use crate::cli::report::{Exit, Report};
-use crate::cli::run_flags::RunFlags;
+use crate::cli::run_flags::EncodingFlags;
 use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
 
 const EXAMPLES: &str = "\
@@ -47,11 +45,7 @@ pub(super) struct Args {
     #[command(flatten)]
     force: ForceFlag,
     #[command(flatten)]
-    run: RunFlags,
-    #[command(flatten)]
-    pictures: PictureFlags,
-    #[command(flatten)]
-    model: ModelFlags,
+    encoding: EncodingFlags,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
@@ -67,20 +61,20 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         false => Index::open_if_there(target.path())?,
     };
     let origin = before.as_ref().map(|index| (&*args.output, index.origin()));
-    let (loaded, origin) = model::load(&args.model, &args.pictures, origin, report)?;
+    let (loaded, origin) = model::load(&args.encoding.model, &args.encoding.pictures, origin, report)?;
     let update = Update::begin(target, before, origin)?;
-    let run = args.run.plan(&loaded, &args.pictures, report);
+    let run = args.encoding.plan(&loaded, report);
     let (exit, finished) = encode_new(update, &inputs, &run)?;
     match finished {
         None => {}
         Some(Finished::Nothing(n_before)) => return Err(nothing_left(&args.output, n_before).into()),
-        Some(finished) => report.note(format!("{}: {}", args.output.display(), in_words(&finished))),
+        Some(finished) => report.note(format!("{}: {}", args.output.display(), finished)),
     }
     Ok(exit)
 }
 
 /// Encodes the images that an index doesn't have, and writes it. `None` if the run was cut short.
-pub(super) fn encode_new(update: Update, inputs: &Inputs, run: &ImageRun<'_>) -> Result<(Exit, Option<Finished>)> {
+pub(super) fn encode_new(mut update: Update, inputs: &Inputs, run: &ImageRun<'_>) -> Result<(Exit, Option<Finished>)> {
     let report = run.report;
     if update.n_resumed() > 0 {
         report.note(format!(
@@ -89,17 +83,16 @@ pub(super) fn encode_new(update: Update, inputs: &Inputs, run: &ImageRun<'_>) ->
         ));
     }
     let items = update.only_new(inputs.items());
-    let mut builder = Builder { update };
-    let (ended, watch) = run.through(Expected::Of(inputs), items, Progress::default(), &mut builder)?;
+    let (ended, watch) = run.through(Expected::Of(inputs), items, Progress::default(), &mut update)?;
     if watch.counts().n_taken() > 0 {
         report.note(format!("encoded: {}", watch.summary()));
     }
     watch.report_cut(ended, None);
     let exit = watch.exit(ended);
     let finished = match ended {
-        Ended::AtTheEnd => Some(builder.update.finish()?),
+        Ended::AtTheEnd => Some(update.finish()?),
         Ended::Interrupted | Ended::TooManyFailed => {
-            if let Some(journal) = builder.update.leave()? {
+            if let Some(journal) = update.leave()? {
                 report.note(format!(
                     "`{}` holds what was encoded; the next build continues from it",
                     journal.display()
@@ -121,7 +114,7 @@ impl Args {
         if file_named(Some(&self.output)).is_none() {
             return Err(Error::usage("an index is a file, and `-` is stdout", "name a file"));
         }
-        let mut writing = Writing::new(self.force).model(&self.model).inputs(inputs);
+        let mut writing = Writing::new(self.force).model(&self.encoding.model).inputs(inputs);
         let target = writing.target("--output", &self.output, Resuming::Asked, |_| true)?;
         match target.is_file() {
             true => Ok(target),
@@ -130,36 +123,6 @@ impl Args {
                 "name a file",
             )),
         }
-    }
-}
-
-/// Adds embeddings to the index.
-struct Builder {
-    update: Update,
-}
-
-impl Sink for Builder {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        let encoded = match seen {
-            Ok(seen) => self.update.encoded(&item, &seen.embedding),
-            Err(error) => {
-                self.update.failed(&item);
-                Err(error)
-            }
-        };
-        match encoded {
-            Ok(()) => Ok(Verdict::Done),
-            Err(error @ Error::Write { .. }) => Err(error),
-            Err(error) => Ok(Verdict::Failed(error)),
-        }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.update.flush()
-    }
-
-    fn n_known(&self) -> u64 {
-        self.update.n_known()
     }
 }
 
@@ -177,43 +140,4 @@ fn nothing_left(index: &Path, n_before: usize) -> Error {
             "is the disk mounted? If the images are meant to be gone, remove the index",
         ),
     }
-}
-
-/// The result in words, without zero counts.
-pub(super) fn in_words(finished: &Finished) -> String {
-    let (changes, is_up_to_date) = match finished {
-        Finished::Nothing(_) => return "no images".into(),
-        Finished::Written(changes) => (changes, false),
-        Finished::UpToDate(changes) => (changes, true),
-    };
-    let Changes {
-        n_pictures,
-        n_new,
-        n_changed,
-        n_kept,
-        n_dropped,
-        n_out_of_reach,
-        n_twice,
-    } = changes;
-    let mut words = counted(n_pictures, "image");
-    if is_up_to_date {
-        words += ", up to date";
-    } else {
-        let counts = [
-            (n_new, "new"),
-            (n_changed, "changed"),
-            (n_kept, "unchanged"),
-            (n_dropped, "dropped"),
-        ];
-        for (n, what) in counts.into_iter().filter(|(n, _)| **n > 0) {
-            words += &format!(", {n} {what}");
-        }
-    }
-    if *n_out_of_reach > 0 {
-        words += &format!("; {n_out_of_reach} kept, because their folder or archive can't be read");
-    }
-    if *n_twice > 0 {
-        words += &format!("; {n_twice} named more than once, and stored once");
-    }
-    words
 }

@@ -23,7 +23,7 @@ pub(super) fn load(
             if flags.name().is_none() {
                 must_be_here(path, origin)?;
             }
-            flags.or(&name_from_here(origin), &origin.dtype)
+            flags.or(&origin.model_from_here(), &origin.dtype)
         }
         None => flags.clone(),
     };
@@ -44,21 +44,10 @@ pub(super) fn load(
     Ok((loaded, own))
 }
 
-/// The model's name from here: an index names a model's file relative to the folder that it was made in.
-fn name_from_here(origin: &Origin) -> String {
-    let from_there = origin.folder.join(&origin.model);
-    let is_here = Path::new(&origin.model).exists() || !from_there.exists();
-    if is_here {
-        origin.model.clone()
-    } else {
-        from_there.display().to_string()
-    }
-}
-
 /// The user didn't name this model, so it isn't downloaded.
 fn must_be_here(path: &Path, origin: &Origin) -> Result<()> {
     let Machine { places, hub } = Machine::from_environment();
-    let found = names::locate(&name_from_here(origin), &places, &hub);
+    let found = names::locate(&origin.model_from_here(), &places, &hub);
     found.map(drop).ok_or_else(|| Error::UnknownModel {
         name: origin.model.clone(),
         problem: format!("`{}` was made with it, and it is not on this machine", path.display()),

@@ -10,7 +10,7 @@ use longclip::search::found::Names;
 use longclip::search::{Finished, Index, Origin, Update};
 use longclip::{Error, Result};
 
-use super::build::{encode_new, in_words};
+use super::build::encode_new;
 use super::model;
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::{Loaded, ModelFlags};
@@ -145,7 +145,7 @@ impl PlaceFlags {
             None => return Ok(Opened::CutShort(exit)),
             Some(Finished::Nothing(_)) => return Err(self.no_images()),
             Some(Finished::UpToDate(_)) => {}
-            Some(finished) => report.note(format!("{}: {}", self.path.display(), in_words(&finished))),
+            Some(finished) => report.note(format!("{}: {}", self.path.display(), finished)),
         }
         let index = Index::open(&path)?;
         drop(turn);

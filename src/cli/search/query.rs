@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::Instant;
 
-use longclip::Result;
 use longclip::output::Found;
-use longclip::search::found;
-use longclip::search::{AnswerLimits, Hit, Question};
+use longclip::search::found::of_hits;
+use longclip::search::{AnswerLimits, Asked, Question};
 
 use super::place::{Opened, Place, PlaceFlags};
-use super::questions::{Asked, QuestionFlags};
+use super::questions::QuestionFlags;
 use super::results::{ResultFlags, print};
 use crate::cli::Outcome;
+use crate::cli::model_flags::warn_of_cut_texts;
 use crate::cli::report::Report;
 use crate::cli::targets::Writing;
 
@@ -45,7 +45,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let texts = args.questions.all_texts()?;
+    let query = args.questions.query()?;
     let format = args.results.format()?;
     let inputs = args.place.inputs()?;
     let writing = args.place.protect(Writing::new(args.results.force), inputs.as_ref());
@@ -59,7 +59,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     };
     let Place { index, loaded, .. } = &place;
     let began = Instant::now();
-    let asked = args.questions.encode(&texts, &loaded.model, &place.pictures, report)?;
+    warn_of_cut_texts(&loaded.model, query.all_texts(), "text", report);
+    let asked = query.encode(&loaded.model, &place.pictures.apply(loaded.model.preprocess()))?;
     let encoded = Instant::now();
     let limits = AnswerLimits {
         top_k: args.questions.top_k,
@@ -79,30 +80,11 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             " (read into memory first)"
         }
     ));
-    let found = found(&place, &asked, &hits)?;
+    let found = of_hits(index, &place.names, &asked, &hits)?;
     report_problems(&asked, &found, args.place.name(), report);
     let names = asked.into_iter().map(|asked| asked.name);
     print(&place, &format, target.as_ref(), names.zip(found).collect(), report)?;
     Ok(place.exit)
-}
-
-/// The images of all hits, each read once.
-fn found(place: &Place, asked: &[Asked], hits: &[Vec<Hit>]) -> Result<Vec<Vec<Found>>> {
-    let Place { index, names, .. } = place;
-    let mut rows: Vec<usize> = hits.iter().flatten().map(|hit| hit.row).collect();
-    rows.sort_unstable();
-    rows.dedup();
-    let pictures = index.pictures_of(&rows)?;
-    let folder = &index.origin().folder;
-    let of_hit = |asked: &Asked, rank: usize, hit: &Hit| {
-        let place = rows.binary_search(&hit.row).unwrap_or_default();
-        found::found(&asked.name, (rank, hit.cosine), &pictures[place], folder, names)
-    };
-    let all = asked.iter().zip(hits).map(|(asked, hits)| {
-        let ranked = (1..).zip(hits);
-        ranked.map(|(rank, hit)| of_hit(asked, rank, hit)).collect()
-    });
-    Ok(all.collect())
 }
 
 /// Reports queries without results, and files that changed.

@@ -2,17 +2,18 @@
 
 use std::path::PathBuf;
 
-use longclip::files::Target;
-use longclip::output::{self, FORMATS, Found, Holds};
+use longclip::files::{Destination, Target};
+use longclip::output::{self, FORMATS, FormatChoice, Found, Holds};
 use longclip::search::found::{add_thumbnails, record, settings};
+use longclip::session::{Ended, RecordWriter};
 use longclip::{Error, Result};
 
 use super::place::Place;
-use crate::cli::format_choice::FormatChoice;
+use crate::cli::format_choice;
+use crate::cli::image_run::close;
 use crate::cli::named::Offering;
 use crate::cli::report::Report;
-use crate::cli::results::Results;
-use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named, links_from};
+use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named, links_from, stdout_for};
 
 /// How and where results are printed.
 #[derive(Debug, Clone, clap::Args)]
@@ -34,7 +35,7 @@ pub(super) struct ResultFlags {
 }
 
 fn parse(text: &str) -> std::result::Result<FormatChoice, String> {
-    let choice = FormatChoice::parse(text)?;
+    let choice = format_choice::parse(text)?;
     if choice.holds(Holds::Searches) {
         return Ok(choice);
     }
@@ -89,10 +90,14 @@ pub(super) fn print(
     }
     let names = answers.iter().map(|(name, _)| name.clone()).collect();
     let settings = settings(&place.index, names, links_from(target.map(Target::path)));
-    let mut results = Results::open(format, &settings, target)?;
-    results.begin()?;
+    let destination = match target {
+        Some(target) => Destination::whole(target)?,
+        None => stdout_for(format),
+    };
+    let mut writer = RecordWriter::new(format.make(&settings)?, destination);
+    writer.begin()?;
     for (name, found) in answers {
-        results.write(&record(&name, found))?;
+        writer.write(&record(&name, found))?;
     }
-    results.finish(report)
+    close(writer, Ended::AtTheEnd, report)
 }

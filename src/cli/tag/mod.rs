@@ -13,7 +13,8 @@ use longclip::output::{Holds, Labelled, Outcome as RecordOutcome, Record, Settin
 use longclip::score::Background;
 use longclip::session::shards::Facts;
 use longclip::session::{
-    Calibration, Ended, Kept, Labelling, Remembering, Run, Scorer, Seen, Sink, TagThresholds, Tagger, Verdict, record,
+    Calibration, Ended, Kept, Labelling, RecordWriter, Remembering, Run, Scorer, Seen, Sink, TagThresholds, Tagger,
+    Verdict, record,
 };
 use longclip::sidecar::SidecarName;
 use longclip::{Error, Result};
@@ -24,14 +25,13 @@ use self::vocabulary::{ThresholdFlags, VocabularyFlags, score_plan};
 use super::Outcome;
 use super::facts;
 use super::hint::reason;
-use super::image_run::ImageRun;
+use super::image_run::{ImageRun, close};
 use super::input_flags::{InputFlags, InputPlan, PictureFlags};
 use super::model_flags::{Loaded, ModelFlags};
 use super::named::named;
 use super::output_flags::{OutputFlags, OutputPlan};
 use super::progress::Expected;
 use super::report::{Exit, Report};
-use super::results::Results;
 use super::run_flags::RunFlags;
 use super::targets::Writing;
 
@@ -215,7 +215,7 @@ fn tag(
     writer.results.begin()?;
     let (ended, exit) = run.over(Expected::Of(&input.inputs), items, held.progress, &mut writer)?;
     report.note(writer.summary());
-    writer.results.close(ended, report)?;
+    close(writer.results, ended, report)?;
     Ok(exit)
 }
 
@@ -283,7 +283,7 @@ impl Args {
     /// All that records depend on, by name.
     fn facts(&self, labelling: &Labelling, loaded: &Loaded) -> Facts {
         let mut facts = facts::facts("tag", self, loaded);
-        facts.extend(facts::of_labels(labelling, &score_plan()));
+        facts.extend(labelling.facts(&score_plan()));
         facts
     }
 }
@@ -332,7 +332,7 @@ fn report_calibration(calibration: &Calibration<'_>, least: f64, report: Report)
 /// Writes a record for each image, and the files next to it.
 struct Writer<'a> {
     tagger: &'a Tagger<'a>,
-    results: Results,
+    results: RecordWriter,
     sidecars: Sidecars<'a>,
     n_images: u64,
     n_tags: u64,
@@ -354,7 +354,8 @@ impl Writer<'_> {
 
     fn encoded(&mut self, item: Item, seen: &Seen) -> Result<Vec<u8>> {
         let tags = self.tagger.tags(&seen.embedding);
-        self.results.encoded(&record(item, outcome(tags), None))
+        self.results
+            .encoded(&record(item, RecordOutcome::of_labels(tags), None))
     }
 
     fn summary(&self) -> String {
@@ -370,19 +371,11 @@ impl Writer<'_> {
     }
 }
 
-fn outcome(labels: Vec<Labelled>) -> RecordOutcome {
-    RecordOutcome::Labels {
-        labels,
-        groups: Vec::new(),
-        embedding: None,
-    }
-}
-
 impl Sink for Writer<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         let tagged = seen.and_then(|seen| Ok((self.tag(&item, &seen)?, seen.thumbnail)));
         let (outcome, thumbnail, verdict) = match tagged {
-            Ok((tags, thumbnail)) => (outcome(tags), thumbnail, Verdict::Done),
+            Ok((tags, thumbnail)) => (RecordOutcome::of_labels(tags), thumbnail, Verdict::Done),
             Err(error) => (RecordOutcome::Failed(reason(&error)), None, Verdict::Failed(error)),
         };
         let thumbnail = thumbnail.map(|photo| Thumbnail { photo, heat: None });

@@ -27,8 +27,8 @@ use self::watch::Watch;
 use super::Outcome;
 use super::find_model::find_model;
 use super::report::{Exit, Report};
-use super::results::this_command;
 use super::targets::Writing;
+use super::this_command::this_command;
 
 const EXAMPLES: &str = "\
 Examples:

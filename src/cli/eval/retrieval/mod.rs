@@ -21,7 +21,7 @@ use crate::cli::Outcome;
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, LISTED_MAX, Report};
-use crate::cli::results::this_command;
+use crate::cli::this_command::this_command;
 
 const EXAMPLES: &str = "\
 Examples:
