@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::bootstrap::{Bootstrap, Difference, Ratio};
 use super::interval::percent;
+use crate::model::LongClip;
 use crate::named::Named;
 use crate::output::report::{Column, ReportPage};
 use crate::weights::TextPositions;
@@ -23,6 +24,18 @@ pub struct ModelFacts {
     pub context_length: usize,
     /// Which of the text positions of its file it uses.
     pub positions: TextPositions,
+}
+
+impl ModelFacts {
+    /// Of a loaded model.
+    pub fn of(name: &str, dtype: &str, model: &LongClip) -> Self {
+        ModelFacts {
+            name: name.to_owned(),
+            dtype: dtype.to_owned(),
+            context_length: model.sizes().context_length,
+            positions: model.text_positions(),
+        }
+    }
 }
 
 /// The models' names without their folders, with what distinguishes the models if the names are the same.

@@ -79,6 +79,17 @@ impl Embeddings {
         Ok(embeddings)
     }
 
+    /// As [`Embeddings::open`], or in memory if no file is to keep them.
+    ///
+    /// # Errors
+    /// As [`Embeddings::open`].
+    pub fn kept_in(path: Option<&Path>, origin: &Origin, embed_dim: usize) -> Result<Self> {
+        match path {
+            Some(path) => Embeddings::open(path, origin, embed_dim),
+            None => Ok(Embeddings::in_memory(embed_dim)),
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.places.len()

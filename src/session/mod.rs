@@ -2,11 +2,12 @@
 //!
 //! The commands and the Python package are thin edges around this. [`Run`] takes items through the pipeline and the model
 //! and gives each to a [`Sink`]: [`RecordWriter`] writes a record for each, [`Sorter`] puts photos into folders,
-//! and the update of a search index is a sink too. A [`Classifier`] scores what the
+//! [`evaluation`] keeps embeddings, and the update of a search index is a sink too. A [`Classifier`] scores what the
 //! model saw; [`stream`] does the same for the batches of an Arrow stream; [`resume`] continues the file of an interrupted
 //! run. Nothing here knows a terminal or a flag: progress is reported to a [`Watch`], and warnings are values.
 
 mod answers;
+pub mod evaluation;
 mod explainer;
 #[cfg(feature = "parquet")]
 mod indexing;

@@ -105,12 +105,8 @@ impl Contender {
     }
 
     pub(super) fn facts(&self) -> ModelFacts {
-        ModelFacts {
-            name: self.loaded.name.clone(),
-            dtype: self.loaded.dtype().to_owned(),
-            context_length: self.loaded.model.sizes().context_length,
-            positions: self.loaded.model.text_positions(),
-        }
+        let Loaded { name, model, .. } = &self.loaded;
+        ModelFacts::of(name, self.loaded.dtype(), model)
     }
 
     /// The file of its embeddings of a kind, if `first` is that of the first model.

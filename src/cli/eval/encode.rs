@@ -1,21 +1,20 @@
 //! Encodes the images of an evaluation through the pipeline. Their embeddings can be kept, so that a run can be resumed.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use longclip::Error;
-use longclip::data::{Image, Unusable, fingerprint};
-use longclip::eval::{Embeddings, Origin};
-use longclip::input::{InputOptions, Item};
+use longclip::data::{Image, Unusable};
+use longclip::eval::Embeddings;
+use longclip::input::InputOptions;
 use longclip::output::Progress;
-use longclip::session::{Ended, Seen, Sink, Verdict};
+use longclip::session::evaluation::{Keeping, missing, origin_of_images, origin_of_texts};
+use longclip::session::{Counts, Ended};
+use longclip::{Error, Result};
 
-use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::Loaded;
 use crate::cli::progress::Expected;
 use crate::cli::report::{Exit, LISTED_MAX, Report, Verbosity};
-use crate::cli::run_flags::RunFlags;
+use crate::cli::run_flags::EncodingFlags;
 
 /// How images are encoded, and where their embeddings are kept.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,16 +25,14 @@ pub(super) struct EncodeFlags {
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub(super) embeddings: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) run: RunFlags,
-    #[command(flatten)]
-    pub(super) pictures: PictureFlags,
+    pub(super) encoding: EncodingFlags,
 }
 
 /// The data to encode.
 pub(super) struct Data<'a> {
     /// The data as named.
     pub(super) name: String,
-    pub(super) pictures: &'a [Image],
+    pub(super) images: &'a [Image],
     /// The number of things that could not be used before any image was read; they count as failed.
     pub(super) n_unusable: usize,
 }
@@ -54,6 +51,11 @@ pub(super) struct Encoded {
 }
 
 impl EncodeFlags {
+    /// How many things the evaluation may continue without.
+    pub(super) fn most_failures(&self) -> u64 {
+        self.encoding.run.most_failures()
+    }
+
     /// Encodes what `kept` doesn't hold yet; reports progress, and what could not be read.
     pub(super) fn encode(
         &self,
@@ -61,12 +63,9 @@ impl EncodeFlags {
         data: &Data<'_>,
         kept: Option<&Path>,
         report: Report,
-    ) -> anyhow::Result<Encoded> {
+    ) -> Result<Encoded> {
         let mut embeddings = self.open(loaded, data, kept, report)?;
-        let mut seen = HashSet::new();
-        let is_missing =
-            |picture: &&Image| embeddings.get(picture.name()).is_none() && seen.insert(picture.name().to_owned());
-        let missing: Vec<Image> = data.pictures.iter().filter(is_missing).cloned().collect();
+        let missing = missing(data.images, &embeddings);
         let n_held = embeddings.len();
         if missing.is_empty() {
             report.note(format!("the embeddings of all {n_held} images are kept already"));
@@ -78,64 +77,39 @@ impl EncodeFlags {
                 exit: Exit::Done,
             });
         }
-        let mut run = self.run.plan(loaded, &self.pictures, report);
+        let mut run = self.encoding.plan(loaded, report);
         run.run.max_failures = run.run.max_failures.saturating_sub(data.n_unusable as u64);
         let held = Progress {
             n_records: n_held as u64,
             ..Progress::default()
         };
         let began = Instant::now();
-        let mut keeper = Keeper {
-            embeddings: &mut embeddings,
-            n_done: 0,
-            n_failed: 0,
-        };
         let expected = Expected::Exactly((n_held + missing.len()) as u64);
-        let items = missing.into_iter().map(|picture| picture.item());
-        let (ended, watch) = run.through(expected, Box::new(items), held, &mut keeper)?;
-        let (n_done, n_failed) = (keeper.n_done, keeper.n_failed);
+        let items = missing.into_iter().map(|image| image.item());
+        let (ended, watch) = run.through(expected, Box::new(items), held, &mut Keeping(&mut embeddings))?;
+        let Counts { n_done, n_failed, .. } = watch.counts();
         if ended == Ended::TooManyFailed {
             report.note(watch.summary());
-            return Err(unmeasured(n_failed + data.n_unusable).into());
+            return Err(unmeasured(n_failed as usize + data.n_unusable));
         }
         let exit = watch.sum_up(ended, &InputOptions::default(), None);
-        if let (Ended::Interrupted, Some(kept)) = (ended, kept) {
-            report.note(format!(
-                "`{}` keeps what was encoded; run the same command again to continue",
-                kept.display()
-            ));
+        if ended == Ended::Interrupted {
+            say_what_is_kept(kept, report);
         }
         Ok(Encoded {
             embeddings,
-            n_failed,
+            n_failed: n_failed as usize,
             images_per_s: Some(n_done as f64 / began.elapsed().as_secs_f64().max(1e-9)),
             ended,
             exit,
         })
     }
 
-    fn open(
-        &self,
-        loaded: &Loaded,
-        data: &Data<'_>,
-        kept: Option<&Path>,
-        report: Report,
-    ) -> longclip::Result<Embeddings> {
-        let embed_dim = loaded.model.sizes().embed_dim;
-        let Some(kept) = kept else {
-            return Ok(Embeddings::in_memory(embed_dim));
-        };
-        let origin = Origin {
-            model: loaded.name.to_owned(),
-            identity: loaded.model.text_identity(),
-            dtype: loaded.dtype().to_owned(),
-            reading: self.pictures.reading(),
-            data: data.name.clone(),
-            n_pictures: data.pictures.len(),
-            fingerprint: fingerprint(data.pictures),
-        };
-        let embeddings = Embeddings::open(kept, &origin, embed_dim)?;
-        if embeddings.dropped_bytes() > 0 {
+    fn open(&self, loaded: &Loaded, data: &Data<'_>, kept: Option<&Path>, report: Report) -> Result<Embeddings> {
+        let texts = origin_of_texts(&loaded.name, &loaded.model, loaded.dtype());
+        let origin = origin_of_images(texts, self.encoding.pictures.reading(), data.name.clone(), data.images);
+        let embeddings = Embeddings::kept_in(kept, &origin, loaded.model.sizes().embed_dim)?;
+        if let (Some(kept), 1..) = (kept, embeddings.dropped_bytes()) {
             report.note(format!(
                 "the last {} bytes of `{}` are not a complete record; its image is encoded again",
                 embeddings.dropped_bytes(),
@@ -143,6 +117,16 @@ impl EncodeFlags {
             ));
         }
         Ok(embeddings)
+    }
+}
+
+/// Reports that an interrupted evaluation can be resumed, if its embeddings are kept.
+pub(super) fn say_what_is_kept(kept: Option<&Path>, report: Report) {
+    if let Some(kept) = kept {
+        report.note(format!(
+            "`{}` keeps what was encoded; run the same command again to continue",
+            kept.display()
+        ));
     }
 }
 
@@ -173,31 +157,4 @@ pub(super) fn unmeasured(n: usize) -> Error {
         format!("{are} can't be used, so nothing was measured"),
         format!("fix the data; or `--on-error skip` skips and counts {them}, `--max-errors N` up to N of them"),
     )
-}
-
-/// Keeps each embedding as it arrives.
-struct Keeper<'a> {
-    embeddings: &'a mut Embeddings,
-    n_done: usize,
-    n_failed: usize,
-}
-
-impl Sink for Keeper<'_> {
-    fn take(&mut self, item: Item, seen: longclip::Result<Seen>) -> longclip::Result<Verdict> {
-        match seen {
-            Ok(seen) => {
-                self.embeddings.add(&item.name.to_string(), &seen.embedding);
-                self.n_done += 1;
-                Ok(Verdict::Done)
-            }
-            Err(error) => {
-                self.n_failed += 1;
-                Ok(Verdict::Failed(error))
-            }
-        }
-    }
-
-    fn flush(&mut self) -> longclip::Result<()> {
-        self.embeddings.flush()
-    }
 }

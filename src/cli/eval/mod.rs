@@ -4,7 +4,6 @@ mod compare;
 mod encode;
 mod page;
 mod retrieval;
-mod texts;
 mod zeroshot;
 
 use clap::Subcommand;

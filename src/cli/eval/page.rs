@@ -10,12 +10,18 @@ use longclip::output;
 use longclip::{Error, Result};
 
 use crate::cli::model_flags::ModelFlags;
+use crate::cli::print_format::PrintFormat;
 use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
 
 /// Where a page is written, if one is.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct ReportFlags {
+    /// table or json
+    ///
+    /// The json has the keys of CLIP_benchmark. Example: `--format json`
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub(super) format: PrintFormat,
     /// Write a page too: tables, curves, hardest images
     ///
     /// One html file. Example: `--report page.html`

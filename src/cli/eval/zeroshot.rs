@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use longclip::data::{Image, Split};
+use longclip::data::Split;
+use longclip::eval::Embeddings;
 use longclip::eval::comparison::Comparison;
 use longclip::eval::zeroshot::{
     Answer, ClassifiedImages, FittedTemperature, Measures, Predictions, Resolved, Results, judge, metrics,
@@ -17,9 +18,7 @@ use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
 use super::page::{self, Reads, ReportFlags, Written};
 use crate::cli::Outcome;
 use crate::cli::label_flags::LabelFlags;
-use crate::cli::model_flags::ModelFlags;
 use crate::cli::named::named;
-use crate::cli::print_format::PrintFormat;
 use crate::cli::report::{Exit, Report};
 use crate::cli::this_command::this_command;
 
@@ -60,11 +59,6 @@ pub(in crate::cli) struct Args {
     split: Split,
     #[command(flatten)]
     labels: LabelFlags,
-    /// table or json
-    ///
-    /// The json has the keys of CLIP_benchmark. Example: `--format json`
-    #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
-    format: PrintFormat,
     #[command(flatten)]
     report: ReportFlags,
     /// Write a row per image with its likeliest classes
@@ -81,15 +75,13 @@ pub(in crate::cli) struct Args {
     compare: CompareFlags,
     #[command(flatten)]
     encode: EncodeFlags,
-    #[command(flatten)]
-    model: ModelFlags,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let mut written = args.report.open(&Reads {
         data: vec![&args.data],
         files: args.labels.files().collect(),
-        model: &args.model,
+        model: &args.encode.encoding.model,
         compared: args.compare.model(),
         kept: args.encode.embeddings.as_deref(),
         predictions: args.predictions.as_deref(),
@@ -101,10 +93,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let (labelling, prompts) = args.prompts(labelling, &data);
     let resolved = data.resolve(labelling.list.clone(), &labelling.templates)?;
     report_unusable(&resolved.unusable, report);
-    if resolved.unusable.len() as u64 > args.encode.run.most_failures() {
+    if resolved.unusable.len() as u64 > args.encode.most_failures() {
         return Err(unmeasured(resolved.unusable.len()).into());
     }
-    let contenders = args.compare.contenders(&args.model, report)?;
+    let contenders = args.compare.contenders(&args.encode.encoding.model, report)?;
     let labelling = Labelling {
         list: resolved.labels.clone(),
         // Classes stay as the data numbers them.
@@ -128,10 +120,14 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             encoded,
         });
     }
-    let judged = judged(&resolved, &seen)?;
-    let answers: Vec<Vec<Answer>> = (0..seen.len()).map(|i| answers(&judged, &seen[i], i)).collect();
+    let embeddings: Vec<&Embeddings> = seen.iter().map(|seen| &seen.encoded.embeddings).collect();
+    let read = resolved.read_by(&embeddings)?;
+    let models = seen.iter().zip(&read.rows);
+    let answers: Vec<Vec<Answer>> = models
+        .map(|(seen, rows)| judge(rows, &seen.labels, &seen.scoring()))
+        .collect();
     let SeenBy { labels, encoded, .. } = &seen[0];
-    let images: Vec<&Image> = judged.iter().map(|judged| judged.picture).collect();
+    let fitted = || FittedTemperature::of(&read.rows[0], &answers[0], labels, &seen[0].scoring());
     let results = Results {
         model: &contenders[0].facts(),
         data: &data_name,
@@ -143,8 +139,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         images_per_s: encoded.images_per_s,
         seed: args.compare.seed,
         comparison: args.comparison(&contenders, &answers, labels.labels().len()),
-        fitted: args.fit_temperature.then(|| fitted(&judged, &seen[0], &answers[0])),
-        images: &images,
+        fitted: args.fit_temperature.then(fitted),
+        images: &read.images,
         answers: &answers[0],
         command: &this_command(),
     };
@@ -161,21 +157,20 @@ impl Args {
     }
 
     /// A model's embeddings of all images.
-    fn encoded(&self, contender: &Contender, resolved: &Resolved, report: Report) -> anyhow::Result<Encoded> {
-        let pictures = Data {
+    fn encoded(&self, contender: &Contender, resolved: &Resolved, report: Report) -> Result<Encoded> {
+        let images = Data {
             name: self.data.display().to_string(),
-            pictures: &resolved.images,
+            images: &resolved.images,
             n_unusable: resolved.unusable.len(),
         };
         let kept = contender.kept(self.encode.embeddings.as_deref(), None);
-        self.encode
-            .encode(&contender.loaded, &pictures, kept.as_deref(), report)
+        self.encode.encode(&contender.loaded, &images, kept.as_deref(), report)
     }
 
     /// Prints the results, and writes the files that were asked for.
     fn print(&self, results: &Results<'_>, written: &mut Written, report: Report) -> anyhow::Result<()> {
         let files = write_files(written, results);
-        self.format.print(|| results.table(), || results.to_json())?;
+        self.report.format.print(|| results.table(), || results.to_json())?;
         files?;
         if let Some(fitted) = &results.fitted {
             report.note(format!(
@@ -232,33 +227,9 @@ struct SeenBy<'a> {
     encoded: Encoded,
 }
 
-/// An image that could be read.
-struct Judged<'a> {
-    picture: &'a Image,
-    /// The index of its class.
-    truth: usize,
-    /// One per model.
-    embeddings: Vec<&'a [f32]>,
-}
-
-/// The images that all models could read, in the data's order.
-fn judged<'a>(resolved: &'a Resolved, seen: &'a [SeenBy<'_>]) -> Result<Vec<Judged<'a>>> {
-    let pictures = resolved.images.iter().zip(&resolved.truths);
-    let judged = pictures.filter_map(|(picture, truth)| {
-        let embeddings = seen.iter().map(|seen| seen.encoded.embeddings.get(picture.name()));
-        Some(Judged {
-            picture,
-            truth: *truth,
-            embeddings: embeddings.collect::<Option<_>>()?,
-        })
-    });
-    let judged: Vec<Judged<'_>> = judged.collect();
-    match judged.is_empty() {
-        false => Ok(judged),
-        true => Err(Error::usage(
-            "no image could be read, so there is nothing to measure",
-            "look at the errors above",
-        )),
+impl SeenBy<'_> {
+    fn scoring(&self) -> Scoring {
+        Scoring::softmax(self.contender.loaded.model.logit_scale())
     }
 }
 
@@ -278,24 +249,4 @@ fn write_files(written: &mut Written, results: &Results<'_>) -> Result<()> {
     };
     predictions.write(*format, file).map_err(|source| file.error(source))?;
     file.finish()
-}
-
-/// True classes and model `i`'s embeddings.
-fn rows<'a>(judged: &[Judged<'a>], i: usize) -> Vec<(usize, &'a [f32])> {
-    let row = |judged: &Judged<'a>| (judged.truth, judged.embeddings[i]);
-    judged.iter().map(row).collect()
-}
-
-fn scoring(seen: &SeenBy<'_>) -> Scoring {
-    Scoring::softmax(seen.contender.loaded.model.logit_scale())
-}
-
-/// Model `i`'s answers for the images.
-fn answers(judged: &[Judged<'_>], seen: &SeenBy<'_>, i: usize) -> Vec<Answer> {
-    judge(&rows(judged, i), &seen.labels, &scoring(seen))
-}
-
-/// The first model's best temperature.
-fn fitted(judged: &[Judged<'_>], seen: &SeenBy<'_>, answers: &[Answer]) -> FittedTemperature {
-    FittedTemperature::of(&rows(judged, 0), answers, &seen.labels, &scoring(seen))
 }

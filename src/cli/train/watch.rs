@@ -16,9 +16,8 @@ use longclip::train::validate::Validation;
 
 use crate::cli::bar::Bar;
 use crate::cli::interrupt::stop_on_interrupt_saying;
+use crate::cli::progress::BETWEEN_LINES;
 use crate::cli::report::{LISTED_MAX, Report, Verbosity};
-
-const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
 pub(super) struct Watch {
     report: Report,

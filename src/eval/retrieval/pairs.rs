@@ -10,6 +10,8 @@ use crate::data::{
     CaptionPart, CaptionProtocol, DataOptions, Image, PerImage, Purpose, Sample, Split, Unusable, merged, open,
 };
 use crate::error::{Error, Result};
+use crate::eval::Embeddings;
+use crate::model::{self, ImageEmbeddings};
 
 /// Which part of a data set is used.
 #[derive(Debug, Clone, Default)]
@@ -101,6 +103,40 @@ impl Pairs {
             taken,
             unusable,
         })
+    }
+
+    /// Leaves out the images that not all models could read, whose embeddings these are.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if none is left.
+    pub fn read_by(mut self, models: &[&Embeddings]) -> Result<Self> {
+        let is_read = |name: &str| models.iter().all(|embeddings| embeddings.get(name).is_some());
+        let n_before = self.images.len();
+        let (read, unread): (Vec<_>, Vec<_>) = self
+            .images
+            .into_iter()
+            .partition(|captioned| is_read(captioned.image.name()));
+        if read.is_empty() {
+            let problem = format!("none of {n_before} images could be read");
+            return Err(Error::usage(problem, "look at the errors above"));
+        }
+        let unread = unread.iter().map(|captioned| captioned.image.name());
+        self.unusable
+            .extend(unread.map(|name| Unusable::new(name, "it could not be read")));
+        Ok(Pairs { images: read, ..self })
+    }
+
+    /// A model's embeddings of the images, one row per image.
+    ///
+    /// # Panics
+    /// If one is missing: see [`Pairs::read_by`].
+    pub fn image_embeddings(&self, embeddings: &Embeddings) -> ImageEmbeddings {
+        let rows = self.images.iter().map(|captioned| {
+            let row = embeddings.get(captioned.image.name());
+            row.expect("images without a row were left out")
+        });
+        let values = rows.flatten().copied().collect();
+        ImageEmbeddings(model::Embeddings::new(values, embeddings.embed_dim()))
     }
 
     /// Which captions belong to which images.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::candidates::Candidates;
 use crate::data::{Class, ClassOf, DataOptions, Image, Purpose, Sample, Split, Unusable, open};
 use crate::error::{Error, Result};
+use crate::eval::Embeddings;
 use crate::labels::{Label, LabelList, Template};
 
 /// Images with classes.
@@ -39,6 +40,45 @@ pub struct Resolved {
     pub truths: Vec<usize>,
     /// What could not be used.
     pub unusable: Vec<Unusable>,
+}
+
+/// The images that each of some models could read, at least one, in the data's order.
+#[derive(Debug)]
+pub struct ReadByAll<'a> {
+    /// The images.
+    pub images: Vec<&'a Image>,
+    /// For each model, each image's true class and its embedding, `(embed_dim,)`.
+    pub rows: Vec<Vec<(usize, &'a [f32])>>,
+}
+
+impl Resolved {
+    /// The images that all models could read, whose embeddings of them these are.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is none.
+    pub fn read_by<'a>(&'a self, models: &[&'a Embeddings]) -> Result<ReadByAll<'a>> {
+        let mut read = ReadByAll {
+            images: Vec::new(),
+            rows: vec![Vec::new(); models.len()],
+        };
+        for (image, truth) in self.images.iter().zip(&self.truths) {
+            let of_models = models.iter().map(|embeddings| embeddings.get(image.name()));
+            let Some(of_models) = of_models.collect::<Option<Vec<&[f32]>>>() else {
+                continue;
+            };
+            read.images.push(image);
+            for (rows, row) in read.rows.iter_mut().zip(of_models) {
+                rows.push((*truth, row));
+            }
+        }
+        match read.images.is_empty() {
+            false => Ok(read),
+            true => Err(Error::usage(
+                "no image could be read, so there is nothing to measure",
+                "look at the errors above",
+            )),
+        }
+    }
 }
 
 impl ClassifiedImages {

@@ -16,7 +16,7 @@ mod temperature;
 
 use rayon::prelude::*;
 
-pub use self::data::{ClassifiedImages, Resolved};
+pub use self::data::{ClassifiedImages, ReadByAll, Resolved};
 pub use self::measures::{Bin, ClassRecall, Confusion, Measures, N_BINS, N_RESAMPLES};
 pub use self::metrics::metrics;
 pub use self::predictions::{PredictionFormat, Predictions, wrote_predictions};

@@ -3,23 +3,25 @@
 mod flags;
 
 use std::path::Path;
+use std::time::Instant;
 
 use longclip::data::{Image, Unusable};
+use longclip::eval::Embeddings;
 use longclip::eval::comparison::Comparison;
 use longclip::eval::retrieval::{KS, Measured, Measuring, Pairs, Results, metrics};
 use longclip::kernels::Threads;
-use longclip::model::{Embeddings, ImageEmbeddings};
 use longclip::session::Ended;
+use longclip::session::evaluation::{Halt, Texts, origin_of_texts};
 use longclip::{Error, Result};
 
 use self::flags::{DataFlags, MeasureFlags};
 use super::compare::{CompareFlags, Contender};
-use super::encode::{Data, EncodeFlags, Encoded, report_unusable};
+use super::encode::{Data, EncodeFlags, Encoded, report_unusable, say_what_is_kept};
 use super::page::{self, Reads, ReportFlags, Written};
-use super::texts::{Halt, Texts};
 use crate::cli::Outcome;
-use crate::cli::model_flags::ModelFlags;
-use crate::cli::print_format::PrintFormat;
+use crate::cli::interrupt::stop_on_interrupt;
+use crate::cli::model_flags::Loaded;
+use crate::cli::progress::BETWEEN_LINES;
 use crate::cli::report::{Exit, LISTED_MAX, Report};
 use crate::cli::this_command::this_command;
 
@@ -49,17 +51,10 @@ pub(in crate::cli) struct Args {
     measure: MeasureFlags,
     #[command(flatten)]
     compare: CompareFlags,
-    /// table or json
-    ///
-    /// The json has the keys of CLIP_benchmark. Example: `--format json`
-    #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
-    format: PrintFormat,
     #[command(flatten)]
     report: ReportFlags,
     #[command(flatten)]
     encode: EncodeFlags,
-    #[command(flatten)]
-    model: ModelFlags,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
@@ -69,34 +64,36 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     lengths.sort_unstable();
     lengths.dedup();
     let pairs = Pairs::open(&args.data.data, &options)?;
-    if pairs.unusable.len() as u64 > args.encode.run.most_failures() {
+    if pairs.unusable.len() as u64 > args.encode.most_failures() {
         return Err(damaged(&args.data.data, &pairs.unusable).into());
     }
     report_unusable(&pairs.unusable, report);
-    let contenders = args.compare.contenders(&args.model, report)?;
+    let contenders = args.compare.contenders(&args.encode.encoding.model, report)?;
     let mut encoded = Vec::new();
     for contender in &contenders {
-        let found = args.encode_pictures(contender, &pairs, report)?;
+        let found = args.encode_images(contender, &pairs, report)?;
         if found.ended != Ended::AtTheEnd {
             return Ok(found.exit);
         }
         encoded.push(found);
     }
-    let pairs = without_unreadable(pairs, &encoded)?;
+    let embeddings: Vec<&Embeddings> = encoded.iter().map(|encoded| &encoded.embeddings).collect();
+    let pairs = pairs.read_by(&embeddings)?;
     warn_of_few(pairs.images.len(), report);
     let measured = contenders.iter().zip(&encoded).map(|(contender, encoded)| {
-        let kept = contender.kept(args.encode.embeddings.as_deref(), Some("texts"));
-        let mut texts = Texts::open(&contender.loaded, kept.as_deref(), report)?;
-        let threads = Threads::new(contender.loaded.plan.n_threads());
-        let images = image_embeddings(&pairs, encoded);
+        let Loaded { model, plan, .. } = &contender.loaded;
+        let mut texts = args.texts(contender)?;
+        let mut tell = every_half_minute(report);
+        let threads = Threads::new(plan.n_threads());
+        let images = pairs.image_embeddings(&encoded.embeddings);
         let measuring = Measuring {
             pairs: &pairs,
             options: &options,
-            tokenizer: contender.loaded.model.tokenizer(),
+            tokenizer: model.tokenizer(),
             lengths: &lengths,
             monotone: args.measure.monotone,
         };
-        let measured = measuring.measure(contender.facts(), &images, |ids| texts.encode(ids), &threads)?;
+        let measured = measuring.measure(contender.facts(), &images, |ids| texts.encode(ids, &mut tell), &threads)?;
         Ok(Measured {
             images_per_s: encoded.images_per_s,
             ..measured
@@ -104,8 +101,11 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     });
     let measured: Vec<Measured> = match measured.collect() {
         Ok(measured) => measured,
-        Err(Halt::Broken(error)) => return Err(error),
-        Err(Halt::Interrupted) => return Ok(args.interrupted(report)),
+        Err(Halt::Broken(error)) => return Err(error.into()),
+        Err(Halt::Interrupted) => {
+            say_what_is_kept(args.encode.embeddings.as_deref(), report);
+            return Ok(Exit::Interrupted);
+        }
     };
     let results = Results {
         data: args.data.data.display().to_string(),
@@ -118,7 +118,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         .page
         .as_mut()
         .map_or(Ok(()), |file| page::write(file, &results.page()));
-    args.format.print(|| results.table(), || results.to_json())?;
+    args.report.format.print(|| results.table(), || results.to_json())?;
     page?;
     Ok(match pairs.unusable.is_empty() {
         true => Exit::Done,
@@ -159,35 +159,15 @@ fn warn_of_few(n_pictures: usize, report: Report) {
     }
 }
 
-/// The pairs whose images all models could read.
-fn without_unreadable(mut pairs: Pairs, encoded: &[Encoded]) -> Result<Pairs> {
-    let is_read = |name: &str| encoded.iter().all(|encoded| encoded.embeddings.get(name).is_some());
-    let n_before = pairs.images.len();
-    let mut unreadable = Vec::new();
-    pairs.images.retain(|captioned| {
-        let name = captioned.image.name();
-        let is_read = is_read(name);
-        if !is_read {
-            unreadable.push(Unusable::new(name, "it could not be read"));
+/// Reports every half minute how many texts are encoded.
+fn every_half_minute(report: Report) -> impl FnMut(usize, usize) {
+    let mut last_line = Instant::now();
+    move |n_done, n_all| {
+        if last_line.elapsed() >= BETWEEN_LINES {
+            last_line = Instant::now();
+            report.note(format!("{n_done} of {n_all} texts encoded"));
         }
-        is_read
-    });
-    if unreadable.len() == n_before {
-        let problem = format!("none of {n_before} images could be read");
-        return Err(Error::usage(problem, "look at the errors above"));
     }
-    pairs.unusable.extend(unreadable);
-    Ok(pairs)
-}
-
-/// One row per image, in the data's order.
-fn image_embeddings(pairs: &Pairs, encoded: &Encoded) -> ImageEmbeddings {
-    let rows = pairs.images.iter().map(|captioned| {
-        let row = encoded.embeddings.get(captioned.image.name());
-        row.expect("images without a row were left out")
-    });
-    let values = rows.flatten().copied().collect();
-    ImageEmbeddings(Embeddings::new(values, encoded.embeddings.embed_dim()))
 }
 
 impl Args {
@@ -199,7 +179,7 @@ impl Args {
                 .chain(self.data.fields.images.as_deref())
                 .collect(),
             files: Vec::new(),
-            model: &self.model,
+            model: &self.encode.encoding.model,
             compared: self.compare.model(),
             kept: self.encode.embeddings.as_deref(),
             predictions: None,
@@ -219,24 +199,26 @@ impl Args {
         Some(Comparison::new(models, metrics, n_images, self.compare.bootstrap()))
     }
 
-    fn encode_pictures(&self, contender: &Contender, pairs: &Pairs, report: Report) -> anyhow::Result<Encoded> {
-        let pictures: Vec<Image> = pairs.images.iter().map(|captioned| captioned.image.clone()).collect();
+    /// What encodes a model's texts, with those that are kept.
+    fn texts<'a>(&self, contender: &'a Contender) -> Result<Texts<'a>> {
+        let Loaded { name, model, .. } = &contender.loaded;
+        let kept = contender.kept(self.encode.embeddings.as_deref(), Some("texts"));
+        let origin = origin_of_texts(name, model, contender.loaded.dtype());
+        Ok(Texts {
+            model,
+            kept: Embeddings::kept_in(kept.as_deref(), &origin, model.sizes().embed_dim)?,
+            stop: stop_on_interrupt(),
+        })
+    }
+
+    fn encode_images(&self, contender: &Contender, pairs: &Pairs, report: Report) -> Result<Encoded> {
+        let images: Vec<Image> = pairs.images.iter().map(|captioned| captioned.image.clone()).collect();
         let data = Data {
             name: self.data.data.display().to_string(),
-            pictures: &pictures,
+            images: &images,
             n_unusable: pairs.unusable.len(),
         };
         let kept = contender.kept(self.encode.embeddings.as_deref(), None);
         self.encode.encode(&contender.loaded, &data, kept.as_deref(), report)
-    }
-
-    fn interrupted(&self, report: Report) -> Exit {
-        if let Some(kept) = &self.encode.embeddings {
-            report.note(format!(
-                "`{}` keeps what was encoded; run the same command again to continue",
-                kept.display()
-            ));
-        }
-        Exit::Interrupted
     }
 }

@@ -1,0 +1,134 @@
+//! Encodes what an evaluation measures: images through a [`Run`](super::Run), and texts, each once. Embeddings can be kept
+//! in a file, so that an evaluation can be resumed.
+
+use std::collections::{BTreeSet, HashSet};
+
+use sha2::{Digest, Sha256};
+
+use super::{Seen, Sink, Verdict};
+use crate::data::{Image, fingerprint};
+use crate::error::{Error, Result};
+use crate::eval::{Embeddings, Origin};
+use crate::input::Item;
+use crate::model::{self, LongClip, TextEmbeddings};
+use crate::pipeline::Stop;
+use crate::weights::identity;
+
+/// The origin of a model's embeddings of texts, of which it needs to know only the model: a text is its token ids, whatever
+/// data it is from.
+pub fn origin_of_texts(name: &str, model: &LongClip, dtype: &str) -> Origin {
+    Origin {
+        model: name.to_owned(),
+        identity: model.text_identity(),
+        dtype: dtype.to_owned(),
+        reading: "as token ids".to_owned(),
+        data: "texts".to_owned(),
+        n_pictures: 0,
+        fingerprint: "texts".to_owned(),
+    }
+}
+
+/// The origin of a model's embeddings of a data set's images, which are read as `reading` says.
+pub fn origin_of_images(texts: Origin, reading: String, data: String, images: &[Image]) -> Origin {
+    Origin {
+        reading,
+        data,
+        n_pictures: images.len(),
+        fingerprint: fingerprint(images),
+        ..texts
+    }
+}
+
+/// The images that have no embedding yet, each once.
+pub fn missing(images: &[Image], embeddings: &Embeddings) -> Vec<Image> {
+    let mut seen = HashSet::new();
+    let is_missing = |image: &&Image| embeddings.get(image.name()).is_none() && seen.insert(image.name().to_owned());
+    images.iter().filter(is_missing).cloned().collect()
+}
+
+/// Keeps the embedding of each image of a run.
+pub struct Keeping<'a>(pub &'a mut Embeddings);
+
+impl Sink for Keeping<'_> {
+    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
+        Ok(match seen {
+            Ok(seen) => {
+                self.0.add(&item.name.to_string(), &seen.embedding);
+                Verdict::Done
+            }
+            Err(error) => Verdict::Failed(error),
+        })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Texts per pass; after each, interruptions are checked and the results written.
+const TEXTS_A_PASS: usize = 64;
+
+/// Encodes texts with a model, and keeps the ones encoded already.
+pub struct Texts<'a> {
+    /// What encodes them.
+    pub model: &'a LongClip,
+    /// What is encoded already, by [`origin_of_texts`].
+    pub kept: Embeddings,
+    /// Ends the work after a pass.
+    pub stop: Stop,
+}
+
+/// Why texts were not encoded.
+#[derive(Debug)]
+pub enum Halt {
+    /// Something failed.
+    Broken(Error),
+    /// [`Texts::stop`] was requested.
+    Interrupted,
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Halt::Broken(error)
+    }
+}
+
+impl Texts<'_> {
+    /// One row per text, given as token ids. After each pass, `watch` hears how many of how many are done.
+    ///
+    /// # Errors
+    /// [`Halt`]; as [`LongClip::encode_token_ids`] and [`Embeddings::flush`].
+    pub fn encode(
+        &mut self,
+        texts: &[Vec<u32>],
+        mut watch: impl FnMut(usize, usize),
+    ) -> std::result::Result<TextEmbeddings, Halt> {
+        let is_missing = |ids: &&Vec<u32>| self.kept.get(&key(ids)).is_none();
+        // Sorted by their ids, so that texts with the same beginning are adjacent: the model computes it once.
+        let missing: BTreeSet<&[u32]> = texts.iter().filter(is_missing).map(Vec::as_slice).collect();
+        let missing: Vec<&[u32]> = missing.into_iter().collect();
+        let mut n_done = 0;
+        for pass in missing.chunks(TEXTS_A_PASS) {
+            if self.stop.is_requested() {
+                return Err(Halt::Interrupted);
+            }
+            let TextEmbeddings(rows) = self.model.encode_token_ids(pass)?;
+            for (ids, row) in pass.iter().zip(rows.rows()) {
+                self.kept.add(&key(ids), row);
+            }
+            self.kept.flush()?;
+            n_done += pass.len();
+            watch(n_done, missing.len());
+        }
+        let rows = texts.iter().map(|ids| self.kept.get(&key(ids)).expect("encoded above"));
+        let values: Vec<f32> = rows.flatten().copied().collect();
+        Ok(TextEmbeddings(model::Embeddings::new(values, self.kept.embed_dim())))
+    }
+}
+
+/// The key of a text.
+fn key(ids: &[u32]) -> String {
+    let mut hash = Sha256::new();
+    ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+    identity(hash)
+}
