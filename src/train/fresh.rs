@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::weights::{Architecture, Sizes};
 
 /// The logarithm of 1 / 0.07, CLIP's initial inverse temperature (Radford et al. 2021, section 2.5).
-pub const FIRST_LOGIT_SCALE: f64 = 2.659_260_036_932_778;
+pub(super) const FIRST_LOGIT_SCALE: f64 = 2.659_260_036_932_778;
 
 /// The first of the random streams for tensors. The streams below it are those of epochs.
 const FIRST_STREAM: u64 = 1 << 62;
@@ -21,7 +21,7 @@ const FIRST_STREAM: u64 = 1 << 62;
 ///
 /// # Errors
 /// As [`Parameters::from_checkpoint`].
-pub fn fresh(architecture: &Architecture, seed: u64, freeze: &[String], device: &Device) -> Result<Parameters> {
+pub(super) fn fresh(architecture: &Architecture, seed: u64, freeze: &[String], device: &Device) -> Result<Parameters> {
     let sizes = &architecture.sizes;
     let mut tensors = Vec::new();
     let all = sizes.tensors().into_iter();

@@ -18,6 +18,7 @@ pub use super::pass::{Example, Kept};
 use super::pcm::{BatchEmbeddings, Losses, Matching, losses};
 use super::towers::{Computing, Towers};
 use crate::error::{Error, Result};
+use crate::memory::batch_that_fits;
 use crate::model::engine::TensorSource;
 use crate::weights::Sizes;
 
@@ -56,10 +57,21 @@ pub struct Plan {
     pub kept: Kept,
 }
 
+impl Plan {
+    /// The whole batch per pass, or the fewest equal parts that fit into memory.
+    pub fn fitting(batch: usize, kept: Kept, sizes: &Sizes) -> Self {
+        let n_parts = batch.div_ceil(batch_that_fits(batch, sample_bytes(sizes, kept)));
+        Plan {
+            micro_batch: batch.div_ceil(n_parts),
+            kept,
+        }
+    }
+}
+
 /// Roughly the bytes per sample of a pass: what each block keeps for the backward pass (its input, two norms, queries, keys
 /// and values, the attention, two sums; the MLP before and after the activation), or each block's input and all of that for
 /// one block. Texts count at their full length.
-pub fn sample_bytes(sizes: &Sizes, kept: Kept) -> usize {
+fn sample_bytes(sizes: &Sizes, kept: Kept) -> usize {
     const FLOATS_OF_WIDTH: usize = 10;
     const FLOATS_OF_MLP: usize = 2;
     let floats = |rows: usize, width: usize, mlp_dim: usize, layers: usize| {

@@ -9,11 +9,12 @@
 //! Everything is computed on candle's tensors, which keep track of gradients.
 
 pub mod average;
+pub mod base;
 mod batches;
 pub mod data;
 mod eigen;
 mod file;
-pub mod fresh;
+mod fresh;
 pub mod gradients;
 mod in_place;
 mod loader;

@@ -9,18 +9,17 @@ use std::sync::Arc;
 use candle_core::Device;
 use longclip::error::counted;
 use longclip::labels::{Template, named_templates};
+use longclip::train::base::{Base, UPSTREAMS_LOGIT_SCALE};
 use longclip::train::data::{TrainingOptions, TrainingSet};
-use longclip::train::fresh::{FIRST_LOGIT_SCALE, fresh};
-use longclip::train::gradients::{Plan, sample_bytes};
+use longclip::train::gradients::Plan;
 use longclip::train::parameters::Parameters;
 use longclip::train::run::Training;
 use longclip::train::saved::FILES;
 use longclip::train::settings::{Materials, Settings};
 use longclip::train::towers::Computing;
 use longclip::weights::names::ModelSource;
-use longclip::weights::{Architecture, Checkpoint, LoadOptions, Stretching, identity};
-use longclip::{Error, Result, kernels, pipeline};
-use sha2::{Digest, Sha256};
+use longclip::weights::{Architecture, Checkpoint, LoadOptions, Stretching};
+use longclip::{Error, Result, kernels};
 
 use self::flags::{DataFlags, MethodFlags, RunFlags, StartFlags};
 use self::watch::Watch;
@@ -69,7 +68,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     args.refuse_inputs()?;
     kernels::keep_freed_memory();
     let device = args.start.device.open()?;
-    let (parameters, base) = begun(args, &device, report)?;
+    let Base {
+        name,
+        digest,
+        parameters,
+        ..
+    } = begun(args, &device, report)?;
     let dtype = args.start.dtype.of(args.start.device)?;
     let folder = &args.run.out;
     std::fs::create_dir_all(folder).map_err(Error::write(folder))?;
@@ -85,13 +89,13 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         false => Some(Arc::new(TrainingSet::open(&args.data.val_data, &options)?)),
     };
     let materials = Materials {
-        base_digest: base.digest,
+        base_digest: digest,
         data_digest: data.digest(),
         val_data_digest: validation.as_ref().map(|data| data.digest()),
         templates: templates.iter().map(|template| template.fill("{}")).collect(),
         dtype: dtype.as_str().to_owned(),
     };
-    let settings = settings(args, &parameters, base.name, materials, data.len(), report)?;
+    let settings = settings(args, &parameters, name, materials, data.len(), report)?;
     let facts = args.facts(&settings, &data.about());
     say_what_is_trained(&parameters, &settings, &data.about(), report);
     let training = Training {
@@ -155,70 +159,31 @@ impl Args {
     }
 }
 
-/// The model that a training starts from.
-struct Base {
-    /// Its name as given.
-    name: String,
-    digest: String,
-}
-
-/// The weights to start from, and the model that they are from.
-fn begun(args: &Args, device: &Device, report: Report) -> Result<(Parameters, Base)> {
-    let freeze = &args.method.freeze;
-    let digest = |bytes: &[u8]| identity(Sha256::new_with_prefix(bytes));
-    let (mut parameters, base, logit_scale) = match &args.start.init {
-        Some(config) => {
-            let architecture = Architecture::read(config)?;
-            report.model_notices(&architecture.notices);
-            let parameters = fresh(&architecture, args.method.seed, freeze, device)?;
-            let base = Base {
-                name: config.display().to_string(),
-                digest: digest(architecture.description().as_bytes()),
-            };
-            (parameters, base, FIRST_LOGIT_SCALE)
+/// The weights to start from.
+fn begun(args: &Args, device: &Device, report: Report) -> Result<Base> {
+    let MethodFlags { freeze, seed, .. } = &args.method;
+    let mut base = if let Some(config) = &args.start.init {
+        let architecture = Architecture::read(config)?;
+        report.model_notices(&architecture.notices);
+        Base::fresh(config.display().to_string(), &architecture, *seed, freeze, device)?
+    } else {
+        let found = find_model(args.start.base.as_deref(), report)?;
+        let options = args.start.reading.options();
+        let checkpoint = Checkpoint::open_source(&found.source, &options)?;
+        report.model_notices(checkpoint.notices());
+        if options.stretching.is_none() {
+            warn_if_never_stretched(&found.source, options, &checkpoint, report)?;
         }
-        None => {
-            let found = find_model(args.start.base.as_deref(), report)?;
-            let options = args.start.reading.options();
-            let checkpoint = Checkpoint::open_source(&found.source, &options)?;
-            report.model_notices(checkpoint.notices());
-            if options.stretching.is_none() {
-                warn_if_never_stretched(&found.source, options, &checkpoint, report)?;
-            }
-            let parameters = Parameters::from_checkpoint(&checkpoint, freeze, device)?;
-            if args.method.logit_scale.is_none() && parameters.trains_logit_scale() {
-                warn_of_another_temperature(&parameters, report)?;
-            }
-            let base = Base {
-                name: found.name,
-                digest: digest(&checkpoint.content_digest()),
-            };
-            (parameters, base, UPSTREAMS_LOGIT_SCALE)
-        }
+        Base::of(found.name, &checkpoint, freeze, device)?
     };
-    match args.method.logit_scale {
-        Some(named) => parameters.set_logit_scale(named)?,
-        // A frozen scale keeps its value.
-        None if parameters.trains_logit_scale() => parameters.set_logit_scale(logit_scale)?,
-        None => {}
-    }
-    Ok((parameters, base))
-}
-
-/// The value that upstream's training starts from, for any base (`train/train.py`).
-const UPSTREAMS_LOGIT_SCALE: f64 = 4.6052;
-
-/// Upstream's start fits OpenAI's models, which end there; another base is disturbed in its first steps.
-fn warn_of_another_temperature(parameters: &Parameters, report: Report) -> Result<()> {
-    const NEAR: f64 = 0.25;
-    let own = parameters.logit_scale()?;
-    if (own - UPSTREAMS_LOGIT_SCALE).abs() > NEAR {
+    if let (None, Some(own)) = (args.method.logit_scale, base.disturbed_logit_scale()?) {
         report.warning(format!(
             "the base's `logit_scale` is {own:.4}, and the training begins with {UPSTREAMS_LOGIT_SCALE}, as upstream's does; \
              `--logit-scale {own:.4}` keeps the base's"
         ));
     }
-    Ok(())
+    base.begin_at(args.method.logit_scale)?;
+    Ok(base)
 }
 
 fn warn_if_never_stretched(
@@ -300,6 +265,7 @@ fn settings(
             "name some by `--val-data`",
         ));
     }
+    let fitting = Plan::fitting(batch, method.kept(), parameters.sizes());
     Ok(Settings {
         context_length: parameters.sizes().context_length,
         base,
@@ -315,20 +281,12 @@ fn settings(
         ema_decay: method.ema,
         seed: method.seed,
         plan: Plan {
-            micro_batch: method
-                .micro_batch
-                .unwrap_or_else(|| equal_parts(batch, sample_bytes(parameters.sizes(), method.kept()))),
-            kept: method.kept(),
+            micro_batch: method.micro_batch.unwrap_or(fitting.micro_batch),
+            ..fitting
         },
         validate_every: run.validate_every,
         save_every: run.save_every,
     })
-}
-
-/// The number of samples per pass: the whole batch, or the fewest equal parts that fit into memory.
-fn equal_parts(batch: usize, sample_bytes: usize) -> usize {
-    let n_parts = batch.div_ceil(pipeline::batch_that_fits(batch, sample_bytes));
-    batch.div_ceil(n_parts)
 }
 
 fn say_what_is_trained(parameters: &Parameters, settings: &Settings, data: &str, report: Report) {
