@@ -13,7 +13,7 @@ use longclip::session::Counts;
 use super::bar::Bar;
 use super::report::{Report, Verbosity};
 
-/// Between two lines about the progress of a run, where no bar is drawn.
+/// Between two lines about the progress of a run, if no bar is drawn.
 pub(super) const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
 pub(super) struct ProgressLine {

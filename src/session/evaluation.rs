@@ -14,8 +14,7 @@ use crate::model::{self, LongClip, TextEmbeddings};
 use crate::pipeline::Stop;
 use crate::weights::identity;
 
-/// The origin of a model's embeddings of texts, of which it needs to know only the model: a text is its token ids, whatever
-/// data it is from.
+/// The origin of a model's embeddings of texts. A text is its token ids, whatever data it is from, so only the model counts.
 pub fn origin_of_texts(name: &str, model: &LongClip, dtype: &str) -> Origin {
     Origin {
         model: name.to_owned(),

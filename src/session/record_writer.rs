@@ -1,7 +1,7 @@
 //! Writes a record for each image of a run, in one format, to a stream or to a file.
 //!
 //! The caller opens the output and says, by a [`Judge`], what the record of an image says; [`RecordWriter::sink`] does the
-//! rest for a [`Run`](super::Run). How an output was closed is a value, since only the caller knows who wants to hear it.
+//! rest for a [`Run`](super::Run). How an output was closed is returned, and the caller reports it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -39,12 +39,12 @@ pub struct Closed {
     pub all_shards: Option<(u32, PathBuf)>,
     /// The shard that was not kept, because the run was cut short.
     pub incomplete: Option<Shard>,
-    /// The file that holds what was written until the run was cut short, if results would not grow in their own file.
+    /// The file that holds what was written, if the run was cut short before the output got its own name.
     pub partial: Option<PathBuf>,
 }
 
 impl RecordWriter {
-    /// An output that is whole or not there.
+    /// An output that continues no interrupted run, and is not a shard's.
     pub fn new(format: Box<dyn Format>, destination: Destination) -> Self {
         RecordWriter {
             format,

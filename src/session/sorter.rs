@@ -19,7 +19,7 @@ pub struct SortPlan {
     pub into: PathBuf,
     /// How a photo is put into its folder.
     pub manner: Manner,
-    /// Nothing is written: only what would go where is returned.
+    /// Whether nothing is written, and only what would go where is returned.
     pub is_rehearsal: bool,
     /// What went where is written here before the next photo goes.
     pub log: Option<Destination>,

@@ -13,7 +13,7 @@ pub enum Pulled {
     Model {
         /// Where it is.
         model: HubModel,
-        /// Whether a file in a `checkpoints` folder is used when this name is.
+        /// Whether commands with this name use a file in a `checkpoints` folder instead.
         is_behind_checkpoints: bool,
         /// Whether the hub was not reached, so that there may be a newer one.
         is_unchecked: bool,
