@@ -18,6 +18,7 @@ mod bad_weights;
 mod candle_oracle;
 mod classify;
 mod compare;
+mod completions;
 mod destinations;
 mod documents;
 mod duplicates;
