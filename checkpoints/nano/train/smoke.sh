@@ -1,37 +1,55 @@
 #!/usr/bin/env bash
-# Runs the whole training of nano on a small part of the data, from packages to a packed file that the program reads.
+# Runs the whole training of nano on a few hundred drawn images: all.sh from packages to a packed file that the program reads.
 #
 #   PYTHON=venv/bin/python ./smoke.sh LONGCLIP [FOLDER]
 #
-# LONGCLIP is the program. Downloads about 180 MB into FOLDER/cache (by default in a new temporary folder) unless they are there.
-# Takes a few minutes on two cores. The weights know nothing: this shows that each step runs, and that a stopped training continues.
+# LONGCLIP is the program; PYTHON has the packages of requirements.txt and teachers.txt. Nothing is downloaded. Takes a few minutes on
+# two cores, and needs jq. Fails if a step fails, if a stopped training does not continue, if a loss does not fall, or if the weights do not tell the
+# drawn classes apart better than chance.
 set -euo pipefail
-longclip=$(realpath "$1")
-folder=${2:-$(mktemp -d)}
-python=$(realpath -s "${PYTHON:-python3}")
+LONGCLIP=$(realpath "$1")
+folder=$(realpath -m "${2:-$(mktemp -d)}")
+PYTHON=$(realpath -s "${PYTHON:-python3}")
+states=$folder/work
 here=$(dirname "$(realpath "$0")")
-photos=${PHOTOS:+--photos $(realpath "$PHOTOS")}
+failed() { echo "FAILED: $*; see $folder" >&2; exit 1; }
+
+rm -rf "${folder:?}"/{cache,photos,data,work,nano.safetensors}
 mkdir -p "$folder"
-cd "$folder"
-rm -rf data work nano.safetensors
+"$PYTHON" "$here/drawn.py" "$folder"
+export LONGCLIP PYTHON PHOTOS=$folder/photos PREPARE='--small 50 --scenes 20000'
+options=(5 "$folder" --thin 30 --steps 40 --batch 48 --log-every 1 --long-steps 12 --save-every 0 --rate 1e-3)
 
-"$python" "$here/prepare.py" --out data --cache cache --scenes 20000 --every 100 $photos
-
-train() {
-    "$python" "$here/train.py" --data data --cache cache --work work --out nano.safetensors --longclip "$longclip" --thin 100 \
-        --threads 1 --steps 8 --long-steps 2 --save-every 0 2>&1
-}
-# Stop the first training when it has saved a state, and continue it.
-train > first.log &
-until [ -e work/base-state.pt ]; do
-    kill -0 $! 2>/dev/null || { cat first.log; echo "FAILED: the training ended before it saved a state"; exit 1; }
+# Stop the first training when it has saved a state of the image tower. It has a process group of its own, so that all of it is stopped.
+setsid "$here/all.sh" "${options[@]}" > "$folder/first.log" 2>&1 &
+first=$!
+until [ -e "$states/base-state.pt" ]; do
+    kill -0 "$first" 2> /dev/null || { cat "$folder/first.log"; failed 'the training ended before it saved a state'; }
     sleep 0.2
 done
-pkill -P $! || true
-wait $! || true
-train > second.log || { cat second.log; exit 1; }
-grep -q "^continues after step" second.log || { cat second.log; echo "FAILED: the training started again"; exit 1; }
+kill -- -"$first"
+wait "$first" || true
+"$here/all.sh" "${options[@]}" > "$folder/second.log" 2>&1 || { cat "$folder/second.log"; failed 'the training did not continue'; }
+grep -q '^continues after step' "$folder/second.log" || failed 'the training started again in place of continuing'
 
-grep '"source": "cifar10"' data/val.ndjson > data/cifar10.ndjson
-"$longclip" eval zeroshot --model nano.safetensors --data data/cifar10.ndjson --labels-file "$here/../cifar10.json"
+# Reads losses, one per line: the mean of the last N must be below that of the first N.
+falls() {
+    awk -v step="$1" -v n="$2" '
+        { loss[NR] = $1 }
+        END {
+            if (NR < 2 * n) { print step ": only " NR " losses"; exit 1 }
+            for (i = 1; i <= n; i++) { first += loss[i] / n; last += loss[NR - n + i] / n }
+            printf "%s: mean loss of the first %d of %d steps %.3f, of the last %.3f\n", step, n, NR, first, last
+            exit !(last < 0.97 * first)
+        }' || failed "the loss of step $1 does not fall"
+}
+for step in words base image; do
+    cat "$folder/first.log" "$folder/second.log" | sed -nE "s/^(.*% )?$step step [0-9]+ loss ([0-9.]+):.*/\2/p" | falls $step 10
+done
+jq 'select(.loss_long) | .loss_long + .loss_short' "$states/long/metrics.ndjson" | falls long 4
+
+# all.sh has measured the packed weights on the drawn classes, of which there are ten.
+top1=$("$LONGCLIP" eval zeroshot --model "$folder/nano.safetensors" --data "$folder/data/cifar10.ndjson" \
+    --labels-file "$here/../cifar10.json" --format json | jq '.metrics."acc1"')
+awk -v top1="$top1" 'BEGIN { printf "top-1 %.3f of ten drawn classes\n", top1; exit !(top1 > 0.2) }' || failed 'the weights know nothing'
 echo "passed; the results are in $folder"

@@ -16,7 +16,7 @@ Weights that already have 248 positions need the last step only.
 In a step on the image tower, every text is embedded once, before the first batch. Losses on a batch of 256:
   taught  photos and CIFAR-10: KL to the teacher's 1,000 probabilities, over ImageNet's names
   named   named images: cross entropy over all class names; names that mean nearly the same don't count
-  own     photos of groceries, of clothes and CIFAR-10: cross entropy over the names of that set
+  own     sets of photos and CIFAR-10: cross entropy over the names of that set
   told    all images with a caption: contrastive against the short captions; all pairs of one class are positives
   long    scenes: contrastive against long captions, among thousands of other captions
 Every --measure minutes, the moving average of the weights is measured on the validation images, which are never trained on, and
@@ -106,6 +106,7 @@ class Set:
 class Training:
     def __init__(self, opt):
         self.rng, self.classes, self.captions, self.sets, self.unseen = np.random.default_rng(int(time.time())), {}, {}, {}, {}
+        self.counts = {name: max(4, round(n * opt.batch / sum(COUNTS.values()))) for name, n in COUNTS.items()}
         for name in views.NAMES:
             made = views.load(opt.data, opt.work, name, opt.thin)
             if not len(made["pixels"]):
@@ -122,7 +123,7 @@ class Training:
         """Images, and for each of them: its set, its class, its short caption, its record, and its place among the taught ones."""
         out = {"pixels": [], "set": [], "class": [], "caption": [], "record": [], "prob": [], "taught": []}
         for k, (name, one) in enumerate(self.sets.items()):
-            i = one.draw(self.rng, COUNTS[name])
+            i = one.draw(self.rng, self.counts[name])
             flip = torch.full((len(i),), name != "scenes", device=DEVICE)  # captions of scenes say left and right
             out["pixels"].append(augment(one.pixels[i].permute(0, 3, 1, 2), flip, SMALLEST[name]))
             out["set"].append(torch.full((len(i),), k))
@@ -138,16 +139,18 @@ class Training:
 class Texts:
     """Texts, embedded once: ImageNet's names and the class names in each template, the short captions, and the long ones of scenes."""
 
-    def __init__(self, text, training):
+    def __init__(self, opt, text, training):
         import open_clip
+        templates = TEMPLATES[: max(1, len(TEMPLATES) // opt.thin)]
         own = [spoken(c) for c in list(training.classes)[: training.n_names]]
-        self.imagenet = torch.stack([encode(text, [t.format(n) for n in open_clip.IMAGENET_CLASSNAMES]) for t in TEMPLATES])
-        self.own = torch.stack([encode(text, [t.format(n) for n in own]) for t in TEMPLATES])
+        self.imagenet = torch.stack([encode(text, [t.format(n) for n in open_clip.IMAGENET_CLASSNAMES]) for t in templates])
+        self.own = torch.stack([encode(text, [t.format(n) for n in own]) for t in templates])
         self.captions = encode(text, list(training.captions))
         scenes = training.sets.get("scenes")
         # Of 77 positions, long captions fill more than all.
         self.long = encode(text, [r["long"] for r in scenes.records]) if scenes and text.context > towers.CONTEXT else None
-        alike = self.own[2] @ self.own[2].T > SYNONYM
+        plain = encode(text, own)
+        alike = plain @ plain.T > SYNONYM
         self.no_answer = alike & ~torch.eye(len(own), dtype=torch.bool, device=DEVICE)  # [true name, other name]
 
 
@@ -218,7 +221,7 @@ def contrast(z, e, class_, scale):
 
 
 def losses(z, scale, batch, texts, training, rng):
-    s, out, template = scale.exp().clamp(max=100), {}, rng.integers(len(TEMPLATES))
+    s, out, template = scale.exp().clamp(max=100), {}, rng.integers(len(texts.own))
     names, prob, class_ = texts.own[template], batch["prob"], batch["class"]
     out["taught"] = F.kl_div((s * z[batch["taught"]] @ texts.imagenet[template].T).log_softmax(1), prob, reduction="batchmean")
     named = (class_ >= 0) & (class_ < len(names))
@@ -250,7 +253,7 @@ def train_image(opt, step_name, start, minutes):
     image, text, scale = towers.load(start)
     text.eval().requires_grad_(False)
     training = Training(opt)
-    texts = Texts(text, training)
+    texts = Texts(opt, text, training)
     print(len(training.captions), "captions,", training.n_names, "names", flush=True)
     validation = Validation(opt, text, training, texts)
     scale = nn.Parameter(scale.to(DEVICE))
@@ -286,15 +289,16 @@ def train_image(opt, step_name, start, minutes):
             z = image(batch["pixels"], PATCHES if done < LAST_PART else None)
         found = losses(F.normalize(z.float(), dim=1), scale, batch, texts, training, training.rng)
         steps.zero_grad()
-        sum(WEIGHTS[k] * v for k, v in found.items()).backward()
+        loss = sum(WEIGHTS[k] * v for k, v in found.items())
+        loss.backward()
         nn.utils.clip_grad_norm_(params, 1.0)
         steps.step()
         with torch.no_grad():
             decay = min(AVERAGE, (1 + state["step"]) / (10 + state["step"]))
             for a, p in zip(average.parameters(), image.parameters()):
                 a.lerp_(p, 1 - decay)
-        if state["step"] % 50 == 0:
-            print(f"{done:.1%} step {state['step']}", *(f"{k} {v:.3f}" for k, v in found.items()), f"scale {scale.exp():.1f}", flush=True)
+        if state["step"] % opt.log_every == 0:
+            print(f"{done:.1%} {step_name} step {state['step']} loss {loss.item():.3f}:", *(f"{k} {v:.3f}" for k, v in found.items()), f"scale {scale.exp():.1f}", flush=True)
         state["step"] += 1
         now = time.time()
         state["seconds"] += now - tick
@@ -339,9 +343,9 @@ def train_long(opt, base):
     if not os.path.exists(out):
         pack(base, packed)
         data, val = long_data(opt)
-        scale = str(load_file(packed)["logit_scale"].item())
+        scale, batch = str(load_file(packed)["logit_scale"].item()), str(opt.batch // 2)
         subprocess.run([opt.longclip, "train", "--base", packed, "--data", data, "--val-data", val, "--out", run, "--resume",
-                        "--batch", "128", "--micro-batch", "128", "--steps", str(opt.long_steps), "--warmup", str(max(1, opt.long_steps // 16)), "--lr", "5e-4",
+                        "--batch", batch, "--micro-batch", batch, "--steps", str(opt.long_steps), "--warmup", str(max(1, opt.long_steps // 16)), "--lr", "5e-4",
                         "--logit-scale", scale, "--freeze", "token_embedding,visual.", "--seed", "1", "--validate-every", str(max(1, opt.long_steps // 4))], check=True)
         pack(os.path.join(run, "best.safetensors"), out, "--table", packed)
     return out
@@ -361,7 +365,9 @@ def main():
     parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate of the image tower")
     parser.add_argument("--measure", type=float, default=10, help="minutes between measurements")
     parser.add_argument("--save-every", type=float, default=2, help="minutes between states to continue from")
-    parser.add_argument("--thin", type=int, default=1, help="for trials: use one text in this many for the words, and one crop in this many")
+    parser.add_argument("--thin", type=int, default=1, help="for trials: use one text in this many for the words, one crop in this many, and fewer templates")
+    parser.add_argument("--batch", type=int, default=sum(COUNTS.values()), help="images and texts in a batch")
+    parser.add_argument("--log-every", type=int, default=50, help="steps between lines of losses")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     opt = parser.parse_args()
     torch.set_num_threads(opt.threads)

@@ -108,10 +108,10 @@ def train(opt, path, share_done, clock, optimizer):
     rng, steps = np.random.default_rng(1), optimizer(text.parameters(), 0.01)
     length, begun, step = np.array([len(x) for x in t["texts"]]), time.time(), 0
     while clock(steps, 1e-3, step, share_done(time.time() - begun, step)):
-        pool = rng.integers(0, len(t["texts"]), 2048)
+        pool = rng.integers(0, len(t["texts"]), 8 * opt.batch)
         pool = pool[np.argsort(length[pool], kind="stable")]
         k = rng.integers(0, 8)
-        i = pool[k * 256 : k * 256 + 256]  # texts of similar length
+        i = pool[k * opt.batch : (k + 1) * opt.batch]  # texts of similar length
         with torch.autocast(DEVICE, torch.bfloat16):
             z = text(ids_of([t["texts"][j] for j in i]))
         z, goal = F.normalize(z.float(), dim=1), t["goal"][i].to(DEVICE)
@@ -121,8 +121,8 @@ def train(opt, path, share_done, clock, optimizer):
         loss.backward()
         nn.utils.clip_grad_norm_(text.parameters(), 1.0)
         steps.step()
-        if step % 200 == 0:
-            print(f"words step {step} cosine {(z * goal).sum(1).mean():.3f}", flush=True)
+        if step % opt.log_every == 0:
+            print(f"words step {step} loss {loss.item():.3f}: cosine {(z * goal).sum(1).mean():.3f}", flush=True)
         step += 1
     both = {**ImageTower(IMAGE_LAYERS).upstream(), **text.upstream()}
     save(path, {**{k: v.half() for k, v in both.items()}, "logit_scale": torch.tensor(3.0)})
