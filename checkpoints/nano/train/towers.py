@@ -187,7 +187,8 @@ def normalised(x):
 
 def augment(x, flip, smallest):
     """(N, 3, S, S) uint8 -> (N, 3, 64, 64) normalised: crop and zoom, flip, rotate, blur or sharpen, brightness, contrast, saturation,
-    white balance. Images that may not be flipped are not rotated."""
+    white balance. Images that may not be flipped are not rotated. Enlarged images, which are soft, are sharpened more often and more;
+    some of the others are reduced to half their size and enlarged, so that both kinds look alike."""
     b, u = len(x), lambda lo, hi, *s: torch.empty(*(s or (len(x),)), device=DEVICE).uniform_(lo, hi)
     x = x.to(DEVICE).float() / 255
     scale, ratio = u(smallest, 1.15).sqrt(), torch.exp(u(-0.2, 0.2))
@@ -200,9 +201,14 @@ def augment(x, flip, smallest):
     th[:, 0, 2], th[:, 1, 2] = u(-1, 1) * (1 - sx).abs(), u(-1, 1) * (1 - sy).abs()
     y = F.grid_sample(x, F.affine_grid(th, (b, 3, SIDE, SIDE), align_corners=False), mode="bicubic" if x.shape[-1] < SIDE else "bilinear",
                       padding_mode="reflection", align_corners=False)
+    small = x.shape[-1] < SIDE
+    if not small:
+        pick = u(0, 1) < 0.25
+        y[pick] = F.interpolate(F.avg_pool2d(y[pick], 2), (SIDE, SIDE), mode="bicubic", align_corners=False)
     soft = F.avg_pool2d(F.pad(y, (1, 1, 1, 1), mode="reflect"), 3, 1)
     k, one = u(0, 1, b, 1, 1, 1), (b, 1, 1, 1)
-    y = y + torch.where(k < 0.2, u(0, 1, *one), torch.where(k > 0.65, u(-1.5, 0, *one), torch.zeros(one, device=DEVICE))) * (soft - y)
+    often, most = (0.4, 3.0) if small else (0.65, 1.5)
+    y = y + torch.where(k < 0.2, u(0, 1, *one), torch.where(k > often, u(-most, 0, *one), torch.zeros(one, device=DEVICE))) * (soft - y)
     y = y * u(0.65, 1.35, *one) * u(0.9, 1.1, b, 3, 1, 1)
     m = y.mean((1, 2, 3), keepdim=True)
     y = (y - m) * u(0.65, 1.35, *one) + m
