@@ -5,7 +5,7 @@
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc cargo build --release --target aarch64-unknown-linux-gnu
     benches/arm_instructions.py target/aarch64-unknown-linux-gnu/release/longclip
 
-Time was not measured, for want of an ARM machine. A kernel's loop is known by the number of its products, those of a tile of
+Time was not measured, because no ARM machine was available. A kernel's loop is known by the number of its products, those of a tile of
 8 rows and 8 outputs.
 """
 

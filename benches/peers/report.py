@@ -210,7 +210,7 @@ post-training quantisation of the transformer.
 {avx2_section(avx2)}
 ## 64-bit ARM
 
-Time was not measured, for want of an ARM machine. `benches/arm_instructions.py` counts the instructions of the
+Time was not measured, because no ARM machine was available. `benches/arm_instructions.py` counts the instructions of the
 kernels' inner loops (a tile of 8 rows and 8 outputs), for each product and sum of two numbers. rten's figure is
 counted in its source (`rten-gemm/src/kernels/aarch64.rs`): loads and products, without what its loops take
 besides. rten has no bf16.
