@@ -240,6 +240,9 @@ One thread each, from jpeg and png to the same 224x224 pixels; with `--fast-deco
 
 {preprocess_table(preprocessing)}
 
+`benches/peers/formats.py` times the decoder of each format against Pillow's on one photo, and compares the pixels.
+`benches/score.py` compares `longclip score` with `classify` on the same images.
+
 ## What a longclip run costs
 
 B, f32. The share of peak counts only the operations that are computed: the last block is computed
