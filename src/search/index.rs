@@ -22,7 +22,7 @@ use super::origin::Origin;
 use super::page::{VALUE_BYTES, values_in_place};
 use super::rows::{self, Picture};
 use crate::error::{Control, Error, Result, caught, hint};
-use crate::input::parquet::check_offsets;
+use crate::input::parquet::{check_compression, check_offsets};
 use crate::kernels::StoredRows;
 use crate::output::one_line;
 use crate::weights::map;
@@ -70,6 +70,7 @@ impl Index {
             )
         })?;
         check_offsets(&metadata, file.len() as u64).map_err(|problem| damaged(path, problem))?;
+        check_compression(path, &metadata)?;
         let about = metadata.metadata().file_metadata();
         let origin = columns::origin(path, about.key_value_metadata())?;
         for column in [PATH, EMBEDDING] {

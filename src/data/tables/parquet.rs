@@ -19,7 +19,7 @@ use super::chunks::{Chunk, Part, Recent};
 use super::columns::Columns;
 use super::{DataOptions, Format, LookedThrough, Table};
 use crate::error::{Error, Result, caught};
-use crate::input::parquet::check_offsets;
+use crate::input::parquet::{check_compression, check_offsets};
 use crate::output::one_line;
 
 pub(super) const FORMAT: Format = Format {
@@ -69,6 +69,7 @@ fn open(path: &Path, options: &DataOptions) -> Result<LookedThrough> {
     let metadata = caught(read).map_err(|bug| failed(bug.said()))?;
     let metadata = metadata.map_err(|error| failed(&error.to_string()))?;
     check_offsets(&metadata, n_bytes).map_err(failed)?;
+    check_compression(path, &metadata)?;
     let mut starts = vec![0];
     for group in metadata.metadata().row_groups() {
         let n_rows = usize::try_from(group.num_rows()).unwrap_or(0);

@@ -16,7 +16,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::data::kinds::open;
 use crate::data::sample::ClassOf;
-use crate::data::testing::{captions, check_said, folder, opened, options, read, refused};
+use crate::data::testing::{captions, check_said, fixture, folder, opened, options, read, refused};
 use crate::data::{Purpose, Sample};
 use crate::random::Random;
 
@@ -243,6 +243,30 @@ fn a_missing_column_is_named_with_those_that_there_are() {
             "{problem}"
         );
     });
+}
+
+/// `tests/data/tables/make.py` made them.
+#[test]
+fn parquet_files_of_pyarrow_are_read_in_each_compression_but_brotli() {
+    for compression in ["none", "snappy", "gzip", "lz4", "zstd"] {
+        let file = fixture(&format!("tables/{compression}.parquet"));
+        let (_dir, root) = folder(&["a.jpg", "b.jpg"]);
+        fs::copy(file, root.join("rows.parquet")).unwrap();
+        let (samples, problems) = read(&root.join("rows.parquet"), Purpose::Retrieval);
+        let expected = [
+            ("a.jpg", "A cat sleeps. ".repeat(9)),
+            ("b.jpg", "A dog runs. ".repeat(9)),
+        ];
+        let expected = expected.map(|(name, text)| (name.to_owned(), vec![text]));
+        assert_eq!(captions(&samples), expected, "{compression}");
+        check_said(&problems, &[]);
+    }
+    let (problem, hint) = refused(&fixture("tables/brotli.parquet"), Purpose::Retrieval);
+    assert!(
+        problem.contains("is compressed with brotli; Parquet files are read if"),
+        "{problem}"
+    );
+    assert!(hint.contains("zstd"), "{hint}");
 }
 
 #[test]
