@@ -23,9 +23,10 @@ pub(super) fn long_version() -> String {
     )
 }
 
-const FEATURES: [(&str, bool); 12] = [
+const FEATURES: [(&str, bool); 13] = [
     ("accelerate", cfg!(feature = "accelerate")),
     ("arrow", cfg!(feature = "arrow")),
+    ("avif", cfg!(feature = "avif")),
     ("cli", cfg!(feature = "cli")),
     ("cuda", cfg!(feature = "cuda")),
     ("cudnn", cfg!(feature = "cudnn")),

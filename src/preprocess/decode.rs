@@ -20,9 +20,9 @@ use super::orientation::Metadata;
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
 use super::reading::{Orientation, Reading};
-use super::recognise::{CONVERT, Content, DEVELOP, recognise};
+use super::recognise::{Content, DEVELOP, recognise};
 use super::reduction::Reduction;
-use super::{ico, jpeg, png, raw, tiff, tiff_samples};
+use super::{ico, jpeg, png, raw, tiff};
 use crate::error::{Error, Result, caught};
 use crate::kernels::zeroes;
 
@@ -63,7 +63,7 @@ pub fn size(bytes: &[u8]) -> Option<(usize, usize)> {
             let (width, height) = caught(|| reader.into_dimensions()).ok()?.ok()?;
             Some((width as usize, height as usize))
         }
-        Content::Heic(_) | Content::Jxl | Content::Raw(_) | Content::Foreign { .. } => {
+        Content::Avif(_) | Content::Heic(_) | Content::Jxl | Content::Raw(_) | Content::Foreign { .. } => {
             let picture = decode("", bytes, Orientation::AsStored, &Limits::default()).ok()?;
             Some((picture.width_px(), picture.height_px()))
         }
@@ -76,11 +76,25 @@ fn decode_any(bytes: &[u8], reading: &Reading<'_>) -> Result<Picture, Problem> {
     }
     match recognise(bytes) {
         Content::Decodable(format) => decode_as(format, bytes, reading),
+        Content::Avif(what) => decode_avif(what, bytes, reading.limits),
         Content::Heic(what) => decode_heic(what, bytes, reading.limits),
         Content::Jxl => decode_jxl(bytes, reading.orientation, reading.limits),
         Content::Raw(what) => decode_raw(what, bytes, reading),
         Content::Foreign { what, advice } => Err(foreign(what, advice)),
     }
+}
+
+#[cfg(feature = "avif")]
+fn decode_avif(_what: &str, bytes: &[u8], limits: &Limits) -> Result<Picture, Problem> {
+    super::avif::decode(bytes, limits)
+}
+
+#[cfg(not(feature = "avif"))]
+fn decode_avif(what: &str, _bytes: &[u8], _limits: &Limits) -> Result<Picture, Problem> {
+    Err(foreign(
+        what,
+        "convert it to png first, for example with `avifdec` or `magick`; or build with the feature `avif`",
+    ))
 }
 
 #[cfg(feature = "heic")]
@@ -135,12 +149,6 @@ fn decode_as(format: ImageFormat, bytes: &[u8], reading: &Reading<'_>) -> Result
             if let Some(what) = tiff::raw_photo(bytes) {
                 return decode_raw(what, bytes, reading);
             }
-            if tiff::has_planar_tiles(bytes) {
-                return Err(foreign(
-                    "a TIFF image with tiles of one colour each (planar configuration)",
-                    CONVERT,
-                ));
-            }
         }
         _ => {}
     }
@@ -148,18 +156,20 @@ fn decode_as(format: ImageFormat, bytes: &[u8], reading: &Reading<'_>) -> Result
         Orientation::Upright => Metadata::of(format, bytes).orientation(),
         Orientation::AsStored => 1,
     };
-    let special_tiff = match format {
-        ImageFormat::Tiff => match tiff::ycbcr_jpeg(bytes, limits)? {
-            None => tiff_samples::decode(bytes, limits)?,
-            picture => picture,
-        },
-        _ => None,
-    };
-    let picture = match special_tiff {
-        Some(picture) => picture,
-        None => with_image_crate(format, bytes, turn, limits)?,
+    let picture = match format {
+        ImageFormat::Tiff => decode_tiff(bytes, turn, limits)?,
+        _ => with_image_crate(format, bytes, turn, limits)?,
     };
     Ok(picture.upright(turn))
+}
+
+fn decode_tiff(bytes: &[u8], turn: u8, limits: &Limits) -> Result<Picture, Problem> {
+    let unpacked = tiff::unpacked(bytes, limits)?;
+    let bytes = unpacked.as_deref().unwrap_or(bytes);
+    match tiff::decode(bytes, limits)? {
+        Some(picture) => Ok(picture),
+        None => with_image_crate(ImageFormat::Tiff, bytes, turn, limits),
+    }
 }
 
 fn foreign(what: &str, advice: &'static str) -> Problem {
@@ -242,7 +252,7 @@ fn to_picture(decoded: DynamicImage) -> Result<Picture, Problem> {
 
 /// Converts linear light, where 1 is white, to an sRGB byte (IEC 61966-2-1): how a viewer shows a float image at
 /// exposure 0.
-fn encode_light(light: f32) -> u8 {
+pub(super) fn encode_light(light: f32) -> u8 {
     let light = light.clamp(0.0, 1.0);
     let encoded = if light <= 0.003_130_8 {
         12.92 * light

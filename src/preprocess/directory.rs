@@ -1,5 +1,7 @@
 //! Directories of tags, as in TIFF files and EXIF blocks (TIFF 6.0, section 2): which entries there are, and their numbers.
 
+use std::collections::BTreeMap;
+
 /// The bytes of a TIFF file or of an EXIF block.
 #[derive(Clone, Copy)]
 pub(super) struct Tagged<'a> {
@@ -11,6 +13,22 @@ pub(super) struct Tagged<'a> {
 enum Order {
     Little,
     Big,
+}
+
+impl Order {
+    fn short(self, number: u16) -> [u8; 2] {
+        match self {
+            Order::Little => number.to_le_bytes(),
+            Order::Big => number.to_be_bytes(),
+        }
+    }
+
+    fn long(self, number: u32) -> [u8; 4] {
+        match self {
+            Order::Little => number.to_le_bytes(),
+            Order::Big => number.to_be_bytes(),
+        }
+    }
 }
 
 /// The entries of a directory, and where the next directory is; 0 if there is none.
@@ -167,19 +185,72 @@ impl<'a> Directory<'a> {
         only.numbers(tag).first().copied()
     }
 
-    /// The whole file with another number in a tag that has one SHORT.
-    pub(super) fn with_number(&self, tag: u16, number: u16) -> Option<Vec<u8>> {
-        const SHORT: u16 = 3;
-        let entry = self
-            .entry(tag)
-            .filter(|entry| entry.kind == SHORT && entry.count == 1)?;
-        let mut bytes = self.file.bytes.to_vec();
-        let number = match self.file.order {
-            Order::Little => number.to_le_bytes(),
-            Order::Big => number.to_be_bytes(),
+    /// The rational numbers of a tag.
+    pub(super) fn ratios(&self, tag: u16) -> Vec<f32> {
+        const RATIONAL: u16 = 5;
+        let Some(entry) = self.entry(tag).filter(|entry| entry.kind == RATIONAL) else {
+            return Vec::new();
         };
-        bytes.get_mut(entry.at..entry.at + 2)?.copy_from_slice(&number);
-        Some(bytes)
+        let ratio = |i: usize| {
+            let at = entry.at.checked_add(i * 8)?;
+            Some(self.file.u32(at)? as f32 / self.file.u32(at + 4)? as f32)
+        };
+        (0..entry.count as usize).map_while(ratio).collect()
+    }
+
+    /// A file that begins with the bytes of `file`, whose only directory follows them: this one, of which only the tags
+    /// `kept` remain, with other numbers in some of them, or without a tag if there are none. `None` if it were too long.
+    pub(super) fn rewritten(&self, mut file: Vec<u8>, kept: &[u16], changed: &[(u16, Vec<u32>)]) -> Option<Vec<u8>> {
+        const SHORT: u16 = 3;
+        const LONG: u16 = 4;
+        let order = self.file.order;
+        let mut entries = BTreeMap::new();
+        for tag in kept {
+            if let (Some(entry), Some(values)) = (self.entry(*tag), self.bytes(*tag)) {
+                entries.insert(*tag, (entry.kind, entry.count, values.to_vec()));
+            }
+        }
+        for (tag, numbers) in changed {
+            let is_short = numbers.iter().all(|number| *number <= u32::from(u16::MAX));
+            let values: Vec<u8> = match is_short {
+                true => numbers.iter().flat_map(|number| order.short(*number as u16)).collect(),
+                false => numbers.iter().flat_map(|number| order.long(*number)).collect(),
+            };
+            let kind = if is_short { SHORT } else { LONG };
+            match numbers.is_empty() {
+                true => entries.remove(tag),
+                false => entries.insert(*tag, (kind, u32::try_from(numbers.len()).ok()?, values)),
+            };
+        }
+        let mut directory = order.short(entries.len() as u16).to_vec();
+        for (tag, (kind, count, mut values)) in entries {
+            if values.len() > 4 {
+                let at = u32::try_from(file.len()).ok()?;
+                file.append(&mut values);
+                values.extend(order.long(at));
+            }
+            values.resize(4, 0);
+            directory.extend(order.short(tag));
+            directory.extend(order.short(kind));
+            directory.extend(order.long(count));
+            directory.extend(values);
+        }
+        directory.extend([0; 4]);
+        let at = u32::try_from(file.len()).ok()?;
+        file.get_mut(4..8)?.copy_from_slice(&order.long(at));
+        file.append(&mut directory);
+        Some(file)
+    }
+
+    /// The bytes that a file of this order begins with; [`Self::rewritten`] fills in where its directory is.
+    pub(super) fn header(&self) -> Vec<u8> {
+        let mut header = match self.file.order {
+            Order::Little => b"II".to_vec(),
+            Order::Big => b"MM".to_vec(),
+        };
+        header.extend(self.file.order.short(42));
+        header.extend([0; 4]);
+        header
     }
 
     /// The bytes of a tag.

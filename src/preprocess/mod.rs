@@ -5,6 +5,8 @@
 //! model's [`PixelRecipe`] may say another size, filter, crop, order or normalisation. The pipeline calls it on its decoding threads, one image at a time. [`Pixels`] are `(channel, row, column)` in f32; the
 //! bytes of decoded images are `(row, column, channel)`.
 
+#[cfg(feature = "avif")]
+mod avif;
 mod decode;
 mod directory;
 #[cfg(feature = "heic")]
@@ -24,7 +26,6 @@ mod recognise;
 mod reduction;
 mod resize;
 mod tiff;
-mod tiff_samples;
 
 pub use decode::{decode, size};
 pub use limits::Limits;

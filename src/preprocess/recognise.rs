@@ -9,6 +9,8 @@ use image::ImageFormat;
 pub(super) enum Content {
     /// A format that we decode.
     Decodable(ImageFormat),
+    /// AVIF, with this name.
+    Avif(&'static str),
     /// HEIC or HEIF, with this name.
     Heic(&'static str),
     /// JPEG XL.
@@ -24,8 +26,7 @@ pub(super) enum Content {
     },
 }
 
-pub(super) const CONVERT: &str = "convert it to jpeg or png first";
-const CONVERT_AVIF: &str = "convert it to png first, for example with `avifdec` or `magick`";
+const CONVERT: &str = "convert it to jpeg or png first";
 pub(super) const DEVELOP: &str = "develop it to jpeg or tiff first";
 const FRAMES: &str = "extract frames first, for example one every two seconds: \
     `ffmpeg -i VIDEO -vf fps=1/2 FOLDER/%06d.jpg`";
@@ -35,8 +36,6 @@ const BIG_TIFF: [&[u8]; 2] = [b"II\x2b\0", b"MM\0\x2b"];
 
 /// Offset, signature, what it is, advice. The first match counts.
 const FOREIGN: &[(usize, &[u8], &str, &str)] = &[
-    (4, b"ftypavif", "an AVIF image", CONVERT_AVIF),
-    (4, b"ftypavis", "an AVIF sequence", CONVERT_AVIF),
     (4, b"ftyp", "a video", FRAMES),
     (0, b"\x1aE\xdf\xa3", "a video", FRAMES),
     (0, b"%PDF", "a PDF document", RENDER),
@@ -71,6 +70,8 @@ const HEIC: &[(&[u8], &str)] = &[
     (b"ftypmif1", "a HEIF photo"),
     (b"ftypmsf1", "a HEIF sequence"),
 ];
+
+const AVIF: &[(&[u8], &str)] = &[(b"ftypavif", "an AVIF image"), (b"ftypavis", "an AVIF sequence")];
 
 const JXL: [&[u8]; 2] = [b"\xff\x0a", b"\x00\x00\x00\x0cJXL \r\n\x87\n"];
 
@@ -124,13 +125,13 @@ fn photo(bytes: &[u8]) -> Option<Content> {
     const BRANDS_BYTES: usize = 64;
     let at = |offset, signature| has(bytes, offset, signature);
     let brands = &bytes[..bytes.len().min(BRANDS_BYTES)];
+    if let Some((_, what)) = AVIF.iter().find(|(brand, _)| at(4, brand)) {
+        return Some(Content::Avif(what));
+    }
     if let Some((_, what)) = HEIC.iter().find(|(brand, _)| at(4, brand)) {
         let is_avif = brands.windows(4).any(|brand| brand == b"avif");
         return Some(match is_avif {
-            true => Content::Foreign {
-                what: "an AVIF image",
-                advice: CONVERT_AVIF,
-            },
+            true => Content::Avif("an AVIF image"),
             false => Content::Heic(what),
         });
     }
@@ -189,14 +190,23 @@ mod tests {
 
     #[test]
     fn names_formats_that_are_not_decoded() {
-        check(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif", "an AVIF image");
-        check(b"\0\0\0\x18ftypavif\0\0\0\0", "an AVIF image");
         check(b"<?xml version=\"1.0\"?>\n<svg xmlns=\"\">", "an SVG drawing");
         check(b"%PDF-1.7\n", "a PDF document");
         check(b"<!DOCTYPE html><html>404", "a web page");
         check(b"a cat\na dog\n", "text");
         check(&[0; 100], "nothing but zero bytes");
         check(b"\x01\x02\x03", "data of an unknown kind");
+    }
+
+    #[test]
+    fn recognises_avif_by_its_brands() {
+        let avif = Content::Avif("an AVIF image");
+        assert_eq!(recognise(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif"), avif);
+        assert_eq!(recognise(b"\0\0\0\x18ftypavif\0\0\0\0"), avif);
+        assert_eq!(
+            recognise(b"\0\0\0\x1cftypmif1\0\0\0\0mif1heic"),
+            Content::Heic("a HEIF photo")
+        );
     }
 
     #[test]

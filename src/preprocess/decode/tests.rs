@@ -157,8 +157,86 @@ fn a_raw_photo_without_a_preview_is_refused_by_name_and_not_read_as_its_thumbnai
 }
 
 #[test]
-fn tiles_of_one_colour_each_are_refused_by_name() {
-    assert!(problem_of(&fixture("tiled-planar.tiff")).contains("(planar configuration)"));
+fn kinds_of_tiff_that_are_not_read_are_refused_by_name() {
+    let kind_of = |tags: &[(u16, u32)]| {
+        let mut all = vec![(256, 8), (257, 8), (258, 8), (273, 8), (278, 8), (279, 64)];
+        all.extend(tags);
+        problem_of(&tiff_of(&all))
+    };
+    const KIND: &str = "this kind of tiff is not supported: ";
+    for (tags, kind) in [
+        (&[(259, 3), (292, 1)][..], "CCITT group 3 in two dimensions"),
+        (
+            &[(259, 1), (262, 6), (277, 3), (284, 2)][..],
+            "colours as YCbCr of this kind",
+        ),
+        (
+            &[(262, 8), (277, 3), (284, 2), (322, 16), (323, 16)][..],
+            "tiles of one colour each (planar configuration) of this kind",
+        ),
+    ] {
+        let problem = kind_of(tags);
+        assert!(problem.contains(&format!("{KIND}{kind}")), "{problem}");
+    }
+    assert!(kind_of(&[(259, 34925), (262, 1)]).contains(KIND), "LZMA");
+    assert!(
+        kind_of(&[(339, 2), (262, 1)]).contains(KIND),
+        "signed samples of 8 bits"
+    );
+}
+
+/// Of grey, a value over 1 makes all of them levels from 0 to 255; otherwise 1 is white.
+#[test]
+fn floats_are_levels_or_light_and_whole_numbers_fill_the_bits_that_they_need() {
+    let levels = |bits: u32, format: u32, values: &[u8]| {
+        let n = values.len() as u32 * 8 / bits;
+        let mut tags = vec![
+            (256, n),
+            (257, 1),
+            (258, bits),
+            (262, 1),
+            (277, 1),
+            (278, 1),
+            (339, format),
+        ];
+        tags.extend([(279, values.len() as u32), (273, 0)]);
+        let at = tiff_of(&tags).len() as u32;
+        tags.pop();
+        tags.push((273, at));
+        let file = [tiff_of(&tags), values.to_vec()].concat();
+        let picture = decode("a.tif", &file, Orientation::Upright, &Limits::default()).unwrap();
+        assert_eq!(picture.mode(), Mode::Grey);
+        picture.bytes().to_vec()
+    };
+    const WHOLE: u32 = 1;
+    const FLOATS: u32 = 3;
+    let floats = |values: &[f32]| {
+        levels(
+            32,
+            FLOATS,
+            &values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>(),
+        )
+    };
+    assert_eq!(
+        floats(&[-4.0, 0.9, 1.5, 254.9, 300.0, f32::NAN]),
+        [0, 0, 1, 254, 255, 0]
+    );
+    assert_eq!(floats(&[-1.0, 0.0, 0.2159, 1.0]), [0, 0, 128, 255]);
+    let halves = [0.0, 0.2159, 1.0].map(half::f16::from_f32);
+    assert_eq!(
+        levels(16, FLOATS, &halves.map(half::f16::to_le_bytes).concat()),
+        [0, 128, 255]
+    );
+    assert_eq!(
+        levels(64, FLOATS, &[7.9f64, 0.0].map(f64::to_le_bytes).concat()),
+        [7, 0]
+    );
+    let whole = |values: [u32; 2]| levels(32, WHOLE, &values.map(u32::to_le_bytes).concat());
+    assert_eq!(whole([3, 255]), [3, 255]);
+    assert_eq!(whole([257, 65535]), [1, 255]);
+    assert_eq!(whole([1 << 24, u32::MAX]), [1, 255]);
+    let signed = [-7i16, 255].map(i16::to_le_bytes).concat();
+    assert_eq!(levels(16, 2, &signed), [0, 255]);
 }
 
 #[test]

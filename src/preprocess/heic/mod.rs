@@ -189,7 +189,7 @@ fn coded(file: &Context<'_>, id: u32) -> Result<Frame, Problem> {
     })
 }
 
-fn with_alpha(picture: Picture, alpha: &[u8]) -> Result<Picture, Problem> {
+pub(super) fn with_alpha(picture: Picture, alpha: &[u8]) -> Result<Picture, Problem> {
     let (width, height) = (picture.width_px(), picture.height_px());
     let channels = picture.mode().channels();
     let mode = match picture.mode() {
@@ -206,7 +206,7 @@ fn with_alpha(picture: Picture, alpha: &[u8]) -> Result<Picture, Problem> {
     Picture::new(mode, width, height, out).map_err(|_| damaged("it holds no pixels"))
 }
 
-fn transformed(picture: Picture, transform: &Transform) -> Result<Picture, Problem> {
+pub(super) fn transformed(picture: Picture, transform: &Transform) -> Result<Picture, Problem> {
     // As EXIF's numbers of orientations.
     let turn = match transform {
         Transform::Crop(clap) => {

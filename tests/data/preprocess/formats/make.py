@@ -10,13 +10,15 @@ import hashlib
 import json
 import random
 import struct
+import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pillow_heif
 import pillow_jxl  # noqa: F401
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps
 
 pillow_heif.register_heif_opener()
 HERE = Path(__file__).parent
@@ -70,7 +72,7 @@ def full(kind, version, *parts):
     return box(kind, struct.pack(">I", version << 24), *parts)
 
 
-def grid(name, image, side):
+def grid(name, image, side, encode, kind=b"hvc1", configuration=b"hvcC", brands=b"mif1heic"):
     """Tiles in rows, cut off at the right and below, then turned: what an iPhone writes."""
     width, height = image.size
     columns, rows = -(-width // side), -(-height // side)
@@ -79,11 +81,11 @@ def grid(name, image, side):
     configs, coded = set(), []
     for top in range(0, rows * side, side):
         for left in range(0, columns * side, side):
-            tile = HERE / "tile.heic"
-            heif(tile.name, padded.crop((left, top, left + side, top + side)))
+            tile = HERE / f"tile.{brands[4:].decode()}"
+            encode(tile.name, padded.crop((left, top, left + side, top + side)))
             data = tile.read_bytes()
             tile.unlink()
-            at = data.index(b"hvcC") - 4
+            at = data.index(configuration) - 4
             configs.add(data[at:at + struct.unpack(">I", data[at:at + 4])[0]])
             coded.append(data[data.index(b"mdat") + 4:])
     (config,) = configs
@@ -107,16 +109,43 @@ def grid(name, image, side):
             full(b"hdlr", 0, bytes(4), b"pict", bytes(13)),
             full(b"pitm", 0, struct.pack(">H", 1)),
             full(b"iloc", 0, struct.pack(">BBH", 0x44, 0, n + 1), where),
-            full(b"iinf", 0, struct.pack(">H", n + 1), infe(1, b"grid"), *(infe(tile, b"hvc1") for tile in tiles)),
+            full(b"iinf", 0, struct.pack(">H", n + 1), infe(1, b"grid"), *(infe(tile, kind) for tile in tiles)),
             full(b"iref", 0, box(b"dimg", struct.pack(f">HH{n}H", 1, n, *tiles))),
             box(b"iprp", properties, full(b"ipma", 0, ipma)))
 
-    begin = box(b"ftyp", b"heic", bytes(4), b"mif1heic")
+    begin = box(b"ftyp", brands[4:], bytes(4), brands)
     start = len(begin) + len(meta(0)) + 8
     (HERE / name).write_bytes(begin + meta(start) + box(b"mdat", whole, *coded))
 
 
-grid("grid.heic", photo.resize((150, 100), Image.Resampling.BICUBIC), 64)
+wide = photo.resize((150, 100), Image.Resampling.BICUBIC)
+grid("grid.heic", wide, 64, heif)
+
+
+def avif(name, image, **options):
+    image.save(HERE / name, quality=60, **options)
+
+
+for subsampling in ("4:2:0", "4:2:2", "4:4:4", "4:0:0"):
+    avif(f"{subsampling.replace(':', '')}.avif", odd, subsampling=subsampling)
+avif("rgb.avif", square)
+square.save(HERE / "low-quality.avif", quality=10)
+avif("limited.avif", odd, range="limited")
+avif("alpha.avif", clear(square))
+avif("sequence.avif", square, save_all=True, append_images=[grey.convert("RGB")])
+for orientation in range(2, 9):
+    exif = Image.Exif()
+    exif[274] = orientation
+    avif(f"turned-{orientation}.avif", odd, exif=exif)
+grid("grid.avif", wide, 64, avif, b"av01", b"av1C", b"mif1avif")
+for bits in (10, 12):
+    samples = np.array(odd).astype(np.uint16) * 257 >> (16 - bits)
+    coded = imagecodecs.avif_encode(samples, level=60, bitspersample=bits, pixelformat="420", speed=6)
+    (HERE / f"{bits}-bits.avif").write_bytes(coded)
+for matrix, level in (("IDENTITY", 100), ("BT709", 60), ("BT2020_NCL", 60)):
+    matrix = imagecodecs.AVIF.MATRIX_COEFFICIENTS[matrix]
+    coded = imagecodecs.avif_encode(np.array(odd), level=level, pixelformat="444", speed=6, matrix=matrix)
+    (HERE / f"matrix-{int(matrix)}.avif").write_bytes(coded)
 
 square.save(HERE / "rgb.jxl", lossless=True)
 grey.save(HERE / "grey.jxl", lossless=True)
@@ -149,6 +178,62 @@ def packed(name, values, bits, photometric, palette=()):
     (HERE / name).write_bytes(b"MM\0*" + struct.pack(">I", directory) + data + n + entries + b"\0" * 4 + colours)
 
 
+tifffile.imwrite(HERE / "planar-tiles.tif", np.array(odd.resize((70, 50))).transpose(2, 0, 1), photometric="rgb",
+                 planarconfig="separate", tile=(32, 32), compression="zlib", predictor=True)
+tifffile.imwrite(HERE / "planar-tiles-alpha.tif", np.array(clear(square)).transpose(2, 0, 1), photometric="rgb",
+                 planarconfig="separate", tile=(16, 16), extrasamples=["unassalpha"])
+Image.fromarray(g.astype(np.int32)).save(HERE / "grey-32-bits.tif")
+Image.fromarray(g.astype(np.float32) * 1.1 - 5).save(HERE / "grey-float.tif")
+black_and_white = photo.convert("1")
+black_and_white.save(HERE / "group3.tif", compression="group3")
+black_and_white.save(HERE / "huffman.tif", compression="tiff_ccitt")
+
+
+def ycbcr(name, image, across, down, rows=None, tile=None, levels=()):
+    """Deflated blocks of YCbCr. Pillow writes no such files, and reads uncompressed ones by a rule of its own."""
+    values = np.array(image.convert("YCbCr"))
+    height, width, _ = values.shape
+
+    def blocks(part):
+        part = np.pad(part, ((0, -part.shape[0] % down), (0, -part.shape[1] % across), (0, 0)), mode="edge")
+        for y in range(0, part.shape[0], down):
+            for x in range(0, part.shape[1], across):
+                block = part[y:y + down, x:x + across]
+                yield block[:, :, 0].tobytes() + block[:, :, 1:].reshape(-1, 2).mean(0).astype(np.uint8).tobytes()
+
+    if tile:
+        padded = np.pad(values, ((0, -height % tile), (0, -width % tile), (0, 0)), mode="edge")
+        parts = [padded[y:y + tile, x:x + tile] for y in range(0, height, tile) for x in range(0, width, tile)]
+    else:
+        parts = [values[y:y + rows] for y in range(0, height, rows)]
+    parts = [zlib.compress(b"".join(blocks(part))) for part in parts]
+    data, offsets, lengths = bytearray(b"II*\0\0\0\0\0"), [], [len(part) for part in parts]
+    for part in parts:
+        offsets.append(len(data))
+        data += part
+    where = [(322, "I", [tile]), (323, "I", [tile]), (324, "I", offsets), (325, "I", lengths)] if tile else [
+        (273, "I", offsets), (278, "I", [rows]), (279, "I", lengths)]
+    tags = [(256, "I", [width]), (257, "I", [height]), (258, "H", [8, 8, 8]), (259, "H", [8]), (262, "H", [6]),
+            (277, "H", [3]), *where, (530, "H", [across, down])]
+    if levels:
+        tags.append((532, "II", [(level, 1) for level in levels]))
+    entries = b""
+    for tag, kind, numbers in tags:
+        raw = b"".join(struct.pack("<" + kind, *(number if kind == "II" else [number])) for number in numbers)
+        value = raw.ljust(4, b"\0")
+        if len(raw) > 4:
+            value = struct.pack("<I", len(data))
+            data += raw
+        entries += struct.pack("<HHI", tag, {"H": 3, "I": 4, "II": 5}[kind], len(numbers)) + value
+    data[4:8] = struct.pack("<I", len(data))
+    (HERE / name).write_bytes(data + struct.pack("<H", len(tags)) + entries + bytes(4))
+
+
+ycbcr("ycbcr-22-strips.tif", odd, 2, 2, rows=16)
+ycbcr("ycbcr-41-strips.tif", odd, 4, 1, rows=33)
+ycbcr("ycbcr-11-tiles.tif", odd, 1, 1, tile=16)
+ycbcr("ycbcr-21-tiles-limited.tif", odd, 2, 1, tile=32, levels=(16, 235, 128, 240, 128, 240))
+
 draw = random.Random(1)
 o = np.array(odd.convert("L"))
 packed("grey-2-bits.tif", o >> 6, 2, 1)
@@ -158,9 +243,10 @@ for bits in (1, 2, 4):
 
 cases = []
 for path in sorted(HERE.iterdir()):
-    if path.suffix not in (".heic", ".jxl", ".tif"):
+    if path.suffix not in (".avif", ".heic", ".jxl", ".tif"):
         continue
-    image = Image.open(path)
+    # Pillow reads AVIF as it is stored, with the container's turns as an EXIF orientation.
+    image = ImageOps.exif_transpose(Image.open(path))
     if image.mode == "P":
         image = image.convert("RGB")
     # An image that is not resized keeps the colours of transparent pixels.

@@ -1,0 +1,137 @@
+//! CCITT group 3 in one dimension, and modified Huffman: black and white as the lengths of runs (ITU-T T.4, section 4.1; TIFF
+//! 6.0, sections 10 and 11). The crate `fax` knows the codes of runs. Group 4 is left to the crate `tiff`.
+
+use fax::BitReader;
+use fax::maps::{black, white};
+
+use super::super::directory::Directory;
+use super::super::limits::{Limits, check_size};
+use super::super::problem::{Problem, damaged};
+use super::parts::{self, Parts};
+use super::{
+    BITS, COMPRESSION, FILL_ORDER, OF_PIXELS, STRIP_LENGTHS, STRIP_OFFSETS, TILE_LENGTHS, TILE_OFFSETS, size,
+    unsupported,
+};
+use crate::kernels::zeroes;
+
+const MODIFIED_HUFFMAN: u64 = 2;
+const GROUP_3: u64 = 3;
+const NO_COMPRESSION: u32 = 1;
+
+const GROUP_3_OPTIONS: u16 = 292;
+const TWO_DIMENSIONS: u64 = 1;
+const UNCOMPRESSED_MODE: u64 = 2;
+
+const LOWEST_BIT_FIRST: u64 = 2;
+/// An end of line is eleven zeros and a one; more zeros can be in front of it.
+const END_OF_LINE_ZEROS: u8 = 11;
+/// A run is coded as multiples of 64, then what is left.
+const LAST_CODE_MAX: u16 = 63;
+
+/// The same image without compression, if it has one of these.
+pub(super) fn unpacked(first: &Directory<'_>, bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, Problem> {
+    let compression = match first.number(COMPRESSION) {
+        Some(compression @ (MODIFIED_HUFFMAN | GROUP_3)) => compression,
+        _ => return Ok(None),
+    };
+    let options = first.number(GROUP_3_OPTIONS).unwrap_or(0);
+    if compression == GROUP_3 && options & (TWO_DIMENSIONS | UNCOMPRESSED_MODE) != 0 {
+        return Err(unsupported("CCITT group 3 in two dimensions"));
+    }
+    if first.number(BITS).unwrap_or(1) != 1 {
+        return Err(damaged("a fax has one bit per pixel"));
+    }
+    let (width, height) = size(first);
+    check_size(width, height, width.saturating_mul(height), limits)?;
+    let (width, height) = (width as usize, height as usize);
+    let parts = Parts::of(first, width, height)?;
+    if parts.width > 2 * width + 64 || parts.height > 2 * height + 64 {
+        return Err(damaged("its tiles are far larger than the image"));
+    }
+
+    let mut file = first.header();
+    let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
+    for (i, span) in parts.spans.iter().enumerate() {
+        let (_, top) = parts.begin(i);
+        let n_rows = match parts.are_tiles {
+            true => parts.height,
+            false => parts.height.min(height - top),
+        };
+        let mut data = parts::data(bytes, *span)?.to_vec();
+        if first.number(FILL_ORDER) == Some(LOWEST_BIT_FIRST) {
+            data.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
+        }
+        // The reader looks beyond the last code.
+        data.extend([0; 4]);
+        let rows = rows(&data, (parts.width, n_rows), compression)?;
+        offsets.push(u32::try_from(file.len()).map_err(|_| damaged("it has too many pixels for a TIFF file"))?);
+        lengths.push(rows.len() as u32);
+        file.extend(rows);
+    }
+    let (offsets_tag, lengths_tag) = match parts.are_tiles {
+        true => (TILE_OFFSETS, TILE_LENGTHS),
+        false => (STRIP_OFFSETS, STRIP_LENGTHS),
+    };
+    let changes = [
+        (COMPRESSION, vec![NO_COMPRESSION]),
+        (FILL_ORDER, Vec::new()),
+        (offsets_tag, offsets),
+        (lengths_tag, lengths),
+    ];
+    Ok(first.rewritten(file, &OF_PIXELS, &changes))
+}
+
+/// The rows of a part, each of whole bytes in which black is 1.
+fn rows(data: &[u8], (width, n_rows): (usize, usize), compression: u64) -> Result<Vec<u8>, Problem> {
+    let row_bytes = width.div_ceil(8);
+    let mut rows: Vec<u8> = zeroes(row_bytes * n_rows)?;
+    let mut reader = fax::slice_reader(data);
+    for row in rows.chunks_exact_mut(row_bytes) {
+        if compression == GROUP_3 {
+            skip_ends_of_line(&mut reader);
+        }
+        decode_row(&mut reader, width, row).ok_or_else(|| damaged("a row of its fax code is wrong"))?;
+        if compression == MODIFIED_HUFFMAN {
+            let rest = reader.bits_to_byte_boundary();
+            let Ok(()) = reader.consume(rest);
+        }
+    }
+    Ok(rows)
+}
+
+fn skip_ends_of_line(reader: &mut impl BitReader) {
+    while reader.peek(END_OF_LINE_ZEROS) == Some(0) {
+        while reader.peek(1) == Some(0) {
+            if reader.consume(1).is_err() {
+                return;
+            }
+        }
+        if reader.peek(1).is_none() || reader.consume(1).is_err() {
+            return;
+        }
+    }
+}
+
+fn decode_row(reader: &mut impl BitReader, width: usize, row: &mut [u8]) -> Option<()> {
+    let (mut x, mut is_black) = (0, false);
+    while x < width {
+        let mut run = 0;
+        loop {
+            let code = if is_black {
+                black::decode(reader)?
+            } else {
+                white::decode(reader)?
+            };
+            run += usize::from(code);
+            if code <= LAST_CODE_MAX {
+                break;
+            }
+        }
+        let end = (x + run).min(width);
+        if is_black {
+            (x..end).for_each(|x| row[x / 8] |= 0x80 >> (x % 8));
+        }
+        (x, is_black) = (end, !is_black);
+    }
+    Some(())
+}
