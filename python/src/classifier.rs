@@ -7,6 +7,7 @@ use longclip::labels::{LabelSet, Notice};
 use longclip::named::Named;
 use longclip::output::arrow::Row;
 use longclip::output::{self, Format, Outcome, Task, Vectors};
+use longclip::score::Views;
 use longclip::session::{OnError, RecordOptions, Scorer, Seen, Sink, Verdict, record};
 use longclip::{Error, Result};
 use pyo3::prelude::*;
@@ -97,12 +98,12 @@ impl Classifier {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let model = self.model.get();
         let settings = self.settings(output.embeddings.then_some(self.embed_dim()));
-        let judge = |embedding: Vec<f32>| {
-            let columns = self.scorer.columns(self.labels(), &embedding);
+        let judge = |views: Views| {
+            let columns = self.scorer.columns(self.labels(), &views);
             Row {
                 label: columns.best,
                 scores: Some(columns.scores),
-                embedding: output.embeddings.then_some(embedding),
+                embedding: output.embeddings.then(|| views.into_embedding()),
                 ..Row::default()
             }
         };
@@ -168,8 +169,8 @@ impl Sink for Writer<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         let (outcome, verdict) = match seen {
             Ok(seen) => {
-                let answer = self.classifier.scorer.answer(self.classifier.labels(), &seen.embedding);
-                (self.options.outcome(answer, seen.embedding), Verdict::Done)
+                let answer = self.classifier.scorer.answer(self.classifier.labels(), &seen.views);
+                (self.options.outcome(answer, seen.views), Verdict::Done)
             }
             Err(error) if self.on_error == OnError::Fail => return Err(error),
             Err(error) => (Outcome::Failed(reason(&error)), Verdict::Failed(error)),

@@ -9,6 +9,7 @@ use longclip::named::Named;
 use longclip::output::arrow::Row;
 use longclip::output::{Fields, Layout, Settings, Task};
 use longclip::preprocess::Pixels;
+use longclip::score::Views;
 use longclip::session::{ModelPlan, Seen, Sink, Verdict};
 use longclip::weights::names::ModelSource;
 use pyo3::prelude::*;
@@ -191,7 +192,8 @@ impl Model {
         output: StreamOutput,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let settings = self.settings(Task::Embeddings(self.embed_dim(py)?));
-        let judge = |mut embedding: Vec<f32>| {
+        let judge = |views: Views| {
+            let mut embedding = views.into_embedding();
             if output.normalize {
                 model::normalize(&mut embedding);
             }
@@ -210,7 +212,7 @@ struct Rows(Vec<f32>);
 
 impl Sink for Rows {
     fn take(&mut self, _item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        self.0.extend(seen?.embedding);
+        self.0.extend(seen?.views.into_embedding());
         Ok(Verdict::Done)
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn over(model: &Model, work: impl FnOnce(&Run<'_>, &mut dyn Watch) ->
     let run = Run {
         encoder: &*loaded,
         preprocess,
+        tiles: None,
         pipeline,
         max_failures: u64::MAX,
         kept: Kept::default(),

@@ -9,6 +9,7 @@ use longclip::files::Destination;
 use longclip::input::arrow::{LabelColumn, Stream};
 use longclip::output::Settings;
 use longclip::output::arrow::Row;
+use longclip::score::Views;
 use longclip::session::stream::Incoming;
 use pyo3::pybacked::PyBackedBytes;
 
@@ -17,21 +18,21 @@ use crate::errors::Halt;
 use crate::model::Model;
 use crate::run;
 
-/// A whole Arrow stream with its rows' results after its columns; `judge` makes a row's results of its embedding.
+/// A whole Arrow stream with its rows' results after its columns; `judge` makes a row's results of what its image is scored by.
 ///
 /// An image that can't be used is a row with its `error`. To be called without the interpreter's lock.
 pub(crate) fn widened(
     model: &Model,
     stream: PyBackedBytes,
     settings: &Settings,
-    judge: impl Fn(Vec<f32>) -> Row,
+    judge: impl Fn(Views) -> Row,
 ) -> Result<Vec<u8>, Halt> {
     let stream = Stream::open(Box::new(Cursor::new(stream)), "the batch")?;
     let incoming = Incoming::new(stream, LabelColumn::Carried, environment::input_options())?;
     let written = Written::default();
     let destination = Destination::stream(Box::new(written.clone()), "results in memory");
     run::over(model, |run, watch| {
-        let judge = &mut |_: &_, seen: longclip::session::Seen| Ok(judge(seen.embedding));
+        let judge = &mut |_: &_, seen: longclip::session::Seen| Ok(judge(seen.views));
         let (ended, _) = incoming.run(run, settings, destination, watch, judge)?;
         Ok(ended)
     })?;

@@ -10,6 +10,7 @@ use longclip::input::{Item, Name};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
 use longclip::output::{Holds, Layout, Settings, Task, Thumbnail, Vectors};
+use longclip::score::Views;
 use longclip::session::shards::Facts;
 use longclip::session::{
     Answer, Classifier, Explainer, Judgement, Kept, Labelling, PaintTo, RecordOptions, ScorePlan, Scorer, Seen,
@@ -157,6 +158,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 impl Args {
     fn plan(&self, report: Report) -> Result<Plan> {
         self.scores.refuse_detached_margin(&self.input)?;
+        self.refuse_tiles()?;
         let (input, labelling) = self.labels.plan(&self.input, report)?;
         let scores = self.scores.plan(labelling.grouping)?;
         input.inputs.refuse_unreadable()?;
@@ -191,6 +193,13 @@ impl Args {
             output,
             explain,
         })
+    }
+
+    fn refuse_tiles(&self) -> Result<()> {
+        match self.embeddings {
+            true => self.encoding.pictures.refuse_tiles("`--embeddings` prints"),
+            false => Ok(()),
+        }
     }
 
     /// What is read, and may not be written.
@@ -263,13 +272,13 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         &settings,
         targets::whole(target.as_ref())?,
         &mut |item, seen| {
-            let columns = classifier.columns(item, &seen.embedding);
+            let columns = classifier.columns(item, &seen.views);
             report.notices(&classifier.take_notices());
             let columns = columns?;
             Ok(Row {
                 label: columns.best,
                 scores: Some(columns.scores),
-                embedding: args.embeddings.then_some(seen.embedding),
+                embedding: args.embeddings.then(|| seen.views.into_embedding()),
                 ..Row::default()
             })
         },
@@ -285,6 +294,7 @@ impl Args {
             ("--explain", self.explain.is_some()),
             ("--group-by", self.labels.are_grouped()),
         ];
+        self.refuse_tiles()?;
         let why = "changes nothing in an Arrow stream, whose columns are the best label and all scores";
         refuse_given(&given, |flag| format!("`{flag}` {why}"), "leave it out")?;
         self.output.check_stream()
@@ -302,19 +312,19 @@ struct Judging<'a> {
 
 impl Judging<'_> {
     fn judge(&mut self, item: &Item, seen: Seen) -> Result<Result<Judgement>> {
-        let answer = match self.answer(item, &seen.embedding) {
+        let answer = match self.answer(item, &seen.views) {
             Ok(answer) => answer,
             Err(error) => return Ok(Err(error)),
         };
         let thumbnail = self.thumbnail(&item.name, &answer, &seen)?;
-        Ok(Ok((self.options.outcome(answer, seen.embedding), thumbnail)))
+        Ok(Ok((self.options.outcome(answer, seen.views), thumbnail)))
     }
 
-    fn answer(&mut self, item: &Item, embedding: &[f32]) -> Result<Answer> {
+    fn answer(&mut self, item: &Item, views: &Views) -> Result<Answer> {
         if self.layout == Layout::Wide && item.labels.is_some() {
             return Err(Error::usage("its own labels have no columns", "leave out `--wide`"));
         }
-        let answer = self.classifier.answer(item, embedding);
+        let answer = self.classifier.answer(item, views);
         self.report.notices(&self.classifier.take_notices());
         answer
     }

@@ -97,6 +97,7 @@ struct TextFlags {
 const TEXTS_A_PASS: usize = 64;
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    args.encoding.pictures.refuse_tiles("`embed` prints")?;
     #[cfg(feature = "arrow")]
     if args.stream.is_asked() {
         return run_over_rows(args, report);
@@ -117,7 +118,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     warn_of_cut_texts(&loaded.model, texts.iter().map(String::as_str), "text", report);
     let settings = settings(&loaded, input.fields);
     let mut run = args.encoding.plan(&loaded, report);
-    let mut judge = |_: &Item, seen: Seen| Ok(Ok((args.texts.outcome(seen.embedding), None)));
+    let mut judge = |_: &Item, seen: Seen| Ok(Ok((args.texts.outcome(seen.views.into_embedding()), None)));
     let mut items = input.inputs.items();
     let mut writer = run.open(output, &settings, &mut items, &mut judge)?;
     args.texts.write(&loaded.model, &texts, &mut writer)?;
@@ -157,7 +158,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         targets::whole(target.as_ref())?,
         &mut |_, seen| {
             Ok(Row {
-                embedding: Some(args.texts.scaled(seen.embedding)),
+                embedding: Some(args.texts.scaled(seen.views.into_embedding())),
                 ..Row::default()
             })
         },

@@ -10,6 +10,7 @@ use longclip::input::{
 use longclip::named::Named;
 use longclip::output::Fields;
 use longclip::preprocess::{Decoding, Fit, Limits, Orientation, Preprocess};
+use longclip::score::Pooling;
 use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
 use serde::{Serialize, Serializer};
@@ -230,6 +231,38 @@ const AS_STORED: &str = "as stored";
 const FITTED: &str = "fitted by ";
 const REDUCED: &str = "decoded at a reduced size";
 
+/// How an image becomes one square, or several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FitChoice {
+    One(Fit),
+    Tiles(Pooling),
+}
+
+impl Named for FitChoice {
+    const WHAT: &'static str = Fit::WHAT;
+    const ALL: &'static [Self] = &[
+        FitChoice::One(Fit::Crop),
+        FitChoice::One(Fit::Pad),
+        FitChoice::One(Fit::Squash),
+        FitChoice::Tiles(Pooling::Best),
+        FitChoice::Tiles(Pooling::Mean),
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            FitChoice::One(fit) => fit.name(),
+            FitChoice::Tiles(Pooling::Best) => "tiles",
+            FitChoice::Tiles(Pooling::Mean) => "tiles-mean",
+        }
+    }
+}
+
+impl Serialize for FitChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// How images are read.
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Images")]
@@ -243,9 +276,11 @@ pub(super) struct PictureFlags {
     /// How an image becomes the square that the model reads
     ///
     /// `crop` takes the centre, as the reference does; `pad` keeps the whole image and adds black bars; `squash` keeps it
-    /// and changes its proportions [default: as the model was trained, which is `crop` for CLIP]. Example: `--fit pad`
-    #[arg(long, value_name = "HOW", value_parser = named::<Fit>(), hide_short_help = true)]
-    fit: Option<Fit>,
+    /// and changes its proportions; `tiles` encodes overlapping squares of large photos and panoramas, and each label gets
+    /// its best score among them, with `tiles-mean` their mean. That takes 14 times as long for most photos [default: as
+    /// the model was trained, which is `crop` for CLIP]. Example: `--fit tiles`
+    #[arg(long, value_name = "HOW", value_parser = named::<FitChoice>(), hide_short_help = true)]
+    fit: Option<FitChoice>,
     /// Decode large JPEGs at a half, a quarter or an eighth of their size
     ///
     /// They stay at least twice as large as the model reads them. Photos of many megapixels are read faster, and scores
@@ -264,7 +299,7 @@ impl PictureFlags {
     /// How images are read, in words: what their pixels depend on besides the file.
     pub(super) fn reading(&self) -> String {
         let mut reading = vec![if self.no_exif { AS_STORED } else { "upright" }.to_owned()];
-        reading.extend(self.fit.map(|fit| format!("{FITTED}{fit}")));
+        reading.extend(self.fit.map(|fit| format!("{FITTED}{}", fit.name())));
         reading.extend(self.fast_decode.then(|| REDUCED.to_owned()));
         reading.join(", ")
     }
@@ -276,7 +311,7 @@ impl PictureFlags {
         let fit = parts.clone().find_map(|part| part.strip_prefix(FITTED));
         PictureFlags {
             no_exif: parts.clone().any(|part| part == AS_STORED),
-            fit: fit.and_then(|fit| Fit::from_name(fit).ok()),
+            fit: fit.and_then(|fit| FitChoice::from_name(fit).ok()),
             fast_decode: parts.any(|part| part == REDUCED),
             ..self.clone()
         }
@@ -291,13 +326,36 @@ impl PictureFlags {
             ));
         }
         match self.fit {
-            Some(fit @ (Fit::Pad | Fit::Squash)) => Err(Error::usage(
+            Some(fit @ (FitChoice::One(Fit::Pad | Fit::Squash) | FitChoice::Tiles(_))) => Err(Error::usage(
                 format!(
-                    "`--explain` paints the square in the centre, and `--fit {fit}` shows the model more than that"
+                    "`--explain` paints the square in the centre, and `--fit {}` shows the model more than that",
+                    fit.name()
                 ),
                 "leave out one of them",
             )),
-            Some(Fit::Crop) | None => Ok(()),
+            Some(FitChoice::One(Fit::Crop)) | None => Ok(()),
+        }
+    }
+
+    /// How the scores of tiles become one, if images are cut into tiles.
+    pub(super) fn tiles(&self) -> Option<Pooling> {
+        match self.fit {
+            Some(FitChoice::Tiles(pooling)) => Some(pooling),
+            Some(FitChoice::One(_)) | None => None,
+        }
+    }
+
+    /// Refuses tiles, for `what` needs one embedding per image.
+    pub(super) fn refuse_tiles(&self, what: &str) -> Result<()> {
+        match self.fit {
+            Some(fit @ FitChoice::Tiles(_)) => Err(Error::usage(
+                format!(
+                    "{what} one embedding per image, and `--fit {}` makes one of each tile",
+                    fit.name()
+                ),
+                "leave it out; `--fit pad` and `--fit squash` read the whole image too",
+            )),
+            Some(FitChoice::One(_)) | None => Ok(()),
         }
     }
 
@@ -311,9 +369,10 @@ impl PictureFlags {
             max_pixels: self.max_pixels,
             ..Limits::default()
         };
-        let decoding = match self.fast_decode {
-            true => Decoding::Reduced,
-            false => Decoding::Whole,
+        let decoding = match (self.fast_decode, self.tiles()) {
+            (true, None) => Decoding::Reduced,
+            (true, Some(_)) => Decoding::ReducedForTiles,
+            (false, _) => Decoding::Whole,
         };
         let preprocess = preprocess
             .clone()
@@ -321,8 +380,8 @@ impl PictureFlags {
             .decoding(decoding)
             .limits(limits);
         match self.fit {
-            Some(fit) => preprocess.fit(fit),
-            None => preprocess,
+            Some(FitChoice::One(fit)) => preprocess.fit(fit),
+            Some(FitChoice::Tiles(_)) | None => preprocess,
         }
     }
 }

@@ -75,6 +75,7 @@ impl RunFlags {
             run: Run {
                 encoder: &loaded.model,
                 preprocess: pictures.apply(loaded.model.preprocess()),
+                tiles: pictures.tiles(),
                 pipeline: pipeline::Settings {
                     batch: self.batch.map_or(pipeline.batch, NonZeroUsize::get),
                     ..pipeline

@@ -132,7 +132,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let mut scorer = PairScorer::new(&loaded.model, args.data.long_text);
     let ahead = scorer.ahead();
     let mut judge = |item: &Item, seen: Seen| {
-        let labels = scorer.score(item, &seen.embedding);
+        let labels = scorer.score(item, &seen.views);
         let thumbnail = seen.thumbnail.map(|photo| Thumbnail { photo, heat: None });
         Ok(labels.map(|labels| (RecordOutcome::of_labels(labels), thumbnail)))
     };
@@ -172,7 +172,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         &loaded.settings(TASK),
         targets::whole(target.as_ref())?,
         &mut |item, seen| {
-            let scored = scorer.score(item, &seen.embedding)?;
+            let scored = scorer.score(item, &seen.views)?;
             Ok(Row {
                 fits: Some(scored.iter().map(fit).collect()),
                 ..Row::default()

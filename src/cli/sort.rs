@@ -250,7 +250,7 @@ impl Sorting<'_> {
         {
             return Err(no_choice(only));
         }
-        let sorted = self.sorter.sort(item, &seen.embedding);
+        let sorted = self.sorter.sort(item, &seen.views);
         self.report.notices(&self.sorter.take_notices());
         sorted
     }

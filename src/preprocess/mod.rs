@@ -26,6 +26,7 @@ mod recognise;
 mod reduction;
 mod resize;
 mod tiff;
+mod tiles;
 
 pub use decode::{decode, size};
 pub use limits::Limits;
@@ -267,6 +268,10 @@ impl Preprocess {
             Decoding::Reduced => Reduction::For {
                 resize: self.recipe.resize,
                 side: self.resolution_px,
+            },
+            Decoding::ReducedForTiles => Reduction::For {
+                resize: Resize::Shortest,
+                side: tiles::PARTS * self.resolution_px,
             },
         };
         let reading = Reading {

@@ -121,8 +121,7 @@ impl Picture {
     }
 
     /// A part of the image: left, top, width and height, which are inside it.
-    #[cfg(feature = "heic")]
-    pub(super) fn part(self, [left, top, width, height]: [usize; 4]) -> Self {
+    pub(super) fn part(&self, [left, top, width, height]: [usize; 4]) -> Self {
         let channels = self.mode.channels();
         let rows = self.bytes.chunks_exact(self.width_px * channels).skip(top).take(height);
         Self {
@@ -132,7 +131,8 @@ impl Picture {
                 .collect(),
             width_px: width,
             height_px: height,
-            ..self
+            mode: self.mode,
+            is_preview: self.is_preview,
         }
     }
 

@@ -17,6 +17,8 @@ pub enum Decoding {
     /// Large JPEGs at a half, a quarter or an eighth of their width and height, at least twice as large as the model reads
     /// them. This is faster, and changes what the model sees a little. Other formats are decoded whole.
     Reduced,
+    /// As [`Decoding::Reduced`], but at least twice as large as tiles are read.
+    ReducedForTiles,
 }
 
 /// What a decoded image is needed for.

@@ -10,6 +10,7 @@ mod explain;
 mod groups;
 mod neutral;
 mod scoring;
+mod views;
 
 pub(crate) use self::background::quantile;
 pub use self::background::{Background, FalsePositives};
@@ -17,6 +18,7 @@ pub use self::explain::patch_relevance;
 pub use self::groups::{GroupScore, group_scores};
 pub use self::neutral::{CALIBRATED_MARGIN, Neutral};
 pub use self::scoring::{Score, Scoring, Temperature};
+pub use self::views::{Pooling, Views};
 
 /// The scores of one label for one image.
 #[derive(Debug, Clone, Copy, PartialEq)]

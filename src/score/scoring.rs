@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
+use super::views::{Candidates, Views, pooled, rank};
 use super::{LabelScore, Neutral, NoneScore, Scores, dot, sigmoid, softmax};
 use crate::model::{LogitScale, MeasuredTexts, norm};
 use crate::named::named;
@@ -123,6 +124,25 @@ impl Scoring {
     /// # Panics
     /// If embeddings have different lengths, or a label has no row.
     pub fn scores(&self, image: &[f32], texts: &MeasuredTexts, labels: &[Range<usize>]) -> Scores {
+        self.ranked(self.candidates(image, texts, labels))
+    }
+
+    /// As [`Scoring::scores`], of an image that was perhaps cut into tiles: the logits, or cosines, of its tiles are pooled
+    /// for each label and for "none of these", and probabilities are computed from the results.
+    ///
+    /// # Panics
+    /// As [`Scoring::scores`]; if there is no tile.
+    pub fn scores_of(&self, views: &Views, texts: &MeasuredTexts, labels: &[Range<usize>]) -> Scores {
+        match views {
+            Views::One(image) => self.scores(image, texts, labels),
+            Views::Tiles(tiles, pooling) => {
+                let of_tiles = tiles.0.rows().map(|tile| self.candidates(tile, texts, labels));
+                self.ranked(pooled(&of_tiles.collect::<Vec<_>>(), *pooling))
+            }
+        }
+    }
+
+    fn candidates(&self, image: &[f32], texts: &MeasuredTexts, labels: &[Range<usize>]) -> Candidates {
         let image_norm = norm(image);
         // The logit of the neutral prompts, before dividing by the temperature.
         let level = match &self.rule {
@@ -139,12 +159,16 @@ impl Scoring {
                 cosine: nearest.cosine,
             }
         });
-        let mut labels: Vec<LabelScore> = scored.collect();
-        labels.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
+        let labels = scored.collect();
         let none = match &self.rule {
             Rule::SoftmaxOrNone(_, margin) => Some((level + margin) / self.temperature),
             Rule::Softmax | Rule::Cosine | Rule::RawDot | Rule::Independent(_) => None,
         };
+        Candidates { labels, none }
+    }
+
+    fn ranked(&self, Candidates { mut labels, none }: Candidates) -> Scores {
+        labels.sort_by(|a, b| rank(b).total_cmp(&rank(a)));
         let none = self.fill_in_probabilities(&mut labels, none);
         Scores { labels, none }
     }
@@ -188,9 +212,4 @@ impl Scoring {
         let logit = none?;
         probabilities.next().map(|probability| NoneScore { probability, logit })
     }
-}
-
-/// The value by which labels are sorted.
-fn rank(label: &LabelScore) -> f64 {
-    label.logit.unwrap_or(label.cosine)
 }

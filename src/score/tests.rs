@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Embeddings, LogitScale, MeasuredTexts, TextEmbeddings};
+use crate::model::{Embeddings, ImageEmbeddings, LogitScale, MeasuredTexts, TextEmbeddings};
 
 fn texts(rows: &[[f32; 2]]) -> MeasuredTexts {
     MeasuredTexts::new(TextEmbeddings(Embeddings::new(rows.concat(), 2)))
@@ -141,5 +141,35 @@ fn groups_sum_the_probabilities_of_their_labels() {
         let members: &[usize] = if group.group_idx == 0 { &[0, 2] } else { &[1] };
         let sum: f64 = members.iter().filter_map(|label| of(*label).probability).sum();
         assert_near(Some(group.probability), sum);
+    }
+}
+
+#[test]
+fn tiles_are_pooled_for_each_label_and_for_none_of_these() {
+    // The first tile shows the first label, the second one the second label.
+    let rows = [[3.0, 0.0], [0.0, 2.0]];
+    let tiles = ImageEmbeddings(Embeddings::new(vec![2.0, 0.0, 0.6, 0.8], 2));
+    let neutral = Neutral::new(texts(&[[1.0, 0.0]])).unwrap();
+    let level_of = |image: [f32; 2]| Neutral::new(texts(&[[1.0, 0.0]])).unwrap().level(&image, 1.0);
+    let scoring = Scoring::softmax_or_none(scale(1.0), neutral, 1.0);
+    let pooled = |pooling| scoring.scores_of(&Views::Tiles(tiles.clone(), pooling), &texts(&rows), &[0..1, 1..2]);
+    let best = pooled(Pooling::Best);
+    assert_eq!(order(&best), [0, 1]);
+    assert_near(best.labels[0].logit, 1.0);
+    assert_near(best.labels[1].logit, 0.8);
+    assert_near(
+        best.none.map(|none| none.logit),
+        level_of([2.0, 0.0]).max(level_of([0.6, 0.8])) + 1.0,
+    );
+    let sum: f64 = best.labels.iter().filter_map(|label| label.probability).sum();
+    assert_near(Some(sum + best.none.unwrap().probability), 1.0);
+    let mean = pooled(Pooling::Mean);
+    assert_near(mean.labels[0].logit, 0.8);
+    assert_near(Some(mean.labels[0].cosine), 0.8);
+    assert_near(mean.labels[1].logit, 0.4);
+    let one = ImageEmbeddings(Embeddings::new(vec![0.6, 0.8], 2));
+    for pooling in [Pooling::Best, Pooling::Mean] {
+        let alone = scoring.scores_of(&Views::Tiles(one.clone(), pooling), &texts(&rows), &[0..1, 1..2]);
+        assert_eq!(alone, score(&scoring, [0.6, 0.8], &rows), "one tile is as no tiles");
     }
 }

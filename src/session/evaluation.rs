@@ -52,7 +52,7 @@ impl Sink for Keeping<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         Ok(match seen {
             Ok(seen) => {
-                self.0.add(&item.name.to_string(), &seen.embedding);
+                self.0.add(&item.name.to_string(), &seen.views.into_embedding());
                 Verdict::Done
             }
             Err(error) => Verdict::Failed(error),

@@ -8,7 +8,7 @@ use crate::search::Update;
 impl Sink for Update {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         let encoded = match seen {
-            Ok(seen) => self.encoded(&item, &seen.embedding),
+            Ok(seen) => self.encoded(&item, &seen.views.into_embedding()),
             Err(error) => {
                 self.failed(&item);
                 Err(error)

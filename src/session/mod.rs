@@ -35,7 +35,9 @@ pub use self::pair_scorer::{PairScorer, TextsAhead};
 pub use self::record_writer::{Closed, Judge, Judgement, RecordWriter, judged};
 pub use self::records::{RecordOptions, record};
 pub use self::remembering::Remembering;
-pub use self::run::{Counts, Encoder, Ended, Kept, OnError, Run, Seen, Sink, Source, Times, Verdict, Watch, decoded};
+pub use self::run::{
+    Counts, Encoder, Ended, Kept, OnError, Run, Seen, Sink, Source, TILES_EACH, Times, Verdict, Watch, decoded,
+};
 pub use self::score_plan::ScorePlan;
 pub use self::scorer::{Answer, Classifier, Columns, Scorer};
 pub use self::sorter::{SortPlan, Sorted, Sorter};

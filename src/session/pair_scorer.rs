@@ -12,7 +12,7 @@ use crate::input::{Item, Items};
 use crate::labels::{LongText, Notice, PromptEncoder};
 use crate::model::{Embeddings, LongClip, MeasuredTexts, TextEmbeddings};
 use crate::output::Labelled;
-use crate::score::Scoring;
+use crate::score::{Scoring, Views};
 use crate::text::start_of;
 
 /// The most texts that wait to be encoded: more than the items in a run's window usually have.
@@ -70,14 +70,14 @@ impl<'a> PairScorer<'a> {
     }
 
     /// An item's texts in their order, each with its cosine and its logit: the cosine times `exp(logit_scale)`.
-    /// `embedding` is its image's, `(embed_dim,)`.
+    /// `views` are those of its image.
     ///
     /// # Errors
     /// [`Error::Sample`] for a text that is too long, under [`LongText::Refuse`]; otherwise as [`PromptEncoder::encode`].
     ///
     /// # Panics
-    /// If the embedding is another model's.
-    pub fn score(&mut self, item: &Item, embedding: &[f32]) -> Result<Vec<Labelled>> {
+    /// If they are another model's.
+    pub fn score(&mut self, item: &Item, views: &Views) -> Result<Vec<Labelled>> {
         let texts = item.labels.as_deref().unwrap_or_default();
         if let Some(problem) = texts.iter().find_map(|text| self.too_long(text)) {
             return Err(Error::Sample {
@@ -88,7 +88,7 @@ impl<'a> PairScorer<'a> {
         let rows = self.rows_of(texts)?;
         // Each row is a text of its own.
         let each: Vec<_> = (0..texts.len()).map(|row| row..row + 1).collect();
-        let mut scores = self.scoring.scores(embedding, &rows, &each).labels;
+        let mut scores = self.scoring.scores_of(views, &rows, &each).labels;
         scores.sort_by_key(|score| score.label_idx);
         let labelled = texts.iter().zip(scores).map(|(text, score)| Labelled {
             label: text.clone(),
@@ -205,18 +205,18 @@ mod tests {
     #[test]
     fn texts_that_are_drawn_are_encoded_together_and_equal_ones_once() {
         let model = LongClip::load(nano::NAME).unwrap();
-        let embedding = model.encode_texts(&["A cat."]).unwrap().0.row(0).to_vec();
+        let views = Views::One(model.encode_texts(&["A cat."]).unwrap().0.row(0).to_vec());
         let mut ahead = PairScorer::new(&model, LongText::Truncate);
         let items = [&["A cat.", "A dog."][..], &["A cup."], &["A cat."]].map(item);
         let items: Vec<Item> = ahead.ahead().of(Box::new(items.into_iter())).collect();
         for item in &items {
             let mut alone = PairScorer::new(&model, LongText::Truncate);
-            let (together, alone) = (ahead.score(item, &embedding), alone.score(item, &embedding));
+            let (together, alone) = (ahead.score(item, &views), alone.score(item, &views));
             assert_eq!(together.unwrap(), alone.unwrap());
             // All were encoded with the first.
             assert_eq!((ahead.remembered.newer.len(), ahead.waiting.len()), (3, 0));
         }
-        assert!((ahead.score(&items[0], &embedding).unwrap()[0].cosine.unwrap() - 1.0).abs() < 1e-6);
+        assert!((ahead.score(&items[0], &views).unwrap()[0].cosine.unwrap() - 1.0).abs() < 1e-6);
     }
 
     #[test]
@@ -233,15 +233,15 @@ mod tests {
     #[test]
     fn a_text_that_is_too_long_is_refused_with_its_pair() {
         let model = LongClip::load(nano::NAME).unwrap();
-        let embedding = vec![1.0; model.sizes().embed_dim];
+        let views = Views::One(vec![1.0; model.sizes().embed_dim]);
         let mut scorer = PairScorer::new(&model, LongText::Refuse);
         let long = "A long sentence about a cat. ".repeat(60);
         let items: Vec<Item> = scorer
             .ahead()
             .of(Box::new([item(&["A cat."]), item(&[&long])].into_iter()))
             .collect();
-        assert!(scorer.score(&items[0], &embedding).is_ok());
-        let refused = scorer.score(&items[1], &embedding).unwrap_err().to_string();
+        assert!(scorer.score(&items[0], &views).is_ok());
+        let refused = scorer.score(&items[1], &views).unwrap_err().to_string();
         assert!(refused.contains("tokens; this model reads at most 248"), "{refused}");
     }
 }

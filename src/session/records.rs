@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use super::Answer;
 use crate::input::{Content, Item, Name};
 use crate::output::{Outcome, Record, Subject, Thumbnail};
+use crate::score::Views;
 
 /// What a record of labels has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,12 +18,15 @@ pub struct RecordOptions {
 
 impl RecordOptions {
     /// The outcome that holds an answer.
-    pub fn outcome(&self, mut answer: Answer, embedding: Vec<f32>) -> Outcome {
+    ///
+    /// # Panics
+    /// If it has the embedding of an image that was cut into tiles.
+    pub fn outcome(&self, mut answer: Answer, views: Views) -> Outcome {
         answer.labels.truncate(self.top_k.map_or(usize::MAX, NonZeroUsize::get));
         Outcome::Labels {
             labels: answer.labels,
             groups: answer.groups,
-            embedding: self.embeddings.then_some(embedding),
+            embedding: self.embeddings.then(|| views.into_embedding()),
         }
     }
 }

@@ -1,16 +1,22 @@
 //! Runs items through the pipeline and the model, and gives each with its embedding to a [`Sink`], in the input's order.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::input::{Content, Item, Items};
-use crate::model::{ImageEmbeddings, LongClip};
+use crate::model::{Embeddings, ImageEmbeddings, LongClip};
 use crate::named::named;
 use crate::output;
 use crate::pipeline::{self, Prepared, Stop};
 use crate::preprocess::{Picture, Pixels, Preprocess};
+use crate::score::{Pooling, Views};
+
+/// Tiles that most photos are cut into, about. With tiles, a batch has fewer images by this, so that it takes as much
+/// memory as without.
+pub const TILES_EACH: usize = 16;
 
 /// A run over images.
 #[derive(Clone)]
@@ -19,6 +25,8 @@ pub struct Run<'a> {
     pub encoder: &'a dyn Encoder,
     /// How they are decoded and resized.
     pub preprocess: Preprocess,
+    /// Whether they are cut into tiles, and how the tiles' scores become one.
+    pub tiles: Option<Pooling>,
     /// Batches and threads.
     pub pipeline: pipeline::Settings,
     /// The run ends when more images than this failed.
@@ -69,8 +77,8 @@ pub struct Kept {
 
 /// What the model saw of an image.
 pub struct Seen {
-    /// Its embedding, `(embed_dim,)`, not normalised.
-    pub embedding: Vec<f32>,
+    /// Its embedding, or those of its tiles, not normalised.
+    pub views: Views,
     /// A small jpeg of it, if [`Kept::thumbnails`].
     pub thumbnail: Option<Vec<u8>>,
     /// What it was encoded from, if [`Kept::images`].
@@ -79,7 +87,7 @@ pub struct Seen {
 
 /// An image, and what the model read of it.
 pub struct Source {
-    /// What the model read.
+    /// What the model read, the first of its tiles if there are several.
     pub pixels: Pixels,
     /// What that was made from.
     pub image: Arc<Picture>,
@@ -182,9 +190,9 @@ impl From<Error> for Halt {
     }
 }
 
-/// An image that is ready for the model.
+/// An image that is ready for the model, as one square or as several.
 struct Ready {
-    pixels: Pixels,
+    squares: Vec<Pixels>,
     rest: Rest,
 }
 
@@ -203,7 +211,7 @@ impl Run<'_> {
         let mut counts = Counts::default();
         let mut encode = Duration::ZERO;
         let decode_ns = Arc::new(AtomicU64::new(0));
-        let (preprocess, kept) = (self.preprocess.clone(), self.kept);
+        let (preprocess, tiles, kept) = (self.preprocess.clone(), self.tiles, self.kept);
         let decoding = Arc::clone(&decode_ns);
         let n_previews = Arc::new(AtomicU64::new(0));
         let previews = Arc::clone(&n_previews);
@@ -212,16 +220,18 @@ impl Run<'_> {
             let image = decoded(&preprocess, item, bytes)?;
             previews.fetch_add(u64::from(image.is_preview()), Ordering::Relaxed);
             let thumbnail = kept.thumbnails.then(|| output::thumbnail(&image)).flatten();
-            let (pixels, image) = match kept.images {
-                true => (preprocess.pixels(&image), Some(image)),
-                false => (pixels_of(&preprocess, image), None),
+            let (squares, image) = match (tiles, kept.images) {
+                (Some(_), true) => (preprocess.tiles(&image), Some(image)),
+                (Some(_), false) => (preprocess.tiles(&image), None),
+                (None, true) => (vec![preprocess.pixels(&image)], Some(image)),
+                (None, false) => (vec![pixels_of(&preprocess, image)], None),
             };
             Ok(Ready {
-                pixels,
+                squares,
                 rest: Rest { thumbnail, image },
             })
         };
-        let halted = pipeline::run(items, self.pipeline, &self.stop, prepare, |batch| {
+        let halted = pipeline::run(items, self.images_per_batch(), &self.stop, prepare, |batch| {
             self.process(batch, (&mut counts, &mut encode), watch, sink)
         });
         watch.timed(Times {
@@ -244,12 +254,51 @@ impl Run<'_> {
     pub fn see(&self, item: &mut Item) -> Result<Seen> {
         let bytes = item.content.take(&item.name.to_string())?;
         let image = decoded(&self.preprocess, item, &bytes)?;
-        let embeddings = self.encoder.encode_images(&[self.preprocess.pixels(&image)])?.0;
+        let squares = match self.tiles {
+            None => vec![self.preprocess.pixels(&image)],
+            Some(_) => self.preprocess.tiles(&image),
+        };
         Ok(Seen {
-            embedding: embeddings.row(0).to_vec(),
+            views: self.views(&self.encode(&squares)?.0, 0..squares.len()),
             thumbnail: None,
             source: None,
         })
+    }
+
+    /// Images of a batch. One that is cut into tiles is several for the model.
+    fn images_per_batch(&self) -> pipeline::Settings {
+        let tiles_each = if self.tiles.is_some() { TILES_EACH } else { 1 };
+        pipeline::Settings {
+            batch: self.pipeline.batch.div_ceil(tiles_each),
+            ..self.pipeline
+        }
+    }
+
+    /// One row per square, `(n_squares, embed_dim)`. The model gets a batch of them at once.
+    fn encode(&self, squares: &[Pixels]) -> Result<ImageEmbeddings> {
+        let batch = self.pipeline.batch.max(1);
+        if squares.len() <= batch {
+            return self.encoder.encode_images(squares);
+        }
+        let (mut values, mut embed_dim) = (Vec::new(), 1);
+        for pass in squares.chunks(batch) {
+            let rows = self.encoder.encode_images(pass)?.0;
+            embed_dim = rows.embed_dim();
+            values.extend_from_slice(rows.values());
+        }
+        Ok(ImageEmbeddings(Embeddings::new(values, embed_dim)))
+    }
+
+    /// What the rows of an image's squares are for scores.
+    fn views(&self, embeddings: &Embeddings, own: Range<usize>) -> Views {
+        let rows: Vec<f32> = own.flat_map(|i| embeddings.row(i)).copied().collect();
+        match self.tiles {
+            None => Views::One(rows),
+            Some(pooling) => {
+                let rows = Embeddings::new(rows, embeddings.embed_dim());
+                Views::Tiles(ImageEmbeddings(rows), pooling)
+            }
+        }
     }
 
     fn process(
@@ -259,27 +308,30 @@ impl Run<'_> {
         watch: &mut dyn Watch,
         sink: &mut dyn Sink,
     ) -> Result<(), Halt> {
-        let mut pixels = Vec::new();
+        let mut squares = Vec::new();
         let mut rest = Vec::new();
         for Prepared { item, outcome } in batch {
             let outcome = outcome.map(|ready| {
-                pixels.push(ready.pixels);
-                ready.rest
+                let first = squares.len();
+                squares.extend(ready.squares);
+                (first..squares.len(), ready.rest)
             });
             rest.push((item, outcome));
         }
         let began = Instant::now();
-        let embeddings = self.encoder.encode_images(&pixels)?.0;
+        let embeddings = self.encode(&squares)?.0;
         *encode += began.elapsed();
-        let mut rows = embeddings.rows().zip(pixels);
         for (item, outcome) in rest {
             let name = item.name.to_string();
-            let seen = outcome.map(|rest| {
-                let (embedding, pixels) = rows.next().expect("a row for each image that could be read");
+            let seen = outcome.map(|(own, rest)| {
+                let pixels = || squares[own.start].clone();
                 Seen {
-                    embedding: embedding.to_vec(),
+                    source: rest.image.map(|image| Source {
+                        pixels: pixels(),
+                        image,
+                    }),
+                    views: self.views(&embeddings, own),
                     thumbnail: rest.thumbnail,
-                    source: rest.image.map(|image| Source { pixels, image }),
                 }
             });
             match sink.take(item, seen)? {

@@ -7,7 +7,7 @@ use crate::input::Item;
 use crate::labels::{LabelSet, Notice};
 use crate::model::LongClip;
 use crate::output::{Grouped, Labelled};
-use crate::score::{Scores, Scoring};
+use crate::score::{Scores, Scoring, Views};
 
 /// Labels that are encoded, and how images are scored against them.
 pub struct Scorer {
@@ -91,20 +91,20 @@ impl Scorer {
         self.labels.as_ref()
     }
 
-    /// The scores of an embedding for all labels.
+    /// The scores of an image for all labels.
     ///
     /// # Panics
     /// If the labels are another model's.
-    pub(super) fn scores(&self, labels: &LabelSet, embedding: &[f32]) -> Scores {
-        self.scoring.scores(embedding, labels.texts(), labels.rows())
+    pub(super) fn scores(&self, labels: &LabelSet, views: &Views) -> Scores {
+        self.scoring.scores_of(views, labels.texts(), labels.rows())
     }
 
-    /// Scores an embedding.
+    /// Scores an image.
     ///
     /// # Panics
     /// If the labels are another model's.
-    pub fn answer(&self, labels: &LabelSet, embedding: &[f32]) -> Answer {
-        let scores = self.scores(labels, embedding);
+    pub fn answer(&self, labels: &LabelSet, views: &Views) -> Answer {
+        let scores = self.scores(labels, views);
         let mut answers = labelled(&scores, labels, self.grouping);
         let mut groups = match self.grouping {
             Grouping::None => Vec::new(),
@@ -120,12 +120,12 @@ impl Scorer {
         }
     }
 
-    /// Scores an embedding against each label, none left out.
+    /// Scores an image against each label, none left out.
     ///
     /// # Panics
     /// If the labels are another model's.
-    pub fn columns(&self, labels: &LabelSet, embedding: &[f32]) -> Columns {
-        let scores = self.scores(labels, embedding);
+    pub fn columns(&self, labels: &LabelSet, views: &Views) -> Columns {
+        let scores = self.scores(labels, views);
         let best = labelled(&scores, labels, Grouping::None).into_iter().next();
         let none = scores.none.map(|none| none.probability as f32);
         Columns {
@@ -159,18 +159,18 @@ impl<'a> Classifier<'a> {
     ///
     /// # Errors
     /// [`Error::Picture`] if there are no labels for it; those of encoding its own.
-    pub fn answer(&mut self, item: &Item, embedding: &[f32]) -> Result<Answer> {
+    pub fn answer(&mut self, item: &Item, views: &Views) -> Result<Answer> {
         let (scorer, labels) = (self.scorer, self.labels_of(item)?);
-        Ok(scorer.answer(labels, embedding))
+        Ok(scorer.answer(labels, views))
     }
 
     /// Scores an image against each of its labels, in their order.
     ///
     /// # Errors
     /// As [`Classifier::answer`].
-    pub fn columns(&mut self, item: &Item, embedding: &[f32]) -> Result<Columns> {
+    pub fn columns(&mut self, item: &Item, views: &Views) -> Result<Columns> {
         let (scorer, labels) = (self.scorer, self.labels_of(item)?);
-        let mut columns = scorer.columns(labels, embedding);
+        let mut columns = scorer.columns(labels, views);
         if let Some(own) = &item.labels {
             let (scores, none) = columns.scores.split_at(labels.labels().len());
             // A label that a row names twice is scored once, and has both places.

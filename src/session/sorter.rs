@@ -12,6 +12,7 @@ use crate::labels::Notice;
 use crate::output::companions::Companion;
 use crate::output::transfer::{Manner, Placed, Rehearsal, Transfer, place};
 use crate::output::{Best, folder_names, moves_log};
+use crate::score::Views;
 
 /// How photos are sorted.
 pub struct SortPlan {
@@ -76,11 +77,11 @@ impl<'a> Sorter<'a> {
         self.classifier.take_notices()
     }
 
-    /// Puts a photo with this embedding, `(embed_dim,)`, into the folder of its best label.
+    /// Puts a photo, as the model saw it, into the folder of its best label.
     ///
     /// # Errors
     /// [`Error::Picture`] for an image that is not a file; [`Error::Write`]; as [`Classifier::answer`].
-    pub fn sort(&mut self, item: &Item, embedding: &[f32]) -> Result<Sorted> {
+    pub fn sort(&mut self, item: &Item, views: &Views) -> Result<Sorted> {
         let Content::File(from) = &item.content else {
             return Err(Error::Picture {
                 name: item.name.to_string(),
@@ -88,7 +89,7 @@ impl<'a> Sorter<'a> {
                 hint: Some("save it to a file first".into()),
             });
         };
-        let answer = self.classifier.answer(item, embedding)?;
+        let answer = self.classifier.answer(item, views)?;
         let best = match self.grouping {
             Grouping::None => Best::of(&answer.labels, &[]),
             Grouping::ByGroup => Best::of(&[], &answer.groups),

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::input::Item;
 use crate::labels::{LabelSet, Vocabulary};
 use crate::output::Labelled;
-use crate::score::{Background, FalsePositives};
+use crate::score::{Background, FalsePositives, Views};
 
 /// What decides whether an image gets a tag.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,8 +91,8 @@ impl<'a> Tagger<'a> {
     ///
     /// # Panics
     /// If the labels are another model's.
-    pub fn tags(&self, embedding: &[f32]) -> Vec<Labelled> {
-        let mut scores = self.scorer.scores(self.labels, embedding);
+    pub fn tags(&self, views: &Views) -> Vec<Labelled> {
+        let mut scores = self.scorer.scores(self.labels, views);
         let is_reached = |idx, logit: Option<f64>| logit.is_some_and(|logit| self.thresholds.are_reached(idx, logit));
         scores.labels.retain(|label| is_reached(label.label_idx, label.logit));
         let mut chosen: Vec<Labelled> = Vec::new();
@@ -140,9 +140,9 @@ impl<'a> Tagger<'a> {
     }
 
     /// The logit of each label, in their order.
-    fn logits(&self, embedding: &[f32]) -> Vec<f64> {
+    fn logits(&self, views: &Views) -> Vec<f64> {
         let mut logits = vec![f64::NAN; self.labels.labels().len()];
-        for label in self.scorer.scores(self.labels, embedding).labels {
+        for label in self.scorer.scores(self.labels, views).labels {
             logits[label.label_idx] = label.logit.unwrap_or(f64::NAN);
         }
         logits
@@ -188,7 +188,7 @@ impl Sink for Calibration<'_> {
     fn take(&mut self, _: Item, seen: Result<Seen>) -> Result<Verdict> {
         match seen {
             Ok(seen) => {
-                self.background.add(&self.tagger.logits(&seen.embedding));
+                self.background.add(&self.tagger.logits(&seen.views));
                 Ok(Verdict::Done)
             }
             Err(error) => Ok(Verdict::Failed(error)),

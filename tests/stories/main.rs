@@ -62,6 +62,7 @@ mod sort;
 mod tag;
 mod terminal;
 mod tokens;
+mod tiles;
 mod train;
 mod train_data;
 mod train_models;

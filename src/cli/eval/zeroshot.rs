@@ -78,15 +78,8 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let mut written = args.report.open(&Reads {
-        data: vec![&args.data],
-        files: args.labels.files().collect(),
-        model: &args.encode.encoding.model,
-        compared: args.compare.model(),
-        kept: args.encode.embeddings.as_deref(),
-        predictions: args.predictions.as_deref(),
-        leads_to: &|page| args.data().is_ok_and(|data| data.files().any(|file| page.is(file))),
-    })?;
+    args.encode.encoding.pictures.refuse_tiles("an evaluation keeps")?;
+    let mut written = args.open_report()?;
     let labelling = args.labelling()?;
     let data = args.data()?;
     let about = data.about.clone();
@@ -152,6 +145,18 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 impl Args {
+    fn open_report(&self) -> longclip::Result<Written> {
+        self.report.open(&Reads {
+            data: vec![&self.data],
+            files: self.labels.files().collect(),
+            model: &self.encode.encoding.model,
+            compared: self.compare.model(),
+            kept: self.encode.embeddings.as_deref(),
+            predictions: self.predictions.as_deref(),
+            leads_to: &|page| self.data().is_ok_and(|data| data.files().any(|file| page.is(file))),
+        })
+    }
+
     fn data(&self) -> Result<ClassifiedImages> {
         ClassifiedImages::open(&self.data, self.split, std::env::temp_dir())
     }

@@ -13,7 +13,7 @@ use longclip::output::{Holds, Labelled, Outcome as RecordOutcome, Record, Settin
 use longclip::score::Background;
 use longclip::session::shards::Facts;
 use longclip::session::{
-    Calibration, Ended, Kept, Labelling, RecordWriter, Remembering, Run, Scorer, Seen, Sink, TagThresholds, Tagger,
+    Calibration, Ended, Kept, Labelling, RecordWriter, Remembering, Run, Scorer, Seen, Sink, TILES_EACH, TagThresholds, Tagger,
     Verdict, record,
 };
 use longclip::sidecar::SidecarName;
@@ -148,7 +148,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let labels = scorer
         .labels()
         .ok_or_else(|| Error::usage("the vocabulary is empty", "give it tags"))?;
-    let remembering = Remembering::new(&loaded.model, CALIBRATION_IMAGES);
+    let squares_each = args.pictures.tiles().map_or(1, |_| TILES_EACH);
+    let remembering = Remembering::new(&loaded.model, CALIBRATION_IMAGES * squares_each);
     let mut run = args.run.plan(&loaded, &args.pictures, report);
     let least = args.thresholds.least();
     let thresholds = TagThresholds::of_probability(least);
@@ -342,7 +343,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// The tags of an image, which are next to it once this returns.
     fn tag(&mut self, item: &Item, seen: &Seen) -> Result<Vec<Labelled>> {
-        let tags = self.tagger.tags(&seen.embedding);
+        let tags = self.tagger.tags(&seen.views);
         if !self.sidecars.kinds.is_empty() {
             self.sidecars.write(&file_of(item)?, &tags)?;
         }
@@ -353,7 +354,7 @@ impl Writer<'_> {
     }
 
     fn encoded(&mut self, item: Item, seen: &Seen) -> Result<Vec<u8>> {
-        let tags = self.tagger.tags(&seen.embedding);
+        let tags = self.tagger.tags(&seen.views);
         self.results
             .encoded(&record(item, RecordOutcome::of_labels(tags), None))
     }

@@ -58,6 +58,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
+    args.encode.encoding.pictures.refuse_tiles("an evaluation keeps")?;
     let options = args.data.options();
     let mut written = args.open_report()?;
     let mut lengths = args.measure.sweep_length.clone();
