@@ -212,7 +212,7 @@ impl OutputFlags {
             return Err(output::arrow::needs_batches());
         }
         let (needs, what) = match task {
-            Task::Labels(Vectors::None) => (Holds::Labels, "labels"),
+            Task::Labels(Vectors::None) | Task::Tags => (Holds::Labels, "labels"),
             Task::Labels(Vectors::Beside(_)) => (Holds::LabelsWithVectors, "vectors in addition to labels"),
             Task::Embeddings(_) => (Holds::Vectors, "vectors"),
             Task::Searches => (Holds::Searches, "searches"),

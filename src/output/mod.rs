@@ -163,6 +163,8 @@ fn refuse_repeated<'a>(columns: impl IntoIterator<Item = &'a String>) -> Result<
 pub enum Task {
     /// Labels, with or without the image's embedding.
     Labels(Vectors),
+    /// Labels all of which are right, unlike labels that are ranked.
+    Tags,
     /// Embeddings of this many numbers.
     Embeddings(usize),
     /// What searches found.
@@ -182,7 +184,7 @@ impl Task {
     /// The length of each embedding; `None` if records have no embedding.
     pub fn embed_dim(self) -> Option<usize> {
         match self {
-            Task::Labels(Vectors::None) | Task::Searches => None,
+            Task::Labels(Vectors::None) | Task::Tags | Task::Searches => None,
             Task::Labels(Vectors::Beside(n)) | Task::Embeddings(n) => Some(n),
         }
     }

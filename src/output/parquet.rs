@@ -136,13 +136,15 @@ fn schema(settings: &Settings) -> Schema {
     };
     let mut fields = vec![Field::new("path", DataType::Utf8, false)];
     match (settings.task, settings.layout) {
-        (Task::Labels(_), Layout::Long) => {
+        (Task::Labels(_) | Task::Tags, Layout::Long) => {
             fields.push(structs("labels", label_fields()));
             if !settings.groups.is_empty() {
                 fields.push(structs("groups", group_fields()));
             }
         }
-        (Task::Labels(_), Layout::Wide) => fields.extend(settings.wide_columns().map(|name| number_field(&name))),
+        (Task::Labels(_) | Task::Tags, Layout::Wide) => {
+            fields.extend(settings.wide_columns().map(|name| number_field(&name)));
+        }
         (Task::Embeddings(_) | Task::Searches, _) => {}
     }
     fields.extend(settings.task.embed_dim().map(|n| vector_field("embedding", n)));
@@ -157,7 +159,7 @@ fn schema(settings: &Settings) -> Schema {
 fn columns(records: &[Record], settings: &Settings) -> Vec<ArrayRef> {
     let mut columns = vec![texts(records.iter().map(|record| Some(record.subject.to_string())))];
     match (settings.task, settings.layout) {
-        (Task::Labels(_), Layout::Long) => {
+        (Task::Labels(_) | Task::Tags, Layout::Long) => {
             columns.push(lists(records, label_fields(), |record, lists| {
                 let labels = record.outcome.labels().iter();
                 labels.for_each(|labelled| append_label(lists, labelled));
@@ -169,7 +171,7 @@ fn columns(records: &[Record], settings: &Settings) -> Vec<ArrayRef> {
                 }));
             }
         }
-        (Task::Labels(_), Layout::Wide) => columns.extend(wide_columns(records, settings)),
+        (Task::Labels(_) | Task::Tags, Layout::Wide) => columns.extend(wide_columns(records, settings)),
         (Task::Embeddings(_) | Task::Searches, _) => {}
     }
     if let Some(n) = settings.task.embed_dim() {

@@ -1,5 +1,6 @@
 // Tests the gallery in Chromium: each control on a few real images, then on 5,000 with timings.
-// Usage: node gallery.mjs FOLDER [SCREENSHOTS]. FOLDER has page.html, heat.html, found.html and many.html (`run` makes them).
+// Usage: node gallery.mjs FOLDER [SCREENSHOTS]. FOLDER has page.html, heat.html, found.html, tags.html and many.html (`run`
+// makes them).
 
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -229,11 +230,41 @@ async function testSearches(browser) {
   await close(page);
 }
 
+async function testTags(browser) {
+  const data = dataOf("tags.html");
+  const page = await openGallery(browser, "tags.html");
+  checkEqual("the list is of tags", await page.$eval("legend", (legend) => legend.textContent), "Tag");
+  check("there is no top tag to ask for", await page.$eval("#top-row", (row) => row.hidden));
+  check("an image has several tags", data.images.some((image) => image.labels?.length > 2));
+  check("names of tags are escaped", await page.$("#choices drink") === null);
+  for (const label of data.labels.keys()) {
+    await choose(page, label);
+    for (const least of [0, 1, 60, 100]) {
+      await set(page, "least", least);
+      const those = expected(data, { label, top: false, least });
+      checkEqual(`images with the tag ${data.labels[label]}, at least ${least}%`, await shown(page), those);
+      const count = await page.$eval(`#choices li:has(input[value="${label}"]) .number`, (number) => Number(number.textContent));
+      checkEqual("as many as the list says", count, those.length);
+    }
+    await set(page, "least", 0);
+  }
+  const above = data.labels.indexOf("animal");
+  check("what is above a tag is a tag too", data.images.some((image) => (image.labels ?? []).indexOf(above) > 0));
+  await click(page, "reset");
+  await until(page, "the address has no state after a reset", () => location.hash === "");
+  await page.click(".open");
+  checkEqual("the large view has all tags", (await page.$$("#view-scores li")).length, data.images.find((image) => image.labels).labels.length);
+  await close(page);
+  const linked = await openGallery(browser, "tags.html", { hash: "#label=animal&top=1" });
+  checkEqual("an address with a tag", await shown(linked), expected(data, { label: above, top: false }));
+  await close(linked);
+}
+
 async function testSizesAndThemes(browser) {
   for (const [sizeName, size] of Object.entries(SIZES)) {
     for (const theme of THEMES) {
       const what = `${sizeName}, ${theme}`;
-      for (const file of ["heat.html", "long.html", "many.html"]) {
+      for (const file of ["heat.html", "long.html", "tags.html", "many.html"]) {
         const page = await openGallery(browser, file, { size, theme });
         await checkFits(page, what);
         await checkAccessible(page, `${file}, ${what}`);
@@ -330,5 +361,5 @@ async function testMany(browser) {
 }
 
 const testRequests = (browser) => checkRequestsAreSeen(browser, join(folder, "asks.html"));
-await runTests([testRequests, testControls, testState, testKeyboard, testCopying, testHeatMaps, testSearches, testLongLabels,
+await runTests([testRequests, testControls, testState, testKeyboard, testCopying, testHeatMaps, testSearches, testTags, testLongLabels,
   testSizesAndThemes, testMany]);

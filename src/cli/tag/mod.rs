@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use longclip::error::counted;
 use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::labels::Vocabulary;
-use longclip::output::{Holds, Labelled, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail, Vectors};
+use longclip::output::{Holds, Labelled, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail};
 use longclip::score::Background;
 use longclip::session::shards::Facts;
 use longclip::session::{
@@ -194,7 +194,7 @@ fn tag(
         fields: input.fields,
         terminal: output.terminal(&input.inputs),
         links_from: output.links_from(),
-        ..loaded.settings(Task::Labels(Vectors::None))
+        ..loaded.settings(Task::Tags)
     };
     run.results = output.results();
     run.continued_by = output.continued_by();
@@ -236,8 +236,7 @@ impl Args {
         let input = self.input.plan(self.vocabulary.reads_stdin())?;
         input.inputs.refuse_unreadable()?;
         let mut writing = self.writing().inputs(&input.inputs);
-        let task = Task::Labels(Vectors::None);
-        let output = self.output.plan("table", task, &input.inputs, &mut writing)?;
+        let output = self.output.plan("table", Task::Tags, &input.inputs, &mut writing)?;
         Ok(Plan {
             input,
             vocabulary,

@@ -2,15 +2,15 @@
 
 // `label` is the place of a label, or one of these.
 const ALL = "all", NONE = "none", FAILED = "failed";
-const unfiltered = { label: ALL, top: true, least: 0, order: "input", name: "", heat: false };
+// Tags are all right, and with one label per image, each is the top label.
+const canRank = run.ranked && images.some((image) => image.labels.length > 1);
+const unfiltered = { label: ALL, top: canRank, least: 0, order: "input", name: "", heat: false };
 let state = { ...unfiltered };
 // The indices of the images that are shown.
 let shown = [];
 
 const nFailed = images.filter((image) => image.error !== undefined).length;
 const nWithout = images.filter((image) => image.error === undefined && !isLabelled(image)).length;
-// With one label per image, each is the top label.
-const canRank = images.some((image) => image.labels.length > 1);
 const haveHeat = images.some((image) => image.heat !== undefined);
 const isName = (image) => image.searched.includes(state.name.toLowerCase());
 const chosenLabel = () => (typeof state.label === "number" ? state.label : -1);
@@ -54,17 +54,17 @@ function counts() {
     if (state.least === 0 || image.scores[0] * 100 >= state.least) n++;
     const last = state.top ? Math.min(1, image.labels.length) : image.labels.length;
     for (let rank = 0; rank < last; rank++) {
-      if (state.least > 0 && image.scores[rank] * 100 < state.least) break;
-      counts[image.labels[rank]]++;
+      if (state.least === 0 || image.scores[rank] * 100 >= state.least) counts[image.labels[rank]]++;
     }
   }
   return { counts, n };
 }
 
-// The sidebar lists labels from the most frequent top label on, and not more than can be read.
+// The sidebar lists labels from the most frequent one on, where labels are ranked by how often they are the top label, and
+// not more than can be read.
 const LISTED = 200;
 const frequency = new Int32Array(labels.length);
-for (const image of images) if (isLabelled(image)) frequency[image.labels[0]]++;
+for (const image of images) for (const place of canRank ? image.labels.slice(0, 1) : image.labels) frequency[place]++;
 const byFrequency = labels.map((_, place) => place).sort((a, b) => frequency[b] - frequency[a] || a - b);
 let choices = [];
 
@@ -140,7 +140,7 @@ function fromAddress() {
   const show = fields.get("show");
   return {
     label: labelPlaces.get(fields.get("label")) ?? ([NONE, FAILED].includes(show) ? show : ALL),
-    top: fields.get("top") !== "0",
+    top: canRank && fields.get("top") !== "0",
     least: least >= 0 && least <= 100 ? least : 0,
     order: ["high", "low", "name"].includes(fields.get("order")) ? fields.get("order") : "input",
     name: fields.get("name") ?? "",

@@ -48,6 +48,8 @@ struct RunData {
     word: &'static str,
     /// The run's labels, which images name by their indices.
     labels: Vec<String>,
+    /// Whether only the first label of an image is its answer.
+    ranked: bool,
 }
 
 /// One image, as the script reads it.
@@ -104,9 +106,11 @@ impl Html {
             run: RunData {
                 word: match settings.task {
                     Task::Labels(_) | Task::Embeddings(_) => "Label",
+                    Task::Tags => "Tag",
                     Task::Searches => "Search",
                 },
                 labels: settings.labels.clone(),
+                ranked: settings.task != Task::Tags,
             },
             places: settings.labels.iter().cloned().zip(0..).collect(),
         }
