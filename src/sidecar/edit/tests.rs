@@ -88,13 +88,13 @@ fn sidecars_of_photo_programs_keep_every_byte() {
     let darktable = check(DARKTABLE, &["animal|cat", "Tom & Anna"]);
     assert_eq!(
         lists(&darktable)[0],
-        ["darktable", "Tom & Anna", "cat"],
+        ["Tom & Anna", "darktable", "people", "cat"],
         "the user's tag is not added twice"
     );
     assert_eq!(lists(&darktable)[3], ["cat"], "and it is not ours");
     assert_eq!(
         lists(&darktable)[1],
-        ["darktable|format|jpg", "people|Tom & Anna", "animal|cat", "Tom & Anna"]
+        ["darktable", "people|Tom & Anna", "animal|cat", "Tom & Anna"]
     );
     let lightroom = check(LIGHTROOM, &["animal|cat"]);
     assert_eq!(lists(&lightroom)[2], ["animal/cat"]);
