@@ -1,4 +1,4 @@
-"""Measures what `--fit tiles` finds in panoramas that `--fit crop` does not see: the table in docs/formats.md.
+"""Measures what `--fit tiles` finds in panoramas that `--fit crop` does not see.
 
     python docs/scripts/tiles.py LONGCLIP PHOTOS.tar [--panoramas 200]
 

@@ -19,6 +19,6 @@ pub use identity::FileId;
 pub(crate) use lock::is_being_written;
 #[cfg(feature = "hub")]
 pub(crate) use replacement::link_new;
-pub use replacement::{copy_new, name_new, remove_leftovers, replace};
+pub use replacement::{copy_new, name_new, remove_leftovers, replace, replace_contents};
 pub use target::{Excerpt, Existing, Looking, Refusal, Target};
 pub use turn::Turn;

@@ -5,8 +5,8 @@
 //! that file; the next run that writes `NAME` removes it once nobody has written to it for [`LEFTOVER_AGE`].
 
 use std::ffi::OsString;
-use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind};
+use std::fs::{self, File, FileTimes, Metadata, Permissions};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,6 +107,68 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<(
     let replacement = Replacement::begin(&followed(path)).map_err(failed)?;
     write(replacement.temporary_path())?;
     replacement.finish().map_err(failed)
+}
+
+/// Gives a file other bytes in one step, and keeps its owner, permissions, times and extended attributes. A link is
+/// followed. `was` is what the file was when its bytes were read.
+///
+/// # Errors
+/// [`Error::Write`], also if the file is not as it was any more, or if its owner or a user's attribute can't be kept.
+pub fn replace_contents(path: &Path, was: &Metadata, bytes: &[u8]) -> Result<()> {
+    let written = || -> io::Result<()> {
+        let mut replacement = Replacement::begin(&followed(path))?;
+        let file = replacement.file();
+        file.write_all(bytes)?;
+        keep_owner(file, was)?;
+        keep_attributes(file, path)?;
+        let times = FileTimes::new().set_modified(was.modified()?);
+        file.set_times(was.accessed().map_or(times, |accessed| times.set_accessed(accessed)))?;
+        let now = fs::metadata(path)?;
+        if now.len() != was.len() || now.modified()? != was.modified()? {
+            return Err(io::Error::other("another program has changed it meanwhile"));
+        }
+        replacement.finish()
+    };
+    written().map_err(Error::write(path))
+}
+
+/// A file that root writes, or that is in a folder of a group, would be another's.
+#[cfg(unix)]
+fn keep_owner(file: &File, was: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let now = file.metadata()?;
+    match (now.uid(), now.gid()) == (was.uid(), was.gid()) {
+        true => Ok(()),
+        false => fchown(file, Some(was.uid()), Some(was.gid())),
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &File, _: &Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+/// Copies what users and programs noted about a file, such as KDE's tags and the Finder's.
+#[cfg(unix)]
+fn keep_attributes(file: &File, from: &Path) -> io::Result<()> {
+    use xattr::FileExt;
+    let from = File::open(from)?;
+    // A file system without attributes has none to keep.
+    for name in from.list_xattr().into_iter().flatten() {
+        let copied = from
+            .get_xattr(&name)
+            .and_then(|value| file.set_xattr(&name, &value.unwrap_or_default()));
+        // The system's own, such as labels of SELinux, are given by the system.
+        if name.as_encoded_bytes().starts_with(b"user.") {
+            copied?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn keep_attributes(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Replaces `path` in one step by a symbolic link, or by whatever `make` creates under the name that it gets.

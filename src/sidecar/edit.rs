@@ -11,11 +11,28 @@ pub fn new_text(tags: &[TagPath]) -> Result<String, String> {
     Ok(tagged(&empty(), tags)?.unwrap_or_else(empty))
 }
 
+/// The packet of a photo that gets its first one, with these tags.
+pub(super) fn new_packet(tags: &[TagPath]) -> Result<String, String> {
+    Ok(tagged(&empty_packet(), tags)?.unwrap_or_else(empty_packet))
+}
+
 /// A sidecar that says nothing.
 fn empty() -> String {
+    format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", empty_metadata())
+}
+
+/// A packet in a photo that says nothing: programs that don't know the photo's format find it by its first line (Adobe, "XMP
+/// Specification Part 1", 7.3).
+fn empty_packet() -> String {
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <x:xmpmeta xmlns:x=\"adobe:ns:meta/\" x:xmptk=\"longclip\">\n \
+        "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n{}<?xpacket end=\"w\"?>",
+        empty_metadata()
+    )
+}
+
+fn empty_metadata() -> String {
+    format!(
+        "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\" x:xmptk=\"longclip\">\n \
          <rdf:RDF xmlns:rdf=\"{RDF}\">\n  \
          <rdf:Description rdf:about=\"\"/>\n \
          </rdf:RDF>\n\
@@ -88,7 +105,7 @@ pub fn untagged(text: &str) -> Result<Untagged, String> {
     edit.close_if_empty();
     let edited = edit.done();
     read(&edited)?;
-    Ok(match edited == empty() {
+    Ok(match edited == empty() || edited == empty_packet() {
         true => Untagged::Nothing,
         false => Untagged::Text(edited),
     })

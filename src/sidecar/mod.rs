@@ -1,10 +1,12 @@
-//! Tags next to images, where photo programs read them: XMP sidecars, and one `.txt` per image for training tools.
+//! Tags where photo programs read them: in XMP sidecars and in photos themselves, and in one `.txt` per image for training
+//! tools.
 //!
 //! [`path_of`] finds the sidecar of a photo, [`tagged`] and [`untagged`] edit its text, and [`write()`] gives a file
 //! its new text in one step. A sidecar is never written anew from a parsed form: `xmp` finds the byte positions of the
 //! lists, `edit` inserts text there, so everything else stays as another program wrote it.
 
 mod edit;
+mod photo;
 mod place;
 mod text;
 mod xmp;
@@ -14,6 +16,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 pub use self::edit::{Untagged, keywords, new_text, tagged, untagged};
+pub use self::photo::Photo;
 pub use self::place::{SidecarName, path_of, text_path_of};
 pub use self::text::{comma_separated, is_of_tags};
 use crate::error::{Error, Result};

@@ -172,7 +172,7 @@ pub(super) fn read(text: &str) -> Result<Packet, String> {
     }
     match (open.last(), &packet.rdf) {
         (Some(open), _) => Err(format!("it is not XML: `<{}>` is never closed", open.name)),
-        (None, None) => Err("it has no `rdf:RDF`, so it is not an XMP sidecar".into()),
+        (None, None) => Err("it has no `rdf:RDF`, so it is not XMP".into()),
         (None, Some(_)) => Ok(packet),
     }
 }

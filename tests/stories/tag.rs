@@ -1,5 +1,6 @@
 //! `longclip tag`: several tags for each image, written where photo programs read them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,7 +26,7 @@ pub(crate) fn desk(n: usize) -> Desk {
     with_many(n).file("tree.txt", TREE)
 }
 
-fn tag<'a>(more: &[&'a str]) -> Vec<&'a str> {
+pub(crate) fn tag<'a>(more: &[&'a str]) -> Vec<&'a str> {
     arguments(&[&["tag", "many"], &ALL, &SMALL, more])
 }
 
@@ -38,7 +39,7 @@ pub(crate) fn run(desk: &Desk, more: &[&str]) -> String {
 }
 
 /// Files with this ending in `many/`, in order.
-fn files(desk: &Desk, ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(desk: &Desk, ending: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(desk.path("many")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = paths.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
@@ -125,7 +126,7 @@ fn sidecars_of_photo_programs_get_the_tags_and_give_them_back() {
     run(&desk, &["--write", "xmp"]);
     assert_eq!(files(&desk, ".xmp").len(), 3, "each was used");
     let own = [
-        vec!["darktable", "Tom &amp; Anna"],
+        vec!["Tom &amp; Anna", "darktable", "people"],
         vec!["Haustier", "Wohnung"],
         vec!["Küste"],
     ];
@@ -273,27 +274,23 @@ fn what_the_run_reads_is_never_written() {
     assert_eq!(text(&desk, "many/00000.txt"), TREE);
 }
 
-#[test]
-fn killed_twenty_times_leaves_every_sidecar_whole() {
-    let desk = desk(60);
-    fs::create_dir(desk.path("whole")).unwrap();
-    for i in 0..60 {
-        let name = format!("{i:05}.ppm");
-        fs::copy(desk.path(&format!("many/{name}")), desk.path(&format!("whole/{name}"))).unwrap();
-        if i % 2 == 0 {
-            for folder in ["many", "whole"] {
-                fs::copy(data("xmp/lightroom.xmp"), desk.path(&format!("{folder}/{name}.xmp"))).unwrap();
-            }
-        }
-    }
-    let original = fs::read(data("xmp/lightroom.xmp")).unwrap();
-    let whole = arguments(&[&["tag", "whole", "-q", "--write", "xmp"], &ALL, &SMALL]);
+/// Kills a run that writes tags into files in `many/` twenty times, each time after two more of them. After each kill, each
+/// file must be as it was or as it is to be, as a run that is not killed leaves it in `whole/`, which holds the same.
+pub(crate) fn kill_twenty_times(desk: &Desk, kind: &str, ending: &str) {
+    let originals: HashMap<PathBuf, Vec<u8>> = files(desk, ending)
+        .into_iter()
+        .map(|path| (path.clone(), fs::read(path).unwrap()))
+        .collect();
+    let write = ["-q", "--write", kind];
+    let whole = arguments(&[&["tag", "whole"], &write, &ALL, &SMALL]);
     assert_eq!(desk.output(&whole).status.code(), Some(0));
-    let killed = tag(&["-q", "--write", "xmp", "--batch", "1"]);
+    let killed = tag(&[&write[..], &["--batch", "1"]].concat());
+    let is_original = |path: &Path, now: &[u8]| originals.get(path).is_some_and(|original| original == now);
     let n_done = || {
-        let is_done = |path: &&PathBuf| fs::read(path).unwrap() != original;
-        files(&desk, ".xmp").iter().filter(is_done).count()
+        let is_done = |path: &&PathBuf| !is_original(path, &fs::read(path).unwrap());
+        files(desk, ending).iter().filter(is_done).count()
     };
+    let whole_now = |path: &Path| fs::read(desk.path("whole").join(path.file_name().unwrap())).unwrap();
     for kill in 0..20 {
         let mut child = desk
             .command(&killed)
@@ -307,19 +304,34 @@ fn killed_twenty_times_leaves_every_sidecar_whole() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        for path in files(&desk, ".xmp") {
-            let expected = fs::read(desk.path("whole").join(path.file_name().unwrap())).unwrap();
+        for path in files(desk, ending) {
             let now = fs::read(&path).unwrap();
-            assert!(now == expected || now == original, "{}", path.display());
+            assert!(
+                now == whole_now(&path) || is_original(&path, &now),
+                "{}",
+                path.display()
+            );
         }
     }
-    run(&desk, &["--write", "xmp"]);
-    for path in files(&desk, ".xmp") {
-        assert_eq!(
-            fs::read(&path).unwrap(),
-            fs::read(desk.path("whole").join(path.file_name().unwrap())).unwrap()
-        );
+    run(desk, &["--write", kind]);
+    for path in files(desk, ending) {
+        assert!(fs::read(&path).unwrap() == whole_now(&path), "{}", path.display());
     }
+}
+
+#[test]
+fn killed_twenty_times_leaves_every_sidecar_whole() {
+    let desk = desk(60).folder("whole");
+    for i in 0..60 {
+        let name = format!("{i:05}.ppm");
+        fs::copy(desk.path(&format!("many/{name}")), desk.path(&format!("whole/{name}"))).unwrap();
+        if i % 2 == 0 {
+            for folder in ["many", "whole"] {
+                fs::copy(data("xmp/lightroom.xmp"), desk.path(&format!("{folder}/{name}.xmp"))).unwrap();
+            }
+        }
+    }
+    kill_twenty_times(&desk, "xmp", ".xmp");
 }
 
 #[test]

@@ -13,8 +13,8 @@ use longclip::output::{Holds, Labelled, Outcome as RecordOutcome, Record, Settin
 use longclip::score::Background;
 use longclip::session::shards::Facts;
 use longclip::session::{
-    Calibration, Ended, Kept, Labelling, RecordWriter, Remembering, Run, Scorer, Seen, Sink, TILES_EACH, TagThresholds, Tagger,
-    Verdict, record,
+    Calibration, Ended, Kept, Labelling, RecordWriter, Remembering, Run, Scorer, Seen, Sink, TILES_EACH, TagThresholds,
+    Tagger, Verdict, record,
 };
 use longclip::sidecar::SidecarName;
 use longclip::{Error, Result};
@@ -48,8 +48,8 @@ More examples:
   longclip tag new-photos/ --calibrate all-photos/ --false-positives 1%
   longclip tag photos/ --format exiftool -o tags.json
 
-Images are never written. In a sidecar that exists, everything else stays as it
-is, and a second run changes nothing.
+Images are written only with `--write keywords`. Whatever is in a sidecar or an
+image already stays as it is, and a second run changes nothing.
 Exit codes: 0 all images done, 1 some failed, 2 nothing could be done or all
 failed, 130 interrupted.";
 
@@ -85,14 +85,15 @@ pub(super) struct Args {
     model: ModelFlags,
 }
 
-/// Files next to images.
+/// Files next to images, and images themselves.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Files next to images")]
 struct FileFlags {
-    /// Write tags next to each image: xmp or txt
+    /// Write tags for photo programs: xmp, txt or keywords
     ///
     /// `xmp` adds them to the sidecar, which Lightroom, darktable, digiKam and others read; `txt` writes one line with
-    /// commas, as training tools read it. May be repeated. Example: `--write xmp`
+    /// commas, as training tools read it; `keywords` adds them to the XMP inside JPEG, PNG and WebP files, whose pixels and
+    /// other contents stay as they are, and to the sidecar of other images. May be repeated. Example: `--write xmp`
     #[arg(long, value_name = "KIND", value_parser = named::<Kind>())]
     write: Vec<Kind>,
     /// How a new sidecar is named
@@ -101,7 +102,7 @@ struct FileFlags {
     /// sidecar that exists is used whatever it is named. Example: `--sidecar-name replaced`
     #[arg(long, value_name = "WAY", default_value_t, value_parser = named::<SidecarName>(), hide_short_help = true)]
     sidecar_name: SidecarName,
-    /// Only report what would be written next to images
+    /// Only report what would be written by `--write`
     #[arg(long)]
     dry_run: bool,
     /// Remove our tags from the files of `--write`
@@ -227,7 +228,7 @@ impl Args {
         }
         if self.files.dry_run && self.files.write.is_empty() {
             return Err(Error::usage(
-                "`--dry-run` changes nothing: without `--write`, nothing is written next to images",
+                "`--dry-run` changes nothing: without `--write`, only results are written",
                 "leave it out, or add `--write xmp`",
             ));
         }
@@ -260,6 +261,7 @@ impl Args {
             writing: self.writing().inputs(inputs),
             report,
             counts: FileCounts::default(),
+            photos: FileCounts::default(),
         }
     }
 
@@ -365,7 +367,7 @@ impl Writer<'_> {
             text += &format!(", {} without any", self.n_without);
         }
         if !self.sidecars.kinds.is_empty() {
-            text += &format!("; {}", self.sidecars.counts.in_words(self.sidecars.doing));
+            text += &format!("; {}", self.sidecars.in_words());
         }
         text
     }

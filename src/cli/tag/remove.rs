@@ -30,9 +30,6 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         0 => String::new(),
         n => format!(", {n} failed"),
     };
-    report.note(format!(
-        "{images}{failed}; {}",
-        sidecars.counts.in_words(sidecars.doing)
-    ));
+    report.note(format!("{images}{failed}; {}", sidecars.in_words()));
     Ok(failures.exit(n_images))
 }

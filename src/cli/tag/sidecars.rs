@@ -1,4 +1,4 @@
-//! What `tag` writes next to images: XMP sidecars and text files, or what it would write.
+//! What `tag` writes for photo programs: XMP sidecars, text files and keywords in photos, or what it would write.
 
 use std::path::{Path, PathBuf};
 
@@ -6,27 +6,30 @@ use longclip::input::{Content, Item};
 use longclip::labels::Vocabulary;
 use longclip::named::Named;
 use longclip::output::Labelled;
-use longclip::sidecar::{self, SidecarName, TagPath, Untagged};
+use longclip::sidecar::{self, Photo, SidecarName, TagPath, Untagged};
 use longclip::{Error, Result};
 
 use crate::cli::report::Report;
 use crate::cli::targets::Writing;
 
-/// A kind of file next to an image.
+/// Where tags are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Xmp,
     Text,
+    /// Into the image itself, or into its sidecar if its format is not known.
+    Keywords,
 }
 
 impl Named for Kind {
     const WHAT: &'static str = "kind of file";
-    const ALL: &'static [Self] = &[Kind::Xmp, Kind::Text];
+    const ALL: &'static [Self] = &[Kind::Xmp, Kind::Text, Kind::Keywords];
 
     fn name(self) -> &'static str {
         match self {
             Kind::Xmp => "xmp",
             Kind::Text => "txt",
+            Kind::Keywords => "keywords",
         }
     }
 }
@@ -50,7 +53,7 @@ pub(super) struct FileCounts {
 
 impl FileCounts {
     /// The counts in words, without zeros.
-    pub(super) fn in_words(&self, doing: Doing) -> String {
+    fn in_words(self) -> String {
         let counts = [
             (self.n_new, "new"),
             (self.n_changed, "changed"),
@@ -62,14 +65,10 @@ impl FileCounts {
             .filter(|(n, _)| *n > 0)
             .map(|(n, what)| format!("{n} {what}"));
         let words: Vec<String> = words.collect();
-        let words = if words.is_empty() {
+        if words.is_empty() {
             "none".to_owned()
         } else {
             words.join(", ")
-        };
-        match doing {
-            Doing::Write => format!("files next to them: {words}"),
-            Doing::Rehearse => format!("files next to them, if this were not a dry run: {words}"),
         }
     }
 }
@@ -83,7 +82,10 @@ pub(super) struct Sidecars<'a> {
     /// What the run reads, and whether files of others may be replaced.
     pub(super) writing: Writing<'a>,
     pub(super) report: Report,
+    /// Files next to images.
     pub(super) counts: FileCounts,
+    /// Images whose keywords are in them.
+    pub(super) photos: FileCounts,
 }
 
 /// The file of an image.
@@ -95,7 +97,7 @@ pub(super) fn file_of(item: &Item) -> Result<PathBuf> {
         Content::File(path) => Ok(path.clone()),
         _ => Err(Error::Picture {
             name: item.name.to_string(),
-            problem: "only an image that is a file can have a file next to it".into(),
+            problem: "tags are written only for an image that is a file".into(),
             hint: Some("save it to a file first, or leave out `--write`".into()),
         }),
     }
@@ -108,8 +110,66 @@ impl Sidecars<'_> {
             match kind {
                 Kind::Xmp => self.write_xmp(photo, tags)?,
                 Kind::Text => self.write_text(photo, tags)?,
+                Kind::Keywords => self.write_keywords(photo, tags)?,
             }
         }
+        Ok(())
+    }
+
+    /// What was written, in words.
+    pub(super) fn in_words(&self) -> String {
+        let are_in_photos = self.kinds.contains(&Kind::Keywords);
+        let are_next_to = !are_in_photos || self.kinds.len() > 1 || self.counts != FileCounts::default();
+        let dry = match self.doing {
+            Doing::Write => "",
+            Doing::Rehearse => ", if this were not a dry run",
+        };
+        let counts = [
+            (are_next_to, "files next to them", self.counts),
+            (are_in_photos, "keywords in them", self.photos),
+        ];
+        let counts = counts.into_iter().filter(|(is_said, ..)| *is_said);
+        let words = counts.map(|(_, what, counts)| format!("{what}{dry}: {}", counts.in_words()));
+        words.collect::<Vec<_>>().join("; ")
+    }
+
+    fn write_keywords(&mut self, photo: &Path, tags: &[Labelled]) -> Result<()> {
+        let Some(file) = Photo::read(photo)? else {
+            return self.instead_of_keywords(|sidecars| sidecars.write_xmp(photo, tags));
+        };
+        let paths: Vec<TagPath> = tags.iter().map(Labelled::path).collect();
+        let edited = file
+            .tagged(&paths)
+            .map_err(|problem| sidecar::unusable(photo, &problem))?;
+        self.put_photo(photo, &file, edited, &format!("would have in it: {}", names(tags)))
+    }
+
+    fn remove_keywords(&mut self, photo: &Path) -> Result<()> {
+        let Some(file) = Photo::read(photo)? else {
+            return self.instead_of_keywords(|sidecars| sidecars.remove_xmp(photo));
+        };
+        let edited = file.untagged().map_err(|problem| sidecar::unusable(photo, &problem))?;
+        self.put_photo(photo, &file, edited, "would lose the tags of longclip")
+    }
+
+    /// For an image of a format that no keywords are written into: its sidecar, unless that is asked for anyway.
+    fn instead_of_keywords(&mut self, with_sidecar: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        match self.kinds.contains(&Kind::Xmp) {
+            true => Ok(()),
+            false => with_sidecar(self),
+        }
+    }
+
+    fn put_photo(&mut self, path: &Path, photo: &Photo, edited: Option<Vec<u8>>, rehearsed: &str) -> Result<()> {
+        let Some(bytes) = edited else {
+            self.photos.n_unchanged += 1;
+            return Ok(());
+        };
+        match self.doing {
+            Doing::Write => photo.replace(path, &bytes)?,
+            Doing::Rehearse => self.report.note(format!("`{}` {rehearsed}", path.display())),
+        }
+        self.photos.n_changed += 1;
         Ok(())
     }
 
@@ -177,6 +237,7 @@ impl Sidecars<'_> {
             match kind {
                 Kind::Xmp => self.remove_xmp(photo)?,
                 Kind::Text => self.remove_text(photo)?,
+                Kind::Keywords => self.remove_keywords(photo)?,
             }
         }
         Ok(())
