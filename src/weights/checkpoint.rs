@@ -17,7 +17,7 @@ use super::options::{LoadOptions, Rounding, TextPositions};
 use super::sizes::{Shapes, Sizes, TOKENIZER_IDS};
 use super::stored::{FileFormat, TensorFile};
 use super::towers::Tower;
-use super::{assemble, config, families, open, problems, safetensors, tables, wrappers};
+use super::{assemble, config, families, open, problems, tables, wrappers};
 use crate::error::{Error, Result};
 use crate::kernels::all_finite;
 use crate::nano;
@@ -52,17 +52,12 @@ impl Checkpoint {
         Self::check(file, folder, needed, options)
     }
 
-    /// Opens a safetensors file that is in memory already; `name` is for messages.
+    /// Opens a file (`.safetensors`, `.pt`) that is in memory already; `name` is for messages.
     ///
     /// # Errors
     /// As [`Checkpoint::open`].
     pub fn from_bytes(name: &str, bytes: impl Into<Cow<'static, [u8]>>, options: &LoadOptions) -> Result<Self> {
-        Self::check(
-            safetensors::from_bytes(name, bytes.into())?,
-            None,
-            &Tower::BOTH,
-            options,
-        )
+        Self::check(open::from_bytes(name, bytes.into())?, None, &Tower::BOTH, options)
     }
 
     /// Opens the model that a name was resolved to.

@@ -1,19 +1,19 @@
 //! From a path to the tensors stored there: a file by its content, the shards of an index, or the weights of a folder.
 
-use std::fs::File;
-use std::io::Read;
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::files::{self, USUAL_NAMES};
+use super::map::map;
 use super::shard_index::{ShardIndex, malformed};
-use super::stored::TensorFile;
+use super::stored::{Blob, TensorFile};
 use super::{not_weights, problems, safetensors, torch};
 use crate::error::{Error, Result};
 
 /// Opens a file, an index or a folder.
 ///
 /// # Errors
-/// As [`safetensors::open`], [`torch::open`] and [`ShardIndex::read`]; [`Error::NotWeights`] if a folder has no weights or
+/// As [`safetensors::read`], [`torch::read`] and [`ShardIndex::read`]; [`Error::NotWeights`] if a folder has no weights or
 /// several.
 pub(super) fn tensors(path: &Path) -> Result<TensorFile> {
     if path.is_dir() {
@@ -26,14 +26,20 @@ pub(super) fn tensors(path: &Path) -> Result<TensorFile> {
 }
 
 fn open_file(path: &Path) -> Result<TensorFile> {
+    read(path, Blob::Mapped(map(path)?))
+}
+
+/// Opens bytes that are in memory already; `name` is for messages.
+pub(super) fn from_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<TensorFile> {
+    read(Path::new(name), Blob::InMemory(bytes))
+}
+
+fn read(path: &Path, blob: Blob) -> Result<TensorFile> {
     // By content, since files are renamed. The name of a PyTorch file matters only for the message about a broken one.
-    let mut magic = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
-    read.map_err(Error::read(path))?;
-    if magic == *b"PK\x03\x04" || files::is_torch(&path.to_string_lossy()) {
-        torch::open(path)
+    if blob.bytes().starts_with(b"PK\x03\x04") || files::is_torch(&path.to_string_lossy()) {
+        torch::read(path, blob)
     } else {
-        safetensors::open(path)
+        safetensors::read(path, blob)
     }
 }
 

@@ -3,28 +3,20 @@
 //! The `safetensors` crate checks the header (size limit, no holes, no overlaps). The error for any other file says what
 //! the file looks like, because it is nearly always a failed download.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors};
 
-use super::map::map;
 use super::not_weights;
 use super::stored::{Blob, FileFormat, StoredTensor, StoredType, TensorFile};
 use crate::error::{Error, Result};
 
-/// Opens one file.
-pub(super) fn open(path: &Path) -> Result<TensorFile> {
-    read(path, Blob::Mapped(map(path)?))
-}
-
-/// Opens bytes that are in memory already; `name` is for messages.
-pub(super) fn from_bytes(name: &str, bytes: Cow<'static, [u8]>) -> Result<TensorFile> {
-    read(Path::new(name), Blob::InMemory(bytes))
-}
-
-fn read(path: &Path, blob: Blob) -> Result<TensorFile> {
+/// Reads one file.
+///
+/// # Errors
+/// [`Error::NotWeights`] if its header is damaged, [`Error::UnreadableTensor`] for a number type that weights don't have.
+pub(super) fn read(path: &Path, blob: Blob) -> Result<TensorFile> {
     let bytes = blob.bytes();
     let header = SafeTensors::deserialize(bytes).map_err(|e| {
         not_weights::of_format(path, bytes).unwrap_or_else(|| Error::NotWeights {

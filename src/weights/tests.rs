@@ -176,7 +176,7 @@ fn stretching_gives_the_reference_tables() {
         let stretched = Stretching::default().stretch(&table(&case["from"]), width);
         check_close("stretch.json", &stretched, &table(&case["to"]), 1e-6);
     }
-    let file = safetensors::open(&folder.join("real-longclip-b-positions.safetensors")).unwrap();
+    let file = open::tensors(&folder.join("real-longclip-b-positions.safetensors")).unwrap();
     let real = file.read("", &file.tensors["positional_embedding"]).unwrap();
     let learned: Vec<f32> = (0..20)
         .chain((20..248).step_by(4))

@@ -25,21 +25,17 @@ use std::path::Path;
 use self::globals::Dialect;
 use self::refusal::{Outcome, Refusal, damaged};
 use self::zip::Archive;
-use super::map::map;
 use super::not_weights;
 use super::stored::{Blob, FileFormat, StoredTensor, TensorFile};
 use crate::error::Result;
 
-/// Opens one file.
+/// Reads one file.
 ///
 /// # Errors
-/// [`Error::Read`] if it can't be mapped, [`Error::NotWeights`] if it isn't such an archive or is damaged,
-/// [`Error::ForeignPickle`] if its pickle asks for a function or class that a state dict does not need.
-pub(super) fn open(path: &Path) -> Result<TensorFile> {
-    read(path, Blob::Mapped(map(path)?))
-}
-
-fn read(path: &Path, blob: Blob) -> Result<TensorFile> {
+/// [`Error::NotWeights`](crate::Error::NotWeights) if it isn't such an archive or is damaged,
+/// [`Error::ForeignPickle`](crate::Error::ForeignPickle) if its pickle asks for a function or class that a state dict does
+/// not need.
+pub(super) fn read(path: &Path, blob: Blob) -> Result<TensorFile> {
     let (format, tensors) = locate(blob.bytes()).map_err(|refusal| {
         let known = match &refusal {
             Refusal::Damaged(_) => not_weights::of_format(path, blob.bytes()),

@@ -6,7 +6,7 @@ use super::specimen::*;
 use super::*;
 use crate::error::Error;
 use crate::random::Random;
-use crate::weights::safetensors;
+use crate::weights::open;
 use crate::weights::stored::StoredType;
 use crate::weights::wrappers::look_through;
 
@@ -259,6 +259,12 @@ fn lengths_that_promise_more_than_there_is_are_refused_at_once() {
 }
 
 #[test]
+fn an_archive_in_memory_is_recognised_by_its_content() {
+    let file = open::from_bytes("bytes", specimens()[0].clone().into()).unwrap();
+    assert_eq!(file.format, FileFormat::TorchPickle);
+}
+
+#[test]
 fn sizes_and_offsets_of_64_bits_are_read() {
     let object = pickled(&dict(&[("t", view("FloatStorage", 6, 0, &[6], &[1]))]));
     let file = read_bytes(archive(Zip::Stored64, &[("data.pkl", &object), ("data/0", &six())])).unwrap();
@@ -353,8 +359,8 @@ fn check_same_bits(pt: &str, sibling: &str, format: FileFormat, extra: &[&str]) 
         return;
     }
     let (pt, expected) = (
-        look_through(open(&folder.join(pt)).unwrap()),
-        safetensors::open(&folder.join(sibling)).unwrap(),
+        look_through(open::tensors(&folder.join(pt)).unwrap()),
+        open::tensors(&folder.join(sibling)).unwrap(),
     );
     assert_eq!(pt.format, format);
     let names: Vec<_> = pt
@@ -406,12 +412,15 @@ fn the_reference_bad_files_are_refused_with_their_reason() {
         return;
     }
     check_refused(
-        open(&bad.join("runs-code.pt")),
+        open::tensors(&bad.join("runs-code.pt")),
         "not weights, `posix.system`; nothing of it was run",
     );
-    check_refused(open(&bad.join("whole-object.pt")), "not weights, `__main__.Tree`");
-    check_refused(open(&bad.join("truncated.pt")), "without its end: cut short");
-    check_refused(open(&bad.join("html-instead-of-weights.pt")), "a web page");
+    check_refused(
+        open::tensors(&bad.join("whole-object.pt")),
+        "not weights, `__main__.Tree`",
+    );
+    check_refused(open::tensors(&bad.join("truncated.pt")), "without its end: cut short");
+    check_refused(open::tensors(&bad.join("html-instead-of-weights.pt")), "a web page");
     let whole = std::fs::read(Path::new(REFERENCE).join("longclip.pt")).unwrap();
     for len in (0..whole.len()).step_by(whole.len() / 97) {
         refused(read_bytes(whole[..len].to_vec()));
