@@ -50,10 +50,12 @@ impl FileTokenizer {
         let cut = content.get_offsets().get(room).map_or(text.len(), |(start, _)| *start);
         content.truncate(room, 0, TruncationDirection::Right);
         content.take_overflowing();
+        let n_lost = n_content - content.len();
         let whole = self.tokenizer.post_process(content, None, true)?;
         Ok(Tokens {
             ids: whole.get_ids().to_vec(),
-            count: n_content + self.n_added,
+            // Counted in the result: a file's template may repeat the text, or leave it out.
+            count: whole.len() + n_lost,
             lost: text[start_of_char(text, cut.min(text.len()))..].to_owned(),
             pieces: Some(whole.get_tokens().to_vec()),
         })
@@ -110,6 +112,18 @@ mod tests {
         assert_eq!((cut.ids(), cut.count(), cut.lost().trim()), (&[0, 4, 6, 2][..], 5, "b"));
         assert_eq!(tokens(2).ids(), [0, 2]);
         assert_eq!(file.encode("a é b", ContextLength::UNLIMITED), whole);
+    }
+
+    #[test]
+    fn a_template_that_repeats_a_text_or_leaves_it_out_is_counted_as_it_is() {
+        let text = json!({ "Sequence": { "id": "A", "type_id": 0 } });
+        for template in [json!([text, text]), json!([])] {
+            let mut file = tokenizer();
+            file["post_processor"]["single"] = template.clone();
+            let tokens = read(&file).unwrap().encode("a é", ContextLength::LONG);
+            assert_eq!((tokens.count(), tokens.lost_count()), (tokens.ids().len(), 0));
+            assert_eq!(tokens.ids().is_empty(), template == json!([]));
+        }
     }
 
     #[test]
