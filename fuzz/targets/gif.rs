@@ -1,0 +1,6 @@
+#![no_main]
+
+use longclip::preprocess::Decoding;
+use longclip_fuzz::image::decode;
+
+longclip_fuzz::target!(|data| decode(data, &[b"GIF89a", b"GIF87a"], Decoding::Whole));

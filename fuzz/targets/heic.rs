@@ -1,0 +1,10 @@
+#![no_main]
+
+use longclip::preprocess::Decoding;
+use longclip_fuzz::image::decode;
+
+longclip_fuzz::target!(|data| decode(
+    data,
+    &[b"????ftypheic", b"????ftypheix", b"????ftypmif1"],
+    Decoding::Whole
+));

@@ -1,0 +1,6 @@
+#![no_main]
+
+use longclip::preprocess::Decoding;
+use longclip_fuzz::image::decode;
+
+longclip_fuzz::target!(|data| decode(data, &[b"\0\0\x01\0"], Decoding::Whole));
