@@ -172,7 +172,7 @@ def avx2_section(measured):
     return f"""## Encoders on AVX2
 
 `taskset -c 0 encoders.py B.safetensors --avx2 --cpu-time` hides everything beyond AVX2 from all
-engines: CPUID does not report AVX-512, AVX-VNNI and AMX (`benches/peers/avx2_only.c`). longclip and
+engines: CPUID does not report AVX-512, AVX-VNNI and AMX (`benches/peers/avx2_only.py`). longclip and
 PyTorch, OpenVINO and ONNX Runtime then choose what they use on a CPU with AVX2. OpenVINO computes in
 f32 there if it is asked for bf16; longclip's bf16 has half of the weights' memory. Times are CPU
 time of one thread.
