@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+#[cfg(feature = "cuda")]
+use longclip::model::{DeviceChoice, NumberType};
 use longclip::model::{LongClip, LongClipOptions};
 use longclip::weights::{LoadOptions, Rounding};
 
@@ -80,6 +82,37 @@ fn bf16_weights_give_the_reference_features_within_two_percent() {
         check_relative(name, &images, &golden.image_features, 2e-2);
         check_relative(name, &texts, &golden.text_features, 2e-2);
     });
+}
+
+/// Compiled with the feature only: it fails without a GPU.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_gpu_gives_the_reference_numbers_in_each_type() {
+    let largest = [
+        (NumberType::F32, 1e-3),
+        (NumberType::F16, 1e-2),
+        (NumberType::Bf16, 5e-2),
+    ];
+    for (number_type, difference_max) in largest {
+        with_recipe_files(Positions::Long, |name, path, golden| {
+            let options = LongClipOptions {
+                device: DeviceChoice::Cuda(0),
+                number_type,
+                ..LongClipOptions::default()
+            };
+            let model = open_with(path, &LoadOptions::default(), &options);
+            let images = model.encode_images(&golden.recipe_pictures()).unwrap().0;
+            let texts = model.encode_token_ids(&slices(&golden.token_ids())).unwrap().0;
+            let what = format!("{name} on a GPU in {number_type:?}");
+            check_relative(
+                &format!("{what}, images"),
+                &images,
+                &golden.image_features,
+                difference_max,
+            );
+            check_relative(&format!("{what}, texts"), &texts, &golden.text_features, difference_max);
+        });
+    }
 }
 
 fn check_stretched(name: &str, path: &Path, golden: &Golden) {
