@@ -36,7 +36,7 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("LONGCLIP_MODEL", "The model to use if `--model` names none."),
     (
         "LONGCLIP_CPU",
-        "The highest instruction set to use: portable, neon, avx2 or avx512.",
+        "The highest instruction set to use, such as avx2, neon or portable. A name that is not known lists all.",
     ),
     ("HF_HOME, HF_HUB_CACHE", "Where downloaded models are kept."),
     ("HF_TOKEN, HF_ENDPOINT", "How to reach the Hugging Face hub."),

@@ -53,7 +53,7 @@ pub(super) fn instruction_set() -> String {
 
 /// `$LONGCLIP_CPU` limits the instruction set: for comparing, and for reports of errors.
 pub(super) fn cpu_level() -> longclip::Result<Option<Level>> {
-    let value = std::env::var("LONGCLIP_CPU").ok();
+    let value = std::env::var("LONGCLIP_CPU").ok().filter(|value| !value.is_empty());
     value.as_deref().map(Level::from_variable).transpose()
 }
 

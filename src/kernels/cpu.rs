@@ -6,7 +6,7 @@ use super::simd::Kernel;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use super::simd::Simd;
 #[cfg(target_arch = "x86_64")]
-use super::simd::{Avx2, Avx512, AvxVnni};
+use super::simd::{Avx2, Avx512, Avx512Bf16, AvxVnni};
 #[cfg(target_arch = "aarch64")]
 use super::simd::{Neon, NeonDot, NeonMatrix};
 use crate::error::{Error, Result};
@@ -26,13 +26,15 @@ pub enum Level {
     Avx2,
     /// AVX2 with AVX-VNNI.
     AvxVnni,
-    /// AVX-512 with VNNI and BF16.
+    /// AVX-512 with VNNI.
     Avx512,
+    /// AVX-512 with VNNI and BF16.
+    Avx512Bf16,
 }
 
 impl Level {
     /// All levels, lowest first.
-    pub const ALL: [Level; 7] = [
+    pub const ALL: [Level; 8] = [
         Level::Portable,
         Level::Neon,
         Level::Dotprod,
@@ -40,14 +42,16 @@ impl Level {
         Level::Avx2,
         Level::AvxVnni,
         Level::Avx512,
+        Level::Avx512Bf16,
     ];
 
     /// The highest level that this CPU can run.
     pub fn best() -> Level {
-        Isa::detect(Level::Avx512).level()
+        Isa::detect(Level::Avx512Bf16).level()
     }
 
-    /// The name: `portable`, `neon`, `dotprod`, `i8mm`, `avx2`, `avxvnni` or `avx512`.
+    /// The name: `portable`, `neon`, `dotprod`, `i8mm`, `avx2`, `avxvnni`, `avx512` or
+    /// `avx512bf16`.
     pub fn name(self) -> &'static str {
         match self {
             Level::Portable => "portable",
@@ -57,6 +61,7 @@ impl Level {
             Level::Avx2 => "avx2",
             Level::AvxVnni => "avxvnni",
             Level::Avx512 => "avx512",
+            Level::Avx512Bf16 => "avx512bf16",
         }
     }
 
@@ -95,7 +100,9 @@ pub(crate) enum Isa {
     #[cfg(target_arch = "x86_64")]
     AvxVnni(AvxVnni),
     #[cfg(target_arch = "x86_64")]
-    Avx512(Avx512),
+    Avx512(Avx512<false>),
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16(Avx512Bf16),
 }
 
 /// A constant of [`Simd`] at a level, and its value for plain code.
@@ -114,7 +121,9 @@ macro_rules! constant {
             #[cfg(target_arch = "x86_64")]
             Isa::AvxVnni(_) => AvxVnni::$name,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512(_) => Avx512::$name,
+            Isa::Avx512(_) => Avx512::<false>::$name,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16(_) => Avx512Bf16::$name,
         }
     };
 }
@@ -124,6 +133,11 @@ impl Isa {
     pub(crate) fn detect(limit: Level) -> Isa {
         #[cfg(target_arch = "x86_64")]
         {
+            if limit >= Level::Avx512Bf16
+                && let Some(proof) = Avx512Bf16::detect()
+            {
+                return Isa::Avx512Bf16(proof);
+            }
             if limit >= Level::Avx512
                 && let Some(proof) = Avx512::detect()
             {
@@ -177,6 +191,8 @@ impl Isa {
             Isa::AvxVnni(_) => Level::AvxVnni,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(_) => Level::Avx512,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16(_) => Level::Avx512Bf16,
         }
     }
 
@@ -218,6 +234,8 @@ impl Isa {
             Isa::AvxVnni(simd) => simd.call(kernel),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512(simd) => simd.call(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Bf16(simd) => simd.call(kernel),
         }
     }
 }

