@@ -12,6 +12,8 @@ mod directory;
 #[cfg(feature = "heic")]
 mod heic;
 mod ico;
+#[cfg(feature = "heic")]
+mod heif;
 mod jpeg;
 #[cfg(feature = "jxl")]
 mod jxl;

@@ -1,8 +1,7 @@
 //! Decodes AVIF images with dav1d, the C library that browsers use. `heic-rs` reads the container, as for HEIC.
 //!
 //! dav1d's ports to Rust abort the whole program if a file is damaged in certain ways (docs/formats.md), so they cannot be
-//! used. An image is one coded picture or a grid of tiles; of a sequence, the primary image is read, which is its first
-//! frame. Colours are those of libavif, which Pillow uses.
+//! used. Of a sequence, the primary image is read, which is its first frame. Colours are those of libavif, which Pillow uses.
 
 mod colours;
 
@@ -10,10 +9,11 @@ use dav1d::{Decoder, PixelLayout, PlanarImageComponent, Settings, pixel};
 use heic_rs::context::Context;
 use heic_rs::ftyp::FileType;
 use heic_rs::hevc::{ChromaFormat, Frame};
+use heic_rs::props::ItemProps;
 use heic_rs::{Brand, Error, Range, grid, meta};
 
-use super::heic::{transformed, with_alpha};
-use super::limits::{Limits, admit, check_size};
+use super::heif::{Coder, Item, decode as decode_item};
+use super::limits::Limits;
 use super::picture::{Mode, Picture};
 use super::problem::{Problem, cut_short, damaged};
 use crate::kernels::zeroes;
@@ -21,37 +21,47 @@ use colours::Colours;
 
 const CONVERT: &str = "convert it to png first, for example with `avifdec` or `magick`";
 /// What a coded picture takes while it is decoded, in bytes per pixel: dav1d's samples and ours, two bytes each and three per
-/// pixel, and notes on its blocks.
+/// pixel, and notes on its blocks. All tiles of a grid are in memory at once.
 const WORKING_BYTES: u64 = 16;
-/// All tiles of a grid are in memory at once.
-const TILES_PER_IMAGE_MAX: u64 = 4;
-/// Pixels of tiles that take no memory to speak of.
-const TILES_ALLOWED: u64 = 1 << 20;
-
 /// Decodes the primary image.
 pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Problem> {
-    let file = open(bytes).map_err(problem_of)?;
-    let primary = file.meta.primary;
-    let props = file.props(primary).map_err(problem_of)?;
-    let alpha = file.alpha_item(primary).map_err(problem_of)?;
-    let item = Item::find(&file, primary, limits)?;
-    let alpha = alpha.map(|id| Item::find(&file, id, limits)).transpose()?;
-    // What is turned or cropped is copied.
-    let n_copies = if props.transforms.is_empty() { 1 } else { 2 };
-    let decoded_bytes = item.pixels() * 4 * n_copies;
-    check_size(item.width.into(), item.height.into(), decoded_bytes, limits)?;
-    let coded = alpha
-        .iter()
-        .map(|alpha| alpha.coded_pixels)
-        .fold(item.coded_pixels, u64::max);
-    admit(decoded_bytes.saturating_add(coded.saturating_mul(WORKING_BYTES)))?;
+    decode_item::<Av1>(&open(bytes).map_err(problem_of)?, limits)
+}
 
-    let (frame, signal) = item.frame(&file, limits)?;
-    let mut picture = picture(&frame, props.nclx.map_or(signal, Signal::from))?;
-    if let Some(alpha) = alpha.filter(|alpha| (alpha.width, alpha.height) == (item.width, item.height)) {
-        picture = with_alpha(picture, &levels(&alpha.frame(&file, limits)?.0)?)?;
+/// AV1.
+struct Av1;
+
+impl Coder for Av1 {
+    /// They take no memory to speak of.
+    const TILES_ALLOWED: u64 = 1 << 20;
+
+    /// As the container gives it.
+    fn size(file: &Context<'_>, id: u32) -> Result<(u32, u32), Problem> {
+        let item = file.meta.item(id).ok_or_else(|| damaged("an image is missing"))?;
+        if &item.item_type != b"av01" {
+            return Err(unsupported("its image is not coded as AV1"));
+        }
+        let props = file.props(id).map_err(problem_of)?;
+        let size = props.ispe.ok_or_else(|| damaged("an image has no size"))?;
+        Ok((size.width, size.height))
     }
-    props.transforms.iter().try_fold(picture, transformed)
+
+    fn working_bytes(all: u64, _largest: u64) -> u64 {
+        all.saturating_mul(WORKING_BYTES)
+    }
+
+    fn picture(item: &Item, file: &Context<'_>, props: &ItemProps<'_>, limits: &Limits) -> Result<Picture, Problem> {
+        let (frame, signal) = frame(item, file, limits)?;
+        picture(&frame, props.nclx.map_or(signal, Signal::from))
+    }
+
+    fn levels(item: &Item, file: &Context<'_>, limits: &Limits) -> Result<Vec<u8>, Problem> {
+        levels(&frame(item, file, limits)?.0)
+    }
+
+    fn problem(error: Error) -> Problem {
+        problem_of(error)
+    }
 }
 
 /// The container. `Context::open` would refuse it by its brand.
@@ -85,76 +95,21 @@ impl From<heic_rs::Nclx> for Signal {
     }
 }
 
-/// An image of a file: one coded picture, or tiles in rows.
-struct Item {
-    grid: Option<grid::Grid>,
-    tiles: Vec<u32>,
-    width: u32,
-    height: u32,
-    coded_pixels: u64,
-}
-
-impl Item {
-    /// Checks the sizes that the container gives before anything is decoded.
-    fn find(file: &Context<'_>, id: u32, limits: &Limits) -> Result<Self, Problem> {
-        let (grid, tiles) = match file.grid(id).map_err(problem_of)? {
-            Some((grid, tiles)) => (Some(grid), tiles),
-            None => (None, vec![id]),
-        };
-        let (mut coded_pixels, mut last) = (0u64, (0, 0));
-        for tile in &tiles {
-            last = size_of(file, *tile)?;
-            let pixels = u64::from(last.0) * u64::from(last.1);
-            check_size(last.0.into(), last.1.into(), 3 * pixels, limits)?;
-            coded_pixels = coded_pixels.saturating_add(pixels);
-        }
-        let (width, height) = grid
-            .as_ref()
-            .map_or(last, |grid| (grid.output_width, grid.output_height));
-        let pixels = u64::from(width) * u64::from(height);
-        if coded_pixels > TILES_ALLOWED.max(pixels.saturating_mul(TILES_PER_IMAGE_MAX)) {
-            return Err(damaged("its tiles have far more pixels than the image"));
-        }
-        Ok(Item {
-            grid,
-            tiles,
-            width,
-            height,
-            coded_pixels,
-        })
+/// Decodes the picture, or puts the tiles together, and returns what the first one says about its samples.
+fn frame(item: &Item, file: &Context<'_>, limits: &Limits) -> Result<(Frame, Signal), Problem> {
+    let mut frames = Vec::new();
+    let mut signal = None;
+    for tile in &item.tiles {
+        let (frame, of_frame) = coded(file, *tile, limits)?;
+        signal.get_or_insert(of_frame);
+        frames.push(frame);
     }
-
-    fn pixels(&self) -> u64 {
-        u64::from(self.width) * u64::from(self.height)
-    }
-
-    /// Decodes the picture, or puts the tiles together, and returns what the first one says about its samples.
-    fn frame(&self, file: &Context<'_>, limits: &Limits) -> Result<(Frame, Signal), Problem> {
-        let mut frames = Vec::new();
-        let mut signal = None;
-        for tile in &self.tiles {
-            let (frame, of_frame) = coded(file, *tile, limits)?;
-            signal.get_or_insert(of_frame);
-            frames.push(frame);
-        }
-        let signal = signal.ok_or_else(|| damaged("it has no tiles"))?;
-        let frame = match &self.grid {
-            Some(grid) => grid::compose(grid, &frames, limits.max_pixels).map_err(problem_of)?,
-            None => frames.swap_remove(0),
-        };
-        Ok((frame, signal))
-    }
-}
-
-/// The size of a coded picture, as the container gives it.
-fn size_of(file: &Context<'_>, id: u32) -> Result<(u32, u32), Problem> {
-    let item = file.meta.item(id).ok_or_else(|| damaged("an image is missing"))?;
-    if &item.item_type != b"av01" {
-        return Err(unsupported("its image is not coded as AV1"));
-    }
-    let props = file.props(id).map_err(problem_of)?;
-    let size = props.ispe.ok_or_else(|| damaged("an image has no size"))?;
-    Ok((size.width, size.height))
+    let signal = signal.ok_or_else(|| damaged("it has no tiles"))?;
+    let frame = match &item.grid {
+        Some(grid) => grid::compose(grid, &frames, limits.max_pixels).map_err(problem_of)?,
+        None => frames.swap_remove(0),
+    };
+    Ok((frame, signal))
 }
 
 fn coded(file: &Context<'_>, id: u32, limits: &Limits) -> Result<(Frame, Signal), Problem> {
@@ -172,7 +127,7 @@ fn coded(file: &Context<'_>, id: u32, limits: &Limits) -> Result<(Frame, Signal)
         Err(error) => return Err(of_dav1d(error)),
     }
     let picture = decoder.get_picture().map_err(of_dav1d)?;
-    if (picture.width(), picture.height()) != size_of(file, id)? {
+    if (picture.width(), picture.height()) != Av1::size(file, id)? {
         return Err(damaged("its size is not the one that its container gives"));
     }
     let signal = Signal {
