@@ -22,7 +22,7 @@ use super::problem::{Problem, cut_short, damaged};
 use super::reading::{Orientation, Reading};
 use super::recognise::{Content, DEVELOP, recognise};
 use super::reduction::Reduction;
-use super::{ico, jpeg, png, raw, tiff};
+use super::{gif, ico, jpeg, png, raw, tiff};
 use crate::error::{Error, Result, caught};
 use crate::kernels::zeroes;
 
@@ -59,7 +59,7 @@ pub fn size(bytes: &[u8]) -> Option<(usize, usize)> {
     match recognise(bytes) {
         Content::Decodable(ImageFormat::Jpeg) => caught(|| jpeg::size(bytes)).ok()?,
         Content::Decodable(format) => {
-            let reader = ImageReader::with_format(Cursor::new(bytes), format);
+            let reader = ImageReader::with_format(Cursor::new(completed(format, bytes)), format);
             let (width, height) = caught(|| reader.into_dimensions()).ok()?.ok()?;
             Some((width as usize, height as usize))
         }
@@ -176,13 +176,18 @@ fn foreign(what: &str, advice: &'static str) -> Problem {
     Problem::new(format!("it is {what}, not an image that can be decoded"), advice)
 }
 
+/// The file with what is missing in it, and Pillow does without.
+fn completed(format: ImageFormat, bytes: &[u8]) -> Cow<'_, [u8]> {
+    match format {
+        ImageFormat::Png => png::with_end(bytes),
+        ImageFormat::Gif => gif::with_screen(bytes),
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
 /// Decodes what [`jpeg`] does not. `turn` is how the image will be turned.
 fn with_image_crate(format: ImageFormat, bytes: &[u8], turn: u8, limits: &Limits) -> Result<Picture, Problem> {
-    let whole = match format {
-        ImageFormat::Png => png::with_end(bytes),
-        _ => Cow::Borrowed(bytes),
-    };
-    let mut reader = ImageReader::with_format(Cursor::new(&*whole), format);
+    let mut reader = ImageReader::with_format(Cursor::new(completed(format, bytes)), format);
     let mut decoder_limits = image::Limits::no_limits();
     // Decoders count their own buffers in addition to the image.
     decoder_limits.max_alloc = Some(limits.max_decoded_bytes.saturating_mul(2));

@@ -9,11 +9,12 @@
 mod avif;
 mod decode;
 mod directory;
+mod gif;
 #[cfg(feature = "heic")]
 mod heic;
-mod ico;
 #[cfg(feature = "heic")]
 mod heif;
+mod ico;
 mod jpeg;
 #[cfg(feature = "jxl")]
 mod jxl;

@@ -140,6 +140,7 @@ fn further_formats_are_refused_if_they_are_cut_short_or_too_large_and_never_pani
         "ycbcr-22-strips.tif",
         "ycbcr-21-tiles-limited.tif",
         "group3.tif",
+        "group3-2d.tif",
         "huffman.tif",
         "grey-32-bits.tif",
         "grey-float.tif",

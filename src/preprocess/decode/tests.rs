@@ -105,6 +105,29 @@ fn a_bmp_of_which_nothing_can_be_seen_is_opaque() {
     assert_eq!(picture.bytes()[..3], [200, 210, 0]);
 }
 
+/// Pillow makes the screen of a GIF as large as its first frame.
+#[test]
+fn a_gif_without_a_screen_is_its_first_frame() {
+    let gif = |sides: [u8; 4], extension: &[u8]| {
+        const COLOURS: &[u8] = b"\x81\0\0\xff\0\0\0\xff\0\0\0\xff\t\t\t";
+        const FRAME: &[u8] = b",\0\0\0\0\x03\0\x02\0\0\x08\t\0\x01\x04\x10  \0\x80\x80\0;";
+        [b"GIF87a", &sides[..], COLOURS, extension, FRAME].concat()
+    };
+    let pixels = [255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 255, 0, 255, 0, 255, 0, 0];
+    for sides in [[3, 0, 2, 0], [0; 4], [2, 0, 1, 0], [0, 0, 2, 0]] {
+        for extension in [&b""[..], b"!\xfe\x02hi\x01!\0"] {
+            let bytes = gif(sides, extension);
+            let picture = decode("x", &bytes, Orientation::Upright, &Limits::default()).unwrap();
+            assert_eq!((picture.width_px(), picture.height_px()), (3, 2), "{sides:?}");
+            assert_eq!(picture.rgb(), pixels, "{sides:?}");
+            assert_eq!(size(&bytes), Some((3, 2)));
+            for end in 0..bytes.len() {
+                let _ = size(&bytes[..end]);
+            }
+        }
+    }
+}
+
 /// A PNG of 2x1 pixels with a palette of red, and of green with this alpha.
 fn palette_png(alpha: u8) -> Vec<u8> {
     let chunk = |kind: &[u8; 4], content: &[u8]| {
@@ -165,7 +188,10 @@ fn kinds_of_tiff_that_are_not_read_are_refused_by_name() {
     };
     const KIND: &str = "this kind of tiff is not supported: ";
     for (tags, kind) in [
-        (&[(259, 3), (292, 1)][..], "CCITT group 3 in two dimensions"),
+        (
+            &[(259, 3), (292, 2)][..],
+            "CCITT group 3 with rows that are not compressed",
+        ),
         (
             &[(259, 1), (262, 6), (277, 3), (284, 2)][..],
             "colours as YCbCr of this kind",

@@ -1,8 +1,9 @@
-//! CCITT group 3 in one dimension, and modified Huffman: black and white as the lengths of runs (ITU-T T.4, section 4.1; TIFF
-//! 6.0, sections 10 and 11). The crate `fax` knows the codes of runs. Group 4 is left to the crate `tiff`.
+//! CCITT group 3 and modified Huffman: black and white as the lengths of runs (ITU-T T.4, section 4.1; TIFF 6.0, sections 10
+//! and 11). In two dimensions, most rows are coded by what differs from the row above (section 4.2). The crate `fax` knows the
+//! codes. Group 4 is left to the crate `tiff`.
 
 use fax::BitReader;
-use fax::maps::{black, white};
+use fax::maps::{Mode, black, mode, white};
 
 use super::super::directory::Directory;
 use super::super::limits::{Limits, check_size};
@@ -35,9 +36,14 @@ pub(super) fn unpacked(first: &Directory<'_>, bytes: &[u8], limits: &Limits) -> 
         _ => return Ok(None),
     };
     let options = first.number(GROUP_3_OPTIONS).unwrap_or(0);
-    if compression == GROUP_3 && options & (TWO_DIMENSIONS | UNCOMPRESSED_MODE) != 0 {
-        return Err(unsupported("CCITT group 3 in two dimensions"));
+    if compression == GROUP_3 && options & UNCOMPRESSED_MODE != 0 {
+        return Err(unsupported("CCITT group 3 with rows that are not compressed"));
     }
+    let coding = match (compression, options & TWO_DIMENSIONS) {
+        (MODIFIED_HUFFMAN, _) => Coding::ModifiedHuffman,
+        (_, 0) => Coding::OneDimension,
+        _ => Coding::TwoDimensions,
+    };
     if first.number(BITS).unwrap_or(1) != 1 {
         return Err(damaged("a fax has one bit per pixel"));
     }
@@ -63,7 +69,7 @@ pub(super) fn unpacked(first: &Directory<'_>, bytes: &[u8], limits: &Limits) -> 
         }
         // The reader looks beyond the last code.
         data.extend([0; 4]);
-        let rows = rows(&data, (parts.width, n_rows), compression)?;
+        let rows = rows(&data, (parts.width, n_rows), coding)?;
         offsets.push(u32::try_from(file.len()).map_err(|_| damaged("it has too many pixels for a TIFF file"))?);
         lengths.push(rows.len() as u32);
         file.extend(rows);
@@ -81,20 +87,43 @@ pub(super) fn unpacked(first: &Directory<'_>, bytes: &[u8], limits: &Limits) -> 
     Ok(first.rewritten(file, &OF_PIXELS, &changes))
 }
 
+/// How rows are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    ModifiedHuffman,
+    OneDimension,
+    TwoDimensions,
+}
+
 /// The rows of a part, each of whole bytes in which black is 1.
-fn rows(data: &[u8], (width, n_rows): (usize, usize), compression: u64) -> Result<Vec<u8>, Problem> {
+fn rows(data: &[u8], (width, n_rows): (usize, usize), coding: Coding) -> Result<Vec<u8>, Problem> {
     let row_bytes = width.div_ceil(8);
     let mut rows: Vec<u8> = zeroes(row_bytes * n_rows)?;
     let mut reader = fax::slice_reader(data);
+    let mut changes = Changes::default();
     for row in rows.chunks_exact_mut(row_bytes) {
-        if compression == GROUP_3 {
-            skip_ends_of_line(&mut reader);
+        changes = match coding {
+            Coding::ModifiedHuffman => {
+                let changes = decode_row(&mut reader, width);
+                let rest = reader.bits_to_byte_boundary();
+                let Ok(()) = reader.consume(rest);
+                changes
+            }
+            Coding::OneDimension => {
+                skip_ends_of_line(&mut reader);
+                decode_row(&mut reader, width)
+            }
+            Coding::TwoDimensions => {
+                skip_ends_of_line(&mut reader);
+                match bit(&mut reader) {
+                    Some(1) => decode_row(&mut reader, width),
+                    Some(_) => decode_row_by(&changes, &mut reader, width),
+                    None => None,
+                }
+            }
         }
-        decode_row(&mut reader, width, row).ok_or_else(|| damaged("a row of its fax code is wrong"))?;
-        if compression == MODIFIED_HUFFMAN {
-            let rest = reader.bits_to_byte_boundary();
-            let Ok(()) = reader.consume(rest);
-        }
+        .ok_or_else(|| damaged("a row of its fax code is wrong"))?;
+        changes.paint(width, row);
     }
     Ok(rows)
 }
@@ -112,26 +141,103 @@ fn skip_ends_of_line(reader: &mut impl BitReader) {
     }
 }
 
-fn decode_row(reader: &mut impl BitReader, width: usize, row: &mut [u8]) -> Option<()> {
-    let (mut x, mut is_black) = (0, false);
-    while x < width {
-        let mut run = 0;
-        loop {
-            let code = if is_black {
-                black::decode(reader)?
-            } else {
-                white::decode(reader)?
-            };
-            run += usize::from(code);
-            if code <= LAST_CODE_MAX {
-                break;
-            }
+fn bit(reader: &mut impl BitReader) -> Option<u16> {
+    let bit = reader.peek(1)?;
+    reader.consume(1).ok()?;
+    Some(bit)
+}
+
+/// The columns where a row changes its colour, in order; it begins with white.
+#[derive(Debug, Default)]
+struct Changes(Vec<usize>);
+
+impl Changes {
+    fn add(&mut self, at: usize) {
+        // A run without pixels.
+        if self.0.last() == Some(&at) {
+            self.0.pop();
+        } else {
+            self.0.push(at);
         }
-        let end = (x + run).min(width);
-        if is_black {
-            (x..end).for_each(|x| row[x / 8] |= 0x80 >> (x % 8));
-        }
-        (x, is_black) = (end, !is_black);
     }
-    Some(())
+
+    fn paint(&self, width: usize, row: &mut [u8]) {
+        for run in self.0.chunks(2) {
+            let end = run.get(1).map_or(width, |end| (*end).min(width));
+            (run[0]..end).for_each(|x| row[x / 8] |= 0x80 >> (x % 8));
+        }
+    }
+}
+
+fn decode_row(reader: &mut impl BitReader, width: usize) -> Option<Changes> {
+    let mut changes = Changes::default();
+    let (mut x, mut colour) = (0, Colour::White);
+    while x < width {
+        x += run(reader, colour)?;
+        colour = colour.other();
+        changes.add(x);
+    }
+    Some(changes)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Colour {
+    White,
+    Black,
+}
+
+impl Colour {
+    fn other(self) -> Self {
+        match self {
+            Colour::White => Colour::Black,
+            Colour::Black => Colour::White,
+        }
+    }
+}
+
+fn run(reader: &mut impl BitReader, colour: Colour) -> Option<usize> {
+    let mut run = 0;
+    loop {
+        let code = match colour {
+            Colour::White => white::decode(reader)?,
+            Colour::Black => black::decode(reader)?,
+        };
+        run += usize::from(code);
+        if code <= LAST_CODE_MAX {
+            return Some(run);
+        }
+    }
+}
+
+/// A row that is coded by the one above.
+fn decode_row_by(above: &Changes, reader: &mut impl BitReader, width: usize) -> Option<Changes> {
+    let mut changes = Changes::default();
+    let (mut x, mut colour) = (0, Colour::White);
+    let mut n_passed = 0;
+    let mut is_start = true;
+    while x < width {
+        while !is_start && above.0.get(n_passed).is_some_and(|at| *at <= x) {
+            n_passed += 1;
+        }
+        // The next change above to the other colour: those to black are at even places.
+        let next = n_passed + usize::from((n_passed % 2 == 1) != (colour == Colour::Black));
+        let at = |i: usize| above.0.get(i).map_or(width, |at| (*at).min(width));
+        match mode::decode(reader)? {
+            Mode::Pass => x = at(next + 1),
+            Mode::Vertical(delta) => {
+                let to = at(next).checked_add_signed(delta.into()).filter(|to| *to >= x)?;
+                changes.add(to);
+                (x, colour) = (to, colour.other());
+            }
+            Mode::Horizontal => {
+                for colour in [colour, colour.other()] {
+                    x += run(reader, colour)?;
+                    changes.add(x);
+                }
+            }
+            Mode::Extension | Mode::EOF => return None,
+        }
+        is_start = false;
+    }
+    Some(changes)
 }

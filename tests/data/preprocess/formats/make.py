@@ -186,6 +186,7 @@ Image.fromarray(g.astype(np.int32)).save(HERE / "grey-32-bits.tif")
 Image.fromarray(g.astype(np.float32) * 1.1 - 5).save(HERE / "grey-float.tif")
 black_and_white = photo.convert("1")
 black_and_white.save(HERE / "group3.tif", compression="group3")
+black_and_white.save(HERE / "group3-2d.tif", compression="group3", tiffinfo={292: 1})
 black_and_white.save(HERE / "huffman.tif", compression="tiff_ccitt")
 
 
