@@ -2,6 +2,7 @@
 
     python3 -m venv venv && venv/bin/pip install pillow==13.0.0 pillow_heif==1.8.1 pillow-jxl-plugin==1.3.8 numpy
     venv/bin/python benches/peers/formats.py [--features avif]     # from the repository's root; builds the bench first
+    venv/bin/python benches/peers/formats.py --bench FILE          # one that is built
 
 Makes files of a photo in img/, 1600x1200 with some noise, in each format, then alternates ROUNDS times between
 `cargo bench --bench preprocess` and Pillow. Prints medians in milliseconds: decoding alone, then the whole way to normalised
@@ -53,6 +54,8 @@ def make_files(folder):
 
 
 def bench_binary(arguments):
+    if arguments[:1] == ["--bench"]:
+        return arguments[1]
     command = ["cargo", "bench", "--bench", "preprocess", "--no-run", *arguments]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
     return said.rsplit("(", 1)[1].split(")", 1)[0]

@@ -241,7 +241,18 @@ One thread each, from jpeg and png to the same 224x224 pixels; with `--fast-deco
 {preprocess_table(preprocessing)}
 
 `benches/peers/formats.py` times the decoder of each format against Pillow's on one photo, and compares the pixels.
-`benches/score.py` compares `longclip score` with `classify` on the same images.
+
+`longclip score` encodes a text for each image, besides what `classify` does. With nano, on 256 copies of the photos in
+img/, each with a sentence of its own, medians of 3 rounds (`taskset -c 1 python benches/score.py --count 256`; Intel
+Xeon at 2.8 GHz with AVX-512, commit 073d61e; the core was shared, so only CPU time is given):
+
+| command | CPU s | relative |
+| --- | ---: | ---: |
+| `classify images/` | 1.97 | 1.00 |
+| `classify pairs.tar` | 1.88 | 0.95 |
+| `score pairs.tar` | 2.16 | 1.10 |
+| `score pairs.ndjson` | 2.07 | 1.05 |
+| `score pairs.parquet` | 2.16 | 1.10 |
 
 ## What a longclip run costs
 
