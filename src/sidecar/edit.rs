@@ -69,6 +69,14 @@ pub fn tagged(text: &str, tags: &[TagPath]) -> Result<Option<String>, String> {
     }
 }
 
+/// Whether the text has keywords that every program reads.
+///
+/// # Errors
+/// What is wrong with the text, in words.
+pub(super) fn has_names(text: &str) -> Result<bool, String> {
+    Ok(read(text)?.texts(0).next().is_some())
+}
+
 /// The result of removing our tags from a sidecar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Untagged {

@@ -4,7 +4,10 @@
 //! colour profiles, and what cameras append after the image. Nothing is written from a parsed form. Crates that edit these
 //! containers rebuild the file from what they know of it, and lose what follows the end of a PNG or WebP image.
 
+mod iptc;
 mod jpeg;
+mod md5;
+mod mpf;
 mod png;
 mod webp;
 
@@ -13,7 +16,7 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-use super::edit::{Untagged, new_packet, tagged, untagged};
+use super::edit::{Untagged, has_names, new_packet, tagged, untagged};
 use super::{TagPath, unusable};
 use crate::error::{Error, Result};
 use crate::files::replace_contents;
@@ -110,10 +113,12 @@ impl Photo {
     /// What is wrong with it, in words.
     pub fn tagged(&self, tags: &[TagPath]) -> Result<Option<Vec<u8>>, String> {
         let place = self.kind.find(&self.bytes)?;
-        let text = match self.packet(&place)? {
+        let packet = self.packet(&place)?;
+        let tags = self.after_iptc(tags, packet)?;
+        let text = match packet {
             None if tags.is_empty() => None,
-            None => Some(new_packet(tags)?),
-            Some(there) => tagged(there, tags)?,
+            None => Some(new_packet(&tags)?),
+            Some(there) => tagged(there, &tags)?,
         };
         text.map(|text| self.with(&place, Some(&text))).transpose()
     }
@@ -132,6 +137,26 @@ impl Photo {
             Untagged::Text(text) => self.with(&place, Some(&text)).map(Some),
             Untagged::Nothing => self.with(&place, None).map(Some),
         }
+    }
+
+    /// The tags, after the keywords of IPTC if XMP has none: photo programs would show ours instead of them.
+    fn after_iptc(&self, tags: &[TagPath], packet: Option<&str>) -> Result<Vec<TagPath>, String> {
+        let iptc = match self.kind {
+            Kind::Jpeg if !tags.is_empty() => jpeg::iptc(&self.bytes),
+            Kind::Jpeg | Kind::Png | Kind::WebP => None,
+        };
+        let Some(iptc) = iptc.filter(|iptc| !iptc.keywords.is_empty()) else {
+            return Ok(tags.to_vec());
+        };
+        if iptc.is_newer {
+            return Err("its IPTC keywords were changed after its XMP, and photo programs show only those".into());
+        }
+        let of_iptc = match packet.map_or(Ok(false), has_names)? {
+            true => Vec::new(),
+            false => iptc.keywords,
+        };
+        let of_iptc = of_iptc.into_iter().map(|keyword| TagPath(vec![keyword]));
+        Ok(of_iptc.chain(tags.iter().cloned()).collect())
     }
 
     fn packet(&self, place: &Place) -> Result<Option<&str>, String> {

@@ -3,18 +3,18 @@
 use super::*;
 use crate::preprocess::{Limits, Orientation, decode};
 
-const LIGHTROOM: &str = include_str!("../../../tests/data/xmp/lightroom.xmp");
+pub(super) const LIGHTROOM: &str = include_str!("../../../tests/data/xmp/lightroom.xmp");
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(super) fn fixture(name: &str) -> Vec<u8> {
     fs::read(format!("{}/tests/data/preprocess/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-fn tags(paths: &[&str]) -> Vec<TagPath> {
+pub(super) fn tags(paths: &[&str]) -> Vec<TagPath> {
     let parts = |path: &&str| TagPath(path.split('|').map(str::to_owned).collect());
     paths.iter().map(parts).collect()
 }
 
-fn photo(bytes: &[u8]) -> Photo {
+pub(super) fn photo(bytes: &[u8]) -> Photo {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("photo");
     fs::write(&path, bytes).unwrap();
@@ -150,37 +150,8 @@ fn what_follows_the_image_stays() {
 }
 
 #[track_caller]
-fn refused(bytes: &[u8]) -> String {
+pub(super) fn refused(bytes: &[u8]) -> String {
     photo(bytes).tagged(&tags(&["cat"])).unwrap_err()
-}
-
-/// A segment of a JPEG.
-fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
-    let length = (content.len() as u16 + 2).to_be_bytes();
-    [&[0xff, marker][..], &length, content].concat()
-}
-
-#[test]
-fn keywords_go_before_a_list_of_other_images_in_the_file() {
-    let jpeg = fixture("exif-6-240x160.jpg");
-    let place = Kind::Jpeg.find(&jpeg).unwrap();
-    let list = segment(0xe2, b"MPF\0II*\0");
-    let listed = spliced(&jpeg, &place.container, &list);
-    let edited = check("listed", &listed);
-    let found = Kind::Jpeg.find(&edited).unwrap();
-    assert!(edited[found.container.end..].starts_with(&list));
-    let packet = segment(
-        0xe1,
-        &[b"http://ns.adobe.com/xap/1.0/\0", LIGHTROOM.as_bytes()].concat(),
-    );
-    let after = spliced(&jpeg, &place.container, &[list, packet.clone()].concat());
-    assert!(
-        refused(&after).starts_with("its XMP follows a list of other images"),
-        "{}",
-        refused(&after)
-    );
-    let twice = spliced(&jpeg, &place.container, &[&packet[..], &packet].concat());
-    assert_eq!(refused(&twice), "it has two XMP packets");
 }
 
 #[test]
