@@ -104,6 +104,7 @@ struct Plan {
     scores: ScorePlan,
     output: OutputPlan,
     explain: Option<PaintTo>,
+    records: RecordOptions,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
@@ -117,6 +118,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         scores,
         output,
         explain,
+        records,
     } = args.plan(report)?;
     let loaded = args.encoding.model.load(report)?;
     if output.is_done(|| args.facts(&labelling, &scores, &loaded), report)? {
@@ -144,7 +146,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     }
     let mut judging = Judging {
         classifier: Classifier::new(&loaded.model, &labelling, &scorer),
-        options: args.record_options(),
+        options: records,
         report,
         layout: output.layout,
         explainer: explain.map(|to| Explainer::new(&loaded.model, to)),
@@ -158,7 +160,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 impl Args {
     fn plan(&self, report: Report) -> Result<Plan> {
         self.scores.refuse_detached_margin(&self.input)?;
-        self.refuse_tiles()?;
+        let records = self.record_options()?;
         let (input, labelling) = self.labels.plan(&self.input, report)?;
         let scores = self.scores.plan(labelling.grouping)?;
         input.inputs.refuse_unreadable()?;
@@ -192,14 +194,8 @@ impl Args {
             scores,
             output,
             explain,
+            records,
         })
-    }
-
-    fn refuse_tiles(&self) -> Result<()> {
-        match self.embeddings {
-            true => self.encoding.pictures.refuse_tiles("`--embeddings` prints"),
-            false => Ok(()),
-        }
     }
 
     /// What is read, and may not be written.
@@ -209,11 +205,12 @@ impl Args {
         writing.reads("the file of neutral prompts", self.scores.file())
     }
 
-    fn record_options(&self) -> RecordOptions {
-        RecordOptions {
+    fn record_options(&self) -> Result<RecordOptions> {
+        let one = || self.encoding.pictures.one_view("`--embeddings` prints");
+        Ok(RecordOptions {
             top_k: self.top_k,
-            embeddings: self.embeddings,
-        }
+            embeddings: self.embeddings.then(one).transpose()?,
+        })
     }
 
     fn task(&self, embed_dim: usize) -> Task {
@@ -245,6 +242,7 @@ impl Args {
 #[cfg(feature = "arrow")]
 fn run_over_rows(args: &Args, report: Report) -> Outcome {
     args.check_stream()?;
+    let RecordOptions { embeddings, .. } = args.record_options()?;
     let named = args.input.stream()?;
     let source = args
         .stream
@@ -278,7 +276,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
             Ok(Row {
                 label: columns.best,
                 scores: Some(columns.scores),
-                embedding: args.embeddings.then(|| seen.views.into_embedding()),
+                embedding: embeddings.map(|one| seen.views.into_embedding(one)),
                 ..Row::default()
             })
         },
@@ -294,7 +292,6 @@ impl Args {
             ("--explain", self.explain.is_some()),
             ("--group-by", self.labels.are_grouped()),
         ];
-        self.refuse_tiles()?;
         let why = "changes nothing in an Arrow stream, whose columns are the best label and all scores";
         refuse_given(&given, |flag| format!("`{flag}` {why}"), "leave it out")?;
         self.output.check_stream()

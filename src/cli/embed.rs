@@ -11,6 +11,7 @@ use longclip::model::{self, LongClip};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
 use longclip::output::{Fields, Outcome as RecordOutcome, Record, Settings, Subject, Task};
+use longclip::score::OneView;
 use longclip::session::{Ended, RecordWriter, Seen};
 use longclip::weights::Tower;
 use longclip::{Error, Result};
@@ -97,10 +98,10 @@ struct TextFlags {
 const TEXTS_A_PASS: usize = 64;
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    args.encoding.pictures.refuse_tiles("`embed` prints")?;
+    let one = args.encoding.pictures.one_view("`embed` prints")?;
     #[cfg(feature = "arrow")]
     if args.stream.is_asked() {
-        return run_over_rows(args, report);
+        return run_over_rows(args, one, report);
     }
     let texts_on_stdin = args.texts.texts_file.as_deref() == Some(Path::new("-"));
     let input = args.input.plan(texts_on_stdin.then_some("--texts-file -"))?;
@@ -118,7 +119,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     warn_of_cut_texts(&loaded.model, texts.iter().map(String::as_str), "text", report);
     let settings = settings(&loaded, input.fields);
     let mut run = args.encoding.plan(&loaded, report);
-    let mut judge = |_: &Item, seen: Seen| Ok(Ok((args.texts.outcome(seen.views.into_embedding()), None)));
+    let mut judge = |_: &Item, seen: Seen| Ok(Ok((args.texts.outcome(seen.views.into_embedding(one)), None)));
     let mut items = input.inputs.items();
     let mut writer = run.open(output, &settings, &mut items, &mut judge)?;
     args.texts.write(&loaded.model, &texts, &mut writer)?;
@@ -136,7 +137,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 
 /// `--in arrow`: the stream's rows are the images.
 #[cfg(feature = "arrow")]
-fn run_over_rows(args: &Args, report: Report) -> Outcome {
+fn run_over_rows(args: &Args, one: OneView, report: Report) -> Outcome {
     if !args.texts.text.is_empty() || args.texts.texts_file.is_some() {
         return Err(Error::usage(
             "texts have no rows in the stream of `--in arrow`",
@@ -158,7 +159,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         targets::whole(target.as_ref())?,
         &mut |_, seen| {
             Ok(Row {
-                embedding: Some(args.texts.scaled(seen.views.into_embedding())),
+                embedding: Some(args.texts.scaled(seen.views.into_embedding(one))),
                 ..Row::default()
             })
         },

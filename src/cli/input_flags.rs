@@ -10,7 +10,8 @@ use longclip::input::{
 use longclip::named::Named;
 use longclip::output::Fields;
 use longclip::preprocess::{Decoding, Fit, Limits, Orientation, Preprocess};
-use longclip::score::Pooling;
+use longclip::score::{OneView, Pooling};
+use longclip::session::Fitting;
 use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
 use serde::{Serialize, Serializer};
@@ -231,38 +232,6 @@ const AS_STORED: &str = "as stored";
 const FITTED: &str = "fitted by ";
 const REDUCED: &str = "decoded at a reduced size";
 
-/// How an image becomes one square, or several.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FitChoice {
-    One(Fit),
-    Tiles(Pooling),
-}
-
-impl Named for FitChoice {
-    const WHAT: &'static str = Fit::WHAT;
-    const ALL: &'static [Self] = &[
-        FitChoice::One(Fit::Crop),
-        FitChoice::One(Fit::Pad),
-        FitChoice::One(Fit::Squash),
-        FitChoice::Tiles(Pooling::Best),
-        FitChoice::Tiles(Pooling::Mean),
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            FitChoice::One(fit) => fit.name(),
-            FitChoice::Tiles(Pooling::Best) => "tiles",
-            FitChoice::Tiles(Pooling::Mean) => "tiles-mean",
-        }
-    }
-}
-
-impl Serialize for FitChoice {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
 /// How images are read.
 #[derive(Debug, Clone, clap::Args, Serialize)]
 #[command(next_help_heading = "Images")]
@@ -279,8 +248,8 @@ pub(super) struct PictureFlags {
     /// and changes its proportions; `tiles` encodes overlapping squares of large photos and panoramas, and each label gets
     /// its best score among them, with `tiles-mean` their mean. That takes 14 times as long for most photos [default: as
     /// the model was trained, which is `crop` for CLIP]. Example: `--fit tiles`
-    #[arg(long, value_name = "HOW", value_parser = named::<FitChoice>(), hide_short_help = true)]
-    fit: Option<FitChoice>,
+    #[arg(long, value_name = "HOW", value_parser = named::<Fitting>(), hide_short_help = true)]
+    fit: Option<Fitting>,
     /// Decode large JPEGs at a half, a quarter or an eighth of their size
     ///
     /// They stay at least twice as large as the model reads them. Photos of many megapixels are read faster, and scores
@@ -311,7 +280,7 @@ impl PictureFlags {
         let fit = parts.clone().find_map(|part| part.strip_prefix(FITTED));
         PictureFlags {
             no_exif: parts.clone().any(|part| part == AS_STORED),
-            fit: fit.and_then(|fit| FitChoice::from_name(fit).ok()),
+            fit: fit.and_then(|fit| Fitting::from_name(fit).ok()),
             fast_decode: parts.any(|part| part == REDUCED),
             ..self.clone()
         }
@@ -326,37 +295,33 @@ impl PictureFlags {
             ));
         }
         match self.fit {
-            Some(fit @ (FitChoice::One(Fit::Pad | Fit::Squash) | FitChoice::Tiles(_))) => Err(Error::usage(
+            Some(fit @ (Fitting::One(Fit::Pad | Fit::Squash) | Fitting::Tiles(_))) => Err(Error::usage(
                 format!(
                     "`--explain` paints the square in the centre, and `--fit {}` shows the model more than that",
                     fit.name()
                 ),
                 "leave out one of them",
             )),
-            Some(FitChoice::One(Fit::Crop)) | None => Ok(()),
+            Some(Fitting::One(Fit::Crop)) | None => Ok(()),
         }
     }
 
     /// How the scores of tiles become one, if images are cut into tiles.
     pub(super) fn tiles(&self) -> Option<Pooling> {
-        match self.fit {
-            Some(FitChoice::Tiles(pooling)) => Some(pooling),
-            Some(FitChoice::One(_)) | None => None,
-        }
+        self.fit.and_then(Fitting::tiles)
     }
 
-    /// Refuses tiles, for `what` needs one embedding per image.
-    pub(super) fn refuse_tiles(&self, what: &str) -> Result<()> {
-        match self.fit {
-            Some(fit @ FitChoice::Tiles(_)) => Err(Error::usage(
+    /// What is needed to keep one embedding per image, as `what` says that the command does. With tiles there is none.
+    pub(super) fn one_view(&self, what: &str) -> Result<OneView> {
+        OneView::of(self.tiles()).ok_or_else(|| {
+            Error::usage(
                 format!(
                     "{what} one embedding per image, and `--fit {}` makes one of each tile",
-                    fit.name()
+                    self.fit.map_or("", Fitting::name)
                 ),
                 "leave it out; `--fit pad` and `--fit squash` read the whole image too",
-            )),
-            Some(FitChoice::One(_)) | None => Ok(()),
-        }
+            )
+        })
     }
 
     pub(super) fn apply(&self, preprocess: &Preprocess) -> Preprocess {
@@ -380,8 +345,8 @@ impl PictureFlags {
             .decoding(decoding)
             .limits(limits);
         match self.fit {
-            Some(FitChoice::One(fit)) => preprocess.fit(fit),
-            Some(FitChoice::Tiles(_)) | None => preprocess,
+            Some(fit) => fit.apply(preprocess),
+            None => preprocess,
         }
     }
 }

@@ -18,7 +18,7 @@ pub use self::explain::patch_relevance;
 pub use self::groups::{GroupScore, group_scores};
 pub use self::neutral::{CALIBRATED_MARGIN, Neutral};
 pub use self::scoring::{Score, Scoring, Temperature};
-pub use self::views::{Pooling, Views};
+pub use self::views::{OneView, Pooling, Views};
 
 /// The scores of one label for one image.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -17,11 +17,26 @@ impl Views {
     /// The image's only embedding, `(embed_dim,)`, for what needs one.
     ///
     /// # Panics
-    /// If the image was cut into tiles.
-    pub fn into_embedding(self) -> Vec<f32> {
+    /// If the image was cut into tiles, so that `_one` is another run's.
+    pub fn into_embedding(self, _one: OneView) -> Vec<f32> {
         match self {
             Views::One(embedding) => embedding,
             Views::Tiles(tiles, _) => panic!("{} tiles are not one embedding", tiles.0.len()),
+        }
+    }
+}
+
+/// Shows that a run doesn't cut its images into tiles. Whatever keeps one embedding per image must be given this, so it
+/// can't be set up for a run with tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OneView(());
+
+impl OneView {
+    /// That of a run with these tiles; `None` if it cuts images into tiles.
+    pub fn of(tiles: Option<Pooling>) -> Option<OneView> {
+        match tiles {
+            None => Some(OneView(())),
+            Some(Pooling::Best | Pooling::Mean) => None,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::eval::{Embeddings, Origin};
 use crate::input::Item;
 use crate::model::{self, LongClip, TextEmbeddings};
 use crate::pipeline::Stop;
+use crate::score::OneView;
 use crate::weights::identity;
 
 /// The origin of a model's embeddings of texts. A text is its token ids, whatever data it is from, so only the model counts.
@@ -46,13 +47,19 @@ pub fn missing(images: &[Image], embeddings: &Embeddings) -> Vec<Image> {
 }
 
 /// Keeps the embedding of each image of a run.
-pub struct Keeping<'a>(pub &'a mut Embeddings);
+pub struct Keeping<'a> {
+    /// Where it is kept.
+    pub embeddings: &'a mut Embeddings,
+    /// That there is one.
+    pub one: OneView,
+}
 
 impl Sink for Keeping<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         Ok(match seen {
             Ok(seen) => {
-                self.0.add(&item.name.to_string(), &seen.views.into_embedding());
+                let embedding = seen.views.into_embedding(self.one);
+                self.embeddings.add(&item.name.to_string(), &embedding);
                 Verdict::Done
             }
             Err(error) => Verdict::Failed(error),
@@ -60,7 +67,7 @@ impl Sink for Keeping<'_> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.0.flush()
+        self.embeddings.flush()
     }
 }
 

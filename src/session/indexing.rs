@@ -3,14 +3,23 @@
 use super::{Seen, Sink, Verdict};
 use crate::error::{Error, Result};
 use crate::input::Item;
+use crate::score::OneView;
 use crate::search::Update;
 
-impl Sink for Update {
+/// Brings an index up to date with the images of a run.
+pub struct Indexing<'a> {
+    /// The update of the index.
+    pub update: &'a mut Update,
+    /// That each image has one embedding.
+    pub one: OneView,
+}
+
+impl Sink for Indexing<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
         let encoded = match seen {
-            Ok(seen) => self.encoded(&item, &seen.views.into_embedding()),
+            Ok(seen) => self.update.encoded(&item, &seen.views.into_embedding(self.one)),
             Err(error) => {
-                self.failed(&item);
+                self.update.failed(&item);
                 Err(error)
             }
         };
@@ -22,10 +31,10 @@ impl Sink for Update {
     }
 
     fn flush(&mut self) -> Result<()> {
-        Update::flush(self)
+        self.update.flush()
     }
 
     fn n_known(&self) -> u64 {
-        Update::n_known(self)
+        self.update.n_known()
     }
 }

@@ -9,6 +9,7 @@
 mod answers;
 pub mod evaluation;
 mod explainer;
+mod fitting;
 #[cfg(feature = "parquet")]
 mod indexing;
 mod labelling;
@@ -29,6 +30,9 @@ mod tagger;
 
 pub use self::answers::{Grouping, NONE_OF_THESE, classify, grouped, in_order, labelled};
 pub use self::explainer::{Explainer, PaintTo, painted_thumbnail};
+pub use self::fitting::Fitting;
+#[cfg(feature = "parquet")]
+pub use self::indexing::Indexing;
 pub use self::labelling::Labelling;
 pub use self::model_plan::ModelPlan;
 pub use self::pair_scorer::{PairScorer, TextsAhead};

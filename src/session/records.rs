@@ -5,28 +5,25 @@ use std::num::NonZeroUsize;
 use super::Answer;
 use crate::input::{Content, Item, Name};
 use crate::output::{Outcome, Record, Subject, Thumbnail};
-use crate::score::Views;
+use crate::score::{OneView, Views};
 
 /// What a record of labels has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RecordOptions {
     /// The most labels; all if `None`.
     pub top_k: Option<NonZeroUsize>,
-    /// Whether it has the image's embedding too.
-    pub embeddings: bool,
+    /// Whether it has the image's embedding too, which is only possible if there is one.
+    pub embeddings: Option<OneView>,
 }
 
 impl RecordOptions {
     /// The outcome that holds an answer.
-    ///
-    /// # Panics
-    /// If it has the embedding of an image that was cut into tiles.
     pub fn outcome(&self, mut answer: Answer, views: Views) -> Outcome {
         answer.labels.truncate(self.top_k.map_or(usize::MAX, NonZeroUsize::get));
         Outcome::Labels {
             labels: answer.labels,
             groups: answer.groups,
-            embedding: self.embeddings.then(|| views.into_embedding()),
+            embedding: self.embeddings.map(|one| views.into_embedding(one)),
         }
     }
 }

@@ -7,6 +7,7 @@ use longclip::data::{Image, Unusable};
 use longclip::eval::Embeddings;
 use longclip::input::InputOptions;
 use longclip::output::Progress;
+use longclip::score::OneView;
 use longclip::session::evaluation::{Keeping, missing, origin_of_images, origin_of_texts};
 use longclip::session::{Counts, Ended};
 use longclip::{Error, Result};
@@ -35,6 +36,7 @@ pub(super) struct Data<'a> {
     pub(super) images: &'a [Image],
     /// The number of things that could not be used before any image was read; they count as failed.
     pub(super) n_unusable: usize,
+    pub(super) one: OneView,
 }
 
 /// The result of encoding the data.
@@ -54,6 +56,11 @@ impl EncodeFlags {
     /// How many things the evaluation may continue without.
     pub(super) fn most_failures(&self) -> u64 {
         self.encoding.run.most_failures()
+    }
+
+    /// What is needed to keep the embedding of each image.
+    pub(super) fn one_view(&self) -> Result<OneView> {
+        self.encoding.pictures.one_view("an evaluation keeps")
     }
 
     /// Encodes what `kept` doesn't hold yet; reports progress, and what could not be read.
@@ -86,7 +93,11 @@ impl EncodeFlags {
         let began = Instant::now();
         let expected = Expected::Exactly((n_held + missing.len()) as u64);
         let items = missing.into_iter().map(|image| image.item());
-        let (ended, watch) = run.through(expected, Box::new(items), held, &mut Keeping(&mut embeddings))?;
+        let mut keeping = Keeping {
+            embeddings: &mut embeddings,
+            one: data.one,
+        };
+        let (ended, watch) = run.through(expected, Box::new(items), held, &mut keeping)?;
         let Counts { n_done, n_failed, .. } = watch.counts();
         if ended == Ended::TooManyFailed {
             report.note(watch.summary());

@@ -9,7 +9,7 @@ use longclip::eval::zeroshot::{
     Answer, ClassifiedImages, FittedTemperature, Measures, Predictions, Resolved, Results, judge, metrics,
 };
 use longclip::labels::{LabelSet, SameTokens};
-use longclip::score::Scoring;
+use longclip::score::{OneView, Scoring};
 use longclip::session::{Ended, Labelling};
 use longclip::{Error, Grouping, Result};
 
@@ -78,7 +78,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    args.encode.encoding.pictures.refuse_tiles("an evaluation keeps")?;
+    let one = args.encode.one_view()?;
     let mut written = args.open_report()?;
     let labelling = args.labelling()?;
     let data = args.data()?;
@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             .encode(&mut labelling.encoder(&contender.loaded.model))?
             .ok_or_else(LabelSet::none_given)?;
         report.notices(labels.notices());
-        let encoded = args.encoded(contender, &resolved, report)?;
+        let encoded = args.encoded(contender, &resolved, one, report)?;
         if encoded.ended != Ended::AtTheEnd {
             return Ok(encoded.exit);
         }
@@ -162,11 +162,12 @@ impl Args {
     }
 
     /// A model's embeddings of all images.
-    fn encoded(&self, contender: &Contender, resolved: &Resolved, report: Report) -> Result<Encoded> {
+    fn encoded(&self, contender: &Contender, resolved: &Resolved, one: OneView, report: Report) -> Result<Encoded> {
         let images = Data {
             name: self.data.display().to_string(),
             images: &resolved.images,
             n_unusable: resolved.unusable.len(),
+            one,
         };
         let kept = contender.kept(self.encode.embeddings.as_deref(), None);
         self.encode.encode(&contender.loaded, &images, kept.as_deref(), report)

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use longclip::files::Target;
 use longclip::input::Inputs;
 use longclip::output::Progress;
+use longclip::score::OneView;
 use longclip::search::{Finished, Index, Update};
-use longclip::session::Ended;
+use longclip::session::{Ended, Indexing};
 use longclip::{Error, Result};
 
 use super::model;
@@ -48,11 +49,15 @@ pub(super) struct Args {
     encoding: EncodingFlags,
 }
 
+/// What a message says that an index does with embeddings.
+pub(super) const HOLDS: &str = "an index holds";
+
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if args.input.is_empty() {
         let hint = "name some: `longclip search build photos/ -o photos.parquet`";
         return Err(Error::usage("no images given", hint).into());
     }
+    let one = args.encoding.pictures.one_view(HOLDS)?;
     let inputs = args.input.plan(None)?.inputs;
     inputs.refuse_unreadable()?;
     let target = args.target(&inputs)?;
@@ -64,7 +69,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let (loaded, origin) = model::load(&args.encoding.model, &args.encoding.pictures, origin, report)?;
     let update = Update::begin(target, before, origin)?;
     let run = args.encoding.plan(&loaded, report);
-    let (exit, finished) = encode_new(update, &inputs, &run)?;
+    let (exit, finished) = encode_new(update, &inputs, &run, one)?;
     match finished {
         None => {}
         Some(Finished::Nothing(n_before)) => return Err(nothing_left(&args.output, n_before).into()),
@@ -74,7 +79,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 }
 
 /// Encodes the images that an index doesn't have, and writes it. `None` if the run was cut short.
-pub(super) fn encode_new(mut update: Update, inputs: &Inputs, run: &ImageRun<'_>) -> Result<(Exit, Option<Finished>)> {
+pub(super) fn encode_new(
+    mut update: Update,
+    inputs: &Inputs,
+    run: &ImageRun<'_>,
+    one: OneView,
+) -> Result<(Exit, Option<Finished>)> {
     let report = run.report;
     if update.n_resumed() > 0 {
         report.note(format!(
@@ -83,7 +93,11 @@ pub(super) fn encode_new(mut update: Update, inputs: &Inputs, run: &ImageRun<'_>
         ));
     }
     let items = update.only_new(inputs.items());
-    let (ended, watch) = run.through(Expected::Of(inputs), items, Progress::default(), &mut update)?;
+    let mut indexing = Indexing {
+        update: &mut update,
+        one,
+    };
+    let (ended, watch) = run.through(Expected::Of(inputs), items, Progress::default(), &mut indexing)?;
     if watch.counts().n_taken() > 0 {
         report.note(format!("encoded: {}", watch.summary()));
     }

@@ -18,7 +18,6 @@ pub(super) fn load(
     index: Option<(&Path, &Origin)>,
     report: Report,
 ) -> Result<(Loaded, Origin)> {
-    pictures.refuse_tiles("an index holds")?;
     let flags = match index {
         Some((path, origin)) => {
             if flags.name().is_none() {

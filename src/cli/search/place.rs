@@ -10,7 +10,7 @@ use longclip::search::found::Names;
 use longclip::search::{Finished, Index, Origin, Update};
 use longclip::{Error, Result};
 
-use super::build::encode_new;
+use super::build::{HOLDS, encode_new};
 use super::model;
 use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::{Loaded, ModelFlags};
@@ -126,6 +126,7 @@ impl PlaceFlags {
 
     /// The index of `inputs` in the cache.
     fn indexed(&self, inputs: &Inputs, report: Report) -> Result<Opened> {
+        let one = self.pictures.one_view(HOLDS)?;
         let (loaded, origin) = model::load(&self.model, &self.pictures, None, report)?;
         let absolute = self.absolute()?;
         let origin = Origin {
@@ -140,7 +141,7 @@ impl PlaceFlags {
         let before = Index::open_if_there(&path).ok().flatten();
         let update = Update::begin(Target::at(&path)?, before, origin)?;
         let run = RunFlags::default().plan(&loaded, &self.pictures, report);
-        let (exit, finished) = encode_new(update, inputs, &run)?;
+        let (exit, finished) = encode_new(update, inputs, &run, one)?;
         match finished {
             None => return Ok(Opened::CutShort(exit)),
             Some(Finished::Nothing(_)) => return Err(self.no_images()),

@@ -10,6 +10,7 @@ use longclip::eval::Embeddings;
 use longclip::eval::comparison::Comparison;
 use longclip::eval::retrieval::{KS, Measured, Measuring, Pairs, Results, metrics};
 use longclip::kernels::Threads;
+use longclip::score::OneView;
 use longclip::session::Ended;
 use longclip::session::evaluation::{Halt, Texts, origin_of_texts};
 use longclip::{Error, Result};
@@ -58,7 +59,7 @@ pub(in crate::cli) struct Args {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    args.encode.encoding.pictures.refuse_tiles("an evaluation keeps")?;
+    let one = args.encode.one_view()?;
     let options = args.data.options();
     let mut written = args.open_report()?;
     let mut lengths = args.measure.sweep_length.clone();
@@ -72,7 +73,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let contenders = args.compare.contenders(&args.encode.encoding.model, report)?;
     let mut encoded = Vec::new();
     for contender in &contenders {
-        let found = args.encode_images(contender, &pairs, report)?;
+        let found = args.encode_images(contender, &pairs, one, report)?;
         if found.ended != Ended::AtTheEnd {
             return Ok(found.exit);
         }
@@ -212,12 +213,13 @@ impl Args {
         })
     }
 
-    fn encode_images(&self, contender: &Contender, pairs: &Pairs, report: Report) -> Result<Encoded> {
+    fn encode_images(&self, contender: &Contender, pairs: &Pairs, one: OneView, report: Report) -> Result<Encoded> {
         let images: Vec<Image> = pairs.images.iter().map(|captioned| captioned.image.clone()).collect();
         let data = Data {
             name: self.data.data.display().to_string(),
             images: &images,
             n_unusable: pairs.unusable.len(),
+            one,
         };
         let kept = contender.kept(self.encode.embeddings.as_deref(), None);
         self.encode.encode(&contender.loaded, &data, kept.as_deref(), report)
