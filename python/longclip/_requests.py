@@ -41,3 +41,4 @@ class ColumnsRequest(TypedDict):
 
 class VectorsRequest(TypedDict):
     normalize: bool
+    fit: str | None

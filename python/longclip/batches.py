@@ -22,7 +22,8 @@ class Batches:
     `model` is required, because the default depends on what is on a worker's machine. A path must be one that all workers
     can reach. Without `labels`, the result columns are `embedding` and `error`. With labels, they are `label`, `scores`,
     `error`, and `embedding` if `embeddings` is set. `image` is the column with encoded images, which is only returned with
-    `keep_image`. `options` are those of `Classifier`, for example `templates` or `score`.
+    `keep_image`. `fit` is that of `Classifier`; embeddings are only possible without tiles. `options` are those of
+    `Classifier`, for example `templates` or `score`.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Batches:
         keep_image: bool = False,
         embeddings: bool = False,
         normalize: bool = False,
+        fit: str | None = None,
         **options: Any,
     ) -> None:
         if labels is None and (embeddings or options):
@@ -44,15 +46,15 @@ class Batches:
         if labels is not None and normalize:
             raise UsageError("`normalize` with labels", "omit it: it only applies to embeddings without labels")
         self._image, self._keep_image = image, keep_image
-        self._embeddings, self._normalize = embeddings, normalize
+        self._embeddings, self._normalize, self._fit = embeddings, normalize, fit
         self._model = load(model, dtype=dtype, threads=threads)[0]
-        self._classifier = None if labels is None else Classifier(labels, self._model, **options)
+        self._classifier = None if labels is None else Classifier(labels, self._model, fit=fit, **options)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Returns the same rows in the same order, with their results."""
         stream = self._stream(batch)
         if self._classifier is None:
-            widened = self._model.native.widen(stream, {"normalize": self._normalize})
+            widened = self._model.native.widen(stream, {"normalize": self._normalize, "fit": self._fit})
         else:
             widened = self._classifier.native.widen(stream, {"embeddings": self._embeddings})
         table = pa.ipc.open_stream(pa.py_buffer(widened)).read_all()

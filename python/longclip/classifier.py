@@ -25,7 +25,9 @@ class Classifier:
     (`docs/labels.md`). `templates` turn names into prompts, for example `"a photo of a {}."`; they may also be
     `imagenet80` or `imagenet7`. `score` is `softmax`, `independent`, `cosine` or `raw-dot`. `reject` adds the answer "none
     of these", which wins unless a label is this many logits above the neutral prompts (`docs/scores.md`; the command
-    line's default is 0.5). Labels that are too long are truncated with a warning; `long_text="error"` refuses them, and
+    line's default is 0.5). `fit` says how an image becomes what the model reads: `crop`, `pad`, `squash`, or `tiles` and
+    `tiles-mean`, which read overlapping squares of a large photo or a panorama and give each label its best or its mean
+    score among them. Labels that are too long are truncated with a warning; `long_text="error"` refuses them, and
     `"chunk"` reads them in parts.
     """
 
@@ -39,6 +41,7 @@ class Classifier:
         score: str = "softmax",
         temperature: float | None = None,
         reject: float | None = None,
+        fit: str | None = None,
     ) -> None:
         if isinstance(labels, str):
             raise UsageError(f"the labels are a single text, `{labels}`", "give a list: `labels=[\"a cat\", \"a dog\"]`")
@@ -54,6 +57,7 @@ class Classifier:
                 "temperature": temperature,
                 "reject": reject,
             },
+            fit,
         )
         self.answers: list[str] = self.native.answers
         for notice in self.native.notices:
@@ -98,8 +102,8 @@ class Classifier:
 def classify(images: Any, labels: Labels, model: Model | str | None = None, **options: Any) -> list[Record]:
     """Says which of the labels fits each image: `Classifier(labels, model, ...).classify(images, ...)` in one call.
 
-    `options` are those of both: `templates`, `long_text`, `score`, `temperature`, `reject`; `names`, `top_k`, `embeddings`,
-    `on_error`. A model given by name is loaded once and kept.
+    `options` are those of both: `templates`, `long_text`, `score`, `temperature`, `reject`, `fit`; `names`, `top_k`,
+    `embeddings`, `on_error`. A model given by name is loaded once and kept.
     """
     of_run = {key: options.pop(key) for key in ("names", "top_k", "embeddings", "on_error") if key in options}
     return Classifier(labels, model, **options).classify(images, **of_run)

@@ -108,17 +108,20 @@ class Model:
         """The logarithm of the factor for cosines, as in the checkpoint; the factor is `model.logit_scale.exp()`."""
         return like(of_array(np.float32(np.log(self.native.multiplier))))
 
-    def encode_image(self, image: Any) -> Any:
+    def encode_image(self, image: Any, *, fit: str | None = None) -> Any:
         """Returns embeddings `(n, embed_dim)`, not normalised.
 
         `image` is normalised pixels `(n, 3, R, R)` from `preprocess`, or one image or a list of them: paths, bytes of files,
-        Pillow images, or arrays of 8-bit pixels. The first image that cannot be used raises a `PictureError`.
+        Pillow images, or arrays of 8-bit pixels. The first image that cannot be used raises a `PictureError`. `fit` is
+        `crop`, `pad` or `squash`, by default as the model was trained, which is `crop` for CLIP.
         """
         pixels = _normalised(image)
         if pixels is None:
             pictures = as_pictures(image)
-            data = self.native.encode_pictures(pictures)
+            data = self.native.encode_pictures(pictures, fit)
             return like(of_bytes(data, (len(pictures), self.embed_dim)), image)
+        if fit is not None:
+            raise UsageError("`fit` with pixels that are already prepared", "omit it, or give the images themselves")
         pixels = pixels[None] if pixels.ndim == 3 else pixels
         expected = (3, self.input_resolution, self.input_resolution)
         if pixels.ndim != 4 or pixels.shape[1:] != expected:

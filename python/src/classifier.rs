@@ -7,8 +7,8 @@ use longclip::labels::{LabelSet, Notice};
 use longclip::named::Named;
 use longclip::output::arrow::Row;
 use longclip::output::{self, Format, Outcome, Task, Vectors};
-use longclip::score::Views;
-use longclip::session::{OnError, RecordOptions, Scorer, Seen, Sink, Verdict, record};
+use longclip::score::{OneView, Views};
+use longclip::session::{Fitting, OnError, RecordOptions, Scorer, Seen, Sink, Verdict, record};
 use longclip::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -26,6 +26,7 @@ use crate::stream::widened;
 pub(crate) struct Classifier {
     model: Py<Model>,
     scorer: Scorer,
+    fitting: Option<Fitting>,
 }
 
 /// What a run writes.
@@ -48,16 +49,18 @@ struct StreamOutput {
 #[pymethods]
 impl Classifier {
     #[new]
-    fn new(py: Python<'_>, model: Py<Model>, request: Request) -> PyResult<Self> {
+    #[pyo3(signature = (model, request, fit))]
+    fn new(py: Python<'_>, model: Py<Model>, request: Request, fit: Option<&str>) -> PyResult<Self> {
         let held = model.get();
-        let scorer = unlocked(py, || {
+        let (scorer, fitting) = unlocked(py, || {
+            let fitting = run::fitting(fit)?;
             let scorer = held.loaded()?.with(|clip| request.scorer(clip))?;
             match scorer.labels() {
-                Some(_) => Ok(scorer),
+                Some(_) => Ok((scorer, fitting)),
                 None => Err(LabelSet::none_given()),
             }
         })?;
-        Ok(Classifier { model, scorer })
+        Ok(Classifier { model, scorer, fitting })
     }
 
     /// What records may say: the labels, and "none of these" if that is an answer.
@@ -98,16 +101,17 @@ impl Classifier {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let model = self.model.get();
         let settings = self.settings(output.embeddings.then_some(self.embed_dim()));
+        let embeddings = unlocked(py, || self.embeddings(output.embeddings))?;
         let judge = |views: Views| {
             let columns = self.scorer.columns(self.labels(), &views);
             Row {
                 label: columns.best,
                 scores: Some(columns.scores),
-                embedding: output.embeddings.then(|| views.into_embedding()),
+                embedding: embeddings.map(|one| views.into_embedding(one)),
                 ..Row::default()
             }
         };
-        let written = unlocked(py, || widened(model, stream, &settings, judge))?;
+        let written = unlocked(py, || widened(model, stream, self.fitting, &settings, judge))?;
         Ok(PyBytes::new(py, &written))
     }
 }
@@ -124,7 +128,7 @@ impl Classifier {
             classifier: self,
             options: RecordOptions {
                 top_k: output.top_k,
-                embeddings: output.embeddings,
+                embeddings: self.embeddings(output.embeddings)?,
             },
             on_error: OnError::from_name(&output.on_error)?,
             format: (format.make)(&self.settings(output.embeddings.then_some(self.embed_dim())))?,
@@ -134,12 +138,20 @@ impl Classifier {
             .format
             .begin(&mut writer.bytes)
             .map_err(Error::system("write the records"))?;
-        run::over(model, |run, watch| run.over(pictures.into_items(), watch, &mut writer))?;
+        run::over(model, self.fitting, |run, watch| {
+            run.over(pictures.into_items(), watch, &mut writer)
+        })?;
         writer
             .format
             .end(&mut writer.bytes)
             .map_err(Error::system("write the records"))?;
         Ok(writer.bytes)
+    }
+
+    /// What embeddings need, if they are asked for.
+    fn embeddings(&self, are_asked: bool) -> Result<Option<OneView>> {
+        let one = || run::one_view(self.fitting, "`embeddings=True` returns");
+        are_asked.then(one).transpose()
     }
 
     fn embed_dim(&self) -> usize {

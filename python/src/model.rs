@@ -9,7 +9,7 @@ use longclip::named::Named;
 use longclip::output::arrow::Row;
 use longclip::output::{Fields, Layout, Settings, Task};
 use longclip::preprocess::Pixels;
-use longclip::score::Views;
+use longclip::score::{OneView, Views};
 use longclip::session::{ModelPlan, Seen, Sink, Verdict};
 use longclip::weights::names::ModelSource;
 use pyo3::prelude::*;
@@ -41,6 +41,7 @@ pub(crate) struct Model {
 #[pyo3(from_item_all)]
 struct StreamOutput {
     normalize: bool,
+    fit: Option<String>,
 }
 
 impl Model {
@@ -147,16 +148,24 @@ impl Model {
     }
 
     /// Embeddings `(n, embed_dim)` of pictures; the first that can't be used is an exception.
+    #[pyo3(signature = (pictures, fit))]
     fn encode_pictures<'py>(
         &self,
         py: Python<'py>,
         pictures: Vec<PyRef<'_, Picture>>,
+        fit: Option<&str>,
     ) -> PyResult<Bound<'py, PyByteArray>> {
         let pictures = Pictures::of(&pictures);
         let values = unlocked(py, || {
-            let mut rows = Rows(Vec::new());
-            run::over(self, |run, watch| run.over(pictures.into_items(), watch, &mut rows))?;
-            Ok::<_, Halt>(rows.0)
+            let fitting = run::fitting(fit)?;
+            let mut rows = Rows {
+                values: Vec::new(),
+                one: run::one_view(fitting, "`encode_image` returns")?,
+            };
+            run::over(self, fitting, |run, watch| {
+                run.over(pictures.into_items(), watch, &mut rows)
+            })?;
+            Ok::<_, Halt>(rows.values)
         })?;
         floats(py, &values)
     }
@@ -192,8 +201,12 @@ impl Model {
         output: StreamOutput,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let settings = self.settings(Task::Embeddings(self.embed_dim(py)?));
+        let (fitting, one) = unlocked(py, || {
+            let fitting = run::fitting(output.fit.as_deref())?;
+            Ok::<_, Halt>((fitting, run::one_view(fitting, "rows without labels have")?))
+        })?;
         let judge = |views: Views| {
-            let mut embedding = views.into_embedding();
+            let mut embedding = views.into_embedding(one);
             if output.normalize {
                 model::normalize(&mut embedding);
             }
@@ -202,17 +215,20 @@ impl Model {
                 ..Row::default()
             }
         };
-        let written = unlocked(py, || widened(self, stream, &settings, judge))?;
+        let written = unlocked(py, || widened(self, stream, fitting, &settings, judge))?;
         Ok(PyBytes::new(py, &written))
     }
 }
 
 /// Embeddings end to end, `(n, embed_dim)`; the first image that can't be used ends the run.
-struct Rows(Vec<f32>);
+struct Rows {
+    values: Vec<f32>,
+    one: OneView,
+}
 
 impl Sink for Rows {
     fn take(&mut self, _item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        self.0.extend(seen?.views.into_embedding());
+        self.values.extend(seen?.views.into_embedding(self.one));
         Ok(Verdict::Done)
     }
 }

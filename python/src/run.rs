@@ -1,12 +1,14 @@
 //! Runs images through a model in batches, in their order. Threads read and decode them, and Ctrl-C is noticed between
 //! batches.
 
-use longclip::Result;
 use longclip::input::{Inputs, Items, Source};
 use longclip::model::ImageEmbeddings;
+use longclip::named::Named;
 use longclip::pipeline::Stop;
 use longclip::preprocess::Pixels;
-use longclip::session::{Counts, Encoder, Ended, Kept, Run, Watch};
+use longclip::score::OneView;
+use longclip::session::{Counts, Encoder, Ended, Fitting, Kept, Run, Watch};
+use longclip::{Error, Result};
 use pyo3::prelude::*;
 
 use crate::environment;
@@ -45,17 +47,41 @@ impl Pictures {
     }
 }
 
-/// Does the work of a run with a model.
+/// The way to fit images that is called this; that of the model if there is no name.
+pub(crate) fn fitting(name: Option<&str>) -> Result<Option<Fitting>> {
+    name.map(Fitting::from_name).transpose()
+}
+
+/// What is needed to keep one embedding per image, as `what` says that the caller does. With tiles there is none.
+pub(crate) fn one_view(fitting: Option<Fitting>, what: &str) -> Result<OneView> {
+    OneView::of(fitting.and_then(Fitting::tiles)).ok_or_else(|| {
+        let name = fitting.map_or("", Fitting::name);
+        Error::usage(
+            format!("{what} one embedding per image, and `fit=\"{name}\"` makes one of each tile"),
+            "leave it out; `pad` and `squash` read the whole image too",
+        )
+    })
+}
+
+/// Does the work of a run with a model, over images that are fitted in the given way or the model's own.
 ///
 /// To be called without the interpreter's lock.
-pub(crate) fn over(model: &Model, work: impl FnOnce(&Run<'_>, &mut dyn Watch) -> Result<Ended>) -> Result<(), Halt> {
+pub(crate) fn over(
+    model: &Model,
+    fitting: Option<Fitting>,
+    work: impl FnOnce(&Run<'_>, &mut dyn Watch) -> Result<Ended>,
+) -> Result<(), Halt> {
     let loaded = model.loaded()?;
     let (pipeline, preprocess) = loaded.with(|clip| (model.plan.pipeline(clip), clip.preprocess().clone()));
+    let preprocess = match fitting {
+        Some(fitting) => fitting.apply(preprocess),
+        None => preprocess,
+    };
     let mut signals = Signals::default();
     let run = Run {
         encoder: &*loaded,
         preprocess,
-        tiles: None,
+        tiles: fitting.and_then(Fitting::tiles),
         pipeline,
         max_failures: u64::MAX,
         kept: Kept::default(),

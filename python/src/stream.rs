@@ -10,6 +10,7 @@ use longclip::input::arrow::{LabelColumn, Stream};
 use longclip::output::Settings;
 use longclip::output::arrow::Row;
 use longclip::score::Views;
+use longclip::session::Fitting;
 use longclip::session::stream::Incoming;
 use pyo3::pybacked::PyBackedBytes;
 
@@ -24,6 +25,7 @@ use crate::run;
 pub(crate) fn widened(
     model: &Model,
     stream: PyBackedBytes,
+    fitting: Option<Fitting>,
     settings: &Settings,
     judge: impl Fn(Views) -> Row,
 ) -> Result<Vec<u8>, Halt> {
@@ -31,7 +33,7 @@ pub(crate) fn widened(
     let incoming = Incoming::new(stream, LabelColumn::Carried, environment::input_options())?;
     let written = Written::default();
     let destination = Destination::stream(Box::new(written.clone()), "results in memory");
-    run::over(model, |run, watch| {
+    run::over(model, fitting, |run, watch| {
         let judge = &mut |_: &_, seen: longclip::session::Seen| Ok(judge(seen.views));
         let (ended, _) = incoming.run(run, settings, destination, watch, judge)?;
         Ok(ended)

@@ -43,6 +43,9 @@ def test_the_likeliest_label_comes_first(nano: Any) -> None:
         (["--reject"], {"reject": 0.5}),
         (["--templates", "imagenet7"], {"templates": "imagenet7"}),
         (["--template", "a photo of {}"], {"templates": ["a photo of {}"]}),
+        (["--fit", "pad"], {"fit": "pad"}),
+        (["--fit", "tiles"], {"fit": "tiles"}),
+        (["--fit", "tiles-mean"], {"fit": "tiles-mean"}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
