@@ -3,7 +3,7 @@
 //! Programs follow the guidelines of the Metadata Working Group (2.0, "Image Metadata Handling"): keywords in XMP replace
 //! those of IPTC, unless a checksum says that a program without XMP has changed IPTC since.
 
-use super::md5::md5;
+use md5::{Digest, Md5};
 
 pub(super) const HEADER: &[u8] = b"Photoshop 3.0\0";
 const RESOURCE: &[u8] = b"8BIM";
@@ -36,7 +36,7 @@ impl Iptc {
         let block = block?;
         Some(Iptc {
             keywords: keywords(block),
-            is_newer: checksum.is_some_and(|sum| sum != md5(block)),
+            is_newer: checksum.is_some_and(|sum| sum != Md5::digest(block).as_slice()),
         })
     }
 }

@@ -6,7 +6,6 @@
 
 mod iptc;
 mod jpeg;
-mod md5;
 mod mpf;
 mod png;
 mod webp;

@@ -1,8 +1,8 @@
 //! Lists of images, and IPTC, in photos that get keywords.
 
-use super::super::md5::md5;
 use super::super::tests::{LIGHTROOM, fixture, photo, refused, tags};
 use super::super::{Kind, spliced};
+use md5::{Digest, Md5};
 
 /// A segment of a JPEG.
 fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
@@ -173,7 +173,7 @@ fn keywords_that_are_only_in_iptc_are_not_hidden() {
     let noted = [
         resource(0x03ed, b"resolution"),
         resource(0x0404, &block),
-        resource(0x0425, &md5(&block)),
+        resource(0x0425, &Md5::digest(&block)),
     ];
     assert_eq!(subject(&with_resources(&noted, None)), theirs);
     // Programs show those of XMP.
