@@ -5,11 +5,15 @@
 use std::io::Cursor;
 
 use longclip::files::Excerpt;
-use longclip::output::{FORMATS, Fields, Holds, Layout, Settings, Task, Vectors, is_results, moves_log};
+use longclip::output::{FORMATS, Fields, Holds, Settings, Task, Vectors, is_results, moves_log};
 
 longclip_fuzz::target!(|data| {
+    let settings = Settings {
+        fields: Fields::Carried,
+        ..Settings::new(Task::Labels(Vectors::None), "nano", "f32")
+    };
     for format in FORMATS.iter().filter(|format| format.holds(Holds::Continuable)) {
-        let format = (format.make)(&settings()).expect("a format");
+        let format = (format.make)(&settings).expect("a format");
         let mut end = 0;
         for record in format.held(Box::new(Cursor::new(data.to_vec()))).expect("records") {
             let Ok(record) = record else { break };
@@ -23,17 +27,3 @@ longclip_fuzz::target!(|data| {
     }
     let _ = moves_log::read(&path);
 });
-
-fn settings() -> Settings {
-    Settings {
-        task: Task::Labels(Vectors::None),
-        labels: vec!["two\nlines".into(), "a \"cat\", lying".into()],
-        groups: Vec::new(),
-        layout: Layout::Long,
-        fields: Fields::Carried,
-        terminal: None,
-        model: "nano".into(),
-        dtype: "f32".into(),
-        links_from: String::new(),
-    }
-}

@@ -6,7 +6,7 @@ use std::time::Instant;
 use longclip::kernels::{Threads, cpu::Level};
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
 use longclip::named::Named;
-use longclip::output::{Fields, Layout, Settings, Task};
+use longclip::output::{Settings, Task};
 use longclip::session::ModelPlan;
 use longclip::text::start_of;
 use longclip::weights::names::known_names;
@@ -127,17 +127,7 @@ impl Loaded {
 
     /// What every format notes of a run with this model: no labels yet, one row per label, nothing carried.
     pub(super) fn settings(&self, task: Task) -> Settings {
-        Settings {
-            task,
-            labels: Vec::new(),
-            groups: Vec::new(),
-            layout: Layout::Long,
-            fields: Fields::None,
-            terminal: None,
-            model: self.name.clone(),
-            dtype: self.dtype().to_owned(),
-            links_from: String::new(),
-        }
+        Settings::new(task, &self.name, self.dtype())
     }
 
     /// Threads for kernels besides the model's.

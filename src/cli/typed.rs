@@ -51,7 +51,7 @@ fn plain(words: &[OsString]) -> impl Iterator<Item = (usize, &str)> {
 /// Whether a word is something to read, or was meant to be: a file, a folder or a URL.
 fn is_input(word: &str) -> bool {
     let path = Path::new(word);
-    path.exists() || path.extension().is_some() || word.contains('/')
+    path.exists() || path.extension().is_some() || word.contains(std::path::is_separator)
 }
 
 /// The command that was left out after another one, and its place: `search photos/` is `search query photos/`.

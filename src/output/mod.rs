@@ -114,6 +114,21 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Without labels, groups, carried fields, terminal and links; labels are in the long layout.
+    pub fn new(task: Task, model: impl Into<String>, dtype: impl Into<String>) -> Settings {
+        Settings {
+            task,
+            labels: Vec::new(),
+            groups: Vec::new(),
+            layout: Layout::Long,
+            fields: Fields::None,
+            terminal: None,
+            model: model.into(),
+            dtype: dtype.into(),
+            links_from: String::new(),
+        }
+    }
+
     /// The columns of labels in the wide layout: one per label, then `group:NAME` per group.
     fn wide_columns(&self) -> impl Iterator<Item = String> {
         let groups = self.groups.iter().map(|group| format!("group:{group}"));

@@ -2,20 +2,14 @@
 
 use std::io::Cursor;
 
-use super::{Fields, Format, Grouped, Held, Labelled, Layout, Outcome, Record, Settings, Subject, Task, Vectors};
+use super::{Fields, Format, Grouped, Held, Labelled, Outcome, Record, Settings, Subject, Task, Vectors};
 use crate::json_fields::JsonFields;
 
 pub(super) fn settings() -> Settings {
     Settings {
-        task: Task::Labels(Vectors::None),
         labels: vec!["two\nlines".into(), "a \"cat\", lying".into()],
-        groups: Vec::new(),
-        layout: Layout::Long,
         fields: Fields::Carried,
-        terminal: None,
-        model: "nano".into(),
-        dtype: "f32".into(),
-        links_from: String::new(),
+        ..Settings::new(Task::Labels(Vectors::None), "nano", "f32")
     }
 }
 

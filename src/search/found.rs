@@ -9,21 +9,16 @@ use crate::error::Result;
 use crate::input::Content;
 use crate::json_fields::JsonFields;
 use crate::named::Named;
-use crate::output::{self, Duplicate, Fields, Found, Layout, Outcome, Record, Settings, Subject, Task, Thumbnail};
+use crate::output::{self, Duplicate, Found, Outcome, Record, Settings, Subject, Task, Thumbnail};
 use crate::preprocess::Preprocess;
 
 /// What the formats of results write about a search of an index.
 pub fn settings(index: &Index, searches: Vec<String>, links_from: String) -> Settings {
+    let origin = index.origin();
     Settings {
-        task: Task::Searches,
         labels: searches,
-        groups: Vec::new(),
-        layout: Layout::Long,
-        fields: Fields::None,
-        terminal: None,
-        model: index.origin().model.clone(),
-        dtype: index.origin().dtype.clone(),
         links_from,
+        ..Settings::new(Task::Searches, &origin.model, &origin.dtype)
     }
 }
 

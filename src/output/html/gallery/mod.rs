@@ -150,17 +150,23 @@ impl Html {
             return Some(name.to_owned());
         }
         let file = record.file.as_deref()?;
-        let path = percent_encoded(file.as_os_str());
         Some(match file.is_absolute() {
-            true => format!("file://{path}"),
-            false => format!("{}{path}", self.links_from),
+            true => file_url(file),
+            false => format!("{}{}", self.links_from, percent_encoded(file.as_os_str())),
         })
     }
 }
 
 /// The address of a folder on this machine, ending in `/`.
 pub fn folder_url(folder: &Path) -> String {
-    format!("file://{}/", percent_encoded(folder.as_os_str()).trim_end_matches('/'))
+    let url = file_url(folder);
+    format!("{}/", url.strip_suffix('/').unwrap_or(&url))
+}
+
+/// The address of an absolute path. On Windows, a drive follows a slash: `file:///C:/photos`.
+fn file_url(path: &Path) -> String {
+    let path = percent_encoded(path.as_os_str());
+    format!("file://{}{path}", if path.starts_with('/') { "" } else { "/" })
 }
 
 /// The address of a folder from another one, ending in `/`.
@@ -171,8 +177,16 @@ pub fn relative_url(folder: &Path) -> String {
 /// A path in an address.
 fn percent_encoded(path: &OsStr) -> String {
     let mut encoded = String::new();
-    for byte in path.as_encoded_bytes() {
+    let mut path = path.as_encoded_bytes();
+    if cfg!(windows) {
+        // What `canonicalize` puts before a drive.
+        path = path.strip_prefix(br"\\?\").unwrap_or(path);
+    }
+    for (i, byte) in path.iter().enumerate() {
         match byte {
+            b'\\' if cfg!(windows) => encoded.push('/'),
+            // After a drive. A name can't be `javascript:`.
+            b':' if cfg!(windows) && i == 1 => encoded.push(':'),
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
                 encoded.push(char::from(*byte))
             }
@@ -315,7 +329,9 @@ mod tests {
     #[test]
     fn a_name_links_to_its_file_or_address() {
         check_link("a.jpg", Some("a/ü #1?.jpg"), Some("../a/%C3%BC%20%231%3F.jpg"));
-        check_link("a.jpg", Some("/photos/50%.jpg"), Some("file:///photos/50%25.jpg"));
+        if cfg!(unix) {
+            check_link("a.jpg", Some("/photos/50%.jpg"), Some("file:///photos/50%25.jpg"));
+        }
         check_link(
             "a.jpg",
             Some("javascript:alert(1)"),
@@ -325,6 +341,25 @@ mod tests {
         check_link("photos.tar/a.jpg", None, None);
         assert_eq!(folder_url(Path::new("/a b")), "file:///a%20b/");
         assert_eq!(folder_url(Path::new("/")), "file:///");
+    }
+
+    #[test]
+    #[cfg(windows)]
+    fn a_name_on_windows_links_to_its_file() {
+        check_link("a.jpg", Some(r"a\b.jpg"), Some("../a/b.jpg"));
+        check_link(
+            "a.jpg",
+            Some(r"C:\my photos\a.jpg"),
+            Some("file:///C:/my%20photos/a.jpg"),
+        );
+        check_link("a.jpg", Some(r"\\?\C:\a.jpg"), Some("file:///C:/a.jpg"));
+        check_link(
+            "a.jpg",
+            Some(r"\\host\photos\a.jpg"),
+            Some("file:////host/photos/a.jpg"),
+        );
+        assert_eq!(folder_url(Path::new(r"C:\a b")), "file:///C:/a%20b/");
+        assert_eq!(folder_url(Path::new(r"C:\")), "file:///C:/");
     }
 
     #[test]
