@@ -30,11 +30,11 @@ struct Bench {
     preprocess: Preprocess,
     /// Photos of different sizes, used in turns.
     jpegs: Arc<Vec<Vec<u8>>>,
-    n_pictures: usize,
+    n_images: usize,
 }
 
 impl Bench {
-    fn open(n_pictures: usize) -> Result<Bench> {
+    fn open(n_images: usize) -> Result<Bench> {
         let checkpoint = Checkpoint::from_bytes(nano::FILE_NAME, nano::safetensors(), &LoadOptions::default())?;
         let model = LongClip::from_checkpoint(checkpoint, &LongClipOptions::default())?;
         let read = |name: &str| {
@@ -46,7 +46,7 @@ impl Bench {
             preprocess: model.preprocess().clone(),
             model,
             jpegs: Arc::new(jpegs.into_iter().collect::<Result<_>>()?),
-            n_pictures,
+            n_images,
         })
     }
 
@@ -54,7 +54,7 @@ impl Bench {
     fn items(&self, disk: Duration) -> Items {
         let spindle = Arc::new(Spindle::default());
         let jpegs = Arc::clone(&self.jpegs);
-        Box::new((0..self.n_pictures).map(move |i| {
+        Box::new((0..self.n_images).map(move |i| {
             let (spindle, jpegs) = (Arc::clone(&spindle), Arc::clone(&jpegs));
             let read = move || {
                 spindle.turn(disk);
@@ -78,7 +78,7 @@ impl Bench {
         let decode_all = || -> Result<()> {
             loop {
                 let i = next.fetch_add(1, Ordering::Relaxed);
-                if i >= self.n_pictures {
+                if i >= self.n_images {
                     return Ok(());
                 }
                 black_box(self.preprocess.run("x.jpg", &self.jpegs[i % self.jpegs.len()])?);
@@ -100,8 +100,8 @@ impl Bench {
             .map(|i| self.preprocess.run("x.jpg", &self.jpegs[i % self.jpegs.len()]))
             .collect::<Result<_>>()?;
         let began = Instant::now();
-        for done in (0..self.n_pictures).step_by(BATCH) {
-            self.model.encode_images(&pixels[..BATCH.min(self.n_pictures - done)])?;
+        for done in (0..self.n_images).step_by(BATCH) {
+            self.model.encode_images(&pixels[..BATCH.min(self.n_images - done)])?;
         }
         Ok(began.elapsed())
     }
@@ -132,7 +132,7 @@ impl Bench {
         let together = Taken::of(|| self.together(Duration::ZERO))?;
         let both_s = decoding.s + model.s;
         let of_disk = |factor: f64| -> Result<f64> {
-            let disk = Duration::from_secs_f64(factor * both_s / self.n_pictures as f64);
+            let disk = Duration::from_secs_f64(factor * both_s / self.n_images as f64);
             let disk_alone_s = self.reading(disk)?.as_secs_f64();
             Ok(self.together(disk)?.as_secs_f64() / disk_alone_s.max(both_s))
         };
@@ -169,13 +169,13 @@ impl Spindle {
 
 fn main() -> Result<()> {
     let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    let (n_pictures, n_rounds) = (
+    let (n_images, n_rounds) = (
         numbers.first().copied().unwrap_or(192),
         numbers.get(1).copied().unwrap_or(5),
     );
-    let bench = Bench::open(n_pictures)?;
+    let bench = Bench::open(n_images)?;
     bench.together(Duration::ZERO)?;
-    println!("{n_pictures} images, {} cores", physical_cores());
+    println!("{n_images} images, {} cores", physical_cores());
     println!("            ms (busy share of the cores)        of the sum   of the slower, with a disk of");
     println!("round         decode         model      together                         1.0      1.5 of both");
     let mut ratios = [Vec::new(), Vec::new(), Vec::new()];

@@ -31,12 +31,12 @@ const TOP_10: AnswerLimits = AnswerLimits {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
-    let n_pictures = numbers.first().copied().unwrap_or(1_000_000);
+    let n_images = numbers.first().copied().unwrap_or(1_000_000);
     let n_rounds = numbers.get(1).copied().unwrap_or(15);
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("random.parquet");
     let began = Instant::now();
-    write(&path, n_pictures, &random_origin())?;
+    write(&path, n_images, &random_origin())?;
     println!(
         "written in {:.1} s: {:.0} MB",
         began.elapsed().as_secs_f64(),
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let index = Index::open(&path)?;
     assert!(index.is_searched_in_place(), "this bench measures the mapped file");
     println!(
-        "{n_pictures} embeddings of {DIM} in f16, {} threads, {:?}",
+        "{n_images} embeddings of {DIM} in f16, {} threads, {:?}",
         threads.count(),
         threads.level()
     );
@@ -168,9 +168,9 @@ fn random_origin() -> Origin {
     }
 }
 
-fn write(path: &Path, n_pictures: usize, origin: &Origin) -> Result<(), Box<dyn std::error::Error>> {
+fn write(path: &Path, n_images: usize, origin: &Origin) -> Result<(), Box<dyn std::error::Error>> {
     let mut writer = IndexWriter::new(BufWriter::new(File::create(path)?), origin)?;
-    for i in 0..n_pictures {
+    for i in 0..n_images {
         let picture = Picture {
             path: format!("photos/of/somebody/{:04}/{i:08}.jpg", i / 1000),
             size: Some(2_000_000 + i as u64),

@@ -73,7 +73,7 @@ def main(opt):
         values = [results[0]["compare"]["metrics"][f"monotone_{key}"], *(r["monotonicity"][key] for r in results)]
         print(f"| {name} | {' | '.join(map(shown, values))} |")
     protocol = results[0]["protocol"]
-    print(f"\n{protocol['n_pictures']} scenes; of their long captions, {results[0]['compare']['protocol']['n_cut']} are cut at 77 tokens, {protocol['n_cut']} at 248")
+    print(f"\n{protocol['n_images']} scenes; of their long captions, {results[0]['compare']['protocol']['n_cut']} are cut at 77 tokens, {protocol['n_cut']} at 248")
 
 
 if __name__ == "__main__":

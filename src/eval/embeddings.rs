@@ -25,8 +25,9 @@ pub struct Origin {
     pub reading: String,
     /// The data as named, for people.
     pub data: String,
-    /// How many images it has.
-    pub n_pictures: usize,
+    /// How many images it has. Earlier versions wrote it as `n_pictures`.
+    #[serde(alias = "n_pictures")]
+    pub n_images: usize,
     /// What distinguishes its images from others.
     pub fingerprint: String,
 }
@@ -179,8 +180,8 @@ fn refuse_other(path: &Path, there: &Kept, here: &Kept) -> Result<()> {
     }
     if there.fingerprint != here.fingerprint {
         return made(
-            &format!("other data, `{}` of {} images", there.data, there.n_pictures),
-            &format!("`{}` of {}, or some of them have changed", here.data, here.n_pictures),
+            &format!("other data, `{}` of {} images", there.data, there.n_images),
+            &format!("`{}` of {}, or some of them have changed", here.data, here.n_images),
         );
     }
     Ok(())
@@ -207,7 +208,7 @@ mod tests {
             dtype: "f32".into(),
             reading: "as always".into(),
             data: "photos".into(),
-            n_pictures: 2,
+            n_images: 2,
             fingerprint: "4567".into(),
         }
     }

@@ -46,7 +46,7 @@ pub enum Finished {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Images in the index.
-    pub n_pictures: usize,
+    pub n_images: usize,
     /// Images that are new.
     pub n_new: usize,
     /// Images that were encoded again because their files had changed.
@@ -68,7 +68,7 @@ impl fmt::Display for Finished {
             Finished::Nothing(_) => return f.write_str("no images"),
             Finished::Written(changes) | Finished::UpToDate(changes) => changes,
         };
-        f.write_str(&counted(changes.n_pictures, "image"))?;
+        f.write_str(&counted(changes.n_images, "image"))?;
         if matches!(self, Finished::UpToDate(_)) {
             f.write_str(", up to date")?;
         } else {
@@ -236,7 +236,7 @@ fn changes(entries: &[IndexEntry], n_before: usize) -> Changes {
         .filter(|entry| entry.was_indexed && !is_kept(entry))
         .count();
     Changes {
-        n_pictures: entries.len(),
+        n_images: entries.len(),
         n_new: entries.len() - n_kept - n_changed,
         n_changed,
         n_kept,

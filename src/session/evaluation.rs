@@ -23,7 +23,7 @@ pub fn origin_of_texts(name: &str, model: &LongClip, dtype: &str) -> Origin {
         dtype: dtype.to_owned(),
         reading: "as token ids".to_owned(),
         data: "texts".to_owned(),
-        n_pictures: 0,
+        n_images: 0,
         fingerprint: "texts".to_owned(),
     }
 }
@@ -33,7 +33,7 @@ pub fn origin_of_images(texts: Origin, reading: String, data: String, images: &[
     Origin {
         reading,
         data,
-        n_pictures: images.len(),
+        n_images: images.len(),
         fingerprint: fingerprint(images),
         ..texts
     }

@@ -48,6 +48,14 @@ pub struct TrainingMetrics {
     pub data_wait_ms: f64,
 }
 
+impl TrainingMetrics {
+    /// The losses, for a line about the step.
+    pub fn losses_in_words(&self) -> String {
+        let (long, short) = (self.loss_long, self.loss_short);
+        format!("loss {:.4} (long {long:.4}, short {short:.4})", long + short)
+    }
+}
+
 impl StepMetrics {
     /// The line in the file.
     pub fn to_json(&self) -> Value {

@@ -5,6 +5,7 @@
 //! distinguished, so any of them counts. Images are loaded again for each validation; only embeddings are kept in memory.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use candle_core::{D, DType, Device, Tensor};
 use serde_json::{Value, json};
@@ -34,13 +35,33 @@ pub struct RecallAt1 {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Validation {
     /// Images that were used.
-    pub n_pictures: usize,
+    pub n_images: usize,
     /// With long captions.
     pub long: RecallAt1,
     /// With short captions.
     pub short: RecallAt1,
     /// Zero-shot accuracy over the classes in the data, 0 to 1; `None` for fewer than two classes.
     pub top1: Option<f64>,
+}
+
+/// As it follows "validated on".
+impl fmt::Display for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |value: f64| format!("{:.1}", 100.0 * value);
+        write!(
+            f,
+            "{} images, R@1 image to text and text to image: long {} and {}%, short {} and {}%",
+            self.n_images,
+            percent(self.long.image_to_text),
+            percent(self.long.text_to_image),
+            percent(self.short.image_to_text),
+            percent(self.short.text_to_image),
+        )?;
+        match self.top1 {
+            Some(top1) => write!(f, "; zero-shot top-1 {}%", percent(top1)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Validation {
@@ -64,10 +85,7 @@ impl Validation {
     /// The fields in `metrics.ndjson`.
     pub(super) fn fields(&self) -> Vec<(&'static str, Value)> {
         let measures = self.measures().into_iter().map(|(name, value)| (name, json!(value)));
-        let rest = [
-            ("val_score", json!(self.score())),
-            ("val_pictures", json!(self.n_pictures)),
-        ];
+        let rest = [("val_score", json!(self.score())), ("val_images", json!(self.n_images))];
         measures.chain(rest).collect()
     }
 }
@@ -123,7 +141,7 @@ impl Validator<'_> {
         };
         let (image, long, short) = measured().map_err(Error::compute("a validation's similarities"))?;
         Ok(Validation {
-            n_pictures: embedded.long_ids.len(),
+            n_images: embedded.long_ids.len(),
             long,
             short,
             top1: self.top1(towers, &image, &embedded.classes)?,
@@ -269,7 +287,7 @@ mod tests {
             text_to_image: value,
         };
         let validation = Validation {
-            n_pictures: 10,
+            n_images: 10,
             long: recall(0.5),
             short: recall(0.25),
             top1: None,

@@ -11,7 +11,7 @@ fn predictions_have_a_row_per_image_in_every_format() {
     measured(&desk, &["--predictions", "p.csv"]);
     let text = std::fs::read_to_string(desk.path("p.ndjson")).unwrap();
     let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(found["n_pictures"], records.len());
+    assert_eq!(found["n_images"], records.len());
     let n_right = records.iter().filter(|record| record["is_right"] == true).count();
     check(&found, "acc1", n_right as f64 / records.len() as f64);
     let columns = "path,truth,truth_probability,is_right,predicted_1,probability_1,predicted_2,probability_2,predicted_3,\
@@ -64,5 +64,5 @@ fn predictions_in_parquet_have_typed_columns() {
         ]
     );
     let n_rows: usize = reader.build().unwrap().map(|batch| batch.unwrap().num_rows()).sum();
-    assert_eq!(found["n_pictures"], n_rows);
+    assert_eq!(found["n_images"], n_rows);
 }

@@ -100,7 +100,7 @@ fn several_captions_per_image_are_counted_as_in_clip_benchmark() {
     }
     assert_eq!(told["task"], "zeroshot_retrieval");
     assert_eq!(
-        (&told["protocol"]["n_pictures"], &told["protocol"]["n_captions"]),
+        (&told["protocol"]["n_images"], &told["protocol"]["n_captions"]),
         (&json!(3), &json!(6))
     );
 }
@@ -248,7 +248,7 @@ fn an_image_that_cannot_be_decoded_ends_the_evaluation() {
     assert_eq!(output.status.code(), Some(1));
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (&told["protocol"]["n_pictures"], &told["protocol"]["n_left_out"]),
+        (&told["protocol"]["n_images"], &told["protocol"]["n_left_out"]),
         (&json!(2), &json!(1))
     );
     assert_eq!(told["left_out"], json!(["broken.jpg: it could not be read"]));

@@ -106,7 +106,7 @@ fn metrics_equal_those_counted_from_classify() {
         let bin = bins.entry((confidence * 15.0).ceil() as u64).or_default();
         *bin = (bin.0 + confidence, bin.1 + right);
     }
-    assert_eq!(found["n_pictures"], records.len());
+    assert_eq!(found["n_images"], records.len());
     assert_eq!(by_class.len(), CLASSES.len());
     check(&found, "acc1", n_first / n);
     check(&found, "acc5", n_five / n);
@@ -260,7 +260,7 @@ fn json_has_recalls_bins_and_all_confusions() {
             .map(|entry| entry[key].as_u64().unwrap());
         numbers.sum::<u64>()
     };
-    let n = found["n_pictures"].as_u64().unwrap();
+    let n = found["n_images"].as_u64().unwrap();
     assert_eq!(sum(&found["recalls"], "n"), n);
     assert_eq!(sum(&found["calibration_bins"], "n"), n);
     assert_eq!(found["calibration_bins"].as_array().unwrap().len(), 15);

@@ -12,7 +12,6 @@ use longclip::pipeline::Stop;
 use longclip::train::metrics::{StepMetrics, TrainingMetrics};
 use longclip::train::run::{Observer, Outcome, Start, Training};
 use longclip::train::saved::{BEST, LAST};
-use longclip::train::validate::Validation;
 
 use crate::cli::bar::Bar;
 use crate::cli::interrupt::stop_on_interrupt_saying;
@@ -132,7 +131,7 @@ impl Watch {
     }
 
     fn show(&mut self, step: u64, training: &TrainingMetrics) {
-        let losses = losses(training);
+        let losses = training.losses_in_words();
         if let Some(bar) = &self.bar {
             bar.show(step, Some(self.n_steps), |pace| {
                 let rate = format!("{:.1} images/s", training.images_per_s);
@@ -167,32 +166,6 @@ fn aside(bar: Option<&Bar>, say: impl FnOnce()) {
     }
 }
 
-fn losses(training: &TrainingMetrics) -> String {
-    format!(
-        "loss {:.4} (long {:.4}, short {:.4})",
-        training.loss_long + training.loss_short,
-        training.loss_long,
-        training.loss_short
-    )
-}
-
-fn found(step: u64, validation: &Validation) -> String {
-    let percent = |value: f64| format!("{:.1}", 100.0 * value);
-    let top1 = match validation.top1 {
-        Some(top1) => format!("; zero-shot top-1 {}%", percent(top1)),
-        None => String::new(),
-    };
-    let (long, short) = (validation.long, validation.short);
-    format!(
-        "validated step {step} on {} images, R@1 image to text and text to image: long {} and {}%, short {} and {}%{top1}",
-        validation.n_pictures,
-        percent(long.image_to_text),
-        percent(long.text_to_image),
-        percent(short.image_to_text),
-        percent(short.text_to_image),
-    )
-}
-
 impl Observer for Watch {
     fn begins(&mut self, done_steps: u64) {
         self.n_before = done_steps;
@@ -225,7 +198,7 @@ impl Observer for Watch {
             self.show(metrics.step, training);
         }
         if let Some(validation) = &metrics.validation {
-            self.aside(|report| report.note(found(metrics.step, validation)));
+            self.aside(|report| report.note(format!("validated step {} on {validation}", metrics.step)));
         }
     }
 

@@ -8,7 +8,7 @@ use crate::eval::comparison::{Metric, Scale};
 
 /// All that was measured of a model.
 pub fn metrics(measured: &Measured) -> Vec<Metric> {
-    let n_pictures = measured.protocol.n_pictures;
+    let n_images = measured.protocol.n_images;
     let mut metrics: Vec<Metric> = measured
         .recalls
         .iter()
@@ -24,11 +24,11 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
     }
     if let Some(monotonicity) = &measured.monotonicity {
         let mut metric = |key: &str, name: &str, scale, of: fn(&Growing) -> (f64, f64)| {
-            let mut parts = vec![(0.0, 0.0); n_pictures];
+            let mut parts = vec![(0.0, 0.0); n_images];
             for growing in &monotonicity.captions {
                 let (above, below) = of(growing);
-                parts[growing.picture_idx].0 += above;
-                parts[growing.picture_idx].1 += below;
+                parts[growing.image_idx].0 += above;
+                parts[growing.image_idx].1 += below;
             }
             metrics.push(Metric::of_ratio(key, name, scale, parts));
         };

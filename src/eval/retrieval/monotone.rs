@@ -25,7 +25,7 @@ pub struct Monotonicity {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Growing {
     /// The image it belongs to.
-    pub picture_idx: usize,
+    pub image_idx: usize,
     /// Sentences after the first.
     pub n_added: usize,
     /// How many of them raised the similarity.
@@ -85,13 +85,13 @@ pub fn monotonicity<E>(
     let mut rows = texts.rows();
     let mut found = Vec::new();
     for (caption_idx, beginnings) in beginnings.iter().enumerate().filter(|(_, ids)| ids.len() > 1) {
-        let picture_idx = belonging.picture(caption_idx);
+        let image_idx = belonging.picture(caption_idx);
         let similarities: Vec<f64> = rows
             .by_ref()
             .take(beginnings.len())
-            .map(|text| cosine(images.row(picture_idx), text))
+            .map(|text| cosine(images.row(image_idx), text))
             .collect();
-        found.push(growing(picture_idx, &similarities));
+        found.push(growing(image_idx, &similarities));
     }
     Ok(Monotonicity {
         n_left_out: captions.len() - found.len(),
@@ -116,9 +116,9 @@ fn cosine(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
-fn growing(picture_idx: usize, similarities: &[f64]) -> Growing {
+fn growing(image_idx: usize, similarities: &[f64]) -> Growing {
     Growing {
-        picture_idx,
+        image_idx,
         n_added: similarities.len() - 1,
         n_rises: similarities.windows(2).filter(|pair| pair[1] > pair[0]).count(),
         correlation: rank_correlation(similarities),
@@ -207,6 +207,6 @@ mod tests {
             (found.rising_share(), found.raising_share(), found.correlation()),
             (0.5, 1.0 / 3.0, 0.0)
         );
-        assert_eq!(found.captions[1].picture_idx, 1);
+        assert_eq!(found.captions[1].image_idx, 1);
     }
 }

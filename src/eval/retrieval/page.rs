@@ -145,7 +145,7 @@ fn sentences(page: &mut ReportPage, results: &Results<'_>, names: &[String]) {
 /// The first model's.
 fn worst(page: &mut ReportPage, results: &Results<'_>) {
     let [first, ..] = results.measured else { return };
-    let worst = first.ranks.worst_pictures(WORST);
+    let worst = first.ranks.worst_images(WORST);
     if worst.is_empty() {
         return;
     }
@@ -153,10 +153,10 @@ fn worst(page: &mut ReportPage, results: &Results<'_>) {
     let captions: Vec<&str> = results.pairs.captions().collect();
     let names = results.pairs.images.iter().map(|image| Path::new(image.image.name()));
     let folder = shared_folder(names);
-    let shown = worst.into_iter().map(|picture_idx| {
-        let captioned = &results.pairs.images[picture_idx];
+    let shown = worst.into_iter().map(|image_idx| {
+        let captioned = &results.pairs.images[image_idx];
         let name = Path::new(captioned.image.name());
-        let place = first.ranks.image_to_text[picture_idx];
+        let place = first.ranks.image_to_text[image_idx];
         let mut lines = vec![
             format!("ranked first, {:.3}: {}", place.first_similarity, captions[place.first]),
             format!(

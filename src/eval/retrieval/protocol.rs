@@ -21,11 +21,11 @@ pub struct Protocol {
     /// Which images: all, a split, or the first ones.
     pub selection: String,
     /// The number of images.
-    pub n_pictures: usize,
+    pub n_images: usize,
     /// The number of captions.
     pub n_captions: usize,
     /// Which captions of an image.
-    pub captions_per_picture: PerImage,
+    pub captions_per_image: PerImage,
     /// Which part of a caption.
     pub part: &'static str,
     /// The context length of the model.
@@ -47,9 +47,9 @@ impl Protocol {
         Protocol {
             kind: pairs.kind,
             selection: selection(options, pairs.images.len()),
-            n_pictures: pairs.images.len(),
+            n_images: pairs.images.len(),
             n_captions: tokens.len(),
-            captions_per_picture: pairs.taken.per_image,
+            captions_per_image: pairs.taken.per_image,
             part: pairs.taken.part.in_words(),
             context: reading.context,
             n_cut: tokens.iter().filter(|tokens| tokens.truncated()).count(),
@@ -60,12 +60,12 @@ impl Protocol {
 
     /// The protocol in one line.
     pub fn line(&self) -> String {
-        let per_picture = match self.captions_per_picture {
+        let per_image = match self.captions_per_image {
             PerImage::All => "all of each image".to_owned(),
             PerImage::AtMost(n) => format!("at most {n} per image"),
         };
         let mut line = format!(
-            "{}: {}, {} ({per_picture}), {}, {} cut at {} tokens",
+            "{}: {}, {} ({per_image}), {}, {} cut at {} tokens",
             self.kind,
             self.selection,
             counted(self.n_captions, "caption"),
@@ -90,9 +90,9 @@ impl Protocol {
         json!({
             "kind": self.kind,
             "selection": self.selection,
-            "n_pictures": self.n_pictures,
+            "n_images": self.n_images,
             "n_captions": self.n_captions,
-            "captions_per_picture": match self.captions_per_picture {
+            "captions_per_image": match self.captions_per_image {
                 PerImage::All => Value::Null,
                 PerImage::AtMost(n) => json!(n),
             },
@@ -106,8 +106,8 @@ impl Protocol {
     }
 }
 
-fn selection(options: &PairOptions, n_pictures: usize) -> String {
-    let images = counted(n_pictures, "image");
+fn selection(options: &PairOptions, n_images: usize) -> String {
+    let images = counted(n_images, "image");
     match (&options.split, options.first) {
         (None, None) => format!("all {images}"),
         (Some(split), None) => format!("{images} of split `{split}`"),
@@ -121,9 +121,9 @@ fn n_alike(ids: &[&[u32]], belonging: &Belonging) -> usize {
     // The image that has each text; `None` if several have it.
     let mut owners: HashMap<&[u32], Option<usize>> = HashMap::new();
     for (caption_idx, ids) in ids.iter().enumerate() {
-        let picture_idx = belonging.picture(caption_idx);
-        let owner = owners.entry(ids).or_insert(Some(picture_idx));
-        if *owner != Some(picture_idx) {
+        let image_idx = belonging.picture(caption_idx);
+        let owner = owners.entry(ids).or_insert(Some(image_idx));
+        if *owner != Some(image_idx) {
             *owner = None;
         }
     }

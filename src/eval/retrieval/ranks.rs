@@ -32,7 +32,7 @@ impl Belonging {
     }
 
     /// The number of images.
-    pub fn n_pictures(&self) -> usize {
+    pub fn n_images(&self) -> usize {
         self.begins.len() - 1
     }
 
@@ -45,8 +45,8 @@ impl Belonging {
     ///
     /// # Panics
     /// If there is no such image.
-    pub fn captions(&self, picture_idx: usize) -> std::ops::Range<usize> {
-        self.begins[picture_idx]..self.begins[picture_idx + 1]
+    pub fn captions(&self, image_idx: usize) -> std::ops::Range<usize> {
+        self.begins[image_idx]..self.begins[image_idx + 1]
     }
 
     /// The image of a caption.
@@ -79,7 +79,7 @@ pub struct Ranks {
 
 impl Ranks {
     /// The images with the worst ranks, at most `n`, the worst first. Images with rank 0 are left out.
-    pub fn worst_pictures(&self, n: usize) -> Vec<usize> {
+    pub fn worst_images(&self, n: usize) -> Vec<usize> {
         let queries = &self.image_to_text;
         let mut worst: Vec<usize> = (0..queries.len()).filter(|i| queries[*i].rank > 0).collect();
         worst.sort_by_key(|i| std::cmp::Reverse(queries[*i].rank));
@@ -94,15 +94,15 @@ impl Ranks {
 /// If there isn't one row per image and per caption.
 pub fn rank(images: &ImageEmbeddings, texts: &TextEmbeddings, belonging: &Belonging, threads: &Threads) -> Ranks {
     let (images, texts) = (images.0.normalized(), texts.0.normalized());
-    assert_eq!(images.len(), belonging.n_pictures(), "one row per image");
+    assert_eq!(images.len(), belonging.n_images(), "one row per image");
     assert_eq!(texts.len(), belonging.n_captions(), "one row per caption");
     let dim = images.embed_dim();
     let text_to_image = query_ranks(texts.values(), images.values(), dim, threads, |caption_idx| {
         let picture = belonging.picture(caption_idx);
         picture..picture + 1
     });
-    let image_to_text = query_ranks(images.values(), texts.values(), dim, threads, |picture_idx| {
-        belonging.captions(picture_idx)
+    let image_to_text = query_ranks(images.values(), texts.values(), dim, threads, |image_idx| {
+        belonging.captions(image_idx)
     });
     Ranks {
         text_to_image,

@@ -66,11 +66,11 @@ fn hits(ranks: &Ranks, belonging: &Belonging, direction: Direction, k: usize) ->
         n_found: queries.iter().filter(|query| query.rank < k).count() as u32,
         n_asked: queries.len() as u32,
     };
-    let of_picture = |picture_idx: usize| match direction {
-        Direction::TextToImage => count(&ranks.text_to_image[belonging.captions(picture_idx)]),
-        Direction::ImageToText => count(&ranks.image_to_text[picture_idx..=picture_idx]),
+    let of_image = |image_idx: usize| match direction {
+        Direction::TextToImage => count(&ranks.text_to_image[belonging.captions(image_idx)]),
+        Direction::ImageToText => count(&ranks.image_to_text[image_idx..=image_idx]),
     };
-    (0..belonging.n_pictures()).map(of_picture).collect()
+    (0..belonging.n_images()).map(of_image).collect()
 }
 
 /// R@k for all `ks` in both directions, text to image first.

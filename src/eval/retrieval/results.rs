@@ -110,9 +110,9 @@ impl Results<'_> {
     /// The images whose captions rank last, with the caption that ranked first instead.
     fn worst(&self, measured: &Measured) -> Value {
         let captions: Vec<&str> = self.pairs.captions().collect();
-        let described = |picture_idx: usize| {
-            let place = measured.ranks.image_to_text[picture_idx];
-            let captioned = &self.pairs.images[picture_idx];
+        let described = |image_idx: usize| {
+            let place = measured.ranks.image_to_text[image_idx];
+            let captioned = &self.pairs.images[image_idx];
             json!({
                 "path": captioned.image.name(),
                 "captions": captioned.captions,
@@ -122,12 +122,7 @@ impl Results<'_> {
                 "own_cosine": place.own_similarity,
             })
         };
-        measured
-            .ranks
-            .worst_pictures(WORST)
-            .into_iter()
-            .map(described)
-            .collect()
+        measured.ranks.worst_images(WORST).into_iter().map(described).collect()
     }
 }
 

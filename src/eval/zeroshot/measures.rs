@@ -20,7 +20,7 @@ pub(super) const TOP_5_MIN_CLASSES: usize = 5;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measures {
     /// The number of images.
-    pub n_pictures: usize,
+    pub n_images: usize,
     /// The number of classes, including those without images.
     pub n_classes: usize,
     /// The share of images whose own class is the most probable one.
@@ -89,7 +89,7 @@ impl Measures {
         let recalls = recalls(answers, n_classes);
         let (bins, calibration_error) = calibration(answers);
         Measures {
-            n_pictures: answers.len(),
+            n_images: answers.len(),
             n_classes,
             acc1: wilson(n_within(1), answers.len()),
             acc5: (n_classes >= TOP_5_MIN_CLASSES).then(|| wilson(n_within(5), answers.len())),

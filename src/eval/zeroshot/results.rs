@@ -54,7 +54,7 @@ impl Results<'_> {
             0 => String::new(),
             n => format!(" ({n} more could not be used)"),
         };
-        counted(self.measures.n_pictures, "image") + &failed
+        counted(self.measures.n_images, "image") + &failed
     }
 
     /// The model and the data.
@@ -138,7 +138,7 @@ impl Results<'_> {
                 "acc5": measures.acc5.as_ref().map(Estimate::interval_json),
                 "mean_per_class_recall": measures.mean_per_class_recall.interval_json(),
             },
-            "n_pictures": measures.n_pictures,
+            "n_images": measures.n_images,
             "n_failed": self.n_failed,
             "n_classes": measures.n_classes,
             "prompts": self.prompts,
