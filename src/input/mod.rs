@@ -114,6 +114,43 @@ impl Inputs {
         self.sources.iter().any(is_named) || (looking == Looking::Everywhere && is_found())
     }
 
+    /// The only image of a name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] if there is none, or more than one.
+    pub fn only_item(name: &Path) -> Result<Item> {
+        let inputs = Inputs {
+            sources: vec![Source::Named(name.to_owned())],
+            options: InputOptions::default(),
+        };
+        let mut items = inputs.items();
+        match (items.next(), items.next()) {
+            (Some(item), None) => Ok(item),
+            (None, _) => Err(Error::usage(
+                format!("there is no image in `{}`", name.display()),
+                "name one image",
+            )),
+            (Some(_), Some(_)) => Err(Error::usage(
+                format!("there is more than one image in `{}`", name.display()),
+                "name one, or each of them by itself",
+            )),
+        }
+    }
+
+    /// Whether a named folder is, or holds, this one, which may not exist yet.
+    pub fn are_around(&self, inner: &Path) -> bool {
+        // A folder that is to be made is where its nearest parent is.
+        let nearest = inner.ancestors().find_map(|path| match path.as_os_str().is_empty() {
+            true => Path::new(".").canonicalize().ok(),
+            false => path.canonicalize().ok(),
+        });
+        let is_around = |outer: PathBuf| nearest.as_ref().is_some_and(|inner| inner.starts_with(outer));
+        self.sources.iter().any(|source| match source {
+            Source::Named(path) if path.is_dir() => path.canonicalize().is_ok_and(is_around),
+            Source::Named(_) | Source::List(..) | Source::Ndjson(_) => false,
+        })
+    }
+
     /// Refuses folders, lists, archives and patterns that can't be read: what they would have led to is unknown. A single
     /// image that can't be read is a failed item.
     ///

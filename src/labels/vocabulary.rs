@@ -12,7 +12,7 @@ use std::path::Path;
 use super::files::{self, VocabularyFile};
 use super::{Label, LabelList, Template};
 use crate::error::{Error, Result};
-use crate::named::named;
+use crate::named::{Named as _, named};
 use crate::plain_text;
 
 /// The vocabularies that are part of the program.
@@ -98,6 +98,28 @@ impl<'a> Named<'a> {
 }
 
 impl Vocabulary {
+    /// The tags of lists of the program and of files, by their names; all lists of the program if nothing is named.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::add_file`]; [`Error::Usage`] for a name that is neither a list nor a file.
+    pub fn of_names(names: &[String]) -> Result<Vocabulary> {
+        let mut vocabulary = Vocabulary::default();
+        if names.is_empty() {
+            for list in BuiltIn::ALL {
+                vocabulary.add_built_in(*list)?;
+            }
+        }
+        for name in names {
+            match BuiltIn::from_name(name) {
+                Ok(list) => vocabulary.add_built_in(list)?,
+                Err(_) => vocabulary
+                    .add_file(Path::new(name))
+                    .map_err(|error| no_such_vocabulary(name, error))?,
+            }
+        }
+        Ok(vocabulary)
+    }
+
     /// Adds a list of the program.
     ///
     /// # Errors
@@ -317,6 +339,18 @@ impl Vocabulary {
         let chooses = steps.filter(|(_, above)| self.keywords[*above].below == Below::One);
         let name_of = |index: usize| self.keywords[index].name.as_str();
         chooses.map(|(below, above)| (name_of(above), name_of(below))).collect()
+    }
+}
+
+/// A name that is neither a file nor a list of the program is most likely a mistyped one.
+fn no_such_vocabulary(name: &str, error: Error) -> Error {
+    let lists: Vec<String> = BuiltIn::ALL.iter().map(|list| format!("`{list}`")).collect();
+    match &error {
+        Error::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Error::usage(
+            format!("there is no vocabulary and no file `{name}`"),
+            format!("the built-in ones are {}", lists.join(" and ")),
+        ),
+        _ => error,
     }
 }
 

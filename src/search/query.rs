@@ -29,6 +29,30 @@ pub struct Term {
     pub text: String,
 }
 
+impl Term {
+    /// A text, perhaps with a weight in front: `0.5:water`.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn parse(typed: &str) -> Result<Term, String> {
+        let weighted = typed.split_once(':').and_then(|(weight, text)| {
+            let weight = weight.parse().ok()?;
+            Some((weight, text))
+        });
+        let (weight, text): (f32, &str) = weighted.unwrap_or((1.0, typed));
+        if !(weight > 0.0 && weight.is_finite()) {
+            return Err("expected a weight above 0; what is subtracted has one too".into());
+        }
+        if text.trim().is_empty() {
+            return Err("expected a text".into());
+        }
+        Ok(Term {
+            weight,
+            text: text.to_owned(),
+        })
+    }
+}
+
 /// As it follows what it is added to: ` + a cat`, ` - 0.5:water`.
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -124,5 +148,16 @@ mod tests {
         };
         assert_eq!(shown(1.0, "a cat"), " + a cat");
         assert_eq!(shown(-0.5, "water"), " - 0.5:water");
+    }
+
+    #[test]
+    fn a_number_before_a_colon_is_a_weight() {
+        let parsed = |typed| Term::parse(typed).map(|parsed| (parsed.weight, parsed.text));
+        assert_eq!(parsed("a cat"), Ok((1.0, "a cat".into())));
+        assert_eq!(parsed("0.5:a cat"), Ok((0.5, "a cat".into())));
+        assert_eq!(parsed("note: a cat"), Ok((1.0, "note: a cat".into())));
+        assert_eq!(parsed("1:3:00 on a clock"), Ok((1.0, "3:00 on a clock".into())));
+        assert!(parsed("-1:a cat").is_err() && parsed("0:a cat").is_err() && parsed("inf:a cat").is_err());
+        assert!(parsed("2:").is_err() && parsed(" ").is_err());
     }
 }

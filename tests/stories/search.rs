@@ -244,7 +244,7 @@ fn impossible_requests_are_refused_with_a_reason() {
     --- stdout
     --- stderr
     error: there is more than one image in `many`
-    hint: name one; several are searched for by `--image A --image B`
+    hint: name one, or each of them by itself
     ");
     assert_snapshot!(desk.run(&["search", "query", "i.parquet", "a cat", "--threshold", "2"]), @"
     exit code 2

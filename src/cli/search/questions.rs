@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use longclip::Error;
-use longclip::input::{InputOptions, Inputs, Item, Source};
+use longclip::input::Inputs;
 use longclip::labels::files::read_texts;
 use longclip::search::{Query, Term};
 
@@ -31,12 +31,12 @@ pub(super) struct QuestionFlags {
     ///
     /// The embedding of TEXT is added to that of each text or image that is searched for; `0.5:` in front gives it that weight
     /// instead of 1. May be repeated. Example: `--image sofa.jpg --add "a cat"`
-    #[arg(long, value_name = "TEXT", value_parser = term)]
+    #[arg(long, value_name = "TEXT", value_parser = Term::parse)]
     add: Vec<Term>,
     /// Search for less of this
     ///
     /// As `--add`, with the embedding subtracted. Example: `--subtract 0.5:water`
-    #[arg(long, value_name = "TEXT", value_parser = term)]
+    #[arg(long, value_name = "TEXT", value_parser = Term::parse)]
     subtract: Vec<Term>,
     /// Drop images that are nearer to this text
     ///
@@ -55,25 +55,6 @@ pub(super) struct QuestionFlags {
     /// `--threshold 0.2`
     #[arg(long, value_name = "X", allow_negative_numbers = true, value_parser = cosine)]
     pub(super) threshold: Option<f32>,
-}
-
-/// A text, perhaps with a weight in front, by which it is added.
-fn term(typed: &str) -> Result<Term, String> {
-    let weighted = typed.split_once(':').and_then(|(weight, text)| {
-        let weight = weight.parse().ok()?;
-        Some((weight, text))
-    });
-    let (weight, text): (f32, &str) = weighted.unwrap_or((1.0, typed));
-    if !(weight > 0.0 && weight.is_finite()) {
-        return Err("expected a weight above 0; `--subtract` takes something away".into());
-    }
-    if text.trim().is_empty() {
-        return Err("expected a text".into());
-    }
-    Ok(Term {
-        weight,
-        text: text.to_owned(),
-    })
 }
 
 pub(super) fn cosine(text: &str) -> Result<f32, String> {
@@ -121,46 +102,10 @@ impl QuestionFlags {
             images: self
                 .image
                 .iter()
-                .map(|image| only_item(image))
+                .map(|image| Inputs::only_item(image))
                 .collect::<longclip::Result<_>>()?,
             terms: self.add.iter().cloned().chain(subtracted).collect(),
             exclude: self.exclude.clone(),
         })
-    }
-}
-
-/// The only image of a name.
-fn only_item(image: &Path) -> longclip::Result<Item> {
-    let inputs = Inputs {
-        sources: vec![Source::Named(image.to_owned())],
-        options: InputOptions::default(),
-    };
-    let mut items = inputs.items();
-    match (items.next(), items.next()) {
-        (Some(item), None) => Ok(item),
-        (None, _) => Err(Error::usage(
-            format!("there is no image in `{}`", image.display()),
-            "name one image",
-        )),
-        (Some(_), Some(_)) => Err(Error::usage(
-            format!("there is more than one image in `{}`", image.display()),
-            "name one; several are searched for by `--image A --image B`",
-        )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_before_a_colon_is_a_weight() {
-        let parsed = |typed| term(typed).map(|parsed| (parsed.weight, parsed.text));
-        assert_eq!(parsed("a cat"), Ok((1.0, "a cat".into())));
-        assert_eq!(parsed("0.5:a cat"), Ok((0.5, "a cat".into())));
-        assert_eq!(parsed("note: a cat"), Ok((1.0, "note: a cat".into())));
-        assert_eq!(parsed("1:3:00 on a clock"), Ok((1.0, "3:00 on a clock".into())));
-        assert!(parsed("-1:a cat").is_err() && parsed("0:a cat").is_err() && parsed("inf:a cat").is_err());
-        assert!(parsed("2:").is_err() && parsed(" ").is_err());
     }
 }

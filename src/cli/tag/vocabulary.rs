@@ -66,21 +66,7 @@ impl VocabularyFlags {
 
     /// Reads what was asked for.
     pub(super) fn vocabulary(&self) -> Result<Vocabulary> {
-        let mut vocabulary = Vocabulary::default();
-        if self.vocabulary.is_empty() {
-            for list in BuiltIn::ALL {
-                vocabulary.add_built_in(*list)?;
-            }
-        }
-        for name in &self.vocabulary {
-            match BuiltIn::from_name(name) {
-                Ok(list) => vocabulary.add_built_in(list)?,
-                Err(_) => vocabulary
-                    .add_file(Path::new(name))
-                    .map_err(|error| no_such_file(name, error))?,
-            }
-        }
-        Ok(vocabulary)
+        Vocabulary::of_names(&self.vocabulary)
     }
 
     /// How the tags are encoded.
@@ -110,18 +96,6 @@ impl VocabularyFlags {
             },
             grouping: Grouping::None,
         })
-    }
-}
-
-/// A name that is neither a file nor a list of the program is most likely a mistyped one.
-fn no_such_file(name: &str, error: Error) -> Error {
-    let lists: Vec<String> = built_in().iter().map(|name| format!("`{name}`")).collect();
-    match &error {
-        Error::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Error::usage(
-            format!("there is no vocabulary and no file `{name}`"),
-            format!("the built-in ones are {}", lists.join(" and ")),
-        ),
-        _ => error,
     }
 }
 
