@@ -101,7 +101,7 @@ impl Classifier {
     ) -> PyResult<Bound<'py, PyBytes>> {
         let model = self.model.get();
         let settings = self.settings(output.embeddings.then_some(self.embed_dim()));
-        let embeddings = unlocked(py, || self.embeddings(output.embeddings))?;
+        let embeddings = unlocked(py, || output.embeddings.then(|| self.one_view()).transpose())?;
         let judge = |views: Views| {
             let columns = self.scorer.columns(self.labels(), &views);
             Row {
@@ -128,7 +128,7 @@ impl Classifier {
             classifier: self,
             options: RecordOptions {
                 top_k: output.top_k,
-                embeddings: self.embeddings(output.embeddings)?,
+                embeddings: output.embeddings.then(|| self.one_view()).transpose()?,
             },
             on_error: OnError::from_name(&output.on_error)?,
             format: (format.make)(&self.settings(output.embeddings.then_some(self.embed_dim())))?,
@@ -148,10 +148,9 @@ impl Classifier {
         Ok(writer.bytes)
     }
 
-    /// What embeddings need, if they are asked for.
-    fn embeddings(&self, are_asked: bool) -> Result<Option<OneView>> {
-        let one = || run::one_view(self.fitting, "`embeddings=True` returns");
-        are_asked.then(one).transpose()
+    /// What embeddings need.
+    fn one_view(&self) -> Result<OneView> {
+        run::one_view(self.fitting, "`embeddings=True` returns")
     }
 
     fn embed_dim(&self) -> usize {

@@ -9,11 +9,11 @@ use longclip::input::arrow::LabelColumn;
 use longclip::input::{Item, Name};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{Holds, Layout, Settings, Task, Thumbnail, Vectors};
+use longclip::output::{Layout, Settings, Task, Thumbnail, Vectors};
 use longclip::score::Views;
 use longclip::session::shards::Facts;
 use longclip::session::{
-    Answer, Classifier, Explainer, Judgement, Kept, Labelling, PaintTo, RecordOptions, ScorePlan, Scorer, Seen,
+    Answer, Classifier, Explainer, Judgement, Labelling, PaintTo, RecordOptions, ScorePlan, Scorer, Seen, Writing,
     painted_thumbnail,
 };
 use longclip::{Error, Result};
@@ -22,19 +22,18 @@ use serde::Serialize;
 use super::Outcome;
 use super::explain;
 use super::facts;
+use super::format_choice::Printed;
 use super::input_flags::{InputFlags, InputPlan};
-use super::label_flags::LabelFlags;
+use super::label_flags::{GroupFlag, LabelFlags};
 use super::model_flags::Loaded;
-use super::output_flags::{OutputFlags, OutputPlan};
+use super::output_flags::{LayoutFlag, OutputFlags, OutputPlan};
 use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::EncodingFlags;
 use super::score_flags::ScoreFlags;
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, refuse_given, run_over_batches};
-#[cfg(feature = "arrow")]
 use super::targets;
-use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,9 +52,15 @@ Put images before `--labels`: it takes everything up to the next flag.
 Exit codes: 0 all images done, 1 some failed, 2 nothing could be done or all
 failed, 130 interrupted.";
 
+const PRINTED: Printed = Printed {
+    task: Task::Labels(Vectors::None),
+    default: "table",
+    layout: Layout::Long,
+};
+
 /// Say which of the labels fits each image
 #[derive(Debug, clap::Args, Serialize)]
-#[command(override_usage = "longclip classify [OPTIONS] INPUT... --labels LABEL...", after_help = EXAMPLES, after_long_help = NOTES)]
+#[command(override_usage = "longclip classify [OPTIONS] INPUT... --labels LABEL...", after_help = EXAMPLES, after_long_help = NOTES, mut_arg("format", |flag| PRINTED.format_flag(flag)))]
 pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -68,6 +73,9 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     labels: LabelFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    group: GroupFlag,
     #[command(flatten)]
     #[serde(flatten)]
     scores: ScoreFlags,
@@ -92,6 +100,9 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     output: OutputFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    layout: LayoutFlag,
     #[command(flatten)]
     #[serde(flatten)]
     encoding: EncodingFlags,
@@ -128,18 +139,9 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
     report.detail(format!("labels encoded in {:.2} s", began.elapsed().as_secs_f64()));
     report.notices(scorer.notices());
-    let settings = Settings {
-        layout: output.layout,
-        fields: input.fields,
-        terminal: output.terminal(&input.inputs),
-        links_from: output.links_from(),
-        ..args.settings(&scorer, &loaded)
-    };
+    let settings = output.settings(&input, args.settings(&scorer, &loaded));
     let mut run = args.encoding.plan(&loaded, report);
-    run.run.kept = Kept {
-        thumbnails: output.holds(Holds::Thumbnails),
-        images: explain.is_some(),
-    };
+    run.run.kept.images = explain.is_some();
     if explain.is_some() {
         // A kept image is many times larger than what the model reads of it.
         run.run.pipeline.batch = 1;
@@ -161,11 +163,18 @@ impl Args {
     fn plan(&self, report: Report) -> Result<Plan> {
         self.scores.refuse_detached_margin(&self.input)?;
         let records = self.record_options()?;
-        let (input, labelling) = self.labels.plan(&self.input, report)?;
+        let (input, labelling) = self
+            .labels
+            .plan(&self.input, &self.group, "longclip classify", report)?;
         let scores = self.scores.plan(labelling.grouping)?;
         input.inputs.refuse_unreadable()?;
         let mut writing = self.writing().inputs(&input.inputs);
-        let output = self.output.plan("table", self.task(0), &input.inputs, &mut writing)?;
+        let printed = Printed {
+            task: self.task(0),
+            layout: self.layout.layout(),
+            ..PRINTED
+        };
+        let output = self.output.plan(printed, &input.inputs, &mut writing)?;
         if output.layout == Layout::Wide && (self.top_k.is_some() || labelling.list.is_empty()) {
             return Err(Error::usage(
                 "`--wide` has a column for each label, so all images need the same labels, without `--top-k`",
@@ -173,7 +182,7 @@ impl Args {
             ));
         }
         let explain = match &self.explain {
-            Some(path) if self.input.names_folder_around(path) => {
+            Some(path) if input.inputs.are_around(path) => {
                 return Err(Error::usage(
                     format!(
                         "`--explain {}` is in a folder of inputs, so painted photos would be inputs too",
@@ -200,7 +209,7 @@ impl Args {
 
     /// What is read, and may not be written.
     fn writing(&self) -> Writing<'_> {
-        let writing = Writing::new(self.output.force).model(&self.encoding.model);
+        let writing = targets::writing(self.output.force, &self.encoding.model);
         let writing = writing.reads_each(self.labels.files());
         writing.reads("the file of neutral prompts", self.scores.file())
     }
@@ -248,7 +257,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         .stream
         .source(named, args.input.options()?, args.labels.reads_stdin())?;
     let target = args.output.stream_target(source.target_rules(args.writing()))?;
-    let labelling = args.labels.labelling()?;
+    let labelling = args.labels.labelling(Some(&args.group))?;
     let scores = args.scores.plan(labelling.grouping)?;
     let incoming = source.open(LabelColumn::Read)?;
     if labelling.list.is_empty() && !incoming.have_labels() {
@@ -289,8 +298,9 @@ impl Args {
     fn check_stream(&self) -> Result<()> {
         let given = [
             ("--top-k", self.top_k.is_some()),
+            ("--wide", self.layout.wide),
             ("--explain", self.explain.is_some()),
-            ("--group-by", self.labels.are_grouped()),
+            ("--group-by", self.group.group_by.is_some()),
         ];
         let why = "changes nothing in an Arrow stream, whose columns are the best label and all scores";
         refuse_given(&given, |flag| format!("`{flag}` {why}"), "leave it out")?;

@@ -10,17 +10,18 @@ use longclip::labels::files::read_text_lines;
 use longclip::model::{self, LongClip};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{Fields, Outcome as RecordOutcome, Record, Settings, Subject, Task};
+use longclip::output::{Layout, Outcome as RecordOutcome, Record, Subject, Task};
 use longclip::score::OneView;
-use longclip::session::{Ended, RecordWriter, Seen};
+use longclip::session::{Ended, RecordWriter, Seen, Writing};
 use longclip::weights::Tower;
 use longclip::{Error, Result};
 use serde::Serialize;
 
 use super::Outcome;
 use super::facts;
+use super::format_choice::Printed;
 use super::image_run::close;
-use super::input_flags::InputFlags;
+use super::input_flags::{InputFlags, to_one_square};
 use super::model_flags::{Loaded, warn_of_cut_texts};
 use super::output_flags::OutputFlags;
 use super::progress::Expected;
@@ -28,9 +29,7 @@ use super::report::{Exit, Report};
 use super::run_flags::EncodingFlags;
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, run_over_batches};
-#[cfg(feature = "arrow")]
 use super::targets;
-use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,9 +45,20 @@ More examples:
 Exit codes: 0 all images done, 1 some failed, 2 nothing could be done or all
 failed, 130 interrupted.";
 
+const PRINTED: Printed = Printed {
+    task: Task::Embeddings(0),
+    default: "ndjson",
+    layout: Layout::Long,
+};
+
 /// Print the embeddings of images or texts
 #[derive(Debug, clap::Args, Serialize)]
-#[command(after_help = EXAMPLES, after_long_help = NOTES)]
+#[command(
+    after_help = EXAMPLES,
+    after_long_help = NOTES,
+    mut_arg("format", |flag| PRINTED.format_flag(flag)),
+    mut_arg("fit", to_one_square)
+)]
 pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -108,16 +118,14 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let texts = texts(args)?;
     input.inputs.refuse_unreadable()?;
     let mut writing = args.writing().inputs(&input.inputs);
-    let output = args
-        .output
-        .plan("ndjson", Task::Embeddings(0), &input.inputs, &mut writing)?;
+    let output = args.output.plan(PRINTED, &input.inputs, &mut writing)?;
     output.check_texts(&texts)?;
     let loaded = args.encoding.model.load_for(&needed(args, &texts), report)?;
     if output.is_done(|| facts::facts("embed", args, &loaded), report)? {
         return Ok(Exit::Done);
     }
     warn_of_cut_texts(&loaded.model, texts.iter().map(String::as_str), "text", report);
-    let settings = settings(&loaded, input.fields);
+    let settings = output.settings(&input, loaded.settings(task(&loaded)));
     let mut run = args.encoding.plan(&loaded, report);
     let mut judge = |_: &Item, seen: Seen| Ok(Ok((args.texts.outcome(seen.views.into_embedding(one)), None)));
     let mut items = input.inputs.items();
@@ -150,7 +158,7 @@ fn run_over_rows(args: &Args, one: OneView, report: Report) -> Outcome {
     let target = args.output.stream_target(source.target_rules(args.writing()))?;
     let incoming = source.open(LabelColumn::Carried)?;
     let loaded = args.encoding.model.load_for(&[Tower::Image], report)?;
-    let settings = settings(&loaded, Fields::None);
+    let settings = loaded.settings(task(&loaded));
     let run = args.encoding.plan(&loaded, report);
     run_over_batches(
         incoming,
@@ -176,16 +184,13 @@ fn needed(args: &Args, texts: &[String]) -> Vec<Tower> {
 impl Args {
     /// What is read, and may not be written.
     fn writing(&self) -> Writing<'_> {
-        let writing = Writing::new(self.output.force).model(&self.encoding.model);
+        let writing = targets::writing(self.output.force, &self.encoding.model);
         writing.reads("the file of texts", &self.texts.texts_file)
     }
 }
 
-fn settings(loaded: &Loaded, fields: Fields) -> Settings {
-    Settings {
-        fields,
-        ..loaded.settings(Task::Embeddings(loaded.model.sizes().embed_dim))
-    }
+fn task(loaded: &Loaded) -> Task {
+    Task::Embeddings(loaded.model.sizes().embed_dim)
 }
 
 fn texts(args: &Args) -> Result<Vec<String>> {

@@ -3,10 +3,8 @@
 use std::path::Path;
 
 use longclip::input::{Inputs, is_named_like_a_picture};
-use longclip::session::PaintTo;
+use longclip::session::{PaintTo, Resuming, Writing};
 use longclip::{Error, Result};
-
-use super::targets::{Resuming, Writing};
 
 /// A file that ends in `.png` is for one image; anything else is a folder.
 pub(super) fn place(path: &Path, inputs: &Inputs, resuming: Resuming, writing: &mut Writing<'_>) -> Result<PaintTo> {
@@ -32,7 +30,7 @@ pub(super) fn place(path: &Path, inputs: &Inputs, resuming: Resuming, writing: &
             name_another,
         );
     }
-    if resuming != Resuming::Asked && !writing.force.force && PaintTo::is_used(path) {
+    if resuming != Resuming::Asked && !writing.replaces_existing() && PaintTo::is_used(path) {
         return refused(
             format!("`{shown}` holds painted photos already"),
             "`--force` replaces those of the same names; or name another folder",

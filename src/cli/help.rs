@@ -15,12 +15,11 @@ pub(super) enum Length {
 }
 
 impl Length {
-    /// What these words ask for, if they ask for help at all.
+    /// What these words ask for. A command without the words that it needs prints what fits a screen, too.
     pub(super) fn asked(words: &[String]) -> Self {
-        let is_short = |word: &String| word.starts_with('-') && !word.starts_with("--") && word.ends_with('h');
-        match words.iter().any(is_short) {
-            true => Length::Short,
-            false => Length::Long,
+        match words.iter().any(|word| word == "--help" || word == "help") {
+            true => Length::Long,
+            false => Length::Short,
         }
     }
 }

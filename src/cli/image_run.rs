@@ -2,7 +2,7 @@
 
 use longclip::Result;
 use longclip::input::{InputOptions, Items};
-use longclip::output::{Progress, Settings};
+use longclip::output::{Holds, Progress, Settings};
 use longclip::session::{Closed, Ended, Judge, RecordWriter, Run, Sink, judged};
 
 use super::output_flags::OutputPlan;
@@ -30,6 +30,7 @@ impl ImageRun<'_> {
         items: &mut Items,
         judge: &mut Judge<'_>,
     ) -> Result<RecordWriter> {
+        self.run.kept.thumbnails = output.holds(Holds::Thumbnails);
         self.results = output.results();
         self.continued_by = output.continued_by();
         let (mut writer, mut held) = output.open(settings, items)?;

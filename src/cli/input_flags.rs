@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use longclip::input::{
     ExcludedFolders, InputOptions, Inputs, Links, RawPhotos, Separator, Source, Web, WebAccess, WebSettings,
     is_named_like_an_archive,
 };
 use longclip::named::Named;
 use longclip::output::Fields;
-use longclip::preprocess::{Decoding, Fit, Limits, Orientation, Preprocess};
-use longclip::score::{OneView, Pooling};
-use longclip::session::Fitting;
+use longclip::preprocess::{Fit, Limits, Orientation};
+use longclip::score::OneView;
+use longclip::session::{Fitting, ImageReading};
 use longclip::weights::hub::HubSettings;
 use longclip::{Error, Result};
 use serde::{Serialize, Serializer};
@@ -105,26 +106,6 @@ impl InputFlags {
     pub(super) fn number(&self) -> Option<&str> {
         let mut texts = self.inputs.iter().filter_map(|path| path.to_str());
         texts.find(|text| text.parse::<f64>().is_ok() && !Path::new(text).exists())
-    }
-
-    /// Whether a named folder is, or holds, this one.
-    pub(super) fn names_folder_around(&self, inner: &Path) -> bool {
-        // A folder that is to be made yet is where its nearest parent is.
-        let real = inner.ancestors().find_map(|path| {
-            let path = if path.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                path
-            };
-            path.canonicalize().ok()
-        });
-        let around = |path: &PathBuf| {
-            path.is_dir()
-                && path.canonicalize().is_ok_and(|path| {
-                    Some(&path) == real.as_ref() || real.as_ref().is_some_and(|real| real.starts_with(&path))
-                })
-        };
-        self.inputs.iter().any(around)
     }
 
     fn web_settings(&self) -> WebSettings {
@@ -228,9 +209,15 @@ pub(super) fn shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> std::res
     serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
 }
 
-const AS_STORED: &str = "as stored";
-const FITTED: &str = "fitted by ";
-const REDUCED: &str = "decoded at a reduced size";
+/// `--fit` of a command that needs one embedding per image, and so can't cut images into tiles.
+pub(super) fn to_one_square(flag: clap::Arg) -> clap::Arg {
+    const HELP: &str = "How an image becomes the square that the model reads\n\n`crop` takes the centre, as the reference does; \
+                        `pad` keeps the whole image and adds black bars; `squash` keeps it and changes its proportions [default: as \
+                        the model was trained, which is `crop` for CLIP]. Example: `--fit pad`";
+    let fits = [Fit::Crop, Fit::Pad, Fit::Squash].map(Named::name);
+    let parser = PossibleValuesParser::new(fits).try_map(|name: String| Fitting::from_name(&name));
+    flag.long_help(HELP).value_parser(parser)
+}
 
 /// How images are read.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -265,24 +252,16 @@ pub(super) struct PictureFlags {
 }
 
 impl PictureFlags {
-    /// How images are read, in words: what their pixels depend on besides the file.
-    pub(super) fn reading(&self) -> String {
-        let mut reading = vec![if self.no_exif { AS_STORED } else { "upright" }.to_owned()];
-        reading.extend(self.fit.map(|fit| format!("{FITTED}{}", fit.name())));
-        reading.extend(self.fast_decode.then(|| REDUCED.to_owned()));
-        reading.join(", ")
-    }
-
-    /// The same flags, with images turned, fitted and decoded as an index notes it.
-    #[cfg(feature = "parquet")]
-    pub(super) fn as_noted(&self, reading: &str) -> Self {
-        let mut parts = reading.split(", ");
-        let fit = parts.clone().find_map(|part| part.strip_prefix(FITTED));
-        PictureFlags {
-            no_exif: parts.clone().any(|part| part == AS_STORED),
-            fit: fit.and_then(|fit| Fitting::from_name(fit).ok()),
-            fast_decode: parts.any(|part| part == REDUCED),
-            ..self.clone()
+    /// How images are read.
+    pub(super) fn reading(&self) -> ImageReading {
+        ImageReading {
+            orientation: match self.no_exif {
+                true => Orientation::AsStored,
+                false => Orientation::Upright,
+            },
+            fit: self.fit,
+            is_reduced: self.fast_decode,
+            max_pixels: self.max_pixels,
         }
     }
 
@@ -306,14 +285,9 @@ impl PictureFlags {
         }
     }
 
-    /// How the scores of tiles become one, if images are cut into tiles.
-    pub(super) fn tiles(&self) -> Option<Pooling> {
-        self.fit.and_then(Fitting::tiles)
-    }
-
     /// What is needed to keep one embedding per image, as `what` says that the command does. With tiles there is none.
     pub(super) fn one_view(&self, what: &str) -> Result<OneView> {
-        OneView::of(self.tiles()).ok_or_else(|| {
+        OneView::of(self.fit.and_then(Fitting::tiles)).ok_or_else(|| {
             Error::usage(
                 format!(
                     "{what} one embedding per image, and `--fit {}` makes one of each tile",
@@ -322,31 +296,5 @@ impl PictureFlags {
                 "leave it out; `--fit pad` and `--fit squash` read the whole image too",
             )
         })
-    }
-
-    pub(super) fn apply(&self, preprocess: &Preprocess) -> Preprocess {
-        let orientation = if self.no_exif {
-            Orientation::AsStored
-        } else {
-            Orientation::Upright
-        };
-        let limits = Limits {
-            max_pixels: self.max_pixels,
-            ..Limits::default()
-        };
-        let decoding = match (self.fast_decode, self.tiles()) {
-            (true, None) => Decoding::Reduced,
-            (true, Some(_)) => Decoding::ReducedForTiles,
-            (false, _) => Decoding::Whole,
-        };
-        let preprocess = preprocess
-            .clone()
-            .orientation(orientation)
-            .decoding(decoding)
-            .limits(limits);
-        match self.fit {
-            Some(fit) => fit.apply(preprocess),
-            None => preprocess,
-        }
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct LabelFlags {
     labels: Vec<String>,
     /// One label; may be repeated
     ///
-    /// As `--labels`, but takes one label only, so that images may follow. Example: `-l "a cat" -l "a dog" photos/`
+    /// As `--labels`, but takes one label only, so that images may follow. Example: `-l "a cat" -l "a dog"`
     // Among `labels`, as read.
     #[serde(skip)]
     #[arg(short, long = "label", value_name = "LABEL")]
@@ -66,12 +66,6 @@ pub(super) struct LabelFlags {
     /// averages their embeddings, `error` refuses it. Example: `--long-text chunk`
     #[arg(long, value_name = "HOW", default_value_t, value_parser = named::<LongText>(), hide_short_help = true)]
     long_text: LongText,
-    /// Sum up probabilities by the groups of labels
-    ///
-    /// Groups are in the label file: in a column of csv or tsv, or as `group` in json. COLUMN names another column than
-    /// `group`. Put images before it. Example: `--labels-file animals.csv --group-by family`
-    #[arg(long, value_name = "COLUMN", num_args = 0..=1, default_missing_value = files::GROUP)]
-    group_by: Option<String>,
     /// Do not keep label embeddings for later runs
     ///
     /// They are in $XDG_CACHE_HOME/longclip, else in ~/.cache/longclip, so that a second run with the same labels
@@ -82,6 +76,18 @@ pub(super) struct LabelFlags {
     no_cache: bool,
 }
 
+/// For commands that can sum up probabilities by groups of labels.
+#[derive(Debug, Clone, clap::Args, Serialize)]
+#[command(next_help_heading = "Labels")]
+pub(super) struct GroupFlag {
+    /// Sum up probabilities by the groups of labels
+    ///
+    /// Groups are in the label file: in a column of csv or tsv, or as `group` in json. COLUMN names another column than
+    /// `group`. Put images before it. Example: `--labels-file animals.csv --group-by family`
+    #[arg(long, value_name = "COLUMN", num_args = 0..=1, default_missing_value = files::GROUP)]
+    pub(super) group_by: Option<String>,
+}
+
 /// Names of sets of templates.
 pub(super) fn template_sets() -> Vec<&'static str> {
     let published = PublishedTemplates::ALL.iter().map(|set| set.name());
@@ -89,10 +95,17 @@ pub(super) fn template_sets() -> Vec<&'static str> {
 }
 
 impl LabelFlags {
-    /// Checks what was asked for: the sources, and the run's labels, which may be none if records bring their own.
-    pub(super) fn plan(&self, input: &InputFlags, report: Report) -> Result<(InputPlan, Labelling)> {
+    /// Checks what was asked for: the sources, and the run's labels, which may be none if records bring their own. `command`
+    /// is what a message writes before images.
+    pub(super) fn plan(
+        &self,
+        input: &InputFlags,
+        group: &GroupFlag,
+        command: &str,
+        report: Report,
+    ) -> Result<(InputPlan, Labelling)> {
         if input.is_empty() {
-            return Err(self.no_images());
+            return Err(self.no_images(group, command));
         }
         if let Some(swallowed) = self.labels.iter().find(|label| is_image(label)) {
             report.warning(format!(
@@ -100,7 +113,7 @@ impl LabelFlags {
             ));
         }
         let inputs = input.plan(self.reads_stdin())?;
-        let labelling = self.labelling()?;
+        let labelling = self.labelling(Some(group))?;
         if labelling.list.is_empty() && !inputs.may_bring_labels {
             return Err(LabelSet::none_given());
         }
@@ -127,12 +140,6 @@ impl LabelFlags {
         !self.template.is_empty() || self.templates.is_some()
     }
 
-    /// Whether probabilities are summed up by group.
-    #[cfg(feature = "arrow")]
-    pub(super) fn are_grouped(&self) -> bool {
-        self.group_by.is_some()
-    }
-
     /// The flag that reads stdin, if one does.
     pub(super) fn reads_stdin(&self) -> Option<&'static str> {
         let from_stdin = self.labels_file.iter().any(|file| file == Path::new("-"));
@@ -140,9 +147,10 @@ impl LabelFlags {
     }
 
     /// Checks the labels alone, of which there may be none.
-    pub(super) fn labelling(&self) -> Result<Labelling> {
+    pub(super) fn labelling(&self, group: Option<&GroupFlag>) -> Result<Labelling> {
+        let group_by = group.and_then(|group| group.group_by.as_deref());
         Ok(Labelling {
-            list: self.list()?,
+            list: self.list(group_by)?,
             templates: self.templates()?,
             combine: self.combine,
             same_tokens: SameTokens::Merge,
@@ -151,7 +159,7 @@ impl LabelFlags {
                 true => None,
                 false => cache_of("labels"),
             },
-            grouping: if self.group_by.is_some() {
+            grouping: if group_by.is_some() {
                 Grouping::ByGroup
             } else {
                 Grouping::None
@@ -160,8 +168,8 @@ impl LabelFlags {
     }
 
     /// All flags' labels, in the order `--labels`, `--label`, `--labels-file`.
-    fn list(&self) -> Result<LabelList> {
-        let group_column = self.group_by.as_deref().unwrap_or(files::GROUP);
+    fn list(&self, group_by: Option<&str>) -> Result<LabelList> {
+        let group_column = group_by.unwrap_or(files::GROUP);
         if ["label", "prompt"].contains(&group_column) {
             return Err(Error::usage(
                 format!("`--group-by {group_column}` names the column of the {group_column}s"),
@@ -173,7 +181,7 @@ impl LabelFlags {
         for file in &self.labels_file {
             list.extend_lines(files::read_label_lines(file, group_column)?)?;
         }
-        if self.group_by.is_some() && list.labels().iter().all(|label| label.group.is_none()) {
+        if group_by.is_some() && list.labels().iter().all(|label| label.group.is_none()) {
             return Err(Error::usage(
                 "`--group-by` changes nothing: no label has a group",
                 "give them in a label file: a column `group` in csv or tsv, or `{\"cat\": {\"group\": \"animal\"}}` in json",
@@ -203,11 +211,11 @@ impl LabelFlags {
     }
 
     /// Why no images were given: often `--labels` took them.
-    fn no_images(&self) -> Error {
-        if let Some(swallowed) = self.group_by.as_deref().filter(|column| is_image(column)) {
+    fn no_images(&self, group: &GroupFlag, command: &str) -> Error {
+        if let Some(swallowed) = group.group_by.as_deref().filter(|column| is_image(column)) {
             return Error::usage(
                 format!("no images given; `--group-by` took `{swallowed}` as the name of a column"),
-                format!("put images first: `longclip classify {swallowed} --group-by ...`"),
+                format!("put images first: `{command} {swallowed} --group-by ...`"),
             );
         }
         match self.labels.iter().find(|label| is_image(label)) {
@@ -215,13 +223,11 @@ impl LabelFlags {
                 format!(
                     "no images given; `--labels` took `{swallowed}` as a label, since it takes everything after it"
                 ),
-                format!(
-                    "put images first: `longclip classify {swallowed} --labels ...`, or name each label with `--label`"
-                ),
+                format!("put images first: `{command} {swallowed} --labels ...`, or name each label with `--label`"),
             ),
             None => Error::usage(
                 "no images given",
-                "name them first: `longclip classify photo.jpg --labels \"a cat\" \"a dog\"`",
+                format!("name them first: `{command} photo.jpg --labels \"a cat\" \"a dog\"`"),
             ),
         }
     }

@@ -9,12 +9,13 @@ use anyhow::Context;
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
+use longclip::session::{Resuming, Writing};
 use longclip::{Error, files};
 
 use super::Outcome;
 use super::help::{Length, command};
 use super::report::Exit;
-use super::targets::{ForceFlag, Resuming, Writing};
+use super::targets::ForceFlag;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,7 +84,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Outcome {
     std::fs::create_dir_all(&args.into).with_context(|| format!("cannot make the folder `{}`", args.into.display()))?;
     let pages = pages(&args.into)?;
-    let mut writing = Writing::new(args.force);
+    let mut writing = Writing::new(args.force.existing());
     for (path, _) in &pages {
         // A page of another version is brought up to date.
         writing.target("--into", path, Resuming::Asked, |page| page.start_has(".TH longclip"))?;

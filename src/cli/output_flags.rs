@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 use longclip::files::{Destination, Excerpt, Target};
 use longclip::input::{Inputs, Items, Skipped};
-use longclip::output::{self, FORMATS, FormatChoice, Holds, IN_FULL_MAX, Layout, Settings, Task, Terminal, Vectors};
-use longclip::session::RecordWriter;
+use longclip::output::{self, FORMATS, FormatChoice, Holds, IN_FULL_MAX, Layout, Settings, Task, Terminal};
 use longclip::session::resume::HeldRun;
 use longclip::session::shards::{Facts, ShardFile};
+use longclip::session::{RecordWriter, Resuming, Writing};
 use longclip::{Error, Result};
 use serde::Serialize;
 
-use super::format_choice;
+use super::format_choice::{FormatOf, Printed, needs};
+use super::input_flags::InputPlan;
 use super::progress::{self, Failures};
 use super::report::Report;
 use super::shard_flags::say_that_all_are_there;
-use super::targets::{self, ForceFlag, Resuming, Writing, file_named};
+use super::targets::{self, ForceFlag, file_named};
 use super::terminal::stdout_terminal;
 use super::this_command::continuing;
 
@@ -26,7 +27,8 @@ use super::this_command::continuing;
 pub(super) struct OutputFlags {
     // The resulting format is compared instead.
     #[serde(skip)]
-    #[arg(short, long, alias = "out", value_name = "FORMAT", value_parser = format_choice::parser(), hide_possible_values = true, help = "ndjson, csv, html, parquet, ... or '{path} {label}'", long_help = format_choice::long_help())]
+    // Each command describes it by `Printed::format_flag`.
+    #[arg(short, long, alias = "out", value_name = "FORMAT", value_parser = FormatOf(Task::Tags), hide_possible_values = true)]
     format: Option<FormatChoice>,
     /// Write to a file; its ending names the format
     ///
@@ -48,12 +50,24 @@ pub(super) struct OutputFlags {
     #[command(flatten)]
     #[serde(skip)]
     pub(super) force: ForceFlag,
+}
+
+/// The layout of labels that all images have.
+#[derive(Debug, Clone, Copy, clap::Args, Serialize)]
+#[command(next_help_heading = "Output")]
+pub(super) struct LayoutFlag {
     /// One row per image, with a column for each label
     ///
     /// For csv, tsv and parquet, instead of a row or a list element per label. Example: `--wide --output
     /// results.csv`
     #[arg(long, hide_short_help = true)]
-    wide: bool,
+    pub(super) wide: bool,
+}
+
+impl LayoutFlag {
+    pub(super) fn layout(self) -> Layout {
+        if self.wide { Layout::Wide } else { Layout::Long }
+    }
 }
 
 /// The format of shards if none is named.
@@ -75,22 +89,16 @@ pub(super) struct OutputPlan {
 }
 
 impl OutputFlags {
-    /// Checks what was asked for: `default` is the format of a run that names none.
-    pub(super) fn plan(
-        &self,
-        default: &'static str,
-        task: Task,
-        inputs: &Inputs,
-        writing: &mut Writing<'_>,
-    ) -> Result<OutputPlan> {
-        let format = self.format(default)?;
-        self.check(&format, task)?;
+    /// Checks what was asked for.
+    pub(super) fn plan(&self, printed: Printed, inputs: &Inputs, writing: &mut Writing<'_>) -> Result<OutputPlan> {
+        let format = self.format(printed.default)?;
+        self.check(&format, printed)?;
         Ok(OutputPlan {
             shard: self.shard(inputs, &format)?,
             target: self.target(&format, writing)?,
             format,
             links_from: self.links_from(),
-            layout: self.layout(),
+            layout: printed.layout,
             resume: self.resume,
             skipped: inputs.options.skipped.clone(),
             is_on_terminal: self.is_on_terminal(),
@@ -190,10 +198,6 @@ impl OutputFlags {
         of_ending.map_or_else(|| FormatChoice::by_name(default), Ok)
     }
 
-    fn layout(&self) -> Layout {
-        if self.wide { Layout::Wide } else { Layout::Long }
-    }
-
     fn links_from(&self) -> String {
         // The name of a shard's file doesn't matter.
         let page = self.folder().map(|folder| folder.join("shard"));
@@ -206,17 +210,12 @@ impl OutputFlags {
     }
 
     /// Refuses what the format can't hold.
-    fn check(&self, format: &FormatChoice, task: Task) -> Result<()> {
+    fn check(&self, format: &FormatChoice, printed: Printed) -> Result<()> {
         #[cfg(feature = "arrow")]
         if format.holds(Holds::Batches) {
             return Err(output::arrow::needs_batches());
         }
-        let (needs, what) = match task {
-            Task::Labels(Vectors::None) | Task::Tags => (Holds::Labels, "labels"),
-            Task::Labels(Vectors::Beside(_)) => (Holds::LabelsWithVectors, "vectors in addition to labels"),
-            Task::Embeddings(_) => (Holds::Vectors, "vectors"),
-            Task::Searches => (Holds::Searches, "searches"),
-        };
+        let (needs, what) = needs(printed.task);
         let that_hold = |what: Holds| {
             let names = FORMATS
                 .iter()
@@ -231,7 +230,7 @@ impl OutputFlags {
                 format!("these have: {}", that_hold(needs)),
             );
         }
-        if self.wide && !format.holds(Holds::Wide) {
+        if printed.layout == Layout::Wide && !format.holds(Holds::Wide) {
             return refused(
                 format!("`--wide` changes nothing in the format {}", format.name()),
                 format!("it is for {}", that_hold(Holds::Wide)),
@@ -260,12 +259,9 @@ impl OutputFlags {
                 "use `--out arrow`",
             ));
         }
-        if self.wide || self.resume {
+        if self.resume {
             return Err(Error::usage(
-                format!(
-                    "`--{}` changes nothing in an Arrow stream",
-                    if self.wide { "wide" } else { "resume" }
-                ),
+                "`--resume` changes nothing in an Arrow stream",
                 "leave it out",
             ));
         }
@@ -282,6 +278,17 @@ impl OutputPlan {
         self.format.holds(what)
     }
 
+    /// What formats note of a run with this output over `input`, besides what `settings` say.
+    pub(super) fn settings(&self, input: &InputPlan, settings: Settings) -> Settings {
+        Settings {
+            layout: self.layout,
+            fields: input.fields,
+            terminal: self.terminal(&input.inputs),
+            links_from: self.links_from(),
+            ..settings
+        }
+    }
+
     /// Where results go, as far as progress is concerned.
     pub(super) fn results(&self) -> progress::Results {
         if self.is_on_terminal {
@@ -295,7 +302,7 @@ impl OutputPlan {
     }
 
     /// The terminal that the results go to.
-    pub(super) fn terminal(&self, inputs: &Inputs) -> Option<Terminal> {
+    fn terminal(&self, inputs: &Inputs) -> Option<Terminal> {
         let is_stdout = self.target.is_none() && self.shard.is_none();
         let n_images = || inputs.count_up_to(IN_FULL_MAX as usize + 1);
         (is_stdout && self.format.name() == "table").then(|| stdout_terminal(n_images))?

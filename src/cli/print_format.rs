@@ -3,8 +3,11 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
+use longclip::output::cells::fitted;
 use longclip::text::printable_lines;
 use serde::Serialize;
+
+use super::terminal::stdout_columns;
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -44,7 +47,10 @@ impl PrintFormat {
         json: impl FnOnce() -> J,
     ) -> io::Result<()> {
         let text = match self {
-            PrintFormat::Table => printable_lines(&table()).into_owned(),
+            PrintFormat::Table => {
+                let text = printable_lines(&table()).into_owned();
+                stdout_columns().map_or_else(|| text.clone(), |columns| fitted(&text, columns))
+            }
             PrintFormat::Json => serde_json::to_string_pretty(&json())? + "\n",
         };
         io::stdout().lock().write_all(text.as_bytes())

@@ -71,11 +71,12 @@ impl RunFlags {
     /// A run over images that are forgotten once the model saw them, and of which nothing is shown.
     pub(super) fn plan<'a>(&self, loaded: &'a Loaded, pictures: &PictureFlags, report: Report) -> ImageRun<'a> {
         let pipeline = loaded.plan.pipeline(&loaded.model);
+        let reading = pictures.reading();
         ImageRun {
             run: Run {
                 encoder: &loaded.model,
-                preprocess: pictures.apply(loaded.model.preprocess()),
-                tiles: pictures.tiles(),
+                preprocess: reading.apply(loaded.model.preprocess()),
+                tiles: reading.tiles(),
                 pipeline: pipeline::Settings {
                     batch: self.batch.map_or(pipeline.batch, NonZeroUsize::get),
                     ..pipeline

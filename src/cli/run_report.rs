@@ -192,23 +192,6 @@ fn images_per_s(counts: Counts, began: Instant) -> f64 {
     counts.n_taken() as f64 / began.elapsed().as_secs_f64().max(1e-9)
 }
 
-/// The most frequent endings of what is not an image, if there is more than one file.
-fn endings(skipped: &SkippedCounts) -> String {
-    const LISTED: usize = 5;
-    if skipped.not_pictures.n < 2 || skipped.endings.is_empty() {
-        return String::new();
-    }
-    let mut endings: Vec<(&String, u64)> = skipped.endings.iter().map(|(ending, n)| (ending, *n)).collect();
-    endings.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
-    endings.truncate(LISTED);
-    let n_listed: u64 = endings.iter().map(|(_, n)| n).sum();
-    let mut words: Vec<String> = endings.iter().map(|(ending, n)| format!("{n} .{ending}")).collect();
-    if skipped.not_pictures.n > n_listed {
-        words.push(format!("{} others", skipped.not_pictures.n - n_listed));
-    }
-    format!(": {}", words.join(", "))
-}
-
 fn skipped_lines(skipped: &SkippedCounts) -> Vec<String> {
     let line = |passed: &Passed, why: &str, hint: &str| {
         let first = passed.first.as_ref()?;
@@ -216,7 +199,7 @@ fn skipped_lines(skipped: &SkippedCounts) -> Vec<String> {
         Some(format!("skipped as {why}: {} ({which}`{first}`){hint}", passed.n))
     };
     [
-        line(&skipped.not_pictures, "not an image", &endings(skipped)),
+        line(&skipped.not_pictures, "not an image", &skipped.endings_in_words()),
         line(
             &skipped.raws,
             "a raw photo",

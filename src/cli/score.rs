@@ -14,7 +14,7 @@ use longclip::input::{Web, WebAccess, WebSettings};
 use longclip::labels::LongText;
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::{Fit, Row};
-use longclip::output::{Holds, Layout, Outcome as RecordOutcome, Settings, Task, Thumbnail, Vectors};
+use longclip::output::{Layout, Outcome as RecordOutcome, Settings, Task, Thumbnail, Vectors};
 use longclip::session::{PairScorer, Seen};
 use longclip::{Error, Result};
 use serde::Serialize;
@@ -22,6 +22,7 @@ use serde::Serialize;
 use super::Outcome;
 use super::data_flags::FieldFlags;
 use super::facts;
+use super::format_choice::Printed;
 use super::input_flags::shown;
 use super::model_flags::Loaded;
 use super::named::named;
@@ -32,9 +33,7 @@ use super::run_flags::EncodingFlags;
 use super::shard_flags::ShardFlags;
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, refuse_given, run_over_batches};
-#[cfg(feature = "arrow")]
 use super::targets;
-use super::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -56,9 +55,15 @@ failed, 130 interrupted.";
 
 const TASK: Task = Task::Labels(Vectors::None);
 
+const PRINTED: Printed = Printed {
+    task: TASK,
+    default: "ndjson",
+    layout: Layout::Long,
+};
+
 /// Say how well each text fits its own image
 #[derive(Debug, clap::Args, Serialize)]
-#[command(after_help = EXAMPLES, after_long_help = NOTES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES, mut_arg("format", |flag| PRINTED.format_flag(flag)))]
 pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -123,7 +128,6 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Ok(Exit::Done);
     }
     let mut run = args.encoding.plan(&loaded, report);
-    run.run.kept.thumbnails = output.holds(Holds::Thumbnails);
     let settings = Settings {
         links_from: output.links_from(),
         ..loaded.settings(TASK)
@@ -159,7 +163,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         ..InputOptions::default()
     };
     let source = args.stream.source(&args.data.data, options, None)?;
-    let writing = Writing::new(args.output.force).model(&args.encoding.model);
+    let writing = targets::writing(args.output.force, &args.encoding.model);
     let target = args.output.stream_target(source.target_rules(writing))?;
     let names = caption_fields(args.data.fields.text_field.as_deref());
     let incoming = source.open(LabelColumn::Texts(&names))?;
@@ -208,18 +212,10 @@ impl Args {
     /// Where results go, and how.
     fn plan(&self, data: &PairData, inputs: &Inputs) -> Result<OutputPlan> {
         let is_read = |target: &Target| data.files().any(|file| target.is(&file));
-        let mut writing = Writing::new(self.output.force)
-            .model(&self.encoding.model)
+        let mut writing = targets::writing(self.output.force, &self.encoding.model)
             .reads("the data", &self.data.data)
             .found(&is_read);
-        let output = self.output.plan("ndjson", TASK, inputs, &mut writing)?;
-        match output.layout {
-            Layout::Long => Ok(output),
-            Layout::Wide => Err(Error::usage(
-                "`--wide` has a column for each label, and each pair has its own text",
-                "leave out `--wide`",
-            )),
-        }
+        self.output.plan(PRINTED, inputs, &mut writing)
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct ShardFlags {
     /// Read only part I of N of the images, from 0 to N-1
     ///
     /// For N processes on one or more machines, each with its own I: together they read all images, each once. A hash
-    /// of an image's name decides where it belongs. Example: `--shard 0/8 --output results/`
+    /// of an image's name decides where it belongs. Example: `--shard 0/8`
     // Each process has its own; that N is the same is checked with the folder.
     #[serde(skip)]
     #[arg(long, value_name = "I/N", value_parser = parse_shard, hide_short_help = true)]

@@ -9,20 +9,20 @@ use longclip::input::{Content, Inputs, Item, Name};
 use longclip::labels::Notice;
 use longclip::output::transfer::{Manner, Placed};
 use longclip::output::{Best, Progress, Tally, Terminal, moves_log};
-use longclip::session::{Classifier, ScorePlan, Scorer, Seen, Sink, SortPlan, Sorted, Sorter, Verdict};
+use longclip::session::{Classifier, Resuming, ScorePlan, Scorer, Seen, Sink, SortPlan, Sorted, Sorter, Verdict};
 use longclip::text::{printable, start_of};
 use longclip::{Error, Grouping, Result};
 
 use super::Outcome;
 use super::image_run::ImageRun;
 use super::input_flags::InputFlags;
-use super::label_flags::LabelFlags;
+use super::label_flags::{GroupFlag, LabelFlags};
 use super::progress::{self, Expected, Failures};
 use super::report::Report;
 use super::run_flags::EncodingFlags;
 use super::score_flags::ScoreFlags;
 use super::sort_undo;
-use super::targets::{ForceFlag, Resuming, Writing};
+use super::targets::{self, ForceFlag};
 use super::terminal::stdout_terminal;
 
 const EXAMPLES: &str = "\
@@ -54,6 +54,8 @@ pub(super) struct Args {
     #[command(flatten)]
     labels: LabelFlags,
     #[command(flatten)]
+    group: GroupFlag,
+    #[command(flatten)]
     scores: ScoreFlags,
     /// The folder in which the labels' folders are made
     ///
@@ -76,28 +78,28 @@ pub(super) struct Args {
     /// `--log moves.ndjson`
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     log: Option<PathBuf>,
+    #[command(flatten)]
+    encoding: EncodingFlags,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[group(required = true, multiple = false)]
+struct MannerFlags {
+    /// Move photos
+    #[arg(long = "move")]
+    moves: bool,
+    /// Copy photos
+    #[arg(long)]
+    copy: bool,
+    /// Make symbolic links to photos
+    #[arg(long)]
+    link: bool,
     /// Put back everything that a log lists
     ///
     /// The last file first. A file that was changed or is gone is reported and left unchanged, and nothing is
     /// overwritten. Example: `--undo moves.ndjson`
     #[arg(long, value_name = "LOG", exclusive = true)]
     undo: Option<PathBuf>,
-    #[command(flatten)]
-    encoding: EncodingFlags,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-#[group(multiple = false)]
-struct MannerFlags {
-    /// Move photos
-    #[arg(long = "move")]
-    moves: bool,
-    /// Copy photos
-    #[arg(long, required_unless_present_any = ["moves", "link", "undo"])]
-    copy: bool,
-    /// Make symbolic links to photos
-    #[arg(long)]
-    link: bool,
 }
 
 impl MannerFlags {
@@ -111,17 +113,18 @@ impl MannerFlags {
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    if let Some(log) = &args.undo {
+    if let Some(log) = &args.manner.undo {
         return sort_undo::run(log, report);
     }
     args.scores.refuse_detached_margin(&args.input)?;
-    let (input, labelling) = args.labels.plan(&args.input, report)?;
+    let command = "longclip sort --into sorted --copy";
+    let (input, labelling) = args.labels.plan(&args.input, &args.group, command, report)?;
     let scores = args.scores.plan(labelling.grouping)?;
     input.inputs.refuse_unreadable()?;
     if labelling.list.is_empty() {
         return Err(longclip::labels::LabelSet::none_given().into());
     }
-    let into = args.into()?;
+    let into = args.into(&input.inputs)?;
     let log = args
         .log
         .as_deref()
@@ -177,10 +180,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
 
 impl Args {
     /// The folder of folders.
-    fn into(&self) -> Result<&Path> {
+    fn into(&self, inputs: &Inputs) -> Result<&Path> {
         let into = self.into.as_deref().unwrap_or(Path::new("."));
         // A folder below an input would be searched again and again while photos are moved into it.
-        match self.input.names_folder_around(into) {
+        match inputs.are_around(into) {
             true => Err(Error::usage(
                 format!("`{}` is in a folder that is to be sorted", into.display()),
                 "choose a folder outside it",
@@ -191,9 +194,7 @@ impl Args {
 
     /// Opens the log after what it says already.
     fn open_log(&self, log: &Path, inputs: &Inputs) -> Result<Destination> {
-        let writing = Writing::new(ForceFlag::default())
-            .model(&self.encoding.model)
-            .inputs(inputs);
+        let writing = targets::writing(ForceFlag::default(), &self.encoding.model).inputs(inputs);
         let writing = writing.reads_each(self.labels.files());
         let target = writing
             .reads("the file of neutral prompts", self.scores.file())

@@ -11,14 +11,13 @@ use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::output::arrow::Row;
 use longclip::output::{Progress, Settings};
 use longclip::session::stream::Incoming;
-use longclip::session::{Ended, Seen};
+use longclip::session::{Ended, Seen, Writing};
 use longclip::{Error, Result};
 
 use super::Outcome;
 use super::image_run::ImageRun;
 use super::progress::Expected;
 use super::run_report::RunReport;
-use super::targets::Writing;
 
 /// Whether images come as rows of a stream.
 #[derive(Debug, Clone, clap::Args)]

@@ -53,6 +53,11 @@ pub(super) fn stdout_terminal(n_images: impl FnOnce() -> Option<u64>) -> Option<
     })
 }
 
+/// The width of the terminal that stdout is, if it is one.
+pub(super) fn stdout_columns() -> Option<usize> {
+    stdout_terminal(|| None).map(|terminal| terminal.width_columns)
+}
+
 /// The width of the terminal that stderr is.
 pub(super) fn stderr_columns() -> usize {
     columns(terminal_size_of(io::stderr()))

@@ -61,9 +61,13 @@ fn left_out(words: &[OsString], command: &Command) -> Option<(usize, &'static st
     let (place, _) = plain.next().filter(|(_, first)| *first == name)?;
     let outer = command.find_subcommand(name)?;
     let meant = outer.find_subcommand(usual)?;
-    let (_, second) = plain.find(|(place, _)| !takes_value(meant, &words[place - 1]))?;
-    let is_command = outer.find_subcommand(second).is_some();
-    (!is_command && is_input(second)).then_some((place + 1, usual))
+    let mut own = plain.filter(|(place, _)| !takes_value(meant, &words[place - 1]));
+    let (_, second) = own.next()?;
+    let mut commands = outer.get_subcommands().map(Command::get_name);
+    // A folder that doesn't exist, and what to search for.
+    let mut is_misnamed =
+        || own.next().is_some() && closest(second, outer.get_subcommands().map(Command::get_name)).is_none();
+    (!commands.any(|name| name == second) && (is_input(second) || is_misnamed())).then_some((place + 1, usual))
 }
 
 /// Whether a word is a flag of the command after which its value follows.
@@ -154,6 +158,7 @@ mod tests {
         );
         check("longclip search duplicates src", "longclip search duplicates src");
         check("longclip search biuld src", "longclip search biuld src");
+        check("longclip search nowhere cat", "longclip search query nowhere cat");
         check("longclip search missing/ cat", "longclip search query missing/ cat");
         check("longclip search", "longclip search");
     }

@@ -79,9 +79,22 @@ fn open_one(kind: &Kind, paths: &[PathBuf], options: &DataOptions) -> Result<Ope
         Some(first) => format!("; the first problem is: {}", first.error),
         None => String::new(),
     };
+    // Images that are in no folder of a class: their class is all that is missing.
+    let are_unsorted = kind.name == class_folders::KIND.name && !opened.unusable.is_empty();
+    let hint = match are_unsorted && options.purpose != Purpose::Retrieval {
+        true => {
+            let class = paths[0].join("cat").join("");
+            format!(
+                "move the images of each class into a folder such as `{}`; {}",
+                class.display(),
+                expected()
+            )
+        }
+        false => expected(),
+    };
     Err(Error::usage(
         format!("found no sample in {}{problem}", quoted(paths)),
-        expected(),
+        hint,
     ))
 }
 

@@ -47,6 +47,25 @@ impl Passed {
     }
 }
 
+impl SkippedCounts {
+    /// The most frequent endings of what is not an image, after a colon; nothing if there is one file or none.
+    pub fn endings_in_words(&self) -> String {
+        const LISTED: usize = 5;
+        if self.not_pictures.n < 2 || self.endings.is_empty() {
+            return String::new();
+        }
+        let mut endings: Vec<(&String, u64)> = self.endings.iter().map(|(ending, n)| (ending, *n)).collect();
+        endings.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+        endings.truncate(LISTED);
+        let n_listed: u64 = endings.iter().map(|(_, n)| n).sum();
+        let mut words: Vec<String> = endings.iter().map(|(ending, n)| format!("{n} .{ending}")).collect();
+        if self.not_pictures.n > n_listed {
+            words.push(format!("{} others", self.not_pictures.n - n_listed));
+        }
+        format!(": {}", words.join(", "))
+    }
+}
+
 impl Skipped {
     /// The counts so far.
     pub fn counts(&self) -> SkippedCounts {

@@ -118,15 +118,14 @@ impl Timing<'_> {
 
 impl Measurement {
     /// The names of the columns.
-    pub const HEAD: &'static str =
-        "tower  dtype  batch  tokens  threads  median ms     min ms    items/s  GFLOP/s  peak MiB";
+    pub const HEAD: &'static str = "tower dtype batch tokens threads median ms   min ms  items/s GFLOP/s peak MiB";
 }
 
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<5}  {:<5}  {:>5}  {:>6}  {:>7}  {:>9.2}  {:>9.2}  {:>9.1}  {:>7.1}  {:>8.0}",
+            "{:<5} {:<5} {:>5} {:>6} {:>7} {:>9.2} {:>8.2} {:>8.1} {:>7.1} {:>8.0}",
             self.tower,
             self.dtype,
             self.batch,

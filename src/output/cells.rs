@@ -116,22 +116,77 @@ fn with_difference(text: &str, n_shared: usize, columns: usize) -> String {
     format!("{begin}…{rest}")
 }
 
-/// Columns of text, each as wide as its widest cell; the last one is not padded.
-pub fn columns(rows: &[Vec<String>]) -> String {
+/// Lines that fit a terminal of `fit` cells: what is too long is wrapped under the last column of its line.
+pub fn fitted(text: &str, fit: usize) -> String {
+    let line = |line: &str| {
+        if width(line) <= fit {
+            return format!("{line}\n");
+        }
+        let last = line.rfind(GAP).map_or(0, |gap| gap + GAP.len());
+        let own = line.len() - line.trim_start().len();
+        let (start, rest) = match fit.saturating_sub(width(&line[..last])) >= COLUMN_MIN {
+            true => line.split_at(last),
+            false => line.split_at(own),
+        };
+        let indent = width(start) + if start.len() == last { 0 } else { GAP.len() };
+        let lines = wrapped(rest, fit.saturating_sub(indent.max(GAP.len())));
+        let starts = std::iter::once(start.to_owned()).chain(std::iter::repeat(" ".repeat(indent)));
+        starts.zip(lines).map(|(start, line)| start + &line + "\n").collect()
+    };
+    text.lines().map(line).collect()
+}
+
+/// What separates two columns.
+const GAP: &str = "  ";
+
+/// A column that is cut to fewer cells than this is hard to read.
+const COLUMN_MIN: usize = 14;
+
+/// Columns of text, each as wide as its widest cell; the last one is not padded. On a terminal of `fit_columns` cells,
+/// the widest columns are made narrower, and their cells wrapped. If it has no room for that, the cells of a row are
+/// below each other.
+pub fn columns(rows: &[Vec<String>], fit_columns: Option<usize>) -> String {
     let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let widest = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| width(cell)).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..n_columns).map(widest).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths);
-        let line: Vec<String> = cells.map(|(cell, width)| padded(cell, *width)).collect();
-        text.push_str(line.join("  ").trim_end());
-        text.push('\n');
+    let gaps = GAP.len() * n_columns.saturating_sub(1);
+    let taken = |most: usize| gaps + widths.iter().map(|width| (*width).min(most)).sum::<usize>();
+    let fit = fit_columns.unwrap_or(usize::MAX);
+    let widest = widths.iter().copied().max().unwrap_or(0);
+    match (COLUMN_MIN.min(widest)..=widest).rev().find(|most| taken(*most) <= fit) {
+        Some(most) => rows.iter().map(|row| in_columns(row, &widths, most)).collect(),
+        None => rows.iter().map(|row| below_each_other(row, fit)).collect(),
     }
-    text
+}
+
+/// A row whose cells take `most` cells of the terminal at most.
+fn in_columns(row: &[String], widths: &[usize], most: usize) -> String {
+    let column = |(cell, width): (&String, &usize)| match *width > most {
+        true => (wrapped(cell, most), most),
+        false => (vec![cell.clone()], *width),
+    };
+    let columns: Vec<(Vec<String>, usize)> = row.iter().zip(widths).map(column).collect();
+    let n_lines = columns.iter().map(|(lines, _)| lines.len()).max().unwrap_or(0);
+    let line = |i: usize| {
+        let cells = columns
+            .iter()
+            .map(|(lines, width)| padded(lines.get(i).map_or("", String::as_str), *width));
+        cells.collect::<Vec<_>>().join(GAP).trim_end().to_owned() + "\n"
+    };
+    (0..n_lines).map(line).collect()
+}
+
+/// A row's cells below the first one.
+fn below_each_other(row: &[String], fit: usize) -> String {
+    let cells = row.iter().enumerate().flat_map(|(i, cell)| {
+        let indent = if i == 0 { "" } else { GAP };
+        let lines = wrapped(cell, fit.saturating_sub(indent.len()));
+        lines.into_iter().map(move |line| format!("{indent}{line}\n"))
+    });
+    cells.collect()
 }
 
 #[cfg(test)]
@@ -201,6 +256,50 @@ mod tests {
     #[test]
     fn columns_line_up_and_end_without_spaces() {
         let rows = [["a", "bb", "c"], ["猫猫", "b", ""]].map(|row| row.map(str::to_owned).to_vec());
-        assert_eq!(columns(&rows), "a     bb  c\n猫猫  b\n");
+        assert_eq!(columns(&rows, None), "a     bb  c\n猫猫  b\n");
+    }
+
+    #[test]
+    fn a_long_line_is_wrapped_under_its_last_column() {
+        let text = "top-1    34.2%  (95%: 1000 resamples of the images)\n\nshort\n";
+        assert_eq!(
+            fitted(text, 40),
+            "top-1    34.2%  (95%: 1000 resamples of\n                the images)\n\nshort\n"
+        );
+        assert_eq!(
+            fitted(text, 28),
+            "top-1 34.2% (95%: 1000\n  resamples of the images)\n\nshort\n"
+        );
+    }
+
+    #[test]
+    fn columns_fit_a_terminal() {
+        let rows = [
+            [
+                "longclip-b",
+                "Long-CLIP ViT-B/16, 224 px, 248 tokens",
+                "not here; on the hub",
+            ],
+            ["nano", "small", "built in"],
+        ];
+        let rows = rows.map(|row| row.map(str::to_owned).to_vec());
+        for fit in 12..90 {
+            let text = columns(&rows, Some(fit));
+            assert!(text.lines().all(|line| width(line) <= fit), "{fit}:\n{text}");
+            let bare = |text: &str| text.replace([' ', '\n'], "");
+            assert!(
+                fit < 72 || bare(&text) == bare(&rows.concat().concat()),
+                "{fit}:\n{text}"
+            );
+        }
+        assert_eq!(
+            columns(&rows, Some(50)),
+            "longclip-b  Long-CLIP           not here; on the\n            ViT-B/16, 224 px,   hub\n            \
+             248 tokens\nnano        small               built in\n"
+        );
+        assert_eq!(
+            columns(&rows, Some(30)),
+            "longclip-b\n  Long-CLIP ViT-B/16, 224 px,\n  248 tokens\n  not here; on the hub\nnano\n  small\n  built in\n"
+        );
     }
 }

@@ -15,6 +15,7 @@ mod indexing;
 mod labelling;
 mod model_plan;
 mod pair_scorer;
+mod reading;
 mod record_writer;
 mod records;
 mod remembering;
@@ -26,7 +27,9 @@ pub mod shards;
 mod sorter;
 #[cfg(feature = "arrow")]
 pub mod stream;
+mod tag_files;
 mod tagger;
+mod writing;
 
 pub use self::answers::{Grouping, NONE_OF_THESE, classify, grouped, in_order, labelled};
 pub use self::explainer::{Explainer, PaintTo, painted_thumbnail};
@@ -36,6 +39,7 @@ pub use self::indexing::Indexing;
 pub use self::labelling::Labelling;
 pub use self::model_plan::ModelPlan;
 pub use self::pair_scorer::{PairScorer, TextsAhead};
+pub use self::reading::ImageReading;
 pub use self::record_writer::{Closed, Judge, Judgement, RecordWriter, judged};
 pub use self::records::{RecordOptions, record};
 pub use self::remembering::Remembering;
@@ -45,4 +49,6 @@ pub use self::run::{
 pub use self::score_plan::ScorePlan;
 pub use self::scorer::{Answer, Classifier, Columns, Scorer};
 pub use self::sorter::{SortPlan, Sorted, Sorter};
+pub use self::tag_files::{TagFileKind, TagFiles, TagFilesPlan};
 pub use self::tagger::{Calibration, TagThresholds, Tagger};
+pub use self::writing::{Resuming, Writing};

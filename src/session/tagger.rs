@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 
-use super::{Grouping, Scorer, Seen, Sink, Verdict, labelled};
+use super::{Ended, Grouping, Kept, Run, Scorer, Seen, Sink, Verdict, labelled};
 use crate::error::Result;
-use crate::input::Item;
+use crate::input::{Inputs, Item};
 use crate::labels::{LabelSet, Vocabulary};
 use crate::output::Labelled;
 use crate::score::{Background, FalsePositives, Views};
@@ -161,11 +161,30 @@ pub struct Calibration<'a> {
 
 impl<'a> Calibration<'a> {
     /// For the labels of `tagger`.
-    pub fn new(tagger: &'a Tagger<'a>) -> Self {
+    fn new(tagger: &'a Tagger<'a>) -> Self {
         Calibration {
             tagger,
             background: Background::default(),
         }
+    }
+
+    /// Sees at most `most` of these images, evenly chosen, and skips those that can't be used; `None` if the user stopped it.
+    ///
+    /// # Errors
+    /// As [`Run::over`].
+    pub fn by(inputs: &Inputs, most: usize, run: &Run<'_>, tagger: &'a Tagger<'a>) -> Result<Option<Self>> {
+        let mut calibration = Calibration::new(tagger);
+        let step = inputs.count().unwrap_or(0).div_ceil(most as u64).max(1);
+        let chosen = inputs.items().step_by(step as usize).take(most);
+        let run = Run {
+            max_failures: u64::MAX,
+            kept: Kept::default(),
+            ..run.clone()
+        };
+        Ok(match run.over(Box::new(chosen), &mut (), &mut calibration)? {
+            Ended::Interrupted => None,
+            Ended::AtTheEnd | Ended::TooManyFailed => Some(calibration),
+        })
     }
 
     /// How many images could be used.

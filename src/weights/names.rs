@@ -268,6 +268,11 @@ pub fn advise(error: Error, name: &str) -> Error {
         Control::PullModel(name.to_owned()),
         Control::Nano
     );
+    with_hint(error, name, advice)
+}
+
+/// The error of a failed download with a hint, if it has none.
+fn with_hint(error: Error, name: &str, advice: Hint) -> Error {
     match error {
         Error::Network {
             url,

@@ -55,7 +55,7 @@ fn devices_and_pipes_are_written_to_and_not_replaced() {
     assert!(fs::read(desk.path("got")).unwrap().starts_with(b"\x93NUMPY"));
     let told = desk.run(&classify(&["cat.jpg", "-o", "/dev/null", "-f", "ndjson", "--resume"]));
     assert!(
-        told.contains("`--resume` continues a file, and `/dev/null` is not one"),
+        told.contains("only a file can be continued, and `/dev/null` is not one"),
         "{told}"
     );
 }

@@ -209,10 +209,10 @@ fn keywords_can_be_written_together_with_sidecars_and_only_into_files() {
     assert_snapshot!(desk.run(&archive), @"
     exit code 2
     --- stdout
-    photos.tar/many/a.jpg:cannot use the image `photos.tar/many/a.jpg`: tags are written only for an image that is a file; save it to a file first, or leave out `--write`
+    photos.tar/many/a.jpg:cannot use the image `photos.tar/many/a.jpg`: tags are written only for an image that is a file; save it to a file first
     --- stderr
     error: cannot use the image `photos.tar/many/a.jpg`: tags are written only for an image that is a file
-    hint: save it to a file first, or leave out `--write`
+    hint: save it to a file first
     note: 0 images: 0 tags; keywords in them: none
     ");
 }

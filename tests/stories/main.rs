@@ -27,6 +27,7 @@ mod exiftool;
 mod explain;
 mod fast_decode;
 mod fixture;
+mod flags;
 mod goldens;
 mod keywords;
 mod labels;

@@ -52,6 +52,17 @@ fn a_known_model_that_is_missing_is_an_error_and_not_replaced_by_nano() {
 }
 
 #[test]
+fn a_download_without_a_network_says_how_the_model_gets_here_without_one() {
+    assert_snapshot!(Desk::new().run(&["model", "pull", "longclip-b"]), @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: no model `longclip-b`: it is not in the cache (`[DESK]/.cache/huggingface/hub`), and HF_HUB_OFFLINE forbids asking the hub
+    hint: unset HF_HUB_OFFLINE; or run `longclip model pull longclip-b` on another machine, and copy the folder `models--BeichenZhang--LongCLIP-B` of its cache into `[DESK]/.cache/huggingface/hub`; weights that you have already are used by their path
+    ");
+}
+
+#[test]
 fn the_environment_can_name_the_model() {
     let desk = Desk::with_pictures()
         .and_small_model()

@@ -385,8 +385,7 @@ fn conflicting_flags_are_refused_before_anything_is_loaded() {
     error: the following required arguments were not provided:
       --output <FILE>
 
-    error: the format npy can't hold labels
-    hint: these have: table, json, ndjson, csv, tsv, parquet, html, exiftool
+    error: invalid value 'npy' for '--format <FORMAT>': it can't hold labels; expected one of table, json, ndjson, csv, tsv, parquet, arrow, html, exiftool, or a template such as '{path} {label}'
 
     error: the format csv can't hold vectors in addition to labels
     hint: these have: json, ndjson, parquet

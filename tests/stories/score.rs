@@ -181,13 +181,6 @@ fn data_is_not_overwritten_and_other_misuse_is_refused() {
         assert_eq!(desk.output(&[&arguments[..], &SMALL].concat()).status.code(), Some(2));
         assert_eq!(fs::read(desk.path(output)).unwrap(), before);
     }
-    assert_snapshot!(desk.run(&[&["score", "pairs.ndjson", "-f", "csv", "--wide"], &SMALL[..]].concat()), @r"
-    exit code 2
-    --- stdout
-    --- stderr
-    error: `--wide` has a column for each label, and each pair has its own text
-    hint: leave out `--wide`
-    ");
     let said = desk.run(&[&["score", "cat.jpg"], &SMALL[..]].concat());
     assert!(
         said.contains("error: `cat.jpg` is not a data set\nhint: a data set is one of: "),

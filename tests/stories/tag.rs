@@ -375,8 +375,8 @@ fn thresholds_are_calibrated_on_the_folder_or_on_another_one() {
     assert_eq!(notes(&["many"]), "note: thresholds are calibrated on 60 images");
     assert_eq!(
         notes(&["many/00000.ppm"]),
-        "warning: 1 of the 50 images that calibration needs, so tags only need a probability of 0.95; `--calibrate FOLDER` \
-         names more"
+        "warning: thresholds can't be chosen by 1 image, since that takes 50: images get all tags with a probability of at \
+         least 0.95, and more of them are wrong; `--calibrate FOLDER` chooses thresholds by the images of a folder"
     );
     assert_eq!(
         notes(&["many/00000.ppm", "--calibrate", "many"]),

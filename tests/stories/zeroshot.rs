@@ -387,12 +387,3 @@ fn the_report_is_one_page_with_images() {
     }
     assert!(!Path::new(&desk.path("photos.partial")).exists());
 }
-
-#[test]
-fn a_flag_without_effect_is_refused() {
-    let output = desk().run(&["eval", "zeroshot", "--data", "photos", "--group-by"]);
-    assert!(
-        output.contains("exit code 2") && output.contains("`--group-by` changes nothing"),
-        "{output}"
-    );
-}

@@ -118,7 +118,12 @@ impl EncodeFlags {
 
     fn open(&self, loaded: &Loaded, data: &Data<'_>, kept: Option<&Path>, report: Report) -> Result<Embeddings> {
         let texts = origin_of_texts(&loaded.name, &loaded.model, loaded.dtype());
-        let origin = origin_of_images(texts, self.encoding.pictures.reading(), data.name.clone(), data.images);
+        let origin = origin_of_images(
+            texts,
+            self.encoding.pictures.reading().in_words(),
+            data.name.clone(),
+            data.images,
+        );
         let embeddings = Embeddings::kept_in(kept, &origin, loaded.model.sizes().embed_dim)?;
         if let (Some(kept), 1..) = (kept, embeddings.dropped_bytes()) {
             report.note(format!(

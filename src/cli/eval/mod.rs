@@ -13,8 +13,8 @@ use super::report::Report;
 
 const EXAMPLES: &str = "\
 Examples:
-  longclip eval zeroshot --data photos/
-  longclip eval zeroshot --data photos/ --report page.html
+  longclip eval zeroshot --data classes/
+  longclip eval zeroshot --data classes/ --report page.html
   longclip eval retrieval --data pairs.ndjson";
 
 /// Measure how well a model does on your data

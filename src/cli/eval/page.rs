@@ -7,11 +7,12 @@ use longclip::eval::zeroshot::{PredictionFormat, wrote_predictions};
 use longclip::files::{Destination, Excerpt, Target};
 use longclip::input::{InputOptions, Inputs, Source};
 use longclip::output;
+use longclip::session::Resuming;
 use longclip::{Error, Result};
 
 use crate::cli::model_flags::ModelFlags;
 use crate::cli::print_format::PrintFormat;
-use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
+use crate::cli::targets::{self, ForceFlag, file_named};
 
 /// Where a page is written, if one is.
 #[derive(Debug, Clone, clap::Args)]
@@ -68,12 +69,11 @@ impl ReportFlags {
             options: InputOptions::default(),
         };
         let is_found = |target: &Target| data.iter().any(|data| holds(data, target)) || (reads.leads_to)(target);
-        let mut writing = Writing::new(self.force)
-            .model(reads.model)
+        let mut writing = targets::writing(self.force, reads.model)
             .inputs(&inputs)
             .found(&is_found);
         if let Some(other) = reads.compared {
-            writing = writing.model_named(Some(other));
+            writing = writing.reads("the model", targets::model_files(Some(other)));
         }
         writing = writing.reads_each(files.iter().copied());
         kept.map_or(Ok(()), |kept| writing.refuse_input("--embeddings", kept))?;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use longclip::Result;
 use longclip::data::Split;
 use longclip::eval::Embeddings;
 use longclip::eval::comparison::Comparison;
@@ -11,12 +12,12 @@ use longclip::eval::zeroshot::{
 use longclip::labels::{LabelSet, SameTokens};
 use longclip::score::{OneView, Scoring};
 use longclip::session::{Ended, Labelling};
-use longclip::{Error, Grouping, Result};
 
 use super::compare::{CompareFlags, Contender};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
 use super::page::{self, Reads, ReportFlags, Written};
 use crate::cli::Outcome;
+use crate::cli::input_flags::to_one_square;
 use crate::cli::label_flags::LabelFlags;
 use crate::cli::named::named;
 use crate::cli::report::{Exit, Report};
@@ -24,9 +25,9 @@ use crate::cli::this_command::this_command;
 
 const EXAMPLES: &str = "\
 Examples:
-  longclip eval zeroshot --data photos/
-  longclip eval zeroshot --data photos/ --template \"a photo of a {}.\"
-  longclip eval zeroshot --data photos/ --report page.html";
+  longclip eval zeroshot --data classes/
+  longclip eval zeroshot --data classes/ --template \"a photo of a {}.\"
+  longclip eval zeroshot --data classes/ --report page.html";
 
 const NOTES: &str = "\
 Data is a folder with one folder of images per class (ImageNet's synsets are
@@ -38,11 +39,11 @@ Exit codes: 0 all images judged, 1 measured without what can't be used,
 
 /// Measure zero-shot classification: top-1, top-5, calibration
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = NOTES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES, mut_arg("fit", to_one_square))]
 pub(in crate::cli) struct Args {
     /// Images and their classes
     ///
-    /// See below for the kinds of data. Example: `--data photos/`
+    /// See below for the kinds of data. Example: `--data classes/`
     #[arg(long, value_name = "DATA", help_heading = "Data")]
     data: PathBuf,
     /// Which part of the data, if it has parts
@@ -80,7 +81,7 @@ pub(in crate::cli) struct Args {
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let one = args.encode.one_view()?;
     let mut written = args.open_report()?;
-    let labelling = args.labelling()?;
+    let labelling = args.labels.labelling(None)?;
     let data = args.data()?;
     let about = data.about.clone();
     let (labelling, prompts) = args.prompts(labelling, &data);
@@ -195,17 +196,6 @@ impl Args {
         let metrics = [first, second].map(|answers| metrics(answers, n_classes));
         let models = [a.facts(), b.facts()];
         Some(Comparison::new(models, metrics, first.len(), self.compare.bootstrap()))
-    }
-
-    fn labelling(&self) -> Result<Labelling> {
-        let labelling = self.labels.labelling()?;
-        match labelling.grouping {
-            Grouping::None => Ok(labelling),
-            Grouping::ByGroup => Err(Error::usage(
-                "`--group-by` changes nothing: classes are what is measured",
-                "leave it out",
-            )),
-        }
     }
 
     /// The labelling with the data's templates, and how prompts are made of classes, in words.

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use longclip::session::{Resuming, Writing};
 use longclip::weights::names::known_names;
 use longclip::weights::{ExportLayout, export};
 use longclip::{Error, Result};
@@ -14,7 +15,7 @@ use crate::cli::find_model::find_model;
 use crate::cli::model_flags::ReadingFlags;
 use crate::cli::named::{named, text_or};
 use crate::cli::report::{Exit, Report};
-use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
+use crate::cli::targets::{ForceFlag, file_named, model_files};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,7 +91,7 @@ impl Args {
 
     /// Refuses a folder that holds something, and files that may not be written.
     fn check(&self, files: &[PathBuf]) -> Result<()> {
-        let mut writing = Writing::new(self.force).model_named(Some(&self.model));
+        let mut writing = Writing::new(self.force.existing()).reads("the model", model_files(Some(&self.model)));
         if self.to.is_folder() {
             let mut entries = fs::read_dir(&self.output).into_iter().flatten();
             if !self.force.force && (self.output.is_file() || entries.next().is_some()) {

@@ -11,6 +11,7 @@ use crate::cli::model_flags::ReadingFlags;
 use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFlags;
 use crate::cli::report::{Exit, Report};
+use crate::cli::terminal::stdout_columns;
 use crate::cli::version::instruction_set;
 
 const EXAMPLES: &str = "\
@@ -56,5 +57,6 @@ fn table(described: &Description) -> String {
     let rows = described.rows(instruction_set()).into_iter();
     let rows: Vec<_> = rows.map(|(name, value)| vec![name.to_owned(), value]).collect();
     let tensors: Vec<_> = described.tensor_rows().into_iter().map(Vec::from).collect();
-    columns(&rows) + &columns(&tensors)
+    let fit = stdout_columns();
+    columns(&rows, fit) + &columns(&tensors, fit)
 }

@@ -8,6 +8,7 @@ use crate::cli::Outcome;
 use crate::cli::find_model::Machine;
 use crate::cli::print_format::PrintFlags;
 use crate::cli::report::Exit;
+use crate::cli::terminal::stdout_columns;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,10 +38,13 @@ pub(super) fn run(args: &Args) -> Outcome {
 }
 
 fn table(entries: &[Entry]) -> String {
+    let fit = stdout_columns();
     let mut rows = vec![["NAME", "SIZE", "WHAT", "WHERE"].map(str::to_owned).to_vec()];
     for entry in entries {
         let where_ = match (&entry.path, &entry.source) {
             (Some(path), _) => path.clone(),
+            // A terminal has no room for addresses, which the name stands for.
+            (None, Some(_)) if fit.is_some() => "not here".into(),
             (None, Some(source)) => format!(
                 "not here; {source} on the hub ({})",
                 entry.announced.unwrap_or_default()
@@ -54,5 +58,9 @@ fn table(entries: &[Entry]) -> String {
             where_,
         ]);
     }
-    format!("{}\n* used if a command names no model\n", columns(&rows))
+    let pull = match fit {
+        Some(_) => "`longclip model pull NAME` downloads a model\n",
+        None => "",
+    };
+    format!("{}\n* used if a command names no model\n{pull}", columns(&rows, fit))
 }

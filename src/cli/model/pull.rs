@@ -11,6 +11,7 @@ use crate::cli::find_model::{DownloadBar, Machine};
 use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFlags;
 use crate::cli::report::{Exit, Report};
+use crate::cli::terminal::stdout_columns;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -95,5 +96,5 @@ fn table(described: &Described) -> String {
         rows.push(row("size", format!("{} bytes", file.size_bytes)));
         rows.push(row("sha256", file.sha256.clone()));
     }
-    columns(&rows)
+    columns(&rows, stdout_columns())
 }

@@ -11,6 +11,7 @@ use crate::cli::model_flags::ReadingFlags;
 use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFlags;
 use crate::cli::report::{Exit, Report};
+use crate::cli::terminal::stdout_columns;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,5 +59,5 @@ fn table(checks: &[Check]) -> String {
         };
         vec![check.check.to_owned(), result.to_owned(), check.detail.clone()]
     };
-    columns(&checks.iter().map(row).collect::<Vec<_>>())
+    columns(&checks.iter().map(row).collect::<Vec<_>>(), stdout_columns())
 }

@@ -7,17 +7,17 @@ use longclip::input::Inputs;
 use longclip::output::Progress;
 use longclip::score::OneView;
 use longclip::search::{Finished, Index, Update};
-use longclip::session::{Ended, Indexing};
+use longclip::session::{Ended, Indexing, Resuming};
 use longclip::{Error, Result};
 
 use super::model;
 use crate::cli::Outcome;
 use crate::cli::image_run::ImageRun;
-use crate::cli::input_flags::InputFlags;
+use crate::cli::input_flags::{InputFlags, to_one_square};
 use crate::cli::progress::Expected;
 use crate::cli::report::{Exit, Report};
 use crate::cli::run_flags::EncodingFlags;
-use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named};
+use crate::cli::targets::{self, ForceFlag, file_named};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +34,7 @@ Exit codes: 0 all images are in, 1 some failed and are tried again next time,
 
 /// Make an index of images, or bring it up to date
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = NOTES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES, mut_arg("fit", to_one_square))]
 pub(super) struct Args {
     #[command(flatten)]
     input: InputFlags,
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         false => Index::open_if_there(target.path())?,
     };
     let origin = before.as_ref().map(|index| (&*args.output, index.origin()));
-    let (loaded, origin) = model::load(&args.encoding.model, &args.encoding.pictures, origin, report)?;
+    let (loaded, origin) = model::load(&args.encoding.model, &args.encoding.pictures.reading(), origin, report)?;
     let update = Update::begin(target, before, origin)?;
     let run = args.encoding.plan(&loaded, report);
     let (exit, finished) = encode_new(update, &inputs, &run, one)?;
@@ -128,7 +128,7 @@ impl Args {
         if file_named(Some(&self.output)).is_none() {
             return Err(Error::usage("an index is a file, and `-` is stdout", "name a file"));
         }
-        let mut writing = Writing::new(self.force).model(&self.encoding.model).inputs(inputs);
+        let mut writing = targets::writing(self.force, &self.encoding.model).inputs(inputs);
         let target = writing.target("--output", &self.output, Resuming::Asked, |_| true)?;
         match target.is_file() {
             true => Ok(target),

@@ -11,10 +11,10 @@ use super::place::{Opened, Place, PlaceFlags};
 use super::questions::cosine;
 use super::results::{ResultFlags, print};
 use crate::cli::Outcome;
+use crate::cli::input_flags::to_one_square;
 use crate::cli::interrupt::stop_on_interrupt;
 use crate::cli::progress::{self, Expected, ProgressLine};
 use crate::cli::report::{Exit, Report};
-use crate::cli::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -29,7 +29,7 @@ ones show the same. Nothing is deleted or moved.";
 
 /// Find images that show the same: copies, and resized or edited ones
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = NOTES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES, mut_arg("fit", to_one_square))]
 pub(super) struct Args {
     #[command(flatten)]
     place: PlaceFlags,
@@ -56,7 +56,7 @@ const THRESHOLD: f32 = 0.97;
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let format = args.results.format()?;
     let inputs = args.place.inputs()?;
-    let writing = args.place.protect(Writing::new(args.results.force), inputs.as_ref());
+    let writing = args.place.writing(args.results.force, inputs.as_ref());
     let target = args.results.target(writing)?;
     let place = match args.place.open(inputs.as_ref(), report)? {
         Opened::Ready(place) => *place,

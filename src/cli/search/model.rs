@@ -3,18 +3,18 @@
 use std::path::Path;
 
 use longclip::search::Origin;
+use longclip::session::ImageReading;
 use longclip::weights::names;
 use longclip::{Error, Result};
 
 use crate::cli::find_model::Machine;
-use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::{Loaded, ModelFlags};
 use crate::cli::report::Report;
 
 /// Loads the model that `flags` name, else the one that made the index.
 pub(super) fn load(
     flags: &ModelFlags,
-    pictures: &PictureFlags,
+    reading: &ImageReading,
     index: Option<(&Path, &Origin)>,
     report: Report,
 ) -> Result<(Loaded, Origin)> {
@@ -33,7 +33,7 @@ pub(super) fn load(
         model: loaded.name.clone(),
         weights: loaded.model.weights_identity(),
         dtype: loaded.dtype().to_owned(),
-        orientation: pictures.reading(),
+        orientation: reading.in_words(),
         embed_dim: loaded.model.sizes().embed_dim,
         folder,
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -8,6 +8,7 @@ use longclip::files::{Target, Turn};
 use longclip::input::{InputOptions, Inputs, Source, is_named_like_an_archive};
 use longclip::search::found::Names;
 use longclip::search::{Finished, Index, Origin, Update};
+use longclip::session::{ImageReading, Writing};
 use longclip::{Error, Result};
 
 use super::build::{HOLDS, encode_new};
@@ -16,7 +17,7 @@ use crate::cli::input_flags::PictureFlags;
 use crate::cli::model_flags::{Loaded, ModelFlags};
 use crate::cli::report::{Exit, Report};
 use crate::cli::run_flags::RunFlags;
-use crate::cli::targets::{Writing, cache_of};
+use crate::cli::targets::{ForceFlag, cache_of, writing};
 
 /// Where to search, and with which model.
 #[derive(Debug, clap::Args)]
@@ -38,7 +39,7 @@ pub(super) struct Place {
     pub(super) index: Index,
     pub(super) loaded: Loaded,
     /// How images are read, as those of the index were.
-    pub(super) pictures: PictureFlags,
+    pub(super) reading: ImageReading,
     pub(super) names: Names,
     /// What bringing the index up to date means for the exit code.
     pub(super) exit: Exit,
@@ -81,9 +82,9 @@ impl PlaceFlags {
         Ok(Some(inputs))
     }
 
-    /// What is read here is never written.
-    pub(super) fn protect<'a>(&self, writing: Writing<'a>, inputs: Option<&'a Inputs>) -> Writing<'a> {
-        let writing = writing.model(&self.model);
+    /// What may be written: what is read here never.
+    pub(super) fn writing<'a>(&self, force: ForceFlag, inputs: Option<&'a Inputs>) -> Writing<'a> {
+        let writing = writing(force, &self.model);
         match inputs {
             Some(inputs) => writing.inputs(inputs),
             None => writing.reads("the index", [&self.path]),
@@ -112,13 +113,13 @@ impl PlaceFlags {
                 "add some: `longclip search build photos/ -o INDEX`",
             ));
         }
-        let pictures = self.pictures.as_noted(&index.origin().orientation);
-        let (loaded, _) = model::load(&self.model, &pictures, Some((&self.path, index.origin())), report)?;
+        let reading = self.pictures.reading().or_as_noted(&index.origin().orientation);
+        let (loaded, _) = model::load(&self.model, &reading, Some((&self.path, index.origin())), report)?;
         let here = std::env::current_dir().unwrap_or_default();
         Ok(Place {
             index,
             loaded,
-            pictures,
+            reading,
             names: Names::In(here),
             exit: Exit::Done,
         })
@@ -127,7 +128,7 @@ impl PlaceFlags {
     /// The index of `inputs` in the cache.
     fn indexed(&self, inputs: &Inputs, report: Report) -> Result<Opened> {
         let one = self.pictures.one_view(HOLDS)?;
-        let (loaded, origin) = model::load(&self.model, &self.pictures, None, report)?;
+        let (loaded, origin) = model::load(&self.model, &self.pictures.reading(), None, report)?;
         let absolute = self.absolute()?;
         let origin = Origin {
             folder: absolute.clone(),
@@ -154,7 +155,7 @@ impl PlaceFlags {
         Ok(Opened::Ready(Box::new(Place {
             index,
             loaded,
-            pictures: self.pictures.clone(),
+            reading: self.pictures.reading(),
             names: Names::Of(absolute, self.path.clone()),
             exit,
         })))

@@ -11,9 +11,9 @@ use super::place::{Opened, Place, PlaceFlags};
 use super::questions::QuestionFlags;
 use super::results::{ResultFlags, print};
 use crate::cli::Outcome;
+use crate::cli::input_flags::to_one_square;
 use crate::cli::model_flags::warn_of_cut_texts;
 use crate::cli::report::Report;
-use crate::cli::targets::Writing;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +34,7 @@ than that image is. By default, model and number type are those of the index.";
 
 /// Print the images that are nearest to a text or an image
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = NOTES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES, mut_arg("fit", to_one_square))]
 pub(super) struct Args {
     #[command(flatten)]
     place: PlaceFlags,
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let query = args.questions.query()?;
     let format = args.results.format()?;
     let inputs = args.place.inputs()?;
-    let writing = args.place.protect(Writing::new(args.results.force), inputs.as_ref());
+    let writing = args.place.writing(args.results.force, inputs.as_ref());
     let writing = writing.reads("the file of texts", &args.questions.queries_from);
     let target = args
         .results
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let Place { index, loaded, .. } = &place;
     let began = Instant::now();
     warn_of_cut_texts(&loaded.model, query.all_texts(), "text", report);
-    let asked = query.encode(&loaded.model, &place.pictures.apply(loaded.model.preprocess()))?;
+    let asked = query.encode(&loaded.model, &place.reading.apply(loaded.model.preprocess()))?;
     let encoded = Instant::now();
     let limits = AnswerLimits {
         top_k: args.questions.top_k,

@@ -3,17 +3,16 @@
 use std::path::PathBuf;
 
 use longclip::files::{Destination, Target};
-use longclip::output::{self, FORMATS, FormatChoice, Found, Holds};
+use longclip::output::{self, FormatChoice, Found, Holds, Task};
 use longclip::search::found::{add_thumbnails, record, settings};
-use longclip::session::{Ended, RecordWriter};
+use longclip::session::{Ended, RecordWriter, Resuming, Writing};
 use longclip::{Error, Result};
 
 use super::place::Place;
-use crate::cli::format_choice;
+use crate::cli::format_choice::FormatOf;
 use crate::cli::image_run::close;
-use crate::cli::named::Offering;
 use crate::cli::report::Report;
-use crate::cli::targets::{ForceFlag, Resuming, Writing, file_named, links_from, stdout_for};
+use crate::cli::targets::{ForceFlag, file_named, links_from, stdout_for};
 
 /// How and where results are printed.
 #[derive(Debug, Clone, clap::Args)]
@@ -23,7 +22,7 @@ pub(super) struct ResultFlags {
     ///
     /// The last is a template: one line per image [default: by the ending of --output, else table]. Example: `--format
     /// '{path}'`
-    #[arg(short, long, value_name = "FORMAT", value_parser = Offering { names, parse }, hide_possible_values = true)]
+    #[arg(short, long, value_name = "FORMAT", value_parser = FormatOf(Task::Searches), hide_possible_values = true)]
     format: Option<FormatChoice>,
     /// Write to a file; its ending names the format
     ///
@@ -32,22 +31,6 @@ pub(super) struct ResultFlags {
     output: Option<PathBuf>,
     #[command(flatten)]
     pub(super) force: ForceFlag,
-}
-
-fn parse(text: &str) -> std::result::Result<FormatChoice, String> {
-    let choice = format_choice::parse(text)?;
-    if choice.holds(Holds::Searches) {
-        return Ok(choice);
-    }
-    Err(format!(
-        "expected one of {}, or a template such as '{{path}}'",
-        names().join(", ")
-    ))
-}
-
-fn names() -> Vec<&'static str> {
-    let of_searches = FORMATS.iter().filter(|format| format.holds(Holds::Searches));
-    of_searches.map(|format| format.name).collect()
 }
 
 impl ResultFlags {
@@ -83,7 +66,7 @@ pub(super) fn print(
     report: Report,
 ) -> Result<()> {
     if format.holds(Holds::Thumbnails) {
-        let preprocess = place.pictures.apply(place.loaded.model.preprocess());
+        let preprocess = place.reading.apply(place.loaded.model.preprocess());
         answers
             .iter_mut()
             .for_each(|(_, found)| add_thumbnails(found, &preprocess));

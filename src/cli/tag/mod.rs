@@ -1,7 +1,6 @@
 //! `longclip tag INPUT...`: finds several tags for each image, and writes them where photo programs read them.
 
 mod remove;
-mod sidecars;
 mod vocabulary;
 
 use std::path::{Path, PathBuf};
@@ -9,31 +8,30 @@ use std::path::{Path, PathBuf};
 use longclip::error::counted;
 use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::labels::Vocabulary;
-use longclip::output::{Holds, Labelled, Outcome as RecordOutcome, Record, Settings, Task, Thumbnail};
+use longclip::output::{Labelled, Layout, Outcome as RecordOutcome, Settings, Task, Thumbnail};
 use longclip::score::Background;
 use longclip::session::shards::Facts;
 use longclip::session::{
-    Calibration, Ended, Kept, Labelling, RecordWriter, Remembering, Run, Scorer, Seen, Sink, TILES_EACH, TagThresholds,
-    Tagger, Verdict, record,
+    Calibration, Judgement, Labelling, Remembering, Scorer, Seen, TILES_EACH, TagFileKind, TagFiles, TagFilesPlan,
+    TagThresholds, Tagger, Writing,
 };
 use longclip::sidecar::SidecarName;
 use longclip::{Error, Result};
 use serde::Serialize;
 
-use self::sidecars::{Doing, FileCounts, Kind, Sidecars, file_of};
 use self::vocabulary::{ThresholdFlags, VocabularyFlags, score_plan};
 use super::Outcome;
 use super::facts;
-use super::hint::reason;
-use super::image_run::{ImageRun, close};
+use super::format_choice::Printed;
+use super::image_run::ImageRun;
 use super::input_flags::{InputFlags, InputPlan, PictureFlags};
 use super::model_flags::{Loaded, ModelFlags};
 use super::named::named;
-use super::output_flags::{OutputFlags, OutputPlan};
+use super::output_flags::{LayoutFlag, OutputFlags, OutputPlan};
 use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::RunFlags;
-use super::targets::Writing;
+use super::targets;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,9 +51,15 @@ image already stays as it is, and a second run changes nothing.
 Exit codes: 0 all images done, 1 some failed, 2 nothing could be done or all
 failed, 130 interrupted.";
 
+const PRINTED: Printed = Printed {
+    task: Task::Tags,
+    default: "table",
+    layout: Layout::Long,
+};
+
 /// Give each image several tags, and write them into sidecars
 #[derive(Debug, clap::Args, Serialize)]
-#[command(after_help = EXAMPLES, after_long_help = NOTES)]
+#[command(after_help = EXAMPLES, after_long_help = NOTES, mut_arg("format", |flag| PRINTED.format_flag(flag)))]
 pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
@@ -73,6 +77,9 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     output: OutputFlags,
+    #[command(flatten)]
+    #[serde(flatten)]
+    layout: LayoutFlag,
     // How a run goes changes no record.
     #[command(flatten)]
     #[serde(skip)]
@@ -94,8 +101,8 @@ struct FileFlags {
     /// `xmp` adds them to the sidecar, which Lightroom, darktable, digiKam and others read; `txt` writes one line with
     /// commas, as training tools read it; `keywords` adds them to the XMP inside JPEG, PNG and WebP files, whose pixels and
     /// other contents stay as they are, and to the sidecar of other images. May be repeated. Example: `--write xmp`
-    #[arg(long, value_name = "KIND", value_parser = named::<Kind>())]
-    write: Vec<Kind>,
+    #[arg(long, value_name = "KIND", value_parser = named::<TagFileKind>())]
+    write: Vec<TagFileKind>,
     /// How a new sidecar is named
     ///
     /// `appended` is photo.jpg.xmp, as darktable and digiKam name it; `replaced` is photo.xmp, as Lightroom does. A
@@ -111,12 +118,6 @@ struct FileFlags {
     /// `--write xmp --remove`
     #[arg(long, requires = "write", conflicts_with_all = ["output", "format", "resume"])]
     remove: bool,
-}
-
-impl FileFlags {
-    fn doing(&self) -> Doing {
-        if self.dry_run { Doing::Rehearse } else { Doing::Write }
-    }
 }
 
 /// Images that thresholds are calibrated on at most.
@@ -149,7 +150,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let labels = scorer
         .labels()
         .ok_or_else(|| Error::usage("the vocabulary is empty", "give it tags"))?;
-    let squares_each = args.pictures.tiles().map_or(1, |_| TILES_EACH);
+    let squares_each = args.pictures.reading().tiles().map_or(1, |_| TILES_EACH);
     let remembering = Remembering::new(&loaded.model, CALIBRATION_IMAGES * squares_each);
     let mut run = args.run.plan(&loaded, &args.pictures, report);
     let least = args.thresholds.least();
@@ -158,16 +159,18 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if let Some((share, folder)) = args.thresholds.calibration()? {
         let inputs = args.calibration_inputs(folder, &input.inputs)?;
         run.run.encoder = &remembering;
-        let of_label = match calibrated(&run.run, inputs.as_ref(), &tagger)? {
-            Calibrated::Stopped => return Ok(Exit::Interrupted),
-            Calibrated::Unread => {
+        let of_label = match inputs {
+            None => {
                 report.warning(format!(
-                    "what is read from stdin can't be calibrated on, so tags only need a probability of {least}; \
-                     `--calibrate FOLDER` names other images"
+                    "images from stdin are read once, so thresholds can't be chosen by them: images get all tags with a \
+                     probability of at least {least}; `--calibrate FOLDER` chooses thresholds by the images of a folder"
                 ));
                 None
             }
-            Calibrated::By(calibration) => {
+            Some(inputs) => {
+                let Some(calibration) = Calibration::by(&inputs, CALIBRATION_IMAGES, &run.run, &tagger)? else {
+                    return Ok(Exit::Interrupted);
+                };
                 report_calibration(&calibration, least, report);
                 calibration.thresholds(share)
             }
@@ -191,33 +194,30 @@ fn tag(
     let (vocabulary, report) = (tagger.vocabulary(), run.report);
     let settings = Settings {
         labels: vocabulary.names().map(str::to_owned).collect(),
-        layout: output.layout,
-        fields: input.fields,
-        terminal: output.terminal(&input.inputs),
-        links_from: output.links_from(),
-        ..loaded.settings(Task::Tags)
+        ..output.settings(&input, loaded.settings(Task::Tags))
     };
-    run.results = output.results();
-    run.continued_by = output.continued_by();
-    run.run.kept = Kept {
-        thumbnails: output.holds(Holds::Thumbnails),
-        images: false,
+    let judgement = |tags, seen: Seen| -> Result<Result<Judgement>> {
+        let thumbnail = seen.thumbnail.map(|photo| Thumbnail { photo, heat: None });
+        Ok(Ok((RecordOutcome::of_labels(tags), thumbnail)))
     };
     let mut items = input.inputs.items();
-    let (results, mut held) = output.open(&settings, &mut items)?;
-    let mut writer = Writer {
-        tagger,
-        results,
-        sidecars: args.sidecars(&input.inputs, vocabulary, report),
-        n_images: 0,
-        n_tags: 0,
-        n_without: 0,
-    };
-    held.check(&run.run, |item, seen| writer.encoded(item, &seen))?;
-    writer.results.begin()?;
-    let (ended, exit) = run.over(Expected::Of(&input.inputs), items, held.progress, &mut writer)?;
-    report.note(writer.summary());
-    close(writer.results, ended, report)?;
+    // What is compared with an interrupted run is next to its image already.
+    let mut compared = |_: &Item, seen: Seen| judgement(tagger.tags(&seen.views), seen);
+    let writer = run.open(output, &settings, &mut items, &mut compared)?;
+    let mut counts = TagCounts::default();
+    let exit = args.with_files(&input.inputs, vocabulary, report, |files| {
+        let mut judge = |item: &Item, seen: Seen| {
+            let tags = tagger.tags(&seen.views);
+            if let Err(error) = files.write(item, &tags) {
+                return Ok(Err(error));
+            }
+            counts.add(&tags);
+            judgement(tags, seen)
+        };
+        let exit = run.record(Expected::Of(&input.inputs), items, writer, &mut judge)?;
+        report.note(counts.in_words(files));
+        Ok(exit)
+    })?;
     Ok(exit)
 }
 
@@ -237,7 +237,11 @@ impl Args {
         let input = self.input.plan(self.vocabulary.reads_stdin())?;
         input.inputs.refuse_unreadable()?;
         let mut writing = self.writing().inputs(&input.inputs);
-        let output = self.output.plan("table", Task::Tags, &input.inputs, &mut writing)?;
+        let printed = Printed {
+            layout: self.layout.layout(),
+            ..PRINTED
+        };
+        let output = self.output.plan(printed, &input.inputs, &mut writing)?;
         Ok(Plan {
             input,
             vocabulary,
@@ -248,21 +252,28 @@ impl Args {
 
     /// What is read, and may not be written.
     fn writing(&self) -> Writing<'_> {
-        let writing = Writing::new(self.output.force).model(&self.model);
+        let writing = targets::writing(self.output.force, &self.model);
         writing.reads("the vocabulary", self.vocabulary.files())
     }
 
-    fn sidecars<'a>(&'a self, inputs: &'a Inputs, vocabulary: &'a Vocabulary, report: Report) -> Sidecars<'a> {
-        Sidecars {
+    /// Does something with the files next to images, and with keywords in images.
+    fn with_files<T>(
+        &self,
+        inputs: &Inputs,
+        vocabulary: &Vocabulary,
+        report: Report,
+        work: impl FnOnce(&mut TagFiles<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let writing = self.writing().inputs(inputs);
+        let tell = |line: String| report.note(line);
+        work(&mut TagFiles::new(TagFilesPlan {
             kinds: &self.files.write,
             name: self.files.sidecar_name,
-            doing: self.files.doing(),
             vocabulary,
-            writing: self.writing().inputs(inputs),
-            report,
-            counts: FileCounts::default(),
-            photos: FileCounts::default(),
-        }
+            replaces_others: self.output.force.force,
+            refuse_input: &|path: &Path| writing.refuse_input("--write txt", path),
+            rehearsal: if self.files.dry_run { Some(&tell) } else { None },
+        }))
     }
 
     /// The images that thresholds are calibrated on: of the folder, else those that are tagged, of all shards. `None` if
@@ -290,104 +301,45 @@ impl Args {
     }
 }
 
-/// What came of a calibration.
-enum Calibrated<'a> {
-    By(Calibration<'a>),
-    /// The images can be read only once.
-    Unread,
-    /// The user interrupted it.
-    Stopped,
-}
-
-/// Sees as many images as calibration takes, evenly chosen. Those that can't be used are reported when they are tagged.
-fn calibrated<'a>(run: &Run<'_>, inputs: Option<&Inputs>, tagger: &'a Tagger<'a>) -> Result<Calibrated<'a>> {
-    let Some(inputs) = inputs else {
-        return Ok(Calibrated::Unread);
-    };
-    let mut calibration = Calibration::new(tagger);
-    let n_images = inputs.count().unwrap_or(0);
-    let step = n_images.div_ceil(CALIBRATION_IMAGES as u64).max(1);
-    let chosen = inputs.items().step_by(step as usize).take(CALIBRATION_IMAGES);
-    let run = Run {
-        max_failures: u64::MAX,
-        kept: Kept::default(),
-        ..run.clone()
-    };
-    Ok(match run.over(Box::new(chosen), &mut (), &mut calibration)? {
-        Ended::Interrupted => Calibrated::Stopped,
-        Ended::AtTheEnd | Ended::TooManyFailed => Calibrated::By(calibration),
-    })
-}
-
 fn report_calibration(calibration: &Calibration<'_>, least: f64, report: Report) {
     let n_images = calibration.n_images();
+    if n_images == 0 {
+        return;
+    }
     match calibration.is_enough() {
         true => report.note(format!("thresholds are calibrated on {}", counted(n_images, "image"))),
         false => report.warning(format!(
-            "{n_images} of the {} images that calibration needs, so tags only need a probability of {least}; \
-             `--calibrate FOLDER` names more",
+            "thresholds can't be chosen by {}, since that takes {}: images get all tags with a probability of at least \
+             {least}, and more of them are wrong; `--calibrate FOLDER` chooses thresholds by the images of a folder",
+            counted(n_images, "image"),
             Background::IMAGES_MIN
         )),
     }
 }
 
-/// Writes a record for each image, and the files next to it.
-struct Writer<'a> {
-    tagger: &'a Tagger<'a>,
-    results: RecordWriter,
-    sidecars: Sidecars<'a>,
+/// What was found, for the summary.
+#[derive(Default)]
+struct TagCounts {
     n_images: u64,
     n_tags: u64,
     n_without: u64,
 }
 
-impl Writer<'_> {
-    /// The tags of an image, which are next to it once this returns.
-    fn tag(&mut self, item: &Item, seen: &Seen) -> Result<Vec<Labelled>> {
-        let tags = self.tagger.tags(&seen.views);
-        if !self.sidecars.kinds.is_empty() {
-            self.sidecars.write(&file_of(item)?, &tags)?;
-        }
+impl TagCounts {
+    fn add(&mut self, tags: &[Labelled]) {
         self.n_images += 1;
         self.n_tags += tags.len() as u64;
         self.n_without += u64::from(tags.is_empty());
-        Ok(tags)
     }
 
-    fn encoded(&mut self, item: Item, seen: &Seen) -> Result<Vec<u8>> {
-        let tags = self.tagger.tags(&seen.views);
-        self.results
-            .encoded(&record(item, RecordOutcome::of_labels(tags), None))
-    }
-
-    fn summary(&self) -> String {
-        let tags = counted(self.n_tags, "tag");
-        let mut text = format!("{}: {tags}", counted(self.n_images, "image"));
+    fn in_words(&self, files: &TagFiles<'_>) -> String {
+        let mut text = format!("{}: {}", counted(self.n_images, "image"), counted(self.n_tags, "tag"));
         if self.n_without > 0 {
             text += &format!(", {} without any", self.n_without);
         }
-        if !self.sidecars.kinds.is_empty() {
-            text += &format!("; {}", self.sidecars.in_words());
+        if files.are_written() {
+            text += &format!("; {}", files.in_words());
         }
         text
-    }
-}
-
-impl Sink for Writer<'_> {
-    fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        let tagged = seen.and_then(|seen| Ok((self.tag(&item, &seen)?, seen.thumbnail)));
-        let (outcome, thumbnail, verdict) = match tagged {
-            Ok((tags, thumbnail)) => (RecordOutcome::of_labels(tags), thumbnail, Verdict::Done),
-            Err(error) => (RecordOutcome::Failed(reason(&error)), None, Verdict::Failed(error)),
-        };
-        let thumbnail = thumbnail.map(|photo| Thumbnail { photo, heat: None });
-        let written: Record = record(item, outcome, thumbnail);
-        self.results.write(&written)?;
-        self.results.note(&verdict);
-        Ok(verdict)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.results.flush()
     }
 }

@@ -16,20 +16,22 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let vocabulary = args.vocabulary.vocabulary()?;
     let inputs = args.input.plan(args.vocabulary.reads_stdin())?.inputs;
     inputs.refuse_unreadable()?;
-    let mut sidecars = args.sidecars(&inputs, &vocabulary, report);
     let (mut n_images, mut failures) = (0, Failures::new(report));
-    for item in inputs.items() {
-        let Content::File(photo) = &item.content else { continue };
-        n_images += 1;
-        if let Err(error) = sidecars.remove(photo) {
-            failures.add(&item.name.to_string(), &error);
+    let words = args.with_files(&inputs, &vocabulary, report, |files| {
+        for item in inputs.items() {
+            let Content::File(photo) = &item.content else { continue };
+            n_images += 1;
+            if let Err(error) = files.remove(photo) {
+                failures.add(&item.name.to_string(), &error);
+            }
         }
-    }
+        Ok(files.in_words())
+    })?;
     let images = counted(n_images, "image");
     let failed = match failures.n {
         0 => String::new(),
         n => format!(", {n} failed"),
     };
-    report.note(format!("{images}{failed}; {}", sidecars.in_words()));
+    report.note(format!("{images}{failed}; {words}"));
     Ok(failures.exit(n_images))
 }

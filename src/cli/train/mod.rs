@@ -9,6 +9,7 @@ use std::sync::Arc;
 use candle_core::Device;
 use longclip::error::counted;
 use longclip::labels::{Template, named_templates};
+use longclip::session::Writing;
 use longclip::train::base::{Base, UPSTREAMS_LOGIT_SCALE};
 use longclip::train::data::{TrainingOptions, TrainingSet};
 use longclip::train::gradients::Plan;
@@ -26,13 +27,13 @@ use self::watch::Watch;
 use super::Outcome;
 use super::find_model::find_model;
 use super::report::{Exit, Report};
-use super::targets::Writing;
+use super::targets::model_files;
 use super::this_command::this_command;
 
 const EXAMPLES: &str = "\
 Examples:
   longclip train --base longclip-b --data captions.ndjson --out run
-  longclip train --base nano --data photos/ --epochs 6 --out run
+  longclip train --base nano --data classes/ --epochs 6 --out run
   longclip train --base nano --data captions.ndjson --out run --resume";
 
 const NOTES: &str = "\
@@ -144,14 +145,12 @@ impl Args {
     fn refuse_inputs(&self) -> Result<()> {
         let folder = &self.run.out;
         let base = self.start.base.as_deref();
-        let writing = Writing::new(self.run.force).reads("the data", &self.data.data);
+        let writing = Writing::new(self.run.force.existing()).reads("the data", &self.data.data);
         let writing = writing.reads("the validation data", &self.data.val_data);
         let writing = writing.reads("the config", &self.start.init);
         let writing = writing.reads("the file of templates", self.data.templates.as_deref());
-        let writing = match base {
-            Some(base) => writing.model_named(Some(base)),
-            None => writing,
-        };
+        let model = base.map_or_else(Vec::new, |base| model_files(Some(base)));
+        let writing = writing.reads("the model", model);
         let there = FILES.iter().map(|name| folder.join(name)).filter(|file| file.exists());
         there
             .into_iter()

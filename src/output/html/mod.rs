@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 pub(super) use self::gallery::FORMAT;
-pub use self::gallery::{Html, folder_url, relative_url};
+pub use self::gallery::{Html, links_from};
 pub use self::thumbnail::{THUMBNAIL_PX, thumbnail, thumbnail_jpeg};
 
 /// What a page may do. No page may use the network.

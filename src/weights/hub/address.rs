@@ -67,6 +67,11 @@ impl HubAddress {
         &self.repo
     }
 
+    /// The repository's folder in the cache.
+    pub fn cache_folder(&self) -> String {
+        format!("models--{}", self.repo.replace('/', "--"))
+    }
+
     /// A branch, a tag or a commit.
     pub fn revision(&self) -> &str {
         &self.revision

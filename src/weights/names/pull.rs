@@ -1,8 +1,8 @@
 //! Downloads a model by its name, or brings it up to date.
 
-use super::{Found, Places, advise, hub_address, locate};
-use crate::error::{Error, ErrorKind, Result};
-use crate::weights::hub::{self, HubModel, HubSettings, Progress};
+use super::{Found, Places, hub_address, locate, with_hint};
+use crate::error::{Control, Error, ErrorKind, Hint, Result};
+use crate::weights::hub::{self, HubAddress, HubModel, HubSettings, Progress};
 
 /// The result of [`pull`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,13 +47,38 @@ pub fn pull(
         Ok(model) => (model, false),
         Err(error) if settings.offline || error.kind() == ErrorKind::Network => {
             let cached = hub::cached(&address, settings, progress)?;
-            (cached.ok_or_else(|| advise(error, name))?, true)
+            (
+                cached.ok_or_else(|| by_other_ways(error, name, &address, settings))?,
+                true,
+            )
         }
-        Err(error) => return Err(advise(error, name)),
+        Err(error) => return Err(error),
     };
     Ok(Pulled::Model {
         model,
         is_behind_checkpoints: found == Some(Found::InCheckpoints),
         is_unchecked,
     })
+}
+
+/// Adds to the error of a hub that was not reached how the model gets here without it.
+fn by_other_ways(error: Error, name: &str, address: &HubAddress, settings: &HubSettings) -> Error {
+    let again = match settings.offline {
+        true => "unset HF_HUB_OFFLINE",
+        false => "try again, or set HF_ENDPOINT to a mirror or HTTPS_PROXY to a proxy",
+    };
+    let Some(cache) = &settings.cache_dir else {
+        return with_hint(error, name, again.into());
+    };
+    let text = format!(
+        "{again}; or run {{}} on another machine, and copy the folder `{}` of its cache into `{}`; weights that you have already \
+         are used by their path",
+        address.cache_folder(),
+        cache.display()
+    );
+    with_hint(
+        error,
+        name,
+        Hint::naming(text, vec![Control::PullModel(name.to_owned())]),
+    )
 }

@@ -20,6 +20,7 @@ use super::compare::{CompareFlags, Contender};
 use super::encode::{Data, EncodeFlags, Encoded, report_unusable, say_what_is_kept};
 use super::page::{self, Reads, ReportFlags, Written};
 use crate::cli::Outcome;
+use crate::cli::input_flags::to_one_square;
 use crate::cli::interrupt::stop_on_interrupt;
 use crate::cli::model_flags::Loaded;
 use crate::cli::progress::BETWEEN_LINES;
@@ -44,7 +45,7 @@ const ON_ERROR: &str = "Whether a line, a caption or an image that can't be used
 
 /// Measure retrieval: R@1, R@5 and R@10 of texts and of images
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = NOTES, mut_arg("on_error", |flag| flag.default_value("fail").long_help(ON_ERROR)))]
+#[command(after_help = EXAMPLES, after_long_help = NOTES, mut_arg("fit", to_one_square), mut_arg("on_error", |flag| flag.default_value("fail").long_help(ON_ERROR)))]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     data: DataFlags,
@@ -153,10 +154,10 @@ fn damaged(data: &Path, problems: &[Unusable]) -> Error {
 }
 
 /// Recall among few images is always high.
-fn warn_of_few(n_pictures: usize, report: Report) {
-    if let Some(k) = KS.iter().find(|k| n_pictures <= **k) {
+fn warn_of_few(n_images: usize, report: Report) {
+    if let Some(k) = KS.iter().find(|k| n_images <= **k) {
         report.warning(format!(
-            "of {n_pictures} images, each is always among the first {k}: R@{k} from texts means nothing"
+            "of {n_images} images, each is always among the first {k}: R@{k} from texts means nothing"
         ));
     }
 }

@@ -157,8 +157,22 @@ impl Html {
     }
 }
 
+/// What a page that is written to `page`, or to a stream, puts before a path relative to `here` to link to the file. Links of
+/// a page that is in `here`, above it or below it stay right when all are moved together.
+pub fn links_from(page: Option<&Path>, here: &Path) -> String {
+    let Some(folder) = page.map(|page| here.join(page.parent().unwrap_or(Path::new("")))) else {
+        return folder_url(here);
+    };
+    let folder = std::path::absolute(&folder).unwrap_or(folder);
+    match (folder.strip_prefix(here), here.strip_prefix(&folder)) {
+        (Ok(below), _) => "../".repeat(below.components().count()),
+        (_, Ok(above)) => format!("{}/", percent_encoded(above.as_os_str())),
+        _ => folder_url(here),
+    }
+}
+
 /// The address of a folder on this machine, ending in `/`.
-pub fn folder_url(folder: &Path) -> String {
+fn folder_url(folder: &Path) -> String {
     let url = file_url(folder);
     format!("{}/", url.strip_suffix('/').unwrap_or(&url))
 }
@@ -167,11 +181,6 @@ pub fn folder_url(folder: &Path) -> String {
 fn file_url(path: &Path) -> String {
     let path = percent_encoded(path.as_os_str());
     format!("file://{}{path}", if path.starts_with('/') { "" } else { "/" })
-}
-
-/// The address of a folder from another one, ending in `/`.
-pub fn relative_url(folder: &Path) -> String {
-    format!("{}/", percent_encoded(folder.as_os_str()))
 }
 
 /// A path in an address.

@@ -1,54 +1,46 @@
-//! What `tag` writes for photo programs: XMP sidecars, text files and keywords in photos, or what it would write.
+//! Writes the tags of images where photo programs read them, or takes them out again: XMP sidecars, text files, and keywords
+//! in photos. A rehearsal changes nothing and says what would be written.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use longclip::input::{Content, Item};
-use longclip::labels::Vocabulary;
-use longclip::named::Named;
-use longclip::output::Labelled;
-use longclip::sidecar::{self, Photo, SidecarName, TagPath, Untagged};
-use longclip::{Error, Result};
-
-use crate::cli::report::Report;
-use crate::cli::targets::Writing;
+use crate::error::{Control, Error, Result, hint};
+use crate::input::{Content, Item};
+use crate::labels::Vocabulary;
+use crate::named::Named;
+use crate::output::Labelled;
+use crate::sidecar::{self, Photo, SidecarName, TagPath, Untagged};
 
 /// Where tags are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum TagFileKind {
+    /// Into the XMP sidecar.
     Xmp,
+    /// Into a text file, with commas.
     Text,
     /// Into the image itself, or into its sidecar if its format is not known.
     Keywords,
 }
 
-impl Named for Kind {
+impl Named for TagFileKind {
     const WHAT: &'static str = "kind of file";
-    const ALL: &'static [Self] = &[Kind::Xmp, Kind::Text, Kind::Keywords];
+    const ALL: &'static [Self] = &[TagFileKind::Xmp, TagFileKind::Text, TagFileKind::Keywords];
 
     fn name(self) -> &'static str {
         match self {
-            Kind::Xmp => "xmp",
-            Kind::Text => "txt",
-            Kind::Keywords => "keywords",
+            TagFileKind::Xmp => "xmp",
+            TagFileKind::Text => "txt",
+            TagFileKind::Keywords => "keywords",
         }
     }
 }
 
-/// Whether files are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    Write,
-    /// A dry run: only reports what would be written.
-    Rehearse,
-}
-
 /// How many files there were of each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct FileCounts {
-    pub(super) n_new: u64,
-    pub(super) n_changed: u64,
-    pub(super) n_unchanged: u64,
-    pub(super) n_removed: u64,
+struct FileCounts {
+    n_new: u64,
+    n_changed: u64,
+    n_unchanged: u64,
+    n_removed: u64,
 }
 
 impl FileCounts {
@@ -73,56 +65,86 @@ impl FileCounts {
     }
 }
 
-/// Writes files next to images, or takes our tags out of them.
-pub(super) struct Sidecars<'a> {
-    pub(super) kinds: &'a [Kind],
-    pub(super) name: SidecarName,
-    pub(super) doing: Doing,
-    pub(super) vocabulary: &'a Vocabulary,
-    /// What the run reads, and whether files of others may be replaced.
-    pub(super) writing: Writing<'a>,
-    pub(super) report: Report,
+/// How tags are written.
+pub struct TagFilesPlan<'a> {
+    /// Where to, each kind once.
+    pub kinds: &'a [TagFileKind],
+    /// How new sidecars are named.
+    pub name: SidecarName,
+    /// The tags that images may get. A text file with others is of another program.
+    pub vocabulary: &'a Vocabulary,
+    /// Whether text files of other programs are replaced.
+    pub replaces_others: bool,
+    /// Refuses a text file that the run reads.
+    pub refuse_input: &'a dyn Fn(&Path) -> Result<()>,
+    /// Is told what would be written, in place of writing it.
+    pub rehearsal: Option<&'a dyn Fn(String)>,
+}
+
+/// Writes tags next to images and into them, or takes ours out.
+pub struct TagFiles<'a> {
+    plan: TagFilesPlan<'a>,
     /// Files next to images.
-    pub(super) counts: FileCounts,
+    counts: FileCounts,
     /// Images whose keywords are in them.
-    pub(super) photos: FileCounts,
+    photos: FileCounts,
 }
 
 /// The file of an image.
-///
-/// # Errors
-/// [`Error::Picture`] if it is not a file.
-pub(super) fn file_of(item: &Item) -> Result<PathBuf> {
+fn file_of(item: &Item) -> Result<&Path> {
     match &item.content {
-        Content::File(path) => Ok(path.clone()),
+        Content::File(path) => Ok(path),
         _ => Err(Error::Picture {
             name: item.name.to_string(),
             problem: "tags are written only for an image that is a file".into(),
-            hint: Some("save it to a file first, or leave out `--write`".into()),
+            hint: Some("save it to a file first".into()),
         }),
     }
 }
 
-impl Sidecars<'_> {
+impl<'a> TagFiles<'a> {
+    /// Nothing is written yet.
+    pub fn new(plan: TagFilesPlan<'a>) -> Self {
+        TagFiles {
+            plan,
+            counts: FileCounts::default(),
+            photos: FileCounts::default(),
+        }
+    }
+
+    /// Whether anything is written at all.
+    pub fn are_written(&self) -> bool {
+        !self.plan.kinds.is_empty()
+    }
+
     /// Writes an image's tags.
-    pub(super) fn write(&mut self, photo: &Path, tags: &[Labelled]) -> Result<()> {
-        for kind in self.kinds {
+    ///
+    /// # Errors
+    /// [`Error::Picture`] if the image is not a file; [`Error::Usage`] for a file that can't be edited or is of another
+    /// program; [`Error::Read`], [`Error::Write`].
+    pub fn write(&mut self, item: &Item, tags: &[Labelled]) -> Result<()> {
+        if !self.are_written() {
+            return Ok(());
+        }
+        let photo = file_of(item)?;
+        for kind in self.plan.kinds {
             match kind {
-                Kind::Xmp => self.write_xmp(photo, tags)?,
-                Kind::Text => self.write_text(photo, tags)?,
-                Kind::Keywords => self.write_keywords(photo, tags)?,
+                TagFileKind::Xmp => self.write_xmp(photo, tags)?,
+                TagFileKind::Text => self.write_text(photo, tags)?,
+                TagFileKind::Keywords => self.write_keywords(photo, tags)?,
             }
         }
         Ok(())
     }
 
     /// What was written, in words.
-    pub(super) fn in_words(&self) -> String {
-        let are_in_photos = self.kinds.contains(&Kind::Keywords);
-        let are_next_to = !are_in_photos || self.kinds.len() > 1 || self.counts != FileCounts::default();
-        let dry = match self.doing {
-            Doing::Write => "",
-            Doing::Rehearse => ", if this were not a dry run",
+    pub fn in_words(&self) -> String {
+        let kinds = self.plan.kinds;
+        let are_in_photos = kinds.contains(&TagFileKind::Keywords);
+        let are_next_to = !are_in_photos || kinds.len() > 1 || self.counts != FileCounts::default();
+        let dry = match self.plan.rehearsal {
+            None => "",
+            Some(_) => ", if this were not a dry run",
         };
         let counts = [
             (are_next_to, "files next to them", self.counts),
@@ -135,7 +157,7 @@ impl Sidecars<'_> {
 
     fn write_keywords(&mut self, photo: &Path, tags: &[Labelled]) -> Result<()> {
         let Some(file) = Photo::read(photo)? else {
-            return self.instead_of_keywords(|sidecars| sidecars.write_xmp(photo, tags));
+            return self.instead_of_keywords(|files| files.write_xmp(photo, tags));
         };
         let paths: Vec<TagPath> = tags.iter().map(Labelled::path).collect();
         let edited = file
@@ -146,7 +168,7 @@ impl Sidecars<'_> {
 
     fn remove_keywords(&mut self, photo: &Path) -> Result<()> {
         let Some(file) = Photo::read(photo)? else {
-            return self.instead_of_keywords(|sidecars| sidecars.remove_xmp(photo));
+            return self.instead_of_keywords(|files| files.remove_xmp(photo));
         };
         let edited = file.untagged().map_err(|problem| sidecar::unusable(photo, &problem))?;
         self.put_photo(photo, &file, edited, "would lose the tags of longclip")
@@ -154,7 +176,7 @@ impl Sidecars<'_> {
 
     /// For an image of a format that no keywords are written into: its sidecar, unless that is asked for anyway.
     fn instead_of_keywords(&mut self, with_sidecar: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        match self.kinds.contains(&Kind::Xmp) {
+        match self.plan.kinds.contains(&TagFileKind::Xmp) {
             true => Ok(()),
             false => with_sidecar(self),
         }
@@ -165,16 +187,16 @@ impl Sidecars<'_> {
             self.photos.n_unchanged += 1;
             return Ok(());
         };
-        match self.doing {
-            Doing::Write => photo.replace(path, &bytes)?,
-            Doing::Rehearse => self.report.note(format!("`{}` {rehearsed}", path.display())),
+        match self.plan.rehearsal {
+            None => photo.replace(path, &bytes)?,
+            Some(told) => told(format!("`{}` {rehearsed}", path.display())),
         }
         self.photos.n_changed += 1;
         Ok(())
     }
 
     fn write_xmp(&mut self, photo: &Path, tags: &[Labelled]) -> Result<()> {
-        let path = sidecar::path_of(photo, self.name);
+        let path = sidecar::path_of(photo, self.plan.name);
         let paths: Vec<TagPath> = tags.iter().map(Labelled::path).collect();
         let Some(there) = sidecar::read(&path)? else {
             if paths.is_empty() {
@@ -196,9 +218,9 @@ impl Sidecars<'_> {
 
     fn write_text(&mut self, photo: &Path, tags: &[Labelled]) -> Result<()> {
         let path = sidecar::text_path_of(photo);
-        self.writing.refuse_input("--write txt", &path)?;
+        (self.plan.refuse_input)(&path)?;
         let text = sidecar::comma_separated(tags.iter().map(|tag| tag.label.as_str()));
-        let there = match self.writing.force.force {
+        let there = match self.plan.replaces_others {
             // Whatever it is, it is replaced.
             true if path.exists() => Some(None),
             _ => sidecar::read(&path)?.map(Some),
@@ -217,27 +239,30 @@ impl Sidecars<'_> {
     }
 
     fn is_ours(&self, text: &str) -> bool {
-        sidecar::is_of_tags(text, |tag| self.vocabulary.has(tag))
+        sidecar::is_of_tags(text, |tag| self.plan.vocabulary.has(tag))
     }
 
     /// Writes a file, or reports what would become of it.
     fn put(&self, path: &Path, text: &str, rehearsed: &str) -> Result<()> {
-        match self.doing {
-            Doing::Write => sidecar::write(path, text),
-            Doing::Rehearse => {
-                self.report.note(format!("`{}` {rehearsed}", path.display()));
+        match self.plan.rehearsal {
+            None => sidecar::write(path, text),
+            Some(told) => {
+                told(format!("`{}` {rehearsed}", path.display()));
                 Ok(())
             }
         }
     }
 
     /// Takes our tags out of the files of an image.
-    pub(super) fn remove(&mut self, photo: &Path) -> Result<()> {
-        for kind in self.kinds {
+    ///
+    /// # Errors
+    /// As [`TagFiles::write`].
+    pub fn remove(&mut self, photo: &Path) -> Result<()> {
+        for kind in self.plan.kinds {
             match kind {
-                Kind::Xmp => self.remove_xmp(photo)?,
-                Kind::Text => self.remove_text(photo)?,
-                Kind::Keywords => self.remove_keywords(photo)?,
+                TagFileKind::Xmp => self.remove_xmp(photo)?,
+                TagFileKind::Text => self.remove_text(photo)?,
+                TagFileKind::Keywords => self.remove_keywords(photo)?,
             }
         }
         Ok(())
@@ -267,7 +292,7 @@ impl Sidecars<'_> {
         let path = sidecar::text_path_of(photo);
         match sidecar::read(&path)? {
             Some(text) if self.is_ours(&text) => {
-                self.writing.refuse_input("--write txt", &path)?;
+                (self.plan.refuse_input)(&path)?;
                 self.delete(&path)
             }
             Some(_) => {
@@ -280,10 +305,10 @@ impl Sidecars<'_> {
 
     fn delete(&mut self, path: &Path) -> Result<()> {
         self.counts.n_removed += 1;
-        match self.doing {
-            Doing::Write => std::fs::remove_file(path).map_err(Error::write(path)),
-            Doing::Rehearse => {
-                self.report.note(format!("`{}` would be removed", path.display()));
+        match self.plan.rehearsal {
+            None => std::fs::remove_file(path).map_err(Error::write(path)),
+            Some(told) => {
+                told(format!("`{}` would be removed", path.display()));
                 Ok(())
             }
         }
@@ -296,11 +321,11 @@ fn names(tags: &[Labelled]) -> String {
 }
 
 fn foreign(path: &Path) -> Error {
-    Error::usage(
-        format!(
+    Error::Usage {
+        problem: format!(
             "`{}` exists, and holds something else than tags of this vocabulary",
             path.display()
         ),
-        "move it away; `--force` replaces it",
-    )
+        hint: Some(hint!("move it away; {} replaces it", Control::ReplaceFiles)),
+    }
 }
