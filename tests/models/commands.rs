@@ -70,7 +70,7 @@ fn pull_without_network_uses_the_cache_or_fails_with_a_hint() {
         "no model `longclip-b`",
         "HF_HUB_OFFLINE",
         "longclip model pull longclip-b",
-        "--model nano",
+        "models--BeichenZhang--LongCLIP-B",
     ] {
         assert!(stderr.contains(part), "{stderr}");
     }

@@ -27,7 +27,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("model info", "small.safetensors"),
     ("model verify", "small.safetensors"),
     ("model pull", "nano"),
-    ("bench", "--batch 1 --rounds 1 --model small.safetensors"),
+    ("bench", "--rounds 1 --model small.safetensors"),
 ];
 
 /// Flags that need something besides their example, of one command or of all, and what they are run with. Nothing is run for
@@ -58,6 +58,7 @@ const OTHERWISE: &[(&str, &str, &str)] = &[
     // Its one image is not in the first of eight shards.
     ("search build", "--shard", "--shard 0/1"),
     ("search build", "--output", ""),
+    ("bench", "--rounds", ""),
 ];
 
 /// A command's flags, each with the first example in its text.
@@ -131,6 +132,7 @@ fn desk() -> Desk {
         "classes/cat/cat.jpg",
         "classes/dog/coffee.jpg",
         "val2017/cat.jpg",
+        "val2017/coffee.jpg",
         "like-this.jpg",
         "sofa.jpg",
     ] {
