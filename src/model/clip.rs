@@ -119,7 +119,7 @@ impl LongClip {
                 env!("CARGO_PKG_VERSION"),
                 options.device,
                 options.number_type,
-                options.cpu_level
+                options.cpu_level.unwrap_or_else(Level::best).min(Level::best())
             ),
             sizes,
             recipe,
@@ -177,7 +177,8 @@ impl LongClip {
     }
 
     /// Identifies text embeddings of this model, as 32 hexadecimal digits. It depends on the weights and where they are
-    /// stored, on the options and on the version of the crate. A cached embedding is valid as long as this is the same.
+    /// stored, on the options, the CPU's instruction set and the version of the crate. A cached embedding is valid as long as
+    /// this is the same.
     pub fn text_identity(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(self.checkpoint.fingerprint());
