@@ -7,7 +7,7 @@ use longclip::input::Item;
 use longclip::model::{self, Embeddings, LongClip};
 use longclip::named::Named;
 use longclip::output::arrow::Row;
-use longclip::output::{Fields, Layout, Settings, Task};
+use longclip::output::{Fields, Settings, Task};
 use longclip::preprocess::Pixels;
 use longclip::score::{OneView, Views};
 use longclip::session::{ModelPlan, Seen, Sink, Verdict};
@@ -67,15 +67,8 @@ impl Model {
     /// What formats note of a run with this model.
     pub(crate) fn settings(&self, task: Task) -> Settings {
         Settings {
-            task,
-            labels: Vec::new(),
-            groups: Vec::new(),
-            layout: Layout::Long,
             fields: Fields::Carried,
-            terminal: None,
-            model: self.name.clone(),
-            dtype: self.dtype().to_owned(),
-            links_from: String::new(),
+            ..Settings::new(task, &self.name, self.dtype())
         }
     }
 }
