@@ -18,8 +18,12 @@ CPUID, UD2 = b"\x0f\xa2", b"\x0f\x0b"
 ENGINES = ("onnxruntime", "openvino", "torch")
 
 
-def restart():
-    """Replaces this process."""
+def hide():
+    """Replaces this process, unless it was replaced before or the CPU has nothing to hide."""
+    with open("/proc/cpuinfo") as file:
+        hidden = re.search(r"\b(avx512f|avx_vnni|amx_tile)\b", file.read())
+    if not hidden or "avx2_only" in os.environ.get("LD_PRELOAD", ""):
+        return
     library = os.path.join(tempfile.mkdtemp(), "avx2_only.so")
     subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, os.path.join(HERE, "avx2_only.c")], check=True)
     environment = {**os.environ, "LD_PRELOAD": library, "LONGCLIP_CPU": "avx2"}

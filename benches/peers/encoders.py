@@ -221,8 +221,8 @@ if __name__ == "__main__":
     parser.add_argument("--cpu-time", action="store_true", help="count CPU time; only with one thread")
     parser.add_argument("--json")
     opt = parser.parse_args()
-    if opt.avx2 and "avx2_only" not in os.environ.get("LD_PRELOAD", ""):
-        avx2_only.restart()
+    if opt.avx2:
+        avx2_only.hide()
     torch.set_num_threads(THREADS)
     weights = load_file(opt.weights)
     with tempfile.TemporaryDirectory() as folder:

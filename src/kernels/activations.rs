@@ -18,7 +18,7 @@ use super::threads::{Threads, share};
 use std::ops::Range;
 
 use self::encode::offset;
-pub(crate) use self::encode::{BYTE_TOP, encode, encode_plain, scale_plain, store_float};
+pub(crate) use self::encode::{byte_scale, encode, encode_plain, scale_plain, store_float};
 
 impl Precision {
     /// The type in which the activations of a layer of this type are stored.
@@ -222,7 +222,11 @@ impl Writer {
         let (start, stride) = self.shape.row(row);
         // SAFETY: the row and all of its lines are inside the buffer; the rest is the caller's promise.
         unsafe {
-            let scale = encode(s, (self.precision, BYTE_TOP), x, self.base.get().add(start), stride);
+            let scale = match self.precision {
+                Precision::Int8 => byte_scale(s, x),
+                Precision::F32 | Precision::Bf16 => 1.0,
+            };
+            encode(s, (self.precision, scale), x, self.base.get().add(start), stride);
             if self.precision == Precision::Int8 {
                 if S::ADDED != 0 {
                     offset(s, self.base.get().add(start), stride, self.shape.lines);

@@ -213,12 +213,6 @@ impl Isa {
         constant!(self, ADDED, 128)
     }
 
-    /// See [`Simd::WEIGHT_TOP`].
-    #[cfg(test)]
-    pub(crate) fn weight_top(self) -> u8 {
-        constant!(self, WEIGHT_TOP, 127)
-    }
-
     pub(crate) fn run<K: Kernel>(self, kernel: K) {
         match self {
             Isa::Portable => kernel.plain(),

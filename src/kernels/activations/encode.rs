@@ -4,29 +4,26 @@ use crate::kernels::buffer::LINE;
 use crate::kernels::precision::Precision;
 use crate::kernels::simd::Simd;
 
-/// The largest byte of activations.
-pub(crate) const BYTE_TOP: u8 = 127;
+/// The scale of a row of signed bytes, of which the largest becomes 127.
+#[inline(always)]
+pub(crate) fn byte_scale<S: Simd>(s: S, x: &[f32]) -> f32 {
+    largest(s, x) / 127.0
+}
 
-/// Rounds a row to `precision` and writes it as cache lines, `stride` bytes apart, with zeroes after its end. Returns
-/// the scale for signed bytes, of which the largest becomes `top`, and 1 for the other types.
+/// Rounds a row to `precision` and writes it as cache lines, `stride` bytes apart, with zeroes after its end. Signed bytes
+/// are divided by `scale`.
 ///
 /// # Safety
 /// A line of 64 bytes is writable at each stride that `x` needs, including a partial last one.
 #[inline(always)]
 pub(crate) unsafe fn encode<S: Simd>(
     s: S,
-    (precision, top): (Precision, u8),
+    (precision, scale): (Precision, f32),
     x: &[f32],
     to: *mut u8,
     stride: usize,
-) -> f32 {
-    let (scale, inverse) = match precision {
-        Precision::Int8 => {
-            let scale = largest(s, x) / f32::from(top);
-            (scale, if scale > 0.0 { 1.0 / scale } else { 0.0 })
-        }
-        Precision::F32 | Precision::Bf16 => (1.0, 1.0),
-    };
+) {
+    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
     let values = precision.line_values();
     let mut lines = x.chunks_exact(values);
     let mut to = to;
@@ -42,7 +39,6 @@ pub(crate) unsafe fn encode<S: Simd>(
         // SAFETY: the caller's promise for the last line.
         unsafe { encode_line(s, precision, &line[..values], inverse, to) };
     }
-    scale
 }
 
 /// # Safety

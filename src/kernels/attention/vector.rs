@@ -1,7 +1,7 @@
 //! One head of one sequence with vectors: keys and values are packed once, then multiplied with tiles of queries.
 
 use super::{AttentionJob, HeadRows, Sequence};
-use crate::kernels::activations::{BYTE_TOP, RowWriter, encode, store_float};
+use crate::kernels::activations::{RowWriter, encode, store_float};
 use crate::kernels::buffer::{Buffer, LINE};
 use crate::kernels::precision::Precision;
 use crate::kernels::simd::tile::{
@@ -163,7 +163,7 @@ impl Head<'_> {
             for (key, to) in keys.zip(scratch.rows.chunks_exact_mut(row_bytes)) {
                 let key = self.key(s, &self.job.projected.keys, key);
                 // SAFETY: `to` has room for all lines of a key.
-                unsafe { encode(s, (self.sizes.precision, BYTE_TOP), key, to.as_mut_ptr(), LINE) };
+                unsafe { encode(s, (self.sizes.precision, 1.0), key, to.as_mut_ptr(), LINE) };
             }
             let to = &mut scratch.keys[panel * row_bytes * PANEL..][..row_bytes * PANEL];
             for step in (0..self.sizes.dim_lines * LINE_STEPS).step_by(S::LANES) {

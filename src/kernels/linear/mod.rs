@@ -43,7 +43,7 @@ pub struct Linear {
     panels: Buffer,
     /// One per output, like those below, padded with zeroes to whole panels.
     bias: Vec<f32>,
-    /// `largest |w| /` [`Simd::WEIGHT_TOP`](super::simd::Simd::WEIGHT_TOP) for signed bytes, otherwise 1.
+    /// `largest |w| / 127` for signed bytes, or more: see [`Simd`](super::simd::Simd::least_weight_scale). Otherwise 1.
     scales: Vec<f32>,
     /// −128 · Σ w for signed bytes, if 128 is added to the bytes of activations: compensates for it.
     offsets: Vec<i32>,

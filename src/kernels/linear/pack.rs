@@ -5,7 +5,7 @@
 //! read once, in the type it is stored in, and only the packed form is kept.
 
 use super::Linear;
-use crate::kernels::activations::{encode, encode_plain, scale_plain};
+use crate::kernels::activations::{byte_scale, encode, encode_plain, scale_plain};
 use crate::kernels::all_finite;
 use crate::kernels::buffer::{LINE, Shared};
 use crate::kernels::precision::Precision;
@@ -143,7 +143,12 @@ impl Vector for Pack<'_> {
             let precision = self.precision;
             // SAFETY: `to` has room for all lines of a row.
             self.round_rows(p, S::ADDED, |row, to| unsafe {
-                encode(s, (precision, S::WEIGHT_TOP), row, to.as_mut_ptr(), LINE)
+                let scale = match precision {
+                    Precision::Int8 => byte_scale(s, row).max(s.least_weight_scale(row)),
+                    Precision::F32 | Precision::Bf16 => 1.0,
+                };
+                encode(s, (precision, scale), row, to.as_mut_ptr(), LINE);
+                scale
             });
             let row_bytes = self.lines * LINE;
             for step in (0..self.lines * LINE_STEPS).step_by(S::LANES) {

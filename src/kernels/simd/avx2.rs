@@ -4,8 +4,8 @@
 use super::super::precision::Precision;
 use super::super::resize::avx2 as resize;
 use super::super::resize::axis::{Axis, PixelRows};
-use super::tile::STEP;
-use super::{Simd, Vector};
+use super::tile::{Dot, Operands, STEP, word_tile};
+use super::{Simd, Vector, avx2_bytes as bytes};
 use std::arch::x86_64::*;
 
 /// Proof that this CPU has AVX2, FMA and F16C, and AVX-VNNI if `VNNI`.
@@ -59,7 +59,6 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     const LANES: usize = 8;
     // 6 × 2 sums, 2 registers of weights and 1 of activations: 15 of 16 registers.
     const TILE_ROWS: usize = 6;
-    const WEIGHT_TOP: u8 = if VNNI { 127 } else { 64 };
     type F = __m256;
     type I = __m256i;
 
@@ -71,6 +70,24 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
                 true => with_vnni(self, kernel),
                 false => with_avx2(self, kernel),
             }
+        }
+    }
+    #[inline(always)]
+    unsafe fn tile<D: Dot, const ROWS: usize>(self, operands: Operands) {
+        // SAFETY: the caller's promise; `self` proves that the CPU has the instruction set.
+        unsafe {
+            match D::PRECISION {
+                Precision::Int8 if !VNNI => bytes::tile::<ROWS>(operands),
+                _ => word_tile::<Self, D, ROWS>(self, operands),
+            }
+        }
+    }
+    #[inline(always)]
+    fn least_weight_scale(self, row: &[f32]) -> f32 {
+        match VNNI {
+            true => 0.0,
+            // Rounding can add a half to each of the four.
+            false => registers!(bytes::largest_sum(row)) / f32::from(bytes::SUM_TOP - 2),
         }
     }
     fn resize_horizontally(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]) {
@@ -182,15 +199,10 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
     #[inline(always)]
     fn dot_bytes(self, acc: __m256i, a: __m256i, b: __m256i) -> __m256i {
-        if VNNI {
-            return registers!(_mm256_dpbusd_avx_epi32(acc, a, b));
+        match VNNI {
+            true => registers!(_mm256_dpbusd_avx_epi32(acc, a, b)),
+            false => unreachable!("`tile` multiplies bytes"),
         }
-        // `maddubs` adds two products in 16 bits. With weights of at most 64, the sum is at most 2 · 255 · 64 = 32640 and never
-        // saturates. With weights of at most 127, signs would have to move from `a` to `b`, which made int8 a third slower.
-        registers!({
-            let pairs = _mm256_maddubs_epi16(a, b);
-            _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
-        })
     }
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m256 {

@@ -10,6 +10,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_bytes;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod math;
 #[cfg(target_arch = "aarch64")]
@@ -66,8 +68,6 @@ pub(crate) trait Simd: Copy + Send + Sync {
     const TILE_ROWS: usize;
     /// What is added to the signed bytes of activations: 128 if products take unsigned ones, otherwise 0.
     const ADDED: u8 = 128;
-    /// The largest byte of weights; less than 127 if sums of products would overflow.
-    const WEIGHT_TOP: u8 = 127;
     /// The words of activations that are multiplied with a word of bf16 weights: one of two bf16, or, if the instruction
     /// set has no product of those, two of f32. Then only weights are widened, once for all rows of a tile.
     const BF16_WORDS: usize = 2;
@@ -95,6 +95,12 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// 64 words are readable and writable at `at`.
     #[inline(always)]
     unsafe fn arrange(self, _: Precision, _: *mut u8) {}
+
+    /// The least scale of a row of weights as signed bytes with which no sum of products overflows.
+    #[inline(always)]
+    fn least_weight_scale(self, _: &[f32]) -> f32 {
+        0.0
+    }
 
     /// The horizontal pass of a resize of bytes, see [`crate::kernels::resize::horizontal`].
     fn resize_horizontally(self, rows: PixelRows<'_>, axis: &Axis, out: &mut [u8]);
@@ -145,7 +151,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// `acc` plus the products of a word of activations and a word of weights from [`Simd::load_bf16`], in f32.
     fn dot_bf16(self, acc: Self::F, a: Self::I, b: Self::I) -> Self::F;
     /// `acc + a0 * b0 + … + a3 * b3` for bytes of activations `a`, which have [`Simd::ADDED`], and signed bytes `b`, exact in
-    /// i32. Without it, `a` is in -127..=127. `b` is at most [`Simd::WEIGHT_TOP`] in size.
+    /// i32. Without it, `a` is in -127..=127. Not called if [`Simd::tile`] is overridden for bytes.
     fn dot_bytes(self, acc: Self::I, a: Self::I, b: Self::I) -> Self::I;
 
     /// # Safety
