@@ -1,4 +1,5 @@
-//! Notes what `longclip --version` says about the build: the target, and the commit if it is built from a checkout.
+//! Notes what `longclip --version` says about the build: the target, the features, and the commit if it is built from a
+//! checkout.
 
 #![allow(clippy::print_stdout, reason = "a build script tells cargo what it found on stdout")]
 
@@ -12,6 +13,11 @@ fn main() {
         "cargo::rustc-env=LONGCLIP_TARGET={}",
         env::var("TARGET").unwrap_or_default()
     );
+    // Cargo sets a variable for each feature.
+    let features = env::vars().filter_map(|(name, _)| Some(name.strip_prefix("CARGO_FEATURE_")?.to_lowercase()));
+    let mut features: Vec<String> = features.filter(|name| name != "default").collect();
+    features.sort_unstable();
+    println!("cargo::rustc-env=LONGCLIP_FEATURES={}", features.join(", "));
     // While the program is written, a commit should not compile it again.
     let commit = match env::var("PROFILE").as_deref() {
         Ok("release") => commit().unwrap_or_default(),

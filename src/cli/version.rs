@@ -13,31 +13,14 @@ pub(super) fn version() -> String {
 
 /// What a report of an error should say: `--version`.
 pub(super) fn long_version() -> String {
-    let features = FEATURES.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name);
     format!(
         "{}\ntarget: {}\nfeatures: {}\ncpu: {}",
         version(),
         env!("LONGCLIP_TARGET"),
-        features.collect::<Vec<_>>().join(", "),
+        env!("LONGCLIP_FEATURES"),
         instruction_set()
     )
 }
-
-const FEATURES: [(&str, bool); 13] = [
-    ("accelerate", cfg!(feature = "accelerate")),
-    ("arrow", cfg!(feature = "arrow")),
-    ("avif", cfg!(feature = "avif")),
-    ("cli", cfg!(feature = "cli")),
-    ("cuda", cfg!(feature = "cuda")),
-    ("cudnn", cfg!(feature = "cudnn")),
-    ("heic", cfg!(feature = "heic")),
-    ("hub", cfg!(feature = "hub")),
-    ("jxl", cfg!(feature = "jxl")),
-    ("metal", cfg!(feature = "metal")),
-    ("mkl", cfg!(feature = "mkl")),
-    ("parquet", cfg!(feature = "parquet")),
-    ("train", cfg!(feature = "train")),
-];
 
 /// The instruction set in use, and why it is not the best one if it isn't.
 pub(super) fn instruction_set() -> String {
@@ -55,25 +38,4 @@ pub(super) fn instruction_set() -> String {
 pub(super) fn cpu_level() -> longclip::Result<Option<Level>> {
     let value = std::env::var("LONGCLIP_CPU").ok().filter(|value| !value.is_empty());
     value.as_deref().map(Level::from_variable).transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::FEATURES;
-
-    #[test]
-    fn every_feature_of_the_manifest_is_listed() {
-        let manifest = include_str!("../../Cargo.toml");
-        let section = manifest
-            .split("\n[features]\n")
-            .nth(1)
-            .and_then(|rest| rest.split("\n[").next());
-        let names = section
-            .unwrap_or_default()
-            .lines()
-            .filter_map(|line| line.split_once(" = "));
-        let mut names: Vec<&str> = names.map(|(name, _)| name).filter(|name| *name != "default").collect();
-        names.sort_unstable();
-        assert_eq!(names, FEATURES.map(|(name, _)| name));
-    }
 }
