@@ -2,14 +2,14 @@
 
 use std::num::NonZeroUsize;
 
+use longclip::Result;
 use longclip::input::Item;
 use longclip::labels::{LabelSet, Notice};
 use longclip::named::Named;
 use longclip::output::arrow::Row;
-use longclip::output::{self, Format, Outcome, Task, Vectors};
+use longclip::output::{self, Task, Vectors};
 use longclip::score::{OneView, Views};
-use longclip::session::{Fitting, OnError, RecordOptions, Scorer, Seen, Sink, Verdict, record};
-use longclip::{Error, Result};
+use longclip::session::{Ended, Fitting, OnError, RecordOptions, RecordWriter, Scorer, Seen, Sink, Verdict};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -19,7 +19,7 @@ use crate::labelling::{Request, unknown};
 use crate::model::Model;
 use crate::picture::Picture;
 use crate::run::{self, Pictures};
-use crate::stream::widened;
+use crate::stream::{Written, widened};
 
 /// Labels with one model's embeddings, and how images are scored against them.
 #[pyclass(frozen, module = "longclip._native")]
@@ -124,28 +124,30 @@ impl Classifier {
     fn write(&self, model: &Model, pictures: Pictures, output: &Output) -> Result<Vec<u8>, Halt> {
         let name = &output.format;
         let format = output::by_name(name).ok_or_else(|| unknown("format", name, "one of the command line's"))?;
-        let mut writer = Writer {
-            classifier: self,
-            options: RecordOptions {
-                top_k: output.top_k,
-                embeddings: output.embeddings.then(|| self.one_view()).transpose()?,
-            },
-            on_error: OnError::from_name(&output.on_error)?,
-            format: (format.make)(&self.settings(output.embeddings.then_some(self.embed_dim())))?,
-            bytes: Vec::new(),
+        let options = RecordOptions {
+            top_k: output.top_k,
+            embeddings: output.embeddings.then(|| self.one_view()).transpose()?,
         };
-        writer
-            .format
-            .begin(&mut writer.bytes)
-            .map_err(Error::system("write the records"))?;
+        let on_error = OnError::from_name(&output.on_error)?;
+        let settings = self.settings(output.embeddings.then_some(self.embed_dim()));
+        let written = Written::default();
+        let mut writer = RecordWriter::new((format.make)(&settings)?, written.destination());
+        writer.begin()?;
+        let judge = &mut |_: &Item, seen: Seen| {
+            let answer = self.scorer.answer(self.labels(), &seen.views);
+            Ok(Ok((options.outcome(answer, seen.views), None)))
+        };
+        let mut sink = writer.sink(judge, reason);
         run::over(model, self.fitting, |run, watch| {
-            run.over(pictures.into_items(), watch, &mut writer)
+            let pictures = pictures.into_items();
+            match on_error {
+                OnError::Skip => run.over(pictures, watch, &mut sink),
+                OnError::Fail => run.over(pictures, watch, &mut Strict(&mut sink)),
+            }
         })?;
-        writer
-            .format
-            .end(&mut writer.bytes)
-            .map_err(Error::system("write the records"))?;
-        Ok(writer.bytes)
+        drop(sink);
+        writer.close(Ended::AtTheEnd)?;
+        Ok(written.take())
     }
 
     /// What embeddings need.
@@ -167,29 +169,11 @@ impl Classifier {
     }
 }
 
-/// Writes a record for each image.
-struct Writer<'a> {
-    classifier: &'a Classifier,
-    options: RecordOptions,
-    on_error: OnError,
-    format: Box<dyn Format>,
-    bytes: Vec<u8>,
-}
+/// Ends the run at the first image that can't be used.
+struct Strict<'a>(&'a mut dyn Sink);
 
-impl Sink for Writer<'_> {
+impl Sink for Strict<'_> {
     fn take(&mut self, item: Item, seen: Result<Seen>) -> Result<Verdict> {
-        let (outcome, verdict) = match seen {
-            Ok(seen) => {
-                let answer = self.classifier.scorer.answer(self.classifier.labels(), &seen.views);
-                (self.options.outcome(answer, seen.views), Verdict::Done)
-            }
-            Err(error) if self.on_error == OnError::Fail => return Err(error),
-            Err(error) => (Outcome::Failed(reason(&error)), Verdict::Failed(error)),
-        };
-        let record = record(item, outcome, None);
-        self.format
-            .record(&record, &mut self.bytes)
-            .map_err(Error::system("write the records"))?;
-        Ok(verdict)
+        self.0.take(item, Ok(seen?))
     }
 }

@@ -32,21 +32,29 @@ pub(crate) fn widened(
     let stream = Stream::open(Box::new(Cursor::new(stream)), "the batch")?;
     let incoming = Incoming::new(stream, LabelColumn::Carried, environment::input_options())?;
     let written = Written::default();
-    let destination = Destination::stream(Box::new(written.clone()), "results in memory");
+    let destination = written.destination();
     run::over(model, fitting, |run, watch| {
         let judge = &mut |_: &_, seen: longclip::session::Seen| Ok(judge(seen.views));
         let (ended, _) = incoming.run(run, settings, destination, watch, judge)?;
         Ok(ended)
     })?;
-    let bytes = mem::take(&mut *written.locked());
-    Ok(bytes)
+    Ok(written.take())
 }
 
 /// Bytes that are written on any of a run's threads.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Written {
+    pub(crate) fn destination(&self) -> Destination {
+        Destination::stream(Box::new(self.clone()), "results in memory")
+    }
+
+    /// What was written until now.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        mem::take(&mut *self.locked())
+    }
+
     fn locked(&self) -> MutexGuard<'_, Vec<u8>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
