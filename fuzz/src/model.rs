@@ -1,7 +1,7 @@
 //! Weights: a file from its bytes to the values of all tensors.
 
 use longclip::error::Result;
-use longclip::weights::{Checkpoint, LoadOptions, Sizes, Surplus};
+use longclip::weights::{Checkpoint, LoadOptions, Sizes};
 
 #[path = "../../src/weights/torch/specimen.rs"]
 #[allow(dead_code, reason = "the library's own tests use more of it")]
@@ -32,7 +32,7 @@ const RECORD_NUMBERS: usize = 192 * 64 / 4;
 /// Opens a file, and reads everything that a run would.
 pub fn open(name: &str, bytes: Vec<u8>) {
     let options = LoadOptions {
-        surplus: Surplus::Ignore,
+        ignores_surplus: true,
         ..LoadOptions::default()
     };
     read_all(Checkpoint::from_bytes(name, bytes, &options));

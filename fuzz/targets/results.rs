@@ -5,11 +5,11 @@
 use std::io::Cursor;
 
 use longclip::files::Excerpt;
-use longclip::output::{FORMATS, Fields, Holds, Settings, Task, Vectors, is_results, moves_log};
+use longclip::output::{FORMATS, Holds, Settings, Task, Vectors, is_results, moves_log};
 
 longclip_fuzz::target!(|data| {
     let settings = Settings {
-        fields: Fields::Carried,
+        carries_fields: true,
         ..Settings::new(Task::Labels(Vectors::None), "nano", "f32")
     };
     for format in FORMATS.iter().filter(|format| format.holds(Holds::Continuable)) {

@@ -8,7 +8,7 @@ use longclip::named::Named;
 use longclip::session::ModelPlan;
 use longclip::weights::hub::Progress;
 use longclip::weights::names::{self, ModelSource, Resolved};
-use longclip::weights::{Activation, LoadOptions, Notice, Rounding, Stretching, Surplus, TextPositions};
+use longclip::weights::{Activation, LoadOptions, Notice, Stretching, TextPositions};
 use longclip::{Error, Result};
 use pyo3::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -62,16 +62,8 @@ impl Request {
         Ok(ModelPlan {
             load: LoadOptions {
                 stretching: self.stretch.then(Stretching::default),
-                rounding: if self.upstream_rounding {
-                    Rounding::Upstream
-                } else {
-                    Rounding::None
-                },
-                surplus: if self.ignore_surplus {
-                    Surplus::Ignore
-                } else {
-                    Surplus::Refuse
-                },
+                rounds_as_upstream: self.upstream_rounding,
+                ignores_surplus: self.ignore_surplus,
                 positions: self.positions.as_deref().map(TextPositions::from_name).transpose()?,
             },
             compute: LongClipOptions {

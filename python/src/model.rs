@@ -7,7 +7,7 @@ use longclip::input::Item;
 use longclip::model::{self, Embeddings, LongClip};
 use longclip::named::Named;
 use longclip::output::arrow::Row;
-use longclip::output::{Fields, Settings, Task};
+use longclip::output::{Settings, Task};
 use longclip::preprocess::Pixels;
 use longclip::score::{OneView, Views};
 use longclip::session::{ModelPlan, Seen, Sink, Verdict};
@@ -67,7 +67,7 @@ impl Model {
     /// What formats note of a run with this model.
     pub(crate) fn settings(&self, task: Task) -> Settings {
         Settings {
-            fields: Fields::Carried,
+            carries_fields: true,
             ..Settings::new(task, &self.name, self.dtype())
         }
     }

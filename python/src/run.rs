@@ -1,6 +1,7 @@
 //! Runs images through a model in batches, in their order. Threads read and decode them, and Ctrl-C is noticed between
 //! batches.
 
+use longclip::Result;
 use longclip::input::{Inputs, Items, Source};
 use longclip::model::ImageEmbeddings;
 use longclip::named::Named;
@@ -8,7 +9,6 @@ use longclip::pipeline::Stop;
 use longclip::preprocess::Pixels;
 use longclip::score::OneView;
 use longclip::session::{Counts, Encoder, Ended, Fitting, Kept, Run, Watch};
-use longclip::{Error, Result};
 use pyo3::prelude::*;
 
 use crate::environment;
@@ -52,15 +52,9 @@ pub(crate) fn fitting(name: Option<&str>) -> Result<Option<Fitting>> {
     name.map(Fitting::from_name).transpose()
 }
 
-/// What is needed to keep one embedding per image, as `what` says that the caller does. With tiles there is none.
+/// As [`Fitting::one_view`].
 pub(crate) fn one_view(fitting: Option<Fitting>, what: &str) -> Result<OneView> {
-    OneView::of(fitting.and_then(Fitting::tiles)).ok_or_else(|| {
-        let name = fitting.map_or("", Fitting::name);
-        Error::usage(
-            format!("{what} one embedding per image, and `fit=\"{name}\"` makes one of each tile"),
-            "leave it out; `pad` and `squash` read the whole image too",
-        )
-    })
+    Fitting::one_view(fitting, what, |name| format!("fit=\"{name}\""))
 }
 
 /// Does the work of a run with a model, over images that are fitted in the given way or the model's own.

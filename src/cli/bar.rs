@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use longclip::output::cells::{start, width};
+use longclip::output::cells::with_bar;
 
 use super::terminal::stderr_columns;
-
-const BAR_COLUMNS_MAX: usize = 30;
-const BAR_COLUMNS_MIN: usize = 5;
 
 /// A bar on stderr.
 #[derive(Clone)]
@@ -49,7 +46,7 @@ impl Bar {
         let share = total.map(|total| done as f64 / total.max(1) as f64);
         // The last column stays free: some terminals wrap when it is written.
         self.0
-            .set_message(fitted(share, &words, stderr_columns().saturating_sub(1)));
+            .set_message(with_bar(share, &words, stderr_columns().saturating_sub(1)));
     }
 
     /// Does something that writes to stderr without the bar in its way.
@@ -59,51 +56,5 @@ impl Bar {
 
     pub(super) fn end(&self) {
         self.0.finish_and_clear();
-    }
-}
-
-/// A line of at most `columns` cells: a bar, if the share is known and there is room, and as many words as fit.
-fn fitted(share: Option<f64>, words: &[String], columns: usize) -> String {
-    let mut line = String::new();
-    for word in words {
-        let with_word = match line.is_empty() {
-            true => start(word, columns),
-            false => format!("{line}  {word}"),
-        };
-        if width(&with_word) <= columns {
-            line = with_word;
-        }
-    }
-    let room = columns.saturating_sub(width(&line) + 2).min(BAR_COLUMNS_MAX);
-    match share.filter(|_| room >= BAR_COLUMNS_MIN) {
-        Some(share) => {
-            let n_full = (share.clamp(0.0, 1.0) * room as f64) as usize;
-            format!("{}{}  {line}", "█".repeat(n_full), "░".repeat(room - n_full))
-        }
-        None => line,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_never_wraps_and_keeps_what_matters_most() {
-        let words = ["1234/260000", "12 failed", "3 hours left", "1234 images/s"].map(str::to_owned);
-        for columns in 0..120 {
-            let line = fitted(Some(0.5), &words, columns);
-            assert!(width(&line) <= columns, "{columns}: {line}");
-        }
-        assert_eq!(fitted(Some(0.5), &words, 24), "1234/260000  12 failed");
-        assert_eq!(
-            fitted(Some(0.5), &words, 32),
-            "███░░░  1234/260000  12 failed".replace("███░░░", "████░░░░")
-        );
-        assert_eq!(
-            fitted(Some(0.5), &words, 100),
-            "███████████████░░░░░░░░░░░░░░░  1234/260000  12 failed  3 hours left  1234 images/s"
-        );
-        assert_eq!(fitted(None, &words[..1], 40), "1234/260000");
     }
 }

@@ -6,31 +6,30 @@ use std::time::Instant;
 
 #[cfg(feature = "arrow")]
 use longclip::input::arrow::LabelColumn;
-use longclip::input::{Item, Name};
+use longclip::input::{Inputs, Item, Name};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
 use longclip::output::{Layout, Settings, Task, Thumbnail, Vectors};
 use longclip::score::Views;
 use longclip::session::shards::Facts;
 use longclip::session::{
-    Answer, Classifier, Explainer, Judgement, Labelling, PaintTo, RecordOptions, ScorePlan, Scorer, Seen, Writing,
-    painted_thumbnail,
+    Answer, Classifier, Explainer, Judgement, Labelling, Loaded, OutputPlan, PaintTo, RecordOptions, ScorePlan, Scorer,
+    Seen, Writing, painted_thumbnail,
 };
 use longclip::{Error, Result};
 use serde::Serialize;
 
 use super::Outcome;
-use super::explain;
 use super::facts;
 use super::format_choice::Printed;
-use super::input_flags::{InputFlags, InputPlan};
+use super::input_flags::InputFlags;
 use super::label_flags::{GroupFlag, LabelFlags};
-use super::model_flags::Loaded;
-use super::output_flags::{LayoutFlag, OutputFlags, OutputPlan};
+use super::output_flags::{LayoutFlag, OutputFlags};
 use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::EncodingFlags;
 use super::score_flags::ScoreFlags;
+use super::shard_flags::is_done;
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, refuse_given, run_over_batches};
 use super::targets;
@@ -110,7 +109,7 @@ pub(super) struct Args {
 
 /// What was asked for, checked before there is a model.
 struct Plan {
-    input: InputPlan,
+    inputs: Inputs,
     labelling: Labelling,
     scores: ScorePlan,
     output: OutputPlan,
@@ -123,58 +122,51 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if args.stream.is_asked() {
         return run_over_rows(args, report);
     }
-    let Plan {
-        input,
-        labelling,
-        scores,
-        output,
-        explain,
-        records,
-    } = args.plan(report)?;
+    let plan = args.plan(report)?;
     let loaded = args.encoding.model.load(report)?;
-    if output.is_done(|| args.facts(&labelling, &scores, &loaded), report)? {
+    let facts = || args.facts(&plan.labelling, &plan.scores, &loaded);
+    if is_done(&plan.output, facts, report)? {
         return Ok(Exit::Done);
     }
     let began = Instant::now();
-    let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
+    let scorer = Scorer::new(&loaded.model, &plan.labelling, plan.scores)?;
     report.detail(format!("labels encoded in {:.2} s", began.elapsed().as_secs_f64()));
     report.notices(scorer.notices());
-    let settings = output.settings(&input, args.settings(&scorer, &loaded));
+    let settings = plan.output.settings(args.settings(&scorer, &loaded));
     let mut run = args.encoding.plan(&loaded, report);
-    run.run.kept.images = explain.is_some();
-    if explain.is_some() {
+    if plan.explain.is_some() {
+        run.run.kept.images = true;
         // A kept image is many times larger than what the model reads of it.
         run.run.pipeline.batch = 1;
     }
     let mut judging = Judging {
-        classifier: Classifier::new(&loaded.model, &labelling, &scorer),
-        options: records,
+        classifier: Classifier::new(&loaded.model, &plan.labelling, &scorer),
+        options: plan.records,
         report,
-        layout: output.layout,
-        explainer: explain.map(|to| Explainer::new(&loaded.model, to)),
+        layout: plan.output.layout,
+        explainer: plan.explain.map(|to| Explainer::new(&loaded.model, to)),
     };
     let mut judge = |item: &Item, seen| judging.judge(item, seen);
-    let mut items = input.inputs.items();
-    let writer = run.open(output, &settings, &mut items, &mut judge)?;
-    Ok(run.record(Expected::Of(&input.inputs), items, writer, &mut judge)?)
+    let mut items = plan.inputs.items();
+    let writer = run.open(plan.output, &settings, &mut items, &mut judge)?;
+    Ok(run.record(Expected::Of(&plan.inputs), items, writer, &mut judge)?)
 }
 
 impl Args {
     fn plan(&self, report: Report) -> Result<Plan> {
         self.scores.refuse_detached_margin(&self.input)?;
         let records = self.record_options()?;
-        let (input, labelling) = self
+        let (inputs, labelling) = self
             .labels
             .plan(&self.input, &self.group, "longclip classify", report)?;
         let scores = self.scores.plan(labelling.grouping)?;
-        input.inputs.refuse_unreadable()?;
-        let mut writing = self.writing().inputs(&input.inputs);
+        let mut writing = self.writing().inputs(&inputs);
         let printed = Printed {
             task: self.task(0),
             layout: self.layout.layout(),
             ..PRINTED
         };
-        let output = self.output.plan(printed, &input.inputs, &mut writing)?;
+        let output = self.output.plan(printed, &inputs, &mut writing)?;
         if output.layout == Layout::Wide && (self.top_k.is_some() || labelling.list.is_empty()) {
             return Err(Error::usage(
                 "`--wide` has a column for each label, so all images need the same labels, without `--top-k`",
@@ -182,23 +174,19 @@ impl Args {
             ));
         }
         let explain = match &self.explain {
-            Some(path) if input.inputs.are_around(path) => {
-                return Err(Error::usage(
-                    format!(
-                        "`--explain {}` is in a folder of inputs, so painted photos would be inputs too",
-                        path.display()
-                    ),
-                    "name a folder outside it",
-                ));
-            }
             Some(path) => {
                 self.encoding.pictures.refuse_to_explain()?;
-                Some(explain::place(path, &input.inputs, output.resuming(), &mut writing)?)
+                Some(PaintTo::at(
+                    "--explain",
+                    path,
+                    (&inputs, output.resuming()),
+                    &mut writing,
+                )?)
             }
             None => None,
         };
         Ok(Plan {
-            input,
+            inputs,
             labelling,
             scores,
             output,
@@ -252,14 +240,13 @@ impl Args {
 fn run_over_rows(args: &Args, report: Report) -> Outcome {
     args.check_stream()?;
     let RecordOptions { embeddings, .. } = args.record_options()?;
-    let named = args.input.stream()?;
+    let (named, stdin_is_taken) = (args.input.stream()?, args.labels.reads_stdin());
     let source = args
         .stream
-        .source(named, args.input.options()?, args.labels.reads_stdin())?;
-    let target = args.output.stream_target(source.target_rules(args.writing()))?;
+        .source(named, stdin_is_taken, &args.output, args.writing())?;
     let labelling = args.labels.labelling(Some(&args.group))?;
     let scores = args.scores.plan(labelling.grouping)?;
-    let incoming = source.open(LabelColumn::Read)?;
+    let (incoming, target) = source.open(LabelColumn::Read, args.input.options()?)?;
     if labelling.list.is_empty() && !incoming.have_labels() {
         return Err(Error::usage(
             "no labels given, and the Arrow stream has no column `labels`",
@@ -273,23 +260,17 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
     let mut classifier = Classifier::new(&loaded.model, &labelling, &scorer);
     let settings = args.settings(&scorer, &loaded);
     let run = args.encoding.plan(&loaded, report);
-    run_over_batches(
-        incoming,
-        &run,
-        &settings,
-        targets::whole(target.as_ref())?,
-        &mut |item, seen| {
-            let columns = classifier.columns(item, &seen.views);
-            report.notices(&classifier.take_notices());
-            let columns = columns?;
-            Ok(Row {
-                label: columns.best,
-                scores: Some(columns.scores),
-                embedding: embeddings.map(|one| seen.views.into_embedding(one)),
-                ..Row::default()
-            })
-        },
-    )
+    run_over_batches(incoming, &run, &settings, target.as_ref(), &mut |item, seen| {
+        let columns = classifier.columns(item, &seen.views);
+        report.notices(&classifier.take_notices());
+        let columns = columns?;
+        Ok(Row {
+            label: columns.best,
+            scores: Some(columns.scores),
+            embedding: embeddings.map(|one| seen.views.into_embedding(one)),
+            ..Row::default()
+        })
+    })
 }
 
 #[cfg(feature = "arrow")]
@@ -303,8 +284,7 @@ impl Args {
             ("--group-by", self.group.group_by.is_some()),
         ];
         let why = "changes nothing in an Arrow stream, whose columns are the best label and all scores";
-        refuse_given(&given, |flag| format!("`{flag}` {why}"), "leave it out")?;
-        self.output.check_stream()
+        refuse_given(&given, why, "leave it out")
     }
 }
 

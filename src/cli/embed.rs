@@ -12,7 +12,7 @@ use longclip::model::{self, LongClip};
 use longclip::output::arrow::Row;
 use longclip::output::{Layout, Outcome as RecordOutcome, Record, Subject, Task};
 use longclip::score::OneView;
-use longclip::session::{Ended, RecordWriter, Seen, Writing};
+use longclip::session::{Ended, Loaded, OutputPlace, OutputPlan, RecordWriter, Resuming, Seen, Writing};
 use longclip::weights::Tower;
 use longclip::{Error, Result};
 use serde::Serialize;
@@ -22,11 +22,12 @@ use super::facts;
 use super::format_choice::Printed;
 use super::image_run::close;
 use super::input_flags::{InputFlags, to_one_square};
-use super::model_flags::{Loaded, warn_of_cut_texts};
+use super::model_flags::warn_of_cut_texts;
 use super::output_flags::OutputFlags;
 use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::EncodingFlags;
+use super::shard_flags::is_done;
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, run_over_batches};
 use super::targets;
@@ -114,28 +115,27 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return run_over_rows(args, one, report);
     }
     let texts_on_stdin = args.texts.texts_file.as_deref() == Some(Path::new("-"));
-    let input = args.input.plan(texts_on_stdin.then_some("--texts-file -"))?;
+    let inputs = args.input.plan(texts_on_stdin.then_some("--texts-file -"))?;
     let texts = texts(args)?;
-    input.inputs.refuse_unreadable()?;
-    let mut writing = args.writing().inputs(&input.inputs);
-    let output = args.output.plan(PRINTED, &input.inputs, &mut writing)?;
-    output.check_texts(&texts)?;
+    let mut writing = args.writing().inputs(&inputs);
+    let output = args.output.plan(PRINTED, &inputs, &mut writing)?;
+    check_texts(&texts, &output)?;
     let loaded = args.encoding.model.load_for(&needed(args, &texts), report)?;
-    if output.is_done(|| facts::facts("embed", args, &loaded), report)? {
+    if is_done(&output, || facts::facts("embed", args, &loaded), report)? {
         return Ok(Exit::Done);
     }
     warn_of_cut_texts(&loaded.model, texts.iter().map(String::as_str), "text", report);
-    let settings = output.settings(&input, loaded.settings(task(&loaded)));
+    let settings = output.settings(loaded.settings(task(&loaded)));
     let mut run = args.encoding.plan(&loaded, report);
     let mut judge = |_: &Item, seen: Seen| Ok(Ok((args.texts.outcome(seen.views.into_embedding(one)), None)));
-    let mut items = input.inputs.items();
+    let mut items = inputs.items();
     let mut writer = run.open(output, &settings, &mut items, &mut judge)?;
     args.texts.write(&loaded.model, &texts, &mut writer)?;
     if args.input.is_empty() {
         close(writer, Ended::AtTheEnd, report)?;
         return Ok(Exit::Done);
     }
-    let exit = run.record(Expected::Of(&input.inputs), items, writer, &mut judge)?;
+    let exit = run.record(Expected::Of(&inputs), items, writer, &mut judge)?;
     Ok(match exit {
         // The texts were embedded.
         Exit::Refused if !texts.is_empty() => Exit::SomeFailed,
@@ -153,25 +153,18 @@ fn run_over_rows(args: &Args, one: OneView, report: Report) -> Outcome {
         )
         .into());
     }
-    args.output.check_stream()?;
-    let source = args.stream.source(args.input.stream()?, args.input.options()?, None)?;
-    let target = args.output.stream_target(source.target_rules(args.writing()))?;
-    let incoming = source.open(LabelColumn::Carried)?;
+    let named = args.input.stream()?;
+    let source = args.stream.source(named, None, &args.output, args.writing())?;
+    let (incoming, target) = source.open(LabelColumn::Carried, args.input.options()?)?;
     let loaded = args.encoding.model.load_for(&[Tower::Image], report)?;
     let settings = loaded.settings(task(&loaded));
     let run = args.encoding.plan(&loaded, report);
-    run_over_batches(
-        incoming,
-        &run,
-        &settings,
-        targets::whole(target.as_ref())?,
-        &mut |_, seen| {
-            Ok(Row {
-                embedding: Some(args.texts.scaled(seen.views.into_embedding(one))),
-                ..Row::default()
-            })
-        },
-    )
+    run_over_batches(incoming, &run, &settings, target.as_ref(), &mut |_, seen| {
+        Ok(Row {
+            embedding: Some(args.texts.scaled(seen.views.into_embedding(one))),
+            ..Row::default()
+        })
+    })
 }
 
 /// The towers that read what is embedded; a file with only these can be used.
@@ -205,6 +198,20 @@ fn texts(args: &Args) -> Result<Vec<String>> {
         ));
     }
     Ok(texts)
+}
+
+/// Refuses texts, if a shard is written or a run is resumed: they are not part of the input.
+fn check_texts(texts: &[String], output: &OutputPlan) -> Result<()> {
+    let flag = match &output.place {
+        _ if texts.is_empty() => return Ok(()),
+        OutputPlace::Shard(..) => "--shard",
+        OutputPlace::File(_, Resuming::Asked) => "--resume",
+        OutputPlace::File(..) | OutputPlace::Stream(_) => return Ok(()),
+    };
+    Err(Error::usage(
+        format!("`{flag}` is for images, and there are texts"),
+        "embed texts into a file of their own",
+    ))
 }
 
 impl TextFlags {

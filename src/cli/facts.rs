@@ -3,11 +3,10 @@
 //! All flags of a command count, except those that say `#[serde(skip)]`, each with its reason. What flags name (a model, a
 //! file of labels) counts by what was found there.
 
+use longclip::session::Loaded;
 use longclip::session::shards::Facts;
 use serde::Serialize;
 use serde_json::Value;
-
-use super::model_flags::Loaded;
 
 /// A command's flags, and the model that they name.
 pub(super) fn facts(command: &str, flags: &impl Serialize, loaded: &Loaded) -> Facts {

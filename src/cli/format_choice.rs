@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
-use longclip::output::{self, FORMATS, FormatChoice, FormatInfo, Holds, Layout, Task, Template, Vectors};
+use longclip::output::{self, FormatChoice, Layout, Task, Template};
 
 use super::hint::reason;
 use super::typed::closest;
@@ -34,7 +34,10 @@ impl Printed {
         const TEMPLATE: &str = "\n  TEMPLATE: one line per image, such as '{path}\\t{label}\\t{score:.3}'; also {logit}, {cosine}, {group}, \
                                 {error}, {labels} (all of them), {label.2} (the second), {field.NAME}; `\\0` at the end instead of a line \
                                 break, for `xargs -0`\nExample: `--format ndjson`, or `--format '{path} {label}'`";
-        let lines = formats(self.task).map(|format| format!("\n  {}: {}", format.name, format.about));
+        let lines = self
+            .task
+            .formats()
+            .map(|format| format!("\n  {}: {}", format.name, format.about));
         let rest = match self.task {
             Task::Labels(_) | Task::Tags => TEMPLATE,
             Task::Embeddings(_) | Task::Searches => "\nExample: `--format ndjson`",
@@ -47,26 +50,8 @@ impl Printed {
     }
 }
 
-/// What a format must hold for a task's results, and what that is called.
-pub(super) fn needs(task: Task) -> (Holds, &'static str) {
-    match task {
-        Task::Labels(Vectors::None) | Task::Tags => (Holds::Labels, "labels"),
-        Task::Labels(Vectors::Beside(_)) => (Holds::LabelsWithVectors, "vectors in addition to labels"),
-        Task::Embeddings(_) => (Holds::Vectors, "vectors"),
-        Task::Searches => (Holds::Searches, "searches"),
-    }
-}
-
-/// The formats that a task's results can have. Batches are for commands that read a stream of them.
-fn formats(task: Task) -> impl Iterator<Item = &'static FormatInfo> {
-    let has_no_stream = matches!(task, Task::Tags | Task::Searches);
-    let holds =
-        move |format: &&FormatInfo| format.holds(needs(task).0) && !(has_no_stream && format.holds(Holds::Batches));
-    FORMATS.iter().filter(holds)
-}
-
 fn names(task: Task) -> Vec<&'static str> {
-    formats(task).map(|format| format.name).collect()
+    task.formats().map(|format| format.name).collect()
 }
 
 /// What `--format` of a command with these results means; completions offer the names.
@@ -88,12 +73,12 @@ impl TypedValueParser for FormatOf {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(formats(self.0).map(|format| PossibleValue::new(format.name))))
+        Some(Box::new(self.0.formats().map(|format| PossibleValue::new(format.name))))
     }
 }
 
 fn parse(text: &str, task: Task) -> Result<FormatChoice, String> {
-    let (needed, what) = needs(task);
+    let (needed, what) = task.needs();
     let choice = match Template::is_meant(text) {
         true => Template::parse(text)
             .map(FormatChoice::Template)

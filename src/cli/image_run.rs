@@ -3,13 +3,13 @@
 use longclip::Result;
 use longclip::input::{InputOptions, Items};
 use longclip::output::{Holds, Progress, Settings};
-use longclip::session::{Closed, Ended, Judge, RecordWriter, Run, Sink, judged};
+use longclip::session::{Closed, Ended, Judge, OutputPlan, RecordWriter, Run, Sink, judged};
 
-use super::output_flags::OutputPlan;
 use super::progress::{Expected, Results};
 use super::report::{Exit, Report};
 use super::run_report::RunReport;
 use super::shard_flags::say_that_all_are_there;
+use super::this_command::continuing;
 
 /// A run, and how it is reported.
 pub(super) struct ImageRun<'a> {
@@ -30,9 +30,9 @@ impl ImageRun<'_> {
         items: &mut Items,
         judge: &mut Judge<'_>,
     ) -> Result<RecordWriter> {
-        self.run.kept.thumbnails = output.holds(Holds::Thumbnails);
-        self.results = output.results();
-        self.continued_by = output.continued_by();
+        self.run.kept.thumbnails = output.format.holds(Holds::Thumbnails);
+        self.results = Results::of(&output);
+        self.continued_by = output.can_be_continued().then(continuing);
         let (mut writer, mut held) = output.open(settings, items)?;
         held.check(&self.run, |item, seen| {
             let (record, _) = judged(item, Ok(seen), judge, self.run.reason)?;

@@ -4,12 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use longclip::input::{
-    ExcludedFolders, InputOptions, Inputs, Links, RawPhotos, Separator, Source, Web, WebAccess, WebSettings,
-    is_named_like_an_archive,
-};
+use longclip::input::{ExcludedFolders, InputOptions, Inputs, RawPhotos, Separator, Source, Web, WebSettings};
 use longclip::named::Named;
-use longclip::output::Fields;
 use longclip::preprocess::{Fit, Limits, Orientation};
 use longclip::score::OneView;
 use longclip::session::{Fitting, ImageReading};
@@ -19,6 +15,8 @@ use serde::{Serialize, Serializer};
 
 use super::named::named;
 use super::shard_flags::ShardFlags;
+#[cfg(feature = "arrow")]
+use super::stream::refuse_given;
 
 /// A whole image may take this many times as long as the longest silence: a server that sends a byte now and then would
 /// hold a reader forever.
@@ -115,10 +113,7 @@ impl InputFlags {
             ca_bundle,
             silence: Duration::from_secs(self.url_timeout),
             total: Duration::from_secs(self.url_timeout.saturating_mul(TOTAL_PER_SILENCE)),
-            access: match self.no_url {
-                true => WebAccess::Refused,
-                false => WebAccess::Allowed,
-            },
+            is_refused: self.no_url,
         }
     }
 
@@ -131,7 +126,7 @@ impl InputFlags {
         Ok(InputOptions {
             raw: self.raw,
             excluded,
-            links: if self.follow { Links::Follow } else { Links::Skip },
+            follows_links: self.follow,
             max_depth: self.max_depth.map(|depth| depth as usize),
             shard: self.shard.shard(),
             web: Web::new(self.web_settings()),
@@ -142,7 +137,7 @@ impl InputFlags {
     /// What is named as a stream. Refuses flags that change nothing then.
     #[cfg(feature = "arrow")]
     pub(super) fn stream(&self) -> Result<&[PathBuf]> {
-        let is_given = [
+        let given = [
             ("--files-from", !self.files_from.is_empty()),
             ("--ndjson-from", !self.ndjson_from.is_empty()),
             ("--shard", self.shard.shard().is_some()),
@@ -151,17 +146,13 @@ impl InputFlags {
             ("--exclude-dir", !self.exclude_dir.is_empty()),
             ("--raw", self.raw != RawPhotos::default()),
         ];
-        if let Some((flag, _)) = is_given.iter().find(|(_, given)| *given) {
-            return Err(Error::usage(
-                format!("`{flag}` doesn't go with `--in arrow`, whose rows are the images"),
-                "leave out one of them",
-            ));
-        }
+        let why = "doesn't go with `--in arrow`, whose rows are the images";
+        refuse_given(&given, why, "leave out one of them")?;
         Ok(&self.inputs)
     }
 
     /// The sources in order, checked. `stdin_is_taken` names a flag that reads stdin, if one does.
-    pub(super) fn plan(&self, stdin_is_taken: Option<&str>) -> Result<InputPlan> {
+    pub(super) fn plan(&self, stdin_is_taken: Option<&str>) -> Result<Inputs> {
         let separator = if self.null { Separator::Nul } else { Separator::Line };
         let named = self.inputs.iter().cloned().map(Source::Named);
         let lists = self
@@ -182,26 +173,9 @@ impl InputFlags {
                 "give all but one of them a file",
             ));
         }
-        let is_archive = |path: &PathBuf| is_named_like_an_archive(path) || path.as_os_str() == "-";
-        let may_bring_labels = !self.ndjson_from.is_empty();
-        Ok(InputPlan {
-            inputs,
-            may_bring_labels,
-            fields: match may_bring_labels || !self.files_from.is_empty() || self.inputs.iter().any(is_archive) {
-                true => Fields::Carried,
-                false => Fields::None,
-            },
-        })
+        inputs.refuse_unreadable()?;
+        Ok(inputs)
     }
-}
-
-/// Where images come from, as checked.
-pub(super) struct InputPlan {
-    pub(super) inputs: Inputs,
-    /// Whether records may bring labels of their own.
-    pub(super) may_bring_labels: bool,
-    /// Whether items may have fields that the output carries.
-    pub(super) fields: Fields,
 }
 
 /// Paths as people write them, also those that are not UTF-8.
@@ -285,16 +259,8 @@ impl PictureFlags {
         }
     }
 
-    /// What is needed to keep one embedding per image, as `what` says that the command does. With tiles there is none.
+    /// As [`Fitting::one_view`].
     pub(super) fn one_view(&self, what: &str) -> Result<OneView> {
-        OneView::of(self.fit.and_then(Fitting::tiles)).ok_or_else(|| {
-            Error::usage(
-                format!(
-                    "{what} one embedding per image, and `--fit {}` makes one of each tile",
-                    self.fit.map_or("", Fitting::name)
-                ),
-                "leave it out; `--fit pad` and `--fit squash` read the whole image too",
-            )
-        })
+        Fitting::one_view(self.fit, what, |name| format!("--fit {name}"))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use longclip::input::is_named_like_a_picture;
+use longclip::input::{Inputs, is_named_like_a_picture};
 use longclip::labels::{
     Combine, Label, LabelList, LabelSet, LongText, PublishedTemplates, SameTokens, Template, files, named_templates,
 };
@@ -11,8 +11,8 @@ use longclip::session::Labelling;
 use longclip::{Error, Grouping, Result};
 use serde::Serialize;
 
-use super::input_flags::{InputFlags, InputPlan};
-use super::named::{named, text_or};
+use super::input_flags::InputFlags;
+use super::named::{TextOr, named};
 use super::report::Report;
 use super::targets::cache_of;
 
@@ -53,7 +53,7 @@ pub(super) struct LabelFlags {
     ///
     /// The sets of OpenAI's CLIP for ImageNet, or a file with one template per line [default: none]. Example:
     /// `--templates imagenet7`
-    #[arg(long, value_name = "SET", value_parser = text_or(template_sets), hide_possible_values = true, hide_short_help = true)]
+    #[arg(long, value_name = "SET", value_parser = TextOr(template_sets), hide_possible_values = true, hide_short_help = true)]
     templates: Option<String>,
     /// How several texts of a label count
     ///
@@ -103,7 +103,7 @@ impl LabelFlags {
         group: &GroupFlag,
         command: &str,
         report: Report,
-    ) -> Result<(InputPlan, Labelling)> {
+    ) -> Result<(Inputs, Labelling)> {
         if input.is_empty() {
             return Err(self.no_images(group, command));
         }
@@ -114,7 +114,7 @@ impl LabelFlags {
         }
         let inputs = input.plan(self.reads_stdin())?;
         let labelling = self.labelling(Some(group))?;
-        if labelling.list.is_empty() && !inputs.may_bring_labels {
+        if labelling.list.is_empty() && !inputs.may_bring_labels() {
             return Err(LabelSet::none_given());
         }
         if let [only] = labelling.list.labels()

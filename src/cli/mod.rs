@@ -9,7 +9,6 @@ mod completions;
 mod data_flags;
 mod embed;
 mod eval;
-mod explain;
 mod facts;
 mod find_model;
 mod format_choice;

@@ -2,22 +2,17 @@
 
 use std::time::Instant;
 
-#[cfg(feature = "parquet")]
-use longclip::kernels::{Threads, cpu::Level};
 use longclip::model::{DeviceChoice, LongClip, LongClipOptions, NumberType};
-use longclip::named::Named;
-use longclip::output::{Settings, Task};
-use longclip::session::ModelPlan;
+use longclip::named::Named as _;
+use longclip::session::{Loaded, ModelPlan};
 use longclip::text::start_of;
 use longclip::weights::names::known_names;
-use longclip::weights::{
-    Activation, Checkpoint, LoadOptions, Notice, Rounding, Stretching, Surplus, TextPositions, Tower,
-};
+use longclip::weights::{Activation, Checkpoint, LoadOptions, Notice, Stretching, TextPositions, Tower};
 use serde::Serialize;
 
 use super::find_model::find_model;
 use super::hint::reason;
-use super::named::{named, text_or};
+use super::named::{TextOr, named};
 use super::report::Report;
 use super::version::{cpu_level, instruction_set};
 
@@ -32,7 +27,7 @@ pub(super) struct ModelFlags {
     /// longclip-b if it is here, else nano]. Example: `--model longclip-b`
     // The name that was found and its weights are compared.
     #[serde(skip)]
-    #[arg(short, long, value_name = "NAME", value_parser = text_or(known_names), hide_possible_values = true)]
+    #[arg(short, long, value_name = "NAME", value_parser = TextOr(known_names), hide_possible_values = true)]
     model: Option<String>,
     /// Where to compute: cpu, cuda[:N] or metal[:N]
     ///
@@ -99,42 +94,11 @@ impl ReadingFlags {
     /// The options that these flags give, without rounding.
     pub(super) fn options(&self) -> LoadOptions {
         LoadOptions {
-            surplus: if self.ignore_surplus {
-                Surplus::Ignore
-            } else {
-                Surplus::Refuse
-            },
+            ignores_surplus: self.ignore_surplus,
             stretching: (!self.no_stretch).then(Stretching::default),
-            rounding: Rounding::None,
             positions: self.positions,
+            ..LoadOptions::default()
         }
-    }
-}
-
-/// A model that is loaded, and how it was asked for.
-pub(super) struct Loaded {
-    pub(super) model: LongClip,
-    /// Its name, for formats that keep a note of it.
-    pub(super) name: String,
-    pub(super) plan: ModelPlan,
-}
-
-impl Loaded {
-    /// The numbers that it computes with.
-    pub(super) fn dtype(&self) -> &'static str {
-        self.plan.compute.number_type.name()
-    }
-
-    /// What every format notes of a run with this model: no labels yet, one row per label, nothing carried.
-    pub(super) fn settings(&self, task: Task) -> Settings {
-        Settings::new(task, &self.name, self.dtype())
-    }
-
-    /// Threads for kernels besides the model's.
-    #[cfg(feature = "parquet")]
-    pub(super) fn kernel_threads(&self) -> Threads {
-        let level = self.plan.compute.cpu_level.unwrap_or_else(Level::best);
-        Threads::with_level(self.plan.n_threads(), level)
     }
 }
 
@@ -199,11 +163,7 @@ impl ModelFlags {
     fn plan(&self) -> longclip::Result<ModelPlan> {
         Ok(ModelPlan {
             load: LoadOptions {
-                rounding: if self.upstream_rounding {
-                    Rounding::Upstream
-                } else {
-                    Rounding::None
-                },
+                rounds_as_upstream: self.upstream_rounding,
                 ..self.reading.options()
             },
             compute: LongClipOptions {

@@ -10,31 +10,23 @@ pub(super) fn named<T: Named + Send + Sync>() -> impl TypedValueParser<Value = T
     PossibleValuesParser::new(T::ALL.iter().map(|choice| choice.name())).try_map(|name: String| T::from_name(&name))
 }
 
-/// A parser of values that are more than names: completions offer the names.
+/// A text that may be one of these names, which completions offer.
 #[derive(Clone)]
-pub(super) struct Offering<T> {
-    pub(super) names: fn() -> Vec<&'static str>,
-    pub(super) parse: fn(&str) -> Result<T, String>,
-}
+pub(super) struct TextOr(pub(super) fn() -> Vec<&'static str>);
 
-impl<T: Clone + Send + Sync + 'static> TypedValueParser for Offering<T> {
-    type Value = T;
+impl TypedValueParser for TextOr {
+    type Value = String;
 
-    fn parse_ref(&self, command: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<T, clap::Error> {
-        let parse = self.parse;
-        let parser = StringValueParser::new().try_map(move |text| parse(&text));
-        parser.parse_ref(command, arg, value)
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new((self.names)().into_iter().map(PossibleValue::new)))
-    }
-}
-
-/// A text that may be one of these names.
-pub(super) fn text_or(names: fn() -> Vec<&'static str>) -> Offering<String> {
-    Offering {
-        names,
-        parse: |text| Ok(text.to_owned()),
+        Some(Box::new((self.0)().into_iter().map(PossibleValue::new)))
     }
 }

@@ -1,25 +1,19 @@
-//! The flags that say how and where results are printed, and the checked plan that results from them.
+//! The flags that say how and where results are printed.
 
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use longclip::files::{Destination, Excerpt, Target};
-use longclip::input::{Inputs, Items, Skipped};
-use longclip::output::{self, FORMATS, FormatChoice, Holds, IN_FULL_MAX, Layout, Settings, Task, Terminal};
-use longclip::session::resume::HeldRun;
-use longclip::session::shards::{Facts, ShardFile};
-use longclip::session::{RecordWriter, Resuming, Writing};
+use longclip::files::{Excerpt, Target};
+use longclip::input::Inputs;
+use longclip::output::{self, FormatChoice, Holds, IN_FULL_MAX, Layout, Task};
+use longclip::session::shards::ShardFile;
+use longclip::session::{OutputPlace, OutputPlan, Resuming, Writing};
 use longclip::{Error, Result};
 use serde::Serialize;
 
-use super::format_choice::{FormatOf, Printed, needs};
-use super::input_flags::InputPlan;
-use super::progress::{self, Failures};
-use super::report::Report;
-use super::shard_flags::say_that_all_are_there;
+use super::format_choice::{FormatOf, Printed};
 use super::targets::{self, ForceFlag, file_named};
 use super::terminal::stdout_terminal;
-use super::this_command::continuing;
 
 /// How results are printed, and where.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -73,40 +67,31 @@ impl LayoutFlag {
 /// The format of shards if none is named.
 const OF_SHARDS: &str = if cfg!(feature = "parquet") { "parquet" } else { "ndjson" };
 
-/// Where results go, and in which format, as checked.
-pub(super) struct OutputPlan {
-    format: FormatChoice,
-    pub(super) layout: Layout,
-    /// The file; `None` for stdout, and for a shard.
-    target: Option<Target>,
-    /// What a page puts before relative paths to link to files.
-    links_from: String,
-    resume: bool,
-    shard: Option<ShardFile>,
-    /// What of the input was skipped, which a shard may not be silent about.
-    skipped: Skipped,
-    is_on_terminal: bool,
-}
-
 impl OutputFlags {
     /// Checks what was asked for.
     pub(super) fn plan(&self, printed: Printed, inputs: &Inputs, writing: &mut Writing<'_>) -> Result<OutputPlan> {
         let format = self.format(printed.default)?;
         self.check(&format, printed)?;
+        let shard = self.shard(inputs, &format)?;
+        let place = match (shard, self.target(&format, writing)?) {
+            (Some(shard), _) => OutputPlace::Shard(shard, inputs.options.skipped.clone()),
+            (None, Some((target, resuming))) => OutputPlace::File(target, resuming),
+            (None, None) => OutputPlace::Stream(targets::stdout_for(&format)),
+        };
+        let n_images = || inputs.count_up_to(IN_FULL_MAX as usize + 1);
+        let is_printed = self.file().is_none() && format.name() == "table";
         Ok(OutputPlan {
-            shard: self.shard(inputs, &format)?,
-            target: self.target(&format, writing)?,
-            format,
+            terminal: is_printed.then(|| stdout_terminal(n_images)).flatten(),
             links_from: self.links_from(),
+            carries_fields: inputs.may_bring_fields(),
             layout: printed.layout,
-            resume: self.resume,
-            skipped: inputs.options.skipped.clone(),
-            is_on_terminal: self.is_on_terminal(),
+            format,
+            place,
         })
     }
 
     /// The file that results go to; `None` for stdout, and for a folder of shards. Refuses one that may not be written.
-    fn target(&self, format: &FormatChoice, writing: &mut Writing<'_>) -> Result<Option<Target>> {
+    fn target(&self, format: &FormatChoice, writing: &mut Writing<'_>) -> Result<Option<(Target, Resuming)>> {
         let resuming = Resuming::of(format.can_continue().then_some(self.resume));
         if self.resume && resuming == Resuming::Never {
             return Err(Error::usage(
@@ -125,7 +110,8 @@ impl OutputFlags {
             };
         };
         let is_ours = |file: &Excerpt| output::is_results(file) || format.may_have_written(file);
-        writing.target("--output", file, resuming, is_ours).map(Some)
+        let target = writing.target("--output", file, resuming, is_ours)?;
+        Ok(Some((target, resuming)))
     }
 
     /// As [`OutputFlags::target`], of a stream of batches.
@@ -204,43 +190,20 @@ impl OutputFlags {
         targets::links_from(page.as_deref().or(self.file()))
     }
 
-    /// Whether results go where progress would be drawn.
-    fn is_on_terminal(&self) -> bool {
-        self.file().is_none() && io::stdout().is_terminal()
-    }
-
     /// Refuses what the format can't hold.
     fn check(&self, format: &FormatChoice, printed: Printed) -> Result<()> {
-        #[cfg(feature = "arrow")]
-        if format.holds(Holds::Batches) {
-            return Err(output::arrow::needs_batches());
-        }
-        let (needs, what) = needs(printed.task);
-        let that_hold = |what: Holds| {
-            let names = FORMATS
-                .iter()
-                .filter(|format| format.holds(what) && !format.holds(Holds::Batches))
-                .map(|format| format.name);
-            names.collect::<Vec<_>>().join(", ")
-        };
-        let refused = |problem: String, hint: String| Err(Error::usage(problem, hint));
-        if !format.holds(needs) {
-            return refused(
-                format!("the format {} can't hold {what}", format.name()),
-                format!("these have: {}", that_hold(needs)),
-            );
-        }
+        format.check(printed.task)?;
         if printed.layout == Layout::Wide && !format.holds(Holds::Wide) {
-            return refused(
+            return Err(Error::usage(
                 format!("`--wide` changes nothing in the format {}", format.name()),
-                format!("it is for {}", that_hold(Holds::Wide)),
-            );
+                format!("it is for {}", output::names_that_hold(Holds::Wide)),
+            ));
         }
         self.check_place(format)
     }
 
     fn check_place(&self, format: &FormatChoice) -> Result<()> {
-        if format.holds(Holds::Binary) && self.is_on_terminal() {
+        if format.holds(Holds::Binary) && self.file().is_none() && io::stdout().is_terminal() {
             return Err(Error::usage(
                 format!("{} is not meant for a terminal", format.name()),
                 format!("name a file: `--output results.{}`", format.name()),
@@ -266,105 +229,5 @@ impl OutputFlags {
             ));
         }
         self.check_place(&format)
-    }
-}
-
-impl OutputPlan {
-    pub(super) fn links_from(&self) -> String {
-        self.links_from.clone()
-    }
-
-    pub(super) fn holds(&self, what: Holds) -> bool {
-        self.format.holds(what)
-    }
-
-    /// What formats note of a run with this output over `input`, besides what `settings` say.
-    pub(super) fn settings(&self, input: &InputPlan, settings: Settings) -> Settings {
-        Settings {
-            layout: self.layout,
-            fields: input.fields,
-            terminal: self.terminal(&input.inputs),
-            links_from: self.links_from(),
-            ..settings
-        }
-    }
-
-    /// Where results go, as far as progress is concerned.
-    pub(super) fn results(&self) -> progress::Results {
-        if self.is_on_terminal {
-            progress::Results::OnTerminal(match self.format.has_errors() {
-                true => Failures::Shown,
-                false => Failures::NotShown,
-            })
-        } else {
-            progress::Results::Elsewhere
-        }
-    }
-
-    /// The terminal that the results go to.
-    fn terminal(&self, inputs: &Inputs) -> Option<Terminal> {
-        let is_stdout = self.target.is_none() && self.shard.is_none();
-        let n_images = || inputs.count_up_to(IN_FULL_MAX as usize + 1);
-        (is_stdout && self.format.name() == "table").then(|| stdout_terminal(n_images))?
-    }
-
-    /// Refuses texts, if a shard is written or a run is resumed: they are not part of the input.
-    pub(super) fn check_texts(&self, texts: &[String]) -> Result<()> {
-        let flag = match (&self.shard, self.resume) {
-            _ if texts.is_empty() => return Ok(()),
-            (Some(_), _) => "--shard",
-            (None, true) => "--resume",
-            (None, false) => return Ok(()),
-        };
-        Err(Error::usage(
-            format!("`{flag}` is for images, and there are texts"),
-            "embed texts into a file of their own",
-        ))
-    }
-
-    /// Whether this is a shard that is written already; agrees with its folder on what all shards are made with.
-    pub(super) fn is_done(&self, facts: impl FnOnce() -> Facts, report: Report) -> Result<bool> {
-        let Some(shard) = &self.shard else { return Ok(false) };
-        shard.agree(facts())?;
-        let Some(path) = shard.done() else { return Ok(false) };
-        report.note(format!("shard {} is done already: `{}`", shard.shard(), path.display()));
-        if let Some(mark) = shard.mark_if_last()? {
-            say_that_all_are_there(shard.shard().count(), &mark, report);
-        }
-        Ok(true)
-    }
-
-    /// The command that continues this one if it is interrupted, if one can.
-    pub(super) fn continued_by(&self) -> Option<String> {
-        let is_file = self.target.as_ref().is_some_and(Target::is_file);
-        (is_file && self.format.can_continue()).then(continuing)
-    }
-
-    /// Whether results that exist may be continued.
-    pub(super) fn resuming(&self) -> Resuming {
-        Resuming::of(self.format.can_continue().then_some(self.resume))
-    }
-
-    /// Opens the output, and takes from `items` what it holds already. Nothing is changed before [`RecordWriter::begin`].
-    pub(super) fn open(self, settings: &Settings, items: &mut Items) -> Result<(RecordWriter, HeldRun)> {
-        let made = self.format.make(settings)?;
-        let mut held = HeldRun::default();
-        let destination = match (&self.target, &self.shard) {
-            (_, Some(shard)) => shard.create()?,
-            (None, None) => targets::stdout_for(&self.format),
-            (Some(target), None) if !self.format.can_continue() => Destination::whole(target)?,
-            (Some(target), None) => {
-                if self.resume {
-                    held = HeldRun::read(target.path(), &*made, items)?;
-                }
-                Destination::growing(target)?
-            }
-        };
-        let writer = RecordWriter {
-            held: held.progress,
-            shard: self.shard.map(|shard| (shard, self.skipped)),
-            ..RecordWriter::new(made, destination)
-        };
-        Ok((writer, held))
     }
 }

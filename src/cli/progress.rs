@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::HumanDuration;
 use longclip::input::{InputOptions, Inputs};
-use longclip::session::Counts;
+use longclip::session::{Counts, OutputPlace, OutputPlan};
 
 use super::bar::Bar;
 use super::report::{Report, Verbosity};
@@ -111,15 +111,23 @@ pub(super) enum Expected<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Results {
     /// To the terminal: they are progress enough.
-    OnTerminal(Failures),
+    OnTerminal {
+        /// Whether they say why an image failed.
+        show_failures: bool,
+    },
     Elsewhere,
 }
 
-/// Whether results say why an image failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Failures {
-    Shown,
-    NotShown,
+impl Results {
+    /// Where those of a run with this output go.
+    pub(super) fn of(output: &OutputPlan) -> Self {
+        let is_stream = matches!(output.place, OutputPlace::Stream(_));
+        let show_failures = output.format.has_errors();
+        match is_stream && io::stdout().is_terminal() {
+            true => Results::OnTerminal { show_failures },
+            false => Results::Elsewhere,
+        }
+    }
 }
 
 fn line(counts: Counts, images_per_s: f64, total: Option<u64>) -> String {

@@ -3,14 +3,14 @@
 use std::num::NonZeroUsize;
 
 use longclip::pipeline;
-use longclip::session::{Kept, OnError, Run};
+use longclip::session::{Kept, Loaded, OnError, Run};
 use serde::Serialize;
 
 use super::hint::reason;
 use super::image_run::ImageRun;
 use super::input_flags::PictureFlags;
 use super::interrupt::stop_on_interrupt;
-use super::model_flags::{Loaded, ModelFlags};
+use super::model_flags::ModelFlags;
 use super::named::named;
 use super::progress::Results;
 use super::report::Report;

@@ -8,7 +8,7 @@ use longclip::input::{InputOptions, Passed, SkippedCounts};
 use longclip::output::Progress;
 use longclip::session::{Counts, Ended, Times, Watch};
 
-use super::progress::{Expected, Failures, ProgressLine, Results};
+use super::progress::{Expected, ProgressLine, Results};
 use super::report::{Exit, LISTED_MAX, Report, Verbosity};
 
 /// Failures that are reported one by one; the rest is in the output and in the summary.
@@ -33,7 +33,7 @@ impl RunReport {
     pub(super) fn begin(report: Report, expected: &Expected<'_>, held: Progress, results: Results) -> Self {
         RunReport {
             report,
-            failures_are_shown: results == Results::OnTerminal(Failures::Shown) && io::stderr().is_terminal(),
+            failures_are_shown: results == Results::OnTerminal { show_failures: true } && io::stderr().is_terminal(),
             progress: ProgressLine::begin(report, expected, held.n_records, results),
             began: Instant::now(),
             held,

@@ -10,12 +10,12 @@ use longclip::files::Target;
 use longclip::input::arrow::LabelColumn;
 use longclip::input::{InputOptions, Inputs, Item};
 #[cfg(feature = "arrow")]
-use longclip::input::{Web, WebAccess, WebSettings};
+use longclip::input::{Web, WebSettings};
 use longclip::labels::LongText;
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::{Fit, Row};
 use longclip::output::{Layout, Outcome as RecordOutcome, Settings, Task, Thumbnail, Vectors};
-use longclip::session::{PairScorer, Seen};
+use longclip::session::{Loaded, OutputPlan, PairScorer, Seen};
 use longclip::{Error, Result};
 use serde::Serialize;
 
@@ -24,13 +24,12 @@ use super::data_flags::FieldFlags;
 use super::facts;
 use super::format_choice::Printed;
 use super::input_flags::shown;
-use super::model_flags::Loaded;
 use super::named::named;
-use super::output_flags::{OutputFlags, OutputPlan};
+use super::output_flags::OutputFlags;
 use super::progress::Expected;
 use super::report::{Exit, Report};
 use super::run_flags::EncodingFlags;
-use super::shard_flags::ShardFlags;
+use super::shard_flags::{ShardFlags, is_done};
 #[cfg(feature = "arrow")]
 use super::stream::{StreamFlags, refuse_given, run_over_batches};
 use super::targets;
@@ -124,12 +123,12 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     };
     let output = args.plan(&data, &inputs)?;
     let loaded = args.encoding.model.load(report)?;
-    if output.is_done(|| facts::facts("score", args, &loaded), report)? {
+    if is_done(&output, || facts::facts("score", args, &loaded), report)? {
         return Ok(Exit::Done);
     }
     let mut run = args.encoding.plan(&loaded, report);
     let settings = Settings {
-        links_from: output.links_from(),
+        links_from: output.links_from.clone(),
         ..loaded.settings(TASK)
     };
     let mut items = data.items(inputs.options.shard);
@@ -157,16 +156,15 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
     // As in data sets, paths are those of files.
     let options = InputOptions {
         web: Web::new(WebSettings {
-            access: WebAccess::Refused,
+            is_refused: true,
             ..WebSettings::default()
         }),
         ..InputOptions::default()
     };
-    let source = args.stream.source(&args.data.data, options, None)?;
-    let writing = targets::writing(args.output.force, &args.encoding.model);
-    let target = args.output.stream_target(source.target_rules(writing))?;
     let names = caption_fields(args.data.fields.text_field.as_deref());
-    let incoming = source.open(LabelColumn::Texts(&names))?;
+    let writing = targets::writing(args.output.force, &args.encoding.model);
+    let source = args.stream.source(&args.data.data, None, &args.output, writing)?;
+    let (incoming, target) = source.open(LabelColumn::Texts(&names), options)?;
     let loaded = args.encoding.model.load(report)?;
     let mut scorer = PairScorer::new(&loaded.model, args.data.long_text);
     let run = args.encoding.plan(&loaded, report);
@@ -174,7 +172,7 @@ fn run_over_rows(args: &Args, report: Report) -> Outcome {
         incoming.encoding_ahead(scorer.ahead()),
         &run,
         &loaded.settings(TASK),
-        targets::whole(target.as_ref())?,
+        target.as_ref(),
         &mut |item, seen| {
             let scored = scorer.score(item, &seen.views)?;
             Ok(Row {
@@ -205,8 +203,7 @@ impl Args {
             ("--shard", self.data.shard.shard().is_some()),
         ];
         let why = "doesn't go with `--in arrow`, whose rows are the pairs";
-        refuse_given(&given, |flag| format!("`{flag}` {why}"), "leave out one of them")?;
-        self.output.check_stream()
+        refuse_given(&given, why, "leave out one of them")
     }
 
     /// Where results go, and how.

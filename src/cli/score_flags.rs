@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::input_flags::InputFlags;
 use super::named::named;
+use super::numbers::number;
 
 /// How labels are scored.
 #[derive(Debug, Clone, clap::Args, Serialize)]
@@ -68,12 +69,11 @@ fn calibrated_margin() -> String {
 }
 
 fn parse_number(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    if number.is_finite() {
-        Ok(number)
-    } else {
-        Err("expected a finite number".into())
-    }
+    let typed: f64 = number(text, |_| true, "a number")?;
+    typed
+        .is_finite()
+        .then_some(typed)
+        .ok_or_else(|| "expected a finite number".into())
 }
 
 fn parse_temperature(text: &str) -> Result<Temperature, String> {

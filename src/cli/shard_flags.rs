@@ -4,6 +4,8 @@ use std::path::Path;
 
 use longclip::Result;
 use longclip::input::{Shard, Unit};
+use longclip::session::shards::Facts;
+use longclip::session::{OutputPlace, OutputPlan};
 use serde::Serialize;
 
 use super::hint::reason;
@@ -44,6 +46,20 @@ impl ShardFlags {
 
 fn parse_shard(text: &str) -> Result<Shard, String> {
     Shard::parse(text).map_err(|error| reason(&error))
+}
+
+/// Whether this is a shard that is written already; agrees with its folder on what all shards are made with.
+pub(super) fn is_done(output: &OutputPlan, facts: impl FnOnce() -> Facts, report: Report) -> Result<bool> {
+    let OutputPlace::Shard(shard, _) = &output.place else {
+        return Ok(false);
+    };
+    shard.agree(facts())?;
+    let Some(path) = shard.done() else { return Ok(false) };
+    report.note(format!("shard {} is done already: `{}`", shard.shard(), path.display()));
+    if let Some(mark) = shard.mark_if_last()? {
+        say_that_all_are_there(shard.shard().count(), &mark, report);
+    }
+    Ok(true)
 }
 
 /// Reports that all shards of a folder are there.

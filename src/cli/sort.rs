@@ -3,21 +3,20 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use longclip::error::counted;
 use longclip::files::Destination;
-use longclip::input::{Content, Inputs, Item, Name};
+use longclip::input::{Content, Inputs, Item};
 use longclip::labels::Notice;
-use longclip::output::transfer::{Manner, Placed};
-use longclip::output::{Best, Progress, Tally, Terminal, moves_log};
-use longclip::session::{Classifier, Resuming, ScorePlan, Scorer, Seen, Sink, SortPlan, Sorted, Sorter, Verdict};
-use longclip::text::{printable, start_of};
+use longclip::output::transfer::Manner;
+use longclip::output::{Progress, Tally, Terminal, moves_log};
+use longclip::session::{Classifier, Resuming, Scorer, Seen, Sink, SortPlan, Sorted, Sorter, Verdict};
+use longclip::text::start_of;
 use longclip::{Error, Grouping, Result};
 
 use super::Outcome;
 use super::image_run::ImageRun;
 use super::input_flags::InputFlags;
 use super::label_flags::{GroupFlag, LabelFlags};
-use super::progress::{self, Expected, Failures};
+use super::progress::{Expected, Results};
 use super::report::Report;
 use super::run_flags::EncodingFlags;
 use super::score_flags::ScoreFlags;
@@ -118,20 +117,15 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     }
     args.scores.refuse_detached_margin(&args.input)?;
     let command = "longclip sort --into sorted --copy";
-    let (input, labelling) = args.labels.plan(&args.input, &args.group, command, report)?;
+    let (inputs, labelling) = args.labels.plan(&args.input, &args.group, command, report)?;
     let scores = args.scores.plan(labelling.grouping)?;
-    input.inputs.refuse_unreadable()?;
     if labelling.list.is_empty() {
         return Err(longclip::labels::LabelSet::none_given().into());
     }
-    let into = args.into(&input.inputs)?;
-    let log = args
-        .log
-        .as_deref()
-        .map(|log| args.open_log(log, &input.inputs))
-        .transpose()?;
+    let into = args.into(&inputs)?;
+    let log = args.log.as_deref().map(|log| args.open_log(log, &inputs)).transpose()?;
     let loaded = args.encoding.model.load(report)?;
-    let choice = Choice::of(&scores, args);
+    let needs_several = scores.gives_all_to_one() && !args.force;
     let scorer = Scorer::new(&loaded.model, &labelling, scores)?;
     let is_of_sorting = |notice: &&Notice| !matches!(notice, Notice::OnlyLabel { .. });
     let notices: Vec<Notice> = scorer.notices().iter().filter(is_of_sorting).cloned().collect();
@@ -140,7 +134,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         Grouping::None => scorer.answers(),
         Grouping::ByGroup => scorer.groups(),
     };
-    if let ([only], Choice::OfSeveral) = (&shelves[..], choice) {
+    if let ([only], true) = (&shelves[..], needs_several) {
         return Err(no_choice(only).into());
     }
     let plan = SortPlan {
@@ -153,24 +147,19 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let mut sorting = Sorting {
         sorter: Sorter::new(classifier, labelling.grouping, &shelves, plan),
         report,
-        choice,
+        needs_several,
         out: io::stdout(),
         terminal: stdout_terminal(|| None),
         tally: Tally::of(&shelves),
     };
     let run = ImageRun {
         results: match sorting.terminal {
-            Some(_) => progress::Results::OnTerminal(Failures::NotShown),
-            None => progress::Results::Elsewhere,
+            Some(_) => Results::OnTerminal { show_failures: false },
+            None => Results::Elsewhere,
         },
         ..args.encoding.plan(&loaded, report)
     };
-    let (_, exit) = run.over(
-        Expected::Of(&input.inputs),
-        input.inputs.items(),
-        Progress::default(),
-        &mut sorting,
-    )?;
+    let (_, exit) = run.over(Expected::Of(&inputs), inputs.items(), Progress::default(), &mut sorting)?;
     let tally = sorting.terminal.map(|terminal| sorting.tally.lines(terminal));
     for line in tally.unwrap_or_default() {
         writeln!(sorting.out, "{line}").map_err(Error::write("stdout"))?;
@@ -206,24 +195,6 @@ impl Args {
     }
 }
 
-/// What a photo's folder is chosen from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
-    /// At least two labels or groups.
-    OfSeveral,
-    /// One is enough: photos that it doesn't fit stay, or are to go there too.
-    OfOne,
-}
-
-impl Choice {
-    fn of(scores: &ScorePlan, args: &Args) -> Self {
-        match scores.gives_all_to_one() && !args.force {
-            true => Choice::OfSeveral,
-            false => Choice::OfOne,
-        }
-    }
-}
-
 /// The error for a single label or group that would get every photo.
 fn no_choice(only: &str) -> Error {
     Error::usage(
@@ -237,7 +208,8 @@ fn no_choice(only: &str) -> Error {
 struct Sorting<'a> {
     sorter: Sorter<'a>,
     report: Report,
-    choice: Choice,
+    /// Whether a single label or group would get every photo.
+    needs_several: bool,
     out: io::Stdout,
     terminal: Option<Terminal>,
     tally: Tally,
@@ -246,41 +218,12 @@ struct Sorting<'a> {
 impl Sorting<'_> {
     fn sort(&mut self, item: &Item, seen: Result<Seen>) -> Result<Sorted> {
         let seen = seen?;
-        if let (Content::File(_), Some([only]), Choice::OfSeveral) =
-            (&item.content, item.labels.as_deref(), self.choice)
-        {
+        if let (Content::File(_), Some([only]), true) = (&item.content, item.labels.as_deref(), self.needs_several) {
             return Err(no_choice(only));
         }
         let sorted = self.sorter.sort(item, &seen.views);
         self.report.notices(&self.sorter.take_notices());
         sorted
-    }
-
-    /// What is printed about a photo: for a program where it was and where it is, for a person also why.
-    fn line(&self, sorted: &Sorted) -> String {
-        const STAYS: &str = "stays: no label reaches the threshold";
-        let from = shown(&sorted.from);
-        let Some((to, placed, best)) = &sorted.to else {
-            return match self.terminal {
-                Some(terminal) => Best::moved(None, terminal, &from, STAYS),
-                None => format!("{from} {STAYS}"),
-            };
-        };
-        let mut note = match placed {
-            Placed::New => String::new(),
-            Placed::WasThere => " (was there)".to_owned(),
-        };
-        if sorted.n_along > 0 {
-            note += &format!(" (with {})", counted(sorted.n_along, "file"));
-        }
-        let Some(terminal) = self.terminal else {
-            return format!("{from} -> {}{note}", shown(to));
-        };
-        let below = to.strip_prefix(self.sorter.folder()).unwrap_or(to);
-        let is_renamed = below.file_name() != sorted.from.file_name();
-        let folder = below.parent().filter(|_| !is_renamed);
-        let to = folder.map_or_else(|| shown(below), |folder| shown(folder) + "/");
-        Best::moved(Some(best), terminal, &from, &(to + &note))
     }
 }
 
@@ -291,7 +234,8 @@ impl Sink for Sorting<'_> {
         }
         match self.sort(&item, seen) {
             Ok(sorted) => {
-                writeln!(self.out, "{}", self.line(&sorted)).map_err(Error::write("stdout"))?;
+                writeln!(self.out, "{}", sorted.line(self.sorter.folder(), self.terminal))
+                    .map_err(Error::write("stdout"))?;
                 let best = sorted.to.as_ref().map(|(_, _, best)| best.answer.as_str());
                 self.tally.add(best.unwrap_or("stay: no label reaches the threshold"));
                 Ok(Verdict::Done)
@@ -303,9 +247,4 @@ impl Sink for Sorting<'_> {
     fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(Error::write("stdout"))
     }
-}
-
-/// A path as a terminal can show it. Bytes that are not UTF-8 are escaped too.
-fn shown(path: &Path) -> String {
-    printable(&Name::from(path).to_string()).into_owned()
 }

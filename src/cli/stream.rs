@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use longclip::files::Destination;
+use longclip::files::Target;
 use longclip::input::arrow::{LabelColumn, Stream};
 use longclip::input::{InputOptions, Inputs, Item, Source};
 use longclip::output::arrow::Row;
@@ -16,8 +16,10 @@ use longclip::{Error, Result};
 
 use super::Outcome;
 use super::image_run::ImageRun;
+use super::output_flags::OutputFlags;
 use super::progress::Expected;
 use super::run_report::RunReport;
+use super::targets;
 
 /// Whether images come as rows of a stream.
 #[derive(Debug, Clone, clap::Args)]
@@ -42,17 +44,19 @@ impl StreamFlags {
         self.format_in.is_some()
     }
 
-    /// Where the stream comes from: the one file that is named, or stdin. `stdin_is_taken` names a flag that reads stdin,
-    /// if one does.
-    pub(super) fn source(
+    /// Where the stream comes from, the one file that is `named` or stdin, and where its batches go. `stdin_is_taken` names a
+    /// flag that reads stdin, if one does.
+    pub(super) fn source<'a>(
         &self,
-        named: &[PathBuf],
-        options: InputOptions,
+        named: &'a [PathBuf],
         stdin_is_taken: Option<&str>,
-    ) -> Result<StreamSource> {
+        output: &OutputFlags,
+        writing: Writing<'_>,
+    ) -> Result<StreamSource<'a>> {
+        output.check_stream()?;
         let file = match named {
             [] => None,
-            [only] => Some(only.clone()).filter(|only| only != Path::new("-")),
+            [only] => Some(only).filter(|only| *only != Path::new("-")),
             _ => {
                 return Err(Error::usage(
                     format!("`--in arrow` reads one stream, and there are {} inputs", named.len()),
@@ -60,7 +64,7 @@ impl StreamFlags {
                 ));
             }
         };
-        if let (None, Some(flag)) = (&file, stdin_is_taken) {
+        if let (None, Some(flag)) = (file, stdin_is_taken) {
             return Err(Error::usage(
                 format!("`--in arrow` and `{flag}` both read stdin, which can be read only once"),
                 "give one of them a file",
@@ -72,47 +76,37 @@ impl StreamFlags {
                 "pipe one in, or name a file: `longclip classify photos.arrows --in arrow ...`",
             ));
         }
-        Ok(StreamSource { file, options })
+        let target = output.stream_target(writing.reads("the stream", file))?;
+        Ok(StreamSource { file, target })
     }
 }
 
-/// Refuses the first of these flags that was given; `problem` says why it can't go with a stream.
-pub(super) fn refuse_given(
-    flags: &[(&str, bool)],
-    problem: impl FnOnce(&str) -> String,
-    hint: &'static str,
-) -> Result<()> {
-    match flags.iter().find(|(_, is_given)| *is_given) {
-        Some((flag, _)) => Err(Error::usage(problem(flag), hint)),
-        None => Ok(()),
-    }
+/// Where a stream comes from, a file or stdin, and where its batches go.
+pub(super) struct StreamSource<'a> {
+    file: Option<&'a PathBuf>,
+    target: Option<Target>,
 }
 
-/// Where a stream comes from: a file, or stdin.
-pub(super) struct StreamSource {
-    file: Option<PathBuf>,
-    options: InputOptions,
-}
-
-impl StreamSource {
-    /// The rules for what is written, with this stream among what is read.
-    pub(super) fn target_rules<'a>(&self, writing: Writing<'a>) -> Writing<'a> {
-        writing.reads("the stream", &self.file)
-    }
-
+impl StreamSource<'_> {
     /// Waits for the schema.
-    pub(super) fn open(self, labels: LabelColumn<'_>) -> Result<Incoming> {
-        let stream = match &self.file {
-            Some(path) => opened(path)?,
+    pub(super) fn open(self, labels: LabelColumn<'_>, options: InputOptions) -> Result<(Incoming, Option<Target>)> {
+        let stream = match self.file {
+            Some(path) => {
+                let file = File::open(path).map_err(Error::read(path))?;
+                Stream::open(Box::new(file), &format!("`{}`", path.display()))?
+            }
             None => Stream::open(Box::new(stdin()), "stdin")?,
         };
-        Incoming::new(stream, labels, self.options)
+        Ok((Incoming::new(stream, labels, options)?, self.target))
     }
 }
 
-fn opened(path: &Path) -> Result<Stream> {
-    let file = File::open(path).map_err(Error::read(path))?;
-    Stream::open(Box::new(file), &format!("`{}`", path.display()))
+/// Refuses the first of these flags that was given, and says why it can't go with a stream.
+pub(super) fn refuse_given(flags: &[(&str, bool)], why: &str, hint: &'static str) -> Result<()> {
+    match flags.iter().find(|(_, is_given)| *is_given) {
+        Some((flag, _)) => Err(Error::usage(format!("`{flag}` {why}"), hint)),
+        None => Ok(()),
+    }
 }
 
 /// Runs all rows through the model, and writes the batches with what `judge` makes of each image.
@@ -120,9 +114,10 @@ pub(super) fn run_over_batches(
     incoming: Incoming,
     run: &ImageRun<'_>,
     settings: &Settings,
-    destination: Destination,
+    target: Option<&Target>,
     judge: &mut dyn FnMut(&Item, Seen) -> Result<Row>,
 ) -> Outcome {
+    let destination = targets::whole(target)?;
     // Nothing is counted in advance: a stream can be read once.
     let inputs = Inputs {
         sources: vec![Source::Named("-".into())],

@@ -16,7 +16,7 @@ use super::sets::{Folder, folders_of, refuse_sets};
 use super::unusable::Unusable;
 use super::{caption_folders, imagenet};
 use crate::error::{Result, counted};
-use crate::input::{self, Content, InputOptions, Inputs, Items, Links, Skipped};
+use crate::input::{self, Content, InputOptions, Inputs, Items, Skipped};
 
 pub(super) const KIND: Kind = Kind {
     name: "class folders",
@@ -44,7 +44,7 @@ fn images_below(root: &Path, skipped: &Skipped) -> Items {
     let inputs = Inputs {
         sources: vec![input::Source::Named(root.to_owned())],
         options: InputOptions {
-            links: Links::Follow,
+            follows_links: true,
             skipped: skipped.clone(),
             ..InputOptions::default()
         },

@@ -150,6 +150,12 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Compares two models, each with its metrics, on `n_images` images, if there are two.
+    pub fn of_two(models: Vec<(ModelFacts, Vec<Metric>)>, n_images: usize, bootstrap: Bootstrap) -> Option<Self> {
+        let [(a, of_a), (b, of_b)] = <[_; 2]>::try_from(models).ok()?;
+        Some(Comparison::new([a, b], [of_a, of_b], n_images, bootstrap))
+    }
+
     /// Compares two models by their metrics, which are the same ones in the same order, over the same `n_images` images.
     ///
     /// # Panics

@@ -10,7 +10,7 @@ use std::fs::{self, DirEntry, File, FileType};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{InputOptions, Item, Items, Links, RawPhotos};
+use super::{InputOptions, Item, Items, RawPhotos};
 use crate::error::Error;
 use crate::preprocess::{self, RAW_ENDINGS};
 
@@ -115,7 +115,7 @@ impl Walk {
             return None;
         }
         // Folders that link to each other can be reached in more ways than anyone can walk.
-        if self.options.links == Links::Follow
+        if self.options.follows_links
             && let Ok(real) = fs::canonicalize(&path)
             && !self.entered.insert(real)
         {
@@ -166,7 +166,7 @@ impl Walk {
             None
         };
         let is_dir = target.as_ref().map_or(kind.is_dir(), fs::Metadata::is_dir);
-        if is_dir && kind.is_symlink() && self.options.links == Links::Skip {
+        if is_dir && kind.is_symlink() && !self.options.follows_links {
             self.options.skipped.link(path);
             return Verdict::Skipped;
         }

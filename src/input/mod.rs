@@ -42,10 +42,10 @@ pub(crate) use self::folder::is_image_ending;
 pub use self::folder::is_named_like_a_picture;
 pub use self::item::{Item, Items, Name};
 pub use self::list::Separator;
-pub use self::options::{InputOptions, Links, RawPhotos};
+pub use self::options::{InputOptions, RawPhotos};
 pub use self::shard::{Shard, Unit};
 pub use self::skipped::{Passed, Skipped, SkippedCounts};
-pub use self::url::{Address, Proxies, Web, WebAccess, WebSettings};
+pub use self::url::{Address, Proxies, Web, WebSettings};
 use crate::error::{Error, Result};
 use crate::files::{Looking, Target};
 
@@ -79,6 +79,19 @@ impl Inputs {
             Source::List(path, separator) => list::items(&path, separator, &options),
             Source::Ndjson(path) => ndjson::items(&path, &options),
         }))
+    }
+
+    /// Whether images may bring labels of their own: records can.
+    pub fn may_bring_labels(&self) -> bool {
+        self.sources.iter().any(|source| matches!(source, Source::Ndjson(_)))
+    }
+
+    /// Whether images may bring fields for their results: records, and the members of archives.
+    pub fn may_bring_fields(&self) -> bool {
+        self.sources.iter().any(|source| match source {
+            Source::Named(path) => archive::is_named_like_one(path) || path == Path::new("-"),
+            Source::List(..) | Source::Ndjson(_) => true,
+        })
     }
 
     /// The number of images, unless counting them would read something that can be read only once, or an archive.

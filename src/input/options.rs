@@ -9,8 +9,9 @@ use crate::named::named;
 /// How folders are searched and URLs fetched.
 #[derive(Debug, Clone, Default)]
 pub struct InputOptions {
-    /// Whether links to folders are followed.
-    pub links: Links,
+    /// Whether links to folders are followed, each folder once. Without it, they are skipped and counted. Links to files are
+    /// always followed.
+    pub follows_links: bool,
     /// How deep to search; 1 is only the named folder's own files. No limit if `None`.
     pub max_depth: Option<usize>,
     /// Which raw photos in folders are read.
@@ -23,16 +24,6 @@ pub struct InputOptions {
     pub web: Web,
     /// Counts what is skipped.
     pub skipped: Skipped,
-}
-
-/// Whether links to folders are followed. Links to files always are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Links {
-    /// They are skipped and counted.
-    #[default]
-    Skip,
-    /// They are followed, but each folder is entered once.
-    Follow,
 }
 
 /// Which of a camera's raw photos in folders are read.

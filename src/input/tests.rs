@@ -91,7 +91,7 @@ fn a_folder_that_links_reach_again_is_counted_and_not_walked_twice() {
     assert_eq!(passing.options.skipped.counts().links.n, 2);
 
     let mut following = folder(dir.path());
-    following.options.links = Links::Follow;
+    following.options.follows_links = true;
     let found = names(&following, dir.path());
     assert_eq!(found, ["a/b.jpg", "d.jpg", "elsewhere.jpg"]);
     assert_eq!(following.options.skipped.counts().loops.n, 2, "`a/back` and `c`");

@@ -20,18 +20,8 @@ pub struct WebSettings {
     pub silence: Duration,
     /// The time that a whole image may take.
     pub total: Duration,
-    /// Whether URLs are fetched at all.
-    pub access: WebAccess,
-}
-
-/// Whether URLs are fetched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WebAccess {
-    /// They are.
-    #[default]
-    Allowed,
-    /// Each is an image that can't be used.
-    Refused,
+    /// Whether URLs are not fetched at all: each is an image that can't be used.
+    pub is_refused: bool,
 }
 
 impl Default for WebSettings {
@@ -41,7 +31,7 @@ impl Default for WebSettings {
             ca_bundle: None,
             silence: Duration::from_secs(60),
             total: Duration::from_secs(600),
-            access: WebAccess::default(),
+            is_refused: false,
         }
     }
 }
@@ -60,7 +50,7 @@ mod with_network {
     use ureq::{Agent, Body, Proxy};
 
     use super::super::limit::{Unread, read_at_most, read_sized};
-    use super::{WebAccess, WebSettings};
+    use super::WebSettings;
     use crate::error::{Control, Error, Hint, Result, hint, masked};
     use crate::weights::hub::retry::{PAUSES, pause_for};
     use crate::weights::hub::{tls, without_password};
@@ -127,7 +117,7 @@ mod with_network {
 
         /// The bytes of the answer.
         pub(in super::super) fn fetch(&self) -> Result<Vec<u8>> {
-            if self.web.0.settings.access == WebAccess::Refused {
+            if self.web.0.settings.is_refused {
                 return Err(self.failed("URLs are not fetched in this run", None));
             }
             let body = self.answer()?.into_body();
@@ -313,9 +303,8 @@ mod tests {
 
     #[test]
     fn a_run_without_urls_connects_to_nothing() {
-        let access = WebAccess::Refused;
         let settings = WebSettings {
-            access,
+            is_refused: true,
             ..WebSettings::default()
         };
         let never = address(settings, |_, request| panic!("{request}"));

@@ -189,6 +189,32 @@ fn below_each_other(row: &[String], fit: usize) -> String {
     cells.collect()
 }
 
+/// Columns of a bar in a line.
+const BAR_COLUMNS_MAX: usize = 30;
+const BAR_COLUMNS_MIN: usize = 5;
+
+/// A line of at most `columns` cells: a bar, if the share is known and there is room, and as many words as fit.
+pub fn with_bar(share: Option<f64>, words: &[String], columns: usize) -> String {
+    let mut line = String::new();
+    for word in words {
+        let with_word = match line.is_empty() {
+            true => start(word, columns),
+            false => format!("{line}  {word}"),
+        };
+        if width(&with_word) <= columns {
+            line = with_word;
+        }
+    }
+    let room = columns.saturating_sub(width(&line) + 2).min(BAR_COLUMNS_MAX);
+    match share.filter(|_| room >= BAR_COLUMNS_MIN) {
+        Some(share) => {
+            let n_full = (share.clamp(0.0, 1.0) * room as f64) as usize;
+            format!("{}{}  {line}", "█".repeat(n_full), "░".repeat(room - n_full))
+        }
+        None => line,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,5 +327,24 @@ mod tests {
             columns(&rows, Some(30)),
             "longclip-b\n  Long-CLIP ViT-B/16, 224 px,\n  248 tokens\n  not here; on the hub\nnano\n  small\n  built in\n"
         );
+    }
+
+    #[test]
+    fn a_line_never_wraps_and_keeps_what_matters_most() {
+        let words = ["1234/260000", "12 failed", "3 hours left", "1234 images/s"].map(str::to_owned);
+        for columns in 0..120 {
+            let line = with_bar(Some(0.5), &words, columns);
+            assert!(width(&line) <= columns, "{columns}: {line}");
+        }
+        assert_eq!(with_bar(Some(0.5), &words, 24), "1234/260000  12 failed");
+        assert_eq!(
+            with_bar(Some(0.5), &words, 32),
+            "███░░░  1234/260000  12 failed".replace("███░░░", "████░░░░")
+        );
+        assert_eq!(
+            with_bar(Some(0.5), &words, 100),
+            "███████████████░░░░░░░░░░░░░░░  1234/260000  12 failed  3 hours left  1234 images/s"
+        );
+        assert_eq!(with_bar(None, &words[..1], 40), "1234/260000");
     }
 }

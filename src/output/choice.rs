@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::{Format, FormatInfo, Holds, Settings, Template, by_name};
+use super::{Format, FormatInfo, Holds, Settings, Task, Template, by_name, names_that_hold};
 use crate::error::{Error, Result};
 use crate::files::Excerpt;
 
@@ -55,6 +55,25 @@ impl FormatChoice {
         match self {
             FormatChoice::Named(format) => format.holds(what),
             FormatChoice::Template(_) => [Holds::Labels, Holds::Searches].contains(&what),
+        }
+    }
+
+    /// Refuses records that it can't hold, and a format of batches.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], which names formats that can.
+    pub fn check(&self, task: Task) -> Result<()> {
+        #[cfg(feature = "arrow")]
+        if self.holds(Holds::Batches) {
+            return Err(super::arrow::needs_batches());
+        }
+        let (needs, what) = task.needs();
+        match self.holds(needs) {
+            true => Ok(()),
+            false => Err(Error::usage(
+                format!("the format {} can't hold {what}", self.name()),
+                format!("these have: {}", names_that_hold(needs)),
+            )),
         }
     }
 

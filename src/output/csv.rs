@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::escapes::escaped;
 use super::resume::{Held, HeldRecords};
-use super::{Fields, Format, FormatInfo, Holds, Labelled, Layout, Record, Settings, refuse_repeated};
+use super::{Format, FormatInfo, Holds, Labelled, Layout, Record, Settings, refuse_repeated};
 use crate::error::Result;
 use crate::files::Excerpt;
 
@@ -78,14 +78,14 @@ impl Delimited {
             Layout::Wide => columns.extend(self.settings.wide_columns()),
         }
         columns.push("error".into());
-        if self.settings.fields == Fields::Carried {
+        if self.settings.carries_fields {
             columns.push("fields".into());
         }
         columns
     }
 
     fn error_column(&self) -> usize {
-        self.header().len() - 1 - usize::from(self.settings.fields == Fields::Carried)
+        self.header().len() - 1 - usize::from(self.settings.carries_fields)
     }
 
     fn rows(&self, record: &Record) -> Vec<Vec<String>> {
@@ -102,7 +102,7 @@ impl Delimited {
         for row in &mut rows {
             row.insert(0, path.clone());
             row.push(record.outcome.failure().unwrap_or_default().to_owned());
-            if self.settings.fields == Fields::Carried {
+            if self.settings.carries_fields {
                 row.push(fields.clone());
             }
         }

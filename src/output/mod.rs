@@ -103,8 +103,8 @@ pub struct Settings {
     pub groups: Vec<String>,
     /// The layout of labels in formats with rows and columns.
     pub layout: Layout,
-    /// Whether records carry fields of their input.
-    pub fields: Fields,
+    /// Whether records may carry fields of their input: it is records or archives, not files and folders alone.
+    pub carries_fields: bool,
     /// The terminal that the table is printed on; `None` for a pipe or a file.
     pub terminal: Option<Terminal>,
     /// The model's name and origin, for formats that store it.
@@ -123,7 +123,7 @@ impl Settings {
             labels: Vec::new(),
             groups: Vec::new(),
             layout: Layout::Long,
-            fields: Fields::None,
+            carries_fields: false,
             terminal: None,
             model: model.into(),
             dtype: dtype.into(),
@@ -205,6 +205,25 @@ impl Task {
             Task::Labels(Vectors::Beside(n)) | Task::Embeddings(n) => Some(n),
         }
     }
+
+    /// What a format must hold for these records, and what that is called.
+    pub fn needs(self) -> (Holds, &'static str) {
+        match self {
+            Task::Labels(Vectors::None) | Task::Tags => (Holds::Labels, "labels"),
+            Task::Labels(Vectors::Beside(_)) => (Holds::LabelsWithVectors, "vectors in addition to labels"),
+            Task::Embeddings(_) => (Holds::Vectors, "vectors"),
+            Task::Searches => (Holds::Searches, "searches"),
+        }
+    }
+
+    /// The formats that these records can have. Batches are for commands that read a stream of them.
+    pub fn formats(self) -> impl Iterator<Item = &'static FormatInfo> {
+        let has_no_stream = matches!(self, Task::Tags | Task::Searches);
+        let holds = move |format: &&FormatInfo| {
+            format.holds(self.needs().0) && !(has_no_stream && format.holds(Holds::Batches))
+        };
+        FORMATS.iter().filter(holds)
+    }
 }
 
 /// The layout of labels in formats with rows and columns.
@@ -215,16 +234,6 @@ pub enum Layout {
     Long,
     /// One row per image, one column per label.
     Wide,
-}
-
-/// Whether records carry fields of their input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Fields {
-    /// No: the inputs are files and folders.
-    #[default]
-    None,
-    /// They may: the inputs are records or archives.
-    Carried,
 }
 
 /// A format: its name, what it supports, and how to make it.
@@ -290,6 +299,14 @@ pub const FORMATS: &[FormatInfo] = &[
 /// Whether a file looks like results of this program, in any format. Tables and templates can't be recognised.
 pub fn is_results(file: &Excerpt) -> bool {
     !file.start.is_empty() && FORMATS.iter().any(|format| (format.wrote)(file))
+}
+
+/// The names of the formats of files that can hold this, for messages.
+pub fn names_that_hold(what: Holds) -> String {
+    let formats = FORMATS
+        .iter()
+        .filter(|format| format.holds(what) && !format.holds(Holds::Batches));
+    formats.map(|format| format.name).collect::<Vec<_>>().join(", ")
 }
 
 /// The format with this name; `jsonl` is another name of `ndjson`.

@@ -20,7 +20,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 use super::columns::{texts, vector_field, vectors};
-use super::{Fields, Format, FormatInfo, Grouped, Holds, Labelled, Layout, Record, Settings, Task, refuse_repeated};
+use super::{Format, FormatInfo, Grouped, Holds, Labelled, Layout, Record, Settings, Task, refuse_repeated};
 use crate::error::{Error, Result};
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
@@ -148,7 +148,7 @@ fn schema(settings: &Settings) -> Schema {
         (Task::Embeddings(_) | Task::Searches, _) => {}
     }
     fields.extend(settings.task.embed_dim().map(|n| vector_field("embedding", n)));
-    if settings.fields == Fields::Carried {
+    if settings.carries_fields {
         fields.push(text_field("fields"));
     }
     fields.push(text_field("error"));
@@ -177,7 +177,7 @@ fn columns(records: &[Record], settings: &Settings) -> Vec<ArrayRef> {
     if let Some(n) = settings.task.embed_dim() {
         columns.push(vectors(records.iter().map(|record| record.outcome.embedding()), n));
     }
-    if settings.fields == Fields::Carried {
+    if settings.carries_fields {
         columns.push(texts(records.iter().map(Record::carried_json)));
     }
     columns.push(texts(records.iter().map(|record| record.outcome.failure())));

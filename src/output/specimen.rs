@@ -2,13 +2,13 @@
 
 use std::io::Cursor;
 
-use super::{Fields, Format, Grouped, Held, Labelled, Outcome, Record, Settings, Subject, Task, Vectors};
+use super::{Format, Grouped, Held, Labelled, Outcome, Record, Settings, Subject, Task, Vectors};
 use crate::json_fields::JsonFields;
 
 pub(super) fn settings() -> Settings {
     Settings {
         labels: vec!["two\nlines".into(), "a \"cat\", lying".into()],
-        fields: Fields::Carried,
+        carries_fields: true,
         ..Settings::new(Task::Labels(Vectors::None), "nano", "f32")
     }
 }

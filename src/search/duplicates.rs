@@ -16,7 +16,7 @@ use super::index::Index;
 use super::nearest::Hit;
 use super::page::VALUE_BYTES;
 use super::rows::{FileState, Picture};
-use crate::error::Result;
+use crate::error::{Result, counted, size_in_words};
 use crate::input::Content;
 use crate::kernels::{StoredRows, Threads};
 use crate::named::named;
@@ -238,4 +238,20 @@ fn numbers(stored: &[u8]) -> impl Iterator<Item = f32> {
 fn bytes(picture: &Picture, folder: &Path) -> Option<Vec<u8>> {
     let file = picture.is_file().then(|| picture.file_path(folder))?;
     Content::File(file).take(&picture.path).ok()
+}
+
+/// What was found among `n_images` images, in words.
+pub fn groups_in_words(groups: &[Vec<Copied>], n_images: usize) -> String {
+    let all = counted(n_images, "image");
+    if groups.is_empty() {
+        return format!("{all}: no two show the same");
+    }
+    let copies = groups.iter().flat_map(|group| group.iter().skip(1));
+    let n_bytes: u64 = copies.clone().filter_map(|copy| copy.picture.size).sum();
+    format!(
+        "{all}: {} of images that show the same; {} of {} besides those to keep",
+        counted(groups.len(), "group"),
+        counted(copies.count(), "copy"),
+        size_in_words(n_bytes),
+    )
 }

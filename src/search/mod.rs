@@ -24,7 +24,7 @@ mod update;
 mod writer;
 
 pub use self::combined::combined;
-pub use self::duplicates::{Copied, Duplicates, Likeness};
+pub use self::duplicates::{Copied, Duplicates, Likeness, groups_in_words};
 pub use self::index::Index;
 pub use self::nearest::{AnswerLimits, Excluded, ExclusionRule, Hit, Question};
 pub use self::origin::Origin;

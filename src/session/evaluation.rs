@@ -2,10 +2,11 @@
 //! in a file, so that an evaluation can be resumed.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::{Seen, Sink, Verdict};
+use super::{ImageReading, Loaded, Seen, Sink, Verdict};
 use crate::data::{Image, fingerprint};
 use crate::error::{Error, Result};
 use crate::eval::{Embeddings, Origin};
@@ -16,11 +17,11 @@ use crate::score::OneView;
 use crate::weights::identity;
 
 /// The origin of a model's embeddings of texts. A text is its token ids, whatever data it is from, so only the model counts.
-pub fn origin_of_texts(name: &str, model: &LongClip, dtype: &str) -> Origin {
+fn origin_of_texts(loaded: &Loaded) -> Origin {
     Origin {
-        model: name.to_owned(),
-        identity: model.text_identity(),
-        dtype: dtype.to_owned(),
+        model: loaded.name.clone(),
+        identity: loaded.model.text_identity(),
+        dtype: loaded.dtype().to_owned(),
         reading: "as token ids".to_owned(),
         data: "texts".to_owned(),
         n_images: 0,
@@ -28,15 +29,25 @@ pub fn origin_of_texts(name: &str, model: &LongClip, dtype: &str) -> Origin {
     }
 }
 
-/// The origin of a model's embeddings of a data set's images, which are read as `reading` says.
-pub fn origin_of_images(texts: Origin, reading: String, data: String, images: &[Image]) -> Origin {
-    Origin {
-        reading,
-        data,
+/// A model's embeddings of the images of a data set, which are read as `reading` says: those that a file has, and none yet
+/// without one.
+///
+/// # Errors
+/// As [`Embeddings::kept_in`].
+pub fn image_embeddings(
+    loaded: &Loaded,
+    reading: &ImageReading,
+    (data, images): (&str, &[Image]),
+    file: Option<&Path>,
+) -> Result<Embeddings> {
+    let origin = Origin {
+        reading: reading.in_words(),
+        data: data.to_owned(),
         n_images: images.len(),
         fingerprint: fingerprint(images),
-        ..texts
-    }
+        ..origin_of_texts(loaded)
+    };
+    Embeddings::kept_in(file, &origin, loaded.model.sizes().embed_dim)
 }
 
 /// The images that have no embedding yet, each once.
@@ -76,12 +87,10 @@ const TEXTS_A_PASS: usize = 64;
 
 /// Encodes texts with a model, and keeps the ones encoded already.
 pub struct Texts<'a> {
-    /// What encodes them.
-    pub model: &'a LongClip,
-    /// What is encoded already, by [`origin_of_texts`].
-    pub kept: Embeddings,
-    /// Ends the work after a pass.
-    pub stop: Stop,
+    model: &'a LongClip,
+    /// What is encoded already.
+    kept: Embeddings,
+    stop: Stop,
 }
 
 /// Why texts were not encoded.
@@ -89,7 +98,7 @@ pub struct Texts<'a> {
 pub enum Halt {
     /// Something failed.
     Broken(Error),
-    /// [`Texts::stop`] was requested.
+    /// It was requested.
     Interrupted,
 }
 
@@ -99,7 +108,20 @@ impl From<Error> for Halt {
     }
 }
 
-impl Texts<'_> {
+impl<'a> Texts<'a> {
+    /// Texts for a model, with those that a file has. `stop` ends the work after a pass.
+    ///
+    /// # Errors
+    /// As [`Embeddings::kept_in`].
+    pub fn of(loaded: &'a Loaded, file: Option<&Path>, stop: Stop) -> Result<Self> {
+        let model = &loaded.model;
+        Ok(Texts {
+            kept: Embeddings::kept_in(file, &origin_of_texts(loaded), model.sizes().embed_dim)?,
+            model,
+            stop,
+        })
+    }
+
     /// One row per text, given as token ids. After each pass, `watch` hears how many of how many are done.
     ///
     /// # Errors

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Source;
-use crate::error::{Error, Result};
+use super::{Resuming, Source, Writing};
+use crate::error::{Control, Error, Result, hint};
 use crate::files;
+use crate::input::{Inputs, is_named_like_a_picture};
 use crate::model::LongClip;
 use crate::output::{HeatMap, THUMBNAIL_PX, png, thumbnail_jpeg};
 use crate::preprocess::{Picture, Preprocess};
@@ -77,8 +78,56 @@ impl<'a> Explainer<'a> {
 }
 
 impl PaintTo {
+    /// Where `flag` names: a file that ends in `.png` is for one image; anything else is a folder.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a file that can't be painted into, a folder of inputs, or one that an earlier run painted into.
+    pub fn at(
+        flag: &'static str,
+        path: &Path,
+        (inputs, resuming): (&Inputs, Resuming),
+        writing: &mut Writing<'_>,
+    ) -> Result<Self> {
+        let shown = path.display();
+        if inputs.are_around(path) {
+            return Err(Error::usage(
+                format!("`{flag} {shown}` is in a folder of inputs, so painted photos would be inputs too"),
+                "name a folder outside it",
+            ));
+        }
+        let is_folder = path.is_dir();
+        let ending = path.extension().unwrap_or_default();
+        if ending.eq_ignore_ascii_case("png") && !is_folder {
+            if inputs.count().is_some_and(|n_images| n_images > 1) {
+                return Err(PaintTo::one_file(path));
+            }
+            let target = writing.target(flag, path, Resuming::Never, |_| false)?;
+            return Ok(PaintTo::File(target.name().to_owned()));
+        }
+        let is_wrong = match path.is_file() {
+            true => Some(format!("`{flag} {shown}` is a file, but not a png")),
+            false if is_named_like_a_picture(path) && !is_folder => {
+                Some(format!("`{flag} {shown}` names an image that is not a png"))
+            }
+            false => None,
+        };
+        if let Some(problem) = is_wrong {
+            return Err(Error::usage(problem, "name a file that ends in `.png`, or a folder"));
+        }
+        if resuming != Resuming::Asked && !writing.replaces_existing() && PaintTo::is_used(path) {
+            return Err(Error::Usage {
+                problem: format!("`{shown}` holds painted photos already"),
+                hint: Some(hint!(
+                    "{} replaces those of the same names; or name another folder",
+                    Control::ReplaceFiles
+                )),
+            });
+        }
+        Ok(PaintTo::Folder(path.to_owned()))
+    }
+
     /// The error for several images and one file.
-    pub fn one_file(path: &Path) -> Error {
+    fn one_file(path: &Path) -> Error {
         Error::usage(
             format!("`{}` is one file, and there are several images", path.display()),
             "name a folder: each image gets a file in it",
@@ -86,7 +135,7 @@ impl PaintTo {
     }
 
     /// Whether a folder has photos that an earlier run painted.
-    pub fn is_used(folder: &Path) -> bool {
+    fn is_used(folder: &Path) -> bool {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let mut names = entries.map(|entry| entry.file_name());
         names.any(|name| name.as_encoded_bytes().ends_with(ENDING.as_bytes()))

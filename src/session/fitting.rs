@@ -2,9 +2,10 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::error::{Error, Result};
 use crate::named::Named;
 use crate::preprocess::{Fit, Preprocess};
-use crate::score::Pooling;
+use crate::score::{OneView, Pooling};
 
 /// How an image becomes one square, or several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,22 @@ impl Fitting {
             Fitting::One(_) => None,
             Fitting::Tiles(pooling) => Some(pooling),
         }
+    }
+
+    /// What is needed to keep one embedding per image, as `what` says that the caller does. `worded` is how the caller chooses
+    /// a way by its name.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for tiles, each of which has an embedding.
+    pub fn one_view(fitting: Option<Fitting>, what: &str, worded: impl Fn(&str) -> String) -> Result<OneView> {
+        OneView::of(fitting.and_then(Fitting::tiles)).ok_or_else(|| {
+            let chosen = worded(fitting.map_or("", Fitting::name));
+            let [pad, squash] = [Fit::Pad, Fit::Squash].map(|fit| worded(fit.name()));
+            Error::usage(
+                format!("{what} one embedding per image, and `{chosen}` makes one of each tile"),
+                format!("leave it out; `{pad}` and `{squash}` read the whole image too"),
+            )
+        })
     }
 
     /// The same preprocessing, of images that are fitted in this way.

@@ -12,6 +12,7 @@ use super::{Grouping, ScorePlan};
 use crate::error::Result;
 use crate::labels::{
     Combine, Label, LabelList, LabelSet, LongText, Notice, PromptEncoder, Recipe, SameTokens, Template, VectorCache,
+    Vocabulary,
 };
 use crate::model::LongClip;
 use crate::score::Temperature;
@@ -36,6 +37,32 @@ pub struct Labelling {
 }
 
 impl Labelling {
+    /// The tags of a vocabulary. Those of files are asked by `templates`, or by the usual one if there is none.
+    ///
+    /// # Errors
+    /// As [`Template::new`] and [`Vocabulary::labels`].
+    pub fn of_vocabulary(vocabulary: &Vocabulary, templates: &[String], cache_root: Option<PathBuf>) -> Result<Self> {
+        const USUAL: &str = "a photo of {}";
+        let are_given = !templates.is_empty();
+        let templates = match are_given {
+            true => templates
+                .iter()
+                .map(|text| Template::new(text))
+                .collect::<Result<_>>()?,
+            false => vec![Template::new(USUAL)?],
+        };
+        Ok(Labelling {
+            list: vocabulary.labels(&templates)?,
+            // A default that changes nothing is no reason for a notice.
+            templates: match are_given || vocabulary.needs_templates() {
+                true => templates,
+                false => Vec::new(),
+            },
+            cache_root,
+            ..Labelling::default()
+        })
+    }
+
     /// An encoder that keeps what it encodes for the next run.
     pub fn encoder<'a>(&self, model: &'a LongClip) -> PromptEncoder<'a> {
         let encoder = PromptEncoder::new(model).long_text(self.long_text);

@@ -4,7 +4,8 @@
 //! and gives each to a [`Sink`]: [`RecordWriter`] writes a record for each, [`Sorter`] puts photos into folders,
 //! [`evaluation`] keeps embeddings, and the update of a search index is a sink too. A [`Classifier`] scores what the
 //! model saw; [`stream`] does the same for the batches of an Arrow stream; [`resume`] continues the file of an interrupted
-//! run. Nothing here knows a terminal or a flag: progress is reported to a [`Watch`], and warnings are values.
+//! run. A [`Loaded`] model and an [`OutputPlan`] say with what, and where to. Nothing here knows a terminal or a flag:
+//! progress is reported to a [`Watch`], and warnings are values.
 
 mod answers;
 pub mod evaluation;
@@ -13,7 +14,9 @@ mod fitting;
 #[cfg(feature = "parquet")]
 mod indexing;
 mod labelling;
+mod loaded;
 mod model_plan;
+mod output_plan;
 mod pair_scorer;
 mod reading;
 mod record_writer;
@@ -35,9 +38,11 @@ pub use self::answers::{Grouping, NONE_OF_THESE, classify, grouped, in_order, la
 pub use self::explainer::{Explainer, PaintTo, painted_thumbnail};
 pub use self::fitting::Fitting;
 #[cfg(feature = "parquet")]
-pub use self::indexing::Indexing;
+pub use self::indexing::{Indexing, index_origin};
 pub use self::labelling::Labelling;
+pub use self::loaded::Loaded;
 pub use self::model_plan::ModelPlan;
+pub use self::output_plan::{OutputPlace, OutputPlan};
 pub use self::pair_scorer::{PairScorer, TextsAhead};
 pub use self::reading::ImageReading;
 pub use self::record_writer::{Closed, Judge, Judgement, RecordWriter, judged};

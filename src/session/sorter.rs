@@ -5,14 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{Classifier, Grouping};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::files::Destination;
-use crate::input::{Content, Item};
+use crate::input::{Content, Item, Name};
 use crate::labels::Notice;
 use crate::output::companions::Companion;
 use crate::output::transfer::{Manner, Placed, Rehearsal, Transfer, place};
-use crate::output::{Best, folder_names, moves_log};
+use crate::output::{Best, Terminal, folder_names, moves_log};
 use crate::score::Views;
+use crate::text::printable;
 
 /// How photos are sorted.
 pub struct SortPlan {
@@ -47,6 +48,41 @@ pub struct Sorted {
     pub to: Option<(PathBuf, Placed, Best)>,
     /// How many files went with it.
     pub n_along: usize,
+}
+
+impl Sorted {
+    /// A line about it: for a program where it was and where it is, for a person also why. `folder` is that of the labels'
+    /// folders.
+    pub fn line(&self, folder: &Path, terminal: Option<Terminal>) -> String {
+        const STAYS: &str = "stays: no label reaches the threshold";
+        let from = shown(&self.from);
+        let Some((to, placed, best)) = &self.to else {
+            return match terminal {
+                Some(terminal) => Best::moved(None, terminal, &from, STAYS),
+                None => format!("{from} {STAYS}"),
+            };
+        };
+        let mut note = match placed {
+            Placed::New => String::new(),
+            Placed::WasThere => " (was there)".to_owned(),
+        };
+        if self.n_along > 0 {
+            note += &format!(" (with {})", counted(self.n_along, "file"));
+        }
+        let Some(terminal) = terminal else {
+            return format!("{from} -> {}{note}", shown(to));
+        };
+        let below = to.strip_prefix(folder).unwrap_or(to);
+        let is_renamed = below.file_name() != self.from.file_name();
+        let folder = below.parent().filter(|_| !is_renamed);
+        let to = folder.map_or_else(|| shown(below), |folder| shown(folder) + "/");
+        Best::moved(Some(best), terminal, &from, &(to + &note))
+    }
+}
+
+/// A path as a terminal can show it. Bytes that are not UTF-8 are escaped too.
+fn shown(path: &Path) -> String {
+    printable(&Name::from(path).to_string()).into_owned()
 }
 
 impl<'a> Sorter<'a> {

@@ -13,7 +13,7 @@ use super::config::{Found, RecipeSource};
 use super::layouts::{self, Assembly, Layout};
 use super::names::ModelSource;
 use super::notice::Notice;
-use super::options::{LoadOptions, Rounding, TextPositions};
+use super::options::{LoadOptions, TextPositions};
 use super::sizes::{Shapes, Sizes, TOKENIZER_IDS};
 use super::stored::{FileFormat, TensorFile};
 use super::towers::Tower;
@@ -214,7 +214,7 @@ impl Checkpoint {
     /// As [`Checkpoint::values`].
     pub(crate) fn unchecked(&self, name: &str) -> Result<Cow<'_, [f32]>> {
         let values = assemble::values(&self.file, &self.assembly(name))?;
-        let rounds = self.options.rounding == Rounding::Upstream && upstream_rounds(name);
+        let rounds = self.options.rounds_as_upstream && upstream_rounds(name);
         Ok(if rounds {
             values.iter().map(|v| f16::from_f32(*v).to_f32()).collect()
         } else {

@@ -11,7 +11,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::layouts::{self, Assembly, Layout};
 use super::sizes::Sizes;
 use super::stored::{FileFormat, TensorFile};
-use super::{Checkpoint, LoadOptions, Surplus};
+use super::{Checkpoint, LoadOptions};
 use crate::Result;
 
 pub(super) const SIZES: Sizes = Sizes {
@@ -296,7 +296,7 @@ fn what_is_next_to_a_wrapped_model_is_named() {
         "{message}"
     );
     let options = LoadOptions {
-        surplus: Surplus::Ignore,
+        ignores_surplus: true,
         ..LoadOptions::default()
     };
     assert!(Checkpoint::from_bytes("tiny", bytes(&file), &options).is_ok());

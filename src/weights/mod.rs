@@ -53,7 +53,7 @@ pub use self::fingerprint::identity;
 #[cfg(feature = "parquet")]
 pub(crate) use self::map::map;
 pub use self::notice::Notice;
-pub use self::options::{LoadOptions, Rounding, Surplus, TextPositions};
+pub use self::options::{LoadOptions, TextPositions};
 pub use self::positions::{CLIP_CONTEXT_LENGTH, Stretching};
 pub use self::sizes::Sizes;
 pub use self::stored::FileFormat;

@@ -3,26 +3,6 @@
 use super::positions::Stretching;
 use crate::named::named;
 
-/// What to do with tensors that a CLIP doesn't have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Surplus {
-    /// Refuse the file: it is probably another model.
-    #[default]
-    Refuse,
-    /// Ignore them.
-    Ignore,
-}
-
-/// Whether weights are used as stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Rounding {
-    /// As stored.
-    #[default]
-    None,
-    /// Linear, convolution and projection weights are rounded to f16, as upstream's loader does.
-    Upstream,
-}
-
 /// Which text positions to use of a file with several tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextPositions {
@@ -39,12 +19,12 @@ named!(TextPositions, "choice of text positions": Joined = "joined", First = "fi
 /// How to read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// What to do with tensors that a CLIP doesn't have.
-    pub surplus: Surplus,
+    /// Whether tensors that a CLIP doesn't have are ignored. Without it, the file is refused: it is probably another model.
+    pub ignores_surplus: bool,
     /// How to stretch a 77-row position table; `None` leaves it unchanged.
     pub stretching: Option<Stretching>,
-    /// Whether weights are used as stored.
-    pub rounding: Rounding,
+    /// Whether linear, convolution and projection weights are rounded to f16, as upstream's loader does, and not used as stored.
+    pub rounds_as_upstream: bool,
     /// Which text positions to use; `None` for those that the model's own code uses.
     pub positions: Option<TextPositions>,
 }
@@ -54,21 +34,23 @@ impl LoadOptions {
     /// [`Checkpoint::content_digest`](super::Checkpoint::content_digest).
     pub(super) fn description(&self) -> String {
         let LoadOptions {
-            surplus,
+            ignores_surplus,
             stretching,
-            rounding,
+            rounds_as_upstream,
             positions: _,
         } = self;
-        format!("LoadOptions {{ surplus: {surplus:?}, stretching: {stretching:?}, rounding: {rounding:?} }}")
+        let surplus = if *ignores_surplus { "Ignore" } else { "Refuse" };
+        let rounding = if *rounds_as_upstream { "Upstream" } else { "None" };
+        format!("LoadOptions {{ surplus: {surplus}, stretching: {stretching:?}, rounding: {rounding} }}")
     }
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
         LoadOptions {
-            surplus: Surplus::Refuse,
+            ignores_surplus: false,
             stretching: Some(Stretching::default()),
-            rounding: Rounding::None,
+            rounds_as_upstream: false,
             positions: None,
         }
     }

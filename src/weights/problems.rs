@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::layouts::{Assembly, is_bookkeeping};
-use super::options::{LoadOptions, Surplus};
+use super::options::LoadOptions;
 use super::sizes::{HEAD_WIDTH, Shapes, Sizes};
 use super::stored::TensorFile;
 use super::towers::Tower;
@@ -98,9 +98,9 @@ pub(super) fn check(
     });
     let (of_towers, others): (Vec<&String>, Vec<&String>) = unknown.partition(|name| may_change_numbers(name));
     findings.changes_numbers = !of_towers.is_empty();
-    let refused = match options.surplus {
-        Surplus::Refuse => [of_towers, others].concat(),
-        Surplus::Ignore => of_towers,
+    let refused = match options.ignores_surplus {
+        false => [of_towers, others].concat(),
+        true => of_towers,
     };
     findings.surplus = refused.iter().map(|name| format!("`{name}`")).collect();
     let hint = match towers {

@@ -5,7 +5,7 @@ use std::path::Path;
 #[cfg(feature = "cuda")]
 use longclip::model::{DeviceChoice, NumberType};
 use longclip::model::{LongClip, LongClipOptions};
-use longclip::weights::{LoadOptions, Rounding};
+use longclip::weights::LoadOptions;
 
 use crate::recipe::{Positions, Stored, write_safetensors, write_torch};
 use crate::reference::{
@@ -152,9 +152,9 @@ fn a_77_row_table_can_be_used_unstretched() {
 #[test]
 fn weights_are_used_as_stored_or_rounded_like_upstreams() {
     let check = |name: &str, path: &Path, golden: &Golden| {
-        for (case, rounding) in [("as_stored", Rounding::None), ("upstream_rounding", Rounding::Upstream)] {
+        for (case, rounds_as_upstream) in [("as_stored", false), ("upstream_rounding", true)] {
             let load = LoadOptions {
-                rounding,
+                rounds_as_upstream,
                 ..LoadOptions::default()
             };
             let model = open_with(path, &load, &LongClipOptions::default());

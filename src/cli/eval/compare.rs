@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use longclip::eval::beside;
 use longclip::eval::bootstrap::Bootstrap;
-use longclip::eval::comparison::ModelFacts;
 use longclip::model::NumberType;
+use longclip::session::Loaded;
 use longclip::{Error, Result};
 
-use crate::cli::model_flags::{Loaded, ModelFlags, OtherModel};
+use crate::cli::model_flags::{ModelFlags, OtherModel};
 use crate::cli::named::named;
+use crate::cli::numbers::number;
 use crate::cli::report::Report;
 
 /// The model to compare with, and how the comparison is made.
@@ -40,12 +41,15 @@ pub(super) struct CompareFlags {
     ///
     /// The same seed gives the same intervals. Example: `--seed 1`
     #[arg(long, value_name = "N", default_value_t = 0, hide_short_help = true)]
-    pub(super) seed: u64,
+    seed: u64,
 }
 
 fn resamples(text: &str) -> std::result::Result<usize, String> {
-    let number = text.parse().ok().filter(|n| (100..=1_000_000).contains(n));
-    number.ok_or_else(|| "expected a number from 100 to 1,000,000".to_owned())
+    number(
+        text,
+        |n| (100..=1_000_000).contains(n),
+        "a number from 100 to 1,000,000",
+    )
 }
 
 impl CompareFlags {
@@ -102,11 +106,6 @@ impl Contender {
     fn load(flags: &ModelFlags, ending: Option<&'static str>, report: Report) -> Result<Self> {
         let loaded = flags.load(report)?;
         Ok(Contender { loaded, ending })
-    }
-
-    pub(super) fn facts(&self) -> ModelFacts {
-        let Loaded { name, model, .. } = &self.loaded;
-        ModelFacts::of(name, self.loaded.dtype(), model)
     }
 
     /// The file of its embeddings of a kind, if `first` is that of the first model.

@@ -1,18 +1,20 @@
 //! Encodes the images of an evaluation through the pipeline. Their embeddings can be kept, so that a run can be resumed.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use longclip::data::{Image, Unusable};
+use longclip::error::counted;
 use longclip::eval::Embeddings;
 use longclip::input::InputOptions;
 use longclip::output::Progress;
 use longclip::score::OneView;
-use longclip::session::evaluation::{Keeping, missing, origin_of_images, origin_of_texts};
-use longclip::session::{Counts, Ended};
+use longclip::session::evaluation::{Keeping, image_embeddings, missing};
+use longclip::session::{Counts, Ended, Loaded};
 use longclip::{Error, Result};
 
-use crate::cli::model_flags::Loaded;
+use super::compare::Contender;
 use crate::cli::progress::Expected;
 use crate::cli::report::{Exit, LISTED_MAX, Report, Verbosity};
 use crate::cli::run_flags::EncodingFlags;
@@ -47,7 +49,6 @@ pub(super) struct Encoded {
     pub(super) n_failed: usize,
     /// The speed of this run; none if all embeddings were kept already.
     pub(super) images_per_s: Option<f64>,
-    pub(super) ended: Ended,
     /// The exit code as far as the images decide it.
     pub(super) exit: Exit,
 }
@@ -63,28 +64,39 @@ impl EncodeFlags {
         self.encoding.pictures.one_view("an evaluation keeps")
     }
 
-    /// Encodes what `kept` doesn't hold yet; reports progress, and what could not be read.
-    pub(super) fn encode(
+    /// Encodes the data with each model, or ends with an exit code.
+    pub(super) fn encode_all(
         &self,
-        loaded: &Loaded,
+        contenders: &[Contender],
         data: &Data<'_>,
-        kept: Option<&Path>,
         report: Report,
-    ) -> Result<Encoded> {
-        let mut embeddings = self.open(loaded, data, kept, report)?;
+    ) -> Result<ControlFlow<Exit, Vec<Encoded>>> {
+        let mut all = Vec::new();
+        for contender in contenders {
+            match self.encode(contender, data, report)? {
+                ControlFlow::Continue(encoded) => all.push(encoded),
+                ControlFlow::Break(exit) => return Ok(ControlFlow::Break(exit)),
+            }
+        }
+        Ok(ControlFlow::Continue(all))
+    }
+
+    /// Encodes what is not kept yet; reports progress, and what could not be read.
+    fn encode(&self, contender: &Contender, data: &Data<'_>, report: Report) -> Result<ControlFlow<Exit, Encoded>> {
+        let kept = contender.kept(self.embeddings.as_deref(), None);
+        let mut embeddings = self.open(&contender.loaded, data, kept.as_deref(), report)?;
         let missing = missing(data.images, &embeddings);
         let n_held = embeddings.len();
         if missing.is_empty() {
             report.note(format!("the embeddings of all {n_held} images are kept already"));
-            return Ok(Encoded {
+            return Ok(ControlFlow::Continue(Encoded {
                 embeddings,
                 n_failed: 0,
                 images_per_s: None,
-                ended: Ended::AtTheEnd,
                 exit: Exit::Done,
-            });
+            }));
         }
-        let mut run = self.encoding.plan(loaded, report);
+        let mut run = self.encoding.plan(&contender.loaded, report);
         run.run.max_failures = run.run.max_failures.saturating_sub(data.n_unusable as u64);
         let held = Progress {
             n_records: n_held as u64,
@@ -105,26 +117,20 @@ impl EncodeFlags {
         }
         let exit = watch.sum_up(ended, &InputOptions::default(), None);
         if ended == Ended::Interrupted {
-            say_what_is_kept(kept, report);
+            say_what_is_kept(kept.as_deref(), report);
+            return Ok(ControlFlow::Break(exit));
         }
-        Ok(Encoded {
+        Ok(ControlFlow::Continue(Encoded {
             embeddings,
             n_failed: n_failed as usize,
             images_per_s: Some(n_done as f64 / began.elapsed().as_secs_f64().max(1e-9)),
-            ended,
             exit,
-        })
+        }))
     }
 
     fn open(&self, loaded: &Loaded, data: &Data<'_>, kept: Option<&Path>, report: Report) -> Result<Embeddings> {
-        let texts = origin_of_texts(&loaded.name, &loaded.model, loaded.dtype());
-        let origin = origin_of_images(
-            texts,
-            self.encoding.pictures.reading().in_words(),
-            data.name.clone(),
-            data.images,
-        );
-        let embeddings = Embeddings::kept_in(kept, &origin, loaded.model.sizes().embed_dim)?;
+        let reading = self.encoding.pictures.reading();
+        let embeddings = image_embeddings(loaded, &reading, (&data.name, data.images), kept)?;
         if let (Some(kept), 1..) = (kept, embeddings.dropped_bytes()) {
             report.note(format!(
                 "the last {} bytes of `{}` are not a complete record; its image is encoded again",
@@ -165,12 +171,14 @@ pub(super) fn report_unusable(unusable: &[Unusable], report: Report) {
 
 /// The error if more can't be used than is allowed: a part of the data would be another benchmark.
 pub(super) fn unmeasured(n: usize) -> Error {
-    let (are, them) = match n {
-        1 => ("1 thing".to_owned(), "it"),
-        n => (format!("{n} things"), "them"),
-    };
+    let (things, them) = things(n);
     Error::usage(
-        format!("{are} can't be used, so nothing was measured"),
+        format!("{things} can't be used, so nothing was measured"),
         format!("fix the data; or `--on-error skip` skips and counts {them}, `--max-errors N` up to N of them"),
     )
+}
+
+/// How many things, and the word for them.
+pub(super) fn things(n: usize) -> (String, &'static str) {
+    (counted(n, "thing"), if n == 1 { "it" } else { "them" })
 }

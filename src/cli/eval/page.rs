@@ -50,7 +50,7 @@ pub(super) struct Reads<'a> {
 
 /// The files that are written when everything is measured.
 pub(super) struct Written {
-    pub(super) page: Option<Destination>,
+    page: Option<Destination>,
     pub(super) predictions: Option<(PredictionFormat, Destination)>,
 }
 
@@ -105,8 +105,11 @@ fn holds(data: &Path, file: &Target) -> bool {
     data.is_dir() && data.canonicalize().is_ok_and(is_inside)
 }
 
-/// Writes a page, which appears only when it is complete.
-pub(super) fn write(file: &mut Destination, page: &str) -> Result<()> {
-    file.write_all(page.as_bytes()).map_err(|source| file.error(source))?;
-    file.finish()
+impl Written {
+    /// Writes the page if it was asked for; it appears only when it is complete.
+    pub(super) fn write_page(&mut self, page: impl FnOnce() -> String) -> Result<()> {
+        let Some(file) = &mut self.page else { return Ok(()) };
+        file.write_all(page().as_bytes()).map_err(|source| file.error(source))?;
+        file.finish()
+    }
 }

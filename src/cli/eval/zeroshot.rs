@@ -1,21 +1,18 @@
 //! `longclip eval zeroshot --data D`: measures how often an image's class is the most likely one.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use longclip::Result;
 use longclip::data::Split;
-use longclip::eval::Embeddings;
-use longclip::eval::comparison::Comparison;
-use longclip::eval::zeroshot::{
-    Answer, ClassifiedImages, FittedTemperature, Measures, Predictions, Resolved, Results, judge, metrics,
-};
+use longclip::eval::zeroshot::{About, ClassifiedImages, Encoded, Results};
 use longclip::labels::{LabelSet, SameTokens};
-use longclip::score::{OneView, Scoring};
-use longclip::session::{Ended, Labelling};
+use longclip::score::Scoring;
+use longclip::session::Labelling;
 
 use super::compare::{CompareFlags, Contender};
-use super::encode::{Data, EncodeFlags, Encoded, report_unusable, unmeasured};
-use super::page::{self, Reads, ReportFlags, Written};
+use super::encode::{Data, EncodeFlags, report_unusable, unmeasured};
+use super::page::{Reads, ReportFlags, Written};
 use crate::cli::Outcome;
 use crate::cli::input_flags::to_one_square;
 use crate::cli::label_flags::LabelFlags;
@@ -83,9 +80,10 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let mut written = args.open_report()?;
     let labelling = args.labels.labelling(None)?;
     let data = args.data()?;
-    let about = data.about.clone();
-    let (labelling, prompts) = args.prompts(labelling, &data);
-    let resolved = data.resolve(labelling.list.clone(), &labelling.templates)?;
+    let kind = data.about.clone();
+    let named = args.labels.name_templates().then_some(labelling.templates);
+    let (templates, prompts) = data.prompts(&labelling.list, named);
+    let resolved = data.resolve(labelling.list, &templates)?;
     report_unusable(&resolved.unusable, report);
     if resolved.unusable.len() as u64 > args.encode.most_failures() {
         return Err(unmeasured(resolved.unusable.len()).into());
@@ -93,53 +91,50 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let contenders = args.compare.contenders(&args.encode.encoding.model, report)?;
     let labelling = Labelling {
         list: resolved.labels.clone(),
+        templates,
         // Classes stay as the data numbers them.
         same_tokens: SameTokens::Keep,
         ..labelling
     };
-    let data_name = args.data.display().to_string();
-    let mut seen = Vec::new();
-    for contender in &contenders {
-        let labels = labelling
-            .encode(&mut labelling.encoder(&contender.loaded.model))?
-            .ok_or_else(LabelSet::none_given)?;
-        report.notices(labels.notices());
-        let encoded = args.encoded(contender, &resolved, one, report)?;
-        if encoded.ended != Ended::AtTheEnd {
-            return Ok(encoded.exit);
-        }
-        seen.push(SeenBy {
-            contender,
-            labels,
-            encoded,
-        });
+    let mut labels = Vec::new();
+    for Contender { loaded, .. } in &contenders {
+        let of_model = labelling.encode(&mut labelling.encoder(&loaded.model))?;
+        let of_model = of_model.ok_or_else(LabelSet::none_given)?;
+        report.notices(of_model.notices());
+        labels.push(of_model);
     }
-    let embeddings: Vec<&Embeddings> = seen.iter().map(|seen| &seen.encoded.embeddings).collect();
-    let read = resolved.read_by(&embeddings)?;
-    let models = seen.iter().zip(&read.rows);
-    let answers: Vec<Vec<Answer>> = models
-        .map(|(seen, rows)| judge(rows, &seen.labels, &seen.scoring()))
+    let images = Data {
+        name: args.data.display().to_string(),
+        images: &resolved.images,
+        n_unusable: resolved.unusable.len(),
+        one,
+    };
+    let encoded = match args.encode.encode_all(&contenders, &images, report)? {
+        ControlFlow::Continue(encoded) => encoded,
+        ControlFlow::Break(exit) => return Ok(exit),
+    };
+    let models = contenders.iter().zip(labels).zip(&encoded);
+    let models: Vec<Encoded<'_>> = models
+        .map(|((Contender { loaded, .. }, labels), encoded)| Encoded {
+            model: loaded.facts(),
+            scoring: Scoring::softmax(loaded.model.logit_scale()),
+            labels,
+            images: &encoded.embeddings,
+        })
         .collect();
-    let SeenBy { labels, encoded, .. } = &seen[0];
-    let fitted = || FittedTemperature::of(&read.rows[0], &answers[0], labels, &seen[0].scoring());
-    let results = Results {
-        model: &contenders[0].facts(),
-        data: &data_name,
-        about: &about,
+    let about = About {
+        data: &images.name,
+        kind: &kind,
         prompts: &prompts,
-        labels: labels.labels(),
-        measures: &Measures::of(&answers[0], labels.labels().len(), args.compare.seed),
-        n_failed: encoded.n_failed + resolved.unusable.len(),
-        images_per_s: encoded.images_per_s,
-        seed: args.compare.seed,
-        comparison: args.comparison(&contenders, &answers, labels.labels().len()),
-        fitted: args.fit_temperature.then(fitted),
-        images: &read.images,
-        answers: &answers[0],
+        n_failed: encoded[0].n_failed + resolved.unusable.len(),
+        images_per_s: encoded[0].images_per_s,
+        bootstrap: args.compare.bootstrap(),
+        fits_temperature: args.fit_temperature,
         command: &this_command(),
     };
+    let results = Results::of(&resolved, &models, about)?;
     args.print(&results, &mut written, report)?;
-    Ok(match encoded.exit {
+    Ok(match encoded[0].exit {
         Exit::Done if !resolved.unusable.is_empty() => Exit::SomeFailed,
         exit => exit,
     })
@@ -162,18 +157,6 @@ impl Args {
         ClassifiedImages::open(&self.data, self.split, std::env::temp_dir())
     }
 
-    /// A model's embeddings of all images.
-    fn encoded(&self, contender: &Contender, resolved: &Resolved, one: OneView, report: Report) -> Result<Encoded> {
-        let images = Data {
-            name: self.data.display().to_string(),
-            images: &resolved.images,
-            n_unusable: resolved.unusable.len(),
-            one,
-        };
-        let kept = contender.kept(self.encode.embeddings.as_deref(), None);
-        self.encode.encode(&contender.loaded, &images, kept.as_deref(), report)
-    }
-
     /// Prints the results, and writes the files that were asked for.
     fn print(&self, results: &Results<'_>, written: &mut Written, report: Report) -> anyhow::Result<()> {
         let files = write_files(written, results);
@@ -187,62 +170,15 @@ impl Args {
         }
         Ok(())
     }
-
-    /// Both models' accuracies, if there are two.
-    fn comparison(&self, contenders: &[Contender], answers: &[Vec<Answer>], n_classes: usize) -> Option<Comparison> {
-        let ([a, b], [first, second]) = (contenders, answers) else {
-            return None;
-        };
-        let metrics = [first, second].map(|answers| metrics(answers, n_classes));
-        let models = [a.facts(), b.facts()];
-        Some(Comparison::new(models, metrics, first.len(), self.compare.bootstrap()))
-    }
-
-    /// The labelling with the data's templates, and how prompts are made of classes, in words.
-    fn prompts(&self, labelling: Labelling, data: &ClassifiedImages) -> (Labelling, String) {
-        let labels = labelling.list.labels();
-        let have_prompts = !labels.is_empty() && labels.iter().all(|label| !label.prompts.is_empty());
-        let templates = match self.labels.name_templates() || have_prompts {
-            true => labelling.templates,
-            false => data.templates.clone(),
-        };
-        let words = match &templates[..] {
-            _ if have_prompts => "the label file's prompts".to_owned(),
-            [] => "the classes' names as they are".to_owned(),
-            [one] => format!("`{}`", one.fill("{}")),
-            several => format!("{} templates, averaged", several.len()),
-        };
-        (Labelling { templates, ..labelling }, words)
-    }
-}
-
-/// One model's embeddings of the classes and the images.
-struct SeenBy<'a> {
-    contender: &'a Contender,
-    labels: LabelSet,
-    encoded: Encoded,
-}
-
-impl SeenBy<'_> {
-    fn scoring(&self) -> Scoring {
-        Scoring::softmax(self.contender.loaded.model.logit_scale())
-    }
 }
 
 /// Writes the page and the predictions, as far as they were asked for.
 fn write_files(written: &mut Written, results: &Results<'_>) -> Result<()> {
-    if let Some(file) = &mut written.page {
-        page::write(file, &results.page())?;
-    }
+    written.write_page(|| results.page())?;
     let Some((format, file)) = &mut written.predictions else {
         return Ok(());
     };
-    let predictions = Predictions {
-        images: results.images,
-        answers: results.answers,
-        labels: results.labels,
-        model: &results.model.name,
-    };
+    let predictions = results.predictions();
     predictions.write(*format, file).map_err(|source| file.error(source))?;
     file.finish()
 }

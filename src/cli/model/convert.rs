@@ -13,7 +13,7 @@ use super::{open, print};
 use crate::cli::Outcome;
 use crate::cli::find_model::find_model;
 use crate::cli::model_flags::ReadingFlags;
-use crate::cli::named::{named, text_or};
+use crate::cli::named::{TextOr, named};
 use crate::cli::report::{Exit, Report};
 use crate::cli::targets::{ForceFlag, file_named, model_files};
 
@@ -36,7 +36,7 @@ pub(super) struct Args {
     /// A name, a file, a folder, or OWNER/REPO
     ///
     /// As `--model` of other commands takes it. Example: `longclip model convert longclip-b --to hf -o longclip-b-hf`
-    #[arg(value_parser = text_or(known_names), hide_possible_values = true)]
+    #[arg(value_parser = TextOr(known_names), hide_possible_values = true)]
     model: String,
     /// safetensors, hf or openclip
     ///

@@ -2,13 +2,9 @@
 
 use longclip::output::cells::columns;
 use longclip::weights::Description;
-use longclip::weights::names::known_names;
 
-use super::open;
+use super::ModelArg;
 use crate::cli::Outcome;
-use crate::cli::find_model::find_model;
-use crate::cli::model_flags::ReadingFlags;
-use crate::cli::named::text_or;
 use crate::cli::print_format::PrintFlags;
 use crate::cli::report::{Exit, Report};
 use crate::cli::terminal::stdout_columns;
@@ -26,24 +22,17 @@ Examples:
     after_help = EXAMPLES
 )]
 pub(super) struct Args {
-    /// A name, a file, a folder, or OWNER/REPO
-    ///
-    /// As `--model` of other commands takes it [default: the model that they use]. Example: `longclip model info
-    /// longclip-b`
-    #[arg(value_parser = text_or(known_names), hide_possible_values = true)]
-    model: Option<String>,
+    #[command(flatten)]
+    model: ModelArg,
     /// Also list each tensor with its shape and type
     #[arg(long)]
     tensors: bool,
     #[command(flatten)]
     format: PrintFlags,
-    #[command(flatten)]
-    reading: ReadingFlags,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let found = find_model(args.model.as_deref(), report)?;
-    let checkpoint = open(&found, args.reading, report)?;
+    let (found, checkpoint) = args.model.open(report)?;
     let described = Description::of(&found, &checkpoint)?;
     let described = match args.tensors {
         true => described,

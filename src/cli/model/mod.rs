@@ -10,10 +10,12 @@ use std::io::{self, Write};
 
 use clap::Subcommand;
 use longclip::weights::Checkpoint;
-use longclip::weights::names::Resolved;
+use longclip::weights::names::{Resolved, known_names};
 
 use super::Outcome;
+use super::find_model::find_model;
 use super::model_flags::ReadingFlags;
+use super::named::TextOr;
 use super::report::{Exit, Report};
 
 const EXAMPLES: &str = "\
@@ -49,6 +51,27 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         Command::Info(args) => info::run(args, report),
         Command::Verify(args) => verify::run(args, report),
         Command::Convert(args) => convert::run(args, report),
+    }
+}
+
+/// The model that is described or checked.
+#[derive(Debug, Clone, clap::Args)]
+struct ModelArg {
+    /// A name, a file, a folder, or OWNER/REPO
+    ///
+    /// As `--model` of other commands takes it [default: the model that they use]. Example: `longclip-b`
+    #[arg(value_parser = TextOr(known_names), hide_possible_values = true)]
+    model: Option<String>,
+    #[command(flatten)]
+    reading: ReadingFlags,
+}
+
+impl ModelArg {
+    /// Finds the model, and opens it.
+    fn open(&self, report: Report) -> longclip::Result<(Resolved, Checkpoint)> {
+        let found = find_model(self.model.as_deref(), report)?;
+        let checkpoint = open(&found, self.reading, report)?;
+        Ok((found, checkpoint))
     }
 }
 

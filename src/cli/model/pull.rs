@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::Outcome;
 use crate::cli::find_model::{DownloadBar, Machine};
-use crate::cli::named::text_or;
+use crate::cli::named::TextOr;
 use crate::cli::print_format::PrintFlags;
 use crate::cli::report::{Exit, Report};
 use crate::cli::terminal::stdout_columns;
@@ -33,7 +33,7 @@ pub(super) struct Args {
     ///
     /// Of a repository on the Hugging Face hub, also with a revision and a file: OWNER/REPO@REVISION:FILE. Example:
     /// `longclip model pull longclip-b`
-    #[arg(value_parser = text_or(known_names), hide_possible_values = true)]
+    #[arg(value_parser = TextOr(known_names), hide_possible_values = true)]
     name: String,
     #[command(flatten)]
     format: PrintFlags,

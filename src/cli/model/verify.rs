@@ -2,13 +2,10 @@
 
 use longclip::model::verify::{Check, CheckResult, verify};
 use longclip::output::cells::columns;
-use longclip::weights::names::known_names;
 
-use super::open;
+use super::ModelArg;
 use crate::cli::Outcome;
-use crate::cli::find_model::{Machine, find_model};
-use crate::cli::model_flags::ReadingFlags;
-use crate::cli::named::text_or;
+use crate::cli::find_model::Machine;
 use crate::cli::print_format::PrintFlags;
 use crate::cli::report::{Exit, Report};
 use crate::cli::terminal::stdout_columns;
@@ -29,21 +26,14 @@ reported as such and does not count as a failure. Exit code 2 if a check fails."
     after_help = EXAMPLES, after_long_help = NOTES
 )]
 pub(super) struct Args {
-    /// A name, a file, a folder, or OWNER/REPO
-    ///
-    /// As `--model` of other commands takes it [default: the model that they use]. Example: `longclip model verify
-    /// longclip-b`
-    #[arg(value_parser = text_or(known_names), hide_possible_values = true)]
-    model: Option<String>,
+    #[command(flatten)]
+    model: ModelArg,
     #[command(flatten)]
     format: PrintFlags,
-    #[command(flatten)]
-    reading: ReadingFlags,
 }
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
-    let found = find_model(args.model.as_deref(), report)?;
-    let checkpoint = open(&found, args.reading, report)?;
+    let (found, checkpoint) = args.model.open(report)?;
     let checks = verify(&found, checkpoint, &Machine::from_environment().hub)?;
     args.format.print(|| table(&checks), || &checks)?;
     let failed = checks.iter().any(|check| check.result == CheckResult::Failed);

@@ -58,8 +58,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Err(Error::usage("no images given", hint).into());
     }
     let one = args.encoding.pictures.one_view(HOLDS)?;
-    let inputs = args.input.plan(None)?.inputs;
-    inputs.refuse_unreadable()?;
+    let inputs = args.input.plan(None)?;
     let target = args.target(&inputs)?;
     let before = match args.force.force {
         true => None,

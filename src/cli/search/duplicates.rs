@@ -1,13 +1,13 @@
 //! `longclip search duplicates WHERE`: groups of images that show the same, each with the one to keep first.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
-use longclip::error::{counted, size_in_words};
 use longclip::search::found::copies;
-use longclip::search::{Copied, Duplicates};
+use longclip::search::{Copied, Duplicates, groups_in_words};
 use longclip::session::Counts;
 
-use super::place::{Opened, Place, PlaceFlags};
+use super::place::{Place, PlaceFlags};
 use super::questions::cosine;
 use super::results::{ResultFlags, print};
 use crate::cli::Outcome;
@@ -59,8 +59,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let writing = args.place.writing(args.results.force, inputs.as_ref());
     let target = args.results.target(writing)?;
     let place = match args.place.open(inputs.as_ref(), report)? {
-        Opened::Ready(place) => *place,
-        Opened::CutShort(exit) => return Ok(exit),
+        ControlFlow::Continue(place) => place,
+        ControlFlow::Break(exit) => return Ok(exit),
     };
     let Some(groups) = groups(args, &place, report)? else {
         report.note("interrupted");
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let found = groups.iter().map(|group| copies(group, folder, &place.names));
     let answers = found.filter_map(|found| Some((found.first()?.path.clone(), found)));
     print(&place, &format, target.as_ref(), answers.collect(), report)?;
-    report.note(sum(&groups, place.index.len()));
+    report.note(groups_in_words(&groups, place.index.len()));
     Ok(place.exit)
 }
 
@@ -95,20 +95,4 @@ fn groups(args: &Args, place: &Place, report: Report) -> longclip::Result<Option
     });
     line.end();
     found
-}
-
-/// The groups in words.
-fn sum(groups: &[Vec<Copied>], n_images: usize) -> String {
-    let all = counted(n_images, "image");
-    if groups.is_empty() {
-        return format!("{all}: no two show the same");
-    }
-    let copies = groups.iter().flat_map(|group| group.iter().skip(1));
-    let n_bytes: u64 = copies.clone().filter_map(|copy| copy.picture.size).sum();
-    format!(
-        "{all}: {} of images that show the same; {} of {} besides those to keep",
-        counted(groups.len(), "group"),
-        counted(copies.count(), "copy"),
-        size_in_words(n_bytes),
-    )
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use longclip::search::Origin;
-use longclip::session::ImageReading;
+use longclip::session::{ImageReading, Loaded, index_origin};
 use longclip::weights::names;
 use longclip::{Error, Result};
 
 use crate::cli::find_model::Machine;
-use crate::cli::model_flags::{Loaded, ModelFlags};
+use crate::cli::model_flags::ModelFlags;
 use crate::cli::report::Report;
 
 /// Loads the model that `flags` name, else the one that made the index.
@@ -29,15 +29,7 @@ pub(super) fn load(
     };
     let loaded = flags.load(report)?;
     let folder = std::env::current_dir().map_err(Error::system("find the current folder"))?;
-    let own = Origin {
-        model: loaded.name.clone(),
-        weights: loaded.model.weights_identity(),
-        dtype: loaded.dtype().to_owned(),
-        orientation: reading.in_words(),
-        embed_dim: loaded.model.sizes().embed_dim,
-        folder,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
+    let own = index_origin(&loaded, reading, folder);
     if let Some((path, origin)) = index {
         origin.refuse_other(path, &own)?;
     }

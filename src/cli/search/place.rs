@@ -2,19 +2,20 @@
 //! user's cache and is brought up to date first.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use longclip::files::{Target, Turn};
 use longclip::input::{InputOptions, Inputs, Source, is_named_like_an_archive};
 use longclip::search::found::Names;
 use longclip::search::{Finished, Index, Origin, Update};
-use longclip::session::{ImageReading, Writing};
+use longclip::session::{ImageReading, Loaded, Writing};
 use longclip::{Error, Result};
 
 use super::build::{HOLDS, encode_new};
 use super::model;
 use crate::cli::input_flags::PictureFlags;
-use crate::cli::model_flags::{Loaded, ModelFlags};
+use crate::cli::model_flags::ModelFlags;
 use crate::cli::report::{Exit, Report};
 use crate::cli::run_flags::RunFlags;
 use crate::cli::targets::{ForceFlag, cache_of, writing};
@@ -43,13 +44,6 @@ pub(super) struct Place {
     pub(super) names: Names,
     /// What bringing the index up to date means for the exit code.
     pub(super) exit: Exit,
-}
-
-/// The result of opening a place.
-pub(super) enum Opened {
-    Ready(Box<Place>),
-    /// Ctrl-C ended it.
-    CutShort(Exit),
 }
 
 impl PlaceFlags {
@@ -92,10 +86,11 @@ impl PlaceFlags {
     }
 
     /// Loads the model and opens the index, that of `inputs` after it was brought up to date.
-    pub(super) fn open(&self, inputs: Option<&Inputs>, report: Report) -> Result<Opened> {
+    /// Ctrl-C breaks it.
+    pub(super) fn open(&self, inputs: Option<&Inputs>, report: Report) -> Result<ControlFlow<Exit, Place>> {
         match inputs {
             Some(inputs) => self.indexed(inputs, report),
-            None => self.opened(report).map(Box::new).map(Opened::Ready),
+            None => self.opened(report).map(ControlFlow::Continue),
         }
     }
 
@@ -126,7 +121,7 @@ impl PlaceFlags {
     }
 
     /// The index of `inputs` in the cache.
-    fn indexed(&self, inputs: &Inputs, report: Report) -> Result<Opened> {
+    fn indexed(&self, inputs: &Inputs, report: Report) -> Result<ControlFlow<Exit, Place>> {
         let one = self.pictures.one_view(HOLDS)?;
         let (loaded, origin) = model::load(&self.model, &self.pictures.reading(), None, report)?;
         let absolute = self.absolute()?;
@@ -144,7 +139,7 @@ impl PlaceFlags {
         let run = RunFlags::default().plan(&loaded, &self.pictures, report);
         let (exit, finished) = encode_new(update, inputs, &run, one)?;
         match finished {
-            None => return Ok(Opened::CutShort(exit)),
+            None => return Ok(ControlFlow::Break(exit)),
             Some(Finished::Nothing(_)) => return Err(self.no_images()),
             Some(Finished::UpToDate(_)) => {}
             Some(finished) => report.note(format!("{}: {}", self.path.display(), finished)),
@@ -152,13 +147,13 @@ impl PlaceFlags {
         let index = Index::open(&path)?;
         drop(turn);
         report.detail(format!("the index is `{}`", path.display()));
-        Ok(Opened::Ready(Box::new(Place {
+        Ok(ControlFlow::Continue(Place {
             index,
             loaded,
             reading: self.pictures.reading(),
             names: Names::Of(absolute, self.path.clone()),
             exit,
-        })))
+        }))
     }
 
     fn no_images(&self) -> Error {

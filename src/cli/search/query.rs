@@ -1,5 +1,6 @@
 //! `longclip search WHERE TEXT...`, or `longclip search query`: finds the images that are nearest to texts and images.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use longclip::output::Found;
 use longclip::search::found::of_hits;
 use longclip::search::{AnswerLimits, Asked, Question};
 
-use super::place::{Opened, Place, PlaceFlags};
+use super::place::{Place, PlaceFlags};
 use super::questions::QuestionFlags;
 use super::results::{ResultFlags, print};
 use crate::cli::Outcome;
@@ -54,8 +55,8 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         .results
         .target(writing.reads("an image of the search", &args.questions.image))?;
     let place = match args.place.open(inputs.as_ref(), report)? {
-        Opened::Ready(place) => *place,
-        Opened::CutShort(exit) => return Ok(exit),
+        ControlFlow::Continue(place) => place,
+        ControlFlow::Break(exit) => return Ok(exit),
     };
     let Place { index, loaded, .. } = &place;
     let began = Instant::now();

@@ -12,8 +12,8 @@ use longclip::output::{Labelled, Layout, Outcome as RecordOutcome, Settings, Tas
 use longclip::score::Background;
 use longclip::session::shards::Facts;
 use longclip::session::{
-    Calibration, Judgement, Labelling, Remembering, Scorer, Seen, TILES_EACH, TagFileKind, TagFiles, TagFilesPlan,
-    TagThresholds, Tagger, Writing,
+    Calibration, Judgement, Labelling, Loaded, OutputPlan, Remembering, Scorer, Seen, TILES_EACH, TagFileKind,
+    TagFiles, TagFilesPlan, TagThresholds, Tagger, Writing,
 };
 use longclip::sidecar::SidecarName;
 use longclip::{Error, Result};
@@ -24,13 +24,13 @@ use super::Outcome;
 use super::facts;
 use super::format_choice::Printed;
 use super::image_run::ImageRun;
-use super::input_flags::{InputFlags, InputPlan, PictureFlags};
-use super::model_flags::{Loaded, ModelFlags};
+use super::input_flags::InputFlags;
 use super::named::named;
-use super::output_flags::{LayoutFlag, OutputFlags, OutputPlan};
+use super::output_flags::{LayoutFlag, OutputFlags};
 use super::progress::Expected;
 use super::report::{Exit, Report};
-use super::run_flags::RunFlags;
+use super::run_flags::EncodingFlags;
+use super::shard_flags::is_done;
 use super::targets;
 
 const EXAMPLES: &str = "\
@@ -80,16 +80,9 @@ pub(super) struct Args {
     #[command(flatten)]
     #[serde(flatten)]
     layout: LayoutFlag,
-    // How a run goes changes no record.
-    #[command(flatten)]
-    #[serde(skip)]
-    run: RunFlags,
     #[command(flatten)]
     #[serde(flatten)]
-    pictures: PictureFlags,
-    #[command(flatten)]
-    #[serde(flatten)]
-    model: ModelFlags,
+    encoding: EncodingFlags,
 }
 
 /// Files next to images, and images themselves.
@@ -123,26 +116,15 @@ struct FileFlags {
 /// Images that thresholds are calibrated on at most.
 const CALIBRATION_IMAGES: usize = 2000;
 
-/// What was asked for, checked before there is a model.
-struct Plan {
-    input: InputPlan,
-    vocabulary: Vocabulary,
-    labelling: Labelling,
-    output: OutputPlan,
-}
-
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     if args.files.remove {
         return remove::run(args, report);
     }
-    let Plan {
-        input,
-        vocabulary,
-        labelling,
-        output,
-    } = args.plan()?;
-    let loaded = args.model.load(report)?;
-    if output.is_done(|| args.facts(&labelling, &loaded), report)? {
+    let (inputs, output) = args.plan()?;
+    let vocabulary = args.vocabulary.vocabulary()?;
+    let labelling = args.vocabulary.labelling(&vocabulary)?;
+    let loaded = args.encoding.model.load(report)?;
+    if is_done(&output, || args.facts(&labelling, &loaded), report)? {
         return Ok(Exit::Done);
     }
     let scorer = Scorer::new(&loaded.model, &labelling, score_plan())?;
@@ -150,14 +132,14 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let labels = scorer
         .labels()
         .ok_or_else(|| Error::usage("the vocabulary is empty", "give it tags"))?;
-    let squares_each = args.pictures.reading().tiles().map_or(1, |_| TILES_EACH);
+    let squares_each = args.encoding.pictures.reading().tiles().map_or(1, |_| TILES_EACH);
     let remembering = Remembering::new(&loaded.model, CALIBRATION_IMAGES * squares_each);
-    let mut run = args.run.plan(&loaded, &args.pictures, report);
+    let mut run = args.encoding.plan(&loaded, report);
     let least = args.thresholds.least();
     let thresholds = TagThresholds::of_probability(least);
     let mut tagger = Tagger::new(&scorer, labels, &vocabulary, thresholds.clone());
     if let Some((share, folder)) = args.thresholds.calibration()? {
-        let inputs = args.calibration_inputs(folder, &input.inputs)?;
+        let inputs = args.calibration_inputs(folder, &inputs)?;
         run.run.encoder = &remembering;
         let of_label = match inputs {
             None => {
@@ -180,13 +162,13 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         }
     }
     let tagger = tagger.max_tags(Some(args.thresholds.max_tags()));
-    tag(args, input, output, run, (&loaded, &tagger))
+    tag(args, inputs, output, run, (&loaded, &tagger))
 }
 
 /// Tags all images.
 fn tag(
     args: &Args,
-    input: InputPlan,
+    inputs: Inputs,
     output: OutputPlan,
     mut run: ImageRun<'_>,
     (loaded, tagger): (&Loaded, &Tagger<'_>),
@@ -194,18 +176,18 @@ fn tag(
     let (vocabulary, report) = (tagger.vocabulary(), run.report);
     let settings = Settings {
         labels: vocabulary.names().map(str::to_owned).collect(),
-        ..output.settings(&input, loaded.settings(Task::Tags))
+        ..output.settings(loaded.settings(Task::Tags))
     };
     let judgement = |tags, seen: Seen| -> Result<Result<Judgement>> {
         let thumbnail = seen.thumbnail.map(|photo| Thumbnail { photo, heat: None });
         Ok(Ok((RecordOutcome::of_labels(tags), thumbnail)))
     };
-    let mut items = input.inputs.items();
+    let mut items = inputs.items();
     // What is compared with an interrupted run is next to its image already.
     let mut compared = |_: &Item, seen: Seen| judgement(tagger.tags(&seen.views), seen);
     let writer = run.open(output, &settings, &mut items, &mut compared)?;
     let mut counts = TagCounts::default();
-    let exit = args.with_files(&input.inputs, vocabulary, report, |files| {
+    let exit = args.with_files(&inputs, vocabulary, report, |files| {
         let mut judge = |item: &Item, seen: Seen| {
             let tags = tagger.tags(&seen.views);
             if let Err(error) = files.write(item, &tags) {
@@ -214,7 +196,7 @@ fn tag(
             counts.add(&tags);
             judgement(tags, seen)
         };
-        let exit = run.record(Expected::Of(&input.inputs), items, writer, &mut judge)?;
+        let exit = run.record(Expected::Of(&inputs), items, writer, &mut judge)?;
         report.note(counts.in_words(files));
         Ok(exit)
     })?;
@@ -222,7 +204,8 @@ fn tag(
 }
 
 impl Args {
-    fn plan(&self) -> Result<Plan> {
+    /// What is tagged, and where results go, checked before there is a model.
+    fn plan(&self) -> Result<(Inputs, OutputPlan)> {
         if self.input.is_empty() {
             return Err(Error::usage("no images given", "name some: `longclip tag photos/`"));
         }
@@ -232,27 +215,19 @@ impl Args {
                 "leave it out, or add `--write xmp`",
             ));
         }
-        let vocabulary = self.vocabulary.vocabulary()?;
-        let labelling = self.vocabulary.labelling(&vocabulary)?;
-        let input = self.input.plan(self.vocabulary.reads_stdin())?;
-        input.inputs.refuse_unreadable()?;
-        let mut writing = self.writing().inputs(&input.inputs);
+        let inputs = self.input.plan(self.vocabulary.reads_stdin())?;
+        let mut writing = self.writing().inputs(&inputs);
         let printed = Printed {
             layout: self.layout.layout(),
             ..PRINTED
         };
-        let output = self.output.plan(printed, &input.inputs, &mut writing)?;
-        Ok(Plan {
-            input,
-            vocabulary,
-            labelling,
-            output,
-        })
+        let output = self.output.plan(printed, &inputs, &mut writing)?;
+        Ok((inputs, output))
     }
 
     /// What is read, and may not be written.
     fn writing(&self) -> Writing<'_> {
-        let writing = targets::writing(self.output.force, &self.model);
+        let writing = targets::writing(self.output.force, &self.encoding.model);
         writing.reads("the vocabulary", self.vocabulary.files())
     }
 

@@ -14,8 +14,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
         return Err(Error::usage("no images given", hint).into());
     }
     let vocabulary = args.vocabulary.vocabulary()?;
-    let inputs = args.input.plan(args.vocabulary.reads_stdin())?.inputs;
-    inputs.refuse_unreadable()?;
+    let inputs = args.input.plan(args.vocabulary.reads_stdin())?;
     let (mut n_images, mut failures) = (0, Failures::new(report));
     let words = args.with_files(&inputs, &vocabulary, report, |files| {
         for item in inputs.items() {

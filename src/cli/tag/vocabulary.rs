@@ -3,14 +3,15 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use longclip::labels::{BuiltIn, Combine, LongText, SameTokens, Template, Vocabulary};
+use longclip::labels::{BuiltIn, Vocabulary};
 use longclip::named::Named;
 use longclip::score::{FalsePositives, Score};
 use longclip::session::{Labelling, ScorePlan};
-use longclip::{Error, Grouping, Result};
+use longclip::{Error, Result};
 use serde::Serialize;
 
-use crate::cli::named::text_or;
+use crate::cli::named::TextOr;
+use crate::cli::numbers::number;
 use crate::cli::targets::cache_of;
 
 /// Which tags images may get.
@@ -25,7 +26,7 @@ pub(super) struct VocabularyFlags {
     /// `--vocabulary scenes --vocabulary my-keywords.txt`
     // What they hold is compared.
     #[serde(skip)]
-    #[arg(long, value_name = "NAME", value_parser = text_or(built_in), hide_possible_values = true)]
+    #[arg(long, value_name = "NAME", value_parser = TextOr(built_in), hide_possible_values = true)]
     vocabulary: Vec<String>,
     /// The text around a tag of a file
     ///
@@ -71,31 +72,11 @@ impl VocabularyFlags {
 
     /// How the tags are encoded.
     pub(super) fn labelling(&self, vocabulary: &Vocabulary) -> Result<Labelling> {
-        const TEMPLATE: &str = "a photo of {}";
-        let templates = match self.template.is_empty() {
-            true => vec![Template::new(TEMPLATE)?],
-            false => self
-                .template
-                .iter()
-                .map(|text| Template::new(text))
-                .collect::<Result<_>>()?,
+        let cache_root = match self.no_cache {
+            true => None,
+            false => cache_of("labels"),
         };
-        Ok(Labelling {
-            list: vocabulary.labels(&templates)?,
-            // A default that changes nothing is no reason for a notice.
-            templates: match vocabulary.needs_templates() || !self.template.is_empty() {
-                true => templates,
-                false => Vec::new(),
-            },
-            combine: Combine::default(),
-            same_tokens: SameTokens::Merge,
-            long_text: LongText::default(),
-            cache_root: match self.no_cache {
-                true => None,
-                false => cache_of("labels"),
-            },
-            grouping: Grouping::None,
-        })
+        Labelling::of_vocabulary(vocabulary, &self.template, cache_root)
     }
 }
 
@@ -171,21 +152,13 @@ fn parse_share(text: &str) -> Result<Allowed, String> {
     if text == "off" {
         return Ok(Allowed::Any);
     }
-    let (digits, unit) = match text.strip_suffix('%') {
-        Some(digits) => (digits.trim_end(), 0.01),
-        None => (text, 1.0),
-    };
-    let number: f64 = digits
-        .parse()
-        .map_err(|_| "expected a share like `1%` or `0.01`".to_owned())?;
-    let share = FalsePositives::new(number * unit).map(Allowed::Share);
-    share.ok_or_else(|| "expected a share above 0% and up to 50%, or `off`".into())
+    FalsePositives::parse(text).map(Allowed::Share)
 }
 
 fn parse_probability(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
-    match number > 0.0 && number < 1.0 {
-        true => Ok(number),
+    let typed: f64 = number(text, |_| true, "a number")?;
+    match typed > 0.0 && typed < 1.0 {
+        true => Ok(typed),
         false => Err("expected a number above 0 and below 1".into()),
     }
 }

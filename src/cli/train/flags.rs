@@ -13,7 +13,7 @@ use longclip::train::run::Start;
 use longclip::{Error, Result};
 
 use crate::cli::model_flags::{ReadingFlags, parse_device};
-use crate::cli::numbers::at_least_one;
+use crate::cli::numbers::{at_least_one, number};
 use crate::cli::targets::ForceFlag;
 
 /// Where the weights come from, and what computes.
@@ -273,21 +273,17 @@ fn betas(text: &str) -> std::result::Result<Betas, String> {
 }
 
 fn finite(text: &str) -> std::result::Result<f64, String> {
-    let number = text.parse().ok().filter(|x: &f64| x.is_finite());
-    number.ok_or_else(|| "expected a number".to_owned())
+    number(text, |x: &f64| x.is_finite(), "a number")
 }
 
 fn positive(text: &str) -> std::result::Result<f64, String> {
-    let number = finite(text).ok().filter(|x| *x > 0.0);
-    number.ok_or_else(|| "expected a number above 0".to_owned())
+    number(text, |x: &f64| x.is_finite() && *x > 0.0, "a number above 0")
 }
 
 fn not_negative(text: &str) -> std::result::Result<f64, String> {
-    let number = finite(text).ok().filter(|x| *x >= 0.0);
-    number.ok_or_else(|| "expected a number of at least 0".to_owned())
+    number(text, |x: &f64| x.is_finite() && *x >= 0.0, "a number of at least 0")
 }
 
 fn below_one(text: &str) -> std::result::Result<f64, String> {
-    let number = finite(text).ok().filter(|x| (0.0..1.0).contains(x));
-    number.ok_or_else(|| "expected a number from 0 to below 1".to_owned())
+    number(text, |x| (0.0..1.0).contains(x), "a number from 0 to below 1")
 }

@@ -134,6 +134,22 @@ impl ClassifiedImages {
         images.chain(self.files.iter().map(PathBuf::as_path))
     }
 
+    /// The templates to make prompts of classes by, and how prompts are made, in words: `named` ones, else the data's own.
+    /// Labels that all have prompts of their own need none.
+    pub fn prompts(&self, list: &LabelList, named: Option<Vec<Template>>) -> (Vec<Template>, String) {
+        let labels = list.labels();
+        if !labels.is_empty() && labels.iter().all(|label| !label.prompts.is_empty()) {
+            return (named.unwrap_or_default(), "the label file's prompts".to_owned());
+        }
+        let templates = named.unwrap_or_else(|| self.templates.clone());
+        let words = match &templates[..] {
+            [] => "the classes' names as they are".to_owned(),
+            [one] => format!("`{}`", one.fill("{}")),
+            several => format!("{} templates, averaged", several.len()),
+        };
+        (templates, words)
+    }
+
     /// Gives each image its class: among `given` labels or, if there are none, among the data's own, which are asked by `templates`.
     ///
     /// # Errors

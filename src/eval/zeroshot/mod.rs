@@ -20,7 +20,7 @@ pub use self::data::{ClassifiedImages, ReadByAll, Resolved};
 pub use self::measures::{Bin, ClassRecall, Confusion, Measures, N_BINS, N_RESAMPLES};
 pub use self::metrics::metrics;
 pub use self::predictions::{PredictionFormat, Predictions, wrote_predictions};
-pub use self::results::Results;
+pub use self::results::{About, Encoded, Results};
 pub use self::temperature::FittedTemperature;
 use crate::labels::LabelSet;
 use crate::score::Scoring;

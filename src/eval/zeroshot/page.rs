@@ -19,19 +19,19 @@ impl Results<'_> {
     pub fn page(&self) -> String {
         let ModelFacts { name, dtype, .. } = self.model;
         let facts = [
-            ("data", format!("{} ({})", self.data, self.about)),
+            ("data", format!("{} ({})", self.about.data, self.about.kind)),
             ("model", format!("{name} in {dtype}")),
             ("images", self.n_images()),
             ("classes", self.measures.n_classes.to_string()),
-            ("prompts", self.prompts.to_owned()),
-            ("command", self.command.to_owned()),
+            ("prompts", self.about.prompts.to_owned()),
+            ("command", self.about.command.to_owned()),
         ];
-        let mut page = ReportPage::new(&format!("Zero-shot classification: {}", self.data), &facts);
+        let mut page = ReportPage::new(&format!("Zero-shot classification: {}", self.about.data), &facts);
         summary(&mut page, self);
         if let Some(comparison) = &self.comparison {
             comparison.add_to(&mut page);
         }
-        calibration(&mut page, self.measures);
+        calibration(&mut page, &self.measures);
         matrix(&mut page, self);
         confusions(&mut page, self);
         least_fitting_images(&mut page, self);
@@ -41,7 +41,7 @@ impl Results<'_> {
 }
 
 fn summary(page: &mut ReportPage, results: &Results<'_>) {
-    let measures = results.measures;
+    let measures = &results.measures;
     let row = |name: &str, estimate: &Estimate, how: &str| {
         vec![
             name.to_owned(),
@@ -52,7 +52,10 @@ fn summary(page: &mut ReportPage, results: &Results<'_>) {
     };
     let mut rows = vec![row("top-1", &measures.acc1, "Wilson")];
     rows.extend(measures.acc5.as_ref().map(|acc5| row("top-5", acc5, "Wilson")));
-    let resamples = format!("{N_RESAMPLES} resamples of the images, seed {}", results.seed);
+    let resamples = format!(
+        "{N_RESAMPLES} resamples of the images, seed {}",
+        results.about.bootstrap.seed
+    );
     rows.push(row(
         "mean per-class recall",
         &measures.mean_per_class_recall,
@@ -127,7 +130,7 @@ fn calibration(page: &mut ReportPage, measures: &Measures) {
 
 fn matrix(page: &mut ReportPage, results: &Results<'_>) {
     page.heading("True and predicted classes");
-    let shown = classes_of_matrix(results.measures);
+    let shown = classes_of_matrix(&results.measures);
     if shown.len() < results.labels.len() {
         page.text(&format!(
             "The {} classes that are confused most, of {}.",
@@ -138,7 +141,7 @@ fn matrix(page: &mut ReportPage, results: &Results<'_>) {
     page.text("Rows: the true class. Columns: the predicted class.");
     let mut counts = vec![vec![0; shown.len()]; shown.len()];
     let place = |class: usize| shown.iter().position(|other| *other == class);
-    for answer in results.answers {
+    for answer in &results.answers {
         if let (Some(row), Some(column)) = (place(answer.truth), place(answer.predicted())) {
             counts[row][column] += 1;
         }
@@ -190,7 +193,7 @@ fn confusions(page: &mut ReportPage, results: &Results<'_>) {
 
 /// Of data that was labelled by hand or by a search, these are the images to look at first.
 fn least_fitting_images(page: &mut ReportPage, results: &Results<'_>) {
-    let order = least_fitting(results.answers, LEAST_FITTING);
+    let order = least_fitting(&results.answers, LEAST_FITTING);
     page.heading(&format!("The {} whose label fits least", counted(order.len(), "image")));
     page.text("By the probability of the true class, the lowest first. If the data was not checked by hand, some of these labels may be wrong.");
     let shown = order.into_iter().map(|i| {

@@ -2,6 +2,7 @@
 
 mod flags;
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,19 +11,16 @@ use longclip::eval::Embeddings;
 use longclip::eval::comparison::Comparison;
 use longclip::eval::retrieval::{KS, Measured, Measuring, Pairs, Results, metrics};
 use longclip::kernels::Threads;
-use longclip::score::OneView;
-use longclip::session::Ended;
-use longclip::session::evaluation::{Halt, Texts, origin_of_texts};
+use longclip::session::evaluation::{Halt, Texts};
 use longclip::{Error, Result};
 
 use self::flags::{DataFlags, MeasureFlags};
 use super::compare::{CompareFlags, Contender};
-use super::encode::{Data, EncodeFlags, Encoded, report_unusable, say_what_is_kept};
-use super::page::{self, Reads, ReportFlags, Written};
+use super::encode::{Data, EncodeFlags, Encoded, report_unusable, say_what_is_kept, things};
+use super::page::{Reads, ReportFlags, Written};
 use crate::cli::Outcome;
 use crate::cli::input_flags::to_one_square;
 use crate::cli::interrupt::stop_on_interrupt;
-use crate::cli::model_flags::Loaded;
 use crate::cli::progress::BETWEEN_LINES;
 use crate::cli::report::{Exit, LISTED_MAX, Report};
 use crate::cli::this_command::this_command;
@@ -61,48 +59,29 @@ pub(in crate::cli) struct Args {
 
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let one = args.encode.one_view()?;
-    let options = args.data.options();
     let mut written = args.open_report()?;
-    let mut lengths = args.measure.sweep_length.clone();
-    lengths.sort_unstable();
-    lengths.dedup();
-    let pairs = Pairs::open(&args.data.data, &options)?;
+    let pairs = Pairs::open(&args.data.data, &args.data.options())?;
     if pairs.unusable.len() as u64 > args.encode.most_failures() {
         return Err(damaged(&args.data.data, &pairs.unusable).into());
     }
     report_unusable(&pairs.unusable, report);
     let contenders = args.compare.contenders(&args.encode.encoding.model, report)?;
-    let mut encoded = Vec::new();
-    for contender in &contenders {
-        let found = args.encode_images(contender, &pairs, one, report)?;
-        if found.ended != Ended::AtTheEnd {
-            return Ok(found.exit);
-        }
-        encoded.push(found);
-    }
+    let data_name = args.data.data.display().to_string();
+    let images: Vec<Image> = pairs.images.iter().map(|captioned| captioned.image.clone()).collect();
+    let images = Data {
+        name: data_name.clone(),
+        images: &images,
+        n_unusable: pairs.unusable.len(),
+        one,
+    };
+    let encoded = match args.encode.encode_all(&contenders, &images, report)? {
+        ControlFlow::Continue(encoded) => encoded,
+        ControlFlow::Break(exit) => return Ok(exit),
+    };
     let embeddings: Vec<&Embeddings> = encoded.iter().map(|encoded| &encoded.embeddings).collect();
     let pairs = pairs.read_by(&embeddings)?;
     warn_of_few(pairs.images.len(), report);
-    let measured = contenders.iter().zip(&encoded).map(|(contender, encoded)| {
-        let Loaded { model, plan, .. } = &contender.loaded;
-        let mut texts = args.texts(contender)?;
-        let mut tell = every_half_minute(report);
-        let threads = Threads::new(plan.n_threads());
-        let images = pairs.image_embeddings(&encoded.embeddings);
-        let measuring = Measuring {
-            pairs: &pairs,
-            options: &options,
-            tokenizer: model.tokenizer(),
-            lengths: &lengths,
-            monotone: args.measure.monotone,
-        };
-        let measured = measuring.measure(contender.facts(), &images, |ids| texts.encode(ids, &mut tell), &threads)?;
-        Ok(Measured {
-            images_per_s: encoded.images_per_s,
-            ..measured
-        })
-    });
-    let measured: Vec<Measured> = match measured.collect() {
+    let measured = match args.measure(&contenders, &encoded, &pairs, report) {
         Ok(measured) => measured,
         Err(Halt::Broken(error)) => return Err(error.into()),
         Err(Halt::Interrupted) => {
@@ -110,17 +89,17 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             return Ok(Exit::Interrupted);
         }
     };
+    let compared = measured
+        .iter()
+        .map(|measured| (measured.model.clone(), metrics(measured)));
     let results = Results {
-        data: args.data.data.display().to_string(),
-        comparison: args.comparison(&measured, pairs.images.len()),
+        data: data_name,
+        comparison: Comparison::of_two(compared.collect(), pairs.images.len(), args.compare.bootstrap()),
         measured: &measured,
         pairs: &pairs,
         command: &this_command(),
     };
-    let page = written
-        .page
-        .as_mut()
-        .map_or(Ok(()), |file| page::write(file, &results.page()));
+    let page = written.write_page(|| results.page());
     args.report.format.print(|| results.table(), || results.to_json())?;
     page?;
     Ok(match pairs.unusable.is_empty() {
@@ -141,12 +120,9 @@ fn damaged(data: &Path, problems: &[Unusable]) -> Error {
     if problems.len() > LISTED_MAX {
         reported += &format!("; and {} more", problems.len() - LISTED_MAX);
     }
-    let (are, them) = match problems.len() {
-        1 => ("1 thing that can't be used".to_owned(), "it"),
-        n => (format!("{n} things that can't be used"), "them"),
-    };
+    let (things, them) = things(problems.len());
     Error::usage(
-        format!("`{}` has {are}: {reported}", data.display()),
+        format!("`{}` has {things} that can't be used: {reported}", data.display()),
         format!(
             "fix the data, name the folder of its images by `--images`, or skip and count {them} by `--on-error skip`"
         ),
@@ -174,6 +150,42 @@ fn every_half_minute(report: Report) -> impl FnMut(usize, usize) {
 }
 
 impl Args {
+    /// Measures each model by its embeddings of the images, and of the texts, which are encoded here.
+    fn measure(
+        &self,
+        contenders: &[Contender],
+        encoded: &[Encoded],
+        pairs: &Pairs,
+        report: Report,
+    ) -> std::result::Result<Vec<Measured>, Halt> {
+        let options = self.data.options();
+        let mut lengths = self.measure.sweep_length.clone();
+        lengths.sort_unstable();
+        lengths.dedup();
+        let measured = contenders.iter().zip(encoded).map(|(contender, encoded)| {
+            let loaded = &contender.loaded;
+            let kept = contender.kept(self.encode.embeddings.as_deref(), Some("texts"));
+            let mut texts = Texts::of(loaded, kept.as_deref(), stop_on_interrupt())?;
+            let mut tell = every_half_minute(report);
+            let threads = Threads::new(loaded.plan.n_threads());
+            let images = pairs.image_embeddings(&encoded.embeddings);
+            let measuring = Measuring {
+                pairs,
+                options: &options,
+                tokenizer: loaded.model.tokenizer(),
+                lengths: &lengths,
+                monotone: self.measure.monotone,
+            };
+            let encode = |ids: &[Vec<u32>]| texts.encode(ids, &mut tell);
+            let measured = measuring.measure(loaded.facts(), &images, encode, &threads)?;
+            Ok(Measured {
+                images_per_s: encoded.images_per_s,
+                ..measured
+            })
+        });
+        measured.collect()
+    }
+
     /// Opens the page of `--report`, which must not be one of the files that the data leads to.
     fn open_report(&self) -> Result<Written> {
         let options = self.data.options();
@@ -192,37 +204,5 @@ impl Args {
                 images.any(|captioned| captioned.image.path().is_some_and(|file| page.is(file)))
             },
         })
-    }
-
-    /// Both models, if there are two.
-    fn comparison(&self, measured: &[Measured], n_images: usize) -> Option<Comparison> {
-        let [first, second] = measured else { return None };
-        let models = [first, second].map(|measured| measured.model.clone());
-        let metrics = [first, second].map(metrics);
-        Some(Comparison::new(models, metrics, n_images, self.compare.bootstrap()))
-    }
-
-    /// What encodes a model's texts, with those that are kept.
-    fn texts<'a>(&self, contender: &'a Contender) -> Result<Texts<'a>> {
-        let Loaded { name, model, .. } = &contender.loaded;
-        let kept = contender.kept(self.encode.embeddings.as_deref(), Some("texts"));
-        let origin = origin_of_texts(name, model, contender.loaded.dtype());
-        Ok(Texts {
-            model,
-            kept: Embeddings::kept_in(kept.as_deref(), &origin, model.sizes().embed_dim)?,
-            stop: stop_on_interrupt(),
-        })
-    }
-
-    fn encode_images(&self, contender: &Contender, pairs: &Pairs, one: OneView, report: Report) -> Result<Encoded> {
-        let images: Vec<Image> = pairs.images.iter().map(|captioned| captioned.image.clone()).collect();
-        let data = Data {
-            name: self.data.data.display().to_string(),
-            images: &images,
-            n_unusable: pairs.unusable.len(),
-            one,
-        };
-        let kept = contender.kept(self.encode.embeddings.as_deref(), None);
-        self.encode.encode(&contender.loaded, &data, kept.as_deref(), report)
     }
 }
