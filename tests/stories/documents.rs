@@ -110,6 +110,45 @@ fn is_shown(shown: &str, found: &str) -> bool {
     })
 }
 
+/// Pages that are not about a task: the map of the code, a table of contents, and tables that a script writes.
+const NOT_OF_TASKS: [&str; 3] = ["ARCHITECTURE.md", "PERFORMANCE.md", "docs/README.md"];
+/// Columns of a page. Tables, code and addresses may be wider.
+const COLUMNS_MAX: usize = 100;
+
+/// A line without its code and addresses, which can't be wrapped.
+fn prose(line: &str) -> String {
+    let words: String = line.split('`').step_by(2).collect();
+    let mut parts = words.split("](");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + part.split_once(')').map_or("", |(_, rest)| rest)
+    })
+}
+
+#[test]
+fn pages_of_tasks_begin_with_a_command_and_are_wrapped() {
+    for page in documents() {
+        if NOT_OF_TASKS.iter().any(|other| page.ends_with(other)) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&page).unwrap();
+        let (page, mut is_code) = (page.display(), false);
+        for (n, line) in (1..).zip(text.lines()) {
+            is_code ^= line.trim_start().starts_with("```");
+            let is_prose = !is_code && !line.trim_start().starts_with(['|', '!']);
+            assert!(
+                !is_prose || prose(line).chars().count() <= COLUMNS_MAX,
+                "{page}:{n}: {line}"
+            );
+        }
+        let first = text.lines().position(|line| line.starts_with("```"));
+        assert!(
+            first.is_some_and(|line| line < 12),
+            "{page} has no command at its beginning"
+        );
+    }
+}
+
 #[test]
 fn commands_print_what_the_documents_show() {
     let mut n_commands = 0;
