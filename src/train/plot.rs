@@ -16,6 +16,9 @@ pub(super) const PLOT: &str = "loss.html";
 /// Points that can be distinguished on a screen. The steps of a longer training are joined into means.
 const POINTS_MAX: usize = 800;
 
+/// The shortest axis of steps. The numbers on a shorter one would be parts of steps.
+const STEPS_MIN: f64 = 5.0;
+
 /// The time between two drawings, as long as the page waits before it loads itself again.
 const BETWEEN: Duration = Duration::from_secs(10);
 /// A drawing takes longer the longer the training is. At most this part of the time is spent on drawing.
@@ -110,7 +113,7 @@ impl<'a> Plot<'a> {
 
 fn chart(plotted: &Plotted, curves: Vec<Curve>) -> Chart {
     let points = || curves.iter().flat_map(|curve| &curve.points);
-    let last_step = points().fold(1.0, |last: f64, (step, _)| last.max(*step));
+    let last_step = points().fold(STEPS_MIN, |last: f64, (step, _)| last.max(*step));
     let highest = points().fold(0.0, |highest: f64, (_, value)| highest.max(*value));
     Chart {
         title: format!("{} by step", plotted.title),
@@ -173,7 +176,7 @@ mod tests {
         // Each curve has a line in its chart and one in the legend.
         assert_eq!(during.matches("<polyline").count(), 6);
         assert!(during.contains("long captions 2.0000") && during.contains("zero-shot top-1 0.5000"));
-        assert!(during.contains("points=\"466.0,16.0 836.0,159.0\""), "{during}");
+        assert!(during.contains("points=\"244.0,16.0 392.0,159.0\""), "{during}");
         assert!(during.contains("<dd>a &lt;b&gt;.ndjson</dd>"));
         assert!(during.contains("location.reload()") && !page(Reloading::Never).contains("<script"));
     }

@@ -129,6 +129,11 @@ async function testControls(browser) {
   await choose(page, "failed");
   checkEqual("failed images are behind a filter", await shown(page), ["photos/<b>broken.jpg"]);
   check("with the reason", (await page.$eval(".info .failed", (element) => element.textContent)).includes("text, not an image"));
+  await checkAccessible(page, "failed images");
+  await page.click(".open");
+  await checkAccessible(page, "the large view of a failed image");
+  await page.keyboard.press("Escape");
+  await until(page, "the large view is closed", () => !location.hash.includes("image="));
 
   const links = await page.evaluate(() => images.map((image) => new URL(image.link, location.href).href));
   check("links lead to the files", links.every((link) => existsSync(fileURLToPath(link))));
@@ -264,7 +269,7 @@ async function testSizesAndThemes(browser) {
   for (const [sizeName, size] of Object.entries(SIZES)) {
     for (const theme of THEMES) {
       const what = `${sizeName}, ${theme}`;
-      for (const file of ["heat.html", "long.html", "tags.html", "many.html"]) {
+      for (const file of ["heat.html", "long.html", "found.html", "tags.html", "many.html"]) {
         const page = await openGallery(browser, file, { size, theme });
         await checkFits(page, what);
         await checkAccessible(page, `${file}, ${what}`);

@@ -55,6 +55,9 @@ async function testSizesAndThemes(browser) {
         // Letters of a chart that is made smaller for a phone stay readable.
         const px = await page.$eval(".chart text", (text) => text.getBoundingClientRect().height);
         check(`letters are ${px} pixels high: ${what}`, px >= 10);
+        const numbers = await page.$$eval("table:not(.matrix) tbody tr", (rows) => rows.map((row) => row.querySelector(".number"))
+          .filter((number) => number !== null).map((number) => number.getBoundingClientRect().right));
+        check(`the first numbers of a table end at ${Math.max(...numbers)} of ${size.width}: ${what}`, numbers.every((end) => end <= size.width));
         if (screenshots !== undefined) {
           await page.screenshot({ path: join(screenshots, `${file.slice(0, -5)}-${sizeName}-${theme}.png`), fullPage: true });
         }

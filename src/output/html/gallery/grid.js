@@ -30,9 +30,12 @@ function shownRanks(image) {
   return ranks;
 }
 
+// In place of an image that could not be read.
+const NO_IMAGE = "no image";
+
 function pictureOf(image) {
   const source = state.heat ? image.heat ?? image.photo : image.photo;
-  if (source === undefined) return element("span", { className: "none", textContent: "no image" });
+  if (source === undefined) return element("span", { className: "none", textContent: NO_IMAGE });
   const isHeat = source === image.heat;
   return element("img", { alt: described(image) + (isHeat ? ", heat map" : ""), decoding: "async", src: jpeg(source) });
 }
@@ -40,7 +43,8 @@ function pictureOf(image) {
 // The card of an image, with its index among those shown.
 function card(image, at) {
   const open = element("button", { type: "button", className: "open" }, pictureOf(image));
-  if (image.photo === undefined) open.ariaLabel = described(image);
+  // What is read aloud has the words that are seen.
+  if (image.photo === undefined) open.ariaLabel = `${described(image)}, ${NO_IMAGE}`;
   open.addEventListener("click", () => openView(at));
   // Two lines of letters of average width, minus the space that line breaks between words waste.
   const base = shortened(image.base, Math.floor(1.7 * (layout.width - 20) / 8.5));

@@ -130,7 +130,8 @@ impl Chart {
             .map(|(x, y)| (self.across_at(*x), self.up_at(*y)))
             .collect();
         let mut svg = line(&at, curve.stroke, i);
-        if curve.stroke == Stroke::Line {
+        // A line of one point has no length.
+        if curve.stroke == Stroke::Line || at.len() == 1 {
             svg.extend(at.iter().map(|at| mark(*at, i)));
         }
         for ((x, y), note) in at.iter().zip(&curve.notes) {
@@ -262,6 +263,16 @@ mod tests {
             samples.collect::<HashSet<String>>().len()
         };
         assert_eq!([Stroke::Line, Stroke::Thin].map(without_colours), [N_COLOURS; 2]);
+    }
+
+    #[test]
+    fn a_single_point_has_a_mark() {
+        let mut first_step = chart(Stroke::Thin, 2);
+        assert_eq!(first_step.svg().matches("class=\"mark").count(), 0);
+        for curve in &mut first_step.curves {
+            curve.points.truncate(1);
+        }
+        assert_eq!(first_step.svg().matches("class=\"mark").count(), 2);
     }
 
     #[test]
