@@ -24,6 +24,7 @@ mod model;
 mod model_flags;
 mod named;
 mod numbers;
+mod other_names;
 mod output_flags;
 mod print_format;
 mod progress;
@@ -110,6 +111,7 @@ struct GeneralFlags {
     // Read by `ColorWhen::apply`, before there are flags.
     #[arg(
         long = "color",
+        alias = "colour",
         global = true,
         value_name = "WHEN",
         default_value = "auto",
@@ -155,7 +157,7 @@ pub(crate) fn main() -> ExitCode {
     ColorWhen::apply(&words);
     let command = command(Length::asked(&words));
     let understood = typed::understood(typed, &command);
-    let parsed = Cli::from_arg_matches(&command.get_matches_from(understood));
+    let parsed = other_names::matches(understood, command).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = parsed.unwrap_or_else(|error| error.exit());
     let report = Report::new(match cli.general {
         GeneralFlags { quiet: true, .. } => Verbosity::Quiet,

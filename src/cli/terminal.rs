@@ -10,6 +10,9 @@ use terminal_size::{Width, terminal_size, terminal_size_of};
 /// The width that is assumed if no terminal says its own.
 const USUAL_COLUMNS: usize = 80;
 
+/// The flag that says when text is coloured, in both spellings.
+pub(super) const COLOR_FLAGS: [&str; 2] = ["--color", "--colour"];
+
 /// When text is coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum ColorWhen {
@@ -26,9 +29,10 @@ impl ColorWhen {
     /// What `--color` says among these words. It is looked for before they are parsed, so that errors of parsing and
     /// help are coloured as it says.
     pub(super) fn apply(words: &[String]) {
-        let after = |(i, word): (usize, &String)| match word.as_str() {
-            "--color" => words.get(i + 1).cloned(),
-            other => other.strip_prefix("--color=").map(str::to_owned),
+        let after = |(i, word): (usize, &String)| match word.split_once('=') {
+            None if COLOR_FLAGS.contains(&word.as_str()) => words.get(i + 1).cloned(),
+            Some((flag, when)) if COLOR_FLAGS.contains(&flag) => Some(when.to_owned()),
+            None | Some(_) => None,
         };
         let asked = words.iter().enumerate().find_map(after);
         match asked.and_then(|when| ColorWhen::from_str(&when, true).ok()) {

@@ -7,6 +7,8 @@ use clap::Command;
 use longclip::output;
 use strsim::jaro_winkler;
 
+use super::terminal::COLOR_FLAGS;
+
 /// The command of a line that names none and begins with an image.
 const USUAL_COMMAND: &str = "classify";
 
@@ -39,12 +41,13 @@ pub(super) fn understood(mut words: Vec<OsString>, command: &Command) -> Vec<OsS
     words
 }
 
-/// Words that are not flags, with their places; the value of `--color` is not one.
+/// Words that are not flags, with their places; the value of `--color` is not one of them.
 fn plain(words: &[OsString]) -> impl Iterator<Item = (usize, &str)> {
     let pairs = words.iter().zip(words.iter().skip(1));
     (1..).zip(pairs).filter_map(|(place, (before, word))| {
         let word = word.to_str()?;
-        (before != "--color" && (!word.starts_with('-') || word == "-")).then_some((place, word))
+        let is_value = COLOR_FLAGS.iter().any(|flag| before == flag);
+        (!is_value && (!word.starts_with('-') || word == "-")).then_some((place, word))
     })
 }
 
@@ -95,7 +98,7 @@ fn names_no_command(words: &[OsString], command: &Command) -> bool {
 }
 
 /// The command that is called.
-fn called<'a>(words: &[OsString], command: &'a Command) -> Option<&'a Command> {
+pub(super) fn called<'a>(words: &[OsString], command: &'a Command) -> Option<&'a Command> {
     let mut words = plain(words).map(|(_, word)| word);
     let mut called = command.find_subcommand(words.next()?)?;
     while called.has_subcommands() {

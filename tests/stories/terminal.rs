@@ -174,3 +174,20 @@ fn the_version_says_what_was_built_and_what_it_computes_with() {
     let info = String::from_utf8(desk.output(&["model", "info", "nano"]).stdout).unwrap();
     assert!(info.contains("computed with  portable, by LONGCLIP_CPU"), "{info}");
 }
+    let elsewhere = desk.run(&["cat.jpg", "--recursive", "-l", "a"]);
+    insta::assert_snapshot!(elsewhere, @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: unexpected argument '--recursive' found
+
+      tip: folders are searched with all folders in them; `--max-depth 1` reads only their own files
+
+    Usage: longclip classify [OPTIONS] INPUT... --labels LABEL...
+
+    For more information, try '--help'.
+    ");
+    assert_eq!(
+        desk.run(&["classify", "--colour", "never", "-h"]),
+        desk.run(&["classify", "--color", "never", "-h"])
+    );
