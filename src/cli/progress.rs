@@ -10,7 +10,7 @@ use indicatif::HumanDuration;
 use longclip::input::{InputOptions, Inputs};
 use longclip::session::{Counts, OutputPlace, OutputPlan};
 
-use super::bar::Bar;
+use super::bar::{Bar, Pace};
 use super::report::{Report, Verbosity};
 
 /// Between two lines about the progress of a run, if no bar is drawn.
@@ -18,8 +18,7 @@ pub(super) const BETWEEN_LINES: Duration = Duration::from_secs(30);
 
 pub(super) struct ProgressLine {
     report: Report,
-    bar: Option<Bar>,
-    last_line: Instant,
+    shown: Shown,
     /// How many images there are, once they are counted, if they can be.
     total: Arc<OnceLock<u64>>,
     n_held: u64,
@@ -39,12 +38,9 @@ impl ProgressLine {
             Expected::Of(_) | Expected::PartOf(_) => {}
             Expected::Exactly(n) => drop(total.set(*n)),
         }
-        let is_drawn =
-            report.verbosity() > Verbosity::Quiet && io::stderr().is_terminal() && results == Results::Elsewhere;
         ProgressLine {
             report,
-            bar: is_drawn.then(|| Bar::begin(0)),
-            last_line: Instant::now(),
+            shown: Shown::of(Screen::of(&io::stderr()), report.verbosity(), results),
             total,
             n_held,
         }
@@ -53,26 +49,14 @@ impl ProgressLine {
     /// A batch is done.
     pub(super) fn show(&mut self, counts: Counts, images_per_s: f64) {
         let total = self.total(counts);
-        if let Some(bar) = &self.bar {
-            let done = counts.n_taken();
-            bar.show(done, total, |pace| {
-                let failed = (counts.n_failed > 0).then(|| format!("{} failed", counts.n_failed));
-                let n_decimals = usize::from(pace.per_s < 10.0);
-                let rate = format!("{:.n_decimals$} images/s", pace.per_s);
-                match total {
-                    Some(total) => [Some(format!("{done}/{total}")), failed, Some(pace.left), Some(rate)],
-                    None => [Some(format!("{done} done")), failed, Some(rate), None],
-                }
-                .into_iter()
-                .flatten()
-                .collect()
-            });
-            return;
-        }
         let is_at_the_end = total == Some(counts.n_taken());
-        if self.last_line.elapsed() >= BETWEEN_LINES && !is_at_the_end {
-            self.last_line = Instant::now();
-            self.report.note(line(counts, images_per_s, total));
+        match &mut self.shown {
+            Shown::Bar(bar) => bar.show(counts.n_taken(), total, |pace| words(counts, total, pace)),
+            Shown::Lines { last } if last.elapsed() >= BETWEEN_LINES && !is_at_the_end => {
+                *last = Instant::now();
+                self.report.note(line(counts, images_per_s, total));
+            }
+            Shown::Lines { .. } | Shown::Results => {}
         }
     }
 
@@ -84,15 +68,52 @@ impl ProgressLine {
 
     /// Does something that writes to stderr without the bar in its way.
     pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.bar {
-            Some(bar) => bar.aside(write),
-            None => write(),
+        match &self.shown {
+            Shown::Bar(bar) => bar.aside(write),
+            Shown::Lines { .. } | Shown::Results => write(),
         }
     }
 
     pub(super) fn end(&self) {
-        if let Some(bar) = &self.bar {
+        if let Shown::Bar(bar) = &self.shown {
             bar.end();
+        }
+    }
+}
+
+/// How a person sees that a run proceeds.
+enum Shown {
+    Bar(Bar),
+    /// A line every half minute.
+    Lines {
+        last: Instant,
+    },
+    /// By the results themselves, which lines would only interrupt.
+    Results,
+}
+
+/// What stderr is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Screen {
+    Terminal,
+    Log,
+}
+
+impl Screen {
+    fn of(stderr: &impl IsTerminal) -> Self {
+        match stderr.is_terminal() {
+            true => Screen::Terminal,
+            false => Screen::Log,
+        }
+    }
+}
+
+impl Shown {
+    fn of(screen: Screen, verbosity: Verbosity, results: Results) -> Self {
+        match (screen, results) {
+            (Screen::Terminal, Results::OnTerminal { .. }) => Shown::Results,
+            (Screen::Terminal, Results::Elsewhere) if verbosity > Verbosity::Quiet => Shown::Bar(Bar::begin(0)),
+            (Screen::Terminal | Screen::Log, _) => Shown::Lines { last: Instant::now() },
         }
     }
 }
@@ -130,6 +151,19 @@ impl Results {
     }
 }
 
+/// What is said next to a bar, the most important first.
+fn words(counts: Counts, total: Option<u64>, pace: Pace) -> Vec<String> {
+    let done = counts.n_taken();
+    let failed = (counts.n_failed > 0).then(|| format!("{} failed", counts.n_failed));
+    let n_decimals = usize::from(pace.per_s < 10.0);
+    let rate = format!("{:.n_decimals$} images/s", pace.per_s);
+    let words = match total {
+        Some(total) => [Some(format!("{done}/{total}")), failed, Some(pace.left), Some(rate)],
+        None => [Some(format!("{done} done")), failed, Some(rate), None],
+    };
+    words.into_iter().flatten().collect()
+}
+
 fn line(counts: Counts, images_per_s: f64, total: Option<u64>) -> String {
     let failed = match counts.n_failed {
         0 => String::new(),
@@ -143,5 +177,20 @@ fn line(counts: Counts, images_per_s: f64, total: Option<u64>) -> String {
             format!("{n_taken} of {total} done{failed}, {images_per_s:.1} images/s, {left} left")
         }
         None => format!("{n_taken} done{failed}, {images_per_s:.1} images/s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_do_not_interrupt_results_on_the_same_terminal() {
+        let shown = |screen, results| Shown::of(screen, Verbosity::Normal, results);
+        let on_terminal = Results::OnTerminal { show_failures: true };
+        assert!(matches!(shown(Screen::Terminal, on_terminal), Shown::Results));
+        assert!(matches!(shown(Screen::Log, on_terminal), Shown::Lines { .. }));
+        assert!(matches!(shown(Screen::Log, Results::Elsewhere), Shown::Lines { .. }));
+        assert!(matches!(shown(Screen::Terminal, Results::Elsewhere), Shown::Bar(_)));
     }
 }
