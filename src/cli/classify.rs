@@ -9,7 +9,7 @@ use longclip::input::arrow::LabelColumn;
 use longclip::input::{Inputs, Item, Name};
 #[cfg(feature = "arrow")]
 use longclip::output::arrow::Row;
-use longclip::output::{Layout, Settings, Task, Thumbnail, Vectors};
+use longclip::output::{LISTED_MAX, Layout, Settings, Task, Terminal, Thumbnail, Vectors};
 use longclip::score::Views;
 use longclip::session::shards::Facts;
 use longclip::session::{
@@ -80,7 +80,8 @@ pub(super) struct Args {
     scores: ScoreFlags,
     /// Print only the K likeliest labels of each image
     ///
-    /// Probabilities still count all labels [default: all]. Example: `-k 3`
+    /// Probabilities still count all labels. The table on a terminal lists 20 labels if neither this nor `--threshold` is
+    /// given [default: all]. Example: `-k 3`
     #[arg(short = 'k', long, value_name = "K", help_heading = "Scores")]
     top_k: Option<NonZeroUsize>,
     /// Print each image's embedding too
@@ -132,7 +133,7 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let scorer = Scorer::new(&loaded.model, &plan.labelling, plan.scores)?;
     report.detail(format!("labels encoded in {:.2} s", began.elapsed().as_secs_f64()));
     report.notices(scorer.notices());
-    let settings = plan.output.settings(args.settings(&scorer, &loaded));
+    let settings = args.listing(plan.output.settings(args.settings(&scorer, &loaded)));
     let mut run = args.encoding.plan(&loaded, report);
     if plan.explain.is_some() {
         run.run.kept.images = true;
@@ -225,6 +226,16 @@ impl Args {
             groups: scorer.groups(),
             ..loaded.settings(self.task(loaded.model.sizes().embed_dim))
         }
+    }
+
+    /// On a terminal, the likeliest labels are listed, unless a flag says which ones.
+    fn listing(&self, settings: Settings) -> Settings {
+        let is_asked = self.top_k.is_some() || self.scores.has_threshold();
+        let terminal = settings.terminal.map(|terminal| Terminal {
+            n_listed_max: (!is_asked).then_some(LISTED_MAX),
+            ..terminal
+        });
+        Settings { terminal, ..settings }
     }
 
     /// All that records depend on, by name.

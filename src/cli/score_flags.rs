@@ -97,6 +97,11 @@ impl ScoreFlags {
         }
     }
 
+    /// Whether the lowest score to print was given.
+    pub(super) fn has_threshold(&self) -> bool {
+        self.threshold.is_some()
+    }
+
     /// Checks what was asked for, for labels that are grouped or not.
     pub(super) fn plan(&self, grouping: Grouping) -> Result<ScorePlan> {
         let texts = |file: &PathBuf| -> Result<Vec<String>> {

@@ -54,6 +54,7 @@ pub(super) fn stdout_terminal(n_images: impl FnOnce() -> Option<u64>) -> Option<
             ColorChoice::Auto | ColorChoice::Always | ColorChoice::AlwaysAnsi => Colour::On,
         },
         n_images: n_images(),
+        n_listed_max: None,
     })
 }
 

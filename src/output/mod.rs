@@ -51,7 +51,7 @@ pub use resume::{Held, HeldRecords, Progress};
 pub use table::Table;
 pub use tally::Tally;
 pub use template::Template;
-pub use terminal::{Colour, IN_FULL_MAX, Terminal};
+pub use terminal::{Colour, IN_FULL_MAX, LISTED_MAX, Terminal};
 
 use crate::error::{Error, Result};
 use crate::files::Excerpt;

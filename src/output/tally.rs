@@ -4,10 +4,7 @@ use std::collections::HashMap;
 
 use super::cells::{one_line, told_apart};
 use super::record::percent;
-use super::terminal::{IN_FULL_MAX, NUMBER_COLUMNS, Terminal, right};
-
-/// Labels that are listed; the others are counted.
-const LISTED_MAX: usize = 20;
+use super::terminal::{IN_FULL_MAX, LISTED_MAX, NUMBER_COLUMNS, Terminal, right};
 
 /// Counts answers.
 #[derive(Debug, Default)]
@@ -16,6 +13,7 @@ pub struct Tally {
     pub(super) possible: Vec<String>,
     n_of: HashMap<String, u64>,
     n_images: u64,
+    n_answers: u64,
 }
 
 impl Tally {
@@ -29,8 +27,16 @@ impl Tally {
 
     /// Counts one image with this answer.
     pub fn add(&mut self, answer: &str) {
+        self.add_all([answer]);
+    }
+
+    /// Counts one image with all these answers.
+    pub fn add_all<'a>(&mut self, answers: impl IntoIterator<Item = &'a str>) {
         self.n_images += 1;
-        *self.n_of.entry(answer.to_owned()).or_default() += 1;
+        for answer in answers {
+            self.n_answers += 1;
+            *self.n_of.entry(answer.to_owned()).or_default() += 1;
+        }
     }
 
     /// A line for each answer, the most frequent first; none if so few images can be seen at a glance.
@@ -55,8 +61,12 @@ impl Tally {
         }
         if let Some(n_more @ 1..) = sorted.len().checked_sub(LISTED_MAX) {
             let n_images: u64 = sorted[LISTED_MAX..].iter().map(|(_, n)| n).sum();
-            let count = right(&n_images.to_string(), NUMBER_COLUMNS);
-            lines.push(format!("  {count}  {n_more} other labels"));
+            // Images with several tags would be counted several times.
+            let (count, what) = match self.n_answers == self.n_images {
+                true => (n_images.to_string(), "labels"),
+                false => (String::new(), "tags"),
+            };
+            lines.push(format!("  {}  {n_more} other {what}", right(&count, NUMBER_COLUMNS)));
         }
         lines
     }
@@ -73,6 +83,7 @@ mod tests {
             width_columns: 40,
             colour: Colour::Off,
             n_images: None,
+            n_listed_max: None,
         };
         let mut tally = Tally::default();
         for i in 0..20 {
@@ -91,6 +102,28 @@ mod tests {
                60    72.3%  █████▊    一只猫 as…
                 1     1.2%  ▏         label 00
                 4  4 other labels
+        ");
+    }
+
+    #[test]
+    fn tags_are_counted_in_each_image_that_has_them() {
+        let terminal = Terminal {
+            width_columns: 40,
+            colour: Colour::Off,
+            n_images: None,
+            n_listed_max: None,
+        };
+        let mut tally = Tally::default();
+        for i in 0..25 {
+            tally.add_all(["cat", "animal", &format!("tag {i}")]);
+        }
+        let lines = tally.lines(terminal);
+        insta::assert_snapshot!(lines[1..5].join("\n") + "\n" + &lines[22..].join("\n"), @r"
+        25 images
+               25   100.0%  ████████  animal
+               25   100.0%  ████████  cat
+                1     4.0%  ▍         tag 0
+                   7 other tags
         ");
     }
 }

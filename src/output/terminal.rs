@@ -11,6 +11,8 @@ pub struct Terminal {
     pub colour: Colour,
     /// How many images the run has, if that is known; numbers above [`IN_FULL_MAX`] are all the same.
     pub n_images: Option<u64>,
+    /// How many labels of an image are listed; the others are counted. `None` lists all.
+    pub n_listed_max: Option<usize>,
 }
 
 /// Whether text is coloured.
@@ -55,6 +57,9 @@ impl Colour {
 
 /// Up to this many images are printed with all their labels, more with one line each.
 pub const IN_FULL_MAX: u64 = 20;
+
+/// Labels that are listed if nobody said how many: the first ones stay on the screen.
+pub const LISTED_MAX: usize = 20;
 
 /// Cells of a number.
 pub(super) const NUMBER_COLUMNS: usize = 7;

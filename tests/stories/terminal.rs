@@ -113,6 +113,46 @@ fn more_than_20_images_have_a_line_each_and_a_histogram() {
 }
 
 #[test]
+fn more_than_20_images_have_their_tags_in_a_line_each() {
+    let desk = Desk::with_pictures().and_small_model().folder("many");
+    for i in 0..24 {
+        std::fs::copy(desk.path("cat.jpg"), desk.path(&format!("many/{i:02}.jpg"))).unwrap();
+    }
+    let desk = desk.file("keywords.txt", "animal\n\tcat\n\tdog\nfood\n");
+    let run =
+        "longclip tag many --vocabulary keywords.txt --threshold 1e-9 --false-positives off --model small.safetensors";
+    let Some(text) = seen(&desk, 80, run) else { return };
+    let text = plain(&text);
+    assert!(text.contains("score   number  tags "), "{text}");
+    let lines = text.lines().filter(|line| line.ends_with(".jpg"));
+    assert_eq!(
+        lines.filter(|line| line.contains("cat") && line.contains(", ")).count(),
+        24,
+        "{text}"
+    );
+    let counts = text.split_once("\n24 images\n").map_or("", |(_, counts)| counts);
+    assert_eq!(counts.matches("     24   100.0%  ████").count(), 4, "{text}");
+}
+
+#[test]
+fn of_many_labels_a_terminal_lists_20_and_a_pipe_all() {
+    let desk = Desk::with_pictures().and_small_model();
+    let labels: String = (0..120).map(|i| format!("thing {i}\n")).collect();
+    let desk = desk.file("labels.txt", labels);
+    let run = "longclip classify cat.jpg --labels-file labels.txt --model small.safetensors";
+    let Some(text) = seen(&desk, 80, run) else { return };
+    let shown = plain(&text);
+    assert_eq!(shown.matches("%  ").count(), 20, "{shown}");
+    assert!(shown.contains("  100 other labels, each 0."), "{shown}");
+    for (more, n) in [("--top-k 120", 120), ("--top-k 30", 30), ("--threshold 0", 120)] {
+        let shown = plain(&seen(&desk, 80, &format!("{run} {more}")).unwrap());
+        assert_eq!(shown.matches("thing").count(), n, "{more}: {shown}");
+    }
+    let piped = String::from_utf8(desk.shell(run).stdout).unwrap();
+    assert_eq!(piped.matches("thing").count(), 120, "{piped}");
+}
+
+#[test]
 fn what_people_type_out_of_habit_is_understood() {
     let desk = Desk::with_pictures().and_small_model();
     let model = ["--model", "small.safetensors"];
@@ -144,6 +184,23 @@ fn what_people_type_out_of_habit_is_understood() {
     assert!(misspelt.contains("hint: did you mean `longclip-b`?\n"), "{misspelt}");
     let misspelt = desk.run(&["cat.jpg", "-l", "a", "--format", "ndjsn"]);
     assert!(misspelt.contains("did you mean `ndjson`?"), "{misspelt}");
+    let elsewhere = desk.run(&["cat.jpg", "--recursive", "-l", "a"]);
+    insta::assert_snapshot!(elsewhere, @r"
+    exit code 2
+    --- stdout
+    --- stderr
+    error: unexpected argument '--recursive' found
+
+      tip: folders are searched with all folders in them; `--max-depth 1` reads only their own files
+
+    Usage: longclip classify [OPTIONS] INPUT... --labels LABEL...
+
+    For more information, try '--help'.
+    ");
+    assert_eq!(
+        desk.run(&["classify", "--colour", "never", "-h"]),
+        desk.run(&["classify", "--color", "never", "-h"])
+    );
     let misspelt = desk.run(&["clasify", "cat.jpg"]);
     assert!(
         misspelt.contains("tip: a similar subcommand exists: 'classify'"),
@@ -174,20 +231,3 @@ fn the_version_says_what_was_built_and_what_it_computes_with() {
     let info = String::from_utf8(desk.output(&["model", "info", "nano"]).stdout).unwrap();
     assert!(info.contains("computed with  portable, by LONGCLIP_CPU"), "{info}");
 }
-    let elsewhere = desk.run(&["cat.jpg", "--recursive", "-l", "a"]);
-    insta::assert_snapshot!(elsewhere, @r"
-    exit code 2
-    --- stdout
-    --- stderr
-    error: unexpected argument '--recursive' found
-
-      tip: folders are searched with all folders in them; `--max-depth 1` reads only their own files
-
-    Usage: longclip classify [OPTIONS] INPUT... --labels LABEL...
-
-    For more information, try '--help'.
-    ");
-    assert_eq!(
-        desk.run(&["classify", "--colour", "never", "-h"]),
-        desk.run(&["classify", "--color", "never", "-h"])
-    );

@@ -11,7 +11,7 @@ use super::cells::{end, one_line, padded, start, told_apart, width};
 use super::record::percent;
 use super::tally::Tally;
 use super::terminal::{Colour, IN_FULL_MAX, NUMBER_COLUMNS, Terminal, right};
-use super::{Format, FormatInfo, Found, Grouped, Holds, Labelled, Outcome, Record, Settings};
+use super::{Format, FormatInfo, Found, Grouped, Holds, Labelled, Outcome, Record, Settings, Task};
 use crate::text::printable;
 
 pub(super) const FORMAT: FormatInfo = FormatInfo {
@@ -24,8 +24,6 @@ pub(super) const FORMAT: FormatInfo = FormatInfo {
 
 /// What an image is said to show if no label fits it well enough.
 const NO_LABEL: &str = "no label reaches the threshold";
-/// The heading above one line per image.
-const BRIEF_HEADING: [&str; 2] = ["score", "margin"];
 /// Cells before the label in one line per image.
 const BRIEF_COLUMNS: usize = 2 + NUMBER_COLUMNS + 2 + NUMBER_COLUMNS + 2;
 
@@ -35,8 +33,63 @@ pub struct Table {
     terminal: Option<Terminal>,
     n_written: u64,
     brief: Option<Brief>,
-    /// How often each label was the best, or each group if there are any; counted on a terminal only.
+    answers: Answers,
+    /// How often each label was the answer, or each group if there are any; counted on a terminal only.
     tally: Tally,
+}
+
+/// Which labels of an image are its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answers {
+    /// The likeliest one.
+    Best,
+    /// All: they are tags.
+    All,
+}
+
+impl Answers {
+    fn of(task: Task) -> Self {
+        match task {
+            Task::Tags => Answers::All,
+            Task::Labels(_) | Task::Embeddings(_) | Task::Searches => Answers::Best,
+        }
+    }
+
+    /// What is in front of an answer, and what the answer is, as the heading says.
+    fn heading(self) -> [&'static str; 3] {
+        match self {
+            Answers::Best => ["score", "margin", "label"],
+            Answers::All => ["score", "number", "tags"],
+        }
+    }
+
+    /// What one line says about an image.
+    fn said(self, outcome: &Outcome) -> Option<Said> {
+        match self {
+            Answers::Best => Best::of_outcome(outcome).map(|best| Said {
+                score: best.score,
+                second: best.margin,
+                answer: best.answer,
+            }),
+            Answers::All => outcome.labels().first().map(|first| Said {
+                score: first.score_text(),
+                second: outcome.labels().len().to_string(),
+                answer: tags(outcome).collect::<Vec<_>>().join(", "),
+            }),
+        }
+    }
+}
+
+/// What one line says about an image, besides its name.
+struct Said {
+    score: String,
+    /// By how much the answer is the best, or how many tags it is.
+    second: String,
+    answer: String,
+}
+
+fn tags(outcome: &Outcome) -> impl Iterator<Item = &str> {
+    outcome.labels().iter().map(|tag| tag.label.as_str())
 }
 
 /// One line per image.
@@ -61,6 +114,7 @@ impl Table {
             terminal: settings.terminal,
             n_written: 0,
             brief: None,
+            answers: Answers::of(settings.task),
             tally: Tally::of(answers),
         }
     }
@@ -91,21 +145,42 @@ impl Table {
         if labels.is_empty() {
             return self.indented(NO_LABEL);
         }
-        let places = labels.iter().enumerate();
-        places
+        let (listed, others) = self.listed(labels);
+        let places = listed.iter().enumerate();
+        let lines: String = places
             .map(|(place, label)| self.scored(place, &label.score_text(), label.score(), &label.label))
-            .collect()
+            .collect();
+        lines + &self.counted(others.len(), "labels", || others[0].score_text())
+    }
+
+    /// The labels or groups that have lines of their own, and those that are only counted.
+    fn listed<'a, T>(&self, ranked: &'a [T]) -> (&'a [T], &'a [T]) {
+        let most = self.terminal.and_then(|terminal| terminal.n_listed_max);
+        ranked.split_at(most.unwrap_or(ranked.len()).min(ranked.len()))
+    }
+
+    /// A line that stands for labels or groups without a line. None of them has more than `best`.
+    fn counted(&self, n: usize, what: &str, best: impl FnOnce() -> String) -> String {
+        match (n, self.terminal) {
+            (1.., Some(terminal)) => {
+                let text = format!("{n} other {what}, each {} or less", best());
+                terminal.with_bar("", 0.0, &text).join("\n") + "\n"
+            }
+            _ => String::new(),
+        }
     }
 
     fn groups(&self, groups: &[Grouped]) -> String {
         if groups.is_empty() {
             return String::new();
         }
-        let places = groups.iter().enumerate().map(|(place, group)| {
+        let (listed, others) = self.listed(groups);
+        let places = listed.iter().enumerate().map(|(place, group)| {
             let number = percent(group.probability);
             self.scored(place, &number, Some(group.probability), &group.group)
         });
-        "  by group\n".to_owned() + &places.collect::<String>()
+        let lines = "  by group\n".to_owned() + &places.collect::<String>();
+        lines + &self.counted(others.len(), "groups", || percent(others[0].probability))
     }
 
     fn in_full(&self, record: &Record) -> String {
@@ -132,13 +207,13 @@ impl Table {
     }
 
     /// The lines that one image takes in a long run; before the first one a heading.
-    fn in_brief(&mut self, terminal: Terminal, record: &Record, best: Option<&Best>) -> String {
+    fn in_brief(&mut self, terminal: Terminal, record: &Record, said: Option<&Said>) -> String {
         let (gap, is_first) = (self.gap(), self.brief.is_none());
         let brief = self
             .brief
-            .get_or_insert_with(|| Brief::of(&self.tally.possible, terminal));
+            .get_or_insert_with(|| Brief::of(self.answers, &self.tally.possible, terminal));
         let heading = match is_first {
-            true => gap.to_owned() + &brief.heading(terminal),
+            true => gap.to_owned() + &brief.heading(self.answers, terminal),
             false => String::new(),
         };
         if let Outcome::Failed(reason) = &record.outcome {
@@ -146,44 +221,51 @@ impl Table {
             let lines = terminal.under_itself(&line, &printable(reason)).join("\n");
             return heading + &terminal.colour.failure(&(lines + "\n"));
         }
-        heading + &brief.line(terminal, best, &printable(&record.subject.to_string()))
+        heading + &brief.line(terminal, said, &printable(&record.subject.to_string()))
     }
 }
 
 impl Brief {
-    fn of(answers: &[String], terminal: Terminal) -> Self {
-        let lines: Vec<String> = answers.iter().map(|answer| one_line(answer)).collect();
+    fn of(answers: Answers, possible: &[String], terminal: Terminal) -> Self {
         let room = terminal.width_columns.saturating_sub(BRIEF_COLUMNS + 2) / 2;
+        if answers == Answers::All {
+            return Brief {
+                answer_columns: room,
+                short: HashMap::new(),
+            };
+        }
+        let lines: Vec<String> = possible.iter().map(|answer| one_line(answer)).collect();
         let short = told_apart(&lines, room);
         let widest = short.iter().map(|answer| width(answer)).max().unwrap_or(room);
         Brief {
             answer_columns: widest.max("label".len()),
-            short: answers.iter().cloned().zip(short).collect(),
+            short: possible.iter().cloned().zip(short).collect(),
         }
     }
 
-    fn heading(&self, terminal: Terminal) -> String {
-        let [score, margin] = BRIEF_HEADING.map(|word| right(word, NUMBER_COLUMNS));
-        let heading = format!("  {score}  {margin}  {}  image", padded("label", self.answer_columns));
+    fn heading(&self, answers: Answers, terminal: Terminal) -> String {
+        let [score, second, answer] = answers.heading();
+        let [score, second] = [score, second].map(|word| right(word, NUMBER_COLUMNS));
+        let heading = format!("  {score}  {second}  {}  image", padded(answer, self.answer_columns));
         terminal.colour.heading(&start(&heading, terminal.width_columns)) + "\n"
     }
 
-    fn line(&self, terminal: Terminal, best: Option<&Best>, name: &str) -> String {
-        let (score, margin) = best.map_or(("", ""), |best| (&best.score, &best.margin));
-        let answer = best.map_or(NO_LABEL, |best| &best.answer);
+    fn line(&self, terminal: Terminal, said: Option<&Said>, name: &str) -> String {
+        let (score, second) = said.map_or(("", ""), |said| (&said.score, &said.second));
+        let answer = said.map_or(NO_LABEL, |said| &said.answer);
         let short = self.short.get(answer).cloned();
         let short = short.unwrap_or_else(|| start(&one_line(answer), self.answer_columns));
-        let (score, margin) = (right(score, NUMBER_COLUMNS), right(margin, NUMBER_COLUMNS));
+        let (score, second) = (right(score, NUMBER_COLUMNS), right(second, NUMBER_COLUMNS));
         let room = terminal
             .width_columns
             .saturating_sub(BRIEF_COLUMNS + self.answer_columns + 2);
         let short = padded(&short, self.answer_columns);
-        let answer = if best.is_some() {
+        let answer = if said.is_some() {
             terminal.colour.winner(&short)
         } else {
             short
         };
-        format!("  {score}  {margin}  {answer}  {}\n", end(name, room))
+        format!("  {score}  {second}  {answer}  {}\n", end(name, room))
     }
 }
 
@@ -192,12 +274,16 @@ impl Format for Table {
         let text = match self.terminal {
             None => self.in_full(record),
             Some(terminal) => {
-                let best = Best::of_outcome(&record.outcome);
+                let said = self.answers.said(&record.outcome);
                 if matches!(record.outcome, Outcome::Labels { .. }) {
-                    self.tally.add(best.as_ref().map_or(NO_LABEL, |best| &best.answer));
+                    match (self.answers, &said) {
+                        (_, None) => self.tally.add(NO_LABEL),
+                        (Answers::Best, Some(said)) => self.tally.add(&said.answer),
+                        (Answers::All, Some(_)) => self.tally.add_all(tags(&record.outcome)),
+                    }
                 }
                 match self.turns_brief(terminal, record) {
-                    true => self.in_brief(terminal, record, best.as_ref()),
+                    true => self.in_brief(terminal, record, said.as_ref()),
                     false => self.in_full(record),
                 }
             }

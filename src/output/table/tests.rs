@@ -18,6 +18,7 @@ fn terminal(width_columns: usize) -> Terminal {
         width_columns,
         colour: Colour::Off,
         n_images: Some(1),
+        n_listed_max: None,
     }
 }
 
@@ -288,6 +289,53 @@ fn the_winner_is_coloured_and_nothing_else_changes() {
         .replace("\x1b[0m", "");
     assert_eq!(plain, table(terminal(80), &[record("a.jpg", 3)]));
     assert!(plain.contains("█████"), "{plain}");
+}
+
+#[test]
+fn of_many_labels_the_likeliest_are_listed_and_the_others_counted() {
+    let few = Terminal {
+        n_listed_max: Some(2),
+        ..terminal(80)
+    };
+    insta::assert_snapshot!(table(few, &[record("photos/猫.jpg", 2)]), @r"
+    photos/猫.jpg
+        60.0%  █████████▋        In the photo a grey cat lies on a wide windowsill
+                                 and sleeps.
+        25.0%  ████              窓辺で眠る灰色の猫
+                                 3 other labels, each 10.0% or less
+    ");
+}
+
+#[test]
+fn an_image_among_many_has_its_tags_in_one_line() {
+    let many = Settings {
+        task: Task::Tags,
+        ..settings_of(Some(Terminal {
+            n_images: Some(21),
+            ..terminal(80)
+        }))
+    };
+    let records: Vec<Record> = (0..21).map(|i| record(&format!("{i}.jpg"), 2 + i % 2)).collect();
+    let text = written(&mut Table::new(&many), &records);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("    score   number  tags   "), "{text}");
+    assert!(
+        lines[1].starts_with("    60.0%        5  In the photo a grey cat lies…  "),
+        "{text}"
+    );
+    assert!(
+        lines[1].ends_with("  0.jpg") && lines[20].ends_with("  19.jpg"),
+        "{text}"
+    );
+    // Each of the five tags is in all images.
+    assert_eq!(
+        lines[22..]
+            .iter()
+            .filter(|line| line.starts_with("       21   100.0%  ███"))
+            .count(),
+        5,
+        "{text}"
+    );
 }
 
 #[test]
