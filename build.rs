@@ -1,11 +1,10 @@
-//! Notes what `longclip --version` says about the build: the target, the features, and the commit if it is built from a
-//! checkout.
+//! Notes what `longclip --version` says about the build: the target, the features, and the commit.
 
 #![allow(clippy::print_stdout, reason = "a build script tells cargo what it found on stdout")]
 
-use std::env;
 use std::path::Path;
 use std::process::Command;
+use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -20,10 +19,17 @@ fn main() {
     println!("cargo::rustc-env=LONGCLIP_FEATURES={}", features.join(", "));
     // While the program is written, a commit should not compile it again.
     let commit = match env::var("PROFILE").as_deref() {
-        Ok("release") => commit().unwrap_or_default(),
+        Ok("release") => published_commit().or_else(commit).unwrap_or_default(),
         _ => String::new(),
     };
     println!("cargo::rustc-env=LONGCLIP_COMMIT={commit}");
+}
+
+/// The commit that a published crate was made from. Cargo writes this file into each package.
+fn published_commit() -> Option<String> {
+    let info = fs::read_to_string(".cargo_vcs_info.json").ok()?;
+    let (_, hash) = info.split_once(r#""sha1": ""#)?;
+    hash.get(..7).map(str::to_owned)
 }
 
 /// The commit of the checkout that this is built from; `None` without git, and for a copy in another repository.
