@@ -13,7 +13,8 @@ fn main() {
         env::var("TARGET").unwrap_or_default()
     );
     // Cargo sets a variable for each feature.
-    let features = env::vars().filter_map(|(name, _)| Some(name.strip_prefix("CARGO_FEATURE_")?.to_lowercase()));
+    let features =
+        env::vars_os().filter_map(|(name, _)| Some(name.to_str()?.strip_prefix("CARGO_FEATURE_")?.to_lowercase()));
     let mut features: Vec<String> = features.filter(|name| name != "default").collect();
     features.sort_unstable();
     println!("cargo::rustc-env=LONGCLIP_FEATURES={}", features.join(", "));

@@ -229,12 +229,12 @@ def main():
     parser.add_argument("--longclip", default=os.path.join(ROOT, "target/release/longclip"))
     parser.add_argument("--kernels", required=True, help="the kernels bench's binary, as `cargo bench --bench kernels --no-run` names it")
     opt = parser.parse_args()
+    if unknown := [name for name in opt.parts if name not in PARTS]:
+        parser.error(f"PART may be {', '.join(PARTS)}; found {', '.join(unknown)}")
     for given in ("b", "l", "work", "data", "longclip", "kernels"):
         setattr(opt, given, getattr(opt, given) and os.path.abspath(getattr(opt, given)))
     os.makedirs(opt.work, exist_ok=True)
     for name in opt.parts or PARTS:
-        if name not in PARTS:
-            parser.error(f"there is no part {name}; the parts are: {', '.join(PARTS)}")
         measure, write = PARTS[name]
         made = kept(opt, name, measure)
         put(name, f"{setting(made['machine'])}\n\n{write(made['measured'], made['machine'])}")

@@ -157,7 +157,7 @@ pub(crate) fn main() -> ExitCode {
     ColorWhen::apply(&words);
     let command = command(Length::asked(&words));
     let understood = typed::understood(typed, &command);
-    let parsed = other_names::matches(understood, command).and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = other_names::matches(&understood, command).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = parsed.unwrap_or_else(|error| error.exit());
     let report = Report::new(match cli.general {
         GeneralFlags { quiet: true, .. } => Verbosity::Quiet,

@@ -85,25 +85,25 @@ const ELSEWHERE: [Elsewhere; 11] = [
 ];
 
 /// Parses words; an error about a flag has the tip that fits.
-pub(super) fn matches(words: Vec<OsString>, command: Command) -> Result<ArgMatches, Error> {
-    let flags = called(&words, &command).map_or_else(Vec::new, flags);
-    let parsed = command.try_get_matches_from(words);
-    parsed.map_err(|error| with_tip(error, &flags))
+pub(super) fn matches(words: &[OsString], mut command: Command) -> Result<ArgMatches, Error> {
+    let parsed = command.try_get_matches_from_mut(words);
+    parsed.map_err(|error| match called(words, &command) {
+        Some(called) => with_tip(error, called),
+        None => error,
+    })
 }
 
-/// The long flags of a command, with those of all commands.
-fn flags(command: &Command) -> Vec<String> {
-    let own = command.get_arguments().filter_map(clap::Arg::get_long);
-    own.chain(["quiet", "verbose", "color"]).map(str::to_owned).collect()
+/// Whether a command has this long flag. Parsing gives it those of all commands.
+fn has(command: &Command, flag: &str) -> bool {
+    command.get_arguments().any(|arg| arg.get_long() == Some(flag))
 }
 
-fn with_tip(mut error: Error, flags: &[String]) -> Error {
+fn with_tip(mut error: Error, called: &Command) -> Error {
     let unknown = match (error.kind(), error.get(ContextKind::InvalidArg)) {
         (ErrorKind::UnknownArgument, Some(ContextValue::String(unknown))) => unknown.clone(),
         _ => return error,
     };
-    let is_meant =
-        |other: &&Elsewhere| other.names.contains(&unknown.as_str()) && flags.iter().any(|flag| flag == other.here);
+    let is_meant = |other: &&Elsewhere| other.names.contains(&unknown.as_str()) && has(called, other.here);
     if let Some(other) = ELSEWHERE.iter().find(is_meant) {
         error.remove(ContextKind::SuggestedArg);
         let tip = ContextValue::StyledStrs(vec![StyledStr::from(other.tip)]);
@@ -120,8 +120,8 @@ mod tests {
 
     /// What is said about a flag after these words.
     fn said(words: &str, flag: &str) -> String {
-        let words = words.split(' ').chain([flag]).map(OsString::from).collect();
-        matches(words, command(Length::Short)).unwrap_err().to_string()
+        let words: Vec<OsString> = words.split(' ').chain([flag]).map(OsString::from).collect();
+        matches(&words, command(Length::Short)).unwrap_err().to_string()
     }
 
     #[test]
@@ -130,13 +130,13 @@ mod tests {
         let mut n_tips = [0; ELSEWHERE.len()];
         for one in all_commands(&whole).into_iter().filter(|one| !one.has_subcommands()) {
             let path = path_of(&whole, one.get_name());
+            let has = |flag: &str| has(one, flag) || has(&whole, flag);
             for (other, n) in ELSEWHERE.iter().zip(&mut n_tips) {
-                let own = flags(one);
-                if !own.iter().any(|flag| flag == other.here) {
+                if !has(other.here) {
                     continue;
                 }
                 let is_taken = |name: &str| {
-                    own.iter().any(|flag| name == format!("--{flag}"))
+                    name.strip_prefix("--").is_some_and(has)
                         || one
                             .get_arguments()
                             .any(|arg| arg.get_short().is_some_and(|short| name == format!("-{short}")))

@@ -77,26 +77,27 @@ mod tests {
     use super::super::terminal::Colour;
     use super::*;
 
+    const TERMINAL: Terminal = Terminal {
+        width_columns: 40,
+        colour: Colour::Off,
+        n_images: None,
+        n_listed_max: None,
+    };
+
     #[test]
     fn counts_the_most_frequent_label_first_and_says_what_is_not_listed() {
-        let terminal = Terminal {
-            width_columns: 40,
-            colour: Colour::Off,
-            n_images: None,
-            n_listed_max: None,
-        };
         let mut tally = Tally::default();
         for i in 0..20 {
             tally.add(&format!("label {i:02}"));
         }
-        assert!(tally.lines(terminal).is_empty());
+        assert!(tally.lines(TERMINAL).is_empty());
         for _ in 0..60 {
             tally.add("一只猫 asleep on a sofa in the sun");
         }
         for i in 0..3 {
             tally.add(&format!("other {i}"));
         }
-        let lines = tally.lines(terminal);
+        let lines = tally.lines(TERMINAL);
         insta::assert_snapshot!(lines[1..4].join("\n") + "\n" + &lines[22..].join("\n"), @r"
         83 images
                60    72.3%  █████▊    一只猫 as…
@@ -107,17 +108,11 @@ mod tests {
 
     #[test]
     fn tags_are_counted_in_each_image_that_has_them() {
-        let terminal = Terminal {
-            width_columns: 40,
-            colour: Colour::Off,
-            n_images: None,
-            n_listed_max: None,
-        };
         let mut tally = Tally::default();
         for i in 0..25 {
             tally.add_all(["cat", "animal", &format!("tag {i}")]);
         }
-        let lines = tally.lines(terminal);
+        let lines = tally.lines(TERMINAL);
         insta::assert_snapshot!(lines[1..5].join("\n") + "\n" + &lines[22..].join("\n"), @r"
         25 images
                25   100.0%  ████████  animal

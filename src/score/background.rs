@@ -19,22 +19,6 @@ impl FalsePositives {
         (share > 0.0 && share <= 0.5).then_some(FalsePositives(share))
     }
 
-    /// The share that a text says: `1%` or `0.01`.
-    ///
-    /// # Errors
-    /// What was expected.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let (digits, unit) = match text.strip_suffix('%') {
-            Some(digits) => (digits.trim_end(), 0.01),
-            None => (text, 1.0),
-        };
-        let number = digits
-            .parse::<f64>()
-            .map_err(|_| "expected a share like `1%` or `0.01`")?;
-        let share = FalsePositives::new(number * unit);
-        share.ok_or_else(|| "expected a share above 0% and up to 50%, or `off`".to_owned())
-    }
-
     /// The share.
     pub fn share(self) -> f64 {
         self.0

@@ -152,7 +152,13 @@ fn parse_share(text: &str) -> Result<Allowed, String> {
     if text == "off" {
         return Ok(Allowed::Any);
     }
-    FalsePositives::parse(text).map(Allowed::Share)
+    let (digits, unit) = match text.strip_suffix('%') {
+        Some(digits) => (digits.trim_end(), 0.01),
+        None => (text, 1.0),
+    };
+    let typed: f64 = number(digits, |_| true, "a share like `1%` or `0.01`")?;
+    let share = FalsePositives::new(typed * unit).map(Allowed::Share);
+    share.ok_or_else(|| "expected a share above 0% and up to 50%, or `off`".into())
 }
 
 fn parse_probability(text: &str) -> Result<f64, String> {
