@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
+
 use super::sample::{Class, Source};
 use super::unusable::Unusable;
 use crate::error::{Error, Result};
@@ -185,7 +187,7 @@ impl<'a> Candidate<'a> {
     /// Whether the first bytes have this key of JSON.
     pub(super) fn has_key(&self, key: &str) -> bool {
         let key = format!("\"{key}\"");
-        self.text.windows(key.len()).any(|window| window == key.as_bytes())
+        memmem::find(&self.text, key.as_bytes()).is_some()
     }
 
     /// Whether a file's name has one of these endings, in small or capital letters.

@@ -9,6 +9,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use memchr::memmem;
+
 use super::identity::{FileId, folder_of, followed};
 use crate::error::{Error, Result};
 
@@ -232,7 +234,7 @@ impl Excerpt {
 }
 
 fn has(bytes: &[u8], word: &str) -> bool {
-    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    memmem::find(bytes, word.as_bytes()).is_some()
 }
 
 #[cfg(test)]

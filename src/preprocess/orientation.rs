@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use image::ImageFormat;
+use memchr::memmem;
 
 use super::directory::Tagged;
 use super::png;
@@ -71,7 +72,7 @@ fn of_exif(block: &[u8]) -> Option<u64> {
 fn of_xmp(xmp: &[u8]) -> Option<u64> {
     const NAME: &[u8] = b"tiff:Orientation";
     let mut rest = xmp;
-    while let Some(at) = rest.windows(NAME.len()).position(|window| window == NAME) {
+    while let Some(at) = memmem::find(rest, NAME) {
         rest = &rest[at + NAME.len()..];
         let digit = match rest {
             [b'=', b'"', digit, ..] | [b'>', digit, ..] => *digit,

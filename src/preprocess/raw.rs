@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 
+use memchr::memmem;
+
 use super::directory::Tagged;
 use super::jpeg;
 use super::tiff;
@@ -59,7 +61,7 @@ pub(super) fn turn(bytes: &[u8]) -> u8 {
     const MARKS: [(&[u8], usize); 2] = [(b"CMT1", 4), (b"\0TTW", 8)];
     let head = &bytes[..bytes.len().min(HEAD_BYTES)];
     let marked = |(mark, skipped): (&[u8], usize)| {
-        let at = head.windows(mark.len()).position(|window| window == mark)?;
+        let at = memmem::find(head, mark)?;
         Tagged::new(head.get(at + skipped..)?)
     };
     let directories = Tagged::new(bytes).or_else(|| MARKS.into_iter().find_map(marked));

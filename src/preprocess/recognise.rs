@@ -3,6 +3,7 @@
 //! Called by [`super::decode()`]. The signatures are from the specifications of the formats.
 
 use image::ImageFormat;
+use memchr::memmem;
 
 /// What the bytes of a file look like.
 #[derive(Debug, PartialEq, Eq)]
@@ -129,7 +130,7 @@ fn photo(bytes: &[u8]) -> Option<Content> {
         return Some(Content::Avif(what));
     }
     if let Some((_, what)) = HEIC.iter().find(|(brand, _)| at(4, brand)) {
-        let is_avif = brands.windows(4).any(|brand| brand == b"avif");
+        let is_avif = memmem::find(brands, b"avif").is_some();
         return Some(match is_avif {
             true => Content::Avif("an AVIF image"),
             false => Content::Heic(what),

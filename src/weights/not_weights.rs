@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use memchr::memmem;
+
 use super::families::Encoding;
 use crate::error::Error;
 
@@ -73,7 +75,7 @@ static FORMATS: [Format; 12] = [
 fn is_zip_with(bytes: &[u8], text: &str) -> bool {
     const DIRECTORY_BYTES_MAX: usize = 1 << 16;
     let directory = &bytes[bytes.len().saturating_sub(DIRECTORY_BYTES_MAX)..];
-    bytes.starts_with(b"PK\x03\x04") && directory.windows(text.len()).any(|window| window == text.as_bytes())
+    bytes.starts_with(b"PK\x03\x04") && memmem::find(directory, text.as_bytes()).is_some()
 }
 
 /// An error that names the format of a file that could not be read as weights, if it is a known one.

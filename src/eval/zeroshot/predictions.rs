@@ -6,6 +6,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use memchr::memmem;
+
 use super::{Answer, KEPT};
 use crate::data::Image;
 use crate::error::{Error, Result};
@@ -51,8 +53,7 @@ impl PredictionFormat {
 /// Whether a file looks like predictions that were written here.
 pub fn wrote_predictions(file: &Excerpt) -> bool {
     let (line, _) = file.first_line();
-    let has = |part: &[u8]| line.windows(part.len()).any(|window| window == part);
-    (line.starts_with(b"{\"path\":") && has(b",\"truth_probability\":"))
+    (line.starts_with(b"{\"path\":") && memmem::find(line, b",\"truth_probability\":").is_some())
         || line.starts_with(b"path,truth,truth_probability,")
         || (file.start.starts_with(b"PAR1") && file.end_has("longclip.version"))
 }

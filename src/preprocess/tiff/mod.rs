@@ -11,6 +11,8 @@ mod samples;
 mod ycbcr;
 mod ycbcr_jpeg;
 
+use memchr::memmem;
+
 use super::directory::{Directory, Tagged};
 use super::limits::Limits;
 use super::picture::Picture;
@@ -103,7 +105,7 @@ pub(super) fn raw_photo(bytes: &[u8]) -> Option<&'static str> {
         return None;
     }
     let maker = file.first()?.bytes(MAKER).unwrap_or_default().to_ascii_uppercase();
-    let is_by = |name: &[u8]| maker.windows(name.len()).any(|window| window == name);
+    let is_by = |name: &[u8]| memmem::find(&maker, name).is_some();
     Some(match () {
         () if is_by(b"NIKON") => "a Nikon raw photo (NEF)",
         () if is_by(b"SONY") => "a Sony raw photo (ARW)",

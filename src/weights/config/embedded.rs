@@ -1,6 +1,7 @@
 //! A recipe inside a weights file: what [`export`](super::super::export()) writes into the metadata of a file that has no
 //! config next to it.
 
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -97,9 +98,8 @@ fn entry(file: &TensorFile) -> Option<String> {
     }
     let (length, rest) = file.blobs.first()?.bytes().split_first_chunk()?;
     let header = rest.get(..usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
-    let key = METADATA_KEY.as_bytes();
     let beginning = &header[..header.len().min(METADATA_BYTES_MAX)];
-    beginning.windows(key.len()).find(|window| *window == key)?;
+    memmem::find(beginning, METADATA_KEY.as_bytes())?;
     let header: Value = serde_json::from_slice(header).ok()?;
     let text = header.get("__metadata__")?.get(METADATA_KEY)?.as_str()?;
     Some(text.to_owned())
