@@ -112,7 +112,14 @@ struct Open {
 
 /// Reads a packet. An error says what is wrong with it.
 pub(super) fn read(text: &str) -> Result<Packet, String> {
-    let mut reader = NsReader::from_str(text);
+    // The reader skips a byte order mark and does not count it.
+    let xml = text.trim_start_matches('\u{feff}');
+    let mark_bytes = text.len() - xml.len();
+    let mut reader = NsReader::from_str(xml);
+    let position = |reader: &NsReader<&[u8]>| {
+        let position = usize::try_from(reader.buffer_position());
+        position.map_or(usize::MAX, |position| mark_bytes + position)
+    };
     let mut packet = Packet::default();
     let mut open: Vec<Open> = Vec::new();
     loop {
@@ -177,12 +184,8 @@ pub(super) fn read(text: &str) -> Result<Packet, String> {
     }
 }
 
-fn position(reader: &NsReader<&[u8]>) -> usize {
-    usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX)
-}
-
 fn malformed(text: &str, at: usize, problem: &str) -> String {
-    let line = text[..at.min(text.len())].matches('\n').count() + 1;
+    let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..at.min(text.len())]).count() + 1;
     format!("it is not XML: line {line}: {problem}")
 }
 

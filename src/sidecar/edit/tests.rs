@@ -104,6 +104,18 @@ fn sidecars_of_photo_programs_keep_every_byte() {
 }
 
 #[test]
+fn a_byte_order_mark_moves_nothing() {
+    for packet in [DARKTABLE, LIGHTROOM, DIGIKAM] {
+        for marks in ["\u{feff}", "\u{feff}\u{feff}"] {
+            let edited = check(&format!("{marks}{packet}"), &["animal|cat"]);
+            assert_eq!(edited.strip_prefix(marks), Some(&*check(packet, &["animal|cat"])));
+        }
+    }
+    let error = read("\u{feff}0<;<").unwrap_err();
+    assert!(error.contains("line 1"), "{error}");
+}
+
+#[test]
 fn line_ends_and_one_line_packets_stay_as_they_are() {
     let windows = LIGHTROOM.replace('\n', "\r\n");
     let edited = check(&windows, &["cat"]);
