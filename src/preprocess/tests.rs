@@ -170,6 +170,20 @@ fn further_formats_are_refused_if_they_are_cut_short_or_too_large_and_never_pani
     }
 }
 
+#[cfg(feature = "heic")]
+#[test]
+fn a_heic_image_of_other_colours_than_its_file_says_is_refused() {
+    for (name, chroma) in [("grey.heic", 1), ("rgb.heic", 0)] {
+        let mut bytes = std::fs::read(Path::new(FORMATS).join(name)).unwrap();
+        // The box's 17th byte: ISO/IEC 14496-15, 8.3.3.1.2.
+        let at = memchr::memmem::find(&bytes, b"hvcC").unwrap() + 4 + 16;
+        assert_eq!(bytes[at], 0xfc | (1 - chroma));
+        bytes[at] = 0xfc | chroma;
+        let error = error_of(&bytes);
+        assert!(error.contains("other colours than the file says"), "{error}");
+    }
+}
+
 /// An image with a pattern that has no symmetry.
 fn patterned(mode: Mode, width: usize, height: usize) -> Picture {
     let bytes = (0..width * height * mode.channels())

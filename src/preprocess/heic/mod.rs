@@ -78,17 +78,19 @@ impl Coder for Hevc {
 fn each_tile(item: &Item, file: &Context<'_>, mut take: impl FnMut(&Frame, usize, usize)) -> Result<(), Problem> {
     let n_across = item.grid.as_ref().map_or(1, |grid| grid.columns as usize);
     let (all_width, all_height) = (item.width as usize, item.height as usize);
-    let (mut width, mut height) = (0, 0);
+    let (mut width, mut height, mut chroma) = (0, 0, None);
     for (i, tile) in item.tiles.iter().enumerate() {
         let frame = coded(file, *tile)?;
         if i == 0 {
-            (width, height) = (frame.width as usize, frame.height as usize);
+            (width, height, chroma) = (frame.width as usize, frame.height as usize, Some(frame.chroma));
             let rows = item.tiles.len() / n_across;
             if width * n_across < all_width || height * rows < all_height {
                 return Err(damaged("its tiles don't cover the image"));
             }
         } else if (frame.width as usize, frame.height as usize) != (width, height) {
             return Err(damaged("its tiles differ in size"));
+        } else if Some(frame.chroma) != chroma {
+            return Err(damaged("its tiles differ in their colours"));
         }
         let (left, top) = (i % n_across * width, i / n_across * height);
         if left < all_width && top < all_height {
@@ -129,17 +131,19 @@ fn coded(file: &Context<'_>, id: u32) -> Result<Frame, Problem> {
     let config = config(&props)?;
     let data = file.item_data(id).map_err(problem_of)?;
     let units = config.split_nals(&data).map_err(problem_of)?;
-    let is_subsampled = matches!(
-        ChromaFormat::from_idc(config.chroma_format),
-        Some(ChromaFormat::Monochrome | ChromaFormat::Yuv420)
-    );
+    let chroma = ChromaFormat::from_idc(config.chroma_format);
+    let is_subsampled = matches!(chroma, Some(ChromaFormat::Monochrome | ChromaFormat::Yuv420));
     let decoded =
         hevc::decode_still(&config.parameter_sets(), &units).and_then(|frame| frame.validate().map(|()| frame));
-    decoded.map_err(|error| match is_subsampled {
+    let frame = decoded.map_err(|error| match is_subsampled {
         true => problem_of(error),
         // The decoder reads some of these and fails in others.
         false => unsupported("colours that are not sampled as 4:2:0"),
-    })
+    })?;
+    match Some(frame.chroma) == chroma {
+        true => Ok(frame),
+        false => Err(damaged("its coded image has other colours than the file says")),
+    }
 }
 
 fn unsupported(what: &str) -> Problem {
