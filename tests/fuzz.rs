@@ -65,6 +65,7 @@ targets! {
     ico = "../fuzz/targets/ico.rs",
     jpeg = "../fuzz/targets/jpeg.rs",
     jxl = "../fuzz/targets/jxl.rs",
+    keywords = "../fuzz/targets/keywords.rs",
     labels = "../fuzz/targets/labels.rs",
     model_folder = "../fuzz/targets/model_folder.rs",
     other_images = "../fuzz/targets/other_images.rs",

@@ -10,6 +10,7 @@ use crate::model::{SIZES, Saved, archive, header, state_dict, with_numbers};
 use arrow_array::{ArrayRef, BinaryArray, DictionaryArray, RecordBatch, StringArray, types::Int32Type};
 use image::{DynamicImage, ImageFormat};
 use longclip::search::{IndexWriter, Origin, Picture};
+use longclip::sidecar::{Photo, TagPath};
 use longclip::weights::{Checkpoint, ExportLayout, LoadOptions, export};
 use serde_json::Value;
 
@@ -78,11 +79,26 @@ fn image_files(seeds: &Seeds, folder: &Path) -> Outcome {
         };
         let bytes = fs::read(&path)?;
         seeds.add(target, &name_of(&path), &bytes)?;
-        if target == "jpeg" && bytes.len() < 2000 {
-            seeds.add("raw", &name_of(&path), &raf(&bytes))?;
+        if bytes.len() < 2000 {
+            if target == "jpeg" {
+                seeds.add("raw", &name_of(&path), &raf(&bytes))?;
+            }
+            keywords(seeds, &name_of(&path), &bytes)?;
         }
     }
     Ok(())
+}
+
+/// A photo without keywords and one with some, if its format can have them.
+fn keywords(seeds: &Seeds, name: &str, bytes: &[u8]) -> Outcome {
+    let Ok(Some(photo)) = Photo::read(&crate::file("photo", bytes)) else {
+        return Ok(());
+    };
+    seeds.add("keywords", name, bytes)?;
+    match photo.tagged(&[TagPath(vec!["place".into(), "beach".into()])]) {
+        Ok(Some(tagged)) => seeds.add("keywords", &format!("tagged-{name}"), &tagged),
+        Ok(None) | Err(_) => Ok(()),
+    }
 }
 
 /// A raw photo of Fuji with this preview.
