@@ -8,7 +8,7 @@
 
 use std::arch::x86_64::*;
 
-use super::axis::{Axis, PixelRows, ROUNDING, WEIGHT_BITS};
+use super::axis::{Axis, PixelRows, ROUNDING, WEIGHT_BITS, first_bytes};
 
 /// Bytes per register.
 const LANES: usize = 32;
@@ -230,13 +230,7 @@ fn two_chunks(bytes: &[u8], second: usize) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn chunk(bytes: &[u8]) -> __m128i {
     let mut padded = [0; 16];
-    let source = match bytes.first_chunk() {
-        Some(whole) => whole,
-        None => {
-            padded[..bytes.len()].copy_from_slice(bytes);
-            &padded
-        }
-    };
+    let source = first_bytes(bytes, &mut padded);
     // SAFETY: `source` is one lane long; any alignment is allowed.
     unsafe { _mm_loadu_si128(source.as_ptr().cast()) }
 }
@@ -246,13 +240,7 @@ fn chunk(bytes: &[u8]) -> __m128i {
 #[target_feature(enable = "avx2")]
 fn load(bytes: &[u8]) -> __m256i {
     let mut padded = [0; LANES];
-    let source = match bytes.first_chunk() {
-        Some(whole) => whole,
-        None => {
-            padded[..bytes.len()].copy_from_slice(bytes);
-            &padded
-        }
-    };
+    let source = first_bytes(bytes, &mut padded);
     // SAFETY: `source` is one register long; any alignment is allowed.
     unsafe { _mm256_loadu_si256(source.as_ptr().cast()) }
 }

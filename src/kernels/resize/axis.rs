@@ -100,3 +100,15 @@ impl<'a> PixelRows<'a> {
         );
     }
 }
+
+/// The first `N` bytes; if there are fewer, those, followed by the zeroes of `padded`.
+#[inline(always)]
+pub(super) fn first_bytes<'a, const N: usize>(bytes: &'a [u8], padded: &'a mut [u8; N]) -> &'a [u8; N] {
+    match bytes.first_chunk() {
+        Some(whole) => whole,
+        None => {
+            padded[..bytes.len()].copy_from_slice(bytes);
+            padded
+        }
+    }
+}

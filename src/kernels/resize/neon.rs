@@ -3,7 +3,7 @@
 
 use std::arch::aarch64::*;
 
-use super::axis::{Axis, PixelRows, ROUNDING, WEIGHT_BITS};
+use super::axis::{Axis, PixelRows, ROUNDING, WEIGHT_BITS, first_bytes};
 
 /// Bytes per register.
 const LANES: usize = 16;
@@ -157,13 +157,7 @@ fn widened(bytes: uint8x16_t) -> [int32x4_t; 4] {
 /// The first bytes of `bytes`, padded with zeroes if it is shorter than a register.
 fn load(bytes: &[u8]) -> uint8x16_t {
     let mut padded = [0; LANES];
-    let source = match bytes.first_chunk() {
-        Some(whole) => whole,
-        None => {
-            padded[..bytes.len()].copy_from_slice(bytes);
-            &padded
-        }
-    };
+    let source = first_bytes(bytes, &mut padded);
     // SAFETY: NEON is part of the target, and `source` is one register long.
     unsafe { vld1q_u8(source.as_ptr()) }
 }
