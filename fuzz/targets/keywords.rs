@@ -11,7 +11,7 @@ longclip_fuzz::target!(|data| {
     let tags = [TagPath(vec!["animal".into(), "c<a>t & 'dog'".into()])];
     let Ok(Some(bytes)) = before.tagged(&tags) else { return };
     let Ok(Some(tagged)) = photo(&bytes) else {
-        panic!("a photo with keywords is no photo")
+        panic!("a photo with keywords can't be read")
     };
     assert_eq!(tagged.tagged(&tags), Ok(None), "tags that are there were added again");
     let untagged = tagged.untagged().expect("what we wrote can be read");

@@ -70,4 +70,5 @@ mod train_data;
 mod train_models;
 #[cfg(feature = "hub")]
 mod urls;
+mod videos;
 mod zeroshot;
