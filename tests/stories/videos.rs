@@ -13,7 +13,7 @@ fn frames_of_a_video_are_labelled_as_files_and_from_a_tar() {
          -f lavfi -i color=blue:s=64x48:d=2 -filter_complex concat=n=3 video.mp4",
     );
     if !made.status.success() {
-        println!("skipped: there is no ffmpeg: {}", String::from_utf8_lossy(&made.stderr));
+        println!("skipped without ffmpeg: {}", String::from_utf8_lossy(&made.stderr));
         return;
     }
     let page = fs::read_to_string(repository().join("docs/formats.md")).unwrap();
