@@ -22,7 +22,7 @@ fn documents() -> Vec<PathBuf> {
 }
 
 /// The contents of the fenced blocks of a language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
+pub(crate) fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let after_fences = text.split(&fence).skip(1);
     after_fences

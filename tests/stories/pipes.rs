@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::fixture::{Desk, repository};
 use crate::many::{LABELS, SMALL, arguments, text, with_many};
 
-fn paths(records: &[Value]) -> Vec<&str> {
+pub(crate) fn paths(records: &[Value]) -> Vec<&str> {
     records.iter().map(|record| record["path"].as_str().unwrap()).collect()
 }
 

@@ -2,7 +2,11 @@
 
 use std::fs;
 
+use serde_json::Value;
+
+use crate::documents::blocks;
 use crate::fixture::{Desk, repository};
+use crate::pipes::paths;
 
 #[test]
 fn frames_of_a_video_are_labelled_as_files_and_from_a_tar() {
@@ -18,8 +22,7 @@ fn frames_of_a_video_are_labelled_as_files_and_from_a_tar() {
     }
     let page = fs::read_to_string(repository().join("docs/formats.md")).unwrap();
     let (_, section) = page.split_once("## Video").unwrap();
-    let blocks = section.split("```bash\n").skip(1);
-    let recipe: String = blocks.map(|block| block.split_once("```").unwrap().0).collect();
+    let recipe = blocks(section, "bash").concat();
     let ran = desk.shell(&format!("set -e\n{recipe}"));
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     for (name, channel) in [("000001", 0), ("000002", 1), ("000003", 2)] {
@@ -30,18 +33,17 @@ fn frames_of_a_video_are_labelled_as_files_and_from_a_tar() {
         let brightest = (0..3).max_by_key(|channel| pixel[*channel]);
         assert_eq!(brightest, Some(channel), "{name}: {pixel:?}");
     }
-    let paths = |name: &str| -> Vec<String> {
+    let paths_in = |name: &str| -> Vec<String> {
         let text = fs::read_to_string(desk.path(name)).unwrap();
-        let records = text
-            .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-        let mut paths: Vec<String> = records
-            .map(|record| record["path"].as_str().unwrap().to_owned())
-            .collect();
+        let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut paths: Vec<String> = paths(&records).into_iter().map(str::to_owned).collect();
         paths.sort();
         paths
     };
     let frames = ["frames/000001.jpg", "frames/000002.jpg", "frames/000003.jpg"];
-    assert_eq!(paths("frames.ndjson"), frames);
-    assert_eq!(paths("tar.ndjson"), frames.map(|frame| format!("frames.tar/{frame}")));
+    assert_eq!(paths_in("frames.ndjson"), frames);
+    assert_eq!(
+        paths_in("tar.ndjson"),
+        frames.map(|frame| format!("frames.tar/{frame}"))
+    );
 }
