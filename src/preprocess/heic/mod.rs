@@ -11,6 +11,7 @@ use heic_rs::Error;
 use heic_rs::context::Context;
 use heic_rs::hevc::{self, ChromaFormat, Frame};
 use heic_rs::props::ItemProps;
+use heic_rs::props::hvcc::HevcConfig;
 
 use super::heif::{Coder, Item, decode as decode_item};
 use super::limits::Limits;
@@ -37,7 +38,7 @@ impl Coder for Hevc {
 
     fn size(file: &Context<'_>, id: u32) -> Result<(u32, u32), Problem> {
         let props = file.props(id).map_err(problem_of)?;
-        let info = hevc::probe(&config(&props)?.parameter_sets()).map_err(problem_of)?;
+        let info = probe(config(&props)?)?;
         Ok((info.width, info.height))
     }
 
@@ -49,9 +50,10 @@ impl Coder for Hevc {
         let first = item.tiles.first().ok_or_else(|| damaged("it has no tiles"))?;
         let first = file.props(*first).map_err(problem_of)?;
         let config = config(&first)?;
-        let (mode, bytes) = match config.chroma_format {
-            0 => (Mode::Grey, Hevc::levels(item, file, limits)?),
-            _ => {
+        // The container may be wrong about them.
+        let (mode, bytes) = match probe(config)?.chroma {
+            ChromaFormat::Monochrome => (Mode::Grey, Hevc::levels(item, file, limits)?),
+            ChromaFormat::Yuv420 | ChromaFormat::Yuv422 | ChromaFormat::Yuv444 => {
                 let colours = Colours::new(props.nclx.or(first.nclx), signal::signal(&config.parameter_sets()));
                 let rgb = samples(item, file, 3, |frame, row, out| colours.row(frame, row, out))?;
                 (Mode::Rgb, rgb)
@@ -119,11 +121,16 @@ fn samples(
     Ok(samples)
 }
 
-fn config<'a, 'b>(props: &'b ItemProps<'a>) -> Result<&'b heic_rs::props::hvcc::HevcConfig<'a>, Problem> {
+fn config<'a, 'b>(props: &'b ItemProps<'a>) -> Result<&'b HevcConfig<'a>, Problem> {
     props
         .hvcc
         .as_ref()
         .ok_or_else(|| unsupported("its image is not coded as HEVC"))
+}
+
+/// What the bit stream says about its images.
+fn probe(config: &HevcConfig<'_>) -> Result<hevc::Info, Problem> {
+    hevc::probe(&config.parameter_sets()).map_err(problem_of)
 }
 
 fn coded(file: &Context<'_>, id: u32) -> Result<Frame, Problem> {
@@ -131,8 +138,8 @@ fn coded(file: &Context<'_>, id: u32) -> Result<Frame, Problem> {
     let config = config(&props)?;
     let data = file.item_data(id).map_err(problem_of)?;
     let units = config.split_nals(&data).map_err(problem_of)?;
-    let chroma = ChromaFormat::from_idc(config.chroma_format);
-    let is_subsampled = matches!(chroma, Some(ChromaFormat::Monochrome | ChromaFormat::Yuv420));
+    let chroma = probe(config)?.chroma;
+    let is_subsampled = matches!(chroma, ChromaFormat::Monochrome | ChromaFormat::Yuv420);
     let decoded =
         hevc::decode_still(&config.parameter_sets(), &units).and_then(|frame| frame.validate().map(|()| frame));
     let frame = decoded.map_err(|error| match is_subsampled {
@@ -140,9 +147,9 @@ fn coded(file: &Context<'_>, id: u32) -> Result<Frame, Problem> {
         // The decoder reads some of these and fails in others.
         false => unsupported("colours that are not sampled as 4:2:0"),
     })?;
-    match Some(frame.chroma) == chroma {
+    match frame.chroma == chroma {
         true => Ok(frame),
-        false => Err(damaged("its coded image has other colours than the file says")),
+        false => Err(damaged("its parameter sets differ in their colours")),
     }
 }
 
