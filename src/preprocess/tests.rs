@@ -135,6 +135,8 @@ fn further_formats_are_refused_if_they_are_cut_short_or_too_large_and_never_pani
         "palette.tif",
         "grey-4-bits-inverted.tif",
         "zstd.tif",
+        "lzma.tif",
+        "lzma-planar-tiles.tif",
         "big.tif",
         "planar-tiles.tif",
         "ycbcr-22-strips.tif",

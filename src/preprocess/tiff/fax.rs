@@ -8,16 +8,12 @@ use fax::maps::{Mode, black, mode, white};
 use super::super::directory::Directory;
 use super::super::limits::{Limits, check_size};
 use super::super::problem::{Problem, damaged};
-use super::parts::{self, Parts};
-use super::{
-    BITS, COMPRESSION, FILL_ORDER, OF_PIXELS, STRIP_LENGTHS, STRIP_OFFSETS, TILE_LENGTHS, TILE_OFFSETS, size,
-    unsupported,
-};
+use super::parts::{self, Parts, Unpacked};
+use super::{BITS, COMPRESSION, FILL_ORDER, size, unsupported};
 use crate::kernels::zeroes;
 
 const MODIFIED_HUFFMAN: u64 = 2;
 const GROUP_3: u64 = 3;
-const NO_COMPRESSION: u32 = 1;
 
 const GROUP_3_OPTIONS: u16 = 292;
 const TWO_DIMENSIONS: u64 = 1;
@@ -55,36 +51,17 @@ pub(super) fn unpacked(first: &Directory<'_>, bytes: &[u8], limits: &Limits) -> 
         return Err(damaged("its tiles are far larger than the image"));
     }
 
-    let mut file = first.header();
-    let (mut offsets, mut lengths) = (Vec::new(), Vec::new());
+    let mut unpacked = Unpacked::new(first, &parts);
     for (i, span) in parts.spans.iter().enumerate() {
-        let (_, top) = parts.begin(i);
-        let n_rows = match parts.are_tiles {
-            true => parts.height,
-            false => parts.height.min(height - top),
-        };
         let mut data = parts::data(bytes, *span)?.to_vec();
         if first.number(FILL_ORDER) == Some(LOWEST_BIT_FIRST) {
             data.iter_mut().for_each(|byte| *byte = byte.reverse_bits());
         }
         // The reader looks beyond the last code.
         data.extend([0; 4]);
-        let rows = rows(&data, (parts.width, n_rows), coding)?;
-        offsets.push(u32::try_from(file.len()).map_err(|_| damaged("it has too many pixels for a TIFF file"))?);
-        lengths.push(rows.len() as u32);
-        file.extend(rows);
+        unpacked.add(&rows(&data, (parts.width, parts.n_rows(i, height)), coding)?)?;
     }
-    let (offsets_tag, lengths_tag) = match parts.are_tiles {
-        true => (TILE_OFFSETS, TILE_LENGTHS),
-        false => (STRIP_OFFSETS, STRIP_LENGTHS),
-    };
-    let changes = [
-        (COMPRESSION, vec![NO_COMPRESSION]),
-        (FILL_ORDER, Vec::new()),
-        (offsets_tag, offsets),
-        (lengths_tag, lengths),
-    ];
-    Ok(first.rewritten(file, &OF_PIXELS, &changes))
+    Ok(unpacked.file())
 }
 
 /// How rows are coded.

@@ -5,6 +5,7 @@
 //! directory ([`Directory::rewritten`]): one plane as a grey image, indices as grey levels, blocks of YCbCr as bytes.
 
 mod fax;
+mod lzma;
 mod parts;
 mod planes;
 mod samples;
@@ -139,9 +140,12 @@ pub(super) fn has_associated_alpha(bytes: &[u8]) -> bool {
 
 /// The same image without compression, if it has one that the crates don't know.
 pub(super) fn unpacked(bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, Problem> {
-    match Tagged::new(bytes).and_then(Tagged::first) {
-        Some(first) => fax::unpacked(&first, bytes, limits),
-        None => Ok(None),
+    let Some(first) = Tagged::new(bytes).and_then(Tagged::first) else {
+        return Ok(None);
+    };
+    match fax::unpacked(&first, bytes, limits)? {
+        Some(unpacked) => Ok(Some(unpacked)),
+        None => lzma::unpacked(&first, bytes, limits),
     }
 }
 

@@ -184,6 +184,9 @@ tifffile.imwrite(HERE / "planar-tiles-alpha.tif", np.array(clear(square)).transp
                  planarconfig="separate", tile=(16, 16), extrasamples=["unassalpha"])
 Image.fromarray(g.astype(np.int32)).save(HERE / "grey-32-bits.tif")
 Image.fromarray(g.astype(np.float32) * 1.1 - 5).save(HERE / "grey-float.tif")
+odd.save(HERE / "lzma.tif", compression="lzma", tiffinfo={278: 8})
+tifffile.imwrite(HERE / "lzma-planar-tiles.tif", np.array(odd).transpose(2, 0, 1), photometric="rgb", planarconfig="separate",
+                 tile=(32, 32), compression="lzma", predictor=True)
 black_and_white = photo.convert("1")
 black_and_white.save(HERE / "group3.tif", compression="group3")
 black_and_white.save(HERE / "group3-2d.tif", compression="group3", tiffinfo={292: 1})
