@@ -7,7 +7,7 @@
 
 Uses the standard library only; run it from the root of the repository. Each photo is asked about twice: once with its own
 class among four labels, and once with four labels of other classes, so that none of them is right. The margin is chosen
-on every second photo and reported on the others; the held-out set is not used for the choice. Prints the tables of
+on two of nano's validation sets, and reported on photos that had no part in any choice. Prints the tables of
 `docs/scores.md`.
 """
 import argparse
@@ -79,12 +79,18 @@ def ask(arguments, records, truths):
 
 
 def sets_of(arguments):
-    val, held_out = rows_of(arguments.data, "val"), rows_of(arguments.data, "held-out")
-    photos = [row for row in val if row["source"] == "cifar10"][: arguments.photos]
-    pictures = [row for row in val if row["source"] not in ("cifar10", "scenes")]
-    names = sorted({name_of(row) for row in pictures + held_out})
-    for title, rows, known, repeats in (("cifar10", photos, CIFAR, 1), ("pictures", pictures, names, 2), ("held-out", held_out, names, 10)):
-        yield title, ask(arguments, *questions(arguments.data, rows, known, repeats)), 2 * repeats
+    """Answers for the sets that the margin is chosen on, and for those that it is reported on."""
+    rows = {split: rows_of(arguments.data, split) for split in ("val", "caltech-val", "pets-val", "held-out")}
+    photos = [row for row in rows["val"] if row["source"] == "cifar10"]
+    pictures = [row for row in rows["val"] if row["source"] not in ("cifar10", "scenes")]
+    caltech = random.Random(1).sample(rows["caltech-val"], arguments.photos)
+    # The first 2000 of CIFAR-10's test images are for validation.
+    chosen_on = (("cifar10", photos[: arguments.photos], CIFAR, 1), ("pictures", pictures, None, 2))
+    reported = (("cifar10, rest", photos[2000:][: arguments.photos], CIFAR, 1), ("caltech", caltech, None, 1),
+                ("animals", rows["held-out"] + rows["pets-val"], None, 4))
+    for which in (chosen_on, reported):
+        yield {title: ask(arguments, *questions(arguments.data, some, names or sorted({name_of(row) for row in some}), repeats))
+               for title, some, names, repeats in which}
 
 
 def share(some, of):
@@ -124,15 +130,9 @@ def main():
     parser.add_argument("--binary", default="target/release/longclip")
     parser.add_argument("--model", default="nano", help="as `longclip --model` takes it")
     parser.add_argument("--data", required=True, help="the folder that prepare.py made")
-    parser.add_argument("--photos", type=int, default=1000, help="number of photos from cifar10")
+    parser.add_argument("--photos", type=int, default=1000, help="number of photos of a set")
     arguments = parser.parse_args()
-    chosen_on, reported = {}, {}
-    for title, asked, per_photo in sets_of(arguments):
-        halves = [[a for i, a in enumerate(asked) if i // per_photo % 2 == half] for half in (0, 1)]
-        if title == "held-out":
-            reported[title] = asked
-        else:
-            chosen_on[title], reported[title] = halves
+    chosen_on, reported = sets_of(arguments)
     margin = max((m for m in MARGINS if all(kept(asked, m) >= KEPT for asked in chosen_on.values())), default=MARGINS[0])
     print(f"The largest margin that keeps {100 * KEPT:.0f}% of the right answers in each set: {margin:g}\n")
     print("| set | rule | answered | wrong of these | right answers kept | none of these found | correct in all |\n| --- | --- |" + " ---: |" * 5)

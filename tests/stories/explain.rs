@@ -28,7 +28,7 @@ fn writes_a_heat_map_of_the_same_size_as_the_photo() {
     assert_snapshot!(explained(&desk, &["cat.jpg", "--explain", "seen.png"]), @r"
     exit code 0
     --- stdout
-    cat.jpg a dog 
+    cat.jpg a cat 
     --- stderr
     ");
     let (photo, seen) = (picture(&desk, "cat.jpg"), picture(&desk, "seen.png"));

@@ -144,7 +144,7 @@ fn a_batch_and_the_images_around_it_change_nothing() {
 #[test]
 fn things_at_the_ends_of_a_panorama_are_found() {
     let desk = Desk::new().file("panorama.ppm", panorama(&["coffee.jpg", "astronaut.jpg", "cat.jpg"]));
-    let labels = ["a cup of coffee", "a cat", "a forest", "a train", "a bicycle"];
+    let labels = ["a cup of coffee", "a cat", "a forest", "a train", "a beach"];
     let found = |fit: &str| -> HashMap<String, f64> {
         let classify = ["classify", "panorama.ppm", "--fit", fit, "--score", "independent"];
         let records = desk.records(&arguments(&[&classify, &["--format", "ndjson", "--labels"], &labels]));
