@@ -11,7 +11,7 @@ import pytest
 from reference import ROOT
 
 IMG = ROOT / "img"
-LABELS = ["a cup of coffee", "a cat", "a forest", "a train", "a bicycle"]
+LABELS = ["a cup of coffee", "a cat", "a forest", "a train", "a beach"]
 
 
 def panorama() -> Any:
