@@ -57,6 +57,7 @@ WEIGHTS = {"taught": 1.0, "named": 0.4, "own": 0.7, "told": 0.3, "long": 0.5}
 PATCHES, LAST_PART = 40, 0.8  # patches, of 64, that an image is trained on until this share of the time (FLIP)
 SYNONYM = 0.8  # above this cosine of two class names, one does not count as a wrong answer for the other
 BANK = 2048  # long captions that a scene is compared with
+WARM_UP = 0.02  # share of the time
 AVERAGE = 0.995  # decay of the moving average per step
 SHARES = (1, 0.9, 0.8, 0.7, 0.6)  # of the trained weights, in an average with those of the start
 
@@ -76,10 +77,10 @@ def share_done(opt, minutes, seconds, step):
     return step / opt.steps if opt.steps else seconds / 60 / minutes
 
 
-def clock(steps, rate, step, done):
+def clock(steps, rate, done):
     """Sets the learning rate: a warm-up, then a cosine over the time. False when the time is over."""
     for group in steps.param_groups:
-        group["lr"] = rate * min(1, (step + 1) / 100) * (0.02 + 0.49 * (1 + math.cos(math.pi * min(1, done))))
+        group["lr"] = rate * min(1, done / WARM_UP) * (0.02 + 0.49 * (1 + math.cos(math.pi * min(1, done))))
     return done < 1
 
 
@@ -301,7 +302,7 @@ def train_image(opt, step_name, start, minutes):
         os.replace(path("state.pt.part"), path("state.pt"))
 
     tick = measured = saved_at = time.time()
-    while clock(steps, opt.rate, state["step"], done := share_done(opt, minutes, state["seconds"], state["step"])):
+    while clock(steps, opt.rate, done := share_done(opt, minutes, state["seconds"], state["step"])):
         batch = training.batch()
         with in_fast_dtype():
             z = image(batch["pixels"], PATCHES if done < LAST_PART else None)

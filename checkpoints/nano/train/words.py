@@ -107,7 +107,7 @@ def train(opt, path, share_done, clock, optimizer):
     first_rows(text, t)
     rng, steps = np.random.default_rng(1), optimizer(text.parameters(), 0.01)
     length, begun, step = np.array([len(x) for x in t["texts"]]), time.time(), 0
-    while clock(steps, 1e-3, step, share_done(time.time() - begun, step)):
+    while clock(steps, 1e-3, share_done(time.time() - begun, step)):
         pool = rng.integers(0, len(t["texts"]), 8 * opt.batch)
         pool = pool[np.argsort(length[pool], kind="stable")]
         k = rng.integers(0, 8)
