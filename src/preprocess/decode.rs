@@ -25,6 +25,7 @@ use super::reduction::Reduction;
 use super::{gif, ico, jpeg, png, raw, tiff};
 use crate::error::{Error, Result, caught};
 use crate::kernels::zeroes;
+use crate::memory::holding;
 
 /// Decodes the first frame of `bytes`; of a camera's raw photo, the preview inside it. `name` appears only in errors.
 ///
@@ -164,7 +165,10 @@ fn decode_as(format: ImageFormat, bytes: &[u8], reading: &Reading<'_>) -> Result
 }
 
 fn decode_tiff(bytes: &[u8], turn: u8, limits: &Limits) -> Result<Picture, Problem> {
-    let unpacked = tiff::unpacked(bytes, limits)?;
+    let (unpacked, holds) = holding(|| tiff::unpacked(bytes, limits));
+    // A thread that waits for memory may hold none, and what follows takes some.
+    drop(holds);
+    let unpacked = unpacked?;
     let bytes = unpacked.as_deref().unwrap_or(bytes);
     match tiff::decode(bytes, limits)? {
         Some(picture) => Ok(picture),

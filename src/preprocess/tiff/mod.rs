@@ -143,10 +143,12 @@ pub(super) fn unpacked(bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>,
     let Some(first) = Tagged::new(bytes).and_then(Tagged::first) else {
         return Ok(None);
     };
-    match fax::unpacked(&first, bytes, limits)? {
-        Some(unpacked) => Ok(Some(unpacked)),
-        None => lzma::unpacked(&first, bytes, limits),
+    for unpack in [fax::unpacked, lzma::unpacked] {
+        if let Some(unpacked) = unpack(&first, bytes, limits)? {
+            return Ok(Some(unpacked));
+        }
     }
+    Ok(None)
 }
 
 /// The image, if it is of a kind that the crate `image` refuses; none if it is another one.

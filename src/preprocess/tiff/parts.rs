@@ -73,7 +73,8 @@ impl Parts {
             return self.height;
         }
         let n_strips = image_height.div_ceil(self.height);
-        self.height.min(image_height - i % n_strips * self.height)
+        let (_, top) = self.begin(i % n_strips);
+        self.height.min(image_height - top)
     }
 }
 
