@@ -2,7 +2,7 @@
 """Packs trained weights of nano into the file that is compiled into the binary.
 
     python3 -m venv venv && venv/bin/pip install numpy safetensors
-    venv/bin/python checkpoints/nano/pack.py nano-work/image-best.safetensors checkpoints/nano.safetensors
+    venv/bin/python checkpoints/nano/pack.py nano-work/image-averaged.safetensors checkpoints/nano.safetensors
     venv/bin/python checkpoints/nano/pack.py run/best.safetensors checkpoints/nano.safetensors --table nano-work/base-77.safetensors --image image.safetensors
 
 Input: the tensors of a CLIP under upstream's names, with a factorised token table: `token_embedding.A` (49408, 64) times

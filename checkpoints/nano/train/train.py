@@ -22,7 +22,7 @@ In a step on the image tower, every text is embedded once, before the first batc
 Every --measure minutes, the moving average of the weights is measured on the validation images, which are never trained on, and
 written to `STEP-last.safetensors`; the best so far is `STEP-best.safetensors`. In the end, the best are averaged with the weights
 that the step began with, by the share that scores highest, because training on new images costs some of what was known before
-(M. Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
+(M. Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022); `STEP-averaged.safetensors` is the step's result.
 """
 import argparse
 import copy
@@ -265,10 +265,10 @@ def average(trained, start, validation):
 
 
 def train_image(opt, step_name, start, minutes):
-    """Trains the image tower of the file `start`. Returns the path of the best weights, in the format of `start`."""
+    """Trains the image tower of the file `start`. Returns the path of the averaged weights, in the format of `start`."""
     path = lambda end: os.path.join(opt.work, f"{step_name}-{end}")
-    if os.path.exists(path("done")):
-        return path("best.safetensors")
+    if os.path.exists(path("averaged.safetensors")):
+        return path("averaged.safetensors")
     image, text, scale = towers.load(start)
     text.eval().requires_grad_(False)
     training = Training(opt)
@@ -331,9 +331,8 @@ def train_image(opt, step_name, start, minutes):
     keep("done")
     (best, _, best_scale), (began, _, began_scale) = towers.load(path("best.safetensors")), towers.load(start)
     mixed, scale = average((best, best_scale), (began, began_scale), validation)
-    towers.save_with_image(path("best.safetensors"), start, mixed, scale)
-    open(path("done"), "w").close()
-    return path("best.safetensors")
+    towers.save_with_image(path("averaged.safetensors"), start, mixed, scale)
+    return path("averaged.safetensors")
 
 
 # ---------------------------------------------------------------- long captions, and packing
