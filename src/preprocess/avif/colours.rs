@@ -55,18 +55,19 @@ impl Colours {
     /// One row of a frame as `(width, 3)` RGB. More bits than 8 are cut off first, as libavif does.
     pub(super) fn row(&self, frame: &Frame, row: usize, rgb: &mut [u8]) {
         let bits = frame.bit_depth - 8;
-        let luma = &frame.y[row * frame.y_stride as usize..];
-        for (x, pixel) in rgb.chunks_exact_mut(3).enumerate() {
-            let y = i32::from(luma[x] >> bits);
-            let [cb, cr] = match frame.chroma {
-                ChromaFormat::Monochrome => [128; 2],
-                _ => [&frame.cb, &frame.cr].map(|plane| chroma(frame, plane, x, row)),
-            };
+        let luma = frame.y[row * frame.y_stride as usize..].iter();
+        let luma = luma.map(|level| i32::from(level >> bits));
+        let [cb, cr] = match frame.chroma {
+            ChromaFormat::Monochrome => [vec![128; frame.width as usize], vec![128; frame.width as usize]],
+            _ => [&frame.cb, &frame.cr].map(|plane| chroma(frame, plane, row)),
+        };
+        let samples = luma.zip(cb).zip(cr);
+        for (pixel, ((y, cb), cr)) in rgb.as_chunks_mut::<3>().0.iter_mut().zip(samples) {
             let colours = match self {
                 Colours::Identity => [cr, y, cb],
                 Colours::Matrix(matrix) => matrix.colours(y, cb, cr),
             };
-            pixel.copy_from_slice(&colours.map(|level| level.clamp(0, 255) as u8));
+            *pixel = colours.map(|level| level.clamp(0, 255) as u8);
         }
     }
 }
@@ -85,31 +86,33 @@ impl Matrix {
     }
 }
 
-/// A sample of chroma between those that are coded: libyuv's `ScaleRowUp2_Linear` and `ScaleRowUp2_Bilinear`.
-fn chroma(frame: &Frame, plane: &[u16], x: usize, y: usize) -> i32 {
+/// A row of chroma with the samples between those that are coded: libyuv's `ScaleRowUp2_Linear` and
+/// `ScaleRowUp2_Bilinear`.
+fn chroma(frame: &Frame, plane: &[u16], y: usize) -> Vec<i32> {
     let (n_columns, n_rows) = frame.chroma.chroma_size(frame.width, frame.height);
     let bits = frame.bit_depth - 8;
-    let at = |column: usize, row: usize| i32::from(plane[row * frame.c_stride as usize + column] >> bits);
-    let near_and_far = |i: usize, n: u32| {
-        let far = if i.is_multiple_of(2) {
-            (i / 2).saturating_sub(1)
-        } else {
-            i / 2 + 1
-        };
-        (i / 2, far.min(n as usize - 1))
+    let coded = |row: usize| {
+        let row = plane[row * frame.c_stride as usize..][..n_columns as usize].iter();
+        row.map(|level| i32::from(level >> bits))
     };
-    let (near_x, far_x) = match x + 1 == frame.width as usize {
-        true => (x / 2, x / 2),
-        false => near_and_far(x, n_columns),
-    };
-    match (frame.chroma.x_shift(), frame.chroma.y_shift()) {
-        (0, _) => at(x, y),
-        (_, 0) => (3 * at(near_x, y) + at(far_x, y) + 2) >> 2,
-        _ => {
-            let (near_y, far_y) = near_and_far(y, n_rows);
-            let near = 3 * at(near_x, near_y) + at(far_x, near_y);
-            let far = 3 * at(near_x, far_y) + at(far_x, far_y);
-            (3 * near + far + 8) >> 4
-        }
+    if frame.chroma.x_shift() == 0 {
+        return coded(y).collect();
     }
+    let (near, far) = match (frame.chroma.y_shift(), y.is_multiple_of(2)) {
+        (0, _) => (y, y),
+        (_, true) => (y / 2, (y / 2).saturating_sub(1)),
+        (_, false) => (y / 2, (y / 2 + 1).min(n_rows as usize - 1)),
+    };
+    // In quarters, from the rows; the columns make sixteenths of them.
+    let mixed: Vec<i32> = coded(near).zip(coded(far)).map(|(near, far)| 3 * near + far).collect();
+    let between = |near: i32, far: i32| (3 * near + far + 8) >> 4;
+    let width = frame.width as usize;
+    let mut row = vec![0; width];
+    row[0] = between(mixed[0], mixed[0]);
+    for (pair, sides) in row[1..].as_chunks_mut::<2>().0.iter_mut().zip(mixed.windows(2)) {
+        *pair = [between(sides[0], sides[1]), between(sides[1], sides[0])];
+    }
+    let last = mixed[mixed.len() - 1];
+    row[width - 1] = between(last, last);
+    row
 }
