@@ -180,7 +180,7 @@ impl Source for ClassFolders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::testing::{check_said, folder, opened, options, read, refused, said};
+    use crate::data::testing::{check_said, folder, opened, options, refused, said};
     use crate::error::Error;
     use crate::input::Item;
 
@@ -264,7 +264,7 @@ mod tests {
         let (_other_dir, other) = folder(&["dog/1.jpg", "dog/2.jpg"]);
         std::os::unix::fs::symlink(other.join("dog"), root.join("dog")).unwrap();
         std::os::unix::fs::symlink(&root, root.join("cat/back")).unwrap();
-        let (samples, problems) = read(&root, Purpose::Training);
+        let (samples, problems) = crate::data::testing::read(&root, Purpose::Training);
         let classes: Vec<ClassOf> = samples.into_iter().filter_map(|sample| sample.class).collect();
         assert_eq!(
             classes,

@@ -166,7 +166,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::data::testing::{file, fixture, folder, hint_of, options, refused, said};
+    use crate::data::testing::{file, fixture, folder, hint_of, options, refused, said, slashed};
     use crate::input::testing::archive_of;
 
     /// A data set of a kind. A new kind needs one here.
@@ -277,7 +277,7 @@ mod tests {
                 Ok(data) => [vec![data.source.about()], said(&data.unusable)].concat().join("; "),
                 Err(error) => format!("{error}; {}", hint_of(&error)),
             };
-            words.replace(dir.path().to_str().unwrap(), "")
+            slashed(&words.replace(dir.path().to_str().unwrap(), ""))
         };
         assert_eq!(
             trained(&["cat/1.jpg", "dog/1.jpg", "backup.tar"]),

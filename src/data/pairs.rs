@@ -137,14 +137,21 @@ mod tests {
 
     use super::*;
     use crate::data::Purpose;
-    use crate::data::testing::{folder, options};
+    use crate::data::testing::{folder, options, slashed};
     use crate::input::testing::archive_of;
 
     #[test]
     fn the_shard_of_a_pair_does_not_depend_on_where_the_data_is() {
-        let lines = r#"{"path": "inner/a.jpg", "text": "x"}
-            {"path": "gone.jpg"}
-            {"path": "/elsewhere/b.jpg", "text": "x"}"#;
+        let absolute = if cfg!(windows) {
+            "C:/elsewhere/b.jpg"
+        } else {
+            "/elsewhere/b.jpg"
+        };
+        let lines = format!(
+            r#"{{"path": "inner/a.jpg", "text": "x"}}
+            {{"path": "gone.jpg"}}
+            {{"path": "{absolute}", "text": "x"}}"#
+        );
         let tar = archive_of(&[("1.jpg", b"1"), ("1.txt", b"x"), ("2.jpg", b"2"), ("2.txt", b"x")]);
         let shards_of = |name: &str, bytes: &[u8], images: Option<&str>| {
             let (_dir, root) = folder(&["pictures/inner/a.jpg"]);
@@ -157,7 +164,9 @@ mod tests {
             let root = root.display().to_string();
             let shard = |i: u32| {
                 let items = data.items(Some(Shard::parse(&format!("{i}/97")).unwrap()));
-                let names: Vec<String> = items.map(|item| item.name.to_string().replace(&root, "")).collect();
+                let names: Vec<String> = items
+                    .map(|item| slashed(&item.name.to_string().replace(&root, "")))
+                    .collect();
                 names.into_iter().map(move |name| (name, i))
             };
             (0..97).flat_map(shard).collect::<Vec<_>>()
@@ -175,7 +184,7 @@ mod tests {
             shards.sort_by_key(|(_, i)| *i);
             shards
         };
-        let elsewhere = ("/elsewhere/b.jpg", "/elsewhere/b.jpg");
+        let elsewhere = (absolute, absolute);
         let line = ("/pairs.ndjson line 2", "pairs.ndjson line 2");
         assert_eq!(
             shards_of("pairs.ndjson", lines.as_bytes(), None),

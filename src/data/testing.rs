@@ -1,7 +1,7 @@
 //! What the tests of data sets share.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use super::kind::{DataOptions, Opened, Purpose, Split};
 use super::kinds::open;
@@ -60,11 +60,16 @@ pub(crate) fn hint_of(error: &Error) -> String {
     error.hint().map(|hint| hint.to_string()).unwrap_or_default()
 }
 
+/// A text in which paths of Windows are written as those of other systems.
+pub(crate) fn slashed(text: &str) -> String {
+    text.replace(MAIN_SEPARATOR, "/")
+}
+
 /// The problem and the hint of data that is refused.
 #[track_caller]
 pub(crate) fn refused(path: &Path, purpose: Purpose) -> (String, String) {
     let error = open(path, &options(purpose)).err().expect("it is refused");
-    (error.to_string(), hint_of(&error))
+    (slashed(&error.to_string()), slashed(&hint_of(&error)))
 }
 
 /// All samples of a data set that can be read, and what is said about the others.
@@ -85,15 +90,16 @@ pub(crate) fn read(path: &Path, purpose: Purpose) -> (Vec<Sample>, Vec<String>) 
 pub(crate) fn check_said(problems: &[String], expected: &[&str]) {
     assert_eq!(problems.len(), expected.len(), "{problems:?}");
     for (problem, expected) in problems.iter().zip(expected) {
-        assert!(problem.contains(expected), "`{expected}` is not in: {problem}");
+        assert!(slashed(problem).contains(expected), "`{expected}` is not in: {problem}");
     }
 }
 
 /// The last parts of the images' names, each with its captions.
 pub(crate) fn captions(samples: &[Sample]) -> Vec<(String, Vec<String>)> {
     let captioned = |sample: &Sample| {
-        let name = sample.image.name().rsplit('/').next().unwrap_or_default().to_owned();
-        (name, sample.captions.clone())
+        let name = slashed(&sample.image.name());
+        let last = name.rsplit('/').next().unwrap_or_default();
+        (last.to_owned(), sample.captions.clone())
     };
     samples.iter().map(captioned).collect()
 }

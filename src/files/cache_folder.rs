@@ -13,7 +13,7 @@ pub fn cache_folder(kind: &str, variable: impl Fn(&str) -> Option<PathBuf>) -> O
     Some(cache.join("longclip").join(kind))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
@@ -29,7 +29,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn the_caches_place_is_the_systems() {
         check(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")], Some("/x/longclip/labels"));
         check(

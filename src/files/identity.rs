@@ -66,12 +66,11 @@ pub(super) fn followed(path: &Path) -> PathBuf {
     path
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(unix)]
     fn all_names_of_a_file_are_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);

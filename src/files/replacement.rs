@@ -369,6 +369,7 @@ mod tests {
         }
         let old = File::options().write(true).open(dir.path().join(left[1])).unwrap();
         old.set_modified(SystemTime::now() - 2 * LEFTOVER_AGE).unwrap();
+        drop(old);
         remove_leftovers(&path);
         assert_eq!(
             names(dir.path()),

@@ -34,9 +34,28 @@ impl Companion {
                 ending,
             });
             // A system that doesn't distinguish capital letters would find both.
-            companions.find(|companion| companion.path != photo && companion.path.is_file())
+            let found = companions.find(|companion| companion.path != photo && companion.path.is_file());
+            found.map(Companion::with_real_name)
         });
         found.collect()
+    }
+
+    /// The same file with the capital letters of its own name.
+    fn with_real_name(self) -> Self {
+        let real = self.path.canonicalize().ok();
+        let ending = real.as_deref().and_then(Path::extension);
+        let Some(ending) = ending.filter(|ending| ending.eq_ignore_ascii_case(&self.ending)) else {
+            return self;
+        };
+        let path = self.path.with_extension(ending);
+        match path.is_file() {
+            true => Companion {
+                path,
+                ending: ending.to_owned(),
+                ..self
+            },
+            false => self,
+        }
     }
 
     /// Its name next to a photo with this name.

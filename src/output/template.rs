@@ -256,7 +256,7 @@ fn refused(template: &str, problem: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::super::Subject;
-    use super::super::specimen::{bare_records, bytes, held, records, written};
+    use super::super::specimen::{bare_records, held, records, written};
     use super::*;
 
     #[test]
@@ -293,6 +293,8 @@ mod tests {
     #[test]
     fn a_path_that_is_not_utf_8_is_escaped_unless_it_ends_with_a_zero_byte() {
         use std::os::unix::ffi::OsStringExt;
+
+        use super::super::specimen::bytes;
         let mut record = records()[0].clone();
         record.subject = Subject::Raw(std::ffi::OsString::from_vec(b"\xff.jpg".to_vec()));
         let written = |template: &str| bytes(&mut Template::parse(template).unwrap(), &[record.clone()]);

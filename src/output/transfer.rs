@@ -307,9 +307,19 @@ mod tests {
         }
     }
 
+    /// The ways that there are here: Windows makes links for administrators only, and Wine none.
+    fn manners() -> impl Iterator<Item = Manner> {
+        let desk = Desk::new();
+        let (photo, to) = (desk.file("photo", b""), desk.0.path().join("link"));
+        let has_links = link(&photo, &to).is_ok() && to.exists();
+        let all = [Manner::Copy, Manner::Move, Manner::Link];
+        all.into_iter()
+            .filter(move |manner| has_links || *manner != Manner::Link)
+    }
+
     #[test]
     fn a_taken_name_gets_a_number_and_nothing_is_overwritten() {
-        for manner in [Manner::Copy, Manner::Move, Manner::Link] {
+        for manner in manners() {
             let desk = Desk::new();
             let taken = desk.file("into/a.jpg", b"first");
             let from = desk.file("a.jpg", b"other");
@@ -364,7 +374,7 @@ mod tests {
 
     #[test]
     fn companions_go_with_their_photo_and_undoing_brings_all_back() {
-        for manner in [Manner::Copy, Manner::Move, Manner::Link] {
+        for manner in manners() {
             let desk = Desk::new();
             let folder = desk
                 .file("into/a.CR3", b"of another photo")

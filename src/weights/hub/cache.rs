@@ -113,8 +113,9 @@ impl RepoCache {
     pub(super) fn link(&self, facts: &FileFacts, file: &str) -> Result<PathBuf> {
         let path = self.files.pointer_path(&facts.commit).join(file);
         make_parent(&path)?;
-        let up = "../".repeat(2 + file.matches('/').count());
-        let target = PathBuf::from(format!("{up}blobs/{}", facts.etag));
+        // By its parts, because a link of Windows leads nowhere if it is written with slashes.
+        let up = std::iter::repeat_n("..", 2 + file.matches('/').count());
+        let target: PathBuf = up.chain(["blobs", &facts.etag]).collect();
         if fs::read_link(&path).is_ok_and(|now| now == target) {
             return Ok(path);
         }
