@@ -81,8 +81,11 @@ impl DeviceChoice {
         opened.map_err(|source| {
             let name = self.to_string();
             let feature = name.split(':').next().unwrap_or_default();
+            // With RUST_BACKTRACE, a backtrace follows.
+            let source = source.to_string();
+            let problem = source.lines().next().unwrap_or_default();
             Error::usage(
-                format!("device `{name}` can't be used: {source}"),
+                format!("device `{name}` can't be used: {problem}"),
                 hint!(
                     "this needs such a device and a build with {}; {} works everywhere",
                     Control::BuildFeature(feature.to_owned()),

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 CIFAR = "airplane automobile bird cat deer dog frog horse ship truck".split()
 SHAPES = "circle square triangle cross ring".split()
 COLOURS = {"red": (210, 40, 40), "green": (40, 150, 60), "blue": (40, 80, 210), "yellow": (240, 210, 40), "white": (250, 250, 250), "purple": (130, 60, 160)}
-PHOTOS = {"grocery": ("apple", "milk", "carrot"), "clothes": ("hat", "shirt", "shoes"), "caltech": ("chair", "cup", "lamp"), "pets": ("cat", "dog")}
+PHOTOS = {"grocery": ("apple", "milk", "carrot"), "clothes": ("hat", "shirt", "shoes"), "caltech": ("chair", "cup", "lamp"), "pets": ("cat", "dog"), "people": ("man", "woman")}
 TRAIN, TEST = 100, 200  # images in each of CIFAR-10's files, of which prepare.py reads five for training and one for tests
 
 
