@@ -372,6 +372,26 @@ fn no_file_names_a_machine_or_a_registry() {
     check_none("tracked files work on any machine", &broken);
 }
 
+/// A line of a document, in characters. Tables, code and addresses without spaces can't be wrapped.
+const DOCUMENT_WIDTH_MAX: usize = 120;
+
+#[test]
+fn documents_are_wrapped() {
+    let mut wide = Vec::new();
+    for path in tracked_files().into_iter().filter(|path| path.ends_with(".md")) {
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        let mut is_code = false;
+        for (n, line) in (1..).zip(text.lines()) {
+            is_code ^= line.trim_start().starts_with("```");
+            let can_be_wrapped = line.trim().contains(' ') && !line.starts_with('|');
+            if !is_code && can_be_wrapped && line.chars().count() > DOCUMENT_WIDTH_MAX && !line.contains("](http") {
+                wide.push(format!("{path}:{n}"));
+            }
+        }
+    }
+    check_none("documents are wrapped", &wide);
+}
+
 #[test]
 fn packages_come_from_crates_io() {
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();

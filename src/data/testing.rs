@@ -97,7 +97,7 @@ pub(crate) fn check_said(problems: &[String], expected: &[&str]) {
 /// The last parts of the images' names, each with its captions.
 pub(crate) fn captions(samples: &[Sample]) -> Vec<(String, Vec<String>)> {
     let captioned = |sample: &Sample| {
-        let name = slashed(&sample.image.name());
+        let name = slashed(sample.image.name());
         let last = name.rsplit('/').next().unwrap_or_default();
         (last.to_owned(), sample.captions.clone())
     };
