@@ -166,8 +166,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::data::testing::{file, fixture, folder, hint_of, options, refused, said, slashed};
-    use crate::input::testing::archive_of;
+    use crate::data::testing::{file, fixture, folder, hint_of, options, refused, said};
+    use crate::input::testing::{archive_of, slashed};
 
     /// A data set of a kind. A new kind needs one here.
     fn example(kind: &str) -> (tempfile::TempDir, PathBuf) {

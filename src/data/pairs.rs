@@ -137,8 +137,8 @@ mod tests {
 
     use super::*;
     use crate::data::Purpose;
-    use crate::data::testing::{folder, options, slashed};
-    use crate::input::testing::archive_of;
+    use crate::data::testing::{folder, options};
+    use crate::input::testing::{archive_of, slashed};
 
     #[test]
     fn the_shard_of_a_pair_does_not_depend_on_where_the_data_is() {

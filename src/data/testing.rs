@@ -1,13 +1,14 @@
 //! What the tests of data sets share.
 
 use std::fs;
-use std::path::{MAIN_SEPARATOR, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::kind::{DataOptions, Opened, Purpose, Split};
 use super::kinds::open;
 use super::sample::Sample;
 use super::unusable::Unusable;
 use crate::error::Error;
+use crate::input::testing::slashed;
 
 pub(crate) fn options(purpose: Purpose) -> DataOptions {
     DataOptions {
@@ -58,11 +59,6 @@ pub(crate) fn opened(path: &Path, purpose: Purpose) -> Opened {
 /// An error's hint, as the library words it.
 pub(crate) fn hint_of(error: &Error) -> String {
     error.hint().map(|hint| hint.to_string()).unwrap_or_default()
-}
-
-/// A text in which paths of Windows are written as those of other systems.
-pub(crate) fn slashed(text: &str) -> String {
-    text.replace(MAIN_SEPARATOR, "/")
 }
 
 /// The problem and the hint of data that is refused.

@@ -281,6 +281,7 @@ fn is_same(a: &Path, b: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::named::Named;
 
     struct Desk(tempfile::TempDir);
 
@@ -312,9 +313,8 @@ mod tests {
         let desk = Desk::new();
         let (photo, to) = (desk.file("photo", b""), desk.0.path().join("link"));
         let has_links = link(&photo, &to).is_ok() && to.exists();
-        let all = [Manner::Copy, Manner::Move, Manner::Link];
-        all.into_iter()
-            .filter(move |manner| has_links || *manner != Manner::Link)
+        let all = Manner::ALL.iter().copied();
+        all.filter(move |manner| has_links || *manner != Manner::Link)
     }
 
     #[test]

@@ -52,7 +52,7 @@ CIFAR = "airplane automobile bird cat deer dog frog horse ship truck".split()
 # images in a batch
 COUNTS = {"grocery": 32, "clothes": 32, "caltech": 44, "pets": 8, "people": 16, "photos": 24, "walls": 8, "cifar": 40, "icons": 20, "scenes": 32}
 SMALLEST = {"grocery": 0.3, "clothes": 0.4, "caltech": 0.4, "pets": 0.3, "people": 0.25, "photos": 0.5, "walls": 0.6, "cifar": 0.5, "icons": 0.5, "scenes": 0.75}  # shares that crops show
-OWN = ("grocery", "clothes", "caltech", "pets", "people", "cifar")  # sets whose names are also told apart from each other
+OWN = (*views.PHOTO_SETS, "cifar")  # sets whose names are also told apart from each other
 WEIGHTS = {"taught": 1.0, "named": 0.4, "own": 0.7, "told": 0.3, "long": 0.5}
 PATCHES, LAST_PART = 40, 0.8  # patches, of 64, that an image is trained on until this share of the time (FLIP)
 SYNONYM = 0.8  # above this cosine of two class names, one does not count as a wrong answer for the other

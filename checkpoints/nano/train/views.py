@@ -29,7 +29,7 @@ CROPS = {"grocery": (4, 0.35), "clothes": (4, 0.4), "caltech": (2, 0.5), "pets":
          "cinnamon": (28, 0.15), "plasma": (28, 0.15), "tuxpaint": (5, 0.25)}
 NAMED = ("gcompris", "gnome", "cinnamon", "plasma", "tuxpaint")
 WALL_CROPS, SCENES, TAUGHT_CIFAR = 30, 16000, 8000
-NAMES = ("grocery", "clothes", "caltech", "pets", "people", "photos", "walls", "cifar", "icons", "scenes")
+NAMES = (*PHOTO_SETS, "photos", "walls", "cifar", "icons", "scenes")
 
 
 def is_for_validation(path):

@@ -46,7 +46,10 @@ fn samples_are_the_same_packed_or_not() {
         assert_eq!(all, ["A cat. It sleeps.", "A dog.", "A bird. It flies."]);
         assert_eq!(samples[2].short.as_deref(), Some("Bird."));
         assert_eq!(samples[2].class, Some(ClassOf::Name("bird".into())));
-        drop((data, samples));
+        // Elsewhere it has no name from the beginning, so that nothing is left of a run that is killed.
+        if cfg!(windows) {
+            drop((data, samples));
+        }
         let n_files = fs::read_dir(path.parent().unwrap()).unwrap().count();
         assert_eq!(n_files, 2, "nothing is left of unpacking");
     }
