@@ -155,10 +155,12 @@ impl Activations {
         }
     }
 
-    /// A buffer for `len` values that [`Activations::fill`] will take. Return it with [`Activations::give_staging`].
+    /// A buffer for `len` values or more that [`Activations::fill`] will take. Return it with [`Activations::give_staging`].
     pub(crate) fn take_staging(&mut self, len: usize) -> Vec<f32> {
         let mut staging = std::mem::take(&mut self.staging);
-        staging.resize(len, 0.0);
+        if staging.len() < len {
+            staging.resize(len, 0.0);
+        }
         staging
     }
 

@@ -56,19 +56,21 @@ impl Buffer {
         }
     }
 
-    /// The first `n` floats, after making room for them.
-    pub(crate) fn floats(&mut self, n: usize) -> &mut [f32] {
+    /// The first `n` words, f32 or u32, after making room for them.
+    pub(crate) fn words<T: Word>(&mut self, n: usize) -> &mut [T] {
         self.reserve(n * 4);
         let bytes = &mut self.bytes_mut()[..n * 4];
-        // SAFETY: any four bytes are a valid f32, and a buffer starts on a cache line.
-        let (before, floats, _) = unsafe { bytes.align_to_mut::<f32>() };
-        assert!(
-            before.is_empty() && floats.len() == n,
-            "a buffer starts on a cache line"
-        );
-        floats
+        // SAFETY: any four bytes are a valid word, and a buffer starts on a cache line.
+        let (before, words, _) = unsafe { bytes.align_to_mut::<T>() };
+        assert!(before.is_empty() && words.len() == n, "a buffer starts on a cache line");
+        words
     }
 }
+
+/// Numbers of four bytes.
+pub(crate) trait Word: Copy {}
+impl Word for f32 {}
+impl Word for u32 {}
 
 /// The system has no more memory.
 #[derive(Debug)]

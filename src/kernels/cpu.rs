@@ -202,6 +202,11 @@ impl Isa {
         constant!(self, TILE_ROWS, 5)
     }
 
+    /// See [`Simd::DEPTH_LINES`].
+    pub(crate) fn depth_lines(self) -> usize {
+        constant!(self, DEPTH_LINES, usize::MAX)
+    }
+
     /// See [`Simd::BF16_WORDS`].
     pub(crate) fn bf16_words(self) -> usize {
         constant!(self, BF16_WORDS, 1)

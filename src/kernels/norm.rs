@@ -62,7 +62,7 @@ impl LayerNorm {
                 norm: self,
                 source,
                 rows: share(rows, threads.count(), worker),
-                scratch_row: scratch.floats(self.width()),
+                scratch_row: scratch.words(self.width()),
             });
         });
     }

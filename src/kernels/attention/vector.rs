@@ -73,7 +73,7 @@ impl<'a> Scratch<'a> {
             TILE_ROWS_MAX * sizes.key_lines * LINE,
         ];
         let n_scores = TILE_ROWS_MAX * sizes.row_scores();
-        let floats = scratch.floats(lengths.iter().sum::<usize>() / 4 + n_scores);
+        let floats = scratch.words(lengths.iter().sum::<usize>() / 4 + n_scores);
         let (packed, scores) = floats.split_at_mut(floats.len() - n_scores);
         let mut packed = as_bytes(packed);
         let mut cut = |len: usize| packed.split_off_mut(..len).expect("the lengths above add up");
@@ -242,6 +242,7 @@ impl Head<'_> {
                 to: scratch.scores[panel * PANEL..][..(height - 1) * row_scores + PANEL]
                     .as_mut_ptr()
                     .cast(),
+                continues: false,
                 to_stride: row_scores * 4,
                 prefetch: Prefetch::NOTHING,
             };
@@ -268,6 +269,7 @@ impl Head<'_> {
                 rows: height,
                 b: scratch.values[panel * bytes..][..bytes].as_ptr(),
                 lines,
+                continues: false,
                 to: means.as_mut_ptr().cast(),
                 to_stride: STEP,
                 prefetch: Prefetch::NOTHING,

@@ -151,8 +151,9 @@ impl Linear {
         if out.precision() == Precision::Int8 {
             // The scale of a row is known only after all of its outputs.
             let mut staging = out.take_staging(x.rows() * self.n_out);
-            self.run(x, activation, &mut staging, threads);
-            out.fill(&staging, self.n_out, threads);
+            let rows = &mut staging[..x.rows() * self.n_out];
+            self.run(x, activation, rows, threads);
+            out.fill(rows, self.n_out, threads);
             out.give_staging(staging);
         } else {
             let writer = out.reset(x.rows(), self.n_out, threads);
@@ -169,12 +170,9 @@ impl Linear {
             self.precision,
             self.n_in
         );
-        let order = Order::new(
-            x.shape().tiles,
-            self.n_panels(),
-            x.shape().rows * x.shape().lines * LINE,
-        );
-        threads.run(|worker, _| {
+        let lines_at_once = x.shape().lines.min(threads.isa().depth_lines());
+        let order = Order::new(x.shape().tiles, self.n_panels(), x.shape().rows * lines_at_once * LINE);
+        threads.run(|worker, scratch| {
             threads.isa().run(Product {
                 linear: self,
                 x,
@@ -182,6 +180,7 @@ impl Linear {
                 part: share(order.len(), threads.count(), worker),
                 activation,
                 output,
+                scratch,
             });
         });
     }

@@ -9,12 +9,11 @@
 use super::finish::{Finish, Output};
 use super::{Activation, Linear, portable};
 use crate::kernels::activations::Activations;
-use crate::kernels::buffer::LINE;
+use crate::kernels::buffer::{Buffer, LINE};
 use crate::kernels::precision::Precision;
-use crate::kernels::simd::tile::{
-    Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, Prefetch, STEP, TILE_ROWS_MAX, tile,
-};
+use crate::kernels::simd::tile::{Dot, DotBf16, DotF32, DotInt8, LINE_STEPS, Operands, PANEL, Prefetch, STEP, tile};
 use crate::kernels::simd::{Kernel, Simd, Vector};
+use crate::kernels::threads::share;
 use std::ops::Range;
 
 /// Bytes of activations that stay in a core's second-level cache while they are multiplied with all panels. Zen 4 and 5
@@ -23,9 +22,8 @@ use std::ops::Range;
 /// KiB is 7% slower in f32, alternating `longclip bench` runs).
 const BLOCK_BYTES: usize = 640 << 10;
 
-// A panel of a deep layer is larger than the first-level cache. Dividing it by depth, so that all tiles use 8 to 64 KiB
-// of it before the next part, made f32 and bf16 2% to 7% slower (ViT-B and L, alternating `longclip bench` runs): the
-// second-level cache is fast enough.
+// With AVX-512, dividing a deep layer's panel by depth, so that all tiles use 8 to 64 KiB of it before the next part, made f32
+// and bf16 2% to 7% slower (ViT-B and L, alternating `longclip bench` runs). With AVX2 it helps: `Simd::DEPTH_LINES`.
 
 /// The order in which tiles of rows are multiplied with panels. Tiles form blocks that fit a cache; within a block,
 /// panel after panel is multiplied with all tiles of the block. Workers take equal ranges of this order, so a single
@@ -38,7 +36,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// The order for `tiles` of activations that take `bytes` together.
+    /// The order for `tiles` of activations, of which one block at a time uses `bytes` for all tiles together.
     pub(super) fn new(tiles: usize, panels: usize, bytes: usize) -> Self {
         let blocks = bytes.div_ceil(BLOCK_BYTES).max(1);
         Order {
@@ -52,16 +50,43 @@ impl Order {
         self.tiles * self.panels
     }
 
-    /// The tile and the panel at index `i` of the order.
-    fn pair(&self, i: usize) -> TileAndPanel {
-        let first = i / (self.block * self.panels) * self.block;
-        let block = self.block.min(self.tiles - first);
-        let i = i - first * self.panels;
-        TileAndPanel {
-            tile: first + i % block,
-            panel: i / block,
-            index_in_block: (i % block, block),
+    /// The part of `range` that is in the block of its start.
+    fn in_block(&self, range: &Range<usize>) -> InBlock {
+        let first = range.start / (self.block * self.panels) * self.block;
+        let tiles = self.block.min(self.tiles - first);
+        let before = first * self.panels;
+        InBlock {
+            first_tile: first,
+            tiles,
+            pairs: range.start - before..range.end.min(before + tiles * self.panels) - before,
         }
+    }
+}
+
+/// Pairs of tiles and panels of one block.
+struct InBlock {
+    first_tile: usize,
+    tiles: usize,
+    /// Indices in the block, panel after panel.
+    pairs: Range<usize>,
+}
+
+impl InBlock {
+    /// The pairs, in order.
+    fn iter(&self) -> impl Iterator<Item = TileAndPanel> {
+        let (mut in_block, mut panel) = (self.pairs.start % self.tiles, self.pairs.start / self.tiles);
+        self.pairs.clone().map(move |_| {
+            let pair = TileAndPanel {
+                tile: self.first_tile + in_block,
+                panel,
+                index_in_block: (in_block, self.tiles),
+            };
+            in_block += 1;
+            if in_block == self.tiles {
+                (in_block, panel) = (0, panel + 1);
+            }
+            pair
+        })
     }
 }
 
@@ -82,6 +107,8 @@ pub(super) struct Product<'a> {
     pub(super) part: Range<usize>,
     pub(super) activation: Activation,
     pub(super) output: Output,
+    /// The worker's scratch memory.
+    pub(super) scratch: &'a mut Buffer,
 }
 
 impl<'a> Product<'a> {
@@ -96,45 +123,77 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// What this tile prefetches of the next panel. Each tile of the block prefetches the same amount.
-    fn prefetch(&self, pair: TileAndPanel) -> Prefetch {
+    /// The blocks of this part, in order.
+    fn blocks(&self) -> impl Iterator<Item = InBlock> + use<> {
+        let (order, mut rest) = (self.order, self.part.clone());
+        std::iter::from_fn(move || {
+            let block = (!rest.is_empty()).then(|| order.in_block(&rest))?;
+            rest.start += block.pairs.len();
+            Some(block)
+        })
+    }
+
+    /// What this tile prefetches of the next panel: bytes `at` of it. Each tile of the block prefetches the same amount.
+    fn prefetch(&self, pair: TileAndPanel, at: &Range<usize>, lines: usize) -> Prefetch {
         let (tile, tiles) = pair.index_in_block;
-        let (panel, lines) = (self.linear.panel(pair.panel), self.x.shape().lines);
-        let per_line = (panel.len() / LINE).div_ceil(lines * tiles);
+        let per_line = (at.len() / LINE).div_ceil(lines * tiles);
+        let next_panel = self.linear.panel(pair.panel).as_ptr_range().end;
         Prefetch {
-            from: panel.as_ptr_range().end.wrapping_add(tile * per_line * lines * LINE),
+            from: next_panel.wrapping_add(at.start + tile * per_line * lines * LINE),
             per_line,
         }
     }
 
     #[inline(always)]
-    fn run<S: Simd, D: Dot>(&self, s: S, dot: D) {
-        let mut sums = [0_u32; TILE_ROWS_MAX * PANEL];
-        for pair in self.part.clone().map(|i| self.order.pair(i)) {
-            let rows = self.x.shape().tile(pair.tile);
-            let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(pair.panel));
-            let (height, lines) = (rows.len(), self.x.shape().lines);
-            let steps = lines * LINE_STEPS / D::a_words::<S>();
-            assert!(height <= S::TILE_ROWS && a.len() == height * lines * LINE && b.len() >= steps * STEP);
-            let operands = Operands {
-                a: a.as_ptr(),
-                rows: height,
-                b: b.as_ptr(),
-                lines,
-                to: sums.as_mut_ptr().cast(),
-                to_stride: STEP,
-                prefetch: self.prefetch(pair),
-            };
-            // SAFETY: by the assertion above; `sums` has 32 words for each row of the tallest tile.
-            unsafe { tile(s, dot, operands) };
-            self.finish(rows, pair.panel).vector(s, &sums);
+    fn run<S: Simd, D: Dot>(&mut self, s: S, dot: D) {
+        let lines = self.x.shape().lines;
+        let n_parts = lines.div_ceil(S::DEPTH_LINES);
+        for block in self.blocks() {
+            // Sums of a whole depth are finished at once, those of its parts are kept.
+            let kept = if n_parts == 1 { 1 } else { block.pairs.len() };
+            let mut scratch = std::mem::take(self.scratch);
+            let sums = scratch.words(kept * S::TILE_ROWS * PANEL);
+            for part in 0..n_parts {
+                let depth = share(lines, n_parts, part);
+                for (pair, i) in block.iter().zip((0..kept).cycle()) {
+                    let sums = &mut sums[i * S::TILE_ROWS * PANEL..][..S::TILE_ROWS * PANEL];
+                    self.add(s, dot, pair, &depth, sums);
+                    if depth.end == lines {
+                        self.finish(self.x.shape().tile(pair.tile), pair.panel).vector(s, sums);
+                    }
+                }
+            }
+            *self.scratch = scratch;
         }
+    }
+
+    /// Adds the products of lines `depth` to `sums`, `[row][32]` words, or begins with them if they are the first.
+    #[inline(always)]
+    fn add<S: Simd, D: Dot>(&self, s: S, dot: D, pair: TileAndPanel, depth: &Range<usize>, sums: &mut [u32]) {
+        let rows = self.x.shape().tile(pair.tile);
+        let (height, line_bytes) = (rows.len(), LINE_STEPS / D::a_words::<S>() * STEP);
+        let at = depth.start * line_bytes..depth.end * line_bytes;
+        let a = &self.x.tile_bytes(&rows)[depth.start * height * LINE..depth.end * height * LINE];
+        let b = &self.linear.panel(pair.panel)[at.clone()];
+        assert!(height <= S::TILE_ROWS && sums.len() >= height * PANEL);
+        let operands = Operands {
+            a: a.as_ptr(),
+            rows: height,
+            b: b.as_ptr(),
+            lines: depth.len(),
+            continues: depth.start > 0,
+            to: sums.as_mut_ptr().cast(),
+            to_stride: STEP,
+            prefetch: self.prefetch(pair, &at, depth.len()),
+        };
+        // SAFETY: the slices have `lines` lines of the rows and of the panel; by the assertion, `sums` has 32 words for each row.
+        unsafe { tile(s, dot, operands) };
     }
 }
 
 impl Vector for Product<'_> {
     #[inline(always)]
-    fn vector<S: Simd>(self, s: S) {
+    fn vector<S: Simd>(mut self, s: S) {
         match self.linear.precision {
             Precision::F32 => self.run(s, DotF32),
             Precision::Bf16 => self.run(s, DotBf16),
@@ -145,11 +204,13 @@ impl Vector for Product<'_> {
 
 impl Kernel for Product<'_> {
     fn plain(self) {
-        for pair in self.part.clone().map(|i| self.order.pair(i)) {
-            let rows = self.x.shape().tile(pair.tile);
-            let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(pair.panel));
-            let sums = portable::sums(self.linear.precision, a, b, rows.len());
-            self.finish(rows, pair.panel).plain(&sums);
+        for block in self.blocks() {
+            for pair in block.iter() {
+                let rows = self.x.shape().tile(pair.tile);
+                let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(pair.panel));
+                let sums = portable::sums(self.linear.precision, a, b, rows.len());
+                self.finish(rows, pair.panel).plain(&sums);
+            }
         }
     }
 }

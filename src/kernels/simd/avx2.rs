@@ -21,6 +21,7 @@ impl<const VNNI: bool> Avx2<VNNI> {
     }
 }
 
+#[inline(never)]
 #[target_feature(enable = "avx2,fma,f16c")]
 fn with_avx2<const VNNI: bool, K: Vector>(simd: Avx2<VNNI>, kernel: K) {
     kernel.vector(simd);
@@ -59,6 +60,9 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     const LANES: usize = 8;
     // 6 × 2 sums, 2 registers of weights and 1 of activations: 15 of 16 registers.
     const TILE_ROWS: usize = 6;
+    // Tiles are small, so panels and activations of a deep layer are read more often from the second-level cache, and they
+    // have to fit it: this makes a layer from 3072 inputs 8% faster in f32 (Zen 4, `cargo bench --bench kernels`).
+    const DEPTH_LINES: usize = 48;
     type F = __m256;
     type I = __m256i;
 
@@ -251,12 +255,13 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         for at in (0..2 * STEP).step_by(64).map(|byte| at.wrapping_add(byte)) {
             // SAFETY: the caller promises two steps.
             unsafe {
-                let words = [0, 32].map(|byte| _mm256_loadu_si256(at.add(byte).cast()));
+                let (a, b) = (self.load_words(at), self.load_words(at.add(32)));
+                let low = _mm256_set1_epi32(0xffff);
                 // Packing interleaves the two within 128 bits, as unpacking takes them apart.
-                let even = words.map(|w| _mm256_and_si256(w, _mm256_set1_epi32(0xffff)));
-                let odd = words.map(|w| _mm256_srli_epi32::<16>(w));
-                _mm256_storeu_si256(at.cast(), _mm256_packus_epi32(even[0], even[1]));
-                _mm256_storeu_si256(at.add(32).cast(), _mm256_packus_epi32(odd[0], odd[1]));
+                let even = _mm256_packus_epi32(_mm256_and_si256(a, low), _mm256_and_si256(b, low));
+                let odd = _mm256_packus_epi32(_mm256_srli_epi32::<16>(a), _mm256_srli_epi32::<16>(b));
+                self.store_words(at, even);
+                self.store_words(at.add(32), odd);
             }
         }
     }

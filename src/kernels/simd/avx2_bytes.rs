@@ -10,6 +10,8 @@ use std::arch::x86_64::*;
 
 /// The largest sum of positive or of negative weights that are added in 16 bits: 255 · 128 is less than 2^15.
 pub(super) const SUM_TOP: u8 = 128;
+/// Bytes of a step for the outputs of one register.
+const OUTPUT_BYTES: usize = 32;
 /// Weights of a row whose products are added in 16 bits are in the same eight, see [`largest_sum`].
 const GROUPED: usize = 8;
 
@@ -39,48 +41,91 @@ pub(super) unsafe fn largest_sum(row: &[f32]) -> f32 {
     }
 }
 
-/// A tile of `ROWS` rows and 32 outputs of bytes. It is one register wide, not two: its sums, two words of weights, the
-/// ones and a product stay in registers.
+/// A tile of `ROWS` rows and 32 outputs of bytes.
 ///
 /// # Safety
 /// As for [`super::Simd::tile`].
 #[inline(always)]
 pub(super) unsafe fn tile<const ROWS: usize>(operands: Operands) {
-    for part in (0..STEP).step_by(32) {
-        let (mut a, mut b) = (operands.a, operands.b.wrapping_add(part));
-        let prefetch = if part == 0 {
-            operands.prefetch
-        } else {
-            Prefetch::NOTHING
-        };
-        let mut next_line = prefetch.from;
-        // SAFETY: the caller's promise: each line of `a` has `ROWS` times 64 bytes, each step of `b` has 128, and 32 words are
-        // writable in each row of `to`.
-        unsafe {
-            let ones = _mm256_set1_epi16(1);
-            let mut sums = [_mm256_setzero_si256(); ROWS];
-            for _ in 0..operands.lines {
-                for _ in 0..prefetch.per_line {
-                    _mm_prefetch::<_MM_HINT_T1>(next_line.cast());
-                    next_line = next_line.wrapping_add(LINE);
+    for part in (0..STEP).step_by(2 * OUTPUT_BYTES) {
+        let mut row = 0;
+        while row < ROWS {
+            // SAFETY: the caller's promise; these rows and outputs are in the tile.
+            row += unsafe {
+                match ROWS - row {
+                    1 => strip::<1>(operands, row, part),
+                    2 | 4 => strip::<2>(operands, row, part),
+                    _ => strip::<3>(operands, row, part),
                 }
-                for step in (0..LINE_STEPS).step_by(2) {
-                    let weights = [0, 1].map(|i| _mm256_loadu_si256(b.add((step + i) * STEP).cast()));
-                    for (row, sum) in sums.iter_mut().enumerate() {
-                        let products = [0, 1].map(|i| {
-                            let word = a.add(row * LINE + (step + i) * 4).cast::<i32>().read_unaligned();
-                            _mm256_maddubs_epi16(_mm256_set1_epi32(word), weights[i])
-                        });
-                        let both = _mm256_add_epi16(products[0], products[1]);
+            };
+        }
+    }
+}
+
+/// `ROWS` rows of a tile and 16 outputs: the sums, four words of weights, the ones, two words of activations and two
+/// products are in registers. Returns `ROWS`. Being a function of its own, it has registers of its own, and can't be
+/// compiled without AVX2, as a closure can.
+///
+/// # Safety
+/// As for [`tile`]; the tile has these rows, from `row` on, and these outputs, from byte `part` of a step on.
+#[target_feature(enable = "avx2")]
+unsafe fn strip<const ROWS: usize>(operands: Operands, row: usize, part: usize) -> usize {
+    let (mut a, mut b) = (operands.a.wrapping_add(row * LINE), operands.b.wrapping_add(part));
+    // Only one pass over the depth prefetches.
+    let prefetch = if row + part == 0 {
+        operands.prefetch
+    } else {
+        Prefetch::NOTHING
+    };
+    let mut next_line = prefetch.from;
+    // SAFETY: the caller's promise: each line of `a` has `ROWS` times 64 bytes, each step of `b` has 128, and 32 words are
+    // writable in each row of `to`.
+    unsafe {
+        let ones = _mm256_set1_epi16(1);
+        let mut sums = [[_mm256_setzero_si256(); 2]; ROWS];
+        if operands.continues {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                *sums = pair(operands.to.add((row + r) * operands.to_stride + part).cast());
+            }
+        }
+        for _ in 0..operands.lines {
+            for _ in 0..prefetch.per_line {
+                _mm_prefetch::<_MM_HINT_T1>(next_line.cast());
+                next_line = next_line.wrapping_add(LINE);
+            }
+            for step in (0..LINE_STEPS).step_by(2) {
+                let from = b.add(step * STEP).cast::<__m256i>();
+                let (first, second) = (pair(from), pair(from.byte_add(STEP)));
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let words = a.add(row * LINE + step * 4).cast::<i32>();
+                    let word = _mm256_set1_epi32(words.read_unaligned());
+                    let next = _mm256_set1_epi32(words.add(1).read_unaligned());
+                    for (i, sum) in sums.iter_mut().enumerate() {
+                        let both = _mm256_add_epi16(
+                            _mm256_maddubs_epi16(word, first[i]),
+                            _mm256_maddubs_epi16(next, second[i]),
+                        );
                         *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(both, ones));
                     }
                 }
-                a = a.wrapping_add(ROWS * LINE);
-                b = b.wrapping_add(LINE_STEPS * STEP);
             }
-            for (row, sum) in sums.iter().enumerate() {
-                _mm256_storeu_si256(operands.to.add(row * operands.to_stride + part).cast(), *sum);
-            }
+            a = a.wrapping_add(operands.rows * LINE);
+            b = b.wrapping_add(LINE_STEPS * STEP);
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            let to = operands.to.add((row + r) * operands.to_stride + part).cast::<__m256i>();
+            _mm256_storeu_si256(to, sums[0]);
+            _mm256_storeu_si256(to.add(1), sums[1]);
         }
     }
+    ROWS
+}
+
+/// # Safety
+/// 64 bytes are readable.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn pair(from: *const __m256i) -> [__m256i; 2] {
+    // SAFETY: the caller's promise.
+    unsafe { [_mm256_loadu_si256(from), _mm256_loadu_si256(from.add(1))] }
 }

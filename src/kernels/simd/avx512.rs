@@ -249,12 +249,13 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
         for at in [at, at.wrapping_add(STEP)] {
             // SAFETY: the caller promises two steps.
             unsafe {
-                let words = [0, 64].map(|byte| self.load_words(at.add(byte)));
+                let (a, b) = (self.load_words(at), self.load_words(at.add(64)));
+                let low = _mm512_set1_epi32(0xffff);
                 // Packing interleaves the two within 128 bits, as unpacking takes them apart.
-                let even = words.map(|w| _mm512_and_si512(w, _mm512_set1_epi32(0xffff)));
-                let odd = words.map(|w| _mm512_srli_epi32::<16>(w));
-                self.store_words(at, _mm512_packus_epi32(even[0], even[1]));
-                self.store_words(at.add(64), _mm512_packus_epi32(odd[0], odd[1]));
+                let even = _mm512_packus_epi32(_mm512_and_si512(a, low), _mm512_and_si512(b, low));
+                let odd = _mm512_packus_epi32(_mm512_srli_epi32::<16>(a), _mm512_srli_epi32::<16>(b));
+                self.store_words(at, even);
+                self.store_words(at.add(64), odd);
             }
         }
     }

@@ -71,6 +71,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     /// The words of activations that are multiplied with a word of bf16 weights: one of two bf16, or, if the instruction
     /// set has no product of those, two of f32. Then only weights are widened, once for all rows of a tile.
     const BF16_WORDS: usize = 2;
+    /// The most cache lines of activations along the depth that a tile takes at once; a deep layer is multiplied part by
+    /// part. [`Simd::tile`] has to heed [`Operands::continues`] if there is a limit.
+    const DEPTH_LINES: usize = usize::MAX;
     /// `LANES` f32.
     type F: Copy;
     /// `LANES` words.

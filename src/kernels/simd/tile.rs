@@ -41,6 +41,8 @@ pub(crate) trait Dot: Copy {
     }
     fn step<S: Simd>(s: S, sum: Self::Sum<S>, a: S::I, b: S::I) -> Self::Sum<S>;
     fn words<S: Simd>(s: S, sum: Self::Sum<S>) -> S::I;
+    /// The reverse of [`Dot::words`].
+    fn sum<S: Simd>(s: S, words: S::I) -> Self::Sum<S>;
 }
 
 /// f32 times f32, one product per step.
@@ -68,6 +70,10 @@ impl Dot for DotF32 {
     fn words<S: Simd>(s: S, sum: S::F) -> S::I {
         s.as_words(sum)
     }
+    #[inline(always)]
+    fn sum<S: Simd>(s: S, words: S::I) -> S::F {
+        s.as_f32(words)
+    }
 }
 
 impl Dot for DotBf16 {
@@ -94,6 +100,10 @@ impl Dot for DotBf16 {
     fn words<S: Simd>(s: S, sum: S::F) -> S::I {
         s.as_words(sum)
     }
+    #[inline(always)]
+    fn sum<S: Simd>(s: S, words: S::I) -> S::F {
+        s.as_f32(words)
+    }
 }
 
 impl Dot for DotInt8 {
@@ -111,6 +121,10 @@ impl Dot for DotInt8 {
     fn words<S: Simd>(_: S, sum: S::I) -> S::I {
         sum
     }
+    #[inline(always)]
+    fn sum<S: Simd>(_: S, words: S::I) -> S::I {
+        words
+    }
 }
 
 /// The operands of a tile, and where its sums go.
@@ -123,6 +137,8 @@ pub(crate) struct Operands {
     pub(crate) b: *const u8,
     /// The number of cache lines of activations along the depth.
     pub(crate) lines: usize,
+    /// Whether `to` has the sums of the depth before this, see [`Simd::DEPTH_LINES`].
+    pub(crate) continues: bool,
     /// The destination: 32 words per row, rows `to_stride` bytes apart.
     pub(crate) to: *mut u8,
     pub(crate) to_stride: usize,
@@ -191,6 +207,18 @@ pub(crate) unsafe fn word_tile<S: Simd, D: Dot, const ROWS: usize>(s: S, operand
         let mut a = operands.a;
         let mut b = operands.b.wrapping_add(part);
         let mut sums = [[D::zero(s); 2]; ROWS];
+        if operands.continues {
+            for (row, sums) in sums.iter_mut().enumerate() {
+                // SAFETY: the caller's promise: 32 words are readable in each row.
+                unsafe {
+                    let from = operands.to.add(row * operands.to_stride + part);
+                    *sums = [
+                        D::sum(s, s.load_words(from)),
+                        D::sum(s, s.load_words(from.add(S::LANES * 4))),
+                    ];
+                }
+            }
+        }
         // Only one pass over the depth prefetches; AVX2 makes two.
         let Prefetch {
             from: mut next_line,
