@@ -45,7 +45,8 @@ def kept(opt, name, make):
     path = os.path.join(opt.work, name + ".json")
     if not os.path.exists(path):
         print("measuring", name, flush=True)
-        made = {"machine": machine(opt), "measured": make(opt)}
+        environment = {"LONGCLIP_CPU": "avx2"} if name.endswith("avx2") else {}
+        made = {"machine": machine(opt, {**os.environ, **environment}), "measured": make(opt)}
         with open(path + ".part", "w") as file:
             json.dump(made, file, indent=1)
         os.replace(path + ".part", path)
@@ -103,12 +104,13 @@ def scaling(opt):
     }
 
 
-def machine(opt):
+def machine(opt, environment):
     with open("/proc/cpuinfo") as file:
         info = file.read()
-    said = subprocess.run([opt.kernels, "--bench", "nothing-of-this-name"], check=True, capture_output=True, text=True).stdout
+    run = lambda *command: subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    said = run(opt.kernels, "--bench", "nothing-of-this-name")
     peaks = {k.lower(): float(v) for k, v in re.findall(r"peak of one core in (\w+): (\d+) GFLOP/s", said)}
-    version_of_ours = subprocess.run([opt.longclip, "--version"], check=True, capture_output=True, text=True).stdout
+    version_of_ours = run(opt.longclip, "--version")
     return {
         "cpu": re.search(r"model name\s*: (.*)", info).group(1),
         "instructions": re.search(r"cpu: (.*)", version_of_ours).group(1),
@@ -192,7 +194,7 @@ def setting(m):
     versions = ", ".join(f"{name} {v}" for name, v in m["versions"].items())
     peaks = ", ".join(f"{v:.0f} in {k}" for k, v in m["peaks_of_one_core"].items())
     measured = f"{m['cpu']} ({m['instructions']}), {m['cores']} cores; {m['date']}, commit {m['commit']}, rustc {m['rustc']}; {versions}."
-    # The bench knows the peaks of AVX-512 only.
+    # The bench knows the peaks of AVX-512 and AVX2 only.
     return wrapped(measured + (f" Register peak of one core in GFLOP/s: {peaks}." if peaks else ""))
 
 

@@ -172,7 +172,7 @@ pub enum Error {
         hint: Option<Hint>,
     },
     /// A computation on a device failed.
-    #[error("{doing} failed: {source}")]
+    #[error("{doing} failed: {}", what_candle_said(source))]
     Compute {
         /// What was being computed.
         doing: String,
@@ -287,6 +287,11 @@ impl Error {
     }
 }
 
+/// An error of candle without the backtrace that follows its first line if `RUST_BACKTRACE` is set.
+pub(crate) fn what_candle_said(error: &candle_core::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
 /// Bytes in powers of ten, as disks and download pages count them.
 ///
 /// ```
@@ -313,5 +318,20 @@ pub fn counted(n: impl std::fmt::Display, what: &str) -> String {
         _ if n == "1" => format!("{n} {what}"),
         Some(stem) => format!("{n} {stem}ies"),
         None => format!("{n} {what}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_candle_said_has_no_backtrace() {
+        let with_backtrace = candle_core::Error::WithBacktrace {
+            inner: Box::new(candle_core::Error::Msg("out of memory".to_owned())),
+            backtrace: Box::new(std::backtrace::Backtrace::force_capture()),
+        };
+        let error = Error::compute("encoding an image")(with_backtrace);
+        assert_eq!(error.to_string(), "encoding an image failed: out of memory");
     }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 
-use crate::error::{Control, Error, Result, hint};
+use crate::error::{Control, Error, Result, hint, what_candle_said};
 use crate::named::named;
 
 /// The device to compute on.
@@ -81,11 +81,8 @@ impl DeviceChoice {
         opened.map_err(|source| {
             let name = self.to_string();
             let feature = name.split(':').next().unwrap_or_default();
-            // With RUST_BACKTRACE, a backtrace follows.
-            let source = source.to_string();
-            let problem = source.lines().next().unwrap_or_default();
             Error::usage(
-                format!("device `{name}` can't be used: {problem}"),
+                format!("device `{name}` can't be used: {}", what_candle_said(&source)),
                 hint!(
                     "this needs such a device and a build with {}; {} works everywhere",
                     Control::BuildFeature(feature.to_owned()),

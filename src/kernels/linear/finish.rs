@@ -3,9 +3,9 @@
 
 use super::{Activation, Linear};
 use crate::kernels::activations::{Writer, store_float};
-use crate::kernels::buffer::Shared;
+use crate::kernels::buffer::{LINE, Shared};
 use crate::kernels::precision::Precision;
-use crate::kernels::simd::tile::PANEL;
+use crate::kernels::simd::tile::{Dot, PANEL};
 use crate::kernels::simd::{Simd, math};
 use half::bf16;
 use std::ops::Range;
@@ -29,6 +29,17 @@ pub(super) struct Finish<'a> {
     pub(super) panel: usize,
     pub(super) activation: Activation,
     pub(super) output: Output,
+}
+
+/// Where a column of a tile goes.
+struct Destination {
+    /// The place in the first row.
+    to: *mut u8,
+    /// Bytes from one row to the next.
+    stride: usize,
+    precision: Precision,
+    /// Whether to add to what is there.
+    adds: bool,
 }
 
 /// The parameters of `LANES` outputs of a panel.
@@ -80,36 +91,70 @@ impl Function for GeluTanh {
 impl Finish<'_> {
     /// Finishes `sums`, `[rows][32]` words.
     #[inline(always)]
-    pub(super) fn vector<S: Simd>(&self, s: S, sums: &[u32]) {
+    pub(super) fn vector<S: Simd, D: Dot>(&self, s: S, sums: &[u32]) {
         match self.activation {
-            Activation::Identity => self.activate::<S, Identity>(s, sums),
-            Activation::QuickGelu => self.activate::<S, QuickGelu>(s, sums),
-            Activation::Gelu => self.activate::<S, Gelu>(s, sums),
-            Activation::GeluTanh => self.activate::<S, GeluTanh>(s, sums),
+            Activation::Identity => self.activate::<S, D, Identity>(s, sums),
+            Activation::QuickGelu => self.activate::<S, D, QuickGelu>(s, sums),
+            Activation::Gelu => self.activate::<S, D, Gelu>(s, sums),
+            Activation::GeluTanh => self.activate::<S, D, GeluTanh>(s, sums),
         }
     }
 
     #[inline(always)]
-    fn activate<S: Simd, A: Function>(&self, s: S, sums: &[u32]) {
+    fn activate<S: Simd, D: Dot, A: Function>(&self, s: S, sums: &[u32]) {
         if self.columns() < PANEL {
-            return self.finish_last::<S, A>(s, sums);
+            return self.finish_last::<S, D, A>(s, sums);
         }
         for i in (0..PANEL).step_by(S::LANES) {
             let lanes = self.lanes(s, i);
+            let Destination {
+                mut to,
+                stride,
+                precision,
+                adds,
+            } = self.destination(self.panel * PANEL + i);
             for (row, sums) in self.rows.clone().zip(sums.chunks_exact(PANEL)) {
-                let x = A::apply(s, self.value(s, lanes, row, &sums[i..i + S::LANES]));
-                self.store_vector(s, row, i, x);
+                let x = A::apply(s, self.value::<S, D>(s, lanes, row, &sums[i..i + S::LANES]));
+                // SAFETY: row and column are inside the output, whose length `Linear` asserted; no other worker has this
+                // tile and panel.
+                unsafe {
+                    let x = if adds { s.add(s.load(to.cast()), x) } else { x };
+                    store_float(s, precision, to, x);
+                }
+                to = to.wrapping_add(stride);
             }
+        }
+    }
+
+    /// Where a column of the first row goes.
+    #[inline(always)]
+    fn destination(&self, column: usize) -> Destination {
+        match self.output {
+            Output::Store(out) | Output::Add(out) => Destination {
+                to: out
+                    .get()
+                    .wrapping_add(self.rows.start * self.linear.n_out + column)
+                    .cast(),
+                stride: self.linear.n_out * 4,
+                precision: Precision::F32,
+                adds: matches!(self.output, Output::Add(_)),
+            },
+            Output::Pack(writer) => Destination {
+                to: writer.row_in(&self.rows, self.rows.start).at(column),
+                stride: LINE,
+                precision: writer.precision,
+                adds: false,
+            },
         }
     }
 
     /// Finishes a panel with fewer than 32 outputs, which is the last one.
     #[inline(always)]
-    fn finish_last<S: Simd, A: Function>(&self, s: S, sums: &[u32]) {
+    fn finish_last<S: Simd, D: Dot, A: Function>(&self, s: S, sums: &[u32]) {
         for (row, sums) in self.rows.clone().zip(sums.chunks_exact(PANEL)) {
             let mut values = [0.0; PANEL];
             for (i, to) in (0..PANEL).step_by(S::LANES).zip(values.chunks_exact_mut(S::LANES)) {
-                let x = A::apply(s, self.value(s, self.lanes(s, i), row, &sums[i..i + S::LANES]));
+                let x = A::apply(s, self.value::<S, D>(s, self.lanes(s, i), row, &sums[i..i + S::LANES]));
                 // SAFETY: the chunk holds `LANES` values.
                 unsafe { s.store(to.as_mut_ptr(), x) };
             }
@@ -136,11 +181,11 @@ impl Finish<'_> {
 
     /// `LANES` outputs of `row`, before the activation.
     #[inline(always)]
-    fn value<S: Simd>(&self, s: S, lanes: Lanes<S>, row: usize, sums: &[u32]) -> S::F {
+    fn value<S: Simd, D: Dot>(&self, s: S, lanes: Lanes<S>, row: usize, sums: &[u32]) -> S::F {
         assert_eq!(sums.len(), S::LANES);
         // SAFETY: the slice has `LANES` words.
         let words = unsafe { s.load_words(sums.as_ptr().cast()) };
-        let product = match self.linear.precision {
+        let product = match D::PRECISION {
             Precision::F32 | Precision::Bf16 => s.as_f32(words),
             Precision::Int8 => {
                 let exact = s.add_words(words, lanes.offsets);
@@ -180,31 +225,11 @@ impl Finish<'_> {
         PANEL.min(self.linear.n_out - self.panel * PANEL)
     }
 
-    /// Writes outputs `i..i + LANES` of a whole panel.
-    #[inline(always)]
-    fn store_vector<S: Simd>(&self, s: S, row: usize, i: usize, x: S::F) {
-        let column = self.panel * PANEL + i;
-        // SAFETY: row and column are inside the output, whose length `Linear` asserted; no other worker has this tile
-        // and panel.
-        unsafe {
-            match self.output {
-                Output::Store(out) => s.store(out.get().add(row * self.linear.n_out + column), x),
-                Output::Add(out) => {
-                    let to = out.get().add(row * self.linear.n_out + column);
-                    s.store(to, s.add(s.load(to), x));
-                }
-                Output::Pack(writer) => {
-                    store_float(s, writer.precision, writer.row_in(&self.rows, row).at(column), x);
-                }
-            }
-        }
-    }
-
     /// Writes those of a panel's `values` that are outputs.
     fn store_part(&self, row: usize, values: &[f32; PANEL]) {
         for (i, x) in values[..self.columns()].iter().enumerate() {
             let column = self.panel * PANEL + i;
-            // SAFETY: as in `store_vector`.
+            // SAFETY: as in `activate`.
             unsafe {
                 match self.output {
                     Output::Store(out) => out.get().add(row * self.linear.n_out + column).write(*x),

@@ -159,7 +159,8 @@ impl<'a> Product<'a> {
                     let sums = &mut sums[i * S::TILE_ROWS * PANEL..][..S::TILE_ROWS * PANEL];
                     self.add(s, dot, pair, &depth, sums);
                     if depth.end == lines {
-                        self.finish(self.x.shape().tile(pair.tile), pair.panel).vector(s, sums);
+                        self.finish(self.x.shape().tile(pair.tile), pair.panel)
+                            .vector::<S, D>(s, sums);
                     }
                 }
             }
