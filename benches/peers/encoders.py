@@ -2,7 +2,7 @@
 
     python -m venv venv && venv/bin/pip install -r requirements.txt
     venv/bin/python weights.py B B.safetensors
-    venv/bin/python encoders.py B.safetensors --longclip ../../target/release/longclip [--batch 1,8] [--rounds 7] [--json out.json] [--avx2]
+    venv/bin/python encoders.py B.safetensors --longclip ../../target/release/longclip [--batch 1,8] [--rounds 7] [--json out.json] [--avx2] [--only REGEX]
 
 Every engine computes each case once per round, in turn, so that a busy machine affects all equally. Prints medians and ratios of
 medians. The other engines get their best settings: fused attention, texts cut at the end token, prepacked models, and one thread
@@ -13,6 +13,7 @@ counts the CPU time of one thread, which others on the CPU change much less.
 import argparse
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -121,18 +122,25 @@ def image_engines(opt, weights, batch, folder):
     module = Vision(weights)
     reference = torch_runner(module)
     expected, out = reference(x), {}
-    add = lambda name, run: out.update({name: (timed(opt, run, x), cosine(run(x), expected))})
-    add("torch f32", reference)
     path = export(module, x, os.path.join(folder, f"image-{batch}.onnx"))
-    add("onnxruntime f32", ort_runner(path))
-    add("openvino f32", openvino_runner(path, "f32"))
-    add("openvino bf16", openvino_runner(path, "bf16"))
-    if not opt.no_int8:
-        add("onnxruntime int8", ort_runner(ort_int8(path, opt.avx2)))
-        add("openvino int8", openvino_runner(openvino_int8(path, x), "f32"))
-    for dtype in ("f32", "bf16") + (() if opt.no_int8 else ("int8",)):
-        out[f"longclip {dtype}"] = (longclip_runner(opt, dtype, "--tower", "image", "--batch", str(batch)), None)
-    return out
+    makers = {
+        "torch f32": lambda: reference,
+        "onnxruntime f32": lambda: ort_runner(path),
+        "openvino f32": lambda: openvino_runner(path, "f32"),
+        "openvino bf16": lambda: openvino_runner(path, "bf16"),
+        "onnxruntime int8": lambda: ort_runner(ort_int8(path, opt.avx2)),
+        "openvino int8": lambda: openvino_runner(openvino_int8(path, x), "f32"),
+    }
+    for name, make in makers.items():
+        if opt.only.search(name):
+            run = make()
+            out[name] = (timed(opt, run, x), cosine(run(x), expected))
+    return out | ours(opt, "--tower", "image", "--batch", str(batch))
+
+
+def ours(opt, *case):
+    names = {f"longclip {dtype}": dtype for dtype in ("f32", "bf16", "int8")}
+    return {name: (longclip_runner(opt, dtype, *case), None) for name, dtype in names.items() if opt.only.search(name)}
 
 
 def weights_side(weights):
@@ -185,9 +193,7 @@ def text_engines(opt, weights, n, folder):
     path = os.path.join(folder, f"texts-{n}.txt")
     with open(path, "w") as file:
         file.write("\n".join(texts) + "\n")
-    for dtype in ("f32", "bf16") + (() if opt.no_int8 else ("int8",)):
-        out[f"longclip {dtype}"] = (longclip_runner(opt, dtype, "--texts-file", path), None)
-    return out
+    return out | ours(opt, "--texts-file", path)
 
 
 def case(opt, weights, tower, batch, folder):
@@ -216,7 +222,7 @@ if __name__ == "__main__":
     parser.add_argument("--batch", default="1,8")
     parser.add_argument("--texts", default="80,1000", help="numbers of texts; 0 for none")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--no-int8", action="store_true")
+    parser.add_argument("--only", type=re.compile, default="", help="only engines whose name matches this regular expression, such as `onnxruntime int8|longclip`")
     parser.add_argument("--avx2", action="store_true", help="hide everything beyond AVX2 from all engines")
     parser.add_argument("--cpu-time", action="store_true", help="count CPU time; only with one thread")
     parser.add_argument("--json")
