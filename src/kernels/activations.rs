@@ -155,16 +155,20 @@ impl Activations {
         }
     }
 
-    /// A buffer for `len` values or more that [`Activations::fill`] will take. Return it with [`Activations::give_staging`].
-    pub(crate) fn take_staging(&mut self, len: usize) -> Vec<f32> {
+    /// Takes the `rows` rows of `width` values that `compute` writes, row-major, to memory that is kept for the next use.
+    pub(crate) fn fill_by(
+        &mut self,
+        (rows, width): (usize, usize),
+        threads: &Threads,
+        compute: impl FnOnce(&mut [f32]),
+    ) {
         let mut staging = std::mem::take(&mut self.staging);
-        if staging.len() < len {
-            staging.resize(len, 0.0);
+        if staging.len() < rows * width {
+            staging.resize(rows * width, 0.0);
         }
-        staging
-    }
-
-    pub(crate) fn give_staging(&mut self, staging: Vec<f32>) {
+        let x = &mut staging[..rows * width];
+        compute(x);
+        self.fill(x, width, threads);
         self.staging = staging;
     }
 

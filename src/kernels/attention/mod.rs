@@ -188,12 +188,10 @@ pub fn attention(
     };
     if out.precision() == Precision::Int8 {
         // The scale of a row is known only after all heads have written to it.
-        let mut staging = out.take_staging(n_queries * width);
-        let rows = &mut staging[..n_queries * width];
-        job.output = AttentionOutput::Store(Shared::new(rows));
-        job.run(threads);
-        out.fill(rows, width, threads);
-        out.give_staging(staging);
+        out.fill_by((n_queries, width), threads, |rows| {
+            job.output = AttentionOutput::Store(Shared::new(rows));
+            job.run(threads);
+        });
     } else {
         job.output = AttentionOutput::Pack(out.reset(n_queries, width, threads));
         job.run(threads);

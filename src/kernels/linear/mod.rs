@@ -150,11 +150,9 @@ impl Linear {
     pub fn run_into(&self, x: &Activations, activation: Activation, out: &mut Activations, threads: &Threads) {
         if out.precision() == Precision::Int8 {
             // The scale of a row is known only after all of its outputs.
-            let mut staging = out.take_staging(x.rows() * self.n_out);
-            let rows = &mut staging[..x.rows() * self.n_out];
-            self.run(x, activation, rows, threads);
-            out.fill(rows, self.n_out, threads);
-            out.give_staging(staging);
+            out.fill_by((x.rows(), self.n_out), threads, |rows| {
+                self.run(x, activation, rows, threads);
+            });
         } else {
             let writer = out.reset(x.rows(), self.n_out, threads);
             self.product(x, activation, Output::Pack(writer), threads);

@@ -50,43 +50,22 @@ impl Order {
         self.tiles * self.panels
     }
 
-    /// The part of `range` that is in the block of its start.
-    fn in_block(&self, range: &Range<usize>) -> InBlock {
-        let first = range.start / (self.block * self.panels) * self.block;
-        let tiles = self.block.min(self.tiles - first);
-        let before = first * self.panels;
-        InBlock {
-            first_tile: first,
-            tiles,
-            pairs: range.start - before..range.end.min(before + tiles * self.panels) - before,
-        }
+    /// The end of the block of index `i`.
+    fn block_end(&self, i: usize) -> usize {
+        let first = i / (self.block * self.panels) * self.block;
+        (first + self.block).min(self.tiles) * self.panels
     }
-}
 
-/// Pairs of tiles and panels of one block.
-struct InBlock {
-    first_tile: usize,
-    tiles: usize,
-    /// Indices in the block, panel after panel.
-    pairs: Range<usize>,
-}
-
-impl InBlock {
-    /// The pairs, in order.
-    fn iter(&self) -> impl Iterator<Item = TileAndPanel> {
-        let (mut in_block, mut panel) = (self.pairs.start % self.tiles, self.pairs.start / self.tiles);
-        self.pairs.clone().map(move |_| {
-            let pair = TileAndPanel {
-                tile: self.first_tile + in_block,
-                panel,
-                index_in_block: (in_block, self.tiles),
-            };
-            in_block += 1;
-            if in_block == self.tiles {
-                (in_block, panel) = (0, panel + 1);
-            }
-            pair
-        })
+    /// The tile and the panel at index `i` of the order.
+    fn pair(&self, i: usize) -> TileAndPanel {
+        let first = i / (self.block * self.panels) * self.block;
+        let block = self.block.min(self.tiles - first);
+        let i = i - first * self.panels;
+        TileAndPanel {
+            tile: first + i % block,
+            panel: i / block,
+            index_in_block: (i % block, block),
+        }
     }
 }
 
@@ -123,16 +102,6 @@ impl<'a> Product<'a> {
         }
     }
 
-    /// The blocks of this part, in order.
-    fn blocks(&self) -> impl Iterator<Item = InBlock> + use<> {
-        let (order, mut rest) = (self.order, self.part.clone());
-        std::iter::from_fn(move || {
-            let block = (!rest.is_empty()).then(|| order.in_block(&rest))?;
-            rest.start += block.pairs.len();
-            Some(block)
-        })
-    }
-
     /// What this tile prefetches of the next panel: bytes `at` of it. Each tile of the block prefetches the same amount.
     fn prefetch(&self, pair: TileAndPanel, at: &Range<usize>, lines: usize) -> Prefetch {
         let (tile, tiles) = pair.index_in_block;
@@ -148,33 +117,45 @@ impl<'a> Product<'a> {
     fn run<S: Simd, D: Dot>(&mut self, s: S, dot: D) {
         let lines = self.x.shape().lines;
         let n_parts = lines.div_ceil(S::DEPTH_LINES);
-        for block in self.blocks() {
+        let slot = S::TILE_ROWS * PANEL;
+        let mut scratch = std::mem::take(self.scratch);
+        let mut start = self.part.start;
+        while start < self.part.end {
+            let end = self.order.block_end(start).min(self.part.end);
             // Sums of a whole depth are finished at once, those of its parts are kept.
-            let kept = if n_parts == 1 { 1 } else { block.pairs.len() };
-            let mut scratch = std::mem::take(self.scratch);
-            let sums = scratch.words(kept * S::TILE_ROWS * PANEL);
+            let kept = if n_parts == 1 { 1 } else { end - start };
+            let sums = scratch.words(kept * slot);
             for part in 0..n_parts {
                 let depth = share(lines, n_parts, part);
-                for (pair, i) in block.iter().zip((0..kept).cycle()) {
-                    let sums = &mut sums[i * S::TILE_ROWS * PANEL..][..S::TILE_ROWS * PANEL];
-                    self.add(s, dot, pair, &depth, sums);
+                for i in start..end {
+                    let pair = self.order.pair(i);
+                    let rows = self.x.shape().tile(pair.tile);
+                    let sums = &mut sums[(i - start) % kept * slot..][..slot];
+                    self.add(s, dot, pair, &rows, &depth, sums);
                     if depth.end == lines {
-                        self.finish(self.x.shape().tile(pair.tile), pair.panel)
-                            .vector::<S, D>(s, sums);
+                        self.finish(rows, pair.panel).vector::<S, D>(s, sums);
                     }
                 }
             }
-            *self.scratch = scratch;
+            start = end;
         }
+        *self.scratch = scratch;
     }
 
     /// Adds the products of lines `depth` to `sums`, `[row][32]` words, or begins with them if they are the first.
     #[inline(always)]
-    fn add<S: Simd, D: Dot>(&self, s: S, dot: D, pair: TileAndPanel, depth: &Range<usize>, sums: &mut [u32]) {
-        let rows = self.x.shape().tile(pair.tile);
+    fn add<S: Simd, D: Dot>(
+        &self,
+        s: S,
+        dot: D,
+        pair: TileAndPanel,
+        rows: &Range<usize>,
+        depth: &Range<usize>,
+        sums: &mut [u32],
+    ) {
         let (height, line_bytes) = (rows.len(), LINE_STEPS / D::a_words::<S>() * STEP);
         let at = depth.start * line_bytes..depth.end * line_bytes;
-        let a = &self.x.tile_bytes(&rows)[depth.start * height * LINE..depth.end * height * LINE];
+        let a = &self.x.tile_bytes(rows)[depth.start * height * LINE..depth.end * height * LINE];
         let b = &self.linear.panel(pair.panel)[at.clone()];
         assert!(height <= S::TILE_ROWS && sums.len() >= height * PANEL);
         let operands = Operands {
@@ -205,13 +186,11 @@ impl Vector for Product<'_> {
 
 impl Kernel for Product<'_> {
     fn plain(self) {
-        for block in self.blocks() {
-            for pair in block.iter() {
-                let rows = self.x.shape().tile(pair.tile);
-                let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(pair.panel));
-                let sums = portable::sums(self.linear.precision, a, b, rows.len());
-                self.finish(rows, pair.panel).plain(&sums);
-            }
+        for pair in self.part.clone().map(|i| self.order.pair(i)) {
+            let rows = self.x.shape().tile(pair.tile);
+            let (a, b) = (self.x.tile_bytes(&rows), self.linear.panel(pair.panel));
+            let sums = portable::sums(self.linear.precision, a, b, rows.len());
+            self.finish(rows, pair.panel).plain(&sums);
         }
     }
 }
