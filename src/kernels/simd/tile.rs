@@ -22,9 +22,6 @@ pub(crate) const TILE_ROWS_MAX: usize = 14;
 pub(crate) trait Dot: Copy {
     /// The number type of the weights.
     const PRECISION: Precision;
-    /// A register of sums.
-    type Sum<S: Simd>: Copy;
-    fn zero<S: Simd>(s: S) -> Self::Sum<S>;
     /// The words of activations that are multiplied with a word of weights.
     #[inline(always)]
     fn a_words<S: Simd>() -> usize {
@@ -39,10 +36,8 @@ pub(crate) trait Dot: Copy {
         // SAFETY: the caller's promise.
         unsafe { [s.load_words(from), s.load_words(from.add(S::LANES * 4))] }
     }
-    fn step<S: Simd>(s: S, sum: Self::Sum<S>, a: S::I, b: S::I) -> Self::Sum<S>;
-    fn words<S: Simd>(s: S, sum: Self::Sum<S>) -> S::I;
-    /// The reverse of [`Dot::words`].
-    fn sum<S: Simd>(s: S, words: S::I) -> Self::Sum<S>;
+    /// The sums, words of f32 or i32, plus the products of `a` and `b`.
+    fn step<S: Simd>(s: S, sums: S::I, a: S::I, b: S::I) -> S::I;
 }
 
 /// f32 times f32, one product per step.
@@ -57,32 +52,14 @@ pub(crate) struct DotInt8;
 
 impl Dot for DotF32 {
     const PRECISION: Precision = Precision::F32;
-    type Sum<S: Simd> = S::F;
     #[inline(always)]
-    fn zero<S: Simd>(s: S) -> S::F {
-        s.splat(0.0)
-    }
-    #[inline(always)]
-    fn step<S: Simd>(s: S, sum: S::F, a: S::I, b: S::I) -> S::F {
-        s.dot_f32(sum, a, b)
-    }
-    #[inline(always)]
-    fn words<S: Simd>(s: S, sum: S::F) -> S::I {
-        s.as_words(sum)
-    }
-    #[inline(always)]
-    fn sum<S: Simd>(s: S, words: S::I) -> S::F {
-        s.as_f32(words)
+    fn step<S: Simd>(s: S, sums: S::I, a: S::I, b: S::I) -> S::I {
+        s.as_words(s.dot_f32(s.as_f32(sums), a, b))
     }
 }
 
 impl Dot for DotBf16 {
     const PRECISION: Precision = Precision::Bf16;
-    type Sum<S: Simd> = S::F;
-    #[inline(always)]
-    fn zero<S: Simd>(s: S) -> S::F {
-        s.splat(0.0)
-    }
     #[inline(always)]
     fn a_words<S: Simd>() -> usize {
         S::BF16_WORDS
@@ -93,37 +70,16 @@ impl Dot for DotBf16 {
         unsafe { s.load_bf16(from, i) }
     }
     #[inline(always)]
-    fn step<S: Simd>(s: S, sum: S::F, a: S::I, b: S::I) -> S::F {
-        s.dot_bf16(sum, a, b)
-    }
-    #[inline(always)]
-    fn words<S: Simd>(s: S, sum: S::F) -> S::I {
-        s.as_words(sum)
-    }
-    #[inline(always)]
-    fn sum<S: Simd>(s: S, words: S::I) -> S::F {
-        s.as_f32(words)
+    fn step<S: Simd>(s: S, sums: S::I, a: S::I, b: S::I) -> S::I {
+        s.as_words(s.dot_bf16(s.as_f32(sums), a, b))
     }
 }
 
 impl Dot for DotInt8 {
     const PRECISION: Precision = Precision::Int8;
-    type Sum<S: Simd> = S::I;
     #[inline(always)]
-    fn zero<S: Simd>(s: S) -> S::I {
-        s.splat_word(0)
-    }
-    #[inline(always)]
-    fn step<S: Simd>(s: S, sum: S::I, a: S::I, b: S::I) -> S::I {
-        s.dot_bytes(sum, a, b)
-    }
-    #[inline(always)]
-    fn words<S: Simd>(_: S, sum: S::I) -> S::I {
-        sum
-    }
-    #[inline(always)]
-    fn sum<S: Simd>(_: S, words: S::I) -> S::I {
-        words
+    fn step<S: Simd>(s: S, sums: S::I, a: S::I, b: S::I) -> S::I {
+        s.dot_bytes(sums, a, b)
     }
 }
 
@@ -206,16 +162,13 @@ pub(crate) unsafe fn word_tile<S: Simd, D: Dot, const ROWS: usize>(s: S, operand
     for part in (0..STEP).step_by(wide) {
         let mut a = operands.a;
         let mut b = operands.b.wrapping_add(part);
-        let mut sums = [[D::zero(s); 2]; ROWS];
+        let mut sums = [[s.splat_word(0); 2]; ROWS];
         if operands.continues {
             for (row, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: the caller's promise: 32 words are readable in each row.
                 unsafe {
                     let from = operands.to.add(row * operands.to_stride + part);
-                    *sums = [
-                        D::sum(s, s.load_words(from)),
-                        D::sum(s, s.load_words(from.add(S::LANES * 4))),
-                    ];
+                    *sums = [s.load_words(from), s.load_words(from.add(S::LANES * 4))];
                 }
             }
         }
@@ -256,8 +209,8 @@ pub(crate) unsafe fn word_tile<S: Simd, D: Dot, const ROWS: usize>(s: S, operand
             // SAFETY: the caller's promise: 32 words are writable in each row.
             unsafe {
                 let to = operands.to.add(row * operands.to_stride + part);
-                s.store_words(to, D::words(s, sums[0]));
-                s.store_words(to.add(S::LANES * 4), D::words(s, sums[1]));
+                s.store_words(to, sums[0]);
+                s.store_words(to.add(S::LANES * 4), sums[1]);
             }
         }
     }
