@@ -64,12 +64,7 @@ impl ExportLayout {
 /// [`Error::BadTensors`] if a number isn't finite.
 pub fn export(checkpoint: &Checkpoint, layout: ExportLayout, target: &Path) -> Result<Vec<PathBuf>> {
     let (sizes, recipe) = (checkpoint.sizes(), checkpoint.recipe());
-    if checkpoint.tokenizer().is_some() {
-        return Err(Error::usage(
-            "a model with a tokenizer of its own can't be converted",
-            "use its folder unchanged: `transformers` reads it",
-        ));
-    }
+    refuse_own_tokenizer(checkpoint)?;
     let configs = match layout {
         ExportLayout::LongClip => Vec::new(),
         ExportLayout::HuggingFace => export_config::transformers(sizes, recipe)?,
@@ -86,8 +81,31 @@ pub fn export(checkpoint: &Checkpoint, layout: ExportLayout, target: &Path) -> R
         files::replace(&path, |new| fs::write(new, text).map_err(Error::write(&path)))?;
         paths.push(path);
     }
-    write_weights(checkpoint, layout, &paths[0])?;
+    let path = &paths[0];
+    files::replace(path, |new| {
+        let file = File::create(new).map_err(Error::write(path))?;
+        write_weights(checkpoint, layout, file, path)
+    })?;
     Ok(paths)
+}
+
+/// Writes `checkpoint` to a stream, in [`ExportLayout::LongClip`]. Messages call the stream `name`.
+///
+/// # Errors
+/// Those of [`export`].
+pub fn export_to_stream(checkpoint: &Checkpoint, out: impl Write, name: &Path) -> Result<()> {
+    refuse_own_tokenizer(checkpoint)?;
+    write_weights(checkpoint, ExportLayout::LongClip, out, name)
+}
+
+fn refuse_own_tokenizer(checkpoint: &Checkpoint) -> Result<()> {
+    match checkpoint.tokenizer() {
+        None => Ok(()),
+        Some(_) => Err(Error::usage(
+            "a model with a tokenizer of its own can't be converted",
+            "use its folder unchanged: `transformers` reads it",
+        )),
+    }
 }
 
 /// A tensor to be written, under upstream's name.
@@ -244,19 +262,15 @@ fn positions_type(checkpoint: &Checkpoint) -> NumberType {
     }
 }
 
-/// Writes a safetensors file.
-fn write_weights(checkpoint: &Checkpoint, layout: ExportLayout, path: &Path) -> Result<()> {
+/// Writes the bytes of a safetensors file. Messages call it `path`.
+fn write_weights(checkpoint: &Checkpoint, layout: ExportLayout, out: impl Write, path: &Path) -> Result<()> {
     let tensors = outgoing(checkpoint, layout);
     let own = match layout {
         ExportLayout::LongClip => export_config::of_bare_file(checkpoint.sizes(), checkpoint.recipe()),
         ExportLayout::HuggingFace | ExportLayout::OpenClip => None,
     };
     let header = header(&tensors, own);
-    files::replace(path, |new| write_file(new, path, &header, &tensors))
-}
-
-fn write_file(unfinished: &Path, path: &Path, header: &str, tensors: &[Outgoing<'_>]) -> Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(unfinished).map_err(Error::write(path))?);
+    let mut out = BufWriter::with_capacity(1 << 20, out);
     let header_len = header.len() as u64;
     out.write_all(&header_len.to_le_bytes()).map_err(Error::write(path))?;
     out.write_all(header.as_bytes()).map_err(Error::write(path))?;

@@ -44,7 +44,7 @@ pub use self::architecture::Architecture;
 pub use self::checkpoint::{Checkpoint, FIXED_ROWS};
 pub use self::config::RecipeSource;
 pub use self::description::{Description, HashedFile};
-pub use self::export::{ExportLayout, export};
+pub use self::export::{ExportLayout, export, export_to_stream};
 pub use self::export_config::config_of;
 pub use self::files::weights_files;
 #[cfg(feature = "parquet")]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use longclip::session::{Resuming, Writing};
 use longclip::weights::names::known_names;
-use longclip::weights::{ExportLayout, export};
+use longclip::weights::{ExportLayout, export, export_to_stream};
 use longclip::{Error, Result};
 
 use super::{open, print};
@@ -60,7 +60,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, report: Report) -> Outcome {
     let found = find_model(Some(&args.model), report)?;
     if args.writes_stdout()? {
-        export(&open(&found, args.reading, report)?, args.to, Path::new(STDOUT))?;
+        export_to_stream(
+            &open(&found, args.reading, report)?,
+            io::stdout().lock(),
+            Path::new("stdout"),
+        )?;
         return Ok(Exit::Done);
     }
     args.check(&args.to.files(&args.output))?;
@@ -72,9 +76,6 @@ pub(super) fn run(args: &Args, report: Report) -> Outcome {
             .collect::<String>(),
     )
 }
-
-/// The name of stdout where files have names.
-const STDOUT: &str = "/dev/stdout";
 
 impl Args {
     fn writes_stdout(&self) -> Result<bool> {
