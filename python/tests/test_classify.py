@@ -40,7 +40,7 @@ def test_the_likeliest_label_comes_first(nano: Any) -> None:
         (["--score", "cosine"], {"score": "cosine"}),
         (["--score", "independent"], {"score": "independent"}),
         (["--score", "raw-dot", "--temperature", "2"], {"score": "raw-dot", "temperature": 2.0}),
-        (["--reject"], {"reject": 0.75}),
+        (["--reject"], {"reject": 0.5}),
         (["--templates", "imagenet7"], {"templates": "imagenet7"}),
         (["--template", "a photo of {}"], {"templates": ["a photo of {}"]}),
         (["--fit", "pad"], {"fit": "pad"}),

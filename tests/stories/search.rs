@@ -211,9 +211,9 @@ fn files_that_are_not_an_index_are_refused_with_a_reason() {
     exit code 0
     --- stdout
     a cat
-       0.0943  many/00002.ppm
-       0.0166  many/00000.ppm
-      -0.0098  many/00001.ppm
+       0.1120  many/00002.ppm
+       0.0257  many/00000.ppm
+      -0.0097  many/00001.ppm
     --- stderr
     note: encoded: 3 done, 0 failed, [RATE] images/s
     note: many: 3 images, 3 new

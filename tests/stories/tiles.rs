@@ -27,17 +27,18 @@ fn photo(name: &str) -> Picture {
     decode(name, &bytes, Orientation::Upright, &Limits::default()).unwrap()
 }
 
-/// The centres of photos side by side, 300 pixels each.
-fn panorama(names: &[&str]) -> Vec<u8> {
+/// The centres of two photos with a clear sky between them, 300 pixels each.
+fn panorama(left: &str, right: &str) -> Vec<u8> {
     const SIDE: usize = 300;
-    let photos: Vec<Picture> = names.iter().map(|name| photo(name)).collect();
+    let ends = [left, right].map(photo);
     let row = |photo: &Picture, y: usize| -> Vec<u8> {
         let (left, top) = ((photo.width_px() - SIDE) / 2, (photo.height_px() - SIDE) / 2);
         let start = ((top + y) * photo.width_px() + left) * 3;
         photo.rgb()[start..start + SIDE * 3].to_vec()
     };
-    let rows = (0..SIDE).flat_map(|y| photos.iter().flat_map(move |photo| row(photo, y)).collect::<Vec<u8>>());
-    pixmap(names.len() * SIDE, SIDE, &rows.collect::<Vec<u8>>())
+    let sky = |y: usize| [(90, 200), (150, 220), (230, 240)].map(|(top, below)| (top + (below - top) * y / SIDE) as u8);
+    let rows = (0..SIDE).flat_map(|y| [row(&ends[0], y), sky(y).repeat(SIDE), row(&ends[1], y)].concat());
+    pixmap(3 * SIDE, SIDE, &rows.collect::<Vec<u8>>())
 }
 
 /// `wide.ppm`, 90 x 30 pixels, and its four tiles, cut by hand.
@@ -143,8 +144,8 @@ fn a_batch_and_the_images_around_it_change_nothing() {
 
 #[test]
 fn things_at_the_ends_of_a_panorama_are_found() {
-    let desk = Desk::new().file("panorama.ppm", panorama(&["coffee.jpg", "astronaut.jpg", "cat.jpg"]));
-    let labels = ["a cup of coffee", "a cat", "a forest", "a train", "a beach"];
+    let desk = Desk::new().file("panorama.ppm", panorama("coffee.jpg", "cat.jpg"));
+    let labels = ["a cup of coffee", "a cat", "a forest", "a train"];
     let found = |fit: &str| -> HashMap<String, f64> {
         let classify = ["classify", "panorama.ppm", "--fit", fit, "--score", "independent"];
         let records = desk.records(&arguments(&[&classify, &["--format", "ndjson", "--labels"], &labels]));

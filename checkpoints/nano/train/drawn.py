@@ -21,7 +21,8 @@ from PIL import Image, ImageDraw
 CIFAR = "airplane automobile bird cat deer dog frog horse ship truck".split()
 SHAPES = "circle square triangle cross ring".split()
 COLOURS = {"red": (210, 40, 40), "green": (40, 150, 60), "blue": (40, 80, 210), "yellow": (240, 210, 40), "white": (250, 250, 250), "purple": (130, 60, 160)}
-PHOTOS = {"grocery": ("apple", "milk", "carrot"), "clothes": ("hat", "shirt", "shoes"), "caltech": ("chair", "cup", "lamp"), "pets": ("cat", "dog"), "people": ("man", "woman")}
+PHOTOS = {"grocery": ("apple", "milk", "carrot"), "clothes": ("hat", "shirt", "shoes"), "caltech": ("chair", "cup", "lamp"), "pets": ("cat", "dog"), "people": ("man", "woman"),
+          "portraits": ("person",)}
 TRAIN, TEST = 100, 200  # images in each of CIFAR-10's files, of which prepare.py reads five for training and one for tests
 
 
@@ -86,7 +87,8 @@ def cifar(rnd):
 
 def wordnet(rnd):
     nouns = sorted({*CIFAR, *SHAPES, *COLOURS, *(noun for nouns in PHOTOS.values() for noun in nouns)})
-    data = [f"{i:08} 06 n 01 {noun} 0 000 | a thing that is called {noun} and looks like one" for i, noun in enumerate(nouns)]
+    kind = lambda noun: f"001 @ {nouns.index('person'):08} n 0000" if noun in PHOTOS["people"] else "000"
+    data = [f"{i:08} 06 n 01 {noun} 0 {kind(noun)} | a thing that is called {noun} and looks like one" for i, noun in enumerate(nouns)]
     index = [f"{noun} n 1 0 1 0 {i:08}" for i, noun in enumerate(nouns)]
     lines = lambda rows: "".join(row + "  \n" for row in rows).encode()
     return {"usr/share/wordnet/data.noun": lines(data), "usr/share/wordnet/index.noun": lines(index)}

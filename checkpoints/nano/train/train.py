@@ -15,9 +15,11 @@ Weights that already have 248 positions need the last step only.
 
 In a step on the image tower, every text is embedded once, before the first batch. Losses on a batch of 256:
   taught  photos and CIFAR-10: KL to the teacher's 1,000 probabilities, over ImageNet's names
-  named   named images: cross entropy over all class names; names that mean nearly the same don't count
-  own     sets of photos and CIFAR-10: cross entropy over the names of that set
-  told    all images with a caption: contrastive against the short captions; all pairs of one class are positives
+  named   named images: cross entropy over all class names; names that mean nearly the same don't count as wrong answers, nor
+          those of which one includes the other, by WordNet, as "person" includes "astronaut". For a photo of a person, half of the
+          answers are any kind of person: each says more about the photo than the name of a thing or an animal
+  own     sets of photos and CIFAR-10: cross entropy over the names of that set, or of sets with more names (OTHERS)
+  told    all images with a caption: contrastive against the short captions; all pairs of one class are positives, and names as above don't count
   long    scenes: contrastive against long captions, among thousands of other captions
 Every --measure minutes, the moving average of the weights is measured on the validation images, which are never trained on, and
 written to `STEP-last.safetensors`; the best so far is `STEP-best.safetensors`. In the end, the best are averaged with the weights
@@ -41,6 +43,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
+import prepare
 import towers
 import views
 import words
@@ -50,9 +53,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TEMPLATES = ["a photo of a {}", "a photo of a {}.", "{}", "a {}", "a picture of a {}", "the {}", "a close-up photo of a {}"]
 CIFAR = "airplane automobile bird cat deer dog frog horse ship truck".split()
 # images in a batch
-COUNTS = {"grocery": 32, "clothes": 32, "caltech": 44, "pets": 8, "people": 16, "photos": 24, "walls": 8, "cifar": 40, "icons": 20, "scenes": 32}
-SMALLEST = {"grocery": 0.3, "clothes": 0.4, "caltech": 0.4, "pets": 0.3, "people": 0.25, "photos": 0.5, "walls": 0.6, "cifar": 0.5, "icons": 0.5, "scenes": 0.75}  # shares that crops show
+COUNTS = {"grocery": 32, "clothes": 32, "caltech": 44, "pets": 8, "people": 12, "portraits": 16, "photos": 24, "walls": 8, "cifar": 40, "icons": 20, "scenes": 32}
+SMALLEST = {"grocery": 0.3, "clothes": 0.4, "caltech": 0.4, "pets": 0.3, "people": 0.25, "portraits": 0.3, "photos": 0.5, "walls": 0.6, "cifar": 0.5, "icons": 0.5, "scenes": 0.75}  # shares that crops show
 OWN = (*views.PHOTO_SETS, "cifar")  # sets whose names are also told apart from each other
+OTHERS = {"portraits": ("caltech", "pets")}  # sets whose names are compared with the only name of a set
+PEOPLE = ("people", "portraits")  # sets of which nobody says what kind of person a photo shows
 WEIGHTS = {"taught": 1.0, "named": 0.4, "own": 0.7, "told": 0.3, "long": 0.5}
 PATCHES, LAST_PART = 40, 0.8  # patches, of 64, that an image is trained on until this share of the time (FLIP)
 SYNONYM = 0.8  # above this cosine of two class names, one does not count as a wrong answer for the other
@@ -122,7 +127,11 @@ class Training:
             val = made["val"]
             if val.any():
                 self.unseen[name] = {k: made[k][val] for k in ("pixels", "logits", "record")}, made["records"]
-        self.classes_of = {name: sorted(set(self.sets[name].class_.tolist())) for name in OWN if name in self.sets}
+        self.classes_of = {name: sorted({c for one in self.compared(name) for c in one.class_.tolist()}) for name in OWN if name in self.sets}
+
+    def compared(self, name):
+        """The sets with whose names a photo of a set is compared."""
+        return [self.sets[one] for one in (name, *OTHERS.get(name, ())) if one in self.sets]
 
     def batch(self):
         """Images, and for each of them: its set, its class, its short caption, its record, and its place among the taught ones."""
@@ -155,8 +164,12 @@ class Texts:
         # Of 77 positions, long captions fill more than all.
         self.long = encode(text, [r["long"] for r in scenes.records]) if scenes and text.context > towers.CONTEXT else None
         plain = encode(text, own)
-        alike = plain @ plain.T > SYNONYM
-        self.no_answer = alike & ~torch.eye(len(own), dtype=torch.bool, device=DEVICE)  # [true name, other name]
+        alike = (plain @ plain.T > SYNONYM).cpu()
+        above = prepare.broader(own)
+        includes = torch.tensor([[a[0] in b for b in above] for a in above])
+        self.no_answer = ((alike | includes | includes.T) & ~torch.eye(len(own), dtype=torch.bool)).to(DEVICE)  # [true name, other name]
+        self.person = own.index("person")
+        self.persons = torch.nonzero(includes[self.person]).flatten().to(DEVICE)  # "person" and all kinds of persons
 
 
 # ---------------------------------------------------------------- measuring
@@ -180,7 +193,7 @@ class Validation:
             pixels = self.small(made["pixels"])
             if name in OWN:
                 first = [i for i, r in enumerate(made["record"]) if i == 0 or r != made["record"][i - 1]]  # the central square
-                names = sorted({r["class"] for r in training.sets[name].records})
+                names = sorted({r["class"] for one in training.compared(name) for r in one.records})
                 truth = torch.tensor([names.index(records[made["record"][i]]["class"]) for i in first])
                 self.sets[name] = pixels[first], truth, ask(names)
             elif name == "photos":
@@ -217,9 +230,9 @@ class Validation:
 # ---------------------------------------------------------------- training the image tower
 
 
-def contrast(z, e, class_, scale):
-    """Contrastive loss in which all pairs of one class are positives."""
-    logits = scale * z @ e.T
+def contrast(z, e, class_, scale, no_answer):
+    """Contrastive loss in which all pairs of one class are positives, and those that `no_answer` marks don't count."""
+    logits = (scale * z @ e.T).masked_fill(no_answer, -1e4)
     q = (class_[:, None] == class_[None]).float()
     q = q / q.sum(1, keepdim=True)
     return -0.5 * ((q * logits.log_softmax(1)).sum(1).mean() + (q * logits.T.log_softmax(1)).sum(1).mean())
@@ -230,8 +243,12 @@ def losses(z, scale, batch, texts, training, rng):
     names, prob, class_ = texts.own[template], batch["prob"], batch["class"]
     out["taught"] = F.kl_div((s * z[batch["taught"]] @ texts.imagenet[template].T).log_softmax(1), prob, reduction="batchmean")
     named = (class_ >= 0) & (class_ < len(names))
-    logits = s * z[named] @ names.T
-    out["named"] = F.cross_entropy(logits.masked_fill(texts.no_answer[class_[named]], -1e4), class_[named])
+    unknown = torch.isin(batch["set"], torch.tensor([k for k, name in enumerate(training.sets) if name in PEOPLE], device=DEVICE))
+    row, answer = torch.where(unknown, texts.person, class_)[named], class_[named].clone()
+    kinds = texts.persons[torch.from_numpy(rng.integers(0, len(texts.persons), int(unknown.sum()))).to(DEVICE)]
+    answer[unknown[named]] = torch.where(torch.rand(len(kinds), device=DEVICE) < 0.5, texts.person, kinds)
+    others = texts.no_answer[row].scatter(1, answer[:, None], False)
+    out["named"] = F.cross_entropy((s * z[named] @ names.T).masked_fill(others, -1e4), answer)
     own = []
     for k, name in enumerate(training.sets):
         if name in OWN:
@@ -240,7 +257,13 @@ def losses(z, scale, batch, texts, training, rng):
             own.append(F.cross_entropy(s * z[mine] @ names[classes].T, truth, label_smoothing=0.05))
     out["own"] = sum(own) / max(1, len(own))
     told = batch["caption"] >= 0
-    out["told"] = contrast(z[told], texts.captions[batch["caption"][told]], class_[told], s)
+    of, unclear = class_[told], False
+    for kind in (of, torch.where(unknown[told], texts.person, of)):
+        row = kind.clamp(max=len(names) - 1)
+        unclear |= texts.no_answer[row[:, None], row[None]]
+    known = of < len(names)  # scenes don't have a single name
+    unclear &= known[:, None] & known[None] & (of[:, None] != of[None])
+    out["told"] = contrast(z[told], texts.captions[batch["caption"][told]], of, s, unclear)
     if texts.long is not None:
         scenes = batch["set"] == list(training.sets).index("scenes")
         right = texts.long[batch["record"][scenes]]
@@ -393,6 +416,7 @@ def main():
     opt = parser.parse_args()
     torch.set_num_threads(opt.threads)
     torch.manual_seed(5)
+    prepare.OPT = argparse.Namespace(cache=os.path.abspath(opt.cache), out=os.path.abspath(opt.data), seed=1)
     os.makedirs(opt.work, exist_ok=True)
     start, minutes = opt.start, opt.minutes
     if not start:

@@ -25,7 +25,7 @@ from towers import DEVICE, FAST_DTYPE
 VIEW = 96  # side of a stored view, pixels
 TEACHER_SIDE = 128  # side of what the ImageNet teacher sees, pixels
 # source: (number of crops per photo, smallest share of the photo that a crop shows)
-CROPS = {"grocery": (4, 0.35), "clothes": (4, 0.4), "caltech": (2, 0.5), "pets": (6, 0.25), "people": (5, 0.25), "gcompris": (14, 0.15), "gnome": (28, 0.15),
+CROPS = {"grocery": (4, 0.35), "clothes": (4, 0.4), "caltech": (2, 0.5), "pets": (6, 0.25), "people": (5, 0.25), "portraits": (4, 0.25), "gcompris": (14, 0.15), "gnome": (28, 0.15),
          "cinnamon": (28, 0.15), "plasma": (28, 0.15), "tuxpaint": (5, 0.25)}
 NAMED = ("gcompris", "gnome", "cinnamon", "plasma", "tuxpaint")
 WALL_CROPS, SCENES, TAUGHT_CIFAR = 30, 16000, 8000

@@ -3,7 +3,6 @@
 Texts are nouns of WordNet in templates, their definitions, the whole words among CLIP's tokens, and the captions. Targets are MiniLM's
 embeddings less their mean, reduced to 256 dimensions by PCA with half whitening. This is how nano knows words that no image shows.
 """
-import argparse
 import math
 import os
 import random
@@ -63,7 +62,6 @@ class MiniLM:
 
 def word_texts(opt):
     """Nouns of WordNet in templates and their definitions, followed by CLIP's whole-word tokens; and those words."""
-    prepare.OPT = argparse.Namespace(cache=os.path.abspath(opt.cache), out=os.path.abspath(opt.data), seed=1)
     rnd, out = random.Random(1), []
     frames = ["{}", "a {}", "a photo of a {}.", "a photo of the {}", "a picture of a {}", "a cartoon drawing of a {}.", "{} in the picture", "a small {}"]
     for noun, gloss in sorted(prepare.glosses().items())[:: opt.thin]:
