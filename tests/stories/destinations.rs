@@ -8,6 +8,7 @@ use std::process::Stdio;
 use crate::fixture::Desk;
 use crate::many::{SMALL, arguments, text, with_many};
 use crate::overwriting::{WHOLE, classify};
+use crate::overwriting_models::convert;
 
 #[cfg(unix)]
 #[test]
@@ -113,16 +114,10 @@ fn a_dash_is_stdout() {
         assert_eq!(to(&["-o", "-"]).stdout, to(&[]).stdout);
     }
     assert!(!desk.path("-").exists());
-    let output = desk.output(&[
-        "model",
-        "convert",
-        "small.safetensors",
-        "--to",
-        "safetensors",
-        "-o",
-        "-",
-    ]);
+    let output = desk.output(&convert("-"));
     assert_eq!(output.status.code(), Some(0));
+    assert_eq!(desk.output(&convert("file.safetensors")).status.code(), Some(0));
+    assert!(output.stdout == fs::read(desk.path("file.safetensors")).unwrap());
     fs::write(desk.path("again.safetensors"), output.stdout).unwrap();
     let told = desk.output(&["model", "info", "again.safetensors"]);
     assert_eq!(told.status.code(), Some(0));

@@ -6,20 +6,22 @@ use crate::fixture::Desk;
 use crate::many::{SMALL, arguments, text};
 use crate::overwriting::{Case, check_untouched};
 
+/// Converts the small model to one file.
+pub(crate) fn convert(out: &str) -> [&str; 7] {
+    [
+        "model",
+        "convert",
+        "small.safetensors",
+        "--to",
+        "safetensors",
+        "-o",
+        out,
+    ]
+}
+
 #[test]
 fn convert_overwrites_neither_its_source_nor_another_file() {
     let desk = Desk::new().and_small_model().file("diary.safetensors", "dear diary");
-    let convert = |out: &'static str| {
-        [
-            "model",
-            "convert",
-            "small.safetensors",
-            "--to",
-            "safetensors",
-            "-o",
-            out,
-        ]
-    };
     check_untouched(
         &desk,
         &[Case {

@@ -1,7 +1,5 @@
 //! A file with several tables of text positions: which of them is read, converted and compared.
 
-use std::fs;
-
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -36,26 +34,6 @@ fn a_converted_file_holds_the_table_that_was_chosen() {
         assert!(as_usual.starts_with("exit code 0"), "{as_usual}");
         assert_eq!(embedding(&desk, output, &[]), joined, "{target}");
     }
-}
-
-#[test]
-fn stdout_gets_the_bytes_of_the_converted_file() {
-    let desk = Desk::new().and_small_model();
-    let to = |output| {
-        desk.output(&[
-            "model",
-            "convert",
-            "small.safetensors",
-            "--to",
-            "safetensors",
-            "-o",
-            output,
-        ])
-    };
-    assert_eq!(to("file.safetensors").status.code(), Some(0));
-    let stream = to("-");
-    assert_eq!(stream.status.code(), Some(0));
-    assert!(stream.stdout == fs::read(desk.path("file.safetensors")).unwrap());
 }
 
 #[test]

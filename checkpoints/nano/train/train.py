@@ -164,12 +164,12 @@ class Texts:
         # Of 77 positions, long captions fill more than all.
         self.long = encode(text, [r["long"] for r in scenes.records]) if scenes and text.context > towers.CONTEXT else None
         plain = encode(text, own)
-        alike = (plain @ plain.T > SYNONYM).cpu()
+        alike = plain @ plain.T > SYNONYM
         above = prepare.broader(own)
-        includes = torch.tensor([[a[0] in b for b in above] for a in above])
-        self.no_answer = ((alike | includes | includes.T) & ~torch.eye(len(own), dtype=torch.bool)).to(DEVICE)  # [true name, other name]
+        includes = torch.tensor([[a[0] in b for b in above] for a in above], device=DEVICE)
+        self.no_answer = (alike | includes | includes.T) & ~torch.eye(len(own), dtype=torch.bool, device=DEVICE)  # [true name, other name]
         self.person = own.index("person")
-        self.persons = torch.nonzero(includes[self.person]).flatten().to(DEVICE)  # "person" and all kinds of persons
+        self.persons = torch.nonzero(includes[self.person]).flatten()  # "person" and all kinds of persons
 
 
 # ---------------------------------------------------------------- measuring
@@ -244,10 +244,11 @@ def losses(z, scale, batch, texts, training, rng):
     out["taught"] = F.kl_div((s * z[batch["taught"]] @ texts.imagenet[template].T).log_softmax(1), prob, reduction="batchmean")
     named = (class_ >= 0) & (class_ < len(names))
     unknown = torch.isin(batch["set"], torch.tensor([k for k, name in enumerate(training.sets) if name in PEOPLE], device=DEVICE))
-    row, answer = torch.where(unknown, texts.person, class_)[named], class_[named].clone()
-    kinds = texts.persons[torch.from_numpy(rng.integers(0, len(texts.persons), int(unknown.sum()))).to(DEVICE)]
-    answer[unknown[named]] = torch.where(torch.rand(len(kinds), device=DEVICE) < 0.5, texts.person, kinds)
-    others = texts.no_answer[row].scatter(1, answer[:, None], False)
+    kind = torch.where(unknown, texts.person, class_)
+    any_person = texts.persons[torch.from_numpy(rng.integers(0, len(texts.persons), int(unknown.sum()))).to(DEVICE)]
+    answer = class_[named].clone()
+    answer[unknown[named]] = torch.where(torch.rand(len(any_person), device=DEVICE) < 0.5, texts.person, any_person)
+    others = texts.no_answer[kind[named]].scatter(1, answer[:, None], False)
     out["named"] = F.cross_entropy((s * z[named] @ names.T).masked_fill(others, -1e4), answer)
     own = []
     for k, name in enumerate(training.sets):
@@ -257,13 +258,13 @@ def losses(z, scale, batch, texts, training, rng):
             own.append(F.cross_entropy(s * z[mine] @ names[classes].T, truth, label_smoothing=0.05))
     out["own"] = sum(own) / max(1, len(own))
     told = batch["caption"] >= 0
-    of, unclear = class_[told], False
-    for kind in (of, torch.where(unknown[told], texts.person, of)):
-        row = kind.clamp(max=len(names) - 1)
+    told_class, single = class_[told], class_[told] < len(names)  # scenes don't have a single name
+    unclear = False
+    for row in (told_class, kind[told]):
+        row = row.clamp(max=len(names) - 1)
         unclear |= texts.no_answer[row[:, None], row[None]]
-    known = of < len(names)  # scenes don't have a single name
-    unclear &= known[:, None] & known[None] & (of[:, None] != of[None])
-    out["told"] = contrast(z[told], texts.captions[batch["caption"][told]], of, s, unclear)
+    unclear &= single[:, None] & single[None] & (told_class[:, None] != told_class[None])
+    out["told"] = contrast(z[told], texts.captions[batch["caption"][told]], told_class, s, unclear)
     if texts.long is not None:
         scenes = batch["set"] == list(training.sets).index("scenes")
         right = texts.long[batch["record"][scenes]]
