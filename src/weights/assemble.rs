@@ -32,11 +32,11 @@ pub(super) fn values<'a>(file: &'a TensorFile, assembly: &Assembly) -> Result<Co
         }
         Assembly::Scaled { rows, scale } => {
             let width = part(file, rows).shape().iter().skip(1).product::<usize>().max(1);
-            let (values, scales) = (read(rows)?, read(scale)?);
-            let rows = values.chunks_exact(width).zip(scales.iter());
-            Ok(rows
-                .flat_map(|(row, scale)| row.iter().map(move |value| value * scale))
-                .collect())
+            let (mut values, scales) = (read(rows)?.into_owned(), read(scale)?);
+            for (row, scale) in values.chunks_exact_mut(width).zip(scales.iter()) {
+                row.iter_mut().for_each(|value| *value *= scale);
+            }
+            Ok(values.into())
         }
         Assembly::LowRank { a, .. } => {
             let all: Vec<u32> = (0..part(file, a).shape()[0] as u32).collect();
