@@ -75,7 +75,8 @@ impl View for AsF32<'_> {
     fn data(&self) -> Cow<'_, [u8]> {
         let numbers = || self.0.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>();
         let numbers = numbers().expect("a tensor of this run can be read");
-        Cow::Owned(numbers.into_iter().flat_map(f32::to_le_bytes).collect())
+        let bytes: Vec<_> = numbers.into_iter().map(f32::to_le_bytes).collect();
+        Cow::Owned(bytes.into_flattened())
     }
 
     fn data_len(&self) -> usize {

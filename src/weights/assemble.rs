@@ -101,10 +101,13 @@ fn part<'a>(file: &'a TensorFile, name: &str) -> &'a StoredTensor {
 }
 
 /// `(n_rows, n_columns)` to `(n_columns, n_rows)`.
-pub(super) fn transposed(values: &[f32], n_rows: usize, n_columns: usize) -> Vec<f32> {
-    (0..n_columns)
-        .flat_map(|column| (0..n_rows).map(move |row| values[row * n_columns + column]))
-        .collect()
+pub(crate) fn transposed(values: &[f32], n_rows: usize, n_columns: usize) -> Vec<f32> {
+    let mut columns = vec![0.0; values.len()];
+    for (column, out) in columns.chunks_exact_mut(n_rows.max(1)).enumerate() {
+        let values = values[column..].iter().step_by(n_columns);
+        out.iter_mut().zip(values).for_each(|(out, value)| *out = *value);
+    }
+    columns
 }
 
 /// `r * theta / |theta|`, with the norm in f64; zeros for a direction of length zero.

@@ -41,6 +41,7 @@ mod several_tables;
 mod tests;
 
 pub use self::architecture::Architecture;
+pub(crate) use self::assemble::transposed;
 pub use self::checkpoint::{Checkpoint, FIXED_ROWS};
 pub use self::config::RecipeSource;
 pub use self::description::{Description, HashedFile};

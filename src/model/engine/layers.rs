@@ -14,7 +14,7 @@ use super::pool::Pooled;
 use crate::error::{Error, Result};
 use crate::kernels::gradients::linear::WeightOrder;
 use crate::kernels::{Linear, NotFinite, Precision, Threads, Weights};
-use crate::weights::Checkpoint;
+use crate::weights::{Checkpoint, transposed};
 
 /// A linear layer, given by the names of its parameters.
 pub struct CpuLinear {
@@ -121,19 +121,13 @@ impl CpuLinear {
                 linear.pack_again(Weights::F32(rows), bias, shape, threads)
             }
             WeightOrder::InOut => {
-                let transposed = transpose(&weight, shape);
-                linear.pack_again(Weights::F32(&transposed), bias, shape, threads)
+                let weight = transposed(&weight, self.n_in, shape.0);
+                linear.pack_again(Weights::F32(&weight), bias, shape, threads)
             }
         };
         checkpoint.release(&self.weight);
         packed.map_err(|NotFinite| not_finite(checkpoint, &self.weight))
     }
-}
-
-/// Transposes `(n_in, n_out)` to `(n_out, n_in)`.
-fn transpose(values: &[f32], (n_out, n_in): (usize, usize)) -> Vec<f32> {
-    let indices = (0..n_out).flat_map(|out| (0..n_in).map(move |i| i * n_out + out));
-    indices.map(|i| values[i]).collect()
 }
 
 /// An error that says which value isn't finite.
