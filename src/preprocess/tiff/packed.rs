@@ -9,7 +9,7 @@ use super::super::directory::Directory;
 use super::super::limits::{Limits, admit, check_size};
 use super::super::problem::{Problem, cut_short, damaged};
 use super::parts::{self, Parts, Unpacked};
-use super::{APART, BITS, COMPRESSION, PLANAR, SAMPLES, size};
+use super::{APART, BITS, COMPRESSION, PHOTOMETRIC, PLANAR, SAMPLES, YCBCR, size, ycbcr};
 use crate::kernels::zeroes;
 
 const LZMA: u64 = 34925;
@@ -34,7 +34,15 @@ pub(super) fn unpacked(first: &Directory<'_>, bytes: &[u8], limits: &Limits) -> 
         Some(APART) => (n_samples, 1),
         _ => (1, n_samples),
     };
+    let blocks = match first.number(PHOTOMETRIC) {
+        Some(YCBCR) if n_planes == 1 => Some(ycbcr::subsampling(first)?),
+        _ => None,
+    };
     let decoded_bytes = |width: u64, height: u64, n_samples: u64| {
+        if let Some((across, down)) = blocks.map(|(across, down)| (across as u64, down as u64)) {
+            let n_blocks = width.div_ceil(across).saturating_mul(height.div_ceil(down));
+            return n_blocks.saturating_mul(across * down + 2);
+        }
         let row_bits = width.saturating_mul(n_samples).saturating_mul(bits);
         row_bits.div_ceil(8).saturating_mul(height)
     };

@@ -73,7 +73,7 @@ pub(super) fn decode(first: &Directory<'_>, bytes: &[u8], limits: &Limits) -> Re
 }
 
 /// How many pixels share chroma, across and down.
-fn subsampling(first: &Directory<'_>) -> Result<(usize, usize), Problem> {
+pub(super) fn subsampling(first: &Directory<'_>) -> Result<(usize, usize), Problem> {
     let is_plain = first.number(SAMPLES) == Some(3)
         && first.number(BITS) == Some(8)
         && first.number(PLANAR).unwrap_or(1) == 1
