@@ -193,8 +193,8 @@ black_and_white.save(HERE / "group3-2d.tif", compression="group3", tiffinfo={292
 black_and_white.save(HERE / "huffman.tif", compression="tiff_ccitt")
 
 
-def ycbcr(name, image, across, down, rows=None, tile=None, levels=()):
-    """Deflated blocks of YCbCr. Pillow writes no such files, and reads uncompressed ones by a rule of its own."""
+def ycbcr(name, image, across, down, rows=None, tile=None, levels=(), compression=8, compress=zlib.compress):
+    """Compressed blocks of YCbCr. Pillow writes no such files, and reads uncompressed ones by a rule of its own."""
     values = np.array(image.convert("YCbCr"))
     height, width, _ = values.shape
 
@@ -210,14 +210,14 @@ def ycbcr(name, image, across, down, rows=None, tile=None, levels=()):
         parts = [padded[y:y + tile, x:x + tile] for y in range(0, height, tile) for x in range(0, width, tile)]
     else:
         parts = [values[y:y + rows] for y in range(0, height, rows)]
-    parts = [zlib.compress(b"".join(blocks(part))) for part in parts]
+    parts = [compress(b"".join(blocks(part))) for part in parts]
     data, offsets, lengths = bytearray(b"II*\0\0\0\0\0"), [], [len(part) for part in parts]
     for part in parts:
         offsets.append(len(data))
         data += part
     where = [(322, "I", [tile]), (323, "I", [tile]), (324, "I", offsets), (325, "I", lengths)] if tile else [
         (273, "I", offsets), (278, "I", [rows]), (279, "I", lengths)]
-    tags = [(256, "I", [width]), (257, "I", [height]), (258, "H", [8, 8, 8]), (259, "H", [8]), (262, "H", [6]),
+    tags = [(256, "I", [width]), (257, "I", [height]), (258, "H", [8, 8, 8]), (259, "H", [compression]), (262, "H", [6]),
             (277, "H", [3]), *where, (530, "H", [across, down])]
     if levels:
         tags.append((532, "II", [(level, 1) for level in levels]))
@@ -234,6 +234,7 @@ def ycbcr(name, image, across, down, rows=None, tile=None, levels=()):
 
 
 ycbcr("ycbcr-22-strips.tif", odd, 2, 2, rows=16)
+ycbcr("ycbcr-22-zstd.tif", odd, 2, 2, rows=16, compression=50000, compress=imagecodecs.zstd_encode)
 ycbcr("ycbcr-41-strips.tif", odd, 4, 1, rows=33)
 ycbcr("ycbcr-11-tiles.tif", odd, 1, 1, tile=16)
 ycbcr("ycbcr-21-tiles-limited.tif", odd, 2, 1, tile=32, levels=(16, 235, 128, 240, 128, 240))
