@@ -204,10 +204,8 @@ fn kinds_of_tiff_that_are_not_read_are_refused_by_name() {
         let problem = kind_of(tags);
         assert!(problem.contains(&format!("{KIND}{kind}")), "{problem}");
     }
-    for (compression, name) in [(34925, "LZMA"), (50000, "ZSTD")] {
-        let wrong = kind_of(&[(259, compression), (262, 1)]);
-        assert!(wrong.contains(&format!("its {name} data are wrong")), "{wrong}");
-    }
+    let wrong = kind_of(&[(259, 34925), (262, 1)]);
+    assert!(wrong.contains("its LZMA data are wrong"), "{wrong}");
     assert!(
         kind_of(&[(339, 2), (262, 1)]).contains(KIND),
         "signed samples of 8 bits"

@@ -5,7 +5,7 @@
 //! directory ([`Directory::rewritten`]): one plane as a grey image, indices as grey levels, blocks of YCbCr as bytes.
 
 mod fax;
-mod packed;
+mod lzma;
 mod parts;
 mod planes;
 mod samples;
@@ -143,7 +143,7 @@ pub(super) fn unpacked(bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>,
     let Some(first) = Tagged::new(bytes).and_then(Tagged::first) else {
         return Ok(None);
     };
-    for unpack in [fax::unpacked, packed::unpacked] {
+    for unpack in [fax::unpacked, lzma::unpacked] {
         if let Some(unpacked) = unpack(&first, bytes, limits)? {
             return Ok(Some(unpacked));
         }

@@ -8,6 +8,7 @@ resized.
 """
 import hashlib
 import json
+import lzma
 import random
 import struct
 import zlib
@@ -235,6 +236,7 @@ def ycbcr(name, image, across, down, rows=None, tile=None, levels=(), compressio
 
 ycbcr("ycbcr-22-strips.tif", odd, 2, 2, rows=16)
 ycbcr("ycbcr-22-zstd.tif", odd, 2, 2, rows=16, compression=50000, compress=imagecodecs.zstd_encode)
+ycbcr("ycbcr-22-lzma.tif", odd, 2, 2, rows=16, compression=34925, compress=lzma.compress)
 ycbcr("ycbcr-41-strips.tif", odd, 4, 1, rows=33)
 ycbcr("ycbcr-11-tiles.tif", odd, 1, 1, tile=16)
 ycbcr("ycbcr-21-tiles-limited.tif", odd, 2, 1, tile=32, levels=(16, 235, 128, 240, 128, 240))

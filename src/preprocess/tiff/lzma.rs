@@ -1,7 +1,4 @@
-//! LZMA and ZSTD as libtiff writes them: each strip or tile is a stream of xz or of zstd. The crate `tiff` can read ZSTD too,
-//! but makes every build compile the formats that zstd had before 2016.
-
-use std::io::{ErrorKind, Read};
+//! LZMA as libtiff writes it: each strip or tile is an xz stream, which the crate `xz4rust` reads.
 
 use xz4rust::XzDecoder;
 
@@ -13,20 +10,15 @@ use super::{APART, BITS, COMPRESSION, PHOTOMETRIC, PLANAR, SAMPLES, YCBCR, size,
 use crate::kernels::zeroes;
 
 const LZMA: u64 = 34925;
-const ZSTD: u64 = 50000;
 
 /// The largest dictionary of `xz -9`; libtiff writes one of 8 MiB.
 const DICTIONARY_MAX_BYTES: usize = 64 << 20;
-/// The window of `zstd --ultra -22`.
-const WINDOW_MAX_BYTES: usize = 128 << 20;
 
-/// The same image without compression, if it has one of these.
+/// The same image without compression, if it has this one.
 pub(super) fn unpacked(first: &Directory<'_>, bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, Problem> {
-    let (is_zstd, state_bytes) = match first.number(COMPRESSION) {
-        Some(LZMA) => (false, DICTIONARY_MAX_BYTES),
-        Some(ZSTD) => (true, WINDOW_MAX_BYTES),
-        _ => return Ok(None),
-    };
+    if first.number(COMPRESSION) != Some(LZMA) {
+        return Ok(None);
+    }
     let (width, height) = size(first);
     let n_samples = first.number(SAMPLES).unwrap_or(1);
     let bits = first.number(BITS).unwrap_or(1);
@@ -52,38 +44,25 @@ pub(super) fn unpacked(first: &Directory<'_>, bytes: &[u8], limits: &Limits) -> 
     let (part_width, part_height) = (parts.width as u64, parts.height as u64);
     let part_bytes = decoded_bytes(part_width, part_height, n_in_plane);
     check_size(part_width, part_height, part_bytes, limits)?;
-    admit(all_bytes.saturating_add(part_bytes).saturating_add(state_bytes as u64))?;
+    admit(
+        all_bytes
+            .saturating_add(part_bytes)
+            .saturating_add(DICTIONARY_MAX_BYTES as u64),
+    )?;
 
     let mut decoder = XzDecoder::in_heap_with_alloc_dict_size(0, DICTIONARY_MAX_BYTES);
     let mut unpacked = Unpacked::new(first, &parts);
     for (i, span) in parts.spans.iter().enumerate() {
         let n_rows = parts.n_rows(i, height as usize) as u64;
         let mut rows: Vec<u8> = zeroes(decoded_bytes(part_width, n_rows, n_in_plane) as usize)?;
-        let data = parts::data(bytes, *span)?;
-        if is_zstd {
-            fill_from_zstd(&mut rows, data)?;
-        } else {
-            decoder.reset();
-            fill_from_xz(&mut rows, &mut decoder, data)?;
-        }
+        decoder.reset();
+        fill(&mut rows, &mut decoder, parts::data(bytes, *span)?)?;
         unpacked.add(&rows)?;
     }
     Ok(unpacked.file())
 }
 
-fn fill_from_zstd(rows: &mut [u8], data: &[u8]) -> Result<(), Problem> {
-    let mut read = || {
-        let mut decoder = zstd::Decoder::with_buffer(data)?;
-        decoder.window_log_max(WINDOW_MAX_BYTES.ilog2())?;
-        decoder.read_exact(rows)
-    };
-    read().map_err(|error| match error.kind() {
-        ErrorKind::UnexpectedEof => cut_short(),
-        _ => damaged(&format!("its ZSTD data are wrong: {error}")),
-    })
-}
-
-fn fill_from_xz(mut rows: &mut [u8], decoder: &mut XzDecoder<'_>, mut data: &[u8]) -> Result<(), Problem> {
+fn fill(mut rows: &mut [u8], decoder: &mut XzDecoder<'_>, mut data: &[u8]) -> Result<(), Problem> {
     while !rows.is_empty() {
         let step = decoder
             .decode(data, rows)
